@@ -1,0 +1,327 @@
+//! `config/moonlane.toml` and the environment → [`Config`]. Every mistake is named with its file and key.
+//!
+//! The configuration says where and how much, and is read once at start. Every key has a default, so the file
+//! may be empty or missing. An environment variable `MOONLANE_SECTION__KEY` overrides a key.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use crate::domain::Limits;
+use crate::nearest::reword;
+
+/// The file, relative to the root.
+pub const FILE: &str = "config/moonlane.toml";
+
+/// A mistake in the configuration: one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// The file or the environment variable, with the key where one is known.
+    place: String,
+    problem: String,
+}
+
+impl ConfigError {
+    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), problem: problem.into() }
+    }
+}
+
+/// Everything that `config/moonlane.toml` and the environment say, with absolute paths and checked values.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory that holds `config/` and `scripts/`; relative paths start here.
+    pub root: PathBuf,
+    /// How to reach Discord.
+    pub discord: Discord,
+    /// Where the scripts are, and their budget.
+    pub scripts: Scripts,
+    /// The database file.
+    pub store_path: PathBuf,
+    /// How agents are started and kept.
+    pub agent: Agent,
+    /// The default time limits of a turn.
+    pub limits: Limits,
+    /// The log filter, in the syntax of tracing's `EnvFilter`.
+    pub log_level: String,
+}
+
+/// `[discord]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Discord {
+    /// The environment variable that holds the bot's token.
+    pub token_env: String,
+    /// A file that holds the token; takes the place of `token_env`.
+    pub token_file: Option<PathBuf>,
+    /// Discord itself, or a server that speaks its protocol; REST is under `/api/v10`.
+    pub api_url: String,
+}
+
+/// `[scripts]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scripts {
+    /// The script folder.
+    pub dir: PathBuf,
+    /// How long one call into a script may run.
+    #[serde(with = "humantime_serde")]
+    pub time_limit: Duration,
+    /// How much memory one script VM may hold.
+    pub memory_limit: ByteSize,
+}
+
+/// `[agent]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agent {
+    /// The program and its first arguments.
+    pub command: Vec<String>,
+    /// Names of environment variables that agents get besides the built-in allowlist.
+    pub pass_env: Vec<String>,
+    /// How many turns run at once, over all channels.
+    pub max_running: usize,
+    /// After how long without a turn a live agent is closed.
+    #[serde(with = "humantime_serde")]
+    pub idle_close: Duration,
+    /// The variable that holds the bot's token (`[discord] token_env`): no agent ever gets it.
+    #[serde(skip)]
+    pub token_env: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    discord: Discord,
+    scripts: Scripts,
+    store: Store,
+    agent: Agent,
+    limits: RawLimits,
+    log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Store {
+    path: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    #[serde(with = "humantime_serde")]
+    start: Duration,
+    #[serde(with = "humantime_serde")]
+    silence: Duration,
+    #[serde(with = "humantime_serde")]
+    tool: Duration,
+    #[serde(with = "humantime_serde")]
+    turn: Duration,
+    #[serde(with = "humantime_serde")]
+    after_result: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Log {
+    level: String,
+}
+
+impl Default for Discord {
+    fn default() -> Self {
+        Self {
+            token_env: "DISCORD_TOKEN".to_owned(),
+            token_file: None,
+            api_url: "https://discord.com".to_owned(),
+        }
+    }
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("scripts"),
+            time_limit: Duration::from_millis(100),
+            memory_limit: ByteSize::mib(32),
+        }
+    }
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            command: vec!["claude".to_owned()],
+            pass_env: Vec::new(),
+            max_running: 8,
+            idle_close: Duration::from_secs(10 * 60),
+            token_env: Discord::default().token_env,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: PathBuf::from("moonlane.db") }
+    }
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            start: minutes(1),
+            silence: minutes(10),
+            tool: minutes(30),
+            turn: minutes(60),
+            after_result: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads the configuration below `root`, with overrides from `environment`.
+    ///
+    /// # Errors
+    /// The first mistake found: an unreadable file, bad TOML, an unknown key (with the nearest valid one), a
+    /// wrong type, or a value that cannot work.
+    pub fn load(
+        root: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let root = std::path::absolute(root)
+            .map_err(|e| ConfigError::new(format!("--root {}", root.display()), e.to_string()))?;
+        let mut table = read_file(&root)?;
+        let mut environment: Vec<_> = environment
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("MOONLANE_") && name.contains("__"))
+            .collect();
+        environment.sort();
+
+        // The file alone first, so that a mistake in it is not blamed on a variable.
+        decode(&table, FILE)?;
+        for (name, value) in environment {
+            set_override(&mut table, &name, &value)?;
+            decode(&table, &format!("environment variable {name}"))?;
+        }
+        Self::check(root, decode(&table, FILE)?)
+    }
+
+    fn check(root: PathBuf, raw: Raw) -> Result<Self, ConfigError> {
+        let place = |key: &str| format!("{FILE}: {key}");
+        let RawLimits { start, silence, tool, turn, after_result } = raw.limits;
+        for (key, value) in [
+            ("limits.start", start),
+            ("limits.silence", silence),
+            ("limits.tool", tool),
+            ("limits.turn", turn),
+            ("limits.after_result", after_result),
+            ("scripts.time_limit", raw.scripts.time_limit),
+        ] {
+            if value.is_zero() {
+                return Err(ConfigError::new(place(key), "must be longer than 0"));
+            }
+        }
+        if raw.agent.max_running == 0 {
+            return Err(ConfigError::new(place("agent.max_running"), "must be at least 1"));
+        }
+        if raw.agent.command.first().is_none_or(String::is_empty) {
+            return Err(ConfigError::new(place("agent.command"), "must name a program"));
+        }
+        let api_url = raw.discord.api_url.trim_end_matches('/').to_owned();
+        if !(api_url.starts_with("https://") || api_url.starts_with("http://")) {
+            return Err(ConfigError::new(
+                place("discord.api_url"),
+                "must begin with https:// (or http:// for a server on this machine)",
+            ));
+        }
+        let token_file = raw.discord.token_file.as_ref().map(|file| root.join(file));
+        Ok(Self {
+            discord: Discord { api_url, token_file, ..raw.discord.clone() },
+            scripts: Scripts { dir: root.join(raw.scripts.dir), ..raw.scripts },
+            store_path: root.join(raw.store.path),
+            agent: Agent { token_env: raw.discord.token_env, ..raw.agent },
+            limits: Limits { start, silence, tool, turn, after_result },
+            log_level: raw.log.level,
+            root,
+        })
+    }
+}
+
+impl Discord {
+    /// The bot's token, from the file or the environment variable that the configuration names.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be a token.
+    pub fn token(&self, environment: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+        let (place, text) = match &self.token_file {
+            Some(file) => {
+                let place = format!("{FILE}: discord.token_file");
+                let text = std::fs::read_to_string(file)
+                    .map_err(|e| ConfigError::new(&place, format!("cannot read {}: {e}", file.display())))?;
+                (place, text)
+            }
+            None => {
+                let place = format!("environment variable {}", self.token_env);
+                let text = environment(&self.token_env).ok_or_else(|| {
+                    let problem =
+                        "not set; put the bot's token there, or name a file in `discord.token_file`";
+                    ConfigError::new(&place, problem)
+                })?;
+                (place, text)
+            }
+        };
+        let token = text.trim().trim_start_matches("Bot ").to_owned();
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ConfigError::new(place, "does not hold a Discord token"));
+        }
+        Ok(token)
+    }
+}
+
+fn read_file(root: &Path) -> Result<toml::Table, ConfigError> {
+    let text = match std::fs::read_to_string(root.join(FILE)) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(ConfigError::new(FILE, format!("cannot be read: {e}"))),
+    };
+    text.parse().map_err(|e: toml::de::Error| {
+        let line = e.span().map(|span| text[..span.start].matches('\n').count() + 1);
+        let place = line.map_or(FILE.to_owned(), |line| format!("{FILE}:{line}"));
+        ConfigError::new(place, e.message().to_owned())
+    })
+}
+
+fn decode(table: &toml::Table, source: &str) -> Result<Raw, ConfigError> {
+    serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|e| {
+        let path = e.path().to_string();
+        let place = if path == "." { source.to_owned() } else { format!("{source}: {path}") };
+        ConfigError::new(place, reword(e.inner().message()))
+    })
+}
+
+/// `MOONLANE_DISCORD__API_URL=x` sets `discord.api_url`; the value is TOML if it parses, else a string.
+fn set_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let path = name["MOONLANE_".len()..].to_lowercase();
+    let mut keys: Vec<&str> = path.split("__").collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut table = table;
+    for key in keys {
+        let entry = table.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        table = entry.as_table_mut().ok_or_else(|| {
+            ConfigError::new(format!("environment variable {name}"), format!("`{key}` is not a section"))
+        })?;
+    }
+    let parsed = format!("value = {value}").parse::<toml::Table>().ok();
+    let typed = parsed.filter(|parsed| parsed.len() == 1).and_then(|mut parsed| parsed.remove("value"));
+    table.insert(last.to_owned(), typed.unwrap_or_else(|| toml::Value::String(value.to_owned())));
+    Ok(())
+}

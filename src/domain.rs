@@ -1,0 +1,359 @@
+//! The words of moonlane as plain data: ids, messages, projects, routes, turns.
+//!
+//! Nothing here does I/O, and nothing here knows Discord's, Lua's, SQLite's or the CLI's own types: each
+//! outer module converts at its edge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text that was meant to be a Discord id and is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a Discord id: expected 1 to 20 digits, not 0, as a string")]
+pub struct BadId(pub String);
+
+macro_rules! snowflake {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// A Discord snowflake. It crosses to Lua and JSON as a string, because a double cannot hold it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The id with this number; 0 is not an id.
+            pub fn new(id: u64) -> Option<Self> {
+                (id != 0).then_some(Self(id))
+            }
+
+            /// The number itself, for the edges that need it (SQLite, serenity).
+            pub fn get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                let id = digits.then(|| text.parse().ok()).flatten();
+                id.and_then(Self::new).ok_or_else(|| BadId(text.to_owned()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+snowflake! {
+    /// A channel or a thread: the address of one conversation.
+    ChannelId,
+    /// A message; also the key of the turn that it starts.
+    MessageId,
+    /// A person, or a bot.
+    UserId,
+    /// A role in a guild.
+    RoleId,
+    /// A guild (a "server").
+    GuildId,
+}
+
+impl MessageId {
+    /// A short form of the id for people: six characters that stand in an error's text and in its log lines.
+    ///
+    /// It keeps the low bits, which differ between any two messages of the same hour.
+    pub fn short(self) -> String {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        // The low 12 bits count within one process and millisecond and are nearly always 0; what lies
+        // above them is the time in milliseconds (with ten bits of worker and process in between).
+        let mixed = (self.0 >> 22) ^ (self.0 & 0x3f_ffff).wrapping_mul(0x9E37_79B1);
+        (0..6).rev().map(|i| char::from(DIGITS[(mixed >> (5 * i)) as usize & 31])).collect()
+    }
+}
+
+/// What a person wrote in Discord, as the scripts see it: this is the table `message` in Lua.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// The message's id.
+    pub id: MessageId,
+    /// The channel or thread it stands in.
+    pub channel_id: ChannelId,
+    /// The channel that a thread belongs to; `None` outside threads.
+    pub parent_channel_id: Option<ChannelId>,
+    /// The channel's name without `#`; empty where Discord has not told it.
+    pub channel_name: String,
+    /// The guild it was written in.
+    pub guild_id: GuildId,
+    /// Who wrote it.
+    pub author: Author,
+    /// The text with the mention of the bot stripped and other mentions readable as `@name` and `#name`.
+    pub text: String,
+    /// The text exactly as Discord sent it.
+    pub raw_text: String,
+    /// Whether it mentions the bot: by name, by the bot's own role, or by a reply that pings; never by @everyone.
+    pub mentions_me: bool,
+    /// The files attached to it.
+    pub attachments: Vec<Attachment>,
+}
+
+/// Who wrote a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Author {
+    /// The person's id.
+    pub id: UserId,
+    /// The name shown in this guild.
+    pub name: String,
+    /// The person's roles in this guild.
+    pub roles: Vec<RoleId>,
+    /// Whether this is a bot (or a webhook); such messages never start a turn.
+    pub bot: bool,
+}
+
+/// A file attached to a message. Its content is not here: it is fetched when the turn starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The file name as uploaded.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The media type as Discord detected it, such as `text/plain; charset=utf-8`.
+    pub content_type: Option<String>,
+    /// Where to fetch it.
+    pub url: String,
+}
+
+/// The name of a project, as it stands in routing.lua.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProjectName(pub String);
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A named place to work, as routing.lua defines it and the configuration completes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: ProjectName,
+    /// The directory that agents work in; absolute, not necessarily there.
+    pub dir: PathBuf,
+    /// The model, as the CLI takes it; `None` leaves the choice to the CLI.
+    pub model: Option<String>,
+    /// What Claude may do without asking; `None` leaves it to the CLI's settings.
+    pub permission_mode: Option<PermissionMode>,
+    /// The exact set of built-in tools; `None` means the CLI's own.
+    pub tools: Option<Vec<String>>,
+    /// Rules for what is allowed without asking, such as `Bash(git *)`.
+    pub allowed_tools: Vec<String>,
+    /// Tools that are taken away.
+    pub disallowed_tools: Vec<String>,
+    /// Appended to Claude Code's own system prompt.
+    pub system_prompt: Option<String>,
+    /// Which settings files the CLI reads.
+    pub setting_sources: Vec<SettingSource>,
+    /// Variables added to the agent's environment.
+    pub env: BTreeMap<String, String>,
+    /// The time limits: the configuration's, with what the project overrides.
+    pub limits: Limits,
+    /// What of Claude's text is the answer.
+    pub answer: AnswerForm,
+    /// Who may work here; replaces the global rule.
+    pub allow: Option<Allow>,
+}
+
+/// A permission mode of the CLI (`--permission-mode`, and `set_permission_mode` over the control protocol).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
+pub enum PermissionMode {
+    Default,
+    AcceptEdits,
+    Plan,
+    DontAsk,
+    Auto,
+    BypassPermissions,
+}
+
+impl PermissionMode {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::AcceptEdits => "acceptEdits",
+            Self::Plan => "plan",
+            Self::DontAsk => "dontAsk",
+            Self::Auto => "auto",
+            Self::BypassPermissions => "bypassPermissions",
+        }
+    }
+}
+
+/// One of the CLI's settings files (`--setting-sources`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingSource {
+    /// `~/.claude/settings.json`
+    User,
+    /// `.claude/settings.json` and CLAUDE.md in the project
+    Project,
+    /// `.claude/settings.local.json` in the project
+    Local,
+}
+
+impl SettingSource {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Which of Claude's texts in a turn are the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerForm {
+    /// Every top-level text block after the last tool call.
+    #[default]
+    Last,
+    /// Every top-level text block.
+    All,
+}
+
+/// How long each stage of a turn may take before the agent is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From spawning the agent to its first sign of readiness.
+    pub start: Duration,
+    /// Without any event, while no tool runs.
+    pub silence: Duration,
+    /// Without any event, while a tool runs.
+    pub tool: Duration,
+    /// The whole turn.
+    pub turn: Duration,
+    /// From the result to idle, and from closing stdin to the exit.
+    pub after_result: Duration,
+}
+
+/// Who is let in. The owner of the application always is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allow {
+    /// These people.
+    pub users: Vec<UserId>,
+    /// Everybody with one of these roles.
+    pub roles: Vec<RoleId>,
+}
+
+impl Allow {
+    /// Whether this rule lets the author in.
+    pub fn admits(&self, author: &Author) -> bool {
+        self.users.contains(&author.id) || self.roles.iter().any(|role| author.roles.contains(role))
+    }
+}
+
+/// What the scripts decided for one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Not meant for the bot.
+    NotForMe,
+    /// Meant for the bot, but no entry of `channels` fits and there is no `route` function to ask.
+    Unrouted,
+    /// Meant for the bot; the scripts answer it themselves.
+    Reply(String),
+    /// A turn in a project.
+    Turn(Work),
+}
+
+/// What a turn is to do, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The project.
+    pub project: Arc<Project>,
+    /// What to ask; may be empty (a bare mention).
+    pub prompt: String,
+    /// A model for this turn, in place of the project's.
+    pub model: Option<String>,
+    /// Whether to forget the channel's session first.
+    pub fresh: bool,
+}
+
+/// Claude Code's own id of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub uuid::Uuid);
+
+impl SessionId {
+    /// A fresh random id.
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An amount of money in millionths of a US dollar, as the CLI estimates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct MicroUsd(pub u64);
+
+impl MicroUsd {
+    /// From the CLI's floating dollars; what is not a positive number counts as nothing.
+    pub fn from_dollars(dollars: f64) -> Self {
+        let micros = (dollars * 1e6).round();
+        // `as` saturates: NaN and negatives become 0, the huge becomes u64::MAX.
+        Self(micros as u64)
+    }
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Claude answered.
+    Answered,
+    /// Something went wrong, and the person was told what.
+    Failed,
+    /// Nobody wants the answer any more: the message was deleted, or somebody stopped the turn.
+    Cancelled,
+    /// The bot stopped or died under it.
+    Interrupted,
+}
+
+/// What reaches the bot from Discord, in the order in which Discord sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound {
+    /// Somebody wrote a message. Bots' and webhooks' messages are marked `author.bot`.
+    Message(Message),
+    /// Somebody edited a message; this is its new state.
+    Edited(Message),
+    /// Messages were deleted.
+    Deleted(Vec<MessageId>),
+}

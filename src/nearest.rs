@@ -1,0 +1,53 @@
+//! "Did you mean": serde's errors about unknown keys and values, in words for an operator.
+
+/// The candidate that `word` was most likely meant to be, if any is near enough.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 > 0.75).then_some(best.1)
+}
+
+/// Rewords serde's message about an unknown field or variant so that it names the nearest valid one, or all
+/// valid ones where none is near; any other message comes back as it is.
+///
+/// serde words these as ``unknown field `a`, expected one of `b`, `c` `` (or ``expected `b` ``).
+pub fn reword(message: &str) -> String {
+    let (what, rest) = if let Some(rest) = message.strip_prefix("unknown field ") {
+        ("key", rest)
+    } else if let Some(rest) = message.strip_prefix("unknown variant ") {
+        ("value", rest)
+    } else {
+        return message.to_owned();
+    };
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let Some(word) = quoted.next() else { return message.to_owned() };
+    let valid: Vec<&str> = quoted.collect();
+    match nearest(word, valid.iter().copied()) {
+        Some(near) => format!("unknown {what} `{word}`, did you mean `{near}`?"),
+        None if valid.is_empty() => format!("unknown {what} `{word}`; none is allowed here"),
+        None => format!("unknown {what} `{word}`; valid are `{}`", valid.join("`, `")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_key_is_suggested_and_a_far_one_gets_the_list() {
+        assert_eq!(
+            reword("unknown field `timout`, expected one of `name`, `timeout`"),
+            "unknown key `timout`, did you mean `timeout`?"
+        );
+        assert_eq!(
+            reword("unknown field `zzz`, expected `name` or `timeout`"),
+            "unknown key `zzz`; valid are `name`, `timeout`"
+        );
+        assert_eq!(
+            reword("unknown variant `acceptedits`, expected one of `plan`, `acceptEdits`"),
+            "unknown value `acceptedits`, did you mean `acceptEdits`?"
+        );
+        assert_eq!(reword("unknown field `x`, there are no fields"), "unknown key `x`; none is allowed here");
+        assert_eq!(reword("invalid type: integer"), "invalid type: integer");
+    }
+}
