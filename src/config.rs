@@ -325,3 +325,85 @@ fn set_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), 
     table.insert(last.to_owned(), typed.unwrap_or_else(|| toml::Value::String(value.to_owned())));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads this text as the configuration file, with these variables.
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("config")).unwrap();
+        std::fs::write(root.path().join(FILE), text).unwrap();
+        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::load(root.path(), environment).map_err(|e| e.to_string())
+    }
+
+    fn mistake(text: &str) -> String {
+        load(text, &[]).unwrap_err()
+    }
+
+    #[test]
+    fn the_shipped_file_shows_the_defaults() {
+        let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/moonlane.toml"));
+        let shipped = shipped.unwrap();
+        let keys: toml::Table = shipped.parse().unwrap();
+        let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
+        assert_eq!(shown, 16, "a new key belongs into the shipped file");
+        let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
+        let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
+        assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));
+    }
+
+    fn relative(mut config: Config) -> Config {
+        let strip = |path: &Path| path.strip_prefix(&config.root).unwrap().to_owned();
+        let (dir, store) = (strip(&config.scripts.dir), strip(&config.store_path));
+        config.scripts.dir = dir;
+        config.store_path = store;
+        config
+    }
+
+    #[test]
+    fn a_missing_file_means_the_defaults() {
+        let root = tempfile::tempdir().unwrap();
+        let config = Config::load(root.path(), []).unwrap();
+        assert_eq!(config.agent.max_running, 8);
+        assert_eq!(config.store_path, root.path().join("moonlane.db"));
+    }
+
+    #[test]
+    fn a_mistake_is_one_sentence_with_file_and_key() {
+        insta::assert_snapshot!(mistake("[limits]\nsilense = '5m'"), @"config/moonlane.toml: limits.silense: unknown key `silense`, did you mean `silence`?");
+        insta::assert_snapshot!(mistake("[agnet]\n"), @"config/moonlane.toml: agnet: unknown key `agnet`, did you mean `agent`?");
+        insta::assert_snapshot!(mistake("[agent]\nmax_running = 'many'"), @r#"config/moonlane.toml: agent.max_running: invalid type: string "many", expected usize"#);
+        insta::assert_snapshot!(mistake("[agent]\nmax_running = 0"), @"config/moonlane.toml: agent.max_running: must be at least 1");
+        insta::assert_snapshot!(mistake("[limits]\nturn = '0s'"), @"config/moonlane.toml: limits.turn: must be longer than 0");
+        insta::assert_snapshot!(mistake("[limits]\nturn = 'soon'"), @r#"config/moonlane.toml: limits.turn: invalid value: string "soon", expected a duration"#);
+        insta::assert_snapshot!(mistake("[discord]\napi_url = 'discord.com'"), @"config/moonlane.toml: discord.api_url: must begin with https:// (or http:// for a server on this machine)");
+        insta::assert_snapshot!(mistake("[agent]\ncommand = []"), @"config/moonlane.toml: agent.command: must name a program");
+        insta::assert_snapshot!(mistake("[log]\nlevel = 1\n[log\n"), @"config/moonlane.toml:3: unclosed table, expected `]`");
+    }
+
+    #[test]
+    fn the_environment_overrides_and_is_named_in_its_mistakes() {
+        let variables =
+            [("MOONLANE_DISCORD__API_URL", "http://127.0.0.1:4800/"), ("MOONLANE_AGENT__MAX_RUNNING", "2")];
+        let config = load("", &variables).unwrap();
+        assert_eq!(config.discord.api_url, "http://127.0.0.1:4800");
+        assert_eq!(config.agent.max_running, 2);
+        assert!(load("", &[("MOONLANE_HOME", "x"), ("OTHER__KEY", "x")]).is_ok(), "not ours to read");
+        let wrong = load("", &[("MOONLANE_AGENT__MAX_RUNING", "2")]).unwrap_err();
+        insta::assert_snapshot!(wrong, @"environment variable MOONLANE_AGENT__MAX_RUNING: agent.max_runing: unknown key `max_runing`, did you mean `max_running`?");
+    }
+
+    #[test]
+    fn the_token_comes_from_where_the_configuration_says() {
+        let discord = Discord::default();
+        assert_eq!(discord.token(|_| Some(" abc.def \n".to_owned())).unwrap(), "abc.def");
+        let missing = discord.token(|_| None).unwrap_err().to_string();
+        insta::assert_snapshot!(missing, @"environment variable DISCORD_TOKEN: not set; put the bot's token there, or name a file in `discord.token_file`");
+        assert!(discord.token(|_| Some("two words".to_owned())).is_err());
+        let file = Discord { token_file: Some(PathBuf::from("/nowhere/token")), ..Discord::default() };
+        assert!(file.token(|_| None).unwrap_err().to_string().contains("cannot read /nowhere/token"));
+    }
+}
