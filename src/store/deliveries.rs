@@ -1,0 +1,141 @@
+//! Deliveries: what is to be said in answer to a message, part by part, and what of it is posted.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, StoreError, TurnState};
+use crate::domain::{ChannelId, MessageId, Outcome, UserId};
+
+/// What is to be said in answer to a message, and is not all said yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where.
+    pub channel: ChannelId,
+    /// The message that is answered.
+    pub reply_to: MessageId,
+    /// Who wrote that message: the one person whom the answer may notify.
+    pub author: UserId,
+    /// All parts in order, posted ones too; never empty.
+    pub parts: Vec<StoredPart>,
+}
+
+/// One Discord message of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Its place, from 1.
+    pub number: u32,
+    /// What it says.
+    pub text: String,
+    /// The Discord message, once posted.
+    pub posted: Option<MessageId>,
+}
+
+/// How a delivery ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryEnd {
+    /// Every part is posted.
+    Done,
+    /// Discord will not take it; why. Its turn has failed then.
+    Refused(String),
+}
+
+/// Where a delivery is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Not all parts are posted.
+    Open,
+    /// All parts are posted.
+    Done,
+    /// Discord would not take it, and why.
+    Refused(String),
+}
+
+/// Writes the parts as an open delivery; without parts there is nothing to deliver.
+pub(super) fn write(tx: &Transaction<'_>, message: MessageId, parts: &[String]) -> rusqlite::Result<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    tx.prepare_cached("INSERT INTO deliveries (message, state) VALUES (?1, 'open')")?.execute([message])?;
+    let mut statement = tx.prepare_cached("INSERT INTO parts (message, number, text) VALUES (?1, ?2, ?3)")?;
+    for (number, text) in (1_u32..).zip(parts) {
+        statement.execute(params![message, number, text])?;
+    }
+    Ok(())
+}
+
+/// Where the delivery for this message is; `None` where there was nothing to say.
+pub(super) fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<DeliveryState>> {
+    let mut statement = tx.prepare_cached("SELECT state, reason FROM deliveries WHERE message = ?1")?;
+    let found = statement
+        .query_row([message], |row| Ok(DeliveryState::from_columns(row.get_ref(0)?.as_str()?, row.get(1)?)));
+    found.optional()
+}
+
+impl Store {
+    /// What is still to be said in answer to this message; `None` where nothing is, or all is said.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT channel, author FROM deliveries JOIN messages ON id = message
+                       WHERE message = ?1 AND state = 'open'";
+            let mut statement = tx.prepare_cached(sql)?;
+            let found = statement.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((channel, author)) = found else { return Ok(None) };
+
+            let sql = "SELECT number, text, posted FROM parts WHERE message = ?1 ORDER BY number";
+            let mut statement = tx.prepare_cached(sql)?;
+            let parts = statement.query_map([message], |row| {
+                Ok(StoredPart { number: row.get(0)?, text: row.get(1)?, posted: row.get(2)? })
+            })?;
+            let parts = parts.collect::<Result<_, _>>()?;
+            Ok(Some(Delivery { channel, reply_to: message, author, parts }))
+        })
+        .await
+    }
+
+    /// Writes that a part is posted, as `posted`. A second time changes nothing: the first id stays.
+    ///
+    /// # Errors
+    /// Where there is no such part, or the database fails.
+    pub async fn posted(&self, message: MessageId, part: u32, posted: MessageId) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE parts SET posted = coalesce(posted, ?3) WHERE message = ?1 AND number = ?2";
+            match tx.prepare_cached(sql)?.execute(params![message, part, posted])? {
+                0 => Err(StoreError::NoSuchPart(message, part)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Closes the delivery for this message; whether it was open. If Discord refused it, its turn has failed.
+    ///
+    /// # Errors
+    /// Where it is said to be done and a part is not posted, or the database fails.
+    pub async fn close_delivery(&self, message: MessageId, end: DeliveryEnd) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            if state(tx, message)? != Some(DeliveryState::Open) {
+                return Ok(false);
+            }
+            let mut close =
+                tx.prepare_cached("UPDATE deliveries SET state = ?2, reason = ?3 WHERE message = ?1")?;
+            match end {
+                DeliveryEnd::Done => {
+                    let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE message = ?1 AND posted IS NULL)";
+                    if tx.prepare_cached(sql)?.query_one([message], |row| row.get(0))? {
+                        return Err(StoreError::Unposted(message));
+                    }
+                    close.execute(params![message, "done", None::<String>])?;
+                }
+                DeliveryEnd::Refused(reason) => {
+                    close.execute(params![message, "refused", reason])?;
+                    let sql = "UPDATE turns SET state = ?2 WHERE message = ?1";
+                    tx.prepare_cached(sql)?.execute(params![message, TurnState::Ended(Outcome::Failed)])?;
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+}

@@ -1,0 +1,145 @@
+//! The schema, and how a file gets to it.
+//!
+//! **messages**: every message that the bot has accepted, whether it started a turn or was answered at once. Its
+//! key is what makes a message that Discord delivers twice one message.
+//! - `id`: the message's snowflake, a `u64` in SQLite's `i64` bit by bit, like all Discord ids here.
+//! - `channel`, `author`, `author_name`: where and by whom.
+//! - `accepted`: when it was written here, in Unix milliseconds. The age that pruning and restarts go by.
+//!
+//! **turns**: the messages that started a turn.
+//! - `message`: the message, and so the turn's own id.
+//! - `project`: the project's name. The project itself is looked up in the scripts when the turn runs.
+//! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
+//! - `attachments`: a JSON array of the domain's `Attachment`.
+//! - `state`: `waiting`, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
+//!   `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
+//! - `cost`: what this turn alone cost, in millionths of a dollar; 0 until it has ended.
+//!
+//! **deliveries**: what is to be said in answer to a message; at most one per message, none where there is
+//! nothing to say.
+//! - `message`: the message that is answered.
+//! - `state`: `open` until every part is posted (`done`) or Discord has refused for good (`refused`).
+//! - `reason`: why it was refused; NULL in the other states.
+//!
+//! **parts**: the Discord messages of a delivery.
+//! - `message`, `number`: which delivery, and the place in it, from 1.
+//! - `text`: what is posted.
+//! - `posted`: the id of the Discord message, NULL until it is known to be posted.
+//!
+//! **sessions**: Claude Code's conversations, one per channel and project.
+//! - `channel`, `project`: the key.
+//! - `id`: the session's UUID as text.
+//! - `dir`: the directory it was begun in, as bytes: a session is only ever resumed from there.
+//! - `live`: 0 until the first result came; a session that is not live cannot be resumed.
+//! - `turns`: how many turns it has answered.
+//! - `cost`: what the CLI last reported for the whole session, in millionths of a dollar.
+//! - `last_used`: Unix milliseconds.
+//!
+//! The file carries moonlane's `application_id`, and in `user_version` the number of migrations it has had.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// "moon" in ASCII: tells our file from any other program's SQLite file.
+pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
+
+/// Each entry takes a file one version further. Entries are never changed once released, only added.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE messages (
+        id INTEGER PRIMARY KEY,
+        channel INTEGER NOT NULL,
+        author INTEGER NOT NULL,
+        author_name TEXT NOT NULL,
+        accepted INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE turns (
+        message INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+        project TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        model TEXT,
+        fresh INTEGER NOT NULL CHECK (fresh IN (0, 1)),
+        attachments TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('waiting', 'running', 'answered', 'failed', 'cancelled', 'interrupted')),
+        cost INTEGER NOT NULL CHECK (cost >= 0)
+    ) STRICT;
+
+    CREATE TABLE deliveries (
+        message INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+        state TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+        reason TEXT CHECK ((state = 'refused') = (reason IS NOT NULL))
+    ) STRICT;
+
+    CREATE TABLE parts (
+        message INTEGER NOT NULL REFERENCES deliveries ON DELETE CASCADE,
+        number INTEGER NOT NULL CHECK (number >= 1),
+        text TEXT NOT NULL,
+        posted INTEGER,
+        PRIMARY KEY (message, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE sessions (
+        channel INTEGER NOT NULL,
+        project TEXT NOT NULL,
+        id TEXT NOT NULL,
+        dir BLOB NOT NULL,
+        live INTEGER NOT NULL CHECK (live IN (0, 1)),
+        turns INTEGER NOT NULL CHECK (turns >= 0),
+        cost INTEGER NOT NULL CHECK (cost >= 0),
+        last_used INTEGER NOT NULL,
+        PRIMARY KEY (channel, project)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// The newest version that this program knows.
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Takes the file from whatever version it has to [`VERSION`], in one transaction.
+pub fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrate_with(&tx, &MIGRATIONS)?;
+    tx.commit()
+}
+
+fn migrate_with(tx: &Transaction<'_>, migrations: &[&str]) -> rusqlite::Result<()> {
+    let done: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for migration in migrations.iter().skip(usize::try_from(done).unwrap_or(0)) {
+        tx.execute_batch(migration)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", migrations.len() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_second_run_changes_nothing_and_a_later_migration_is_added() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection), VERSION);
+
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &[MIGRATIONS[0], "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(version(&connection), 2);
+        connection.execute("INSERT INTO later VALUES (1)", ()).unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_and_the_tables_as_they_were() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &[MIGRATIONS[0], "CREATE TABLE later (x INTEGER); CREATE nonsense"]).unwrap_err();
+        drop(tx);
+        assert_eq!(version(&connection), VERSION);
+        assert!(connection.prepare("SELECT * FROM later").is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! Sessions: which conversation of Claude Code goes on in a channel and project.
+
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::values::Dir;
+use super::{Millis, Store, StoreError};
+use crate::domain::{ChannelId, MicroUsd, ProjectName, SessionId};
+
+/// The session of a channel and project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Claude Code's id of it.
+    pub id: SessionId,
+    /// Whether there was a result: only then is there something to resume.
+    pub live: bool,
+    /// The directory it was begun in, and must be resumed from.
+    pub dir: PathBuf,
+    /// How many turns it has answered.
+    pub turns: u32,
+    /// What it has cost in all, as the CLI last reported.
+    pub cost: MicroUsd,
+    /// When it was begun or last gave a result.
+    pub last_used: Millis,
+}
+
+impl Store {
+    /// The session of this channel and project, if there is one.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn session(
+        &self,
+        channel: ChannelId,
+        project: &ProjectName,
+    ) -> Result<Option<Session>, StoreError> {
+        let project = project.clone();
+        self.step(move |tx| {
+            let sql = "SELECT id, live, dir, turns, cost, last_used FROM sessions
+                       WHERE channel = ?1 AND project = ?2";
+            let session = tx.prepare_cached(sql)?.query_row(params![channel, project], |row| {
+                Ok(Session {
+                    id: row.get(0)?,
+                    live: row.get(1)?,
+                    dir: row.get::<_, Dir>(2)?.0,
+                    turns: row.get(3)?,
+                    cost: row.get(4)?,
+                    last_used: row.get(5)?,
+                })
+            });
+            Ok(session.optional()?)
+        })
+        .await
+    }
+
+    /// Writes that a new session begins here; it takes the place of an earlier one.
+    ///
+    /// It is not live until [`Store::finish`] brings its first result. Write it before the agent starts, so
+    /// that an id of which the CLI may know is never used twice.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn put_session(
+        &self,
+        channel: ChannelId,
+        project: &ProjectName,
+        id: SessionId,
+        dir: PathBuf,
+    ) -> Result<(), StoreError> {
+        let project = project.clone();
+        self.step(move |tx| {
+            let sql =
+                "INSERT OR REPLACE INTO sessions (channel, project, id, dir, live, turns, cost, last_used)
+                       VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5)";
+            let mut statement = tx.prepare_cached(sql)?;
+            statement.execute(params![channel, project, id, Dir::column(&dir), Millis::now()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets the session of this channel and project; whether there was one.
+    ///
+    /// A turn that is still running in it ends as usual, and does not bring it back.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn forget_session(
+        &self,
+        channel: ChannelId,
+        project: &ProjectName,
+    ) -> Result<bool, StoreError> {
+        let project = project.clone();
+        self.step(move |tx| {
+            let sql = "DELETE FROM sessions WHERE channel = ?1 AND project = ?2";
+            Ok(tx.prepare_cached(sql)?.execute(params![channel, project])? > 0)
+        })
+        .await
+    }
+}

@@ -1,0 +1,357 @@
+//! Turns: from an accepted message to its outcome.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::deliveries::{self, DeliveryState};
+use super::values::Attachments;
+use super::{Accepted, Millis, Store, StoreError};
+use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+
+/// A message that starts a turn, and what the turn is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The message, and so the turn.
+    pub message: MessageId,
+    /// Where it was written.
+    pub channel: ChannelId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// The author's name in the guild.
+    pub author_name: String,
+    /// The project it works in.
+    pub project: ProjectName,
+    /// What to ask.
+    pub prompt: String,
+    /// A model for this turn, in place of the project's.
+    pub model: Option<String>,
+    /// Whether to forget the channel's session first.
+    pub fresh: bool,
+    /// The files attached to the message.
+    pub attachments: Vec<Attachment>,
+    /// When the bot took it.
+    pub accepted: Millis,
+}
+
+/// What is to be said in answer to a message that starts no turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The message that is answered.
+    pub message: MessageId,
+    /// Where it was written.
+    pub channel: ChannelId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// The author's name in the guild.
+    pub author_name: String,
+    /// The answer, part by part.
+    pub parts: Vec<String>,
+    /// When the bot took it.
+    pub accepted: Millis,
+}
+
+/// Where a turn is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnState {
+    /// It is written and has not begun.
+    Waiting,
+    /// An agent works on it.
+    Running,
+    /// It is over. Whether everything is said is another matter.
+    Ended(Outcome),
+}
+
+/// All that the store knows of a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnRow {
+    /// What it is to do.
+    pub turn: Turn,
+    /// Where it is.
+    pub state: TurnState,
+    /// Where its answer is; `None` as long as, or where, there is nothing to say.
+    pub delivery: Option<DeliveryState>,
+    /// What it cost; nothing until it has ended.
+    pub cost: MicroUsd,
+}
+
+/// What came of [`Store::cancel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// It was waiting, and has ended now as cancelled.
+    Cancelled,
+    /// It is running: its agent has to be stopped, then it ends through [`Store::finish`].
+    Running,
+    /// It had ended before, or the message never started a turn.
+    TooLate,
+}
+
+/// How a turn ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// What to say, part by part; may be empty.
+    pub parts: Vec<String>,
+    /// What the last result said of the session; `None` where there was no result.
+    pub session: Option<SessionUpdate>,
+}
+
+/// What a result says of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionUpdate {
+    /// Its id, which may have become another one.
+    pub id: SessionId,
+    /// What the session has cost in all (`total_cost_usd`).
+    pub cost: MicroUsd,
+}
+
+/// Something that a bot left behind when it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The message.
+    pub message: MessageId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// When it was accepted.
+    pub accepted: Millis,
+    /// What is left to do.
+    pub stage: Stage,
+}
+
+/// What is left to do for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its turn has not begun.
+    Waiting,
+    /// Its turn was running, so it is to end as interrupted.
+    Running,
+    /// Not all parts of its answer are posted.
+    Undelivered,
+}
+
+impl Store {
+    /// Writes a message that starts a turn. The message id is the key.
+    ///
+    /// # Errors
+    /// Where the database fails: the message is not accepted then.
+    pub async fn accept(&self, turn: Turn) -> Result<Accepted, StoreError> {
+        self.step(move |tx| {
+            if !insert_message(tx, turn.message, turn.channel, turn.author, &turn.author_name, turn.accepted)?
+            {
+                return Ok(Accepted::Known);
+            }
+            let sql = "INSERT INTO turns (message, project, prompt, model, fresh, attachments, state, cost)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
+            let Turn { message, project, prompt, model, fresh, .. } = turn;
+            let attachments = Attachments(turn.attachments);
+            let waiting = TurnState::Waiting;
+            let mut statement = tx.prepare_cached(sql)?;
+            statement.execute(params![message, project, prompt, model, fresh, attachments, waiting])?;
+            Ok(Accepted::New)
+        })
+        .await
+    }
+
+    /// Writes what is to be said in answer to a message that starts no turn. The message id is the key.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is to be said then.
+    pub async fn say(&self, said: Said) -> Result<Accepted, StoreError> {
+        self.step(move |tx| {
+            if !insert_message(tx, said.message, said.channel, said.author, &said.author_name, said.accepted)?
+            {
+                return Ok(Accepted::Known);
+            }
+            deliveries::write(tx, said.message, &said.parts)?;
+            Ok(Accepted::New)
+        })
+        .await
+    }
+
+    /// Replaces what a turn that has not begun is to ask; whether it was still waiting.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn edit(
+        &self,
+        message: MessageId,
+        prompt: String,
+        attachments: Vec<Attachment>,
+    ) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE turns SET prompt = ?2, attachments = ?3 WHERE message = ?1 AND state = ?4";
+            let mut statement = tx.prepare_cached(sql)?;
+            let changed =
+                statement.execute(params![message, prompt, Attachments(attachments), TurnState::Waiting])?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Ends a turn that has not begun, as cancelled.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn cancel(&self, message: MessageId) -> Result<Cancel, StoreError> {
+        self.step(move |tx| match state(tx, message)? {
+            Some(TurnState::Waiting) => {
+                set_state(tx, message, TurnState::Ended(Outcome::Cancelled))?;
+                Ok(Cancel::Cancelled)
+            }
+            Some(TurnState::Running) => Ok(Cancel::Running),
+            Some(TurnState::Ended(_)) | None => Ok(Cancel::TooLate),
+        })
+        .await
+    }
+
+    /// Makes a waiting turn a running one and returns it as it stands now; `None` where it no longer waits.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn begin(&self, message: MessageId) -> Result<Option<Turn>, StoreError> {
+        self.step(move |tx| match row(tx, message)? {
+            Some(TurnRow { turn, state: TurnState::Waiting, .. }) => {
+                set_state(tx, message, TurnState::Running)?;
+                Ok(Some(turn))
+            }
+            _ => Ok(None),
+        })
+        .await
+    }
+
+    /// Ends a turn: outcome, cost, session and what is to be said, in one step. Whether it was this call that
+    /// ended it; if it had ended before, nothing changes.
+    ///
+    /// A waiting turn may be ended like this too (told that it is too old, say). The session becomes live with
+    /// this id, unless it was forgotten meanwhile.
+    ///
+    /// # Errors
+    /// Where the database fails: the turn has not ended then.
+    pub async fn finish(&self, message: MessageId, end: Finished) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            let Some(TurnRow { turn, state: TurnState::Waiting | TurnState::Running, .. }) =
+                row(tx, message)?
+            else {
+                return Ok(false);
+            };
+            let cost = match end.session {
+                Some(update) => update_session(tx, turn.channel, &turn.project, update)?,
+                None => MicroUsd::default(),
+            };
+            let sql = "UPDATE turns SET state = ?2, cost = ?3 WHERE message = ?1";
+            tx.prepare_cached(sql)?.execute(params![message, TurnState::Ended(end.outcome), cost])?;
+            deliveries::write(tx, message, &end.parts)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// What an earlier bot left to do, in the order in which the messages were written.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.step(|tx| {
+            let sql = "SELECT id, channel, accepted, turns.state FROM messages
+                       LEFT JOIN turns ON turns.message = id
+                       LEFT JOIN deliveries ON deliveries.message = id
+                       WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
+            let mut statement = tx.prepare(sql)?;
+            let found = statement.query_map((), |row| {
+                let stage = match row.get(3)? {
+                    Some(TurnState::Waiting) => Stage::Waiting,
+                    Some(TurnState::Running) => Stage::Running,
+                    Some(TurnState::Ended(_)) | None => Stage::Undelivered,
+                };
+                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, accepted: row.get(2)?, stage })
+            })?;
+            let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
+            unfinished.sort_by_key(|one| one.message);
+            Ok(unfinished)
+        })
+        .await
+    }
+
+    /// All that is known of a turn; `None` where the message started none (or it was pruned).
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn turn(&self, message: MessageId) -> Result<Option<TurnRow>, StoreError> {
+        self.step(move |tx| Ok(row(tx, message)?)).await
+    }
+}
+
+/// Whether the message was not there yet.
+fn insert_message(
+    tx: &Transaction<'_>,
+    message: MessageId,
+    channel: ChannelId,
+    author: UserId,
+    author_name: &str,
+    accepted: Millis,
+) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO NOTHING";
+    Ok(tx.prepare_cached(sql)?.execute(params![message, channel, author, author_name, accepted])? > 0)
+}
+
+fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnState>> {
+    let mut statement = tx.prepare_cached("SELECT state FROM turns WHERE message = ?1")?;
+    statement.query_row([message], |row| row.get(0)).optional()
+}
+
+fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached("UPDATE turns SET state = ?2 WHERE message = ?1")?;
+    statement.execute(params![message, state])?;
+    Ok(())
+}
+
+fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
+    let delivery = deliveries::state(tx, message)?;
+    let sql = "SELECT channel, author, author_name, project, prompt, model, fresh, attachments, accepted,
+                      state, cost
+               FROM turns JOIN messages ON id = message WHERE message = ?1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let found = statement.query_row([message], |row| {
+        Ok(TurnRow {
+            turn: Turn {
+                message,
+                channel: row.get(0)?,
+                author: row.get(1)?,
+                author_name: row.get(2)?,
+                project: row.get(3)?,
+                prompt: row.get(4)?,
+                model: row.get(5)?,
+                fresh: row.get(6)?,
+                attachments: row.get::<_, Attachments>(7)?.0,
+                accepted: row.get(8)?,
+            },
+            state: row.get(9)?,
+            delivery,
+            cost: row.get(10)?,
+        })
+    });
+    found.optional()
+}
+
+/// Makes the session live and returns what this turn cost.
+///
+/// The CLI reports what a session has cost in all, over its processes too, but starts again at 0 when the
+/// session's id changes or its own record is lost; so the difference counts, for the same id, if positive.
+fn update_session(
+    tx: &Transaction<'_>,
+    channel: ChannelId,
+    project: &ProjectName,
+    update: SessionUpdate,
+) -> rusqlite::Result<MicroUsd> {
+    let mut statement =
+        tx.prepare_cached("SELECT cost FROM sessions WHERE channel = ?1 AND project = ?2 AND id = ?3")?;
+    let before = statement.query_row(params![channel, project, update.id], |row| row.get(0)).optional()?;
+    let MicroUsd(before) = before.unwrap_or_default();
+
+    // No row: somebody had the session forgotten while the turn ran, and forgotten it stays.
+    let sql = "UPDATE sessions SET id = ?3, live = 1, turns = turns + 1, cost = ?4, last_used = ?5
+               WHERE channel = ?1 AND project = ?2";
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.execute(params![channel, project, update.id, update.cost, Millis::now()])?;
+    Ok(MicroUsd(update.cost.0.saturating_sub(before)))
+}

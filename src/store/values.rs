@@ -1,0 +1,151 @@
+//! How our own types stand in SQLite's columns.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+
+use super::{DeliveryState, Millis, TurnState};
+use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+
+macro_rules! ids {
+    ($($id:ident),*) => {$(
+        impl ToSql for $id {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                // Bit by bit: no id is lost, though one over 2^63 would sort first.
+                Ok((self.get() as i64).into())
+            }
+        }
+
+        impl FromSql for $id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let number = value.as_i64()?;
+                Self::new(number as u64).ok_or(FromSqlError::OutOfRange(number))
+            }
+        }
+    )*};
+}
+
+ids!(ChannelId, MessageId, UserId);
+
+impl ToSql for Millis {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+impl FromSql for Millis {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl ToSql for MicroUsd {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for MicroUsd {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        u64::try_from(number).map(Self).map_err(|_| FromSqlError::OutOfRange(number))
+    }
+}
+
+impl ToSql for ProjectName {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for ProjectName {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        String::column_result(value).map(Self)
+    }
+}
+
+impl ToSql for SessionId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for SessionId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(FromSqlError::other)
+    }
+}
+
+/// A path, byte for byte.
+pub struct Dir(pub PathBuf);
+
+impl Dir {
+    /// The path as a column takes it.
+    pub fn column(path: &Path) -> &[u8] {
+        path.as_os_str().as_bytes()
+    }
+}
+
+impl FromSql for Dir {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(PathBuf::from(OsStr::from_bytes(value.as_blob()?))))
+    }
+}
+
+/// The attachments of a message, as a JSON array.
+pub struct Attachments(pub Vec<Attachment>);
+
+impl ToSql for Attachments {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let json = serde_json::to_string(&self.0);
+        json.map(Into::into).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+    }
+}
+
+impl FromSql for Attachments {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for TurnState {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let word = match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Ended(Outcome::Answered) => "answered",
+            Self::Ended(Outcome::Failed) => "failed",
+            Self::Ended(Outcome::Cancelled) => "cancelled",
+            Self::Ended(Outcome::Interrupted) => "interrupted",
+        };
+        Ok(word.into())
+    }
+}
+
+impl FromSql for TurnState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "waiting" => Ok(Self::Waiting),
+            "running" => Ok(Self::Running),
+            "answered" => Ok(Self::Ended(Outcome::Answered)),
+            "failed" => Ok(Self::Ended(Outcome::Failed)),
+            "cancelled" => Ok(Self::Ended(Outcome::Cancelled)),
+            "interrupted" => Ok(Self::Ended(Outcome::Interrupted)),
+            word => Err(FromSqlError::Other(format!("`{word}` is no state of a turn").into())),
+        }
+    }
+}
+
+impl DeliveryState {
+    /// From the columns `state` and `reason`.
+    pub(super) fn from_columns(state: &str, reason: Option<String>) -> Self {
+        match (state, reason) {
+            ("open", _) => Self::Open,
+            (_, Some(reason)) => Self::Refused(reason),
+            (_, None) => Self::Done,
+        }
+    }
+}
