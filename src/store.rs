@@ -1,1 +1,398 @@
-//! (to be written)
+//! What must survive a crash: accepted messages, turns, deliveries, sessions. One SQLite file.
+//!
+//! # Theory of operation
+//! All of it happens on one thread that owns the only connection, so every method is one step that nothing
+//! comes between, and a method that has returned is on the disk (`synchronous = FULL`). Each method is one
+//! transaction: it happens whole, or not at all. A future that is dropped does not stop its step.
+//!
+//! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
+//! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
+//!
+//! Where to look: `schema` explains the tables; `turns`, `deliveries` and `sessions` hold the methods; `open`
+//! decides which file is fit to be used.
+
+mod deliveries;
+mod open;
+mod schema;
+mod sessions;
+mod turns;
+mod values;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, StoredPart};
+pub use open::{Holder, OpenError};
+pub use sessions::Session;
+pub use turns::{Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished};
+
+use crate::domain::MessageId;
+use crate::worker::{Gone, Worker};
+
+/// A point in time, in Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// The time now, by the system's clock.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Whether a message is seen for the first time. Of any number of callers exactly one gets `New`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is written now; the caller goes on with it.
+    New,
+    /// It was written before; nothing has changed, and somebody else has it in hand.
+    Known,
+}
+
+/// Why a step could not be taken. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// [`Store::close`] was called, or the store's thread has died.
+    #[error("the store is closed")]
+    Closed,
+    /// SQLite failed: a full disk, a file taken away.
+    #[error("the database failed")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no such part.
+    #[error("message {0} has no part {1}")]
+    NoSuchPart(MessageId, u32),
+    /// A delivery with parts that are not posted cannot be done.
+    #[error("the answer to message {0} has parts that are not posted")]
+    Unposted(MessageId),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<Gone> for StoreError {
+    fn from(Gone: Gone) -> Self {
+        Self::Closed
+    }
+}
+
+/// A handle to the store; clones share one connection.
+#[derive(Clone)]
+pub struct Store {
+    /// `None` once closed.
+    worker: Worker<Option<open::Database>>,
+}
+
+impl Store {
+    /// Opens the file at `path`, or creates it, and forgets what is over and older than 30 days.
+    ///
+    /// # Errors
+    /// Where another process has it, it is damaged, newer or not ours, or the system does not allow it. A file
+    /// that was there is left untouched then.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = open::Database::open(path)?;
+        let worker = Worker::spawn("store", Some(database)).map_err(|e| OpenError::Unusable {
+            file: path.display().to_string(),
+            detail: format!("no thread: {e}"),
+        })?;
+        Ok(Self { worker })
+    }
+
+    /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.
+    ///
+    /// Nothing is lost without it: it only says when the file is free for the next process.
+    pub async fn close(&self) {
+        // A thread that has already died has closed the file, too.
+        let _ = self.worker.call(|database| drop(database.take())).await;
+    }
+
+    /// Runs one step as one transaction on the store's thread.
+    async fn step<R: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.worker
+            .call(move |database| {
+                let connection = &mut database.as_mut().ok_or(StoreError::Closed)?.connection;
+                let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let result = step(&tx)?;
+                tx.commit()?;
+                Ok(result)
+            })
+            .await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::domain::{Attachment, ChannelId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("moonlane.db")).unwrap();
+        (dir, store)
+    }
+
+    fn message(id: u64) -> MessageId {
+        MessageId::new(id).unwrap()
+    }
+
+    fn turn(id: u64) -> Turn {
+        Turn {
+            message: message(id),
+            channel: ChannelId::new(7).unwrap(),
+            author: UserId::new(u64::MAX).unwrap(),
+            author_name: "Ada 🌙".to_owned(),
+            project: ProjectName("here".to_owned()),
+            prompt: "NUL \0, quote ', 月".to_owned(),
+            model: Some("opus".to_owned()),
+            fresh: true,
+            attachments: vec![Attachment {
+                name: "a.txt".to_owned(),
+                size: u64::MAX,
+                content_type: None,
+                url: "https://x/?a=b&c".to_owned(),
+            }],
+            accepted: Millis(i64::MAX),
+        }
+    }
+
+    fn said(id: u64, parts: &[&str]) -> Said {
+        let Turn { message, channel, author, author_name, accepted, .. } = turn(id);
+        Said { message, channel, author, author_name, parts: strings(parts), accepted }
+    }
+
+    fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
+        Finished { outcome, parts: strings(parts), session: None }
+    }
+
+    fn strings(parts: &[&str]) -> Vec<String> {
+        parts.iter().map(|&part| part.to_owned()).collect()
+    }
+
+    async fn state(store: &Store, id: u64) -> TurnState {
+        store.turn(message(id)).await.unwrap().unwrap().state
+    }
+
+    #[tokio::test]
+    async fn a_turn_goes_from_accepted_to_delivered_and_every_field_comes_back() {
+        let (_dir, store) = store();
+        assert_eq!(store.accept(turn(1)).await.unwrap(), Accepted::New);
+        assert_eq!(state(&store, 1).await, TurnState::Waiting);
+
+        assert_eq!(store.begin(message(1)).await.unwrap(), Some(turn(1)));
+        assert_eq!(state(&store, 1).await, TurnState::Running);
+        assert_eq!(store.undelivered(message(1)).await.unwrap(), None);
+
+        assert!(store.finish(message(1), finished(Outcome::Answered, &["one", "two"])).await.unwrap());
+        let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
+        assert_eq!((delivery.reply_to, delivery.author), (message(1), turn(1).author));
+        let texts: Vec<_> = delivery.parts.iter().map(|p| (p.number, p.text.as_str(), p.posted)).collect();
+        assert_eq!(texts, [(1, "one", None), (2, "two", None)]);
+
+        store.posted(message(1), 1, message(11)).await.unwrap();
+        store.posted(message(1), 1, message(99)).await.unwrap();
+        let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
+        assert_eq!(delivery.parts[0].posted, Some(message(11)), "the first id stays");
+        let early = store.close_delivery(message(1), DeliveryEnd::Done).await;
+        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
+
+        store.posted(message(1), 2, message(12)).await.unwrap();
+        assert!(store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+        assert_eq!(store.undelivered(message(1)).await.unwrap(), None);
+        let row = store.turn(message(1)).await.unwrap().unwrap();
+        assert_eq!(
+            (row.state, row.delivery),
+            (TurnState::Ended(Outcome::Answered), Some(DeliveryState::Done))
+        );
+    }
+
+    #[tokio::test]
+    async fn of_many_callers_with_one_message_exactly_one_gets_new() {
+        let (_dir, store) = store();
+        let callers = (0..40).map(|i| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                if i % 2 == 0 { store.accept(turn(1)).await } else { store.say(said(1, &["hint"])).await }
+            })
+        });
+        let mut new = 0;
+        for caller in callers.collect::<Vec<_>>() {
+            new += usize::from(caller.await.unwrap().unwrap() == Accepted::New);
+        }
+        assert_eq!(new, 1);
+    }
+
+    #[tokio::test]
+    async fn what_must_not_happen_is_refused_and_changes_nothing() {
+        let (_dir, store) = store();
+        let answered = || finished(Outcome::Answered, &["answer"]);
+        // Nothing is known of message 9.
+        assert_eq!(store.begin(message(9)).await.unwrap(), None);
+        assert_eq!(store.cancel(message(9)).await.unwrap(), Cancel::TooLate);
+        assert!(!store.edit(message(9), "x".to_owned(), vec![]).await.unwrap());
+        assert!(!store.finish(message(9), answered()).await.unwrap());
+        assert!(!store.close_delivery(message(9), DeliveryEnd::Done).await.unwrap());
+        assert!(matches!(store.posted(message(9), 1, message(2)).await, Err(StoreError::NoSuchPart(..))));
+        assert_eq!(store.turn(message(9)).await.unwrap(), None);
+
+        store.accept(turn(1)).await.unwrap();
+        assert!(store.begin(message(1)).await.unwrap().is_some());
+        assert_eq!(store.begin(message(1)).await.unwrap(), None, "begun twice");
+        assert_eq!(store.cancel(message(1)).await.unwrap(), Cancel::Running);
+        assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
+        assert_eq!(state(&store, 1).await, TurnState::Running);
+
+        assert!(store.finish(message(1), answered()).await.unwrap());
+        assert!(!store.finish(message(1), finished(Outcome::Failed, &["other"])).await.unwrap());
+        assert_eq!(store.cancel(message(1)).await.unwrap(), Cancel::TooLate);
+        assert_eq!(store.begin(message(1)).await.unwrap(), None);
+        assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
+        assert_eq!(store.accept(turn(1)).await.unwrap(), Accepted::Known);
+        assert_eq!(store.say(said(1, &["hint"])).await.unwrap(), Accepted::Known);
+        assert_eq!(state(&store, 1).await, TurnState::Ended(Outcome::Answered));
+        let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
+        assert_eq!(delivery.parts.len(), 1);
+        assert_eq!(delivery.parts[0].text, "answer");
+        assert!(matches!(store.posted(message(1), 2, message(2)).await, Err(StoreError::NoSuchPart(_, 2))));
+    }
+
+    #[tokio::test]
+    async fn a_waiting_turn_is_asked_as_edited_or_not_at_all() {
+        let (_dir, store) = store();
+        for id in [1, 2] {
+            store.accept(turn(id)).await.unwrap();
+        }
+        assert!(store.edit(message(1), "edited".to_owned(), vec![]).await.unwrap());
+        let begun = store.begin(message(1)).await.unwrap().unwrap();
+        assert_eq!((begun.prompt.as_str(), begun.attachments.len()), ("edited", 0));
+
+        assert_eq!(store.cancel(message(2)).await.unwrap(), Cancel::Cancelled);
+        assert_eq!(store.begin(message(2)).await.unwrap(), None);
+        assert_eq!(state(&store, 2).await, TurnState::Ended(Outcome::Cancelled));
+    }
+
+    #[tokio::test]
+    async fn a_refused_delivery_fails_its_turn_and_closes_once() {
+        let (_dir, store) = store();
+        store.accept(turn(1)).await.unwrap();
+        store.begin(message(1)).await.unwrap();
+        store.finish(message(1), finished(Outcome::Answered, &["answer"])).await.unwrap();
+        let refused = || DeliveryEnd::Refused("403".to_owned());
+        assert!(store.close_delivery(message(1), refused()).await.unwrap());
+        assert!(!store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+        let row = store.turn(message(1)).await.unwrap().unwrap();
+        assert_eq!(row.state, TurnState::Ended(Outcome::Failed));
+        assert_eq!(row.delivery, Some(DeliveryState::Refused("403".to_owned())));
+
+        store.say(said(2, &["hint"])).await.unwrap();
+        assert!(store.close_delivery(message(2), refused()).await.unwrap());
+        assert_eq!(store.undelivered(message(2)).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn after_a_kill_everything_unfinished_is_there_in_order() {
+        let (dir, store) = store();
+        for id in [5, 3, 1, 8] {
+            store.accept(turn(id)).await.unwrap();
+        }
+        store.begin(message(3)).await.unwrap();
+        store.begin(message(5)).await.unwrap();
+        store.finish(message(5), finished(Outcome::Answered, &["one", "two"])).await.unwrap();
+        store.posted(message(5), 1, message(51)).await.unwrap();
+        store.cancel(message(8)).await.unwrap();
+        store.say(said(4, &["hint"])).await.unwrap();
+        store.say(said(6, &[])).await.unwrap();
+
+        // What a process that is killed now leaves behind.
+        let killed = dir.path().join("killed.db");
+        for suffix in ["", "-wal", "-shm"] {
+            let name = |base: &str| dir.path().join(format!("{base}.db{suffix}"));
+            std::fs::copy(name("moonlane"), name("killed")).unwrap();
+        }
+        let after = Store::open(&killed).unwrap();
+        let found = after.unfinished().await.unwrap();
+        let found: Vec<_> = found.iter().map(|one| (one.message.get(), one.stage)).collect();
+        assert_eq!(
+            found,
+            [(1, Stage::Waiting), (3, Stage::Running), (4, Stage::Undelivered), (5, Stage::Undelivered)]
+        );
+        let delivery = after.undelivered(message(5)).await.unwrap().unwrap();
+        assert_eq!(delivery.parts.iter().map(|p| p.posted).collect::<Vec<_>>(), [Some(message(51)), None]);
+        assert!(after.finish(message(3), finished(Outcome::Interrupted, &["sorry"])).await.unwrap());
+        assert_eq!(
+            after.accept(turn(3)).await.unwrap(),
+            Accepted::Known,
+            "delivered again after the restart"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_session_becomes_live_by_a_result_and_a_turn_costs_the_difference() {
+        let (_dir, store) = store();
+        let (channel, project) = (turn(1).channel, turn(1).project);
+        let (first, second) = (SessionId::random(), SessionId::random());
+        assert_eq!(store.session(channel, &project).await.unwrap(), None);
+        store.put_session(channel, &project, first, PathBuf::from("/a b/月")).await.unwrap();
+        let session = store.session(channel, &project).await.unwrap().unwrap();
+        assert_eq!((session.id, session.live, session.turns), (first, false, 0));
+        assert_eq!(session.dir, PathBuf::from("/a b/月"));
+
+        // (id of the result, its cumulative cost, cost of the turn)
+        let results =
+            [(first, 100, 100), (first, 250, 150), (first, 40, 0), (second, 30, 30), (second, 30, 0)];
+        for (id, (session, total, own)) in (1..).zip(results) {
+            store.accept(turn(id)).await.unwrap();
+            store.begin(message(id)).await.unwrap();
+            let session = Some(SessionUpdate { id: session, cost: MicroUsd(total) });
+            let end = Finished { session, ..finished(Outcome::Answered, &[]) };
+            store.finish(message(id), end).await.unwrap();
+            assert_eq!(store.turn(message(id)).await.unwrap().unwrap().cost, MicroUsd(own), "turn {id}");
+        }
+        let session = store.session(channel, &project).await.unwrap().unwrap();
+        assert_eq!((session.id, session.live, session.turns), (second, true, 5));
+        assert_eq!(session.cost, MicroUsd(30));
+
+        let other = ProjectName("other".to_owned());
+        assert_eq!(store.session(channel, &other).await.unwrap(), None);
+        assert!(!store.forget_session(channel, &other).await.unwrap());
+        store.put_session(channel, &project, first, PathBuf::from("/b")).await.unwrap();
+        let session = store.session(channel, &project).await.unwrap().unwrap();
+        assert_eq!((session.id, session.live, session.turns, session.cost), (first, false, 0, MicroUsd(0)));
+    }
+
+    #[tokio::test]
+    async fn a_session_forgotten_while_its_turn_runs_stays_forgotten() {
+        let (_dir, store) = store();
+        let (channel, project) = (turn(1).channel, turn(1).project);
+        let id = SessionId::random();
+        store.put_session(channel, &project, id, PathBuf::from("/")).await.unwrap();
+        store.accept(turn(1)).await.unwrap();
+        store.begin(message(1)).await.unwrap();
+        assert!(store.forget_session(channel, &project).await.unwrap());
+        let session = Some(SessionUpdate { id, cost: MicroUsd(u64::MAX) });
+        let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
+        assert!(store.finish(message(1), end).await.unwrap());
+        assert_eq!(store.session(channel, &project).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_says_so_and_frees_the_file() {
+        let (dir, store) = store();
+        store.accept(turn(1)).await.unwrap();
+        let clone = store.clone();
+        store.close().await;
+        store.close().await;
+        assert!(matches!(clone.accept(turn(2)).await, Err(StoreError::Closed)));
+        let again = Store::open(&dir.path().join("moonlane.db")).unwrap();
+        assert_eq!(again.accept(turn(1)).await.unwrap(), Accepted::Known);
+    }
+}
