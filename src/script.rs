@@ -1,1 +1,254 @@
-//! (to be written)
+//! The Lua side: routing.lua and triggers.lua become a [`ScriptSet`], which decides what happens to a message.
+//!
+//! # Theory of operation
+//! A script set is one generation of all Lua files. [`ScriptSet::load`] runs them once, in a VM of their own,
+//! and decodes everything that they return into our own types; whatever can be wrong is found there, and a
+//! set with a problem never comes to be. What is left to ask at run time are two functions at most: the
+//! trigger and `route`. They are called on the set's own thread, with the message as a plain table, under a
+//! budget of time and memory ([`vm`]), so that a script can waste its budget and nothing else.
+//!
+//! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
+
+mod data;
+mod problem;
+mod schema;
+mod vm;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mlua::serde::SerializeOptions;
+use mlua::{Lua, LuaSerdeExt};
+
+use crate::config;
+use crate::domain::{Allow, Limits, Message, Project, ProjectName, Route, UserId, Work};
+use crate::worker::Worker;
+
+pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
+use problem::Failure;
+use schema::{Context, Routing, Triggers};
+use vm::{Budget, Vm};
+
+/// The names of the two files, without their ending.
+const ROUTING: &str = "routing";
+const TRIGGERS: &str = "triggers";
+
+/// All Lua files, loaded together as one generation.
+///
+/// A clone is the same set. Its thread and its VM end with the last clone, after the calls under way.
+#[derive(Clone)]
+pub struct ScriptSet {
+    rules: Arc<Rules>,
+    scripts: Worker<Scripts>,
+}
+
+/// A set that can be used, and what an operator should know about it.
+pub struct Loaded {
+    /// The set.
+    pub set: ScriptSet,
+    /// What cannot work in it, such as a project whose directory is missing.
+    pub warnings: Vec<Problem>,
+}
+
+/// Everything that the scripts say without being asked.
+struct Rules {
+    routing: Routing,
+    triggers: Triggers,
+    has_route: bool,
+    /// How errors name the two files.
+    routing_file: String,
+    triggers_file: String,
+}
+
+impl ScriptSet {
+    /// Reads routing.lua, triggers.lua and what they `require`, and checks all that they say.
+    ///
+    /// Blocks for as long as the files run, at most the time limit for each of the two. `limits` are those of
+    /// a project that sets none; `root` is where relative project directories start.
+    ///
+    /// # Errors
+    /// Every problem that was found, warnings among them: at least the first of each file and each project.
+    pub fn load(config: &config::Scripts, root: &Path, limits: &Limits) -> Result<Loaded, Vec<Problem>> {
+        let shown = config.dir.strip_prefix(root).unwrap_or(&config.dir).display().to_string();
+        let budget = Budget {
+            time: config.time_limit,
+            memory: usize::try_from(config.memory_limit.as_u64()).unwrap_or(usize::MAX),
+        };
+        let folder_problem = |failure: Failure| vec![Problem::in_code(&shown, failure)];
+        let dir = config.dir.canonicalize().map_err(|e| {
+            let message = match e.kind() {
+                std::io::ErrorKind::NotFound => "the script folder does not exist".to_owned(),
+                _ => format!("the script folder cannot be read: {e}"),
+            };
+            folder_problem(Failure::new(FailureKind::Failed, message))
+        })?;
+        let mut vm = Vm::new(dir, shown.clone(), budget).map_err(folder_problem)?;
+
+        let routing_file = format!("{shown}/{ROUTING}.lua");
+        let triggers_file = format!("{shown}/{TRIGGERS}.lua");
+        let mut problems = Vec::new();
+        let mut has_route = false;
+        let routing = vm.module(ROUTING).map_err(|failure| Problem::in_code(&routing_file, failure));
+        let routing = match routing {
+            Ok(value) => {
+                let context = Context { root, limits, file: &routing_file };
+                let (routing, route) = schema::routing(&value, &context, &mut problems);
+                has_route = route.is_some();
+                schema::routing_warnings(&routing, has_route, &routing_file, &mut problems);
+                Some(routing)
+            }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let triggers = match vm.module(TRIGGERS) {
+            Ok(value) => schema::triggers(&value, &triggers_file, &mut problems),
+            Err(failure) => {
+                problems.push(Problem::in_code(&triggers_file, failure));
+                None
+            }
+        };
+        // Both files may require a third one that is broken.
+        problems.dedup();
+
+        let (Some(routing), Some((triggers, _))) = (routing, triggers) else { return Err(problems) };
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(problems);
+        }
+        vm.seal();
+        let rules = Rules { routing, triggers, has_route, routing_file, triggers_file };
+        let scripts = Worker::spawn("scripts", Scripts { vm }).map_err(|e| {
+            folder_problem(Failure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
+        })?;
+        let set = Self { rules: Arc::new(rules), scripts };
+        Ok(Loaded { set, warnings: problems })
+    }
+
+    /// Whether the message is for the bot, and where it goes: the trigger, then the channel's entry, then its
+    /// parent's, then the `route` function.
+    ///
+    /// # Errors
+    /// Where a script fails, runs into a limit, or returns what cannot be used. Only this message is lost.
+    pub async fn decide(&self, message: Message) -> Result<Route, ScriptError> {
+        let rules = Arc::clone(&self.rules);
+        let decision = self.scripts.call(move |scripts| scripts.decide(&rules, &message)).await;
+        decision.unwrap_or_else(|gone| {
+            let failure = Failure::new(FailureKind::Gone, format!("the script set: {gone}"));
+            Err(ScriptError { stage: Stage::Trigger, failure })
+        })
+    }
+
+    /// Who is let in where a project has no rule of its own.
+    pub fn allow(&self) -> &Allow {
+        &self.rules.routing.allow
+    }
+
+    /// Who may administer the bot, besides its owner.
+    pub fn operators(&self) -> &[UserId] {
+        &self.rules.routing.operators
+    }
+
+    /// All projects, in the order of their names.
+    pub fn projects(&self) -> impl Iterator<Item = &Arc<Project>> {
+        self.rules.routing.projects.values()
+    }
+
+    /// The project with this name.
+    pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
+        self.rules.routing.projects.get(name)
+    }
+
+    /// How many channels have an entry of their own.
+    pub fn routed_channels(&self) -> usize {
+        self.rules.routing.channels.len()
+    }
+
+    /// Whether a `route` function is asked about channels without an entry.
+    pub fn has_route_function(&self) -> bool {
+        self.rules.has_route
+    }
+
+    /// Whether the triggers need the content of messages that do not mention the bot, for which Discord has a
+    /// privileged intent: prefixes, patterns, `all_messages_in` and functions do.
+    pub fn needs_message_content(&self) -> bool {
+        match &self.rules.triggers {
+            Triggers::Function => true,
+            Triggers::Table(table) => !table.only_mentions(),
+        }
+    }
+}
+
+/// What runs on the set's own thread.
+struct Scripts {
+    vm: Vm,
+}
+
+impl Scripts {
+    fn decide(&mut self, rules: &Rules, message: &Message) -> Result<Route, ScriptError> {
+        let failed = |stage| move |failure| ScriptError { stage, failure };
+        let prompt = self.trigger(rules, message).map_err(failed(Stage::Trigger))?;
+        let Some(prompt) = prompt else { return Ok(Route::NotForMe) };
+
+        let channels = &rules.routing.channels;
+        let parent = || message.parent_channel_id.and_then(|parent| channels.get(&parent));
+        if let Some(project) = channels.get(&message.channel_id).or_else(parent) {
+            let project = Arc::clone(project);
+            return Ok(Route::Turn(Work { project, prompt, model: None, fresh: false }));
+        }
+        if !rules.has_route {
+            return Ok(Route::Unrouted);
+        }
+        self.route(rules, message, prompt).map_err(failed(Stage::Route))
+    }
+
+    fn trigger(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, Failure> {
+        let table = match &rules.triggers {
+            Triggers::Table(table) => return Ok(table.prompt(message)),
+            Triggers::Function => self.call(TRIGGERS, |lua, module| {
+                let trigger: mlua::Function = lua.unpack(module)?;
+                trigger.call::<mlua::Value>(message_table(lua, message)?)
+            })?,
+        };
+        schema::prompt(&table).map_err(|bad| Failure::bad_value(&rules.triggers_file, bad))
+    }
+
+    fn route(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, Failure> {
+        let value = self.call(ROUTING, |lua, module| {
+            let routing: mlua::Table = lua.unpack(module)?;
+            let route: mlua::Function = routing.raw_get("route")?;
+            route.call::<mlua::Value>((message_table(lua, message)?, prompt.as_str()))
+        })?;
+        schema::route(&value, &rules.routing.projects, prompt)
+            .map_err(|bad| Failure::bad_value(&rules.routing_file, bad))
+    }
+
+    /// Calls into what the file of this module returned.
+    fn call<T>(
+        &mut self,
+        name: &str,
+        code: impl FnOnce(&Lua, mlua::Value) -> mlua::Result<T>,
+    ) -> Result<T, Failure> {
+        let module = self.vm.module(name)?;
+        let result = self.vm.run(|lua| code(lua, module));
+        if let Err(Failure { kind: FailureKind::OutOfMemory, .. }) = &result {
+            match self.vm.afresh() {
+                Ok(vm) => self.vm = vm,
+                Err(failure) => tracing::error!(%failure, "cannot start the scripts afresh"),
+            }
+        }
+        result
+    }
+}
+
+/// The table that scripts know as `message`: what is `None` is nil, and ids are strings.
+fn message_table(lua: &Lua, message: &Message) -> mlua::Result<mlua::Value> {
+    let plain = SerializeOptions::new()
+        .serialize_none_to_null(false)
+        .serialize_unit_to_null(false)
+        .set_array_metatable(false);
+    lua.to_value_with(message, plain)
+}
+
+#[cfg(test)]
+mod tests;

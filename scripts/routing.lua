@@ -1,0 +1,45 @@
+-- Which channel works on which project, and who may ask. README.md beside this file says more.
+-- `moonlane check` prints everything that is wrong here. Ids are strings in quotes: switch on
+-- "Developer Mode" in Discord's settings, then right-click a channel, person or role, "Copy ID".
+
+---@type Routing
+return {
+  -- Who may start a turn. As long as these are empty, only the owner of the Discord application may.
+  allow = {
+    users = {},      -- { "231200000000000001" }
+    roles = {},      -- { "231200000000000002" }: everybody with this role
+    operators = {},  -- who may administer the bot besides the owner
+  },
+
+  projects = {
+    -- The directory that the bot was started in. "acceptEdits": Claude may change files there; for what
+    -- else it would have to ask, list it in `allowed_tools`.
+    here = {
+      dir = ".",
+      permission_mode = "acceptEdits",
+    },
+
+    -- site = {
+    --   dir = "~/src/site",                       -- from the home directory; "site" is beside config/
+    --   model = "sonnet",
+    --   permission_mode = "acceptEdits",
+    --   allowed_tools = { "Bash(npm test)", "Bash(git *)" },
+    --   disallowed_tools = { "WebFetch" },
+    --   system_prompt = "You are talking in a Discord channel. Keep answers short.",
+    --   limits = { turn = "20m" },
+    --   allow = { roles = { "231200000000000003" } },  -- takes the place of the rule at the top
+    -- },
+  },
+
+  -- A channel's project. A thread without an entry of its own uses the one of its channel.
+  channels = {
+    -- ["231200000000000004"] = "site",
+  },
+
+  -- Asked about every channel without an entry. Return a project's name, { project = …, prompt = …,
+  -- model = …, session = "fresh" }, { reply = "…" }, or nil to stay silent. Without this function, other
+  -- channels get a hint with their id and the line to add above.
+  route = function(message)
+    return "here"
+  end,
+}

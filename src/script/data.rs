@@ -1,0 +1,368 @@
+//! Lua values → plain data → our own types, with the path of whatever is wrong.
+//!
+//! What a script returns is first copied into [`Data`], which is bounded, has no functions in it and does not
+//! depend on the VM; then serde decodes that. Two steps, because Lua has one kind of table: here, and only
+//! here, it is decided what is a list and what is a table with keys, and nothing is dropped silently.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
+
+use crate::domain::BadId;
+use crate::nearest::reword;
+
+/// How many bytes of text one value may hold, all its strings taken together.
+const MAX_BYTES: usize = 1024 * 1024;
+/// How many values one value may hold, nested ones included.
+const MAX_VALUES: usize = 100_000;
+/// How deep tables may be nested.
+const MAX_DEPTH: usize = 16;
+
+/// A value that a script returned, as plain data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// `true` or `false`
+    Bool(bool),
+    /// Luau's numbers are doubles.
+    Number(f64),
+    /// A string; UTF-8, without NUL.
+    Text(String),
+    /// A table with the keys 1 to n.
+    List(Vec<Data>),
+    /// A table with string keys, in the order of the keys.
+    Map(Vec<(String, Data)>),
+    /// `{}`, which is a list or a map, as needed.
+    Empty,
+}
+
+/// Something is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadValue {
+    /// Where it is, such as `limits.turn` or `users[2]`; empty for the value itself.
+    pub path: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl BadValue {
+    /// A problem with the value itself.
+    pub fn here(message: impl Into<String>) -> Self {
+        Self { path: String::new(), message: message.into() }
+    }
+
+    /// The same problem, seen from the table that holds the value under this path.
+    pub fn under(self, parent: &str) -> Self {
+        let path = match (parent, self.path) {
+            (parent, path) if path.is_empty() => parent.to_owned(),
+            ("", path) => path,
+            (parent, path) if path.starts_with('[') => format!("{parent}{path}"),
+            (parent, path) => format!("{parent}.{path}"),
+        };
+        Self { path, message: self.message }
+    }
+}
+
+/// How a key is written in a path: `name`, or `["7 samurai"]`.
+pub fn segment(key: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match key.chars().next() {
+        Some(first) if !first.is_ascii_digit() && key.chars().all(word) => key.to_owned(),
+        _ => format!("[{}]", shown(key)),
+    }
+}
+
+/// Copies a Lua value; `None` is nil.
+///
+/// Runs no Lua code: metatables are not asked.
+///
+/// # Errors
+/// Where the value holds a function, is too large, or is a table that is neither a list nor has string keys.
+pub fn read(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
+    let mut room = Room { bytes: MAX_BYTES, values: MAX_VALUES };
+    match value {
+        mlua::Value::Nil => Ok(None),
+        value => room.read(value, MAX_DEPTH).map(Some),
+    }
+}
+
+/// Decodes a value.
+///
+/// # Errors
+/// The first thing that does not fit, with its path.
+pub fn decode<T: DeserializeOwned>(data: Data) -> Result<T, BadValue> {
+    serde_path_to_error::deserialize(data).map_err(|e| {
+        let mut path = String::new();
+        for part in e.path() {
+            let part = match part {
+                Segment::Seq { index } => format!("[{}]", index + 1),
+                Segment::Map { key } => segment(key),
+                Segment::Enum { variant } => segment(variant),
+                Segment::Unknown => "?".to_owned(),
+            };
+            path = BadValue { path: part, message: String::new() }.under(&path).path;
+        }
+        BadValue { path, message: e.into_inner().0 }
+    })
+}
+
+/// Copies and decodes in one step; nil is an error.
+pub fn decode_lua<T: DeserializeOwned>(value: &mlua::Value) -> Result<T, BadValue> {
+    match read(value)? {
+        Some(data) => decode(data),
+        None => Err(BadValue::here("expected a value, found nil")),
+    }
+}
+
+/// What may still be copied.
+struct Room {
+    bytes: usize,
+    values: usize,
+}
+
+impl Room {
+    fn read(&mut self, value: &mlua::Value, depth: usize) -> Result<Data, BadValue> {
+        self.values = self
+            .values
+            .checked_sub(1)
+            .ok_or_else(|| BadValue::here(format!("holds more than {MAX_VALUES} values")))?;
+        match value {
+            mlua::Value::Boolean(b) => Ok(Data::Bool(*b)),
+            #[expect(clippy::cast_precision_loss, reason = "Luau's numbers are doubles already")]
+            mlua::Value::Integer(i) => Ok(Data::Number(*i as f64)),
+            mlua::Value::Number(n) => Ok(Data::Number(*n)),
+            mlua::Value::String(text) => self.text(text).map(Data::Text),
+            mlua::Value::Table(_) if depth == 0 => {
+                Err(BadValue::here(format!("tables are nested more than {MAX_DEPTH} deep")))
+            }
+            mlua::Value::Table(table) => self.table(table, depth - 1),
+            other => Err(BadValue::here(format!("a {} cannot stand here", other.type_name()))),
+        }
+    }
+
+    fn text(&mut self, text: &mlua::LuaString) -> Result<String, BadValue> {
+        let bytes = text.as_bytes();
+        self.bytes = self.bytes.checked_sub(bytes.len()).ok_or_else(|| {
+            BadValue::here(format!("holds more than {} KiB of text", MAX_BYTES / 1024))
+        })?;
+        match str::from_utf8(&bytes) {
+            Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+            Ok(_) => Err(BadValue::here("a text with a NUL byte in it")),
+            Err(_) => Err(BadValue::here("a text that is not UTF-8")),
+        }
+    }
+
+    fn table(&mut self, table: &mlua::Table, depth: usize) -> Result<Data, BadValue> {
+        let mut items = Vec::new();
+        let mut fields = Vec::new();
+        for pair in table.pairs::<mlua::Value, mlua::Value>() {
+            let (key, value) = pair.map_err(|e| BadValue::here(e.to_string()))?;
+            match key {
+                mlua::Value::String(key) => {
+                    let key = self.text(&key).map_err(|e| BadValue::here(format!("a key is {}", e.message)))?;
+                    let value = self.read(&value, depth).map_err(|e| e.under(&segment(&key)))?;
+                    fields.push((key, value));
+                }
+                mlua::Value::Integer(index) => {
+                    let value = self.read(&value, depth).map_err(|e| e.under(&format!("[{index}]")))?;
+                    items.push((index, value));
+                }
+                other => {
+                    let problem = format!("a {} cannot be a key here", other.type_name());
+                    return Err(BadValue::here(problem));
+                }
+            }
+        }
+        match (items.is_empty(), fields.is_empty()) {
+            (true, true) => Ok(Data::Empty),
+            (true, false) => {
+                fields.sort_by(|a, b| a.0.cmp(&b.0));
+                Ok(Data::Map(fields))
+            }
+            (false, true) => {
+                items.sort_by_key(|item| item.0);
+                match items.iter().zip(1..).find(|(item, place)| item.0 != *place) {
+                    None => Ok(Data::List(items.into_iter().map(|item| item.1).collect())),
+                    Some((_, place)) => {
+                        Err(BadValue::here(format!("a list with a hole: there is no item {place}")))
+                    }
+                }
+            }
+            (false, false) => {
+                Err(BadValue::here("a table with both keys and list items; it must be one or the other"))
+            }
+        }
+    }
+}
+
+impl Data {
+    fn unexpected(&self) -> Unexpected<'_> {
+        match self {
+            Self::Bool(b) => Unexpected::Bool(*b),
+            Self::Number(n) => Unexpected::Float(*n),
+            Self::Text(text) => Unexpected::Str(text),
+            Self::List(_) => Unexpected::Seq,
+            Self::Map(_) | Self::Empty => Unexpected::Map,
+        }
+    }
+}
+
+/// What serde found wrong, in words for somebody who writes Lua.
+#[derive(Debug)]
+pub struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl de::Error for Wrong {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(reword(&message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(b) => format!("`{b}`"),
+            Unexpected::Signed(n) => format!("the number {n}"),
+            Unexpected::Unsigned(n) => format!("the number {n}"),
+            Unexpected::Float(n) => format!("the number {n}"),
+            Unexpected::Str(text) => shown(text),
+            Unexpected::Seq => "a list".to_owned(),
+            Unexpected::Map => "a table".to_owned(),
+            other => other.to_string(),
+        };
+        let expected = match expected.to_string().as_str() {
+            "a sequence" => "a list".to_owned(),
+            "a map" => "a table".to_owned(),
+            "a duration" => "a duration in quotes, such as \"10m\"".to_owned(),
+            other => other.to_owned(),
+        };
+        Self(format!("expected {expected}, found {found}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self(format!("`{field}` is missing"))
+    }
+}
+
+/// A text in quotes, cut where it is long.
+pub fn shown(text: &str) -> String {
+    const MAX: usize = 60;
+    match text.char_indices().nth(MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Wrong> for Data {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Data {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self {
+            Self::Bool(b) => visitor.visit_bool(b),
+            Self::Number(n) => visitor.visit_f64(n),
+            Self::Text(text) => visitor.visit_string(text),
+            Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
+            Self::Map(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
+            Self::Empty => visitor.visit_map(MapDeserializer::new(std::iter::empty::<(String, Self)>())),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self {
+            Self::Empty => visitor.visit_seq(SeqDeserializer::new(std::iter::empty::<Self>())),
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match self {
+            // serde would take a list for the fields in the order of their declaration.
+            Self::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &"a table with keys")),
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match self {
+            Self::Text(text) => visitor.visit_enum(text.into_deserializer()),
+            other => Err(de::Error::invalid_type(other.unexpected(), &"a string")),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// Why a number is no id.
+pub const ID_IS_TEXT: &str = "ids are strings in quotes: a number cannot hold all digits";
+
+/// An id in a script: digits in quotes.
+pub struct Id<T>(pub T);
+
+impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<T: FromStr<Err = BadId>> Visitor<'_> for IdVisitor<T> {
+            type Value = Id<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id in quotes")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Id<T>, E> {
+                text.parse().map(Id).map_err(E::custom)
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Id<T>, E> {
+                Err(E::custom(ID_IS_TEXT))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor(std::marker::PhantomData))
+    }
+}

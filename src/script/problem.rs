@@ -1,0 +1,240 @@
+//! What can be wrong with scripts: at load ([`Problem`], for the operator) and in a call ([`ScriptError`]).
+
+use std::fmt;
+
+use super::data::BadValue;
+
+/// Something that is wrong with the scripts, found while they were loaded.
+///
+/// Shown in the manner of a compiler: `scripts/routing.lua:12: …` where it is in the code, and
+/// `scripts/routing.lua: projects.site.dirr: …` where it is in a value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The file, relative to the root where it lies below it.
+    pub file: String,
+    /// The line, for problems in the code.
+    pub line: Option<u32>,
+    /// Which value, for problems in what the file returned.
+    pub path: Option<String>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+    /// Whether the scripts can be used all the same.
+    pub severity: Severity,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The scripts are not used.
+    Error,
+    /// The scripts are used, but something in them cannot work.
+    Warning,
+}
+
+impl Problem {
+    pub(super) fn in_value(file: &str, bad: BadValue) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: None,
+            path: Some(bad.path).filter(|path| !path.is_empty()),
+            message: bad.message,
+            severity: Severity::Error,
+        }
+    }
+
+    pub(super) fn warning(file: &str, path: &str, message: impl Into<String>) -> Self {
+        let bad = BadValue { path: path.to_owned(), message: message.into() };
+        Self { severity: Severity::Warning, ..Self::in_value(file, bad) }
+    }
+
+    /// A failure while `file` was loaded; it may have happened in a file that this one requires.
+    pub(super) fn in_code(file: &str, failure: Failure) -> Self {
+        Self {
+            file: failure.file.unwrap_or_else(|| file.to_owned()),
+            line: failure.line,
+            path: None,
+            message: failure.message,
+            severity: Severity::Error,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if self.severity == Severity::Warning {
+            f.write_str(": warning")?;
+        }
+        if let Some(path) = &self.path {
+            write!(f, ": {path}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// A call into the scripts failed. It costs the message that it was about, and nothing else.
+///
+/// `Display` is for the log: file, line and what happened. People get [`ScriptError::sentence`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptError {
+    pub(super) stage: Stage,
+    pub(super) failure: Failure,
+}
+
+/// Which decision a script was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Whether the message is for the bot: nobody knows yet that it is.
+    Trigger,
+    /// Where the message goes: the trigger has said that it is for the bot.
+    Route,
+}
+
+/// How a call into a script failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The script raised an error, or returned what cannot be used.
+    Failed,
+    /// It ran into the time limit.
+    TimedOut,
+    /// It ran into the memory limit.
+    OutOfMemory,
+    /// The script set is gone: its thread has ended.
+    Gone,
+}
+
+impl ScriptError {
+    /// Which script it was.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// How it failed.
+    pub fn kind(&self) -> FailureKind {
+        self.failure.kind
+    }
+
+    /// The calls that led to the error, one a line, for the log; `None` where there were none.
+    pub fn traceback(&self) -> Option<&str> {
+        self.failure.traceback.as_deref()
+    }
+
+    /// One plain sentence for the channel.
+    pub fn sentence(&self) -> &'static str {
+        match (self.failure.kind, self.stage) {
+            (FailureKind::TimedOut, Stage::Trigger) => {
+                "The script that decides which messages are for me took too long; please tell my operator, \
+                 who finds the place in the log."
+            }
+            (FailureKind::TimedOut, Stage::Route) => {
+                "The script that decides where your message goes took too long; please tell my operator, \
+                 who finds the place in the log."
+            }
+            (_, Stage::Trigger) => {
+                "The script that decides which messages are for me failed; please tell my operator, \
+                 who finds the reason in the log."
+            }
+            (_, Stage::Route) => {
+                "The script that decides where your message goes failed; please tell my operator, \
+                 who finds the reason in the log."
+            }
+        }
+    }
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+/// Why Lua code did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub message: String,
+    pub traceback: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}: {}", self.message),
+            (Some(file), None) => write!(f, "{file}: {}", self.message),
+            (None, _) => f.write_str(&self.message),
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that no line of code is to blame for.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, file: None, line: None, message: message.into(), traceback: None }
+    }
+
+    /// What a script returned cannot be used.
+    pub fn bad_value(file: &str, bad: BadValue) -> Self {
+        let message = match bad.path.as_str() {
+            "" => bad.message,
+            path => format!("{path}: {}", bad.message),
+        };
+        Self { file: Some(file.to_owned()), ..Self::new(FailureKind::Failed, message) }
+    }
+
+    /// The failure with the place of the innermost script line that `traceback` names.
+    pub fn traced(mut self, traceback: &str) -> Self {
+        if let Some((file, line, _)) = traceback.lines().find_map(place) {
+            self.file = Some(file.to_owned());
+            self.line = Some(line);
+        }
+        self.traceback = Some(traceback.trim().to_owned()).filter(|text| !text.is_empty());
+        self
+    }
+}
+
+impl From<mlua::Error> for Failure {
+    fn from(error: mlua::Error) -> Self {
+        use mlua::Error as E;
+        match error {
+            E::SyntaxError { message, .. } => Self::from_text(&message),
+            // Errors from Lua code: `FILE:LINE: MESSAGE`, then a traceback.
+            E::RuntimeError(text) => Self::from_text(&text),
+            E::MemoryError(_) => Self::new(FailureKind::OutOfMemory, "out of memory"),
+            // Errors from our own functions, such as `require`: the innermost is the cause, and its
+            // traceback begins where the script called us.
+            E::CallbackError { traceback, cause } => {
+                let cause = Self::from((*cause).clone());
+                if cause.line.is_some() { cause } else { cause.traced(&traceback) }
+            }
+            other => Self::new(FailureKind::Failed, other.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    fn from_text(text: &str) -> Self {
+        let (message, traceback) = text.split_once("\nstack traceback:").unwrap_or((text, ""));
+        let mut failure = Self::new(FailureKind::Failed, message).traced(traceback);
+        if let Some((file, line, rest)) = place(message) {
+            failure.file = Some(file.to_owned());
+            failure.line = Some(line);
+            failure.message = rest.trim_start_matches([':', ' ']).to_owned();
+        }
+        failure
+    }
+}
+
+/// Splits `scripts/routing.lua:12: rest` (or `…:12 rest`, as in a traceback) into file, line and rest.
+fn place(text: &str) -> Option<(&str, u32, &str)> {
+    let end = text.find(".lua:")? + ".lua".len();
+    let rest = &text[end + 1..];
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((text[..end].trim_start(), rest[..digits].parse().ok()?, &rest[digits..]))
+}

@@ -1,0 +1,580 @@
+//! What routing.lua and triggers.lua return, decoded and checked. The structs here are the format: their
+//! fields are the keys that a script may use, and `scripts/types/moonlane.d.lua` names the same ones.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex::Regex;
+use serde::Deserialize;
+
+use super::data::{self, BadValue, ID_IS_TEXT, Id, segment, shown};
+use super::problem::Problem;
+use crate::domain::{
+    Allow, AnswerForm, ChannelId, Limits, Message, PermissionMode, Project, ProjectName, RoleId, Route,
+    SettingSource, UserId, Work,
+};
+use crate::nearest::{nearest, reword};
+
+/// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
+const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The longest plain reply, in characters: about ten Discord messages.
+const MAX_REPLY: usize = 20_000;
+/// How many problems of one kind are listed.
+const MAX_LISTED: usize = 50;
+
+/// What routing.lua says, apart from its `route` function.
+#[derive(Debug, Default)]
+pub struct Routing {
+    pub allow: Allow,
+    pub operators: Vec<UserId>,
+    pub projects: BTreeMap<ProjectName, Arc<Project>>,
+    pub channels: HashMap<ChannelId, Arc<Project>>,
+}
+
+/// What triggers.lua says.
+#[derive(Debug)]
+pub enum Triggers {
+    /// Its function is asked.
+    Function,
+    /// Its table says it.
+    Table(TriggerTable),
+}
+
+/// The table form of triggers.lua.
+#[derive(Debug)]
+pub struct TriggerTable {
+    mention: bool,
+    prefixes: Vec<String>,
+    patterns: Vec<Regex>,
+    all_messages_in: Vec<ChannelId>,
+}
+
+/// What the scripts' surroundings add to routing.lua.
+pub struct Context<'a> {
+    /// Where relative directories start.
+    pub root: &'a Path,
+    /// The limits that a project has where it says nothing.
+    pub limits: &'a Limits,
+    /// How problems name the file.
+    pub file: &'a str,
+}
+
+/// The keys of routing.lua.
+pub(super) const ROUTING_KEYS: [&str; 4] = ["allow", "projects", "channels", "route"];
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+struct RawAllow {
+    users: Vec<Id<UserId>>,
+    roles: Vec<Id<RoleId>>,
+    operators: Vec<Id<UserId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct RawProject {
+    dir: String,
+    model: Option<String>,
+    permission_mode: Option<PermissionMode>,
+    tools: Option<Vec<String>>,
+    #[serde(default)]
+    allowed_tools: Vec<String>,
+    #[serde(default)]
+    disallowed_tools: Vec<String>,
+    system_prompt: Option<String>,
+    setting_sources: Option<Vec<SettingSource>>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    answer: AnswerForm,
+    allow: Option<RawProjectAllow>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+struct RawProjectAllow {
+    users: Vec<Id<UserId>>,
+    roles: Vec<Id<RoleId>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+struct RawLimits {
+    #[serde(with = "humantime_serde")]
+    start: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    silence: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    tool: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    turn: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    after_result: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table or a function")]
+struct RawTriggers {
+    mention: bool,
+    prefixes: Vec<String>,
+    patterns: Vec<String>,
+    all_messages_in: Vec<Id<ChannelId>>,
+}
+
+impl Default for RawTriggers {
+    fn default() -> Self {
+        Self { mention: true, prefixes: Vec::new(), patterns: Vec::new(), all_messages_in: Vec::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a project name, a table or nil")]
+struct RawRoute {
+    project: Option<String>,
+    prompt: Option<String>,
+    model: Option<String>,
+    session: Option<RawSession>,
+    reply: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawSession {
+    Fresh,
+}
+
+/// Decodes what routing.lua returned; every problem goes to `problems`, and what is sound comes back.
+pub fn routing(
+    value: &mlua::Value,
+    context: &Context<'_>,
+    problems: &mut Vec<Problem>,
+) -> (Routing, Option<mlua::Function>) {
+    let mut routing = Routing::default();
+    let mut bad = |problem: BadValue| problems.push(Problem::in_value(context.file, problem));
+    let mlua::Value::Table(table) = value else {
+        let form = "must end with `return { allow = …, projects = …, channels = …, route = … }`";
+        bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
+        return (routing, None);
+    };
+    for (key, _) in entries(table) {
+        match key {
+            mlua::Value::String(key) if ROUTING_KEYS.iter().any(|known| key == *known) => {}
+            mlua::Value::String(key) => bad(unknown_key(&key.to_string_lossy(), &ROUTING_KEYS)),
+            other => bad(BadValue::here(format!("a {} is no key here", other.type_name()))),
+        }
+    }
+    let field = |name: &str| table.raw_get::<mlua::Value>(name).unwrap_or(mlua::Nil);
+
+    match field("allow") {
+        mlua::Nil => {}
+        value => match data::decode_lua::<RawAllow>(&value) {
+            Ok(raw) => {
+                routing.allow = Allow { users: ids(raw.users), roles: ids(raw.roles) };
+                routing.operators = ids(raw.operators);
+            }
+            Err(problem) => bad(problem.under("allow")),
+        },
+    }
+
+    // Names of projects that have a problem of their own still count as known.
+    let mut names: Vec<String> = Vec::new();
+    match field("projects") {
+        mlua::Value::Table(table) => {
+            for (name, value) in entries(&table) {
+                match project_name(&name) {
+                    Ok(name) => {
+                        names.push(name.0.clone());
+                        let path = BadValue::here("").under(&segment(&name.0)).under("projects").path;
+                        match project(&name, &value, context) {
+                            Ok(project) => drop(routing.projects.insert(name, Arc::new(project))),
+                            Err(problem) => bad(problem.under(&path)),
+                        }
+                    }
+                    Err(problem) => bad(problem.under("projects")),
+                }
+            }
+            if names.is_empty() {
+                bad(BadValue::here("there must be at least one: `here = { dir = \".\" }`").under("projects"));
+            }
+        }
+        mlua::Nil => {
+            let example = "`projects` is missing: `projects = { here = { dir = \".\" } }`";
+            bad(BadValue::here(example));
+        }
+        value => {
+            bad(BadValue::here(format!("expected a table, found {}", kind(&value))).under("projects"));
+        }
+    }
+
+    match field("channels") {
+        mlua::Nil => {}
+        mlua::Value::Table(table) => {
+            let mut wrong = Vec::new();
+            for (key, value) in entries(&table) {
+                match channel(&key, &value, &names) {
+                    Ok((id, name)) => {
+                        if let Some(project) = routing.projects.get(&ProjectName(name)) {
+                            routing.channels.insert(id, Arc::clone(project));
+                        }
+                    }
+                    Err(problem) => wrong.push(problem.under("channels")),
+                }
+            }
+            let more = wrong.len().saturating_sub(MAX_LISTED);
+            wrong.into_iter().take(MAX_LISTED).for_each(&mut bad);
+            if more > 0 {
+                bad(BadValue::here(format!("and {more} more problems")).under("channels"));
+            }
+        }
+        value => {
+            bad(BadValue::here(format!("expected a table, found {}", kind(&value))).under("channels"));
+        }
+    }
+
+    let route = match field("route") {
+        mlua::Nil => None,
+        mlua::Value::Function(function) => Some(function),
+        value => {
+            bad(BadValue::here(format!("expected a function, found {}", kind(&value))).under("route"));
+            None
+        }
+    };
+    (routing, route)
+}
+
+/// What in a sound routing.lua cannot work all the same.
+pub fn routing_warnings(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
+    for (name, project) in &routing.projects {
+        let path = BadValue::here("").under("dir").under(&segment(&name.0)).under("projects").path;
+        let dir = project.dir.display();
+        match std::fs::metadata(&project.dir) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => warnings.push(Problem::warning(file, &path, format!("{dir} is not a directory"))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                warnings.push(Problem::warning(file, &path, format!("{dir} does not exist")));
+            }
+            Err(e) => warnings.push(Problem::warning(file, &path, format!("{dir}: {e}"))),
+        }
+    }
+    if routing.channels.is_empty() && !has_route {
+        let message = "`channels` is empty and there is no `route` function: the bot works nowhere";
+        warnings.push(Problem::warning(file, "", message));
+    }
+}
+
+/// Decodes what triggers.lua returned.
+pub fn triggers(
+    value: &mlua::Value,
+    file: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(Triggers, Option<mlua::Function>)> {
+    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
+    let raw: RawTriggers = match value {
+        mlua::Value::Function(function) => return Some((Triggers::Function, Some(function.clone()))),
+        mlua::Value::Table(_) => match data::decode_lua(value) {
+            Ok(raw) => raw,
+            Err(problem) => {
+                bad(problem);
+                return None;
+            }
+        },
+        other => {
+            let form = "must end with `return { mention = true }` or return a function";
+            bad(BadValue::here(format!("{form}; it returned {}", kind(other))));
+            return None;
+        }
+    };
+    let mut patterns = Vec::new();
+    for (place, pattern) in (1..).zip(&raw.patterns) {
+        match Regex::new(pattern) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(problem) => bad(bad_pattern(&problem).under(&format!("patterns[{place}]"))),
+        }
+    }
+    for (place, prefix) in (1..).zip(&raw.prefixes) {
+        if prefix.trim().is_empty() {
+            let message = "an empty prefix fits every message; for that there is `all_messages_in`";
+            bad(BadValue::here(message).under(&format!("prefixes[{place}]")));
+        }
+    }
+    let all_messages_in = ids(raw.all_messages_in);
+    if !raw.mention && raw.prefixes.is_empty() && raw.patterns.is_empty() && all_messages_in.is_empty() {
+        problems.push(Problem::warning(file, "", "nothing here lets the bot answer anything"));
+    }
+    let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
+    Some((Triggers::Table(table), None))
+}
+
+impl TriggerTable {
+    /// The prompt, if the message is for the bot.
+    pub fn prompt(&self, message: &Message) -> Option<String> {
+        let text = message.text.as_str();
+        if self.mention && message.mentions_me {
+            return Some(text.to_owned());
+        }
+        if let Some(rest) = self.prefixes.iter().find_map(|prefix| text.strip_prefix(prefix.as_str())) {
+            return Some(rest.trim().to_owned());
+        }
+        for pattern in &self.patterns {
+            if let Some(found) = pattern.captures(text) {
+                let prompt = match pattern.captures_len() {
+                    1 => text,
+                    _ => found.get(1).map_or("", |group| group.as_str()),
+                };
+                return Some(prompt.to_owned());
+            }
+        }
+        let here = [Some(message.channel_id), message.parent_channel_id];
+        let all = here.into_iter().flatten().any(|channel| self.all_messages_in.contains(&channel));
+        all.then(|| text.to_owned())
+    }
+
+    /// Whether only messages that mention the bot can fit: Discord shows the content of those to every bot.
+    pub fn only_mentions(&self) -> bool {
+        self.prefixes.is_empty() && self.patterns.is_empty() && self.all_messages_in.is_empty()
+    }
+}
+
+/// What a trigger function returned: the prompt, or nil (or false: `return message.mentions_me and …`).
+pub fn prompt(value: &mlua::Value) -> Result<Option<String>, BadValue> {
+    match value {
+        mlua::Nil | mlua::Value::Boolean(false) => Ok(None),
+        mlua::Value::String(_) => data::decode_lua(value).map(Some).map_err(|e| e.under("the prompt")),
+        other => {
+            let expected = "the trigger must return the prompt (a string) or nil";
+            Err(BadValue::here(format!("{expected}; it returned {}", kind(other))))
+        }
+    }
+}
+
+/// What the `route` function returned.
+pub fn route(
+    value: &mlua::Value,
+    projects: &BTreeMap<ProjectName, Arc<Project>>,
+    prompt: String,
+) -> Result<Route, BadValue> {
+    let find = |name: String| match projects.get(&ProjectName(name.clone())) {
+        Some(project) => Ok(Arc::clone(project)),
+        None => Err(unknown_project(&name, projects.keys().map(|name| name.0.as_str()))),
+    };
+    match value {
+        mlua::Nil | mlua::Value::Boolean(false) => Ok(Route::NotForMe),
+        mlua::Value::String(_) => {
+            let project = find(data::decode_lua(value)?)?;
+            Ok(Route::Turn(Work { project, prompt, model: None, fresh: false }))
+        }
+        mlua::Value::Table(_) => {
+            let raw: RawRoute = data::decode_lua(value)?;
+            match (raw.project, raw.reply) {
+                (Some(name), None) => {
+                    if let Some(model) = &raw.model {
+                        check_model(model).map_err(|e| e.under("model"))?;
+                    }
+                    Ok(Route::Turn(Work {
+                        project: find(name).map_err(|e| e.under("project"))?,
+                        prompt: raw.prompt.unwrap_or(prompt),
+                        model: raw.model,
+                        fresh: matches!(raw.session, Some(RawSession::Fresh)),
+                    }))
+                }
+                (None, Some(reply)) => {
+                    if raw.prompt.is_some() || raw.model.is_some() || raw.session.is_some() {
+                        return Err(BadValue::here("`prompt`, `model` and `session` need a `project`"));
+                    }
+                    check_reply(&reply).map_err(|e| e.under("reply"))?;
+                    Ok(Route::Reply(reply))
+                }
+                (Some(_), Some(_)) => Err(BadValue::here("`project` and `reply` cannot both be there")),
+                (None, None) => Err(BadValue::here("there must be a `project` or a `reply`")),
+            }
+        }
+        other => {
+            let expected = "`route` must return a project name, a table or nil";
+            Err(BadValue::here(format!("{expected}; it returned {}", kind(other))))
+        }
+    }
+}
+
+fn project(name: &ProjectName, value: &mlua::Value, context: &Context<'_>) -> Result<Project, BadValue> {
+    if !matches!(value, mlua::Value::Table(_)) {
+        return Err(BadValue::here(format!("expected a table such as {{ dir = \".\" }}, found {}", kind(value))));
+    }
+    let raw: RawProject = data::decode_lua(value)?;
+    let at = |path: &'static str| move |problem: BadValue| problem.under(path);
+    if let Some(model) = &raw.model {
+        check_model(model).map_err(at("model"))?;
+    }
+    check_tools("tools", raw.tools.as_deref().unwrap_or_default())?;
+    check_tools("allowed_tools", &raw.allowed_tools)?;
+    check_tools("disallowed_tools", &raw.disallowed_tools)?;
+    for variable in raw.env.keys() {
+        if variable.is_empty() || variable.contains('=') {
+            let problem = BadValue::here("cannot be the name of an environment variable");
+            return Err(problem.under(&segment(variable)).under("env"));
+        }
+    }
+    Ok(Project {
+        name: name.clone(),
+        dir: directory(&raw.dir, context.root).map_err(at("dir"))?,
+        model: raw.model,
+        permission_mode: raw.permission_mode,
+        tools: raw.tools,
+        allowed_tools: raw.allowed_tools,
+        disallowed_tools: raw.disallowed_tools,
+        system_prompt: raw.system_prompt.filter(|text| !text.trim().is_empty()),
+        setting_sources: raw.setting_sources.unwrap_or_else(|| {
+            vec![SettingSource::User, SettingSource::Project, SettingSource::Local]
+        }),
+        env: raw.env,
+        limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
+        answer: raw.answer,
+        allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
+    })
+}
+
+fn project_name(key: &mlua::Value) -> Result<ProjectName, BadValue> {
+    let mlua::Value::String(name) = key else {
+        let form = "each project needs a name: `site = { dir = \"site\" }`";
+        return Err(BadValue::here(format!("{form}; found {} as a key", kind(key))));
+    };
+    let name: String = data::decode_lua(&mlua::Value::String(name.clone()))?;
+    if name.trim().is_empty() || name.chars().count() > 100 || name.contains(char::is_control) {
+        let problem = "a project name has 1 to 100 characters, all on one line";
+        return Err(BadValue::here(problem).under(&segment(&name)));
+    }
+    Ok(ProjectName(name))
+}
+
+/// The directory that a script means: `~` is the home directory, and relative ones start at the root.
+fn directory(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
+    if text.trim().is_empty() {
+        return Err(BadValue::here("must name a directory; \".\" is the root"));
+    }
+    let path = if text == "~" || text.starts_with("~/") {
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, and HOME is not set"))?;
+        home.join(text[1..].trim_start_matches('/'))
+    } else if text.starts_with('~') {
+        return Err(BadValue::here("only `~/…` is known; write the other person's directory in full"));
+    } else {
+        root.join(text)
+    };
+    // `a/./b/` is `a/b`: the same directory must not look like another one after an edit.
+    Ok(path.components().filter(|part| *part != Component::CurDir).collect())
+}
+
+fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
+    let limit = |key: &str, value: Option<Duration>, default: Duration| match value {
+        Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
+        Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),
+        value => Ok(value.unwrap_or(default)),
+    };
+    Ok(Limits {
+        start: limit("start", raw.start, default.start)?,
+        silence: limit("silence", raw.silence, default.silence)?,
+        tool: limit("tool", raw.tool, default.tool)?,
+        turn: limit("turn", raw.turn, default.turn)?,
+        after_result: limit("after_result", raw.after_result, default.after_result)?,
+    })
+}
+
+fn check_model(model: &str) -> Result<(), BadValue> {
+    let plain = |c: char| c.is_ascii_graphic();
+    if model.is_empty() || model.len() > 200 || model.starts_with('-') || !model.chars().all(plain) {
+        return Err(BadValue::here(format!("{} cannot be the name of a model", shown(model))));
+    }
+    Ok(())
+}
+
+fn check_tools(key: &str, tools: &[String]) -> Result<(), BadValue> {
+    match (1..).zip(tools).find(|(_, tool)| tool.trim().is_empty() || tool.starts_with('-')) {
+        None => Ok(()),
+        Some((place, tool)) => {
+            let problem = BadValue::here(format!("{} cannot be the name of a tool", shown(tool)));
+            Err(problem.under(&format!("{key}[{place}]")))
+        }
+    }
+}
+
+fn check_reply(reply: &str) -> Result<(), BadValue> {
+    if reply.trim().is_empty() {
+        return Err(BadValue::here("must not be empty; return nil to say nothing"));
+    }
+    if reply.chars().count() > MAX_REPLY {
+        return Err(BadValue::here(format!("must not be longer than {MAX_REPLY} characters")));
+    }
+    Ok(())
+}
+
+fn channel(key: &mlua::Value, value: &mlua::Value, names: &[String]) -> Result<(ChannelId, String), BadValue> {
+    let key = match key {
+        mlua::Value::String(key) => key.to_string_lossy(),
+        mlua::Value::Integer(_) | mlua::Value::Number(_) => {
+            return Err(BadValue::here(format!("a key is a number; {ID_IS_TEXT}: [\"123\"] = \"name\"")));
+        }
+        other => return Err(BadValue::here(format!("a key is a {}; {ID_IS_TEXT}", other.type_name()))),
+    };
+    let path = format!("[{}]", shown(&key));
+    let id = key.parse().map_err(|e: crate::domain::BadId| BadValue::here(e.to_string()).under(&path))?;
+    let mlua::Value::String(_) = value else {
+        let problem = format!("expected the name of a project, found {}", kind(value));
+        return Err(BadValue::here(problem).under(&path));
+    };
+    let name: String = data::decode_lua(value).map_err(|e| e.under(&path))?;
+    if !names.contains(&name) {
+        return Err(unknown_project(&name, names.iter().map(String::as_str)).under(&path));
+    }
+    Ok((id, name))
+}
+
+fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> BadValue {
+    let name_shown = shown(name);
+    BadValue::here(match nearest(name, known.clone()) {
+        Some(near) => format!("there is no project {name_shown}, did you mean {near:?}?"),
+        None => {
+            let known: Vec<&str> = known.take(10).collect();
+            format!("there is no project {name_shown}; there are: {}", known.join(", "))
+        }
+    })
+}
+
+fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
+    let listed = valid.join("`, `");
+    BadValue::here(reword(&format!("unknown field `{key}`, expected one of `{listed}`"))).under(&segment(key))
+}
+
+/// A regex error spans several lines with a caret; its last line says what is wrong.
+fn bad_pattern(error: &regex::Error) -> BadValue {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    BadValue::here(format!("not a regular expression: {}", last.trim_start_matches("error: ")))
+}
+
+fn ids<T>(raw: Vec<Id<T>>) -> Vec<T> {
+    raw.into_iter().map(|id| id.0).collect()
+}
+
+/// The entries of a table in the order of their keys, so that problems come in the same order every time.
+fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
+    let mut entries: Vec<_> = table.pairs::<mlua::Value, mlua::Value>().filter_map(Result::ok).collect();
+    entries.sort_by_cached_key(|(key, _)| match key {
+        mlua::Value::String(key) => key.to_string_lossy(),
+        _ => String::new(),
+    });
+    entries
+}
+
+fn kind(value: &mlua::Value) -> String {
+    match value {
+        mlua::Nil => "nothing".to_owned(),
+        mlua::Value::Boolean(b) => format!("`{b}`"),
+        mlua::Value::Integer(n) => format!("the number {n}"),
+        mlua::Value::Number(n) => format!("the number {n}"),
+        mlua::Value::String(text) => shown(&text.to_string_lossy()),
+        other => format!("a {}", other.type_name()),
+    }
+}

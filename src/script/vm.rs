@@ -1,0 +1,364 @@
+//! One Luau VM and its budget. Everything that runs Lua code goes through [`Vm::run`].
+//!
+//! # Theory of operation
+//! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
+//! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
+//! script that catches the first error is ended by the next, and even one that manages to return something
+//! has still failed ([`Clock::struck`]).
+//!
+//! After an out-of-memory error a script's own tables may still fill the VM, so collecting garbage is not
+//! enough: [`Vm::afresh`] runs the same sources again in a new VM. It never reads a file: what runs is always
+//! what was loaded.
+//!
+//! `sandbox(true)` makes libraries and globals read-only. On top of that, scripts have no `coroutine` (an
+//! effect inside one would be lost), nothing that compiles text or swaps environments, and a `require` of
+//! ours, because Luau's own leaves the script folder.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mlua::chunk::ChunkMode;
+use mlua::{Lua, LuaOptions, StdLib, VmState};
+
+use super::problem::{Failure, FailureKind};
+
+/// The largest script file.
+const MAX_SOURCE: u64 = 1024 * 1024;
+/// How many lines one call may print, and how long each may be.
+const MAX_PRINTED: u32 = 50;
+const MAX_PRINTED_BYTES: usize = 2000;
+
+/// How much a call into a script may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// The time of one call.
+    pub time: Duration,
+    /// The memory of the whole VM, in bytes.
+    pub memory: usize,
+}
+
+/// A VM with its budget, and the files that were loaded into it.
+pub struct Vm {
+    lua: Lua,
+    clock: Arc<Clock>,
+    files: Arc<Mutex<Files>>,
+    budget: Budget,
+}
+
+impl Vm {
+    /// A VM that loads files from `dir`, which errors name as `shown`.
+    ///
+    /// # Errors
+    /// Where the memory limit is too small for any VM.
+    pub fn new(dir: PathBuf, shown: String, budget: Budget) -> Result<Self, Failure> {
+        Self::with_files(Files { dir, shown, ..Files::default() }, budget)
+    }
+
+    fn with_files(files: Files, budget: Budget) -> Result<Self, Failure> {
+        let clock = Arc::new(Clock::new());
+        let files = Arc::new(Mutex::new(files));
+        let libraries = StdLib::TABLE
+            | StdLib::STRING
+            | StdLib::MATH
+            | StdLib::UTF8
+            | StdLib::BIT
+            | StdLib::BUFFER
+            | StdLib::VECTOR
+            | StdLib::OS
+            | StdLib::DEBUG;
+        let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(Failure::from)?;
+        let mut vm = Self { lua, clock, files, budget };
+        vm.lua.set_memory_limit(budget.memory).map_err(Failure::from)?;
+        let files = Arc::clone(&vm.files);
+        let clock = Arc::clone(&vm.clock);
+        vm.run(|lua| set_up(lua, clock, files))?;
+        Ok(vm)
+    }
+
+    /// Runs Lua code under the limits: the only way to do so.
+    ///
+    /// `&mut`, so that two calls cannot share one clock.
+    ///
+    /// # Errors
+    /// What the code raised, or the limit that it ran into.
+    pub fn run<T>(&mut self, code: impl FnOnce(&Lua) -> mlua::Result<T>) -> Result<T, Failure> {
+        self.clock.start(self.budget.time);
+        let result = code(&self.lua);
+        let struck = self.clock.stop();
+        if let Some(traceback) = struck {
+            let message = format!("ran longer than {:?} (`scripts.time_limit`)", self.budget.time);
+            return Err(Failure::new(FailureKind::TimedOut, message).traced(&traceback));
+        }
+        result.map_err(|error| {
+            let mut failure = Failure::from(error);
+            if failure.kind == FailureKind::OutOfMemory {
+                let limit = bytesize::ByteSize::b(self.budget.memory as u64);
+                failure.message = format!("needed more memory than {limit} (`scripts.memory_limit`)");
+                // In Luau every call fails from here on until garbage was collected.
+                drop(self.lua.gc_collect());
+            }
+            failure
+        })
+    }
+
+    /// Runs the file of this module (`routing`, `lib/names`) once, and gives what it returned.
+    ///
+    /// # Errors
+    /// As [`Vm::run`]; also where the file cannot be read.
+    pub fn module(&mut self, name: &str) -> Result<mlua::Value, Failure> {
+        let files = Arc::clone(&self.files);
+        self.run(|lua| require(lua, &files, name)).map_err(|failure| match failure.file {
+            Some(_) => failure,
+            None => Failure { file: Some(lock(&self.files).shown_path(&format!("{name}.lua"))), ..failure },
+        })
+    }
+
+    /// From here on no further file is read: a script set is what its files were when it was loaded.
+    pub fn seal(&mut self) {
+        lock(&self.files).sealed = true;
+    }
+
+    /// A new VM that has the same files, none of them run yet. It reads no file.
+    ///
+    /// # Errors
+    /// As [`Vm::new`].
+    pub fn afresh(&self) -> Result<Self, Failure> {
+        let old = lock(&self.files);
+        let files = Files {
+            dir: old.dir.clone(),
+            shown: old.shown.clone(),
+            found: old.found.clone(),
+            sources: old.sources.clone(),
+            sealed: true,
+            ..Files::default()
+        };
+        drop(old);
+        Self::with_files(files, self.budget)
+    }
+}
+
+/// The stop-watch of the call that is running.
+struct Clock {
+    epoch: Instant,
+    /// Nanoseconds after the epoch; `u64::MAX` while nothing runs.
+    deadline: AtomicU64,
+    /// Where the script was when the deadline first struck: a traceback.
+    struck: Mutex<Option<String>>,
+    /// How many lines the call has printed.
+    printed: AtomicU32,
+}
+
+/// Raised by the interrupt; what counts is [`Clock::struck`], for a script may catch this.
+#[derive(Debug, thiserror::Error)]
+#[error("out of time")]
+struct OutOfTime;
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            deadline: AtomicU64::new(u64::MAX),
+            struck: Mutex::new(None),
+            printed: AtomicU32::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn start(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        self.deadline.store(self.now().saturating_add(limit), Ordering::Relaxed);
+        self.printed.store(0, Ordering::Relaxed);
+    }
+
+    fn stop(&self) -> Option<String> {
+        self.deadline.store(u64::MAX, Ordering::Relaxed);
+        lock(&self.struck).take()
+    }
+
+    fn check(&self, lua: &Lua) -> mlua::Result<VmState> {
+        if self.now() < self.deadline.load(Ordering::Relaxed) {
+            return Ok(VmState::Continue);
+        }
+        let mut struck = lock(&self.struck);
+        if struck.is_none() {
+            *struck = Some(lua.traceback(None, 0).map_or_else(|_| String::new(), |t| t.to_string_lossy()));
+        }
+        Err(mlua::Error::external(OutOfTime))
+    }
+}
+
+fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Result<()> {
+    let globals = lua.globals();
+    for name in ["coroutine", "loadstring", "getfenv", "setfenv", "collectgarbage", "newproxy"] {
+        globals.raw_set(name, mlua::Nil)?;
+    }
+    globals.raw_set("require", lua.create_function(move |lua, name: String| require(lua, &files, &name))?)?;
+    let printing = Arc::clone(&clock);
+    globals.raw_set(
+        "print",
+        lua.create_function(move |lua, values: mlua::Variadic<mlua::Value>| print(lua, &printing, &values))?,
+    )?;
+    lua.set_interrupt(move |lua| clock.check(lua));
+    lua.sandbox(true)
+}
+
+/// Lua's `print`, to the log.
+fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
+    let printed = clock.printed.fetch_add(1, Ordering::Relaxed);
+    if printed > MAX_PRINTED {
+        return Ok(());
+    }
+    let place = lua.inspect_stack(1, |frame| {
+        let source = frame.source().short_src.map(|s| s.to_string()).unwrap_or_default();
+        (source, frame.current_line().unwrap_or_default())
+    });
+    let (file, line) = place.unwrap_or_default();
+    if printed == MAX_PRINTED {
+        tracing::info!(file, line, "the script prints more than {MAX_PRINTED} lines; the rest is dropped");
+        return Ok(());
+    }
+    let mut text = String::new();
+    for value in values {
+        if !text.is_empty() {
+            text.push('\t');
+        }
+        text.push_str(&value.to_string()?);
+    }
+    text.truncate(text.floor_char_boundary(MAX_PRINTED_BYTES));
+    tracing::info!(file, line, "print: {text}");
+    Ok(())
+}
+
+/// The script folder, as far as it was loaded.
+#[derive(Default)]
+struct Files {
+    /// The folder, canonical.
+    dir: PathBuf,
+    /// How errors name it.
+    shown: String,
+    /// The canonical path below the folder of each file that was asked for (they differ by links).
+    found: BTreeMap<String, String>,
+    /// The text of each file that was loaded, by its canonical path below the folder.
+    sources: BTreeMap<String, String>,
+    /// What each file that has run returned, by its canonical path: one file under two names runs once.
+    modules: HashMap<String, mlua::Value>,
+    /// The files that are running, outermost first.
+    running: Vec<String>,
+    /// Whether only `sources` may be used.
+    sealed: bool,
+}
+
+/// `require "lib/names"`: runs that file of the script folder, once per VM, and gives what it returned.
+fn require(lua: &Lua, files: &Arc<Mutex<Files>>, name: &str) -> mlua::Result<mlua::Value> {
+    let (file, chunk_name, source) = {
+        let mut files = lock(files);
+        let (asked, file) = files.find(name).map_err(mlua::Error::runtime)?;
+        if let Some(value) = files.modules.get(&file) {
+            return Ok(value.clone());
+        }
+        if let Some(start) = files.running.iter().position(|running| *running == file) {
+            let circle = [&files.running[start..], std::slice::from_ref(&file)].concat().join(" → ");
+            return Err(mlua::Error::runtime(format!("these files require each other: {circle}")));
+        }
+        let source = files.read(&file).map_err(mlua::Error::runtime)?;
+        files.running.push(file.clone());
+        let chunk_name = format!("@{}", files.shown_path(&asked));
+        (file, chunk_name, source)
+    };
+    let result = lua.load(source).set_name(chunk_name).set_mode(ChunkMode::Text).eval::<mlua::Value>();
+    let mut files = lock(files);
+    files.running.pop();
+    let value = result?;
+    files.modules.insert(file, value.clone());
+    Ok(value)
+}
+
+impl Files {
+    fn shown_path(&self, file: &str) -> String {
+        format!("{}/{file}", self.shown)
+    }
+
+    /// The file that a script means by `name`: as it is called, and its canonical path, both below the folder.
+    fn find(&mut self, name: &str) -> Result<(String, String), String> {
+        let plain = name.strip_prefix("./").unwrap_or(name);
+        let asked = format!("{plain}.lua");
+        if let Some(file) = self.found.get(&asked) {
+            return Ok((asked, file.clone()));
+        }
+        let shown = super::data::shown(name);
+        if let Some(stem) = plain.strip_suffix(".lua") {
+            return Err(format!("require {shown}: leave out the ending: \"{stem}\""));
+        }
+        let odd = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains(['\\', '\0']);
+        if plain.split('/').any(odd) {
+            let rule = "must be a path below the script folder, such as \"lib/names\"";
+            return Err(format!("require {shown}: {rule}"));
+        }
+        if plain.starts_with("types/") {
+            return Err(format!("require {shown}: type files are for the editor and are never run"));
+        }
+        if self.sealed {
+            return Err(format!("require {shown}: not loaded; require it at the top of the file"));
+        }
+        let file = self.locate(&asked).map_err(|problem| {
+            let hint = match plain.contains('.') {
+                true => format!("; folders are written with a slash: \"{}\"", plain.replace('.', "/")),
+                false => String::new(),
+            };
+            format!("{} {problem}{hint}", self.shown_path(&asked))
+        })?;
+        self.found.insert(asked.clone(), file.clone());
+        Ok((asked, file))
+    }
+
+    /// The canonical path below the folder.
+    fn locate(&self, asked: &str) -> Result<String, String> {
+        let path = self.dir.join(asked).canonicalize().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+            _ => format!("cannot be read: {e}"),
+        })?;
+        match path.strip_prefix(&self.dir) {
+            Ok(file) => Ok(file.to_string_lossy().into_owned()),
+            Err(_) => Err("is a link that leaves the script folder; put the file itself there".to_owned()),
+        }
+    }
+
+    fn read(&mut self, file: &str) -> Result<String, String> {
+        if let Some(source) = self.sources.get(file) {
+            return Ok(source.clone());
+        }
+        let source = read_file(&self.dir.join(file))
+            .map_err(|problem| format!("{} {problem}", self.shown_path(file)))?;
+        self.sources.insert(file.to_owned(), source.clone());
+        Ok(source)
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let cannot = |e: std::io::Error| format!("cannot be read: {e}");
+    // Asked before it is opened: opening a pipe would wait for somebody to write.
+    if !path.metadata().map_err(cannot)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    file.take(MAX_SOURCE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_SOURCE {
+        return Err(format!("is larger than {} KiB", MAX_SOURCE / 1024));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+    // Some editors begin a file with a byte order mark, which Luau does not know.
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+/// A panic while the lock was held cannot leave these values half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
