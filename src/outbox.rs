@@ -1,1 +1,547 @@
-//! (to be written)
+//! Outwards: every REST call to Discord, paced.
+//!
+//! serenity's own HTTP client throws away the headers of an error, and they are what pacing needs; so this is a
+//! thin sender on reqwest, which works the same for every `api_url`.
+//!
+//! **Order.** One call per channel is with Discord at a time, and calls of one kind in one channel go in the order
+//! in which they were made: the parts of an answer stay in order even while one of them is tried again. A kind
+//! that waits for its window lets the others of its channel pass: a reaction does not wait for five messages.
+//!
+//! **Tries.** A 429, a 5xx, a lost connection and a timeout are tried again, with growing waits, until
+//! [`Patience::give_up_after`]. A message cannot be posted twice by that: it carries a nonce, and with
+//! `enforce_nonce` Discord answers with the message that it already has. Every other 4xx is final.
+//!
+//! **Courtesy.** Discord blocks an address after 10,000 invalid calls (401, 403, 429) in ten minutes. So what a
+//! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute.
+
+mod call;
+mod pace;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::redirect::Policy;
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use crate::domain::{ChannelId, GuildId, MessageId, UserId};
+
+pub use call::Patience;
+use call::{Call, Sender, lock};
+pub(crate) use pace::Kind;
+
+/// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
+const USER_AGENT: &str = concat!("DiscordBot (https://moonlane.invalid, ", env!("CARGO_PKG_VERSION"), ")");
+
+/// The way out to Discord. Clones share their pacing.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    sender: Sender,
+    api: Url,
+    /// What a channel has forbidden, and until when that is believed.
+    forbidden: Mutex<HashMap<(Favour, ChannelId), Instant>>,
+}
+
+/// Something that a turn can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Favour {
+    Typing,
+    Reactions,
+    Replies,
+}
+
+/// How long a channel's refusal is remembered: permissions change rarely, but they do.
+const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+/// Replying without the right to read the channel's history.
+const CANNOT_REPLY: u32 = 160_002;
+/// How long a start is held up by a Discord that does not answer.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A message to post: one part of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// 1 to 2000 characters of Discord's Markdown.
+    pub content: String,
+    /// Names this part for ever, so that a second try does not post it twice: `MESSAGE_ID-PART`, at most 25
+    /// characters.
+    pub nonce: String,
+    /// The message to reply to. If it is gone, or if the bot may not reply here, this becomes a plain message.
+    pub reply_to: Option<MessageId>,
+    /// Whether people are notified: a sound, and a ping of the person replied to. Nobody else is ever pinged.
+    pub notify: bool,
+}
+
+/// Discord does not take it, and asking again would not help. The text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "`code` is Discord's JSON error code, `why` its words")]
+pub enum Refused {
+    /// 401: the token is not valid any more.
+    #[error("Discord refuses the token")]
+    Token,
+    /// 403: a permission is missing.
+    #[error("forbidden: {why}")]
+    Forbidden { code: Option<u32>, why: String },
+    /// 404: the channel or message does not exist any more.
+    #[error("not found: {why}")]
+    NotFound { code: Option<u32>, why: String },
+    /// Any other 4xx: the request itself was wrong.
+    #[error("invalid: {why}")]
+    Invalid { code: Option<u32>, why: String },
+    /// Discord could not be reached, or failed, for as long as the outbox has patience.
+    #[error("gave up: {why}")]
+    GaveUp { why: String },
+}
+
+/// Discord cannot be used at all; one sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The bot's token is not valid.
+    #[error(
+        "Discord refused the token: copy the current one from the Developer Portal (your application → Bot → \
+         Reset Token)"
+    )]
+    Token,
+    /// The configuration's `api_url` or token cannot work.
+    #[error("`discord.api_url` or the token cannot be used: {0}")]
+    Unusable(String),
+    /// No proper answer.
+    #[error("Discord at {api} does not answer as it should: {why}")]
+    #[expect(missing_docs, reason = "said in the text")]
+    Discord { api: String, why: String },
+}
+
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The bot's user.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+    /// The application's id, which stands in the invite link.
+    pub application: u64,
+    /// Who owns the application; of a team, the accepted members that may do more than read.
+    pub owners: Vec<UserId>,
+    /// Whether the message content intent is switched on in the Developer Portal.
+    pub message_content: bool,
+}
+
+/// What Discord says about a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelInfo {
+    /// Its name, without `#`.
+    pub name: String,
+    /// Of a thread, the channel that it belongs to.
+    pub parent: Option<ChannelId>,
+    /// Its guild; `None` for a direct message.
+    pub guild: Option<GuildId>,
+}
+
+/// Why an attachment was not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// The address is none of Discord's.
+    #[error("this is not an address of Discord's file servers")]
+    NotDiscord,
+    /// It is larger than the caller takes.
+    #[error("larger than {0} bytes")]
+    TooLarge(usize),
+    /// It could not be fetched.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Outbox {
+    /// An outbox for the Discord at `api_url` (without `/api/v10`). Nothing is asked yet.
+    ///
+    /// # Errors
+    /// Where the address or the token cannot be used at all.
+    pub fn new(api_url: &str, token: &str) -> Result<Self, StartError> {
+        Self::with_patience(api_url, token, Patience::default())
+    }
+
+    /// Like [`Self::new`], with another patience.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn with_patience(api_url: &str, token: &str, patience: Patience) -> Result<Self, StartError> {
+        let unusable = |why: String| StartError::Unusable(why);
+        let base = format!("{}/api/v10", api_url.trim_end_matches('/'));
+        let api = Url::parse(&base).map_err(|e| unusable(e.to_string()))?;
+        let mut token = HeaderValue::from_str(&format!("Bot {token}"))
+            .map_err(|_| unusable("the token has characters that a token cannot have".to_owned()))?;
+        token.set_sensitive(true);
+
+        let mut http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(Policy::none())
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(8)
+            .pool_idle_timeout(Duration::from_secs(60));
+        if api.host_str().is_some_and(is_loopback) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|e| unusable(format!("{:#}", anyhow::Error::from(e))))?;
+        let sender = Sender::new(http, base, token, patience);
+        Ok(Self(Arc::new(Inner { sender, api, forbidden: Mutex::default() })))
+    }
+
+    /// Who the bot is, and who owns it.
+    ///
+    /// # Errors
+    /// A refused token, or no answer within half a minute.
+    pub async fn whoami(&self) -> Result<Identity, StartError> {
+        let user: wire::User = self.start("/users/@me").await?;
+        let application: wire::Application = self.start("/applications/@me").await?;
+        Ok(Identity {
+            user: user.id,
+            name: user.username,
+            message_content: application.message_content(),
+            application: application.id.get(),
+            owners: application.owners(),
+        })
+    }
+
+    /// Where the gateway is, as a `ws://` or `wss://` address.
+    ///
+    /// # Errors
+    /// A refused token, or no answer within half a minute.
+    pub async fn gateway_url(&self) -> Result<String, StartError> {
+        let wire::Gateway { url } = self.start("/gateway").await?;
+        if url.starts_with("ws://") || url.starts_with("wss://") {
+            return Ok(url);
+        }
+        Err(self.no_discord(format!("`{url}` is not the address of a gateway")))
+    }
+
+    /// Posts a message. Parts of one channel are posted in the order of these calls.
+    ///
+    /// # Errors
+    /// Final for this delivery: see [`Refused`].
+    pub async fn post(&self, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
+        let reply_to = post.reply_to.filter(|_| !self.is_forbidden(Favour::Replies, channel));
+        match self.create(channel, &post, reply_to).await {
+            Err(Refused::Forbidden { code: Some(CANNOT_REPLY), .. }) if reply_to.is_some() => {
+                self.forbid(Favour::Replies, channel);
+                self.create(channel, &post, None).await
+            }
+            other => other,
+        }
+    }
+
+    async fn create(
+        &self,
+        channel: ChannelId,
+        post: &Post,
+        reply_to: Option<MessageId>,
+    ) -> Result<MessageId, Refused> {
+        let body = wire::Create::new(post, reply_to);
+        let body = serde_json::to_vec(&body)
+            .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
+        let call = Call {
+            method: Method::POST,
+            body: Some(body),
+            ..Call::get(Kind::Create, channel.get(), format!("/channels/{channel}/messages"))
+        };
+        let wire::Created { id } = self.0.sender.ask(call).await?;
+        Ok(id)
+    }
+
+    /// Shows "is typing" for ten seconds. Best effort.
+    pub async fn typing(&self, channel: ChannelId) {
+        let path = format!("/channels/{channel}/typing");
+        let limit = Duration::from_secs(2);
+        self.favour(Favour::Typing, channel, Method::POST, path, limit).await;
+    }
+
+    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort.
+    pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) {
+        self.reaction(Method::PUT, channel, message, emoji).await;
+    }
+
+    /// Takes the bot's reaction off a message again. Best effort.
+    pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) {
+        self.reaction(Method::DELETE, channel, message, emoji).await;
+    }
+
+    async fn reaction(&self, method: Method, channel: ChannelId, message: MessageId, emoji: &str) {
+        let emoji: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let path = format!("/channels/{channel}/messages/{message}/reactions/{emoji}/@me");
+        let limit = Duration::from_secs(30);
+        self.favour(Favour::Reactions, channel, method, path, limit).await;
+    }
+
+    /// Does what a turn can do without: late is dropped, forbidden is remembered, failed is a line in the log.
+    async fn favour(
+        &self,
+        favour: Favour,
+        channel: ChannelId,
+        method: Method,
+        path: String,
+        limit: Duration,
+    ) {
+        if self.is_forbidden(favour, channel) {
+            return;
+        }
+        let kind = match favour {
+            Favour::Typing => Kind::Typing,
+            Favour::Reactions => Kind::React,
+            Favour::Replies => Kind::Create,
+        };
+        let call = Call { method, give_up_after: Some(limit), ..Call::get(kind, channel.get(), path) };
+        match timeout(limit, self.0.sender.tell(call)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => {
+                debug!(%channel, ?favour, "not done: {refused}");
+                // A 404 for a reaction means the message, which says nothing about the next one.
+                let gone = favour == Favour::Typing && matches!(refused, Refused::NotFound { .. });
+                if gone || matches!(refused, Refused::Forbidden { .. }) {
+                    self.forbid(favour, channel);
+                }
+            }
+            Err(_) => debug!(%channel, ?favour, "dropped: not done within {limit:?}"),
+        }
+    }
+
+    /// Asks about a channel.
+    ///
+    /// # Errors
+    /// See [`Refused`]; where it matters how long this may take, put a time limit around it.
+    pub async fn channel(&self, channel: ChannelId) -> Result<ChannelInfo, Refused> {
+        let answer: wire::Channel =
+            self.get(Kind::Channel, channel.get(), format!("/channels/{channel}")).await?;
+        Ok(ChannelInfo {
+            parent: answer.thread_parent(),
+            name: answer.name.unwrap_or_default(),
+            guild: answer.guild_id,
+        })
+    }
+
+    /// Fetches an attachment of at most `at_most` bytes.
+    ///
+    /// Only from Discord's file servers, or from the `api_url` itself: the address comes from a message, and must
+    /// not lead into the operator's own network. The token is not sent along.
+    ///
+    /// # Errors
+    /// See [`DownloadError`].
+    pub async fn download(&self, url: &str, at_most: usize) -> Result<Vec<u8>, DownloadError> {
+        let url = Url::parse(url).ok().filter(|url| self.serves_files(url));
+        let url = url.ok_or(DownloadError::NotDiscord)?;
+        let failed =
+            |e: reqwest::Error| DownloadError::Failed(format!("{:#}", anyhow::Error::from(e.without_url())));
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            let fetched = timeout(self.0.sender.patience.request, async {
+                let mut response = self.0.sender.http.get(url.clone()).send().await.map_err(failed)?;
+                if !response.status().is_success() {
+                    return Err(DownloadError::Failed(response.status().to_string()));
+                }
+                let mut content = Vec::new();
+                while let Some(chunk) = response.chunk().await.map_err(failed)? {
+                    if content.len() + chunk.len() > at_most {
+                        return Err(DownloadError::TooLarge(at_most));
+                    }
+                    content.extend_from_slice(&chunk);
+                }
+                Ok(content)
+            });
+            let fetched = fetched.await.unwrap_or_else(|_| Err(DownloadError::Failed("too slow".to_owned())));
+            match fetched {
+                Err(DownloadError::Failed(_)) if tries > 0 => {
+                    tokio::time::sleep(self.0.sender.patience.first_wait).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn serves_files(&self, url: &Url) -> bool {
+        let plain = url.username().is_empty() && url.password().is_none();
+        let discords = url.scheme() == "https"
+            && url.port().is_none()
+            && matches!(url.host_str(), Some("cdn.discordapp.com" | "media.discordapp.net"));
+        plain && (discords || url.origin() == self.0.api.origin())
+    }
+
+    /// Asks anything; `place` is the channel or guild that Discord counts by.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        place: u64,
+        path: String,
+    ) -> Result<T, Refused> {
+        self.0.sender.ask(Call::get(kind, place, path)).await
+    }
+
+    /// reqwest's client, for serenity to share: a second one would cost its memory again.
+    pub(crate) fn http(&self) -> reqwest::Client {
+        self.0.sender.http.clone()
+    }
+
+    async fn start<T: DeserializeOwned>(&self, path: &str) -> Result<T, StartError> {
+        let call = Call { give_up_after: Some(START_PATIENCE), ..Call::get(Kind::Start, 0, path.to_owned()) };
+        self.0.sender.ask(call).await.map_err(|refused| match refused {
+            Refused::Token => StartError::Token,
+            other => self.no_discord(other.to_string()),
+        })
+    }
+
+    fn no_discord(&self, why: String) -> StartError {
+        StartError::Discord { api: self.0.api.as_str().trim_end_matches("/api/v10").to_owned(), why }
+    }
+
+    fn is_forbidden(&self, favour: Favour, channel: ChannelId) -> bool {
+        lock(&self.0.forbidden).get(&(favour, channel)).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn forbid(&self, favour: Favour, channel: ChannelId) {
+        let (mut forbidden, now) = (lock(&self.0.forbidden), Instant::now());
+        forbidden.retain(|_, until| *until > now);
+        forbidden.insert((favour, channel), now + REMEMBERED);
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("api", &self.0.api.as_str()).finish_non_exhaustive()
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Discord's JSON, as far as it is used: <https://discord.com/developers/docs/reference>.
+mod wire {
+    use super::*;
+
+    #[derive(Deserialize)]
+    pub(super) struct Gateway {
+        pub(super) url: String,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct User {
+        pub(super) id: UserId,
+        #[serde(default)]
+        pub(super) username: String,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Application {
+        pub(super) id: UserId,
+        owner: Option<User>,
+        team: Option<Team>,
+        #[serde(default)]
+        flags: u64,
+    }
+
+    #[derive(Deserialize)]
+    struct Team {
+        owner_user_id: Option<UserId>,
+        #[serde(default)]
+        members: Vec<Member>,
+    }
+
+    #[derive(Deserialize)]
+    struct Member {
+        /// 1 invited, 2 accepted
+        membership_state: u8,
+        user: User,
+        #[serde(default)]
+        role: String,
+    }
+
+    impl Application {
+        /// Of a team, `owner` is a made-up user that stands for the team.
+        pub(super) fn owners(self) -> Vec<UserId> {
+            let Some(team) = self.team else { return self.owner.map(|owner| owner.id).into_iter().collect() };
+            let members = team.members.into_iter();
+            let accepted =
+                members.filter(|member| member.membership_state == 2 && member.role != "read_only");
+            let mut owners: Vec<_> =
+                accepted.map(|member| member.user.id).chain(team.owner_user_id).collect();
+            owners.sort();
+            owners.dedup();
+            owners
+        }
+
+        /// GATEWAY_MESSAGE_CONTENT, or its form for bots in fewer than 100 guilds.
+        pub(super) fn message_content(&self) -> bool {
+            self.flags & (1 << 18 | 1 << 19) != 0
+        }
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Channel {
+        #[serde(rename = "type")]
+        kind: u8,
+        pub(super) name: Option<String>,
+        parent_id: Option<ChannelId>,
+        pub(super) guild_id: Option<GuildId>,
+    }
+
+    impl Channel {
+        /// Outside threads, the parent is only a category.
+        pub(super) fn thread_parent(&self) -> Option<ChannelId> {
+            self.parent_id.filter(|_| matches!(self.kind, 10..=12))
+        }
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Created {
+        pub(super) id: MessageId,
+    }
+
+    const SUPPRESS_EMBEDS: u64 = 1 << 2;
+    const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
+
+    #[derive(Serialize)]
+    pub(super) struct Create<'a> {
+        content: &'a str,
+        nonce: &'a str,
+        enforce_nonce: bool,
+        flags: u64,
+        allowed_mentions: AllowedMentions,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_reference: Option<Reference>,
+    }
+
+    #[derive(Serialize)]
+    struct AllowedMentions {
+        parse: [&'static str; 0],
+        replied_user: bool,
+    }
+
+    #[derive(Serialize)]
+    struct Reference {
+        message_id: MessageId,
+        fail_if_not_exists: bool,
+    }
+
+    impl<'a> Create<'a> {
+        pub(super) fn new(post: &'a Post, reply_to: Option<MessageId>) -> Self {
+            Self {
+                content: &post.content,
+                nonce: &post.nonce,
+                enforce_nonce: true,
+                flags: SUPPRESS_EMBEDS | if post.notify { 0 } else { SUPPRESS_NOTIFICATIONS },
+                allowed_mentions: AllowedMentions { parse: [], replied_user: post.notify },
+                message_reference: reply_to
+                    .map(|message_id| Reference { message_id, fail_if_not_exists: false }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

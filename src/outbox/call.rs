@@ -1,0 +1,278 @@
+//! One REST call: its turn in the channel, its tries, and what its answer means.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::Refused;
+use super::pace::{Kind, Limits, Pace};
+
+/// How long to try, and how long to wait in between.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The wait after the first failure; it doubles with every further one.
+    pub first_wait: Duration,
+    /// The longest of these waits.
+    pub longest_wait: Duration,
+    /// When to give up, counted from the moment at which the call was the first of its kind in its channel.
+    pub give_up_after: Duration,
+    /// The time limit of a single request.
+    pub request: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(30),
+            give_up_after: Duration::from_secs(15 * 60),
+            request: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What to ask Discord.
+pub(super) struct Call {
+    pub(super) kind: Kind,
+    /// The channel (or guild) that the call belongs to, which Discord counts by; 0 where there is none.
+    pub(super) place: u64,
+    pub(super) method: Method,
+    /// Below `/api/v10`, beginning with a slash.
+    pub(super) path: String,
+    /// JSON.
+    pub(super) body: Option<Vec<u8>>,
+    /// In place of the outbox's own.
+    pub(super) give_up_after: Option<Duration>,
+}
+
+impl Call {
+    pub(super) fn get(kind: Kind, place: u64, path: String) -> Self {
+        Self { kind, place, method: Method::GET, path, body: None, give_up_after: None }
+    }
+}
+
+/// The sender behind all clones of an outbox.
+pub(super) struct Sender {
+    pub(super) http: reqwest::Client,
+    /// `{api_url}/api/v10`
+    base: String,
+    /// `Bot TOKEN`, marked as sensitive, so that not even `Debug` shows it.
+    token: HeaderValue,
+    pub(super) patience: Patience,
+    pace: Mutex<Pace>,
+    pub(super) queues: Mutex<HashMap<u64, Arc<Queues>>>,
+    /// Set by a 401: until when no call is worth asking. Many invalid calls block the whole address.
+    refused_until: Mutex<Option<Instant>>,
+}
+
+/// The waiting lines of one place; tokio's mutexes are fair, so each is first in, first out.
+#[derive(Default)]
+pub(super) struct Queues {
+    /// Held by the call that is with Discord.
+    in_flight: tokio::sync::Mutex<()>,
+    /// Held by the call that is next of its kind, also while it waits for a window or for its next try.
+    next: [tokio::sync::Mutex<()>; Kind::COUNT],
+}
+
+/// Why a try failed.
+enum Failure {
+    /// Worth another try.
+    Passing {
+        why: String,
+        limited: bool,
+    },
+    Final(Refused),
+}
+
+/// How long a refused token is believed to be bad.
+const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+
+impl Sender {
+    pub(super) fn new(http: reqwest::Client, base: String, token: HeaderValue, patience: Patience) -> Self {
+        Self {
+            http,
+            base,
+            token,
+            patience,
+            pace: Mutex::default(),
+            queues: Mutex::default(),
+            refused_until: Mutex::default(),
+        }
+    }
+
+    /// Makes the call and decodes its answer, with as many tries as the outbox has patience for.
+    ///
+    /// Dropping the future takes the call back, unless Discord already has it.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, Refused> {
+        self.tries(&call, |body| serde_json::from_slice(body).map_err(|e| e.to_string())).await
+    }
+
+    /// Like [`Self::ask`], for calls whose answer says nothing.
+    pub(super) async fn tell(&self, call: Call) -> Result<(), Refused> {
+        self.tries(&call, |_| Ok(())).await
+    }
+
+    async fn tries<T>(&self, call: &Call, decode: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Refused> {
+        let place = self.enter(call.place);
+        let _next = place.queues().next[call.kind as usize].lock().await;
+        let deadline = Instant::now() + call.give_up_after.unwrap_or(self.patience.give_up_after);
+        let mut wait = self.patience.first_wait;
+        let mut limited_before = false;
+        let mut last = String::from("no room within Discord's rate limits");
+        for attempt in 1.. {
+            let in_flight = loop {
+                let in_flight = place.queues().in_flight.lock().await;
+                let admitted = lock(&self.pace).admit(call.kind, call.place, Instant::now());
+                match admitted {
+                    Ok(()) => break in_flight,
+                    Err(until) if until > deadline => return Err(Refused::GaveUp { why: last }),
+                    Err(until) => {
+                        drop(in_flight);
+                        sleep_until(until).await;
+                    }
+                }
+            };
+            let sent = self.try_once(call, &decode).await;
+            drop(in_flight);
+            let (why, limited) = match sent {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Final(refused)) => return Err(refused),
+                Err(Failure::Passing { why, limited }) => (why, limited),
+            };
+            last = why;
+            // After a 429 the pace knows when to go on. A server that refuses again at that very moment is
+            // approached like one that fails.
+            if limited && !limited_before {
+                debug!(kind = ?call.kind, place = call.place, "{last}");
+            } else {
+                if Instant::now() + wait > deadline {
+                    break;
+                }
+                warn!(kind = ?call.kind, place = call.place, attempt, "Discord: {last}; next try in {wait:?}");
+                sleep(wait).await;
+                wait = (wait * 2).min(self.patience.longest_wait);
+            }
+            limited_before = limited;
+        }
+        Err(Refused::GaveUp { why: last })
+    }
+
+    async fn try_once<T>(
+        &self,
+        call: &Call,
+        decode: &impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        if lock(&self.refused_until).is_some_and(|until| until > Instant::now()) {
+            return Err(Failure::Final(Refused::Token));
+        }
+        let passing = |why| Failure::Passing { why, limited: false };
+        let broken = |e: reqwest::Error| passing(format!("{:#}", anyhow::Error::from(e.without_url())));
+
+        let url = format!("{}{}", self.base, call.path);
+        let mut request = self.http.request(call.method.clone(), url);
+        request = request.header(AUTHORIZATION, self.token.clone()).timeout(self.patience.request);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let response = request.send().await.map_err(broken)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(broken)?;
+
+        let limits = Limits::read(status.as_u16(), &headers, &body, self.patience.first_wait);
+        if let Some(refusal) = limits.refused.filter(|refusal| refusal.everywhere) {
+            info!("Discord's limit for all calls together is reached; waiting {:?}", refusal.wait);
+        }
+        lock(&self.pace).learn(call.kind, call.place, &limits, Instant::now());
+
+        if status.is_success() {
+            // The call worked; should its answer be garbled, asking again is safe because of the nonce.
+            return decode(&body).map_err(|e| passing(format!("answer {status} not understood: {e}")));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Failure::Passing { why: "over Discord's rate limit".to_owned(), limited: true });
+        }
+        let problem = Problem::read(status, &body);
+        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return Err(passing(problem.why));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            *lock(&self.refused_until) = Some(Instant::now() + TOKEN_PAUSE);
+        }
+        Err(Failure::Final(problem.refused(status)))
+    }
+
+    fn enter(&self, place: u64) -> Place<'_> {
+        let queues = Arc::clone(lock(&self.queues).entry(place).or_default());
+        Place { sender: self, place, queues: Some(queues) }
+    }
+}
+
+/// A caller's share in a place's queues; the last one out removes them.
+struct Place<'a> {
+    sender: &'a Sender,
+    place: u64,
+    queues: Option<Arc<Queues>>,
+}
+
+impl Place<'_> {
+    fn queues(&self) -> &Queues {
+        self.queues.as_deref().expect("only drop takes it")
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(&self.sender.queues);
+        self.queues = None;
+        if all.get(&self.place).is_some_and(|queues| Arc::strong_count(queues) == 1) {
+            all.remove(&self.place);
+        }
+    }
+}
+
+/// The body of a refusal: `{"message": "Missing Permissions", "code": 50013}`.
+struct Problem {
+    code: Option<u32>,
+    why: String,
+}
+
+impl Problem {
+    fn read(status: StatusCode, body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            code: Option<u32>,
+            #[serde(default)]
+            message: String,
+            errors: Option<serde_json::Value>,
+        }
+        let Ok(Body { code, message, errors }) = serde_json::from_slice(body) else {
+            return Self { code: None, why: status.to_string() };
+        };
+        let details = errors.map(|e| e.to_string().chars().take(300).collect::<String>());
+        let details = details.map(|details| format!(": {details}")).unwrap_or_default();
+        let number = code.map(|code| format!(" ({code})")).unwrap_or_default();
+        Self { code, why: format!("{status}: {message}{number}{details}") }
+    }
+
+    fn refused(self, status: StatusCode) -> Refused {
+        let Self { code, why } = self;
+        match status {
+            StatusCode::UNAUTHORIZED => Refused::Token,
+            StatusCode::FORBIDDEN => Refused::Forbidden { code, why },
+            StatusCode::NOT_FOUND => Refused::NotFound { code, why },
+            _ => Refused::Invalid { code, why },
+        }
+    }
+}
+
+/// A lock whose holders cannot leave it half changed; a panic elsewhere is no reason to stop.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
