@@ -1,1 +1,623 @@
-//! (to be written)
+//! A small Discord of our own, on loopback: REST v10 and the gateway, with Discord's rules and its bad days.
+//!
+//! The playground and the whole-bot tests run against it, in the same process through [`LocalDiscord`], or as a
+//! separate process: `moonlane local-discord --listen 127.0.0.1:4800`. It knows nothing of moonlane.
+//!
+//! # Layout
+//! - `world`: the guild as plain data, and its ids
+//! - `acts`: everything that can happen in it; `rules`: what Discord has against it
+//! - `shape`: the world as Discord's JSON
+//! - `rest`, `limits`: the calls that a bot makes, and how many it may make
+//! - `gateway`: sessions and the WebSocket
+//! - `connection`: connections that can be cut
+//! - `control`: the HTTP interface for a separate process
+//!
+//! # How it works
+//! All state is behind one lock, and everything that happens happens under it in one short step: the world changes,
+//! the log gets its entry, every session its event. So the log, the order of events and the answers agree, and a
+//! test that has seen one of them may rely on the others. Nothing is written to a socket under the lock.
+//!
+//! The log only grows. A test waits for something in it with [`LocalDiscord::wait_for`], which looks at the log as
+//! a whole: nothing is missed by looking late.
+//!
+//! # What it leaves out
+//! Direct messages, shards, voice, interactions, forums, more than one guild and one bot; the limits of identifies
+//! and of invalid requests; a late heartbeat is forgiven.
+//!
+//! # Control by HTTP
+//! Channels and users go by name and are made on demand; `parent/name` is a thread.
+//! ```text
+//! C=http://127.0.0.1:4800/control
+//! curl $C/say -d '{"channel": "general", "user": "owner", "text": "hello", "mention": true}'     # → {"id": "…"}
+//! curl $C/say -d '{"channel": "general/idea", "user": "anna", "text": "and?", "reply_to": "1234"}'
+//! curl "$C/messages?channel=general"                               # → [{"id": "…", "author": …, "content": …}, …]
+//! curl $C/edit -d '{"message": "1234", "text": "hello there"}'
+//! curl $C/delete -d '{"message": "1234"}'
+//! curl $C/redeliver -d '{"message": "1234"}'                       # the same MESSAGE_CREATE once more
+//! curl $C/react -d '{"message": "1234", "user": "anna", "emoji": "👍"}'
+//! curl $C/forbid -d '{"channel": "general", "right": "post"}'      # view, post, history, react
+//! curl $C/allow -d '{"channel": "general", "right": "post"}'
+//! curl $C/drop-gateway -d '{"how": "cut"}'      # op7, silence, {"op9": {"resumable": true}}, {"close": 4000}
+//! curl $C/refuse-gateway -d '{"connects": 2}'
+//! curl $C/fail -d '{"calls": 1, "fault": {"status": 500}, "only": "POST /channels"}'
+//! #   faults: "drop_before", "drop_after", {"status": 500}, {"rate_limited": {"after": 2.5, "global": false}},
+//! #   {"delay": 2.5}
+//! curl $C/calls                                 # → [{"method": "POST", "path": "…", "status": 200}, …]
+//! ```
+
+mod acts;
+mod connection;
+mod control;
+mod gateway;
+mod limits;
+mod rest;
+mod rules;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use gateway::DropGateway;
+pub use world::{Attachment, File, Id, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS};
+
+use acts::Words;
+use connection::{Connections, Cut, CuttableListener};
+use gateway::Sessions;
+use limits::Limits;
+use rest::Faults;
+use world::World;
+
+/// How a local Discord is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether calls are limited as Discord limits them. If not, the answers carry no rate-limit headers either.
+    pub rate_limits: RateLimits,
+    /// Who owns the application.
+    pub owner: Owner,
+    /// Whether the message-content intent is switched on in the "developer portal". Where it is not, as with every new
+    /// application, an IDENTIFY that asks for it is closed with 4014.
+    pub message_content: bool,
+    /// How often the gateway wants a heartbeat.
+    pub heartbeat: Duration,
+    /// The bot's token.
+    pub token: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            rate_limits: RateLimits::On,
+            owner: Owner::User,
+            message_content: false,
+            heartbeat: Duration::from_millis(41_250),
+            token: "local.discord.token-that-opens-nothing-else".to_owned(),
+        }
+    }
+}
+
+/// Whether calls are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimits {
+    /// As Discord does it.
+    On,
+    /// Not at all.
+    Off,
+}
+
+/// Something that happened, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub at: Instant,
+    /// In which channel or thread, if in one.
+    pub channel: Option<Id>,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A message was posted, by whomever.
+    Posted(Message),
+    /// A message was edited; this is its new state.
+    Edited(Message),
+    /// A message was deleted.
+    Deleted(Id),
+    /// Somebody reacted.
+    ReactionAdded {
+        /// The message.
+        message: Id,
+        /// Who.
+        user: Id,
+        /// A Unicode emoji, or `name:id`.
+        emoji: String,
+    },
+    /// Somebody took a reaction back.
+    ReactionRemoved {
+        /// The message.
+        message: Id,
+        /// Who.
+        user: Id,
+        /// A Unicode emoji, or `name:id`.
+        emoji: String,
+    },
+    /// The bot types.
+    Typing {
+        /// Who: the bot.
+        user: Id,
+    },
+    /// The bot has a session on the gateway: READY and GUILD_CREATE, or what it missed and RESUMED, are on their way.
+    Connected {
+        /// Whether it took up its old session.
+        resumed: bool,
+    },
+    /// A connection of the bot to the gateway ended.
+    Disconnected,
+}
+
+/// A REST call that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The method, such as `POST`.
+    pub method: String,
+    /// The path under /api/v10, with its query.
+    pub path: String,
+    /// How it was answered; nothing as long as it is not, and for ever if the connection was dropped.
+    pub status: Option<u16>,
+    /// When it came in.
+    pub at: Instant,
+}
+
+/// What can go wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// It is answered with this status, and nothing happens.
+    Status(u16),
+    /// It is answered with 429.
+    RateLimited {
+        /// How long the bot is to wait.
+        after: Duration,
+        /// Whether this is about all calls.
+        global: bool,
+    },
+    /// The connection ends before anything happens.
+    DropBefore,
+    /// It takes effect, and the connection ends without an answer.
+    DropAfter,
+    /// It takes effect, and is answered, this much later.
+    Delay(Duration),
+}
+
+/// What a person writes. Begin with [`Say::new`] and set what differs.
+#[derive(Debug, Clone)]
+pub struct Say {
+    /// The channel or thread.
+    pub channel: Id,
+    /// Who writes.
+    pub user: Id,
+    /// What; it may be empty.
+    pub text: String,
+    /// Put a mention of the bot before the text.
+    pub mention: bool,
+    /// Put a mention of the bot's own role before the text.
+    pub by_role: bool,
+    /// Put `@everyone` before the text.
+    pub everyone: bool,
+    /// The message that this one replies to.
+    pub reply_to: Option<Id>,
+    /// Whether the reply pings its author, as it does unless a person switches it off.
+    pub reply_pings: bool,
+    /// Files.
+    pub files: Vec<File>,
+    /// Post it through a webhook: the user is not its author then.
+    pub webhook: bool,
+    /// Discord's number of the message's type; 7, for one, says that the user joined. A reply is always 19.
+    pub kind: u8,
+}
+
+impl Say {
+    /// An ordinary message.
+    pub fn new(channel: Id, user: Id, text: impl Into<String>) -> Self {
+        Self {
+            channel,
+            user,
+            text: text.into(),
+            mention: false,
+            by_role: false,
+            everyone: false,
+            reply_to: None,
+            reply_pings: true,
+            files: Vec::new(),
+            webhook: false,
+            kind: 0,
+        }
+    }
+
+    /// A message that mentions the bot.
+    pub fn to_bot(channel: Id, user: Id, text: impl Into<String>) -> Self {
+        Self { mention: true, ..Self::new(channel, user, text) }
+    }
+}
+
+/// All that there is, behind one lock.
+struct State {
+    world: World,
+    sessions: Sessions,
+    limits: Limits,
+    faults: Faults,
+    log: Vec<Event>,
+    calls: Vec<Call>,
+}
+
+impl State {
+    /// Writes something into the log.
+    fn note(&mut self, channel: Option<Id>, what: What) {
+        self.log.push(Event { at: Instant::now(), channel, what });
+    }
+
+    fn say(&mut self, say: Say) -> Id {
+        let world = &self.world;
+        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
+        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
+        let mut text = String::new();
+        if say.mention {
+            text.push_str(&format!("<@{}> ", world.bot));
+        }
+        if say.by_role {
+            text.push_str(&format!("<@&{}> ", world.bot_role));
+        }
+        if say.everyone {
+            text.push_str("@everyone ");
+        }
+        text.push_str(&say.text);
+        self.post_words(Words {
+            channel: say.channel,
+            author: if say.webhook { world.webhook } else { say.user },
+            text,
+            kind: say.kind,
+            reply_to: say.reply_to,
+            reply_pings: say.reply_pings,
+            files: say.files,
+            webhook: say.webhook.then_some(world.webhook),
+        })
+    }
+
+    /// The channel of this name, made on demand; `parent/name` is a thread.
+    fn channel_by_name(&mut self, name: &str) -> Id {
+        match name.split_once('/') {
+            Some((parent, thread)) => {
+                let parent = self.channel(None, parent);
+                self.channel(Some(parent), thread)
+            }
+            None => self.channel(None, name),
+        }
+    }
+}
+
+/// What the server's tasks share.
+struct Hub {
+    state: Mutex<State>,
+    /// Counts the changes, to wake those who wait.
+    changes: watch::Sender<u64>,
+    url: String,
+    token: String,
+    heartbeat: Duration,
+}
+
+impl Hub {
+    /// A panic under the lock is a failed test; the others may go on.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something under the lock, then wakes those who wait.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let result = act(&mut self.lock());
+        self.changes.send_modify(|count| *count += 1);
+        result
+    }
+
+    fn gateway_url(&self) -> String {
+        self.url.replacen("http", "ws", 1)
+    }
+}
+
+/// A running local Discord. When the last clone is dropped, it stops and every connection ends.
+#[derive(Clone)]
+pub struct LocalDiscord {
+    running: Arc<Running>,
+}
+
+struct Running {
+    hub: Arc<Hub>,
+    connections: Connections,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    fn stop(&self) {
+        self.server.abort();
+        self.connections.cut_all();
+    }
+}
+
+impl std::ops::Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl LocalDiscord {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// Where the address cannot be had.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let hub = Arc::new(Hub {
+            state: Mutex::new(State {
+                world: World::new(url.clone(), options.owner, options.message_content),
+                sessions: Sessions::default(),
+                limits: Limits::new(options.rate_limits == RateLimits::On),
+                faults: Faults::default(),
+                log: Vec::new(),
+                calls: Vec::new(),
+            }),
+            changes: watch::Sender::new(0),
+            url,
+            token: options.token,
+            heartbeat: options.heartbeat,
+        });
+        let connections = Connections::default();
+        let listener = CuttableListener { listener, connections: connections.clone() };
+        let routes = rest::routes(hub.clone()).nest("/control", control::routes(hub.clone()));
+        let server = tokio::spawn(async move {
+            let service = routes.into_make_service_with_connect_info::<Cut>();
+            if let Err(error) = axum::serve(listener, service).await {
+                tracing::error!(%error, "the local Discord stopped");
+            }
+        });
+        Ok(Self { running: Arc::new(Running { hub, connections, server }) })
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.running.hub
+    }
+
+    /// Stops listening and cuts every connection, though handles are left: Discord is down.
+    pub fn stop(&self) {
+        self.running.stop();
+    }
+
+    /// Its address, such as `http://127.0.0.1:4800`: the bot's `api_url`.
+    pub fn url(&self) -> &str {
+        &self.hub().url
+    }
+
+    /// The bot's token.
+    pub fn token(&self) -> &str {
+        &self.hub().token
+    }
+
+    /// The bot's user.
+    pub fn bot_id(&self) -> Id {
+        self.hub().lock().world.bot
+    }
+
+    /// The bot's own (managed) role.
+    pub fn bot_role(&self) -> Id {
+        self.hub().lock().world.bot_role
+    }
+
+    /// The user "owner", who owns the application, or the team that owns it.
+    pub fn owner(&self) -> Id {
+        self.hub().lock().world.owner
+    }
+
+    /// The guild.
+    pub fn guild(&self) -> Id {
+        self.hub().lock().world.guild
+    }
+
+    /// The channel of this name, made on demand; `parent/name` is a thread.
+    pub fn channel(&self, name: &str) -> Id {
+        self.hub().change(|state| state.channel_by_name(name))
+    }
+
+    /// The thread of this name in `parent`, made on demand.
+    pub fn thread(&self, parent: Id, name: &str) -> Id {
+        self.hub().change(|state| state.channel(Some(parent), name))
+    }
+
+    /// Gives a channel another name. False if there is no such channel.
+    pub fn rename_channel(&self, channel: Id, name: &str) -> bool {
+        self.hub().change(|state| state.change_channel(channel, |it| name.clone_into(&mut it.name)))
+    }
+
+    /// Deletes a channel, with its threads. False if there is no such channel.
+    pub fn delete_channel(&self, channel: Id) -> bool {
+        self.hub().change(|state| state.delete_channel(channel))
+    }
+
+    /// The user of this name, made on demand.
+    pub fn user(&self, name: &str) -> Id {
+        self.hub().change(|state| state.world.user(name, false))
+    }
+
+    /// Another bot of this name, made on demand.
+    pub fn other_bot(&self, name: &str) -> Id {
+        self.hub().change(|state| state.world.user(name, true))
+    }
+
+    /// The name of a user, or of the bot.
+    pub fn name_of(&self, user: Id) -> Option<String> {
+        self.hub().lock().world.users.get(&user).map(|user| user.name.clone())
+    }
+
+    /// The role of this name, made on demand.
+    pub fn role(&self, name: &str) -> Id {
+        self.hub().change(|state| state.role(name))
+    }
+
+    /// Gives a user a role; seen in the user's next message. False if there is no such user.
+    pub fn give_role(&self, user: Id, role: Id) -> bool {
+        self.hub()
+            .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.insert(role)).is_some())
+    }
+
+    /// Somebody writes. The new message's id.
+    ///
+    /// # Panics
+    /// Where there is no such channel or user.
+    pub fn say(&self, say: Say) -> Id {
+        self.hub().change(|state| state.say(say))
+    }
+
+    /// A message of another type than an ordinary one, such as 7 (somebody joined) or 6 (somebody pinned).
+    ///
+    /// # Panics
+    /// Where there is no such channel or user.
+    pub fn system_message(&self, channel: Id, user: Id, kind: u8) -> Id {
+        self.say(Say { kind, ..Say::new(channel, user, "") })
+    }
+
+    /// Somebody edits a message. False if there is no such message.
+    pub fn edit(&self, message: Id, text: &str) -> bool {
+        self.hub().change(|state| state.edit(message, text))
+    }
+
+    /// Somebody deletes a message. False if there is no such message.
+    pub fn delete(&self, message: Id) -> bool {
+        self.hub().change(|state| state.delete(message))
+    }
+
+    /// A moderator deletes messages of one channel in one go. How many there were.
+    pub fn delete_bulk(&self, channel: Id, messages: &[Id]) -> usize {
+        self.hub().change(|state| state.delete_bulk(channel, messages))
+    }
+
+    /// Somebody reacts. False if there is no such message.
+    pub fn react(&self, user: Id, message: Id, emoji: &str) -> bool {
+        self.hub().change(|state| state.react(user, message, emoji))
+    }
+
+    /// Dispatches a message's MESSAGE_CREATE again, as Discord does now and then after a resume. False if there is no
+    /// such message.
+    pub fn redeliver(&self, message: Id) -> bool {
+        self.hub().change(|state| state.deliver(message))
+    }
+
+    /// The messages of a channel as they stand there now, oldest first.
+    pub fn messages(&self, channel: Id) -> Vec<Message> {
+        let state = self.hub().lock();
+        let channel = state.world.channels.get(&channel);
+        channel.map(|channel| channel.messages.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// One message as it stands now.
+    pub fn message(&self, id: Id) -> Option<Message> {
+        self.hub().lock().world.message(id).cloned()
+    }
+
+    /// Everything that has happened.
+    pub fn log(&self) -> Vec<Event> {
+        self.hub().lock().log.clone()
+    }
+
+    /// Waits until `look` finds in the log what it looks for. It is called with the whole log, now and after every
+    /// change; it sets no time limit.
+    pub async fn wait_for<T>(&self, mut look: impl FnMut(&[Event]) -> Option<T>) -> T {
+        let mut changes = self.hub().changes.subscribe();
+        loop {
+            if let Some(found) = look(&self.hub().lock().log) {
+                return found;
+            }
+            // It cannot fail: the sender lives in the hub, and so as long as we do.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Waits until the bot has posted so many messages in the channel, and gives them, oldest first, as they stand
+    /// now.
+    pub async fn answers(&self, channel: Id, count: usize) -> Vec<Message> {
+        let posted = |event: &&Event| {
+            event.channel == Some(channel) && matches!(&event.what, What::Posted(it) if it.by_bot)
+        };
+        self.wait_for(|log| (log.iter().filter(posted).count() >= count).then_some(())).await;
+        self.messages(channel).into_iter().filter(|message| message.by_bot).collect()
+    }
+
+    /// Waits until the bot is connected to the gateway.
+    pub async fn connected(&self) {
+        let mut changes = self.hub().changes.subscribe();
+        while !self.is_connected() {
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Whether the bot is connected to the gateway.
+    pub fn is_connected(&self) -> bool {
+        self.hub().lock().sessions.connected()
+    }
+
+    /// Every REST call so far, in the order in which they came.
+    pub fn calls(&self) -> Vec<Call> {
+        self.hub().lock().calls.clone()
+    }
+
+    /// When each MESSAGE_CREATE was written to a connection (right before its bytes left).
+    pub fn gateway_sends(&self) -> Vec<(Id, Instant)> {
+        self.hub().lock().sessions.written.clone()
+    }
+
+    /// Takes a right from the bot in a channel and its threads. False if there is no such channel.
+    pub fn forbid(&self, channel: Id, right: Right) -> bool {
+        self.hub().change(|state| state.set_right(channel, right, false))
+    }
+
+    /// Gives it back. False if there is no such channel.
+    pub fn allow(&self, channel: Id, right: Right) -> bool {
+        self.hub().change(|state| state.set_right(channel, right, true))
+    }
+
+    /// Lets the next calls go wrong: so many of those whose method and path (`POST /channels/…`) contain `only`.
+    pub fn fail_next(&self, calls: usize, fault: Fault, only: &str) {
+        self.hub().change(|state| state.faults.plan(calls, fault, only));
+    }
+
+    /// Disturbs the gateway's connections.
+    pub fn drop_gateway(&self, how: DropGateway) {
+        self.hub().change(|state| state.sessions.drop_connections(how));
+    }
+
+    /// Refuses the next connections to the gateway, with 503.
+    pub fn refuse_gateway(&self, connects: usize) {
+        self.hub().change(|state| state.sessions.refuse = connects);
+    }
+}
+
+/// Runs a local Discord for itself, until the task is dropped; the first line on stdout says how to reach it.
+///
+/// # Errors
+/// Where the address cannot be had.
+pub async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
+    let options = Options { listen, ..Options::default() };
+    let local = LocalDiscord::start(options).await.with_context(|| format!("cannot listen on {listen}"))?;
+    println!("local Discord: url {} token {} owner {}", local.url(), local.token(), local.owner());
+    std::future::pending().await
+}

@@ -1,0 +1,411 @@
+//! Everything that can happen in the guild: it changes the world, stands in the log, and reaches the gateway.
+//!
+//! What the bot does comes through here with Discord's rules and can be refused; what the test's people do cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAGES, GUILDS};
+use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
+use super::world::{Channel, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
+use super::{State, What};
+
+/// How long Discord remembers a nonce: "a few minutes" in its documentation.
+const NONCE_MEMORY: Duration = Duration::from_secs(5 * 60);
+/// A message that a person writes.
+pub(super) struct Words {
+    pub(super) channel: Id,
+    pub(super) author: Id,
+    pub(super) text: String,
+    pub(super) kind: u8,
+    pub(super) reply_to: Option<Id>,
+    pub(super) reply_pings: bool,
+    pub(super) files: Vec<File>,
+    pub(super) webhook: Option<Id>,
+}
+
+impl State {
+    /// Tells everybody who can see the channel and asked for such events.
+    fn tell(
+        &mut self,
+        channel: Id,
+        intent: u64,
+        name: &str,
+        message: Option<Id>,
+        body: impl Fn(&World, bool) -> Value,
+    ) {
+        if !self.world.denied(channel, Right::View) {
+            let world = &self.world;
+            self.sessions.dispatch(intent, name, message, |content| body(world, content));
+        }
+    }
+
+    /// Puts a finished message into its channel, and tells.
+    fn post(&mut self, message: Message) -> Id {
+        let (id, channel) = (message.id, message.channel);
+        if let Some(channel) = self.world.channels.get_mut(&channel) {
+            channel.last_message = Some(id);
+            channel.messages.insert(id, message.clone());
+        }
+        self.note(Some(channel), What::Posted(message));
+        self.deliver(id);
+        id
+    }
+
+    /// Dispatches MESSAGE_CREATE, for the first time or again. False if there is no such message.
+    pub(super) fn deliver(&mut self, id: Id) -> bool {
+        let Some(message) = self.world.message(id).cloned() else { return false };
+        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_CREATE", Some(id), |world, content| {
+            world.message_event_json(&message, content)
+        });
+        true
+    }
+
+    /// A person (or another bot, or the webhook) writes.
+    pub(super) fn post_words(&mut self, words: Words) -> Id {
+        let world = &mut self.world;
+        let id = world.new_id();
+        let content = words.text.trim().to_owned();
+        let replied = words.reply_to.filter(|_| words.reply_pings);
+        let replied = replied.and_then(|id| world.message(id)).map(|message| message.author);
+        let mentions = world.mentions(&content, &AllowedMentions::everything(), replied);
+        let pinged = world.pinged(&mentions, words.author);
+        let attachments = world.attach(words.channel, words.files);
+        self.post(Message {
+            id,
+            channel: words.channel,
+            author: words.author,
+            by_bot: words.author == self.world.bot,
+            content,
+            kind: if words.reply_to.is_some() { 19 } else { words.kind },
+            reply_to: words.reply_to,
+            flags: 0,
+            nonce: None,
+            mentions: mentions.users,
+            mention_roles: mentions.roles,
+            mention_everyone: mentions.everyone,
+            pinged,
+            attachments,
+            reactions: Vec::new(),
+            embeds: Vec::new(),
+            components: Vec::new(),
+            webhook: words.webhook,
+            edited: None,
+            at: Instant::now(),
+        })
+    }
+
+    /// The bot posts. Answers with the message, which is an older one if the nonce says so.
+    pub(super) fn bot_posts(&mut self, channel: Id, draft: Draft) -> Result<Id, Refusal> {
+        let world = &mut self.world;
+        world.visible(channel)?;
+        if world.denied(channel, Right::Post) {
+            return Err(Refusal::missing_permissions());
+        }
+        let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();
+        let nonce = draft.nonce.map(Nonce::checked).transpose()?;
+        let (embeds, components) = (draft.embeds.unwrap_or_default(), draft.components.unwrap_or_default());
+        if content.is_empty() && embeds.is_empty() && components.is_empty() && draft.files.is_empty() {
+            return Err(Refusal::empty_message());
+        }
+        if let Some(allowed) = &draft.allowed_mentions {
+            allowed.check()?;
+        }
+        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::everything);
+        let replied = world.replied(channel, draft.message_reference.as_ref())?;
+        let reply_to = replied.map(|message| message.id);
+        let mentions = world.mentions(&content, &allowed, replied.map(|message| message.author));
+
+        let now = Instant::now();
+        if draft.enforce_nonce == Some(true)
+            && let Some((known, at)) = nonce.as_ref().and_then(|nonce| world.nonces.get(nonce))
+            && now.duration_since(*at) < NONCE_MEMORY
+            && world.message(*known).is_some_and(|message| message.channel == channel)
+        {
+            return Ok(*known);
+        }
+
+        let author = world.bot;
+        // What else a bot may set when it posts: components of the second version, voice messages.
+        let settable = SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS | 1 << 13 | 1 << 15;
+        let flags = draft.flags.unwrap_or(0) & settable;
+        let pinged = match flags & SUPPRESS_NOTIFICATIONS {
+            0 => world.pinged(&mentions, author),
+            _ => Vec::new(),
+        };
+        let attachments = world.attach(channel, draft.files);
+        let id = world.new_id();
+        if let Some(nonce) = &nonce {
+            world.nonces.insert(nonce.clone(), (id, now));
+        }
+        Ok(self.post(Message {
+            id,
+            channel,
+            author,
+            by_bot: true,
+            content,
+            kind: if reply_to.is_some() { 19 } else { 0 },
+            reply_to,
+            flags,
+            nonce,
+            mentions: mentions.users,
+            mention_roles: mentions.roles,
+            mention_everyone: mentions.everyone,
+            pinged,
+            attachments,
+            reactions: Vec::new(),
+            embeds,
+            components,
+            webhook: None,
+            edited: None,
+            at: now,
+        }))
+    }
+
+    /// The bot edits one of its own messages.
+    pub(super) fn bot_edits(&mut self, channel: Id, id: Id, draft: Draft) -> Result<(), Refusal> {
+        let message = self.world.visible_message(channel, id)?;
+        if message.author != self.world.bot {
+            let reason = "Cannot edit a message authored by another user";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, 50005, reason));
+        }
+        let mut edited = message.clone();
+        if let Some(content) = &draft.content {
+            edited.content = checked(content)?.to_owned();
+            edited.edited = Some(SystemTime::now());
+        }
+        if let Some(allowed) = &draft.allowed_mentions {
+            allowed.check()?;
+        }
+        if draft.content.is_some() || draft.allowed_mentions.is_some() {
+            let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::everything);
+            let replied = edited.reply_to.and_then(|id| self.world.message(id));
+            let mentions = self.world.mentions(&edited.content, &allowed, replied.map(|it| it.author));
+            edited.mentions = mentions.users;
+            edited.mention_roles = mentions.roles;
+            edited.mention_everyone = mentions.everyone;
+        }
+        if let Some(flags) = draft.flags {
+            edited.flags = edited.flags & !SUPPRESS_EMBEDS | flags & SUPPRESS_EMBEDS;
+        }
+        edited.embeds = draft.embeds.unwrap_or(edited.embeds);
+        edited.components = draft.components.unwrap_or(edited.components);
+        edited.attachments.extend(self.world.attach(channel, draft.files));
+        if edited.content.is_empty()
+            && edited.embeds.is_empty()
+            && edited.components.is_empty()
+            && edited.attachments.is_empty()
+        {
+            return Err(Refusal::empty_message());
+        }
+        self.replace(edited);
+        Ok(())
+    }
+
+    /// A person edits. False if there is no such message.
+    pub(super) fn edit(&mut self, id: Id, text: &str) -> bool {
+        let Some(mut message) = self.world.message(id).cloned() else { return false };
+        message.content = text.trim().to_owned();
+        message.edited = Some(SystemTime::now());
+        // A reply that pinged goes on mentioning the one it replied to.
+        let replied = message.reply_to.and_then(|id| self.world.message(id)).map(|it| it.author);
+        let replied = replied.filter(|author| message.mentions.contains(author));
+        let mentions = self.world.mentions(&message.content, &AllowedMentions::everything(), replied);
+        message.mentions = mentions.users;
+        message.mention_roles = mentions.roles;
+        message.mention_everyone = mentions.everyone;
+        self.replace(message);
+        true
+    }
+
+    fn replace(&mut self, message: Message) {
+        if let Some(place) = self.world.message_mut(message.id) {
+            place.clone_from(&message);
+        }
+        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_UPDATE", None, |world, content| {
+            world.message_event_json(&message, content)
+        });
+        self.note(Some(message.channel), What::Edited(message));
+    }
+
+    /// The bot deletes one of its own messages.
+    pub(super) fn bot_deletes(&mut self, channel: Id, id: Id) -> Result<(), Refusal> {
+        if self.world.visible_message(channel, id)?.author != self.world.bot {
+            return Err(Refusal::missing_permissions());
+        }
+        self.delete(id);
+        Ok(())
+    }
+
+    /// Somebody deletes a message. False if there is no such message.
+    pub(super) fn delete(&mut self, id: Id) -> bool {
+        let Some(channel) = self.remove(id) else { return false };
+        self.tell(
+            channel,
+            GUILD_MESSAGES,
+            "MESSAGE_DELETE",
+            None,
+            |world, _| json!({ "id": id, "channel_id": channel, "guild_id": world.guild }),
+        );
+        true
+    }
+
+    /// A moderator deletes several messages of one channel in one go. The number of those that were there.
+    pub(super) fn delete_bulk(&mut self, channel: Id, ids: &[Id]) -> usize {
+        let found: Vec<Id> = ids.iter().copied().filter(|id| self.remove(*id).is_some()).collect();
+        self.tell(
+            channel,
+            GUILD_MESSAGES,
+            "MESSAGE_DELETE_BULK",
+            None,
+            |world, _| json!({ "ids": found, "channel_id": channel, "guild_id": world.guild }),
+        );
+        found.len()
+    }
+
+    fn remove(&mut self, id: Id) -> Option<Id> {
+        let channel = self.world.message(id)?.channel;
+        self.world.channels.get_mut(&channel)?.messages.remove(&id);
+        self.note(Some(channel), What::Deleted(id));
+        Some(channel)
+    }
+
+    /// The bot reacts.
+    pub(super) fn bot_reacts(&mut self, channel: Id, id: Id, emoji: &str) -> Result<(), Refusal> {
+        self.world.visible_message(channel, id)?;
+        if self.world.denied(channel, Right::History) || self.world.denied(channel, Right::React) {
+            return Err(Refusal::missing_permissions());
+        }
+        if emoji.is_empty() || (emoji.is_ascii() && !emoji.contains(':')) {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, 10014, "Unknown Emoji"));
+        }
+        self.react(self.world.bot, id, emoji);
+        Ok(())
+    }
+
+    /// The bot takes a reaction back. Where there is none, nothing happens, and Discord says nothing.
+    pub(super) fn bot_unreacts(&mut self, channel: Id, id: Id, emoji: &str) -> Result<(), Refusal> {
+        self.world.visible_message(channel, id)?;
+        let bot = self.world.bot;
+        let reaction = (emoji.to_owned(), bot);
+        let Some(message) = self.world.message_mut(id) else { return Ok(()) };
+        let Some(place) = message.reactions.iter().position(|it| *it == reaction) else { return Ok(()) };
+        message.reactions.remove(place);
+        let message = message.clone();
+        self.tell(channel, GUILD_MESSAGE_REACTIONS, "MESSAGE_REACTION_REMOVE", None, |world, _| {
+            world.reaction_json(&message, bot, emoji, false)
+        });
+        let what = What::ReactionRemoved { message: id, user: bot, emoji: emoji.to_owned() };
+        self.note(Some(channel), what);
+        Ok(())
+    }
+
+    /// Somebody reacts; a second time changes nothing. False if there is no such message.
+    pub(super) fn react(&mut self, user: Id, id: Id, emoji: &str) -> bool {
+        let reaction = (emoji.to_owned(), user);
+        let Some(message) = self.world.message_mut(id) else { return false };
+        if message.reactions.contains(&reaction) {
+            return true;
+        }
+        message.reactions.push(reaction);
+        let message = message.clone();
+        self.tell(message.channel, GUILD_MESSAGE_REACTIONS, "MESSAGE_REACTION_ADD", None, |world, _| {
+            world.reaction_json(&message, user, emoji, true)
+        });
+        let what = What::ReactionAdded { message: id, user, emoji: emoji.to_owned() };
+        self.note(Some(message.channel), what);
+        true
+    }
+
+    /// The bot types.
+    pub(super) fn bot_types(&mut self, channel: Id) -> Result<(), Refusal> {
+        self.world.visible(channel)?;
+        if self.world.denied(channel, Right::Post) {
+            return Err(Refusal::missing_permissions());
+        }
+        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.tell(channel, GUILD_MESSAGE_TYPING, "TYPING_START", None, |world, _| {
+            let member = world.member_json(&world.users[&world.bot]);
+            json!({
+                "channel_id": channel, "guild_id": world.guild, "user_id": world.bot, "timestamp": seconds,
+                "member": member,
+            })
+        });
+        let user = self.world.bot;
+        self.note(Some(channel), What::Typing { user });
+        Ok(())
+    }
+
+    /// The channel of this name, or the thread of this name in `parent`, made on demand.
+    pub(super) fn channel(&mut self, parent: Option<Id>, name: &str) -> Id {
+        if let Some(known) = self.world.channel_named(parent, name) {
+            return known;
+        }
+        let id = self.world.new_id();
+        let (name, denied, messages) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
+        self.world.channels.insert(id, Channel { id, name, parent, denied, messages, last_message: None });
+        let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
+        self.tell(id, GUILDS, event, None, |world, _| {
+            let mut json = world.channel_json(&world.channels[&id]);
+            if parent.is_some() {
+                json["newly_created"] = true.into();
+            }
+            json
+        });
+        id
+    }
+
+    /// Changes a channel and tells. False if there is no such channel.
+    pub(super) fn change_channel(&mut self, id: Id, change: impl FnOnce(&mut Channel)) -> bool {
+        let Some(channel) = self.world.channels.get_mut(&id) else { return false };
+        change(channel);
+        let event = if channel.parent.is_some() { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
+        let body = self.world.channel_json(&self.world.channels[&id]);
+        // Even to a bot that sees it no more: that it does not is what the event says.
+        self.sessions.dispatch(GUILDS, event, None, |_| body.clone());
+        true
+    }
+
+    /// Gives the bot a right in a channel, or takes it. False if there is no such channel.
+    pub(super) fn set_right(&mut self, id: Id, right: Right, given: bool) -> bool {
+        self.change_channel(id, |channel| {
+            if given {
+                channel.denied.remove(&right);
+            } else {
+                channel.denied.insert(right);
+            }
+        })
+    }
+
+    /// Deletes a channel with its threads. False if there is no such channel.
+    pub(super) fn delete_channel(&mut self, id: Id) -> bool {
+        let Some(channel) = self.world.channels.get(&id) else { return false };
+        let (event, body) = match channel.parent {
+            None => ("CHANNEL_DELETE", self.world.channel_json(channel)),
+            Some(parent) => {
+                let guild = self.world.guild;
+                let body = json!({ "id": id, "guild_id": guild, "parent_id": parent, "type": 11 });
+                ("THREAD_DELETE", body)
+            }
+        };
+        self.tell(id, GUILDS, event, None, |_, _| body.clone());
+        self.world.channels.retain(|_, channel| channel.id != id && channel.parent != Some(id));
+        true
+    }
+
+    /// The role of this name, made on demand.
+    pub(super) fn role(&mut self, name: &str) -> Id {
+        if let Some(known) = self.world.roles.values().find(|role| role.name == name) {
+            return known.id;
+        }
+        let id = self.world.new_id();
+        let role = Role { id, name: name.to_owned(), bot: None };
+        let body = json!({ "guild_id": self.world.guild, "role": self.world.role_json(&role) });
+        self.world.roles.insert(id, role);
+        self.sessions.dispatch(GUILDS, "GUILD_ROLE_CREATE", None, |_| body.clone());
+        id
+    }
+}

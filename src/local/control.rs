@@ -1,0 +1,251 @@
+//! The control interface of a separate local Discord: what [`super::LocalDiscord`] does, by HTTP. See `local`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Json, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::world::{File, Id, Right};
+use super::{DropGateway, Fault, Hub, Say, rest};
+
+type Shared = State<Arc<Hub>>;
+type Answer = Result<Response, Response>;
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<S> {
+    Router::new()
+        .route("/say", post(say))
+        .route("/messages", get(messages))
+        .route("/edit", post(edit))
+        .route("/delete", post(delete))
+        .route("/redeliver", post(redeliver))
+        .route("/react", post(react))
+        .route("/forbid", post(forbid))
+        .route("/allow", post(allow))
+        .route("/drop-gateway", post(drop_gateway))
+        .route("/refuse-gateway", post(refuse_gateway))
+        .route("/fail", post(fail))
+        .route("/calls", get(calls))
+        .with_state(hub)
+}
+
+/// Reads JSON whatever the content type says: `curl -d` says that it is a form.
+#[expect(clippy::result_large_err, reason = "an answer is an answer")]
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
+}
+
+#[expect(clippy::result_large_err, reason = "an answer is an answer")]
+fn done(found: bool) -> Answer {
+    if found {
+        Ok(Json(json!({})).into_response())
+    } else {
+        Err((StatusCode::NOT_FOUND, "no such message or channel\n").into_response())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayBody {
+    channel: String,
+    user: String,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    mention: bool,
+    #[serde(default)]
+    by_role: bool,
+    #[serde(default)]
+    everyone: bool,
+    reply_to: Option<Id>,
+    #[serde(default)]
+    webhook: bool,
+    #[serde(default)]
+    bot: bool,
+    #[serde(default)]
+    files: Vec<FileBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileBody {
+    name: String,
+    content_type: Option<String>,
+    text: String,
+}
+
+async fn say(State(hub): Shared, body: Bytes) -> Answer {
+    let body: SayBody = read(&body)?;
+    let files = body.files.into_iter();
+    let files = files.map(|it| File { name: it.name, content_type: it.content_type, bytes: it.text.into() });
+    let id = hub.change(|state| {
+        let channel = state.channel_by_name(&body.channel);
+        let user = state.world.user(&body.user, body.bot);
+        state.say(Say {
+            mention: body.mention,
+            by_role: body.by_role,
+            everyone: body.everyone,
+            reply_to: body.reply_to,
+            webhook: body.webhook,
+            files: files.collect(),
+            ..Say::new(channel, user, body.text)
+        })
+    });
+    Ok(Json(json!({ "id": id })).into_response())
+}
+
+#[derive(Deserialize)]
+struct InChannel {
+    channel: String,
+}
+
+async fn messages(State(hub): Shared, Query(query): Query<InChannel>) -> Response {
+    hub.change(|state| {
+        let channel = state.channel_by_name(&query.channel);
+        let all: Vec<_> = state.world.channels[&channel].messages.values().collect();
+        Json(json!(all)).into_response()
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfMessage {
+    message: Id,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditBody {
+    message: Id,
+    text: String,
+}
+
+async fn edit(State(hub): Shared, body: Bytes) -> Answer {
+    let body: EditBody = read(&body)?;
+    done(hub.change(|state| state.edit(body.message, &body.text)))
+}
+
+async fn delete(State(hub): Shared, body: Bytes) -> Answer {
+    let body: OfMessage = read(&body)?;
+    done(hub.change(|state| state.delete(body.message)))
+}
+
+async fn redeliver(State(hub): Shared, body: Bytes) -> Answer {
+    let body: OfMessage = read(&body)?;
+    done(hub.change(|state| state.deliver(body.message)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReactBody {
+    message: Id,
+    user: String,
+    emoji: String,
+}
+
+async fn react(State(hub): Shared, body: Bytes) -> Answer {
+    let body: ReactBody = read(&body)?;
+    done(hub.change(|state| {
+        let user = state.world.user(&body.user, false);
+        state.react(user, body.message, &body.emoji)
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RightBody {
+    channel: String,
+    right: Right,
+}
+
+async fn forbid(State(hub): Shared, body: Bytes) -> Answer {
+    let body: RightBody = read(&body)?;
+    done(hub.change(|state| {
+        let channel = state.channel_by_name(&body.channel);
+        state.set_right(channel, body.right, false)
+    }))
+}
+
+async fn allow(State(hub): Shared, body: Bytes) -> Answer {
+    let body: RightBody = read(&body)?;
+    done(hub.change(|state| {
+        let channel = state.channel_by_name(&body.channel);
+        state.set_right(channel, body.right, true)
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DropBody {
+    how: DropGateway,
+}
+
+async fn drop_gateway(State(hub): Shared, body: Bytes) -> Answer {
+    let body: DropBody = read(&body)?;
+    hub.change(|state| state.sessions.drop_connections(body.how));
+    done(true)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefuseBody {
+    connects: usize,
+}
+
+async fn refuse_gateway(State(hub): Shared, body: Bytes) -> Answer {
+    let body: RefuseBody = read(&body)?;
+    hub.change(|state| state.sessions.refuse = body.connects);
+    done(true)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailBody {
+    calls: usize,
+    fault: FaultBody,
+    #[serde(default)]
+    only: String,
+}
+
+/// A [`Fault`] with its times in seconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum FaultBody {
+    Status(u16),
+    RateLimited { after: f64, global: bool },
+    DropBefore,
+    DropAfter,
+    Delay(f64),
+}
+
+async fn fail(State(hub): Shared, body: Bytes) -> Answer {
+    let body: FailBody = read(&body)?;
+    let fault = match body.fault {
+        FaultBody::Status(status) => Fault::Status(status),
+        FaultBody::RateLimited { after, global } => {
+            Fault::RateLimited { after: rest::seconds(after), global }
+        }
+        FaultBody::DropBefore => Fault::DropBefore,
+        FaultBody::DropAfter => Fault::DropAfter,
+        FaultBody::Delay(delay) => Fault::Delay(rest::seconds(delay)),
+    };
+    hub.change(|state| state.faults.plan(body.calls, fault, &body.only));
+    done(true)
+}
+
+async fn calls(State(hub): Shared) -> Response {
+    let state = hub.lock();
+    let all = state
+        .calls
+        .iter()
+        .map(|call| json!({ "method": call.method, "path": call.path, "status": call.status }));
+    Json(all.collect::<serde_json::Value>()).into_response()
+}

@@ -1,0 +1,410 @@
+//! The world as Discord's JSON.
+//!
+//! Field by field after Discord's published OpenAPI description (REST) and the field lists of its gateway
+//! documentation; serenity's types are the judge, in the tests of `local`.
+
+use std::time::SystemTime;
+
+use humantime_serde::re::humantime::format_rfc3339_micros;
+use serde_json::{Value, json};
+
+use super::world::{Attachment, Channel, Id, Message, Right, Role, User, World};
+
+/// Everything an ordinary member may do here, as a bit set: view, write (also in threads), embed, attach, read the
+/// history, mention everyone, react, use the own and others' emoji, change the own name.
+const PERMISSIONS: u64 =
+    1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 26 | 1 << 38;
+
+fn bit(right: Right) -> u64 {
+    match right {
+        Right::React => 1 << 6,
+        Right::View => 1 << 10,
+        Right::Post => 1 << 11 | 1 << 38,
+        Right::History => 1 << 16,
+    }
+}
+
+fn time(time: SystemTime) -> Value {
+    format_rfc3339_micros(time).to_string().into()
+}
+
+impl World {
+    pub(super) fn user_json(&self, user: &User) -> Value {
+        let mut json = json!({
+            "id": user.id,
+            "username": user.name,
+            "global_name": if user.bot { Value::Null } else { user.name.clone().into() },
+            "avatar": null,
+            "discriminator": "0",
+            "public_flags": 0,
+            "flags": 0,
+            "banner": null,
+            "accent_color": null,
+            "avatar_decoration_data": null,
+            "collectibles": null,
+            "primary_guild": null,
+        });
+        if user.bot {
+            json["bot"] = true.into();
+        }
+        json
+    }
+
+    /// The bot's own user, as only the bot sees it.
+    pub(super) fn me_json(&self) -> Value {
+        let mut json = self.user_json(&self.users[&self.bot]);
+        json["mfa_enabled"] = false.into();
+        json["locale"] = "en-US".into();
+        json["premium_type"] = 0.into();
+        json["email"] = Value::Null;
+        json["verified"] = true.into();
+        json["bio"] = "".into();
+        json
+    }
+
+    /// The user, or the webhook, with this id.
+    fn author_json(&self, id: Id) -> Value {
+        if let Some(user) = self.users.get(&id) {
+            return self.user_json(user);
+        }
+        json!({
+            "id": id, "username": "webhook", "avatar": null, "discriminator": "0000", "public_flags": 0,
+            "flags": 0, "global_name": null, "bot": true, "primary_guild": null,
+        })
+    }
+
+    /// A member without its `user`, as messages carry it.
+    fn partial_member_json(&self, user: &User) -> Value {
+        json!({
+            "roles": user.roles,
+            "joined_at": time(user.id.time()),
+            "nick": null,
+            "avatar": null,
+            "banner": null,
+            "premium_since": null,
+            "communication_disabled_until": null,
+            "pending": false,
+            "deaf": false,
+            "mute": false,
+            "flags": 0,
+        })
+    }
+
+    pub(super) fn member_json(&self, user: &User) -> Value {
+        let mut json = self.partial_member_json(user);
+        json["user"] = self.user_json(user);
+        json
+    }
+
+    pub(super) fn role_json(&self, role: &Role) -> Value {
+        let mut json = json!({
+            "id": role.id,
+            "name": role.name,
+            "description": null,
+            "permissions": PERMISSIONS.to_string(),
+            "position": if role.id == self.guild { 0 } else { 1 },
+            "color": 0,
+            "colors": { "primary_color": 0, "secondary_color": null, "tertiary_color": null },
+            "hoist": false,
+            "managed": role.bot.is_some(),
+            "mentionable": false,
+            "icon": null,
+            "unicode_emoji": null,
+            "flags": 0,
+        });
+        if let Some(bot) = role.bot {
+            json["tags"] = json!({ "bot_id": bot });
+        }
+        json
+    }
+
+    pub(super) fn channel_json(&self, channel: &Channel) -> Value {
+        let mut json = json!({
+            "id": channel.id,
+            "type": 0,
+            "guild_id": self.guild,
+            "name": channel.name,
+            "parent_id": channel.parent,
+            "last_message_id": channel.last_message,
+            "last_pin_timestamp": null,
+            "rate_limit_per_user": 0,
+            "flags": 0,
+        });
+        if channel.parent.is_some() {
+            json["type"] = 11.into();
+            json["owner_id"] = json!(self.owner);
+            json["message_count"] = channel.messages.len().into();
+            json["total_message_sent"] = channel.messages.len().into();
+            json["member_count"] = 1.into();
+            json["thread_metadata"] = json!({
+                "archived": false,
+                "archive_timestamp": time(channel.id.time()),
+                "auto_archive_duration": 4320,
+                "locked": false,
+                "create_timestamp": time(channel.id.time()),
+            });
+            return json;
+        }
+        let denied: u64 = channel.denied.iter().map(|right| bit(*right)).fold(0, |all, bit| all | bit);
+        let overwrite = json!({ "id": self.bot, "type": 1, "allow": "0", "deny": denied.to_string() });
+        json["permission_overwrites"] = if denied == 0 { json!([]) } else { json!([overwrite]) };
+        json["position"] = 0.into();
+        json["topic"] = Value::Null;
+        json["nsfw"] = false.into();
+        json
+    }
+
+    fn attachment_json(&self, file: &Attachment) -> Value {
+        let mut json = json!({
+            "id": file.id, "filename": file.name, "size": file.size, "url": file.url, "proxy_url": file.url,
+        });
+        if let Some(kind) = &file.content_type {
+            json["content_type"] = kind.as_str().into();
+        }
+        json
+    }
+
+    /// Whether the bot may see the text of this message, given whether it may see every text.
+    ///
+    /// Without the privileged intent it sees its own messages and those that mention it by name.
+    fn readable(&self, message: &Message, content: bool) -> bool {
+        content || message.author == self.bot || message.mentions.contains(&self.bot)
+    }
+
+    fn bare_message_json(&self, message: &Message, content: bool) -> Value {
+        let readable = self.readable(message, content);
+        let mut json = json!({
+            "id": message.id,
+            "channel_id": message.channel,
+            "type": message.kind,
+            "author": self.author_json(message.author),
+            "content": if readable { &message.content } else { "" },
+            "timestamp": time(message.id.time()),
+            "edited_timestamp": message.edited.map(time),
+            "tts": false,
+            "mention_everyone": message.mention_everyone,
+            "mentions": message.mentions.iter().map(|id| self.author_json(*id)).collect::<Vec<_>>(),
+            "mention_roles": message.mention_roles,
+            "attachments": [],
+            "embeds": [],
+            "components": [],
+            "pinned": false,
+            "flags": message.flags,
+        });
+        if readable {
+            let files = message.attachments.iter().map(|file| self.attachment_json(file));
+            json["attachments"] = files.collect();
+            json["embeds"] = message.embeds.clone().into();
+            json["components"] = message.components.clone().into();
+        }
+        if let Some(nonce) = &message.nonce {
+            json["nonce"] = nonce.as_str().into();
+        }
+        if let Some(webhook) = message.webhook {
+            json["webhook_id"] = json!(webhook);
+        }
+        if let Some(replied) = message.reply_to {
+            json["message_reference"] = json!({
+                "type": 0, "channel_id": message.channel, "message_id": replied, "guild_id": self.guild,
+            });
+        }
+        let mut counts: Vec<(&str, u64, bool)> = Vec::new();
+        for (emoji, user) in &message.reactions {
+            let me = *user == self.bot;
+            match counts.iter_mut().find(|(name, ..)| name == emoji) {
+                Some((_, count, mine)) => (*count, *mine) = (*count + 1, *mine || me),
+                None => counts.push((emoji, 1, me)),
+            }
+        }
+        if !counts.is_empty() {
+            let counts = counts.into_iter().map(|(emoji, count, me)| {
+                json!({
+                    "emoji": emoji_json(emoji), "count": count, "me": me, "me_burst": false, "burst_colors": [],
+                    "count_details": { "normal": count, "burst": 0 },
+                })
+            });
+            json["reactions"] = counts.collect();
+        }
+        json
+    }
+
+    /// A message as REST gives it. A reply carries the message that it replies to, or null if that is gone.
+    pub(super) fn message_json(&self, message: &Message, content: bool) -> Value {
+        let mut json = self.bare_message_json(message, content);
+        if let Some(replied) = message.reply_to {
+            let replied = self.channels.get(&message.channel).and_then(|it| it.messages.get(&replied));
+            json["referenced_message"] =
+                replied.map_or(Value::Null, |replied| self.bare_message_json(replied, content));
+        }
+        json
+    }
+
+    /// A message as the gateway gives it: with the guild, and with who is a member of it.
+    pub(super) fn message_event_json(&self, message: &Message, content: bool) -> Value {
+        let mut json = self.message_json(message, content);
+        json["guild_id"] = json!(self.guild);
+        if let Some(user) = self.users.get(&message.author) {
+            json["member"] = self.partial_member_json(user);
+        }
+        for (place, id) in message.mentions.iter().enumerate() {
+            if let Some(user) = self.users.get(id) {
+                json["mentions"][place]["member"] = self.partial_member_json(user);
+            }
+        }
+        json
+    }
+
+    pub(super) fn reaction_json(&self, message: &Message, user: Id, emoji: &str, added: bool) -> Value {
+        let mut json = json!({
+            "user_id": user,
+            "channel_id": message.channel,
+            "message_id": message.id,
+            "guild_id": self.guild,
+            "emoji": emoji_json(emoji),
+            "burst": false,
+            "type": 0,
+        });
+        if added {
+            json["member"] = self.member_json(&self.users[&user]);
+            json["message_author_id"] = json!(message.author);
+            json["burst_colors"] = json!([]);
+        }
+        json
+    }
+
+    /// The guild as REST gives it.
+    pub(super) fn guild_json(&self) -> Value {
+        json!({
+            "id": self.guild,
+            "name": "moonlane",
+            "icon": null,
+            "description": null,
+            "home_header": null,
+            "splash": null,
+            "discovery_splash": null,
+            "features": [],
+            "banner": null,
+            "owner_id": self.owner,
+            "application_id": null,
+            "region": "deprecated",
+            "afk_channel_id": null,
+            "afk_timeout": 300,
+            "system_channel_id": null,
+            "system_channel_flags": 0,
+            "widget_enabled": false,
+            "widget_channel_id": null,
+            "verification_level": 0,
+            "roles": self.roles.values().map(|role| self.role_json(role)).collect::<Vec<_>>(),
+            "default_message_notifications": 0,
+            "mfa_level": 0,
+            "explicit_content_filter": 0,
+            "max_presences": null,
+            "max_members": 500_000,
+            "max_stage_video_channel_users": 50,
+            "max_video_channel_users": 25,
+            "vanity_url_code": null,
+            "premium_tier": 0,
+            "premium_subscription_count": 0,
+            "preferred_locale": "en-US",
+            "rules_channel_id": null,
+            "safety_alerts_channel_id": null,
+            "public_updates_channel_id": null,
+            "premium_progress_bar_enabled": false,
+            "nsfw": false,
+            "nsfw_level": 0,
+            "emojis": [],
+            "stickers": [],
+            "incidents_data": null,
+        })
+    }
+
+    /// The guild as GUILD_CREATE gives it: with its channels, its threads, and (without the members intent) the bot
+    /// as its only member.
+    pub(super) fn guild_event_json(&self) -> Value {
+        let mut json = self.guild_json();
+        let visible = |channel: &&Channel| !self.denied(channel.id, Right::View);
+        let (threads, channels): (Vec<_>, Vec<_>) =
+            self.channels.values().filter(visible).partition(|channel| channel.parent.is_some());
+        let shapes =
+            |list: Vec<&Channel>| list.into_iter().map(|it| self.channel_json(it)).collect::<Value>();
+        json["channels"] = shapes(channels);
+        json["threads"] = shapes(threads);
+        json["members"] = json!([self.member_json(&self.users[&self.bot])]);
+        json["member_count"] = self.users.len().into();
+        json["joined_at"] = time(self.bot.time());
+        json["large"] = false.into();
+        json["unavailable"] = false.into();
+        for empty in
+            ["voice_states", "presences", "stage_instances", "guild_scheduled_events", "soundboard_sounds"]
+        {
+            json[empty] = json!([]);
+        }
+        json
+    }
+
+    fn application_flags(&self) -> u64 {
+        // GATEWAY_MESSAGE_CONTENT_LIMITED: the switch is on in the developer portal.
+        if self.message_content { 1 << 19 } else { 0 }
+    }
+
+    pub(super) fn partial_application_json(&self) -> Value {
+        json!({ "id": self.application, "flags": self.application_flags() })
+    }
+
+    pub(super) fn application_json(&self) -> Value {
+        let mut json = json!({
+            "id": self.application,
+            "name": "moonlane",
+            "icon": null,
+            "description": "",
+            "type": null,
+            "bot": self.user_json(&self.users[&self.bot]),
+            "bot_public": true,
+            "bot_require_code_grant": false,
+            "verify_key": "0".repeat(64),
+            "flags": self.application_flags(),
+            "flags_new": self.application_flags().to_string(),
+            "redirect_uris": [],
+            "interactions_endpoint_url": null,
+            "role_connections_verification_url": null,
+            "approximate_guild_count": 1,
+            "approximate_user_install_count": 0,
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "eligible_oauth2_scopes": [],
+            "integration_types_config": { "0": {} },
+            "owner": self.user_json(&self.users[&self.owner]),
+            "team": null,
+        });
+        let Some(team) = self.team else { return json };
+        let members = self.users.values().filter_map(|user| {
+            let (state, role) = match user.name.as_str() {
+                "owner" => (2, "admin"),
+                "developer" => (2, "developer"),
+                "reader" => (2, "read_only"),
+                "invited" => (1, "developer"),
+                _ => return None,
+            };
+            let user = self.user_json(user);
+            Some(json!({
+                "user": user, "team_id": team, "membership_state": state, "role": role, "permissions": ["*"],
+            }))
+        });
+        let members: Value = members.collect();
+        json["team"] = json!({
+            "id": team, "icon": null, "name": "moonlane team", "owner_user_id": self.owner, "members": members,
+        });
+        // The owner of a team's application is not a person: Discord makes up a user with the team's id.
+        let made_up = User { id: team, name: format!("team{team}"), bot: false, roles: Default::default() };
+        json["owner"] = self.user_json(&made_up);
+        json
+    }
+}
+
+/// A Unicode emoji as it is, or a custom one as `name:id`.
+fn emoji_json(emoji: &str) -> Value {
+    match emoji.split_once(':') {
+        Some((name, id)) => json!({ "id": id, "name": name }),
+        None => json!({ "id": null, "name": emoji }),
+    }
+}

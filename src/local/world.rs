@@ -1,0 +1,331 @@
+//! The guild as plain data: users, roles, channels, messages, files. No rules here, no JSON.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::body::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A Discord snowflake: of a user, a role, a channel, a message … It is a string in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(u64);
+
+/// Discord's snowflakes count milliseconds from the start of 2015.
+const EPOCH: Duration = Duration::from_millis(1_420_070_400_000);
+
+impl Id {
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// When it was made, to the millisecond.
+    pub fn time(self) -> SystemTime {
+        UNIX_EPOCH + EPOCH + Duration::from_millis(self.0 >> 22)
+    }
+}
+
+impl From<u64> for Id {
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Takes a string or a number, as Discord does.
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(u64),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(id) => Ok(Self(id)),
+            Form::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// A person or a bot.
+#[derive(Debug, Clone)]
+pub(super) struct User {
+    pub(super) id: Id,
+    pub(super) name: String,
+    pub(super) bot: bool,
+    pub(super) roles: BTreeSet<Id>,
+}
+
+/// A role.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) id: Id,
+    pub(super) name: String,
+    /// The bot that it belongs to, for a bot's own role.
+    pub(super) bot: Option<Id>,
+}
+
+/// What can be taken from the bot in a channel (and so in its threads).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    /// To see the channel at all: without it, everything there answers 50001 and no event comes.
+    View,
+    /// To write: 50013 without it.
+    Post,
+    /// To read the history: without it a reply answers 160002, and reading gives nothing.
+    History,
+    /// To add reactions: 50013 without it.
+    React,
+}
+
+/// A text channel, or a thread of one.
+#[derive(Debug, Clone)]
+pub(super) struct Channel {
+    pub(super) id: Id,
+    pub(super) name: String,
+    /// The channel that this is a thread of.
+    pub(super) parent: Option<Id>,
+    pub(super) denied: BTreeSet<Right>,
+    pub(super) messages: BTreeMap<Id, Message>,
+    /// The newest message there ever was, deleted or not.
+    pub(super) last_message: Option<Id>,
+}
+
+/// A message as it stands in a channel now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Message {
+    /// Its id.
+    pub id: Id,
+    /// The channel or thread that it stands in.
+    pub channel: Id,
+    /// Who wrote it: a user, or the webhook.
+    pub author: Id,
+    /// Whether it was the bot under test.
+    pub by_bot: bool,
+    /// The text, trimmed as Discord trims it.
+    pub content: String,
+    /// Discord's number of its type: 0 is an ordinary message, 19 a reply, 7 a join.
+    pub kind: u8,
+    /// The message that it replies to.
+    pub reply_to: Option<Id>,
+    /// Discord's flags, such as [`SUPPRESS_EMBEDS`] and [`SUPPRESS_NOTIFICATIONS`].
+    pub flags: u64,
+    /// The nonce that its author gave it.
+    pub nonce: Option<String>,
+    /// The users that it mentions, after `allowed_mentions` had its say; the author of the message that it replies
+    /// to among them, if the reply pings.
+    pub mentions: Vec<Id>,
+    /// The roles that it mentions, likewise.
+    pub mention_roles: Vec<Id>,
+    /// Whether it mentions everybody.
+    pub mention_everyone: bool,
+    /// The users that get a notification for it: the mentioned ones, unless the message was posted silently. An
+    /// edit changes nothing here, for it notifies nobody.
+    pub pinged: Vec<Id>,
+    /// The files.
+    pub attachments: Vec<Attachment>,
+    /// The reactions on it now: which emoji, by whom.
+    pub reactions: Vec<(String, Id)>,
+    /// Embeds, as they were sent.
+    pub embeds: Vec<serde_json::Value>,
+    /// Components (buttons …), as they were sent.
+    pub components: Vec<serde_json::Value>,
+    /// The webhook that posted it.
+    pub webhook: Option<Id>,
+    /// When its text was last changed.
+    #[serde(skip)]
+    pub edited: Option<SystemTime>,
+    /// When it was posted.
+    #[serde(skip)]
+    pub at: Instant,
+}
+
+/// The flag of a message that hides the previews of links.
+pub const SUPPRESS_EMBEDS: u64 = 1 << 2;
+/// The flag of a silent message: it mentions, but notifies nobody.
+pub const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
+
+/// A file on a message. Its bytes are served under its URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attachment {
+    /// Its id.
+    pub id: Id,
+    /// The file name.
+    pub name: String,
+    /// The media type, if it is known.
+    pub content_type: Option<String>,
+    /// The size in bytes.
+    pub size: usize,
+    /// Where it is served.
+    pub url: String,
+}
+
+/// A file before it is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The file name.
+    pub name: String,
+    /// The media type, if it is known.
+    pub content_type: Option<String>,
+    /// What is in it.
+    pub bytes: Bytes,
+}
+
+/// Who owns the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// The user "owner".
+    #[default]
+    User,
+    /// A team of four: "owner" and "developer", who accepted, "reader", who accepted but may only read, and
+    /// "invited", who has not accepted yet.
+    Team,
+}
+
+/// The whole guild, and the application that the bot belongs to.
+pub(super) struct World {
+    last_id: u64,
+    /// The server's own address, for the links that it gives out.
+    pub(super) url: String,
+    pub(super) guild: Id,
+    pub(super) application: Id,
+    pub(super) bot: Id,
+    pub(super) bot_role: Id,
+    pub(super) owner: Id,
+    pub(super) team: Option<Id>,
+    pub(super) webhook: Id,
+    /// Whether the application may see the text of every message.
+    pub(super) message_content: bool,
+    pub(super) users: BTreeMap<Id, User>,
+    pub(super) roles: BTreeMap<Id, Role>,
+    pub(super) channels: BTreeMap<Id, Channel>,
+    pub(super) files: HashMap<Id, File>,
+    /// The bot's nonces, and when they were used.
+    pub(super) nonces: HashMap<String, (Id, Instant)>,
+}
+
+impl World {
+    pub(super) fn new(url: String, owner: Owner, message_content: bool) -> Self {
+        let mut last = 0;
+        let [guild, application, bot, bot_role, owner_id, team, webhook] =
+            std::array::from_fn(|_| next_id(&mut last));
+        let mut world = Self {
+            last_id: last,
+            url,
+            guild,
+            application,
+            bot,
+            bot_role,
+            owner: owner_id,
+            team: (owner == Owner::Team).then_some(team),
+            webhook,
+            message_content,
+            users: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            files: HashMap::new(),
+            nonces: HashMap::new(),
+        };
+        let user = |id, name: &str, roles| User { id, name: name.to_owned(), bot: id == bot, roles };
+        world.users.insert(bot, user(bot, "moonlane", BTreeSet::from([bot_role])));
+        world.users.insert(owner_id, user(owner_id, "owner", BTreeSet::new()));
+        // The role of everybody has the guild's own id.
+        let role = |id, name: &str, bot| Role { id, name: name.to_owned(), bot };
+        world.roles.insert(guild, role(guild, "@everyone", None));
+        world.roles.insert(bot_role, role(bot_role, "moonlane", Some(bot)));
+        if owner == Owner::Team {
+            for name in ["developer", "reader", "invited"] {
+                world.user(name, false);
+            }
+        }
+        world
+    }
+
+    /// A new id, greater than every one before.
+    pub(super) fn new_id(&mut self) -> Id {
+        next_id(&mut self.last_id)
+    }
+
+    /// The user of this name, made on demand.
+    pub(super) fn user(&mut self, name: &str, bot: bool) -> Id {
+        if let Some(user) = self.users.values().find(|user| user.name == name) {
+            return user.id;
+        }
+        let id = self.new_id();
+        self.users.insert(id, User { id, name: name.to_owned(), bot, roles: BTreeSet::new() });
+        id
+    }
+
+    /// The channel or thread of this name, if there is one. A thread's name is looked up within its parent.
+    pub(super) fn channel_named(&self, parent: Option<Id>, name: &str) -> Option<Id> {
+        let mut all = self.channels.values();
+        all.find(|channel| channel.parent == parent && channel.name == name).map(|channel| channel.id)
+    }
+
+    /// Whether something was taken from the bot in this channel, or in the channel that this is a thread of.
+    pub(super) fn denied(&self, channel: Id, right: Right) -> bool {
+        let Some(channel) = self.channels.get(&channel) else { return true };
+        let inherited = channel.parent.is_some_and(|parent| self.denied(parent, right));
+        inherited || channel.denied.contains(&right)
+    }
+
+    /// The message with this id, wherever it stands.
+    pub(super) fn message(&self, id: Id) -> Option<&Message> {
+        self.channels.values().find_map(|channel| channel.messages.get(&id))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn message_mut(&mut self, id: Id) -> Option<&mut Message> {
+        self.channels.values_mut().find_map(|channel| channel.messages.get_mut(&id))
+    }
+}
+
+/// Real snowflakes: the time in the high bits; within a millisecond they count up.
+fn next_id(last: &mut u64) -> Id {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
+    let now = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX >> 22) << 22;
+    *last = now.max(*last + 1);
+    Id(*last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_snowflakes_of_now_and_grow() {
+        let mut world = World::new(String::new(), Owner::User, false);
+        let ids: Vec<Id> = (0..10_000).map(|_| world.new_id()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+        let age = SystemTime::now().duration_since(ids[0].time()).unwrap_or_default();
+        assert!(age < Duration::from_secs(10), "made {age:?} ago");
+    }
+
+    #[test]
+    fn a_thread_inherits_what_its_parent_denies() {
+        let mut world = World::new(String::new(), Owner::User, false);
+        let (parent, thread) = (world.new_id(), world.new_id());
+        for (id, parent) in [(parent, None), (thread, Some(parent))] {
+            let (name, denied, messages) = ("x".to_owned(), BTreeSet::new(), BTreeMap::new());
+            let channel = Channel { id, name, parent, denied, messages, last_message: None };
+            world.channels.insert(id, channel);
+        }
+        world.channels.get_mut(&parent).unwrap().denied.insert(Right::Post);
+        assert!(world.denied(thread, Right::Post));
+        assert!(!world.denied(thread, Right::View));
+    }
+}
