@@ -440,3 +440,17 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+impl Sessions {
+    /// A session without a connection that sees everything.
+    pub(super) fn identify_with_all_intents(&mut self, world: &World) {
+        let identify = Identify { token: String::new(), intents: ALL_INTENTS, compress: false, shard: None };
+        self.identify(world, &identify, unbounded_channel().0);
+    }
+
+    /// Every payload of the first session.
+    pub(super) fn sent_texts(&self) -> Vec<Arc<str>> {
+        self.all[0].sent.iter().map(|event| event.text.clone()).collect()
+    }
+}
