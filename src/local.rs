@@ -4,6 +4,7 @@
 //! separate process: `moonlane local-discord --listen 127.0.0.1:4800`. It knows nothing of moonlane.
 //!
 //! # Layout
+//! - `values`: what goes in and out of [`LocalDiscord`]
 //! - `world`: the guild as plain data, and its ids
 //! - `acts`: everything that can happen in it; `rules`: what Discord has against it
 //! - `shape`: the world as Discord's JSON
@@ -55,6 +56,7 @@ mod rules;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod values;
 mod world;
 
 use std::io;
@@ -68,6 +70,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use gateway::DropGateway;
+pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
 pub use world::{Attachment, File, Id, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS};
 
 use acts::Words;
@@ -76,265 +79,6 @@ use gateway::Sessions;
 use limits::Limits;
 use rest::Faults;
 use world::World;
-
-/// How a local Discord is to be.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Whether calls are limited as Discord limits them. If not, the answers carry no rate-limit headers either.
-    pub rate_limits: RateLimits,
-    /// Who owns the application.
-    pub owner: Owner,
-    /// Whether the message-content intent is switched on in the "developer portal". Where it is not, as with every new
-    /// application, an IDENTIFY that asks for it is closed with 4014.
-    pub message_content: bool,
-    /// How often the gateway wants a heartbeat.
-    pub heartbeat: Duration,
-    /// The bot's token.
-    pub token: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            rate_limits: RateLimits::On,
-            owner: Owner::User,
-            message_content: false,
-            heartbeat: Duration::from_millis(41_250),
-            token: "local.discord.token-that-opens-nothing-else".to_owned(),
-        }
-    }
-}
-
-/// Whether calls are limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateLimits {
-    /// As Discord does it.
-    On,
-    /// Not at all.
-    Off,
-}
-
-/// Something that happened, in the order in which it happened.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// When.
-    pub at: Instant,
-    /// In which channel or thread, if in one.
-    pub channel: Option<Id>,
-    /// What.
-    pub what: What,
-}
-
-/// What can happen.
-#[derive(Debug, Clone, PartialEq)]
-pub enum What {
-    /// A message was posted, by whomever.
-    Posted(Message),
-    /// A message was edited; this is its new state.
-    Edited(Message),
-    /// A message was deleted.
-    Deleted(Id),
-    /// Somebody reacted.
-    ReactionAdded {
-        /// The message.
-        message: Id,
-        /// Who.
-        user: Id,
-        /// A Unicode emoji, or `name:id`.
-        emoji: String,
-    },
-    /// Somebody took a reaction back.
-    ReactionRemoved {
-        /// The message.
-        message: Id,
-        /// Who.
-        user: Id,
-        /// A Unicode emoji, or `name:id`.
-        emoji: String,
-    },
-    /// The bot types.
-    Typing {
-        /// Who: the bot.
-        user: Id,
-    },
-    /// The bot has a session on the gateway: READY and GUILD_CREATE, or what it missed and RESUMED, are on their way.
-    Connected {
-        /// Whether it took up its old session.
-        resumed: bool,
-    },
-    /// A connection of the bot to the gateway ended.
-    Disconnected,
-}
-
-/// A REST call that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The method, such as `POST`.
-    pub method: String,
-    /// The path under /api/v10, with its query.
-    pub path: String,
-    /// How it was answered; nothing as long as it is not, and for ever if the connection was dropped.
-    pub status: Option<u16>,
-    /// When it came in.
-    pub at: Instant,
-}
-
-/// What can go wrong with a call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fault {
-    /// It is answered with this status, and nothing happens.
-    Status(u16),
-    /// It is answered with 429.
-    RateLimited {
-        /// How long the bot is to wait.
-        after: Duration,
-        /// Whether this is about all calls.
-        global: bool,
-    },
-    /// The connection ends before anything happens.
-    DropBefore,
-    /// It takes effect, and the connection ends without an answer.
-    DropAfter,
-    /// It takes effect, and is answered, this much later.
-    Delay(Duration),
-}
-
-/// What a person writes. Begin with [`Say::new`] and set what differs.
-#[derive(Debug, Clone)]
-pub struct Say {
-    /// The channel or thread.
-    pub channel: Id,
-    /// Who writes.
-    pub user: Id,
-    /// What; it may be empty.
-    pub text: String,
-    /// Put a mention of the bot before the text.
-    pub mention: bool,
-    /// Put a mention of the bot's own role before the text.
-    pub by_role: bool,
-    /// Put `@everyone` before the text.
-    pub everyone: bool,
-    /// The message that this one replies to.
-    pub reply_to: Option<Id>,
-    /// Whether the reply pings its author, as it does unless a person switches it off.
-    pub reply_pings: bool,
-    /// Files.
-    pub files: Vec<File>,
-    /// Post it through a webhook: the user is not its author then.
-    pub webhook: bool,
-    /// Discord's number of the message's type; 7, for one, says that the user joined. A reply is always 19.
-    pub kind: u8,
-}
-
-impl Say {
-    /// An ordinary message.
-    pub fn new(channel: Id, user: Id, text: impl Into<String>) -> Self {
-        Self {
-            channel,
-            user,
-            text: text.into(),
-            mention: false,
-            by_role: false,
-            everyone: false,
-            reply_to: None,
-            reply_pings: true,
-            files: Vec::new(),
-            webhook: false,
-            kind: 0,
-        }
-    }
-
-    /// A message that mentions the bot.
-    pub fn to_bot(channel: Id, user: Id, text: impl Into<String>) -> Self {
-        Self { mention: true, ..Self::new(channel, user, text) }
-    }
-}
-
-/// All that there is, behind one lock.
-struct State {
-    world: World,
-    sessions: Sessions,
-    limits: Limits,
-    faults: Faults,
-    log: Vec<Event>,
-    calls: Vec<Call>,
-}
-
-impl State {
-    /// Writes something into the log.
-    fn note(&mut self, channel: Option<Id>, what: What) {
-        self.log.push(Event { at: Instant::now(), channel, what });
-    }
-
-    fn say(&mut self, say: Say) -> Id {
-        let world = &self.world;
-        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
-        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
-        let mut text = String::new();
-        if say.mention {
-            text.push_str(&format!("<@{}> ", world.bot));
-        }
-        if say.by_role {
-            text.push_str(&format!("<@&{}> ", world.bot_role));
-        }
-        if say.everyone {
-            text.push_str("@everyone ");
-        }
-        text.push_str(&say.text);
-        self.post_words(Words {
-            channel: say.channel,
-            author: if say.webhook { world.webhook } else { say.user },
-            text,
-            kind: say.kind,
-            reply_to: say.reply_to,
-            reply_pings: say.reply_pings,
-            files: say.files,
-            webhook: say.webhook.then_some(world.webhook),
-        })
-    }
-
-    /// The channel of this name, made on demand; `parent/name` is a thread.
-    fn channel_by_name(&mut self, name: &str) -> Id {
-        match name.split_once('/') {
-            Some((parent, thread)) => {
-                let parent = self.channel(None, parent);
-                self.channel(Some(parent), thread)
-            }
-            None => self.channel(None, name),
-        }
-    }
-}
-
-/// What the server's tasks share.
-struct Hub {
-    state: Mutex<State>,
-    /// Counts the changes, to wake those who wait.
-    changes: watch::Sender<u64>,
-    url: String,
-    token: String,
-    heartbeat: Duration,
-}
-
-impl Hub {
-    /// A panic under the lock is a failed test; the others may go on.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something under the lock, then wakes those who wait.
-    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let result = act(&mut self.lock());
-        self.changes.send_modify(|count| *count += 1);
-        result
-    }
-
-    fn gateway_url(&self) -> String {
-        self.url.replacen("http", "ws", 1)
-    }
-}
 
 /// A running local Discord. When the last clone is dropped, it stops and every connection ends.
 #[derive(Clone)]
@@ -516,6 +260,11 @@ impl LocalDiscord {
         self.hub().change(|state| state.react(user, message, emoji))
     }
 
+    /// Discord adds the preview of a link to a message: an update that is no edit. False if there is no such message.
+    pub fn unfurl(&self, message: Id) -> bool {
+        self.hub().change(|state| state.unfurl(message))
+    }
+
     /// Dispatches a message's MESSAGE_CREATE again, as Discord does now and then after a resume. False if there is no
     /// such message.
     pub fn redeliver(&self, message: Id) -> bool {
@@ -620,4 +369,87 @@ pub async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
     let local = LocalDiscord::start(options).await.with_context(|| format!("cannot listen on {listen}"))?;
     println!("local Discord: url {} token {} owner {}", local.url(), local.token(), local.owner());
     std::future::pending().await
+}
+
+/// All that there is, behind one lock.
+struct State {
+    world: World,
+    sessions: Sessions,
+    limits: Limits,
+    faults: Faults,
+    log: Vec<Event>,
+    calls: Vec<Call>,
+}
+
+impl State {
+    /// Writes something into the log.
+    fn note(&mut self, channel: Option<Id>, what: What) {
+        self.log.push(Event { at: Instant::now(), channel, what });
+    }
+
+    fn say(&mut self, say: Say) -> Id {
+        let world = &self.world;
+        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
+        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
+        let mut text = String::new();
+        if say.mention {
+            text.push_str(&format!("<@{}> ", world.bot));
+        }
+        if say.by_role {
+            text.push_str(&format!("<@&{}> ", world.bot_role));
+        }
+        if say.everyone {
+            text.push_str("@everyone ");
+        }
+        text.push_str(&say.text);
+        self.post_words(Words {
+            channel: say.channel,
+            author: if say.webhook { world.webhook } else { say.user },
+            text,
+            kind: say.kind,
+            reply_to: say.reply_to,
+            reply_pings: say.reply_pings,
+            files: say.files,
+            webhook: say.webhook.then_some(world.webhook),
+        })
+    }
+
+    /// The channel of this name, made on demand; `parent/name` is a thread.
+    fn channel_by_name(&mut self, name: &str) -> Id {
+        match name.split_once('/') {
+            Some((parent, thread)) => {
+                let parent = self.channel(None, parent);
+                self.channel(Some(parent), thread)
+            }
+            None => self.channel(None, name),
+        }
+    }
+}
+
+/// What the server's tasks share.
+struct Hub {
+    state: Mutex<State>,
+    /// Counts the changes, to wake those who wait.
+    changes: watch::Sender<u64>,
+    url: String,
+    token: String,
+    heartbeat: Duration,
+}
+
+impl Hub {
+    /// A panic under the lock is a failed test; the others may go on.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something under the lock, then wakes those who wait.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let result = act(&mut self.lock());
+        self.changes.send_modify(|count| *count += 1);
+        result
+    }
+
+    fn gateway_url(&self) -> String {
+        self.url.replacen("http", "ws", 1)
+    }
 }

@@ -221,14 +221,27 @@ impl State {
         true
     }
 
+    /// Discord adds the preview of a link. False if there is no such message.
+    pub(super) fn unfurl(&mut self, id: Id) -> bool {
+        let Some(message) = self.world.message_mut(id) else { return false };
+        message.embeds = vec![json!({ "type": "link", "url": "https://example.com/", "title": "Example" })];
+        let message = message.clone();
+        self.tell_update(&message);
+        true
+    }
+
     fn replace(&mut self, message: Message) {
         if let Some(place) = self.world.message_mut(message.id) {
             place.clone_from(&message);
         }
-        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_UPDATE", None, |world, content| {
-            world.message_event_json(&message, content)
-        });
+        self.tell_update(&message);
         self.note(Some(message.channel), What::Edited(message));
+    }
+
+    fn tell_update(&mut self, message: &Message) {
+        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_UPDATE", None, |world, content| {
+            world.message_event_json(message, content)
+        });
     }
 
     /// The bot deletes one of its own messages.

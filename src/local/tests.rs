@@ -26,9 +26,9 @@ enum Heard {
     Update(Box<MessageUpdateEvent>),
     Delete(MessageId),
     DeleteBulk(Vec<MessageId>),
-    Typing(TypingStartEvent),
-    ReactionAdd(Reaction),
-    ReactionRemove(Reaction),
+    Typing,
+    ReactionAdd,
+    ReactionRemove,
     Channel(GuildChannel),
     Thread(GuildChannel),
 }
@@ -70,14 +70,14 @@ impl EventHandler for Ear {
     async fn message_delete_bulk(&self, _: Context, _: ChannelId, ids: Vec<MessageId>, _: Option<GuildId>) {
         self.hear(Heard::DeleteBulk(ids));
     }
-    async fn typing_start(&self, _: Context, typing: TypingStartEvent) {
-        self.hear(Heard::Typing(typing));
+    async fn typing_start(&self, _: Context, _: TypingStartEvent) {
+        self.hear(Heard::Typing);
     }
-    async fn reaction_add(&self, _: Context, reaction: Reaction) {
-        self.hear(Heard::ReactionAdd(reaction));
+    async fn reaction_add(&self, _: Context, _: Reaction) {
+        self.hear(Heard::ReactionAdd);
     }
-    async fn reaction_remove(&self, _: Context, reaction: Reaction) {
-        self.hear(Heard::ReactionRemove(reaction));
+    async fn reaction_remove(&self, _: Context, _: Reaction) {
+        self.hear(Heard::ReactionRemove);
     }
     async fn channel_create(&self, _: Context, channel: GuildChannel) {
         self.hear(Heard::Channel(channel));
@@ -210,6 +210,7 @@ fn every_event_is_one_that_serenity_knows() {
     state.bot_unreacts(channel, said, "⏳").unwrap();
     state.bot_types(thread).unwrap();
     state.edit(said, "hello");
+    state.unfurl(said);
     state.delete(said);
     state.delete_bulk(channel, &[answer, webhook]);
     state.change_channel(channel, |channel| channel.name.push('x'));
@@ -292,14 +293,14 @@ async fn serenity_hears_and_answers() {
 
     let hourglass = ReactionType::Unicode("⏳".to_owned());
     heard.react(&bot.http, hourglass.clone()).await.unwrap();
-    bot.hear(|heard| matches!(heard, Heard::ReactionAdd(_)).then_some(())).await;
+    bot.hear(|heard| matches!(heard, Heard::ReactionAdd).then_some(())).await;
     assert_eq!(local.message(asked).unwrap().reactions, [("⏳".to_owned(), local.bot_id())]);
     bot.http.delete_reaction_me(heard.channel_id, heard.id, &hourglass).await.unwrap();
-    bot.hear(|heard| matches!(heard, Heard::ReactionRemove(_)).then_some(())).await;
+    bot.hear(|heard| matches!(heard, Heard::ReactionRemove).then_some(())).await;
     assert_eq!(local.message(asked).unwrap().reactions, []);
 
     heard.channel_id.broadcast_typing(&bot.http).await.unwrap();
-    bot.hear(|heard| matches!(heard, Heard::Typing(_)).then_some(())).await;
+    bot.hear(|heard| matches!(heard, Heard::Typing).then_some(())).await;
     let info = bot.http.get_current_application_info().await.unwrap();
     assert_eq!(info.owner.unwrap().id.get(), local.owner().get());
 
@@ -362,6 +363,27 @@ async fn a_lost_session_begins_afresh() {
     let path = format!("/channels/{general}/messages?limit=1&before={next}");
     let (_, page) = call(&local, Method::GET, &path, Value::Null).await;
     assert_eq!(id(&page[0]), lost, "but REST has it");
+}
+
+#[tokio::test]
+async fn refused_reconnects_cost_the_session() {
+    let local = local(|_| ()).await;
+    let mut bot = Bot::start(&local, intents()).await;
+    bot.guild().await;
+    // serenity tries to resume twice at once, then identifies afresh some seconds later.
+    for (refused, resumed) in [(1, true), (2, false)] {
+        let seen = local.log().len();
+        local.refuse_gateway(refused);
+        local.drop_gateway(DropGateway::Cut);
+        let back = local.wait_for(|log| {
+            log[seen..].iter().find_map(|event| match event.what {
+                What::Connected { resumed } => Some(resumed),
+                _ => None,
+            })
+        });
+        let back = tokio::time::timeout(Duration::from_secs(20), back).await.expect("it comes back");
+        assert_eq!(back, resumed, "after {refused}");
+    }
 }
 
 #[tokio::test]
@@ -489,12 +511,10 @@ async fn allowed_mentions_decide_who_is_pinged() {
         let body = json!({ "content": text, "message_reference": reference, "allowed_mentions": allowed });
         let sent = id(&post(&local, general, body).await.1);
         let seen = local.message(sent).unwrap();
-        assert_eq!((seen.mentions, seen.mention_roles, seen.mention_everyone), expected, "{allowed}");
-        assert_eq!(
-            seen.pinged.contains(&anna),
-            allowed.is_null() || allowed != json!({ "parse": [] }) && allowed["replied_user"].is_null(),
-            "{allowed}"
-        );
+        let mentions = (seen.mentions.clone(), seen.mention_roles.clone(), seen.mention_everyone);
+        assert_eq!(mentions, expected, "{allowed}");
+        let by_name_or_role = seen.mentions.contains(&anna) || !seen.mention_roles.is_empty();
+        assert_eq!(seen.pinged.contains(&anna), by_name_or_role, "{allowed}");
     }
     let both = json!({ "content": "x", "allowed_mentions": { "parse": ["users"], "users": [anna] } });
     assert_eq!(refusal(&post(&local, general, both).await), (400, 50035));
@@ -547,7 +567,7 @@ async fn pages_of_messages() {
         page.as_array()
             .unwrap()
             .iter()
-            .map(|it| ids.iter().position(|id_| *id_ == id(it)).unwrap())
+            .map(|it| ids.iter().position(|known| *known == id(it)).unwrap())
             .collect::<Vec<_>>()
     };
     assert_eq!(page("limit=3".into()).await, [9, 8, 7]);
