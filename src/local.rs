@@ -73,7 +73,6 @@ pub use gateway::DropGateway;
 pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
 pub use world::{Attachment, File, Id, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS};
 
-use acts::Words;
 use connection::{Connections, Cut, CuttableListener};
 use gateway::Sessions;
 use limits::Limits;
@@ -291,9 +290,14 @@ impl LocalDiscord {
     /// Waits until `look` finds in the log what it looks for. It is called with the whole log, now and after every
     /// change; it sets no time limit.
     pub async fn wait_for<T>(&self, mut look: impl FnMut(&[Event]) -> Option<T>) -> T {
+        self.wait_until(|local| look(&local.hub().lock().log)).await
+    }
+
+    /// The same for all else that can be asked: the calls, the messages, whether the bot is connected …
+    pub async fn wait_until<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         let mut changes = self.hub().changes.subscribe();
         loop {
-            if let Some(found) = look(&self.hub().lock().log) {
+            if let Some(found) = look(self) {
                 return found;
             }
             // It cannot fail: the sender lives in the hub, and so as long as we do.
@@ -313,10 +317,7 @@ impl LocalDiscord {
 
     /// Waits until the bot is connected to the gateway.
     pub async fn connected(&self) {
-        let mut changes = self.hub().changes.subscribe();
-        while !self.is_connected() {
-            let _ = changes.changed().await;
-        }
+        self.wait_until(|local| local.is_connected().then_some(())).await;
     }
 
     /// Whether the bot is connected to the gateway.
@@ -385,33 +386,6 @@ impl State {
     /// Writes something into the log.
     fn note(&mut self, channel: Option<Id>, what: What) {
         self.log.push(Event { at: Instant::now(), channel, what });
-    }
-
-    fn say(&mut self, say: Say) -> Id {
-        let world = &self.world;
-        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
-        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
-        let mut text = String::new();
-        if say.mention {
-            text.push_str(&format!("<@{}> ", world.bot));
-        }
-        if say.by_role {
-            text.push_str(&format!("<@&{}> ", world.bot_role));
-        }
-        if say.everyone {
-            text.push_str("@everyone ");
-        }
-        text.push_str(&say.text);
-        self.post_words(Words {
-            channel: say.channel,
-            author: if say.webhook { world.webhook } else { say.user },
-            text,
-            kind: say.kind,
-            reply_to: say.reply_to,
-            reply_pings: say.reply_pings,
-            files: say.files,
-            webhook: say.webhook.then_some(world.webhook),
-        })
     }
 
     /// The channel of this name, made on demand; `parent/name` is a thread.

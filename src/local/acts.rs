@@ -10,23 +10,11 @@ use serde_json::{Value, json};
 
 use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAGES, GUILDS};
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
-use super::world::{Channel, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
-use super::{State, What};
+use super::world::{Channel, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
+use super::{Say, State, What};
 
 /// How long Discord remembers a nonce: "a few minutes" in its documentation.
 const NONCE_MEMORY: Duration = Duration::from_secs(5 * 60);
-/// A message that a person writes.
-pub(super) struct Words {
-    pub(super) channel: Id,
-    pub(super) author: Id,
-    pub(super) text: String,
-    pub(super) kind: u8,
-    pub(super) reply_to: Option<Id>,
-    pub(super) reply_pings: bool,
-    pub(super) files: Vec<File>,
-    pub(super) webhook: Option<Id>,
-}
-
 impl State {
     /// Tells everybody who can see the channel and asked for such events.
     fn tell(
@@ -65,23 +53,36 @@ impl State {
     }
 
     /// A person (or another bot, or the webhook) writes.
-    pub(super) fn post_words(&mut self, words: Words) -> Id {
+    pub(super) fn say(&mut self, say: Say) -> Id {
         let world = &mut self.world;
-        let id = world.new_id();
-        let content = words.text.trim().to_owned();
-        let replied = words.reply_to.filter(|_| words.reply_pings);
+        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
+        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
+        let mut content = say.text;
+        for (wanted, mention) in [
+            (say.everyone, "@everyone".to_owned()),
+            (say.by_role, format!("<@&{}>", world.bot_role)),
+            (say.mention, format!("<@{}>", world.bot)),
+        ] {
+            if wanted {
+                content = format!("{mention} {content}");
+            }
+        }
+        let content = content.trim().to_owned();
+        let author = if say.webhook { world.webhook } else { say.user };
+        let replied = say.reply_to.filter(|_| say.reply_pings);
         let replied = replied.and_then(|id| world.message(id)).map(|message| message.author);
         let mentions = world.mentions(&content, &AllowedMentions::everything(), replied);
-        let pinged = world.pinged(&mentions, words.author);
-        let attachments = world.attach(words.channel, words.files);
+        let pinged = world.pinged(&mentions, author);
+        let id = world.new_id();
+        let attachments = world.attach(say.channel, say.files);
         self.post(Message {
             id,
-            channel: words.channel,
-            author: words.author,
-            by_bot: words.author == self.world.bot,
+            channel: say.channel,
+            author,
+            by_bot: author == self.world.bot,
             content,
-            kind: if words.reply_to.is_some() { 19 } else { words.kind },
-            reply_to: words.reply_to,
+            kind: if say.reply_to.is_some() { 19 } else { say.kind },
+            reply_to: say.reply_to,
             flags: 0,
             nonce: None,
             mentions: mentions.users,
@@ -92,7 +93,7 @@ impl State {
             reactions: Vec::new(),
             embeds: Vec::new(),
             components: Vec::new(),
-            webhook: words.webhook,
+            webhook: say.webhook.then_some(self.world.webhook),
             edited: None,
             at: Instant::now(),
         })

@@ -82,7 +82,8 @@ async fn gate(
         (place, fault, unharmed.then(|| state.limits.count(kind, channel, at)))
     });
 
-    let mut response = match (fault, &verdict) {
+    let exceeded = verdict.as_ref().and_then(|verdict| verdict.exceeded);
+    let mut response = match (fault, exceeded) {
         _ if !known => failure(StatusCode::UNAUTHORIZED),
         (Some(Fault::DropBefore), _) => {
             cut.pull();
@@ -92,14 +93,12 @@ async fn gate(
             failure(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         }
         (Some(Fault::RateLimited { after, global }), _) => too_many(Exceeded { after, global }),
-        (_, Some(verdict)) if verdict.exceeded.is_some() => {
-            verdict.exceeded.map(too_many).unwrap_or_else(|| failure(StatusCode::TOO_MANY_REQUESTS))
-        }
-        (Some(Fault::Delay(delay)), _) => {
+        (_, Some(exceeded)) => too_many(exceeded),
+        (Some(Fault::Delay(delay)), None) => {
             tokio::time::sleep(delay).await;
             next.run(request).await
         }
-        _ => next.run(request).await,
+        (None | Some(Fault::DropAfter), None) => next.run(request).await,
     };
     if fault == Some(Fault::DropAfter) {
         cut.pull();
@@ -306,17 +305,15 @@ async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
         let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await.map_err(|_| too_large())?;
         return parse(&bytes);
     }
-    let bad_form = |_| Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"))?;
+    let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
     let (mut draft, mut files) = (Draft::default(), Vec::new());
-    while let Some(field) = form.next_field().await.map_err(bad_form)? {
+    while let Some(field) = form.next_field().await.map_err(|_| bad_form())? {
         if field.name() == Some("payload_json") {
-            draft = parse(&field.bytes().await.map_err(bad_form)?)?;
+            draft = parse(&field.bytes().await.map_err(|_| bad_form())?)?;
         } else if let Some(name) = field.file_name().map(str::to_owned) {
             let content_type = field.content_type().map(str::to_owned);
-            files.push(File { name, content_type, bytes: field.bytes().await.map_err(bad_form)? });
+            files.push(File { name, content_type, bytes: field.bytes().await.map_err(|_| bad_form())? });
         }
     }
     if files.iter().map(|file| file.bytes.len()).sum::<usize>() > LARGEST_UPLOAD {

@@ -126,7 +126,7 @@ pub enum Fault {
     DropBefore,
     /// It takes effect, and the connection ends without an answer.
     DropAfter,
-    /// It takes effect, and is answered, this much later.
+    /// It takes effect this much later, and is then answered.
     Delay(Duration),
 }
 
