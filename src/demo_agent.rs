@@ -1,1 +1,79 @@
-//! (to be written)
+//! The demo agent: speaks the same stream-json as `claude`, and does what its prompt says.
+//!
+//! It is a real child process, so it serves the playground and the tests: it can stall, crash, ignore signals and
+//! leave processes behind. It uses no other module of this crate, and costs nothing.
+//!
+//! The prompt is a script: one directive per line, or several separated by ` ;; `, done in order. A prompt without
+//! one is answered with a friendly word.
+//!
+//! ```text
+//! TEXT:words       say these words             LONG:n        say n characters
+//! SLEEP:s          wait                        DRIP:ms       pause between the pieces of text to come
+//! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s)
+//! ASK:Name:arg     ask for permission, then say what was decided
+//! ERR:status       fail as the API does        STALL         tell nothing more
+//! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
+//! NOIDLE           never become idle, never exit when stdin ends
+//! FORK             leave a process in the group that holds stdout and stderr
+//! SETSID           leave a process in a session of its own
+//! GARBAGE          print lines that are no events
+//! BIG:n            print one line of n bytes   STDERR:n      write n bytes to stderr
+//! SAY              say what was said before in this session
+//! ECHO             say the exact prompt, as a JSON string
+//! ENV:NAME         say a variable              CWD, ARGS     say the directory, the arguments
+//! ```
+//!
+//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt, result and exit, with the time in
+//! nanoseconds: tests prove order and overlap by it.
+
+mod script;
+mod session;
+mod wire;
+
+use std::process::ExitCode;
+
+use wire::Wire;
+
+/// Runs the demo agent with the arguments of `claude`; those that mean nothing to it are ignored.
+pub fn main(args: Vec<String>) -> ExitCode {
+    let mut words = args.iter();
+    if words.next().is_some_and(|word| word == "--linger") {
+        return linger(words.next().is_some_and(|word| word == "setsid"));
+    }
+    let (mut new, mut resumed) = (None, None);
+    let (mut model, mut mode) = ("demo".to_owned(), "default".to_owned());
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        let value = |words: &mut std::slice::Iter<String>| value.or_else(|| words.next().cloned());
+        match flag {
+            "--session-id" => new = value(&mut words),
+            "--resume" => resumed = value(&mut words),
+            "--model" => model = value(&mut words).unwrap_or(model),
+            "--permission-mode" => mode = value(&mut words).unwrap_or(mode),
+            _ => {}
+        }
+    }
+    let session = match session::Session::open(new, resumed) {
+        Ok(session) => session,
+        Err(trouble) => return trouble.report(),
+    };
+    let mut wire = Wire::new(session.id().to_owned(), model, mode);
+    wire.log("start", None);
+    let code = script::serve(&mut wire, session, &args);
+    wire.log("exit", None);
+    code
+}
+
+/// What FORK and SETSID leave behind: a process that holds what it inherited.
+fn linger(own_session: bool) -> ExitCode {
+    if own_session {
+        // It fails only for a group leader, which this is not.
+        rustix::process::setsid().ok();
+    }
+    std::thread::sleep(std::time::Duration::from_secs(600));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,301 @@
+//! How an agent is started: program, arguments, directory and environment.
+//!
+//! What a person typed is never part of any of them: prompts go in on stdin, and a model that a turn asks for
+//! goes in over the control protocol.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use super::failure::Failure;
+use crate::config;
+use crate::domain::{PermissionMode, Project, SessionId};
+
+/// What an agent is started with and cannot change while it runs, the session apart. An agent serves a turn only
+/// if this is equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    program: OsString,
+    arguments: Vec<String>,
+    dir: PathBuf,
+    environment: BTreeMap<OsString, OsString>,
+}
+
+/// What can be changed while an agent runs, over the control protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manner {
+    /// The model; `None` is the CLI's own choice.
+    pub model: Option<String>,
+    /// The permission mode; `None` is the one of the CLI's settings.
+    pub mode: Option<PermissionMode>,
+}
+
+impl Manner {
+    fn arguments(&self) -> impl Iterator<Item = String> {
+        // `--flag=value`, here and below, so that no value is ever taken for a flag.
+        let model = self.model.as_ref().map(|model| format!("--model={model}"));
+        model.into_iter().chain(self.mode.map(|mode| format!("--permission-mode={}", mode.as_str())))
+    }
+}
+
+/// Which conversation the process is to hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Conversation {
+    /// A new one under this id.
+    New(SessionId),
+    /// The one that is stored under this id.
+    Resumed(SessionId),
+}
+
+/// Tools that start turns by themselves or reach the user's other sessions. They are taken away unless the
+/// project's `tools` names them.
+const UNWANTED_TOOLS: &[&str] = &[
+    "Monitor",
+    "ScheduleWakeup",
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "Workflow",
+    "ListAgents",
+    "SendMessage",
+];
+
+impl Launch {
+    /// What this project's agents are started with.
+    pub fn new(config: &config::Agent, inherited: &BTreeMap<OsString, OsString>, project: &Project) -> Self {
+        let mut command = config.command.iter();
+        let program = command.next().map(OsString::from).unwrap_or_default();
+        let mut arguments: Vec<String> = command.cloned().collect();
+        arguments.extend(protocol_arguments());
+        arguments.extend(project_arguments(project));
+        let environment = environment(config, inherited, project);
+        Self { program, arguments, dir: project.dir.clone(), environment }
+    }
+
+    /// Starts the process, leader of its own process group, with all three pipes.
+    ///
+    /// # Errors
+    /// Where there is no such program or directory, or either may not be used.
+    pub fn spawn(&self, conversation: Conversation, manner: &Manner) -> Result<Child, Failure> {
+        let (flag, session) = match conversation {
+            Conversation::New(session) => ("--session-id", session),
+            Conversation::Resumed(session) => ("--resume", session),
+        };
+        Command::new(&self.program)
+            .args(&self.arguments)
+            .args(manner.arguments())
+            .args([flag, &session.to_string()])
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(&self.environment)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| self.explain(&e))
+    }
+
+    /// The system names neither the program nor the directory in its error, and `ENOENT` may mean either.
+    fn explain(&self, error: &std::io::Error) -> Failure {
+        let dir = self.dir.clone();
+        if let Err(e) = std::fs::read_dir(&dir) {
+            return match e.kind() {
+                std::io::ErrorKind::PermissionDenied => Failure::DirectoryDenied { dir },
+                _ => Failure::DirectoryMissing { dir },
+            };
+        }
+        let program = self.program.to_string_lossy().into_owned();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::NotInstalled { program },
+            _ => Failure::NotExecutable { program, error: error.to_string() },
+        }
+    }
+}
+
+fn protocol_arguments() -> impl Iterator<Item = String> {
+    [
+        "-p",
+        "--input-format",
+        "stream-json",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--permission-prompt-tool",
+        "stdio",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+}
+
+fn project_arguments(project: &Project) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if let Some(tools) = &project.tools {
+        arguments.push(format!("--tools={}", tools.join(",")));
+    }
+    if !project.allowed_tools.is_empty() {
+        arguments.push(format!("--allowedTools={}", project.allowed_tools.join(",")));
+    }
+    let named = project.tools.as_deref().unwrap_or_default();
+    let unwanted = UNWANTED_TOOLS.iter().filter(|&&tool| !named.iter().any(|name| name == tool));
+    let disallowed: Vec<&str> =
+        unwanted.copied().chain(project.disallowed_tools.iter().map(String::as_str)).collect();
+    if !disallowed.is_empty() {
+        arguments.push(format!("--disallowedTools={}", disallowed.join(",")));
+    }
+    let sources: Vec<&str> = project.setting_sources.iter().map(|source| source.as_str()).collect();
+    arguments.push(format!("--setting-sources={}", sources.join(",")));
+    if let Some(prompt) = &project.system_prompt {
+        arguments.push(format!("--append-system-prompt={prompt}"));
+        // Else a resumed session would keep the system prompt of its first process.
+        arguments.push("--system-prompt-snapshot=off".to_owned());
+    }
+    arguments
+}
+
+/// Names that agents inherit from the bot's own environment.
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "NODE_EXTRA_CA_CERTS",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_", "ANTHROPIC_", "CLAUDE_"];
+
+/// What a session that the bot itself was started from has set for its children.
+const OF_ANOTHER_SESSION: &[&str] = &["CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_PID"];
+
+/// Keep the CLI from calling home; a project may say otherwise.
+const QUIET: &[&str] = &[
+    "DISABLE_AUTOUPDATER",
+    "DISABLE_TELEMETRY",
+    "DISABLE_ERROR_REPORTING",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+];
+
+/// What this module relies on: no turn that nobody asked for, and word of when the agent is idle.
+const NEEDED: &[&str] = &["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS"];
+
+fn environment(
+    config: &config::Agent,
+    inherited: &BTreeMap<OsString, OsString>,
+    project: &Project,
+) -> BTreeMap<OsString, OsString> {
+    let passes = |name: &OsStr| {
+        let Some(name) = name.to_str() else { return false };
+        let known = INHERITED.contains(&name)
+            || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || name.ends_with("_PROXY");
+        (known && !OF_ANOTHER_SESSION.contains(&name)) || config.pass_env.iter().any(|passed| passed == name)
+    };
+    let own = |names: &[&str]| -> Vec<_> { names.iter().map(|name| (name.into(), "1".into())).collect() };
+
+    let mut environment: BTreeMap<OsString, OsString> = own(QUIET).into_iter().collect();
+    environment
+        .extend(inherited.iter().filter(|(name, _)| passes(name)).map(|(n, v)| (n.clone(), v.clone())));
+    environment.extend(project.env.iter().map(|(name, value)| (name.into(), value.into())));
+    environment.extend(own(NEEDED));
+    environment
+        .retain(|name, _| *name != *config.token_env && !name.as_encoded_bytes().starts_with(b"MOONLANE_"));
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AnswerForm, Limits, ProjectName};
+    use std::time::Duration;
+
+    fn project() -> Project {
+        let second = Duration::from_secs(1);
+        Project {
+            name: ProjectName("site".to_owned()),
+            dir: PathBuf::from("/srv/site"),
+            model: None,
+            permission_mode: None,
+            tools: None,
+            allowed_tools: Vec::new(),
+            disallowed_tools: Vec::new(),
+            system_prompt: None,
+            setting_sources: Vec::new(),
+            env: BTreeMap::new(),
+            limits: Limits {
+                start: second,
+                silence: second,
+                tool: second,
+                turn: second,
+                after_result: second,
+            },
+            answer: AnswerForm::Last,
+            allow: None,
+        }
+    }
+
+    fn names(config: &config::Agent, inherited: &[&str], project: &Project) -> Vec<String> {
+        let inherited = inherited.iter().map(|name| (name.into(), "x".into())).collect();
+        let environment = environment(config, &inherited, project);
+        let ours = |name: &String| !QUIET.contains(&name.as_str()) && !NEEDED.contains(&name.as_str());
+        environment.into_keys().filter_map(|name| name.into_string().ok()).filter(ours).collect()
+    }
+
+    #[test]
+    fn the_environment_is_an_allowlist() {
+        let inherited = [
+            "PATH",
+            "LC_ALL",
+            "HTTPS_PROXY",
+            "https_proxy",
+            "CLAUDE_CONFIG_DIR",
+            "CLAUDE_PID",
+            "ANTHROPIC_API_KEY",
+            "DISCORD_TOKEN",
+            "MOONLANE_LOG__LEVEL",
+            "AWS_SECRET_ACCESS_KEY",
+            "LD_PRELOAD",
+        ];
+        let expected =
+            ["ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR", "HTTPS_PROXY", "LC_ALL", "PATH", "https_proxy"];
+        assert_eq!(names(&config::Agent::default(), &inherited, &project()), expected);
+    }
+
+    #[test]
+    fn the_token_gets_through_by_no_way() {
+        let config = config::Agent {
+            pass_env: ["DISCORD_TOKEN", "MOONLANE_X", "AWS_PROFILE"].map(str::to_owned).to_vec(),
+            ..config::Agent::default()
+        };
+        let mut project = project();
+        project.env = ["DISCORD_TOKEN", "MOONLANE_Y", "FOO"].map(|n| (n.to_owned(), "x".to_owned())).into();
+        let inherited = ["DISCORD_TOKEN", "MOONLANE_X", "AWS_PROFILE"];
+        assert_eq!(names(&config, &inherited, &project), ["AWS_PROFILE", "FOO"]);
+    }
+
+    #[test]
+    fn arguments_say_what_the_project_says() {
+        let mut project = project();
+        assert!(!project_arguments(&project).iter().any(|argument| argument.starts_with("--tools")));
+        project.tools = Some(vec!["Bash".to_owned(), "Monitor".to_owned()]);
+        project.disallowed_tools = vec!["WebFetch".to_owned()];
+        project.system_prompt = Some("--dangerously-skip-permissions".to_owned());
+        let arguments = project_arguments(&project);
+        assert!(arguments.contains(&"--tools=Bash,Monitor".to_owned()));
+        let disallowed = arguments.iter().find(|a| a.starts_with("--disallowedTools=")).unwrap();
+        assert!(!disallowed.contains("Monitor") && disallowed.contains("SendMessage"));
+        assert!(disallowed.ends_with(",WebFetch"));
+        assert!(arguments.iter().all(|argument| argument.contains('=')));
+    }
+}

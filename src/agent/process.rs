@@ -1,0 +1,330 @@
+//! One running agent: its pipes, what it was started with, and how it is ended.
+//!
+//! Nothing here is a task: whoever holds the [`Process`] drives all of its pipes at once by waiting in
+//! [`Process::next`]. So it always has exactly one owner, and dropping that owner ends the process group.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::events::{self, Event, LONGEST_LINE, Line, Lines};
+use super::failure::Failure;
+use super::launch::{Conversation, Launch, Manner};
+use crate::domain::SessionId;
+
+/// From SIGTERM to SIGKILL.
+const TERM_PATIENCE: Duration = Duration::from_secs(2);
+/// From SIGKILL to giving up on a process that the kernel holds.
+const KILL_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the pipes are read on after the exit, where something else holds them open.
+const DRAIN: Duration = Duration::from_millis(200);
+/// How much of stderr is kept.
+const KEPT_STDERR: usize = 4 << 10;
+
+/// A live process. Dropping it kills its group.
+pub struct Process {
+    /// What it was started with.
+    pub launch: Launch,
+    /// The model and the mode that it has now.
+    pub manner: Manner,
+    /// The session that it holds.
+    pub session: SessionId,
+    child: Child,
+    group: Option<Pid>,
+    input: Input,
+    output: Option<Lines<ChildStdout>>,
+    errors: Errors,
+    exit: Option<ExitStatus>,
+    /// When reading ends although a pipe is still open: soon after the exit, or after the end of stdout.
+    drained: Option<Instant>,
+    /// It told that it is at work and has not told since that it is idle.
+    busy: bool,
+    requests: u64,
+    unknown: Vec<String>,
+    _counted: Counted,
+}
+
+/// What a process did.
+#[derive(Debug)]
+pub enum Happening {
+    /// It told something.
+    Event(Event),
+    /// It has taken everything that was sent.
+    Written,
+    /// It has exited, or nothing more can come from it.
+    Ended,
+}
+
+impl Process {
+    /// Starts an agent; `live` counts it for as long as it exists. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn spawn(
+        launch: &Launch,
+        conversation: Conversation,
+        manner: Manner,
+        live: &watch::Sender<usize>,
+    ) -> Result<Self, Failure> {
+        let mut child = launch.spawn(conversation, &manner)?;
+        let (Conversation::New(session) | Conversation::Resumed(session)) = conversation;
+        Ok(Self {
+            launch: launch.clone(),
+            manner,
+            session,
+            group: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
+            input: Input { pipe: child.stdin.take(), waiting: Vec::new(), written: 0 },
+            output: child.stdout.take().map(|pipe| Lines::new(pipe, LONGEST_LINE)),
+            errors: Errors { pipe: child.stderr.take(), chunk: Box::new([0; 1024]), kept: Vec::new() },
+            child,
+            exit: None,
+            drained: None,
+            busy: false,
+            requests: 0,
+            unknown: Vec::new(),
+            _counted: Counted::new(live),
+        })
+    }
+
+    /// The process id, which is the group's too.
+    pub fn pid(&self) -> u32 {
+        self.group.map_or(0, |group| group.as_raw_nonzero().get().cast_unsigned())
+    }
+
+    /// Whether it has told that it is at work, and not that it is done.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Waits until something happens, and keeps all pipes moving meanwhile. Cancel-safe.
+    pub async fn next(&mut self) -> Happening {
+        loop {
+            let open = self.output.is_some() || self.errors.pipe.is_some();
+            if self.exit.is_some() && !open {
+                return Happening::Ended;
+            }
+            let drained = self.drained.unwrap_or_else(Instant::now);
+            tokio::select! {
+                line = next_line(&mut self.output) => match line {
+                    Some(event) => {
+                        self.note(&event);
+                        return Happening::Event(event);
+                    }
+                    None => {
+                        self.output = None;
+                        self.drained = Some(Instant::now() + DRAIN);
+                    }
+                },
+                written = self.input.write(), if self.input.is_waiting() => if written {
+                    return Happening::Written;
+                },
+                () = self.errors.read(), if self.errors.pipe.is_some() => {}
+                exit = self.child.wait(), if self.exit.is_none() => {
+                    // What it left in its group would hold the pipes open.
+                    self.signal(Signal::KILL);
+                    self.exit = Some(exit.unwrap_or_default());
+                    self.drained = Some(Instant::now() + DRAIN);
+                }
+                () = sleep_until(drained), if self.drained.is_some() => return Happening::Ended,
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Running => self.busy = true,
+            Event::Idle => self.busy = false,
+            Event::Other { kind } if !self.unknown.contains(kind) => {
+                debug!(%kind, "passed over from now on");
+                self.unknown.push(kind.clone());
+            }
+            Event::Unreadable { reason } => {
+                warn!(pid = self.pid(), %reason, "the agent printed a line that is no event")
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends a message of the person.
+    pub fn send_prompt(&mut self, id: &str, prompt: &str) {
+        // `client_composed`: neither `/command` nor `@path` in it means anything to the CLI.
+        self.send(&json!({
+            "type": "user",
+            "message": { "role": "user", "content": prompt },
+            "uuid": id,
+            "client_composed": true,
+        }));
+    }
+
+    /// Sends a control request and returns its id.
+    pub fn request(&mut self, request: Value) -> String {
+        self.requests += 1;
+        let id = self.requests.to_string();
+        self.send(&json!({ "type": "control_request", "request_id": id, "request": request }));
+        id
+    }
+
+    /// Denies a tool; the model reads `message`.
+    pub fn deny(&mut self, request: &str, message: &str) {
+        let response = json!({ "behavior": "deny", "message": message });
+        let response = json!({ "subtype": "success", "request_id": request, "response": response });
+        self.send(&json!({ "type": "control_response", "response": response }));
+    }
+
+    /// Refuses a request that we do not know.
+    pub fn refuse(&mut self, request: &str) {
+        let response = json!({ "subtype": "error", "request_id": request, "error": "not supported" });
+        self.send(&json!({ "type": "control_response", "response": response }));
+    }
+
+    fn send(&mut self, line: &Value) {
+        self.input.waiting.extend_from_slice(line.to_string().as_bytes());
+        self.input.waiting.push(b'\n');
+    }
+
+    /// Ends it: closes stdin, waits `patience` for the exit (less if `hurry` comes), then SIGTERM to the group,
+    /// then SIGKILL. Takes `patience` + 3 s at most.
+    pub async fn end(&mut self, patience: Duration, hurry: &CancellationToken) {
+        self.input.close();
+        tokio::select! {
+            _ = timeout(patience, self.ended()) => {}
+            () = hurry.cancelled() => {}
+        }
+        if self.exit.is_none() {
+            self.signal(Signal::TERM);
+            drop(timeout(TERM_PATIENCE, self.ended()).await);
+        }
+        if self.exit.is_none() {
+            warn!(pid = self.pid(), "the agent ignored SIGTERM");
+            self.signal(Signal::KILL);
+            drop(timeout(KILL_PATIENCE, self.ended()).await);
+        }
+    }
+
+    async fn ended(&mut self) {
+        while self.exit.is_none() {
+            if let Happening::Ended = self.next().await
+                && self.exit.is_none()
+            {
+                // stdout is closed and nothing but the exit can come.
+                self.exit = Some(self.child.wait().await.unwrap_or_default());
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group
+            && let Err(e) = kill_process_group(group, signal)
+            && e != rustix::io::Errno::SRCH
+        {
+            warn!(pid = self.pid(), error = %e, "cannot signal the agent");
+        }
+    }
+
+    /// How it exited, in the system's words.
+    pub fn exit(&self) -> String {
+        self.exit.map_or_else(|| "still running".to_owned(), |exit| exit.to_string())
+    }
+
+    /// The end of what it wrote to stderr.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.errors.kept).trim().to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+/// The next event; `None` at the end. Pends for ever where the pipe is closed already.
+async fn next_line(output: &mut Option<Lines<ChildStdout>>) -> Option<Event> {
+    let Some(lines) = output else { return std::future::pending().await };
+    match lines.next().await {
+        Ok(Line::Bytes(line)) => Some(events::read(line)),
+        Ok(Line::TooLong) => Some(Event::Unreadable { reason: format!("longer than {LONGEST_LINE} bytes") }),
+        Ok(Line::End) | Err(_) => None,
+    }
+}
+
+/// stdin, and what it has not taken yet.
+struct Input {
+    pipe: Option<ChildStdin>,
+    waiting: Vec<u8>,
+    written: usize,
+}
+
+impl Input {
+    fn is_waiting(&self) -> bool {
+        self.pipe.is_some() && !self.waiting.is_empty()
+    }
+
+    /// Writes some; `true` once nothing waits any more. Cancel-safe.
+    async fn write(&mut self) -> bool {
+        let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
+        match pipe.write(&self.waiting[self.written..]).await {
+            Ok(taken) => self.written += taken,
+            // It no longer reads; that it ends is told by its exit.
+            Err(_) => self.close(),
+        }
+        let done = self.written == self.waiting.len();
+        if done {
+            self.waiting = Vec::new();
+            self.written = 0;
+        }
+        done && self.pipe.is_some()
+    }
+
+    fn close(&mut self) {
+        *self = Self { pipe: None, waiting: Vec::new(), written: 0 };
+    }
+}
+
+/// stderr, and the end of what came from it.
+struct Errors {
+    pipe: Option<ChildStderr>,
+    chunk: Box<[u8; 1024]>,
+    kept: Vec<u8>,
+}
+
+impl Errors {
+    /// Reads some. Cancel-safe.
+    async fn read(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
+        match pipe.read(&mut self.chunk[..]).await {
+            Ok(0) | Err(_) => self.pipe = None,
+            Ok(size) => {
+                self.kept.extend_from_slice(&self.chunk[..size]);
+                let surplus = self.kept.len().saturating_sub(KEPT_STDERR);
+                self.kept.drain(..surplus);
+            }
+        }
+    }
+}
+
+/// Counts a process for as long as it exists.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(live: &watch::Sender<usize>) -> Self {
+        live.send_modify(|live| *live += 1);
+        Self(live.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|live| *live -= 1);
+    }
+}

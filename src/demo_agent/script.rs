@@ -1,0 +1,381 @@
+//! The prompt as a script, and doing what it says.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::session::Session;
+use super::wire::{Interrupted, Prompt, Wire};
+
+const DIRECTIVES: &[&str] = &[
+    "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
+    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS",
+];
+
+/// Answers prompts until stdin ends.
+pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode {
+    let mut keeps_running = false;
+    while let Some(prompt) = wire.prompt() {
+        session.add(&prompt.text);
+        let mut turn = Turn {
+            wire,
+            session: &session,
+            args,
+            prompt: &prompt,
+            message: 0,
+            said: Vec::new(),
+            denied: Vec::new(),
+            drip: None,
+            error: None,
+            idle: true,
+        };
+        match turn.run() {
+            Ok(()) => keeps_running |= !turn.idle,
+            Err(code) => return ExitCode::from(code),
+        }
+    }
+    if keeps_running {
+        loop {
+            std::thread::park();
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+struct Turn<'a> {
+    wire: &'a mut Wire,
+    session: &'a Session,
+    args: &'a [String],
+    prompt: &'a Prompt,
+    message: u32,
+    said: Vec<String>,
+    denied: Vec<Value>,
+    drip: Option<Duration>,
+    error: Option<u16>,
+    idle: bool,
+}
+
+/// The script is cut off.
+enum Cut {
+    Interrupted,
+    Exit(u8),
+}
+
+impl From<Interrupted> for Cut {
+    fn from(Interrupted: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl Turn<'_> {
+    /// Does what the prompt says; the error is the code to exit with at once.
+    fn run(&mut self) -> Result<(), u8> {
+        self.wire.state("running");
+        let cwd = std::env::current_dir().unwrap_or_default();
+        let (model, mode) = (self.wire.model.clone(), self.wire.mode.clone());
+        self.wire.emit(json!({
+            "type": "system", "subtype": "init", "cwd": cwd, "tools": ["Bash", "Read"], "model": model,
+            "permissionMode": mode, "claude_code_version": "2.1.330 (demo agent)",
+        }));
+
+        let script = directives(&self.prompt.text);
+        let outcome = if script.is_empty() {
+            let words = friendly(&self.prompt.text, self.session.prompts().len());
+            self.say(&words)
+        } else {
+            script.iter().try_for_each(|(word, argument)| self.perform(word, argument))
+        };
+        match outcome {
+            Ok(()) => self.end(),
+            Err(Cut::Interrupted) => self.end_interrupted(),
+            Err(Cut::Exit(code)) => return Err(code),
+        }
+        if self.idle {
+            self.wire.state("idle");
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, word: &str, argument: &str) -> Result<(), Cut> {
+        let number = || argument.parse::<usize>().unwrap_or_default();
+        match word {
+            "TEXT" => self.say(argument)?,
+            "LONG" => {
+                let unit = "The quick brown fox jumps over the lazy dog. ";
+                self.say(&unit.repeat(number() / unit.len() + 1)[..number()])?;
+            }
+            "SLEEP" => {
+                let time = Duration::try_from_secs_f64(argument.parse().unwrap_or(0.0)).unwrap_or_default();
+                self.wire.wait(Some(time))?;
+            }
+            "DRIP" => self.drip = Some(Duration::from_millis(argument.parse().unwrap_or(0))),
+            "TOOL" => self.tool(argument, false)?,
+            "ASK" => self.tool(argument, true)?,
+            "ERR" => self.error = Some(argument.parse().unwrap_or(500)),
+            "STALL" => self.wire.wait(None)?,
+            "CRASH" => return Err(Cut::Exit(argument.parse().unwrap_or(1))),
+            "DEAF" => {
+                self.wire.deaf = true;
+                ignore_sigterm();
+            }
+            "NOIDLE" => self.idle = false,
+            "FORK" => leave_behind("group"),
+            "SETSID" => leave_behind("setsid"),
+            "GARBAGE" => self.wire.print(
+                b"\nnot json\n{\"type\":\n\xff\xfe\xfd\n[]\nnull\n{\"type\":\"from_the_future\",\"x\":[1]}\n{\"type\":\"result\",\"errors\":1}\n",
+            ),
+            "BIG" => {
+                let frame = br#"{"type":"system","subtype":"padding","padding":""}"#;
+                let (head, tail) = frame.split_at(frame.len() - 2);
+                let padding = vec![b'x'; number().saturating_sub(frame.len())];
+                self.wire.print(&[head, &padding, tail, b"\n"].concat());
+            }
+            "STDERR" => eprint!("{}", "stderr flood\n".repeat(number() / 13 + 1)),
+            "SAY" => {
+                let before = self.session.prompts().split_last().map_or(&[][..], |(_, before)| before);
+                let before = before.join("\n");
+                self.say(if before.is_empty() { "(nothing was said before)" } else { &before })?;
+            }
+            "ECHO" => {
+                let exact = Value::from(self.prompt.text.as_str()).to_string();
+                self.say(&exact)?;
+            }
+            "ENV" => {
+                let value = std::env::var(argument).unwrap_or_else(|_| "(not set)".to_owned());
+                self.say(&value)?;
+            }
+            "CWD" => {
+                let cwd = std::env::current_dir().unwrap_or_default();
+                self.say(&cwd.display().to_string())?;
+            }
+            "ARGS" => {
+                let args = json!(self.args).to_string();
+                self.say(&args)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Says a text as the real one does: deltas while it is written, then the finished block.
+    fn say(&mut self, text: &str) -> Result<(), Cut> {
+        self.message += 1;
+        let id = format!("msg_demo_{}_{}", self.session.prompts().len(), self.message);
+        self.stream(json!({ "type": "message_start", "message": { "id": id } }));
+        self.stream(json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }));
+        let characters: Vec<char> = text.chars().collect();
+        let mut written = String::new();
+        let mut cut = Ok(());
+        for piece in characters.chunks(if self.drip.is_some() { 20 } else { 400 }) {
+            let piece: String = piece.iter().collect();
+            self.stream(json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": piece } }));
+            written.push_str(&piece);
+            if let Some(pause) = self.drip {
+                cut = self.wire.wait(Some(pause));
+                if cut.is_err() {
+                    break;
+                }
+            }
+        }
+        let mut event = message(&id, json!([{ "type": "text", "text": written }]));
+        if cut.is_err() {
+            event["aborted"] = true.into();
+        }
+        self.wire.emit(event);
+        self.stream(json!({ "type": "content_block_stop", "index": 0 }));
+        self.stream(json!({ "type": "message_stop" }));
+        self.said.push(written);
+        Ok(cut?)
+    }
+
+    fn stream(&mut self, event: Value) {
+        self.wire.emit(json!({ "type": "stream_event", "event": event, "parent_tool_use_id": null }));
+    }
+
+    fn tool(&mut self, call: &str, ask: bool) -> Result<(), Cut> {
+        let (name, argument) = call.split_once(':').unwrap_or((call, ""));
+        self.message += 1;
+        let id = format!("toolu_demo_{}_{}", self.session.prompts().len(), self.message);
+        let input =
+            if name == "Bash" { json!({ "command": argument }) } else { json!({ "input": argument }) };
+        let block = json!([{ "type": "tool_use", "id": id, "name": name, "input": input }]);
+        self.wire.emit(message(&format!("msg_{id}"), block));
+
+        let refused = if ask {
+            let decision = self.wire.ask(name, &input, &id)?;
+            (decision["behavior"] != "allow").then(|| decision["message"].as_str().unwrap_or("no").to_owned())
+        } else {
+            None
+        };
+        let seconds = argument.strip_prefix("sleep ").and_then(|seconds| seconds.parse().ok());
+        if let (None, Some(time)) =
+            (&refused, seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+        {
+            self.wire.wait(Some(time))?;
+        }
+        let (is_error, content) = match &refused {
+            Some(message) => (true, message.clone()),
+            None => (false, format!("({name} completed with no output)")),
+        };
+        self.wire.emit(
+            json!({ "type": "user", "parent_tool_use_id": null, "message": { "role": "user", "content": [
+            { "type": "tool_result", "tool_use_id": id, "content": content, "is_error": is_error },
+        ] } }),
+        );
+        if let Some(message) = refused {
+            self.denied.push(json!({ "tool_name": name, "tool_use_id": id, "tool_input": input }));
+            self.say(&format!("{name} was denied: {message}"))?;
+        } else if ask {
+            self.say(&format!("{name} was allowed."))?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        if let Some(status) = self.error {
+            return self.end_failed(status);
+        }
+        if self.said.is_empty() {
+            // Like a model that has nothing to add: the result is the last word.
+            self.said.push("Done.".to_owned());
+        }
+        let last = self.said.last().cloned();
+        self.result(json!({
+            "subtype": "success", "is_error": false, "api_error_status": null, "result": last,
+            "stop_reason": "end_turn", "terminal_reason": "completed",
+        }));
+    }
+
+    fn end_failed(&mut self, status: u16) {
+        let error = match status {
+            401 | 403 => "authentication_failed",
+            404 => "model_not_found",
+            429 => "rate_limit",
+            529 => "overloaded",
+            _ => "unknown",
+        };
+        if matches!(status, 401 | 429 | 500..) {
+            self.wire.emit(json!({
+                "type": "system", "subtype": "api_retry", "attempt": 1, "max_retries": 1, "retry_delay_ms": 20,
+                "error_status": status, "error": error,
+            }));
+            // An interrupt here changes nothing: the result is an error anyway.
+            drop(self.wire.wait(Some(Duration::from_millis(20))));
+        }
+        let text = format!("API Error: {status} demo {error}");
+        let mut event = message("msg_demo_error", json!([{ "type": "text", "text": text }]));
+        event["error"] = error.into();
+        event["is_api_error_message"] = true.into();
+        self.wire.emit(event);
+        self.result(json!({
+            "subtype": "success", "is_error": true, "api_error_status": status, "result": text,
+            "stop_reason": "stop_sequence", "terminal_reason": "api_error",
+        }));
+    }
+
+    fn end_interrupted(&mut self) {
+        self.wire.emit(
+            json!({ "type": "user", "parent_tool_use_id": null, "message": { "role": "user", "content": [
+            { "type": "text", "text": "[Request interrupted by user]" },
+        ] } }),
+        );
+        self.result(json!({
+            "subtype": "error_during_execution", "is_error": true, "errors": ["[ede_diagnostic] interrupted"],
+            "terminal_reason": "aborted_streaming",
+        }));
+    }
+
+    fn result(&mut self, mut result: Value) {
+        result["type"] = "result".into();
+        result["num_turns"] = (self.message.max(1)).into();
+        result["total_cost_usd"] = self.session.cost().into();
+        result["permission_denials"] = std::mem::take(&mut self.denied).into();
+        result["queued_turn_count"] = 0.into();
+        if let Some(id) = &self.prompt.id {
+            result["user_message_uuids"] = json!([id]);
+        }
+        self.wire.result(result);
+    }
+}
+
+fn message(id: &str, content: Value) -> Value {
+    json!({
+        "type": "assistant", "parent_tool_use_id": null,
+        "message": { "id": id, "type": "message", "role": "assistant", "model": "demo", "content": content },
+    })
+}
+
+/// The directives of a prompt, each with what follows its colon.
+fn directives(prompt: &str) -> Vec<(&str, &str)> {
+    prompt
+        .lines()
+        .flat_map(|line| line.split(" ;; "))
+        .filter_map(|line| {
+            let (word, argument) = line.trim().split_once(':').unwrap_or((line.trim(), ""));
+            DIRECTIVES.contains(&word).then_some((word, argument))
+        })
+        .collect()
+}
+
+/// The answer to somebody who just says something.
+fn friendly(prompt: &str, turn: usize) -> String {
+    let first: String = prompt.lines().next().unwrap_or_default().chars().take(200).collect();
+    let mut parts = vec![format!(
+        "Hello! I am the **demo agent**: no model, no account, no cost. This is turn {turn} of this session, and you \
+         said:\n> {first}"
+    )];
+    let prompt = prompt.to_lowercase();
+    let asks_for = |word: &str| prompt.split(|c: char| !c.is_alphanumeric()).any(|said| said == word);
+    if asks_for("code") {
+        parts.push("Some code:\n```rust\nfn main() {\n    println!(\"Hello, moon!\");\n}\n```".to_owned());
+    }
+    if asks_for("table") {
+        parts.push("| planet | moons |\n| --- | ---: |\n| Earth | 1 |\n| Mars | 2 |".to_owned());
+    }
+    if asks_for("long") {
+        let line =
+            |n: usize| format!("{n}. The moon has walked this lane {n} times, and every time it was quiet.");
+        parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
+    }
+    if parts.len() == 1 {
+        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive.".to_owned());
+    }
+    parts.join("\n\n")
+}
+
+fn leave_behind(how: &str) {
+    let Ok(program) = std::env::current_exe() else { return };
+    // Not waited for: it is meant to be left behind.
+    let child = Command::new(program).args(["demo-agent", "--linger", how]).stdin(Stdio::null()).spawn();
+    if let Err(e) = child {
+        eprintln!("the demo agent cannot fork: {e}");
+    }
+}
+
+fn ignore_sigterm() {
+    // A handler of tokio's is never taken away again, and nobody listens to this one.
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let _inside = runtime.enter();
+        drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_found_on_lines_and_between_separators() {
+        let script = directives("TEXT:a: b ;; SLEEP:1\nplease\n STALL\nTOOLS:x");
+        assert_eq!(script, [("TEXT", "a: b"), ("SLEEP", "1"), ("STALL", "")]);
+        assert!(directives("hello TEXT:x").is_empty());
+    }
+
+    #[test]
+    fn a_word_is_answered_in_markdown() {
+        assert!(friendly("show me code", 1).contains("```rust"));
+        assert!(friendly("a long table", 2).contains("60. "));
+        assert!(friendly("", 3).contains("turn 3"));
+    }
+}

@@ -1,0 +1,243 @@
+//! The pipes: lines out, and what comes in while a turn runs.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+/// Both directions of the protocol, and the log.
+pub struct Wire {
+    input: Receiver<Input>,
+    /// Prompts that came while a turn ran.
+    queued: VecDeque<Prompt>,
+    ended: bool,
+    log: Option<File>,
+    requests: u32,
+    /// The session that the lines belong to.
+    pub session: String,
+    /// The model in use.
+    pub model: String,
+    /// The permission mode in use.
+    pub mode: String,
+    /// Interrupts are ignored.
+    pub deaf: bool,
+}
+
+/// A message to answer.
+pub struct Prompt {
+    /// Its id, if the sender gave one.
+    pub id: Option<String>,
+    /// What it says.
+    pub text: String,
+}
+
+/// The turn was interrupted.
+pub struct Interrupted;
+
+enum Input {
+    Line(Value, u128),
+    End,
+}
+
+/// The wall clock, in nanoseconds: the only one that several processes share.
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+}
+
+impl Wire {
+    /// Begins to read stdin.
+    pub fn new(session: String, model: String, mode: String) -> Self {
+        let (sender, input) = channel();
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            let mut line = Vec::new();
+            while let Ok(1..) = stdin.read_until(b'\n', &mut line) {
+                let at = now();
+                let Ok(value) = serde_json::from_slice(&line) else {
+                    eprintln!("Error parsing streaming input line");
+                    std::process::exit(1);
+                };
+                if sender.send(Input::Line(value, at)).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+            // The receiver lives as long as the process.
+            drop(sender.send(Input::End));
+        });
+        let log = std::env::var_os("DEMO_AGENT_LOG")
+            .and_then(|path| File::options().append(true).create(true).open(path).ok());
+        let queued = VecDeque::new();
+        Self { input, queued, ended: false, log, requests: 0, session, model, mode, deaf: false }
+    }
+
+    /// Waits for the next prompt; `None` when stdin has ended.
+    pub fn prompt(&mut self) -> Option<Prompt> {
+        loop {
+            if let Some(prompt) = self.queued.pop_front() {
+                return Some(prompt);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.input.recv() {
+                // Nothing is at work, so there is nothing to interrupt.
+                Ok(Input::Line(line, at)) => drop(self.take(&line, at)),
+                Ok(Input::End) | Err(_) => self.ended = true,
+            }
+        }
+    }
+
+    /// Waits for this long, and answers control requests meanwhile; for ever without a time.
+    pub fn wait(&mut self, time: Option<Duration>) -> Result<(), Interrupted> {
+        let end = time.map(|time| Instant::now() + time);
+        self.wait_for(end, |_| None::<()>).map(drop)
+    }
+
+    /// Asks whether a tool may be used; returns the decision.
+    pub fn ask(&mut self, tool: &str, input: &Value, call: &str) -> Result<Value, Interrupted> {
+        self.requests += 1;
+        let id = format!("demo-{}", self.requests);
+        self.state("requires_action");
+        let request =
+            json!({ "subtype": "can_use_tool", "tool_name": tool, "input": input, "tool_use_id": call });
+        self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
+        let decision = self.wait_for(None, |line| {
+            let response = &line["response"];
+            (line["type"] == "control_response" && response["request_id"] == id.as_str())
+                .then(|| response["response"].clone())
+        })?;
+        self.state("running");
+        Ok(decision
+            .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))
+    }
+
+    fn wait_for<T>(
+        &mut self,
+        end: Option<Instant>,
+        wanted: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Interrupted> {
+        loop {
+            let left =
+                end.map_or(Duration::from_secs(3600), |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            match self.input.recv_timeout(left) {
+                Ok(Input::Line(line, at)) => {
+                    if let Some(found) = wanted(&line) {
+                        return Ok(Some(found));
+                    }
+                    self.take(&line, at)?;
+                }
+                // As the real one: it finishes the turn first.
+                Ok(Input::End) => self.ended = true,
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(left),
+            }
+        }
+    }
+
+    fn take(&mut self, line: &Value, at: u128) -> Result<(), Interrupted> {
+        match line["type"].as_str() {
+            Some("user") => {
+                let content = &line["message"]["content"];
+                let text = match content.as_array() {
+                    Some(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect(),
+                    None => content.as_str().unwrap_or_default().to_owned(),
+                };
+                self.write_log("prompt", Some(&text), at);
+                self.queued.push_back(Prompt { id: line["uuid"].as_str().map(str::to_owned), text });
+                Ok(())
+            }
+            Some("control_request") => self.control(&line["request_id"], &line["request"]),
+            _ => Ok(()),
+        }
+    }
+
+    fn control(&mut self, id: &Value, request: &Value) -> Result<(), Interrupted> {
+        let text = |key: &str| request[key].as_str().map(str::to_owned);
+        let mut interrupted = false;
+        let body = match request["subtype"].as_str().unwrap_or_default() {
+            "initialize" => json!({ "commands": [], "models": [], "pid": std::process::id() }),
+            "interrupt" if self.deaf => return Ok(()),
+            "interrupt" => {
+                interrupted = true;
+                json!({ "still_queued": [] })
+            }
+            "set_model" => {
+                self.model = text("model").unwrap_or_else(|| "demo".to_owned());
+                json!({ "model": self.model })
+            }
+            "set_permission_mode"
+                if request["mode"] == "bypassPermissions" && self.mode != "bypassPermissions" =>
+            {
+                let error = "Cannot set permission mode to bypassPermissions because the session was not launched \
+                             with --dangerously-skip-permissions";
+                self.reply(json!({ "subtype": "error", "request_id": id, "error": error }));
+                return Ok(());
+            }
+            "set_permission_mode" => {
+                self.mode = text("mode").unwrap_or_default();
+                json!({ "mode": self.mode })
+            }
+            subtype => {
+                let error = format!("Unsupported control request subtype: {subtype}");
+                self.reply(json!({ "subtype": "error", "request_id": id, "error": error }));
+                return Ok(());
+            }
+        };
+        self.reply(json!({ "subtype": "success", "request_id": id, "response": body }));
+        if interrupted { Err(Interrupted) } else { Ok(()) }
+    }
+
+    fn reply(&mut self, response: Value) {
+        self.emit(json!({ "type": "control_response", "response": response }));
+    }
+
+    /// Prints one event.
+    pub fn emit(&mut self, mut event: Value) {
+        if !event["type"].as_str().is_some_and(|kind| kind.starts_with("control_")) {
+            event["session_id"] = self.session.as_str().into();
+        }
+        self.print(format!("{event}\n").as_bytes());
+    }
+
+    /// Prints bytes as they are. The reader may be gone: then the turn goes on in silence.
+    pub fn print(&mut self, bytes: &[u8]) {
+        let mut stdout = std::io::stdout().lock();
+        drop(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    }
+
+    /// Prints the state of the session.
+    pub fn state(&mut self, state: &str) {
+        self.emit(json!({ "type": "system", "subtype": "session_state_changed", "state": state }));
+    }
+
+    /// Prints the result, and logs it with the time at which it was printed.
+    pub fn result(&mut self, result: Value) {
+        let at = now();
+        self.emit(result);
+        self.write_log("result", None, at);
+    }
+
+    /// Appends a line to the log.
+    pub fn log(&mut self, event: &str, prompt: Option<&str>) {
+        self.write_log(event, prompt, now());
+    }
+
+    fn write_log(&mut self, event: &str, prompt: Option<&str>, at: u128) {
+        let Some(file) = &mut self.log else { return };
+        // JSON numbers hold it: 64 bits of nanoseconds last until 2554.
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let mut line =
+            json!({ "pid": std::process::id(), "session": self.session, "event": event, "at_ns": at });
+        if let Some(prompt) = prompt {
+            line["prompt"] = prompt.into();
+        }
+        drop(file.write_all(format!("{line}\n").as_bytes()));
+    }
+}

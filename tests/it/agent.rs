@@ -1,0 +1,494 @@
+//! Agents as real child processes: the demo agent, told by its prompt what to do.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, SessionStart};
+use moonlane::config;
+use moonlane::domain::{AnswerForm, ChannelId, Limits, PermissionMode, Project, ProjectName, SessionId};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// A pool of demo agents with a home of their own, and one channel to ask them in.
+struct Bench {
+    agents: Agents,
+    project: Project,
+    session: SessionStart,
+    home: TempDir,
+    progress: Arc<Mutex<Vec<Progress>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut config::Agent)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let command = [env!("CARGO_BIN_EXE_moonlane"), "demo-agent"].map(str::to_owned).to_vec();
+        let mut config = config::Agent { command, ..config::Agent::default() };
+        change(&mut config);
+        let environment: [(OsString, OsString); 4] = [
+            ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
+            ("CLAUDE_CONFIG_DIR".into(), home.path().join("claude").into()),
+            ("MOONLANE_SECRET".into(), "secret".into()),
+            ("DISCORD_TOKEN".into(), "secret".into()),
+        ];
+        let seconds = Duration::from_secs;
+        let log = home.path().join("log").to_str().unwrap().to_owned();
+        let project = Project {
+            name: ProjectName("test".to_owned()),
+            dir: home.path().to_owned(),
+            model: None,
+            permission_mode: None,
+            tools: None,
+            allowed_tools: Vec::new(),
+            disallowed_tools: Vec::new(),
+            system_prompt: None,
+            setting_sources: Vec::new(),
+            env: BTreeMap::from([("DEMO_AGENT_LOG".to_owned(), log)]),
+            limits: Limits {
+                start: seconds(20),
+                silence: seconds(20),
+                tool: seconds(20),
+                turn: seconds(40),
+                after_result: seconds(5),
+            },
+            answer: AnswerForm::Last,
+            allow: None,
+        };
+        let session = SessionStart::New(SessionId::random());
+        let agents = Agents::new(config, environment);
+        Self { agents, project, session, home, progress: Arc::default() }
+    }
+
+    fn ask_of(&self, prompt: &str) -> Ask {
+        Ask {
+            channel: ChannelId::new(1).unwrap(),
+            project: Arc::new(self.project.clone()),
+            model: None,
+            session: self.session,
+            prompt: prompt.to_owned(),
+        }
+    }
+
+    async fn ask_with(&self, ask: Ask, stop: CancellationToken) -> Asked {
+        self.progress.lock().unwrap().clear();
+        let progress = Arc::clone(&self.progress);
+        self.agents.ask(ask, stop, move |happened| progress.lock().unwrap().push(happened)).await
+    }
+
+    async fn ask(&self, prompt: &str) -> Asked {
+        self.ask_with(self.ask_of(prompt), CancellationToken::new()).await
+    }
+
+    async fn answer(&self, prompt: &str) -> String {
+        match self.ask(prompt).await.end {
+            End::Answered(answer) => answer,
+            end => panic!("{prompt}: {end:?}"),
+        }
+    }
+
+    async fn failure(&self, prompt: &str) -> Failure {
+        match self.ask(prompt).await.end {
+            End::Failed(failure) => failure,
+            end => panic!("{prompt}: {end:?}"),
+        }
+    }
+
+    /// Runs `ask` and stops it once the progress shows `sign`.
+    async fn stop_at(&self, prompt: &str, sign: Progress) -> Asked {
+        let stop = CancellationToken::new();
+        let stopper = stop.clone();
+        let heard = move |happened| {
+            if happened == sign {
+                stopper.cancel();
+            }
+        };
+        self.agents.ask(self.ask_of(prompt), stop, heard).await
+    }
+
+    /// The events that agents wrote to their log, of one kind.
+    fn logged(&self, event: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).collect()
+    }
+
+    /// How many agents were started so far.
+    fn starts(&self) -> usize {
+        self.logged("start").len()
+    }
+
+    /// Every process whose environment names this bench's home, zombies apart.
+    fn processes(&self) -> Vec<u32> {
+        let mark = self.home.path().to_str().unwrap().as_bytes().to_vec();
+        let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| {
+                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environ.windows(mark.len()).any(|window| window == mark)
+            })
+            .collect()
+    }
+
+    /// Waits until no process is left; fails after 5 s.
+    async fn none_left(&self) {
+        until("no process is left", || self.processes().is_empty()).await;
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "after 5 s: {what} does not hold");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn first_text() -> Progress {
+    Progress::Text("on it".to_owned())
+}
+
+#[tokio::test]
+async fn a_follow_up_is_served_by_the_same_process() {
+    let bench = Bench::new();
+    let asked = bench.ask("TEXT:one").await;
+    assert_eq!(asked.end, End::Answered("one".to_owned()));
+    let seen = asked.session.unwrap();
+    assert_eq!(SessionStart::New(seen.id), bench.session);
+    assert_eq!((asked.session_lost, seen.num_turns, seen.cost.0), (false, 1, 1000));
+    let progress = bench.progress.lock().unwrap().clone();
+    assert!(matches!(progress[0], Progress::Started { .. }), "{progress:?}");
+    assert_eq!(progress[1..], [Progress::Ready, Progress::Prompted, Progress::Text("one".to_owned())]);
+
+    assert_eq!(bench.answer("SAY").await, "TEXT:one");
+    assert_eq!((bench.starts(), bench.agents.live()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_later_process_resumes_the_session() {
+    let mut bench = Bench::new();
+    let seen = bench.ask("TEXT:one").await.session.unwrap();
+    bench.agents.close_all().await;
+    assert_eq!(bench.agents.live(), 0);
+
+    // The next bot has the same home.
+    let next = Bench::new();
+    bench.agents = next.agents.clone();
+    bench.project.env.insert(
+        "CLAUDE_CONFIG_DIR".to_owned(),
+        bench.home.path().join("claude").to_str().unwrap().to_owned(),
+    );
+    bench.session = SessionStart::Live(seen.id);
+    let asked = bench.ask("SAY").await;
+    assert_eq!(asked.end, End::Answered("TEXT:one".to_owned()));
+    assert_eq!(asked.session.unwrap().cost.0, 2000);
+    assert!(!asked.session_lost);
+}
+
+#[tokio::test]
+async fn a_new_session_that_is_known_already_is_resumed() {
+    let bench = Bench::new();
+    // The bot died before it saw the first result: the store still says new.
+    bench.answer("TEXT:one").await;
+    let other = Bench::with(|config| config.idle_close = Duration::ZERO);
+    let mut ask = bench.ask_of("SAY");
+    ask.channel = ChannelId::new(2).unwrap();
+    let mut project = bench.project.clone();
+    project.env.insert(
+        "CLAUDE_CONFIG_DIR".to_owned(),
+        bench.home.path().join("claude").to_str().unwrap().to_owned(),
+    );
+    ask.project = Arc::new(project);
+    let asked = other.ask_with(ask, CancellationToken::new()).await;
+    assert_eq!((asked.end, asked.session_lost), (End::Answered("TEXT:one".to_owned()), false));
+}
+
+#[tokio::test]
+async fn a_lost_session_is_told_and_begun_afresh() {
+    let mut bench = Bench::new();
+    let gone = SessionId::random();
+    bench.session = SessionStart::Live(gone);
+    let asked = bench.ask("TEXT:hello").await;
+    assert_eq!((asked.end, asked.session_lost), (End::Answered("hello".to_owned()), true));
+    let fresh = asked.session.unwrap().id;
+    assert_ne!(fresh, gone);
+    bench.session = SessionStart::Live(fresh);
+    let asked = bench.ask("SAY").await;
+    assert_eq!((asked.end, asked.session_lost), (End::Answered("TEXT:hello".to_owned()), false));
+    // One that failed to resume, one that answered twice.
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn prompts_of_any_size_and_script_arrive_byte_for_byte() {
+    let bench = Bench::new();
+    let long = "ECHO\n".to_owned() + &"0123456789abcdef".repeat(200_000);
+    let odd = "ECHO\n\u{0}\u{7}\r\n👩‍👩‍👧‍👦 漢字 שלום @/etc/passwd /clear \"\\ \u{2028}".to_owned();
+    for prompt in [long, odd] {
+        let echo = bench.answer(&prompt).await;
+        assert!(serde_json::from_str::<String>(&echo).unwrap() == prompt, "a prompt was changed on its way");
+    }
+    assert_eq!(bench.answer("").await.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn the_child_gets_directory_environment_and_arguments_of_its_project() {
+    let mut bench = Bench::new();
+    bench.project.env.insert("GREETING".to_owned(), "moin".to_owned());
+    bench.project.env.insert("DISCORD_TOKEN".to_owned(), "secret".to_owned());
+    let canonical = bench.home.path().canonicalize().unwrap();
+    assert_eq!(Path::new(&bench.answer("CWD").await), canonical);
+    assert_eq!(bench.answer("ENV:GREETING").await, "moin");
+    assert_eq!(bench.answer("ENV:CLAUDE_CODE_DISABLE_BACKGROUND_TASKS").await, "1");
+    for secret in ["DISCORD_TOKEN", "MOONLANE_SECRET", "CARGO_MANIFEST_DIR"] {
+        assert_eq!(bench.answer(&format!("ENV:{secret}")).await, "(not set)", "{secret}");
+    }
+    let mut ask = bench.ask_of("ARGS");
+    ask.model = Some("--dangerous".to_owned());
+    let End::Answered(args) = bench.ask_with(ask, CancellationToken::new()).await.end else { panic!() };
+    assert!(args.contains("stream-json") && !args.contains("dangerous") && !args.contains("ARGS"), "{args}");
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn model_and_mode_change_in_the_live_process_and_the_rest_replaces_it() {
+    let mut bench = Bench::new();
+    bench.answer("TEXT:one").await;
+    bench.project.model = Some("opus".to_owned());
+    bench.project.permission_mode = Some(PermissionMode::Plan);
+    bench.answer("TEXT:two").await;
+    assert_eq!(bench.starts(), 1);
+
+    // Refused over the control protocol, so a new process gets it as an argument.
+    bench.project.permission_mode = Some(PermissionMode::BypassPermissions);
+    assert!(bench.answer("ARGS").await.contains("--permission-mode=bypassPermissions"));
+    assert_eq!(bench.starts(), 2);
+    bench.project.system_prompt = Some("Be brief.".to_owned());
+    assert!(bench.answer("ARGS").await.contains("--append-system-prompt=Be brief."));
+    assert_eq!(bench.starts(), 3);
+    let before = "TEXT:one\nTEXT:two\nARGS\nARGS";
+    assert_eq!(bench.answer("SAY").await, before);
+    assert_eq!(bench.agents.live(), 1);
+}
+
+#[tokio::test]
+async fn the_answer_is_what_follows_the_last_tool() {
+    let mut bench = Bench::new();
+    let prompt = "TEXT:I look. ;; TOOL:Read:a.txt ;; TEXT:One. ;; TEXT:Two.";
+    assert_eq!(bench.answer(prompt).await, "One.\n\nTwo.");
+    assert_eq!(bench.answer("TEXT:Before. ;; TOOL:Read:a").await, "Before.");
+    bench.project.answer = AnswerForm::All;
+    assert_eq!(bench.answer(prompt).await, "I look.\n\nOne.\n\nTwo.");
+}
+
+#[tokio::test]
+async fn permission_is_denied_at_once_and_the_tool_is_named() {
+    let bench = Bench::new();
+    let asked = bench.ask("ASK:Bash:rm ;; ASK:Write:x ;; ASK:Bash:ls ;; ASK:AskUserQuestion:?").await;
+    assert_eq!(asked.denied, ["Bash", "Write"]);
+    let End::Answered(answer) = asked.end else { panic!("{:?}", asked.end) };
+    assert!(answer.contains("as your answer"), "{answer}");
+    assert_eq!(bench.ask("TEXT:next").await.denied, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_stopped_turn_keeps_its_agent() {
+    let bench = Bench::new();
+    let asked = bench.stop_at("TEXT:on it ;; STALL", first_text()).await;
+    assert_eq!((asked.end, asked.partial.as_str()), (End::Stopped, "on it"));
+    assert!(asked.session.is_some());
+    assert_eq!(bench.answer("TEXT:next").await, "next");
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_ignores_interrupts_and_sigterm_is_killed() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    let asked = bench.stop_at("DEAF ;; FORK ;; TEXT:on it ;; STALL", first_text()).await;
+    assert_eq!(asked.end, End::Stopped);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(bench.agents.live(), 0);
+    bench.none_left().await;
+    assert!(bench.answer("SAY").await.starts_with("DEAF"));
+}
+
+#[tokio::test]
+async fn each_time_limit_has_its_own_failure() {
+    let mut bench = Bench::new();
+    let limit = Duration::from_millis(300);
+    bench.answer("TEXT:warm").await;
+    bench.project.limits.silence = limit;
+    assert_eq!(bench.failure("TEXT:on it ;; STALL").await, Failure::Silence { limit });
+    // A tool may be silent for longer than the model.
+    assert_eq!(bench.answer("TOOL:Bash:sleep 0.6 ;; TEXT:done").await, "done");
+    bench.project.limits.tool = limit;
+    let tool = "Bash".to_owned();
+    assert_eq!(bench.failure("TOOL:Bash:sleep 5").await, Failure::ToolTimeout { limit, tool });
+    bench.project.limits.turn = limit;
+    assert_eq!(bench.failure("DRIP:20 ;; LONG:9000").await, Failure::TurnTimeout { limit });
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_failure_is_kept() {
+    let mut bench = Bench::new();
+    bench.project.limits.silence = Duration::from_millis(300);
+    let asked = bench.ask("TEXT:first ;; TOOL:Read:a ;; DRIP:1 ;; TEXT:second ;; STALL").await;
+    assert_eq!(asked.partial, "second");
+    let asked = bench.ask("TEXT:half ;; CRASH:7").await;
+    assert_eq!(asked.partial, "half");
+    let End::Failed(Failure::NoResult { exit, .. }) = asked.end else { panic!("{:?}", asked.end) };
+    assert_eq!(exit, "exit status: 7");
+    assert!(bench.answer("SAY").await.ends_with("CRASH:7"));
+}
+
+#[tokio::test]
+async fn an_agent_that_never_gets_ready_is_ended() {
+    let mut bench = Bench::with(|config| {
+        config.command = ["sh", "-c", "echo no >&2; sleep 60"].map(str::to_owned).into()
+    });
+    bench.project.limits.start = Duration::from_millis(300);
+    let Failure::StartTimeout { stderr, .. } = bench.failure("x").await else { panic!() };
+    assert_eq!(stderr, "no");
+    bench.none_left().await;
+
+    let bench = Bench::with(|config| {
+        config.command = ["sh", "-c", "echo broken >&2; exit 3"].map(str::to_owned).into()
+    });
+    let expected = Failure::NoResult { exit: "exit status: 3".to_owned(), stderr: "broken".to_owned() };
+    assert_eq!(bench.failure("x").await, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_said() {
+    let program = "no-such-program".to_owned();
+    let bench = Bench::with(|config| config.command = vec!["no-such-program".to_owned()]);
+    assert_eq!(bench.failure("x").await, Failure::NotInstalled { program });
+    let bench = Bench::with(|config| config.command = vec!["/etc/hostname".to_owned()]);
+    assert!(matches!(bench.failure("x").await, Failure::NotExecutable { .. }));
+    let mut bench = Bench::new();
+    bench.project.dir = PathBuf::from("/no/such/dir");
+    assert!(matches!(bench.failure("x").await, Failure::DirectoryMissing { .. }));
+    assert_eq!(bench.agents.live(), 0);
+}
+
+#[tokio::test]
+async fn failures_of_the_api_leave_the_agent_alive_and_a_lost_login_does_not() {
+    let bench = Bench::new();
+    assert!(matches!(bench.failure("ERR:529").await, Failure::Overloaded { .. }));
+    assert!(matches!(bench.failure("ERR:404").await, Failure::NoSuchModel { .. }));
+    assert_eq!((bench.starts(), bench.agents.live()), (1, 1));
+    assert!(matches!(bench.failure("ERR:401").await, Failure::NotLoggedIn { .. }));
+    assert_eq!(bench.agents.live(), 0);
+}
+
+#[tokio::test]
+async fn noise_does_no_harm() {
+    let bench = Bench::new();
+    assert_eq!(bench.answer("GARBAGE ;; STDERR:300000 ;; TEXT:fine").await, "fine");
+    assert_eq!(bench.answer("BIG:40000000 ;; BIG:3000000 ;; TEXT:fine").await, "fine");
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_holds_stdout_delays_nothing() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    assert!(matches!(bench.failure("FORK ;; CRASH:1").await, Failure::NoResult { .. }));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    bench.none_left().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_died_between_turns_is_replaced_quietly() {
+    let bench = Bench::new();
+    bench.answer("TEXT:one").await;
+    let Progress::Started { pid } = bench.progress.lock().unwrap()[0] else { panic!() };
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(bench.answer("SAY").await, "TEXT:one");
+    assert_eq!(bench.starts(), 2);
+}
+
+#[tokio::test]
+async fn an_idle_agent_is_closed_after_its_time() {
+    let bench = Bench::with(|config| config.idle_close = Duration::from_millis(50));
+    bench.answer("TEXT:one").await;
+    until("the agent is closed", || bench.agents.live() == 0).await;
+    assert_eq!(bench.logged("exit").len(), 1);
+    assert_eq!(bench.answer("SAY").await, "TEXT:one");
+}
+
+#[tokio::test]
+async fn an_agent_that_never_becomes_idle_is_closed() {
+    let mut bench = Bench::new();
+    bench.project.limits.after_result = Duration::from_millis(100);
+    assert_eq!(bench.answer("NOIDLE ;; TEXT:one").await, "one");
+    assert_eq!(bench.answer("SAY").await, "NOIDLE ;; TEXT:one");
+    assert_eq!(bench.starts(), 2);
+}
+
+#[tokio::test]
+async fn a_dropped_ask_leaves_no_process() {
+    let bench = Bench::new();
+    bench.answer("TEXT:warm").await;
+    let asking = bench.ask("TEXT:on it ;; DEAF ;; FORK ;; STALL");
+    assert!(tokio::time::timeout(Duration::from_millis(300), asking).await.is_err());
+    bench.none_left().await;
+    assert_eq!(bench.agents.live(), 0);
+}
+
+#[tokio::test]
+async fn without_the_pool_there_are_no_agents() {
+    let mut bench = Bench::new();
+    bench.answer("TEXT:one").await;
+    bench.agents = Bench::new().agents;
+    bench.none_left().await;
+}
+
+#[tokio::test]
+async fn closing_ends_agents_idle_and_at_work_within_five_seconds() {
+    let bench = Bench::new();
+    let mut idle = bench.ask_of("TEXT:one ;; NOIDLE");
+    idle.channel = ChannelId::new(2).unwrap();
+    idle.session = SessionStart::New(SessionId::random());
+    bench.ask_with(idle, CancellationToken::new()).await;
+
+    let (working, waiting) = (bench.agents.clone(), bench.agents.clone());
+    let asking = working.ask(bench.ask_of("DEAF ;; TEXT:on it ;; STALL"), CancellationToken::new(), |_| {});
+    let closing = async {
+        until("both are at work", || bench.logged("prompt").len() == 2).await;
+        let begun = Instant::now();
+        waiting.close_all().await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    };
+    let (asked, ()) = tokio::join!(asking, closing);
+    assert_eq!((asked.end, bench.agents.live()), (End::Stopped, 0));
+    assert_eq!(bench.ask("TEXT:late").await.end, End::Stopped);
+    bench.none_left().await;
+}
+
+#[tokio::test]
+async fn channels_work_at_the_same_time() {
+    let bench = Bench::new();
+    let asks = (1..=4).map(|channel| {
+        let mut ask = bench.ask_of("SLEEP:0.3 ;; TEXT:done");
+        ask.channel = ChannelId::new(channel).unwrap();
+        ask.session = SessionStart::New(SessionId::random());
+        bench.agents.ask(ask, CancellationToken::new(), |_| {})
+    });
+    for asked in futures_util::future::join_all(asks).await {
+        assert_eq!(asked.end, End::Answered("done".to_owned()));
+    }
+    let last_prompt = bench.logged("prompt").iter().map(|line| line["at_ns"].as_u64()).max();
+    let first_result = bench.logged("result").iter().map(|line| line["at_ns"].as_u64()).min();
+    assert!(last_prompt < first_result, "the turns did not overlap");
+}
