@@ -402,7 +402,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             end,
             session: self.seen,
             session_lost: self.session_lost,
-            denied: self.story.denied().to_vec(),
+            denied: self.story.denied(),
             partial,
         }
     }
@@ -411,7 +411,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
             return Err(Cut::Stopped);
         }
-        let live = self.claim().await;
+        let live = self.claim().await?;
         let mut reused = live.is_some();
         let mut process = match live {
             Some(process) => process,
@@ -446,16 +446,21 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     /// The channel's live process, if it fits; one that does not is closed.
-    async fn claim(&mut self) -> Option<Process> {
-        let mut process = self.pool.claim(self.ask.channel).await?;
+    async fn claim(&mut self) -> Result<Option<Process>, Cut> {
+        let claimed = tokio::select! {
+            claimed = self.pool.claim(self.ask.channel) => claimed,
+            // This drops the claim, and with it the process.
+            () = stopped(&self.stop, &self.pool.closing) => return Err(Cut::Stopped),
+        };
+        let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
         let fits = process.launch == self.launch && process.session == session;
         if fits && self.adapt(&mut process).await.is_ok() {
-            return Some(process);
+            return Ok(Some(process));
         }
         debug!(pid = process.pid(), "the live agent does not fit any more");
         self.end(&mut process, self.limits().after_result).await;
-        None
+        Ok(None)
     }
 
     /// Starts a process and waits until it is ready.
@@ -535,7 +540,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             let model = wanted.model.as_deref().unwrap_or("default");
             self.control(process, json!({ "subtype": "set_model", "model": model })).await?;
         }
-        if process.manner.mode != wanted.mode {
+        if !process.has_mode(wanted.mode) {
             let Some(mode) = wanted.mode else {
                 let text = "the permission mode cannot be unset in a running agent".to_owned();
                 return Err(Cut::Failed(Failure::Refused { text }));
@@ -616,7 +621,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     /// Takes in an event that is not our result; a failure ends the turn early.
     fn follow(&mut self, process: &mut Process, event: Event) -> Option<Failure> {
         match &event {
-            Event::MayIUse { request, tool } if QUESTIONS.contains(&tool.as_str()) => {
+            Event::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool_name.as_str()) => {
                 process
                     .deny(request, "Nobody can answer here. Write the question or the plan as your answer.");
             }
@@ -677,8 +682,8 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     fn see(&mut self, process: &mut Process, result: &TurnResult) {
-        for tool in result.denied() {
-            self.story.deny(tool);
+        for denial in &result.permission_denials {
+            self.story.deny(denial.clone());
         }
         if let Some(id) = result.session_id.as_deref().and_then(|id| id.parse().ok()) {
             process.session = SessionId(id);

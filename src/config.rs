@@ -236,6 +236,11 @@ impl Config {
         if raw.agent.command.first().is_none_or(String::is_empty) {
             return Err(ConfigError::new(place("agent.command"), "must name a program"));
         }
+        let mut command = raw.agent.command.clone();
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+            // Agents start in their project's directory; a bare name is looked up on the PATH.
+            *program = root.join(&*program).to_string_lossy().into_owned();
+        }
         let api_url = raw.discord.api_url.trim_end_matches('/').to_owned();
         if !(api_url.starts_with("https://") || api_url.starts_with("http://")) {
             return Err(ConfigError::new(
@@ -248,7 +253,7 @@ impl Config {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             scripts: Scripts { dir: root.join(raw.scripts.dir), ..raw.scripts },
             store_path: root.join(raw.store.path),
-            agent: Agent { token_env: raw.discord.token_env, ..raw.agent },
+            agent: Agent { command, token_env: raw.discord.token_env, ..raw.agent },
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
             root,

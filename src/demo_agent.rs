@@ -18,9 +18,11 @@
 //! SETSID           leave a process in a session of its own
 //! GARBAGE          print lines that are no events
 //! BIG:n            print one line of n bytes   STDERR:n      write n bytes to stderr
+//! GHOST, GHOST:later   a turn that nobody asked for, now or after this one
 //! SAY              say what was said before in this session
 //! ECHO             say the exact prompt, as a JSON string
 //! ENV:NAME         say a variable              CWD, ARGS     say the directory, the arguments
+//! MODE             say model and mode          MODE:mode     change the mode, as EnterPlanMode does
 //! ```
 //!
 //! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt, result and exit, with the time in

@@ -105,8 +105,8 @@ pub enum Event {
     MayIUse {
         /// To be given back in the answer.
         request: String,
-        /// The tool.
-        tool: String,
+        /// The tool and its call.
+        denial: Denial,
     },
     /// The agent asks for something that we do not offer, and waits for the answer.
     OtherRequest {
@@ -123,7 +123,9 @@ pub enum Event {
         refused: Option<String>,
     },
     /// A tool was denied by the CLI itself.
-    Denied(String),
+    Denied(Denial),
+    /// The permission mode is now this one. Claude can change it too (EnterPlanMode).
+    Mode(String),
     /// An API call failed and is tried again.
     Retry {
         /// 1 for the first repetition.
@@ -192,7 +194,8 @@ pub struct TurnResult {
     /// The messages that it answers; `None` in older versions.
     pub user_message_uuids: Option<Vec<String>>,
     pub(super) origin: Option<Origin>,
-    pub(super) permission_denials: Vec<Denial>,
+    /// The tools that were denied, in order.
+    pub permission_denials: Vec<Denial>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -201,10 +204,14 @@ pub(super) struct Origin {
     kind: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+/// A tool's call that was not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Denial {
-    tool_name: String,
+pub struct Denial {
+    /// The tool; one call may have two names for it (`Agent` and `Task`).
+    pub tool_name: String,
+    /// The call.
+    pub tool_use_id: String,
 }
 
 impl TurnResult {
@@ -215,11 +222,6 @@ impl TurnResult {
             return false;
         }
         self.user_message_uuids.as_ref().is_none_or(|ids| ids.iter().any(|id| id == message))
-    }
-
-    /// The names of the tools that were denied, in order.
-    pub fn denied(&self) -> impl Iterator<Item = &str> {
-        self.permission_denials.iter().map(|denial| denial.tool_name.as_str())
     }
 }
 
@@ -258,7 +260,11 @@ fn try_read(line: &[u8]) -> serde_json::Result<Event> {
                 _ => other(&kind, subtype),
             }
         }
-        ("system", "permission_denied") => Event::Denied(from::<Denial>(line)?.tool_name),
+        ("system", "permission_denied") => Event::Denied(from(line)?),
+        ("system", "status") => {
+            let Status { mode } = from(line)?;
+            mode.map_or_else(|| other(&kind, subtype), Event::Mode)
+        }
         ("system", "api_retry") => {
             let Retry { attempt, max_retries, error_status, error } = from(line)?;
             Event::Retry { attempt, of: max_retries, status: error_status, error }
@@ -377,13 +383,13 @@ struct Request {
 #[derive(Deserialize)]
 struct RequestBody {
     subtype: String,
-    #[serde(default)]
-    tool_name: Option<String>,
+    #[serde(flatten)]
+    denial: Denial,
 }
 
 fn request(Request { request_id: request, request: body }: Request) -> Event {
-    match (body.subtype.as_str(), body.tool_name) {
-        ("can_use_tool", Some(tool)) => Event::MayIUse { request, tool },
+    match body.subtype.as_str() {
+        "can_use_tool" => Event::MayIUse { request, denial: body.denial },
         _ => Event::OtherRequest { request, subtype: body.subtype },
     }
 }
@@ -410,6 +416,12 @@ fn reply(Response { response }: Response) -> Event {
 #[derive(Deserialize)]
 struct State {
     state: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default, rename = "permissionMode")]
+    mode: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -516,7 +528,8 @@ mod tests {
             }
         }
         let names: Vec<&str> = seen.keys().map(String::as_str).collect();
-        let all = ["Assistant", "Delta", "Denied", "Idle", "MayIUse", "Other", "Reply", "Result", "Retry"];
+        let all =
+            ["Assistant", "Delta", "Denied", "Idle", "MayIUse", "Mode", "Other", "Reply", "Result", "Retry"];
         assert_eq!(names, [&all[..], &["Running", "ToolsEnded"]].concat());
     }
 }

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::events::{self, Event, LONGEST_LINE, Line, Lines};
 use super::failure::Failure;
 use super::launch::{Conversation, Launch, Manner};
-use crate::domain::SessionId;
+use crate::domain::{PermissionMode, SessionId};
 
 /// From SIGTERM to SIGKILL.
 const TERM_PATIENCE: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const KEPT_STDERR: usize = 4 << 10;
 pub struct Process {
     /// What it was started with.
     pub launch: Launch,
-    /// The model and the mode that it has now.
+    /// The model and the mode that it was given last.
     pub manner: Manner,
     /// The session that it holds.
     pub session: SessionId,
@@ -47,8 +47,13 @@ pub struct Process {
     drained: Option<Instant>,
     /// It told that it is at work and has not told since that it is idle.
     busy: bool,
+    /// The mode that it told last; Claude can change it too (EnterPlanMode).
+    told_mode: Option<String>,
     requests: u64,
+    /// Types that have been passed over once.
     unknown: Vec<String>,
+    /// It has printed a line that is no event.
+    garbled: bool,
     _counted: Counted,
 }
 
@@ -88,8 +93,10 @@ impl Process {
             exit: None,
             drained: None,
             busy: false,
+            told_mode: None,
             requests: 0,
             unknown: Vec::new(),
+            garbled: false,
             _counted: Counted::new(live),
         })
     }
@@ -142,15 +149,23 @@ impl Process {
         match event {
             Event::Running => self.busy = true,
             Event::Idle => self.busy = false,
-            Event::Other { kind } if !self.unknown.contains(kind) => {
+            Event::Mode(mode) => self.told_mode = Some(mode.clone()),
+            Event::Other { kind } if self.unknown.len() < 100 && !self.unknown.contains(kind) => {
                 debug!(%kind, "passed over from now on");
                 self.unknown.push(kind.clone());
             }
-            Event::Unreadable { reason } => {
-                warn!(pid = self.pid(), %reason, "the agent printed a line that is no event")
+            Event::Unreadable { reason } if !self.garbled => {
+                warn!(pid = self.pid(), %reason, "the agent printed a line that is no event; this is told once");
+                self.garbled = true;
             }
             _ => {}
         }
+    }
+
+    /// Whether it has the mode that is wanted: it was given it, and has not changed it since.
+    pub fn has_mode(&self, wanted: Option<PermissionMode>) -> bool {
+        let told = self.told_mode.as_deref();
+        self.manner.mode == wanted && told.is_none_or(|told| wanted.is_some_and(|mode| mode.as_str() == told))
     }
 
     /// Sends a message of the person.

@@ -1,7 +1,7 @@
 //! What a turn has told so far: the texts, the tools that run, what was denied.
 
 use super::Progress;
-use super::events::{Block, Event};
+use super::events::{Block, Denial, Event};
 use crate::domain::AnswerForm;
 
 /// Tools whose purpose is a question to the person. Denying one is no loss of a permission.
@@ -19,7 +19,7 @@ pub struct Story {
     unfinished: String,
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
-    denied: Vec<String>,
+    denied: Vec<Denial>,
     /// Whether the agent has told anything since the prompt.
     heard: bool,
 }
@@ -54,8 +54,8 @@ impl Story {
                 self.running.retain(|(id, _)| !ids.contains(id));
                 self.running.is_empty().then_some(Progress::ToolsEnded)
             }
-            Event::MayIUse { tool, .. } | Event::Denied(tool) => {
-                self.deny(&tool);
+            Event::MayIUse { denial, .. } | Event::Denied(denial) => {
+                self.deny(denial);
                 None
             }
             Event::Retry { attempt, of, .. } => Some(Progress::Retrying { attempt, of }),
@@ -79,10 +79,12 @@ impl Story {
         }
     }
 
-    /// Notes a denied tool, each once.
-    pub fn deny(&mut self, tool: &str) {
-        if !QUESTIONS.contains(&tool) && !self.denied.iter().any(|denied| denied == tool) {
-            self.denied.push(tool.to_owned());
+    /// Notes a denied call, each once.
+    pub fn deny(&mut self, denial: Denial) {
+        let known =
+            |denied: &Denial| denied.tool_use_id == denial.tool_use_id && !denial.tool_use_id.is_empty();
+        if !self.denied.iter().any(known) {
+            self.denied.push(denial);
         }
     }
 
@@ -101,9 +103,15 @@ impl Story {
         self.heard
     }
 
-    /// The tools that were denied, in order, each once.
-    pub fn denied(&self) -> &[String] {
-        &self.denied
+    /// The tools that were denied, in order, each once; questions apart.
+    pub fn denied(&self) -> Vec<String> {
+        let mut tools: Vec<String> = Vec::new();
+        for Denial { tool_name, .. } in &self.denied {
+            if !QUESTIONS.contains(&tool_name.as_str()) && !tools.contains(tool_name) {
+                tools.push(tool_name.clone());
+            }
+        }
+        tools
     }
 
     /// The answer of a turn that ended well; `result` is the text that the result carries.
@@ -189,12 +197,20 @@ mod tests {
 
     #[test]
     fn a_denied_tool_is_named_once_and_a_question_never() {
-        let ask = |tool: &str| Event::MayIUse { request: "r".to_owned(), tool: tool.to_owned() };
-        let story = told(
+        let denial = |id: &str, tool: &str| Denial { tool_name: tool.to_owned(), tool_use_id: id.to_owned() };
+        let ask = |id, tool| Event::MayIUse { request: "r".to_owned(), denial: denial(id, tool) };
+        let mut story = told(
             AnswerForm::Last,
-            [ask("Bash"), ask("ExitPlanMode"), Event::Denied("Write".to_owned()), ask("Bash")],
+            [
+                ask("1", "Bash"),
+                ask("2", "ExitPlanMode"),
+                Event::Denied(denial("3", "Agent")),
+                ask("4", "Bash"),
+            ],
         );
-        assert_eq!(story.denied(), ["Bash", "Write"]);
+        // The result calls it by its other name.
+        story.deny(denial("3", "Task"));
+        assert_eq!(story.denied(), ["Bash", "Agent"]);
     }
 
     /// The events of a recorded run up to its `n`th result.

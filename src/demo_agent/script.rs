@@ -10,7 +10,7 @@ use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
-    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS",
+    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST",
 ];
 
 /// Answers prompts until stdin ends.
@@ -29,6 +29,7 @@ pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode
             drip: None,
             error: None,
             idle: true,
+            ghost_later: false,
         };
         match turn.run() {
             Ok(()) => keeps_running |= !turn.idle,
@@ -54,6 +55,7 @@ struct Turn<'a> {
     drip: Option<Duration>,
     error: Option<u16>,
     idle: bool,
+    ghost_later: bool,
 }
 
 /// The script is cut off.
@@ -94,6 +96,11 @@ impl Turn<'_> {
         if self.idle {
             self.wire.state("idle");
         }
+        if self.ghost_later {
+            self.wire.state("running");
+            self.ghost();
+            self.wire.state("idle");
+        }
         Ok(())
     }
 
@@ -120,6 +127,8 @@ impl Turn<'_> {
                 ignore_sigterm();
             }
             "NOIDLE" => self.idle = false,
+            "GHOST" if argument == "later" => self.ghost_later = true,
+            "GHOST" => self.ghost(),
             "FORK" => leave_behind("group"),
             "SETSID" => leave_behind("setsid"),
             "GARBAGE" => self.wire.print(
@@ -144,6 +153,16 @@ impl Turn<'_> {
             "ENV" => {
                 let value = std::env::var(argument).unwrap_or_else(|_| "(not set)".to_owned());
                 self.say(&value)?;
+            }
+            "MODE" if !argument.is_empty() => {
+                self.wire.mode = argument.to_owned();
+                self.wire.emit(json!({
+                    "type": "system", "subtype": "status", "status": null, "permissionMode": argument,
+                }));
+            }
+            "MODE" => {
+                let mode = format!("{} {}", self.wire.model, self.wire.mode);
+                self.say(&mode)?;
             }
             "CWD" => {
                 let cwd = std::env::current_dir().unwrap_or_default();
@@ -230,6 +249,15 @@ impl Turn<'_> {
             self.say(&format!("{name} was allowed."))?;
         }
         Ok(())
+    }
+
+    /// A turn that nobody asked for, as the end of a background task begins one.
+    fn ghost(&mut self) {
+        self.wire.emit(message("msg_ghost", json!([{ "type": "text", "text": "a ghost" }])));
+        self.wire.emit(json!({
+            "type": "result", "subtype": "success", "is_error": false, "result": "a ghost", "num_turns": 1,
+            "total_cost_usd": 9.0, "origin": { "kind": "task-notification" },
+        }));
     }
 
     fn end(&mut self) {

@@ -182,6 +182,9 @@ impl Wire {
             }
             "set_permission_mode" => {
                 self.mode = text("mode").unwrap_or_default();
+                self.emit(json!({
+                    "type": "system", "subtype": "status", "status": null, "permissionMode": self.mode,
+                }));
                 json!({ "mode": self.mode })
             }
             subtype => {

@@ -263,7 +263,9 @@ async fn model_and_mode_change_in_the_live_process_and_the_rest_replaces_it() {
     bench.answer("TEXT:one").await;
     bench.project.model = Some("opus".to_owned());
     bench.project.permission_mode = Some(PermissionMode::Plan);
-    bench.answer("TEXT:two").await;
+    assert_eq!(bench.answer("MODE").await, "opus plan");
+    bench.project.model = None;
+    assert_eq!(bench.answer("MODE").await, "default plan");
     assert_eq!(bench.starts(), 1);
 
     // Refused over the control protocol, so a new process gets it as an argument.
@@ -273,9 +275,22 @@ async fn model_and_mode_change_in_the_live_process_and_the_rest_replaces_it() {
     bench.project.system_prompt = Some("Be brief.".to_owned());
     assert!(bench.answer("ARGS").await.contains("--append-system-prompt=Be brief."));
     assert_eq!(bench.starts(), 3);
-    let before = "TEXT:one\nTEXT:two\nARGS\nARGS";
+    let before = "TEXT:one\nMODE\nMODE\nARGS\nARGS";
     assert_eq!(bench.answer("SAY").await, before);
     assert_eq!(bench.agents.live(), 1);
+}
+
+#[tokio::test]
+async fn a_mode_that_claude_changed_is_changed_back() {
+    let mut bench = Bench::new();
+    bench.project.permission_mode = Some(PermissionMode::AcceptEdits);
+    bench.answer("MODE:plan ;; TEXT:I plan.").await;
+    assert_eq!(bench.answer("MODE").await, "demo acceptEdits");
+    assert_eq!(bench.starts(), 1);
+    // What the CLI's settings say is not known here, so a new process reads them.
+    bench.project.permission_mode = None;
+    assert_eq!(bench.answer("MODE").await, "demo default");
+    assert_eq!(bench.starts(), 2);
 }
 
 #[tokio::test]
@@ -419,6 +434,17 @@ async fn an_agent_that_died_between_turns_is_replaced_quietly() {
 }
 
 #[tokio::test]
+async fn a_turn_that_nobody_asked_for_answers_nothing() {
+    let bench = Bench::new();
+    let asked = bench.ask("GHOST ;; TEXT:mine").await;
+    assert_eq!((asked.end, asked.session.unwrap().cost.0), (End::Answered("mine".to_owned()), 1000));
+    assert_eq!(bench.answer("GHOST:later ;; TEXT:mine").await, "mine");
+    until("the restless agent is closed", || bench.agents.live() == 0).await;
+    assert_eq!(bench.answer("TEXT:again").await, "again");
+    assert_eq!(bench.starts(), 2);
+}
+
+#[tokio::test]
 async fn an_idle_agent_is_closed_after_its_time() {
     let bench = Bench::with(|config| config.idle_close = Duration::from_millis(50));
     bench.answer("TEXT:one").await;
@@ -491,4 +517,31 @@ async fn channels_work_at_the_same_time() {
     let last_prompt = bench.logged("prompt").iter().map(|line| line["at_ns"].as_u64()).max();
     let first_result = bench.logged("result").iter().map(|line| line["at_ns"].as_u64()).min();
     assert!(last_prompt < first_result, "the turns did not overlap");
+}
+
+/// Not a bench, only a guard: what this module adds to a follow-up is far below what a person notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follow_up_adds_next_to_nothing() {
+    let bench = Bench::new();
+    bench.answer("TEXT:warm").await;
+    let now =
+        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let (mut in_, mut out) = (Vec::new(), Vec::new());
+    for n in 0..100 {
+        let begun = now();
+        bench.answer("TEXT:x").await;
+        let ended = now();
+        // The log is written after the result.
+        until("the result is logged", || bench.logged("result").len() == n + 2).await;
+        let at = |event: &str| bench.logged(event).last().unwrap()["at_ns"].as_u64().unwrap();
+        in_.push(at("prompt").saturating_sub(begun) / 1000);
+        out.push(ended.saturating_sub(at("result")) / 1000);
+    }
+    in_.sort();
+    out.sort();
+    println!(
+        "ask → prompt read: p50 {} p95 {} µs; result written → answer: p50 {} p95 {} µs",
+        in_[50], in_[95], out[50], out[95]
+    );
+    assert!(in_[50] + out[50] < 20_000);
 }
