@@ -371,8 +371,11 @@ async fn an_agent_that_never_gets_ready_is_ended() {
         config.command = ["sh", "-c", "echo no >&2; sleep 60"].map(str::to_owned).into()
     });
     bench.project.limits.start = Duration::from_millis(300);
+    let begun = Instant::now();
     let Failure::StartTimeout { stderr, .. } = bench.failure("x").await else { panic!() };
     assert_eq!(stderr, "no");
+    // It heeds SIGTERM, so nobody waits for SIGKILL.
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
     bench.none_left().await;
 
     let bench = Bench::with(|config| {
@@ -420,6 +423,19 @@ async fn a_process_that_holds_stdout_delays_nothing() {
     assert!(matches!(bench.failure("FORK ;; CRASH:1").await, Failure::NoResult { .. }));
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     bench.none_left().await;
+}
+
+#[tokio::test]
+async fn a_process_outside_the_group_that_holds_stdout_delays_nothing() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    let failure = bench.failure("SETSID ;; SLEEP:0.3 ;; CRASH:1").await;
+    assert!(matches!(failure, Failure::NoResult { .. }), "{failure:?}");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    for pid in bench.processes() {
+        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
 }
 
 #[tokio::test]
