@@ -24,8 +24,9 @@ use crate::config;
 use crate::domain::{Allow, Limits, Message, Project, ProjectName, Route, UserId, Work};
 use crate::worker::Worker;
 
-pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
+use data::{BadValue, Data};
 use problem::Failure;
+pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
 use schema::{Context, Routing, Triggers};
 use vm::{Budget, Vm};
 
@@ -187,7 +188,8 @@ struct Scripts {
 impl Scripts {
     fn decide(&mut self, rules: &Rules, message: &Message) -> Result<Route, ScriptError> {
         let failed = |stage| move |failure| ScriptError { stage, failure };
-        let prompt = self.trigger(rules, message).map_err(failed(Stage::Trigger))?;
+        let prompt = self.trigger(rules, message);
+        let prompt = prompt.map_err(|e| failed(Stage::Trigger)(e.or_in(&rules.triggers_file)))?;
         let Some(prompt) = prompt else { return Ok(Route::NotForMe) };
 
         let channels = &rules.routing.channels;
@@ -199,39 +201,46 @@ impl Scripts {
         if !rules.has_route {
             return Ok(Route::Unrouted);
         }
-        self.route(rules, message, prompt).map_err(failed(Stage::Route))
+        let route = self.route(rules, message, prompt);
+        route.map_err(|e| failed(Stage::Route)(e.or_in(&rules.routing_file)))
     }
 
     fn trigger(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, Failure> {
-        let table = match &rules.triggers {
+        let file = &rules.triggers_file;
+        let result = match &rules.triggers {
             Triggers::Table(table) => return Ok(table.prompt(message)),
             Triggers::Function => self.call(TRIGGERS, |lua, module| {
                 let trigger: mlua::Function = lua.unpack(module)?;
-                trigger.call::<mlua::Value>(message_table(lua, message)?)
+                trigger.call(message_table(lua, message)?)
             })?,
         };
-        schema::prompt(&table).map_err(|bad| Failure::bad_value(&rules.triggers_file, bad))
+        result.and_then(schema::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
     }
 
     fn route(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, Failure> {
-        let value = self.call(ROUTING, |lua, module| {
+        let file = &rules.routing_file;
+        let result = self.call(ROUTING, |lua, module| {
             let routing: mlua::Table = lua.unpack(module)?;
             let route: mlua::Function = routing.raw_get("route")?;
-            route.call::<mlua::Value>((message_table(lua, message)?, prompt.as_str()))
+            route.call((message_table(lua, message)?, prompt.as_str()))
         })?;
-        schema::route(&value, &rules.routing.projects, prompt)
-            .map_err(|bad| Failure::bad_value(&rules.routing_file, bad))
+        result
+            .and_then(|value| schema::route(value, &rules.routing.projects, prompt))
+            .map_err(|bad| Failure::bad_value(file, bad.under("route()")))
     }
 
-    /// Calls into what the file of this module returned.
-    fn call<T>(
+    /// Calls into what the file of this module returned, and gives the result as plain data: a value of the
+    /// VM would not outlive it, and the VM may be replaced here.
+    fn call(
         &mut self,
         name: &str,
-        code: impl FnOnce(&Lua, mlua::Value) -> mlua::Result<T>,
-    ) -> Result<T, Failure> {
+        code: impl FnOnce(&Lua, mlua::Value) -> mlua::Result<mlua::Value>,
+    ) -> Result<Result<Option<Data>, BadValue>, Failure> {
         let module = self.vm.module(name)?;
-        let result = self.vm.run(|lua| code(lua, module));
-        if let Err(Failure { kind: FailureKind::OutOfMemory, .. }) = &result {
+        let result = self.vm.run(|lua| code(lua, module).map(|value| data::read(&value)));
+        let out_of_memory = matches!(&result, Err(Failure { kind: FailureKind::OutOfMemory, .. }));
+        if out_of_memory || self.vm.is_full() {
+            tracing::warn!("the scripts start afresh, because they have used up their memory");
             match self.vm.afresh() {
                 Ok(vm) => self.vm = vm,
                 Err(failure) => tracing::error!(%failure, "cannot start the scripts afresh"),

@@ -145,9 +145,10 @@ impl Room {
 
     fn text(&mut self, text: &mlua::LuaString) -> Result<String, BadValue> {
         let bytes = text.as_bytes();
-        self.bytes = self.bytes.checked_sub(bytes.len()).ok_or_else(|| {
-            BadValue::here(format!("holds more than {} KiB of text", MAX_BYTES / 1024))
-        })?;
+        self.bytes = self
+            .bytes
+            .checked_sub(bytes.len())
+            .ok_or_else(|| BadValue::here(format!("holds more than {} KiB of text", MAX_BYTES / 1024)))?;
         match str::from_utf8(&bytes) {
             Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
             Ok(_) => Err(BadValue::here("a text with a NUL byte in it")),
@@ -162,7 +163,8 @@ impl Room {
             let (key, value) = pair.map_err(|e| BadValue::here(e.to_string()))?;
             match key {
                 mlua::Value::String(key) => {
-                    let key = self.text(&key).map_err(|e| BadValue::here(format!("a key is {}", e.message)))?;
+                    let key =
+                        self.text(&key).map_err(|e| BadValue::here(format!("a key is {}", e.message)))?;
                     let value = self.read(&value, depth).map_err(|e| e.under(&segment(&key)))?;
                     fields.push((key, value));
                 }
@@ -228,16 +230,7 @@ impl de::Error for Wrong {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let found = match found {
-            Unexpected::Bool(b) => format!("`{b}`"),
-            Unexpected::Signed(n) => format!("the number {n}"),
-            Unexpected::Unsigned(n) => format!("the number {n}"),
-            Unexpected::Float(n) => format!("the number {n}"),
-            Unexpected::Str(text) => shown(text),
-            Unexpected::Seq => "a list".to_owned(),
-            Unexpected::Map => "a table".to_owned(),
-            other => other.to_string(),
-        };
+        let found = found_words(found);
         let expected = match expected.to_string().as_str() {
             "a sequence" => "a list".to_owned(),
             "a map" => "a table".to_owned(),
@@ -253,6 +246,24 @@ impl de::Error for Wrong {
 
     fn missing_field(field: &'static str) -> Self {
         Self(format!("`{field}` is missing"))
+    }
+}
+
+fn found_words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(b) => format!("`{b}`"),
+        Unexpected::Float(n) => format!("the number {n}"),
+        Unexpected::Str(text) => shown(text),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Display for Data {
+    /// What it is, in words for "expected …, found …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&found_words(self.unexpected()))
     }
 }
 

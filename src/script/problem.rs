@@ -188,6 +188,12 @@ impl Failure {
         Self { file: Some(file.to_owned()), ..Self::new(FailureKind::Failed, message) }
     }
 
+    /// The failure, in this file where no place is known.
+    pub fn or_in(mut self, file: &str) -> Self {
+        self.file.get_or_insert_with(|| file.to_owned());
+        self
+    }
+
     /// The failure with the place of the innermost script line that `traceback` names.
     pub fn traced(mut self, traceback: &str) -> Self {
         if let Some((file, line, _)) = traceback.lines().find_map(place) {

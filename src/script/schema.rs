@@ -9,7 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::data::{self, BadValue, ID_IS_TEXT, Id, segment, shown};
+use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, segment, shown};
 use super::problem::Problem;
 use crate::domain::{
     Allow, AnswerForm, ChannelId, Limits, Message, PermissionMode, Project, ProjectName, RoleId, Route,
@@ -132,7 +132,7 @@ impl Default for RawTriggers {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a project name, a table or nil")]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct RawRoute {
     project: Option<String>,
     prompt: Option<String>,
@@ -340,20 +340,17 @@ impl TriggerTable {
 }
 
 /// What a trigger function returned: the prompt, or nil (or false: `return message.mentions_me and …`).
-pub fn prompt(value: &mlua::Value) -> Result<Option<String>, BadValue> {
+pub fn prompt(value: Option<Data>) -> Result<Option<String>, BadValue> {
     match value {
-        mlua::Nil | mlua::Value::Boolean(false) => Ok(None),
-        mlua::Value::String(_) => data::decode_lua(value).map(Some).map_err(|e| e.under("the prompt")),
-        other => {
-            let expected = "the trigger must return the prompt (a string) or nil";
-            Err(BadValue::here(format!("{expected}; it returned {}", kind(other))))
-        }
+        None | Some(Data::Bool(false)) => Ok(None),
+        Some(Data::Text(prompt)) => Ok(Some(prompt)),
+        Some(other) => Err(BadValue::here(format!("expected the prompt (a string) or nil, found {other}"))),
     }
 }
 
 /// What the `route` function returned.
 pub fn route(
-    value: &mlua::Value,
+    value: Option<Data>,
     projects: &BTreeMap<ProjectName, Arc<Project>>,
     prompt: String,
 ) -> Result<Route, BadValue> {
@@ -361,47 +358,47 @@ pub fn route(
         Some(project) => Ok(Arc::clone(project)),
         None => Err(unknown_project(&name, projects.keys().map(|name| name.0.as_str()))),
     };
-    match value {
-        mlua::Nil | mlua::Value::Boolean(false) => Ok(Route::NotForMe),
-        mlua::Value::String(_) => {
-            let project = find(data::decode_lua(value)?)?;
-            Ok(Route::Turn(Work { project, prompt, model: None, fresh: false }))
+    let raw: RawRoute = match value {
+        None | Some(Data::Bool(false)) => return Ok(Route::NotForMe),
+        Some(Data::Text(name)) => {
+            return Ok(Route::Turn(Work { project: find(name)?, prompt, model: None, fresh: false }));
         }
-        mlua::Value::Table(_) => {
-            let raw: RawRoute = data::decode_lua(value)?;
-            match (raw.project, raw.reply) {
-                (Some(name), None) => {
-                    if let Some(model) = &raw.model {
-                        check_model(model).map_err(|e| e.under("model"))?;
-                    }
-                    Ok(Route::Turn(Work {
-                        project: find(name).map_err(|e| e.under("project"))?,
-                        prompt: raw.prompt.unwrap_or(prompt),
-                        model: raw.model,
-                        fresh: matches!(raw.session, Some(RawSession::Fresh)),
-                    }))
-                }
-                (None, Some(reply)) => {
-                    if raw.prompt.is_some() || raw.model.is_some() || raw.session.is_some() {
-                        return Err(BadValue::here("`prompt`, `model` and `session` need a `project`"));
-                    }
-                    check_reply(&reply).map_err(|e| e.under("reply"))?;
-                    Ok(Route::Reply(reply))
-                }
-                (Some(_), Some(_)) => Err(BadValue::here("`project` and `reply` cannot both be there")),
-                (None, None) => Err(BadValue::here("there must be a `project` or a `reply`")),
+        Some(value @ (Data::Map(_) | Data::Empty)) => data::decode(value)?,
+        Some(other) => {
+            let expected = "expected the name of a project, a table or nil";
+            return Err(BadValue::here(format!("{expected}, found {other}")));
+        }
+    };
+    match (raw.project, raw.reply) {
+        (Some(name), None) => {
+            if let Some(model) = &raw.model {
+                check_model(model).map_err(|e| e.under("model"))?;
             }
+            Ok(Route::Turn(Work {
+                project: find(name).map_err(|e| e.under("project"))?,
+                prompt: raw.prompt.unwrap_or(prompt),
+                model: raw.model,
+                fresh: matches!(raw.session, Some(RawSession::Fresh)),
+            }))
         }
-        other => {
-            let expected = "`route` must return a project name, a table or nil";
-            Err(BadValue::here(format!("{expected}; it returned {}", kind(other))))
+        (None, Some(reply)) => {
+            if raw.prompt.is_some() || raw.model.is_some() || raw.session.is_some() {
+                return Err(BadValue::here("`prompt`, `model` and `session` need a `project`"));
+            }
+            check_reply(&reply).map_err(|e| e.under("reply"))?;
+            Ok(Route::Reply(reply))
         }
+        (Some(_), Some(_)) => Err(BadValue::here("`project` and `reply` cannot both be there")),
+        (None, None) => Err(BadValue::here("there must be a `project` or a `reply`")),
     }
 }
 
 fn project(name: &ProjectName, value: &mlua::Value, context: &Context<'_>) -> Result<Project, BadValue> {
     if !matches!(value, mlua::Value::Table(_)) {
-        return Err(BadValue::here(format!("expected a table such as {{ dir = \".\" }}, found {}", kind(value))));
+        return Err(BadValue::here(format!(
+            "expected a table such as {{ dir = \".\" }}, found {}",
+            kind(value)
+        )));
     }
     let raw: RawProject = data::decode_lua(value)?;
     let at = |path: &'static str| move |problem: BadValue| problem.under(path);
@@ -426,9 +423,9 @@ fn project(name: &ProjectName, value: &mlua::Value, context: &Context<'_>) -> Re
         allowed_tools: raw.allowed_tools,
         disallowed_tools: raw.disallowed_tools,
         system_prompt: raw.system_prompt.filter(|text| !text.trim().is_empty()),
-        setting_sources: raw.setting_sources.unwrap_or_else(|| {
-            vec![SettingSource::User, SettingSource::Project, SettingSource::Local]
-        }),
+        setting_sources: raw
+            .setting_sources
+            .unwrap_or_else(|| vec![SettingSource::User, SettingSource::Project, SettingSource::Local]),
         env: raw.env,
         limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
         answer: raw.answer,
@@ -510,7 +507,11 @@ fn check_reply(reply: &str) -> Result<(), BadValue> {
     Ok(())
 }
 
-fn channel(key: &mlua::Value, value: &mlua::Value, names: &[String]) -> Result<(ChannelId, String), BadValue> {
+fn channel(
+    key: &mlua::Value,
+    value: &mlua::Value,
+    names: &[String],
+) -> Result<(ChannelId, String), BadValue> {
     let key = match key {
         mlua::Value::String(key) => key.to_string_lossy(),
         mlua::Value::Integer(_) | mlua::Value::Number(_) => {

@@ -12,7 +12,8 @@ const LIMITS: Limits = Limits {
     turn: Duration::from_secs(3600),
     after_result: Duration::from_secs(10),
 };
-const ROUTING_HERE: &str = "return { projects = { here = { dir = '.' } }, route = function() return 'here' end }";
+const ROUTING_HERE: &str =
+    "return { projects = { here = { dir = '.' } }, route = function() return 'here' end }";
 const TRIGGERS_MENTION: &str = "return { mention = true }";
 
 /// A root with these files in scripts/; what is missing of the two main ones is filled in.
@@ -134,36 +135,434 @@ async fn the_shipped_scripts_answer_a_mention_anywhere_and_nothing_else() {
     assert_eq!(here.permission_mode, Some(crate::domain::PermissionMode::AcceptEdits));
 }
 
+/// Several cases in one snapshot, each under a heading.
+fn cases<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let cases = cases.into_iter().map(|(name, text)| format!("── {name}\n{text}\n"));
+    cases.collect::<Vec<_>>().join("\n")
+}
+
+fn with_project(keys: &str) -> String {
+    routing_problems(&format!("return {{ projects = {{ site = {{ dir = '.', {keys} }} }}, route = print }}"))
+}
+
+#[test]
+fn problems_in_code_name_file_and_line() {
+    let missing = root(&[]);
+    std::fs::remove_file(missing.path().join("scripts/triggers.lua")).unwrap();
+    let missing = listing(&load(missing.path()).err().unwrap(), missing.path());
+    let no_folder = tempfile::tempdir().unwrap();
+    let no_folder = listing(&load(no_folder.path()).err().unwrap(), no_folder.path());
+    let big = format!("--{}", "x".repeat(2 * 1024 * 1024));
+    let both = "local names = require 'lib/names'\nreturn names";
+    let snapshot = cases([
+        ("no script folder", no_folder),
+        ("a file is missing", missing),
+        ("syntax", routing_problems("return {\n  projects = { here = { dir = '.' }\n  channels = {},\n}")),
+        ("raises", routing_problems("local x\nreturn { projects = x.y }")),
+        ("raises by itself", routing_problems("error('not today')")),
+        ("raises a table", routing_problems("error({})")),
+        ("empty", routing_problems("")),
+        ("returns a string", routing_problems("return 'here'")),
+        ("bytecode", routing_problems("\u{1b}Lua")),
+        ("too large", routing_problems(&big)),
+        ("both files are broken", problems(&[("routing.lua", "return {"), ("triggers.lua", "retrun {}")])),
+        (
+            "a file that both require is broken",
+            problems(&[
+                ("routing.lua", both),
+                ("triggers.lua", both),
+                ("lib/names.lua", "\n\nreturn nil + 1"),
+            ]),
+        ),
+        ("requires what is not there", routing_problems("\nrequire 'lib/nothing'")),
+        ("requires with a dot", routing_problems("require 'lib.names'")),
+        ("requires with the ending", routing_problems("require 'lib/names.lua'")),
+        ("requires from above", routing_problems("require '../secrets'")),
+        ("requires from the root", routing_problems("require '/etc/passwd'")),
+        ("requires the types", routing_problems("require 'types/moonlane'")),
+        ("requires a folder", problems(&[("routing.lua", "require 'lib'"), ("lib.lua/x.lua", "")])),
+        (
+            "requires in a circle",
+            problems(&[
+                ("routing.lua", "return require 'a'"),
+                ("a.lua", "return require './b'"),
+                ("b.lua", "return require 'a'"),
+            ]),
+        ),
+        ("compiles text", routing_problems("loadstring('return 1')()")),
+        ("changes a library", routing_problems("string.format = nil")),
+        ("makes a coroutine", routing_problems("coroutine.wrap(print)()")),
+        ("reads a file", routing_problems("io.open('/etc/passwd')")),
+        ("starts a program", routing_problems("os.execute('true')")),
+    ]);
+    snapshot!("problems_in_code", snapshot);
+}
+
+#[test]
+fn problems_in_values_name_file_and_path() {
+    let channels = |entries: &str| {
+        routing_problems(&format!(
+            "return {{ projects = {{ site = {{ dir = '.' }} }}, channels = {{ {entries} }} }}"
+        ))
+    };
+    let snapshot = cases([
+        ("unknown key", routing_problems("return { project = {} }")),
+        ("no projects", routing_problems("return { projects = {} }")),
+        ("projects as a list", routing_problems("return { projects = { { dir = '.' } } }")),
+        ("project is a string", routing_problems("return { projects = { site = '.' } }")),
+        ("project with an odd name", routing_problems("return { projects = { ['a b'] = { dri = '.' } } }")),
+        ("no dir", routing_problems("return { projects = { site = {} } }")),
+        (
+            "each project's first problem, and the others' too",
+            routing_problems(
+                "return { allow = { user = {} }, projects = { a = { dirr = '.' }, b = { dir = 5 }, c = { dir = '.' }, \
+                 d = { dir = '.', limits = { turn = 'soon' } } }, channels = { ['1'] = 'a', ['2'] = 'e' }, route = 'x' }",
+            ),
+        ),
+        ("dir is gone", routing_problems("return { projects = { site = { dir = 'gone' } }, route = print }")),
+        ("dir is a file", with_project("}, other = { dir = 'scripts/routing.lua'")),
+        ("dir of somebody else", with_project("}, other = { dir = '~root/x'")),
+        ("bad mode", with_project("permission_mode = 'acceptedits'")),
+        ("mode is a number", with_project("permission_mode = 1")),
+        ("bad model", with_project("model = '--resume'")),
+        ("bad setting source", with_project("setting_sources = { 'user', 'locale' }")),
+        ("tools as a string", with_project("tools = 'Bash'")),
+        ("an empty tool", with_project("allowed_tools = { 'Bash(git *)', '' }")),
+        ("a list with a hole", with_project("tools = { 'Bash', [3] = 'Read' }")),
+        ("a list with keys", with_project("tools = { 'Bash', x = 'Read' }")),
+        ("env is a number", with_project("env = { PORT = 3000 }")),
+        ("env with a bad name", with_project("env = { ['A=B'] = 'c' }")),
+        ("a function inside", with_project("env = { A = print }")),
+        (
+            "a table inside itself",
+            routing_problems("local t = {} t.t = t return { projects = { site = t } }"),
+        ),
+        ("limit is a number", with_project("limits = { turn = 60 }")),
+        ("limit is 0", with_project("limits = { turn = '0s' }")),
+        ("limit is for ever", with_project("limits = { turn = '100years' }")),
+        ("unknown limit", with_project("limits = { total = '1h' }")),
+        ("answer", with_project("answer = 'first'")),
+        ("operators in a project", with_project("allow = { operators = { '1' } }")),
+        ("id is a number", with_project("allow = { users = { 123456789012345678 } }")),
+        ("id is a name", with_project("allow = { users = { '1', '@ada' } }")),
+        (
+            "global id is a number",
+            routing_problems(
+                "return { projects = { s = { dir = '.' } }, route = print, allow = { roles = { 1 } } }",
+            ),
+        ),
+        ("NUL", with_project("system_prompt = 'a\\0b'")),
+        ("huge", with_project("system_prompt = ('x'):rep(2000000)")),
+        ("channel is a number", channels("[123456789012345678] = 'site'")),
+        ("channel is a name", channels("general = 'site'")),
+        ("channel of a project that is nearly there", channels("['12'] = 'siet'")),
+        ("channel of a project that is not there", channels("['12'] = 'blog'")),
+        ("channel of a table", channels("['12'] = { 'site' }")),
+        ("works nowhere", channels("")),
+    ]);
+    snapshot!("problems_in_values", snapshot);
+}
+
+#[test]
+fn problems_in_triggers() {
+    let triggers = |text: &str| problems(&[("triggers.lua", text)]);
+    let snapshot = cases([
+        ("nothing returned", triggers("")),
+        ("unknown key", triggers("return { mentions = true }")),
+        ("wrong type", triggers("return { mention = 'yes' }")),
+        ("one prefix", triggers("return { prefixes = '!ask' }")),
+        ("empty prefix", triggers("return { prefixes = { '!ask', ' ' } }")),
+        ("bad patterns", triggers("return { patterns = { '^ok$', '(', 'a{2,1}', '(?=x)' } }")),
+        ("channel is a number", triggers("return { all_messages_in = { 12 } }")),
+        ("nothing triggers", triggers("return { mention = false }")),
+    ]);
+    snapshot!("problems_in_triggers", snapshot);
+}
+
 #[tokio::test]
-async fn experiment() {
-    let set = set(&[("routing.lua", "return { projects = { here = { dir = '.' } }, route = function(m)
-      local text = m.text
-      if text == 'loop' then while true do end end
-      if text == 'pcall' then while true do pcall(function() while true do end end) end end
-      if text == 'swallow' then pcall(function() while true do end end) return 'here' end
-      if text == 'find' then return (('a.'):rep(2000)):find('.-.-.-.-.-b$') end
-      if text == 'xp' then xpcall(function() while true do end end, function() while true do end end) end
-      if text == 'mem' then local t = {} while true do t[#t+1] = ('x'):rep(1000) .. #t end end
-      if text == 'memp' then while true do pcall(function() local t = {} while true do t[#t+1] = ('x'):rep(1000) .. #t end end) end end
-      if text == 'leak' then LEAK = LEAK or {} while true do LEAK[#LEAK+1] = ('x'):rep(1000) .. #LEAK end end
-      if text == 'rep' then return ('x'):rep(1e9) end
-      if text == 'sort' then local t = {} for i=1,1000 do t[i]=i end table.sort(t, function() while true do end end) end
-      if text == 'gsub' then return (('x'):rep(1000):gsub('x', function() while true do end end)) end
-      if text == 'rec' then local function f() return f() + 1 end return f() end
-      if text == 'tail' then local function f() return f() end return f() end
-      if text == 'meta' then return setmetatable({}, {__index = function() while true do end end}) end
-      if text == 'nil' then return m.foo.bar end
-      if text == 'err' then error({}) end
-      if text == 'err2' then error('nope', 0) end
-      if text == 'err3' then error('nope') end
-      if text == 'concat' then local s = 'x' while true do s = s .. s end end
-      if text == 'assert' then assert(false, 'what') end
-      return 'here'
-    end }")]);
-    for text in ["loop", "pcall", "swallow", "find", "xp", "mem", "memp", "leak", "rep", "sort", "gsub", "rec", "tail", "meta", "nil", "err", "err2", "err3", "concat", "assert", "ok"] {
-        let start = Instant::now();
-        let d = set.decide(message(text)).await;
-        eprintln!("{text}: {:?} {:?}", start.elapsed(), d);
-        eprintln!("    {}", decided(&set, message("ok")).await);
+async fn what_a_function_returns_is_a_decision_or_an_error_with_its_place() {
+    let route = |body: &'static str| async move {
+        let routing = format!(
+            "local x\nreturn {{ projects = {{ here = {{ dir = '.' }} }}, route = function(message, prompt)\n{body}\nend }}"
+        );
+        let set = set(&[("routing.lua", &routing)]);
+        (body, decided(&set, message("hi")).await)
+    };
+    let trigger = |body: &'static str| async move {
+        let set = set(&[("triggers.lua", &format!("return function(message) {body} end"))]);
+        (body, decided(&set, unmentioned("hi")).await)
+    };
+    let snapshot = cases([
+        route("return 'here'").await,
+        route("return { project = 'here', prompt = prompt .. '!', model = 'opus', session = 'fresh' }").await,
+        route("return { reply = 'Not today.' }").await,
+        route("return nil").await,
+        route("return message.mentions_me and nil").await,
+        route("return 'hre'").await,
+        route("return { project = 'blog' }").await,
+        route("return { project = 'here', sesion = 'fresh' }").await,
+        route("return { project = 'here', session = 'new' }").await,
+        route("return { project = 'here', model = '' }").await,
+        route("return { project = 'here', reply = 'x' }").await,
+        route("return { reply = 'x', prompt = 'y' }").await,
+        route("return { reply = ' ' }").await,
+        route("return { reply = ('x'):rep(20001) }").await,
+        route("return { project = 'here', prompt = ('x'):rep(10 * 1024 * 1024 / 8) }").await,
+        route("return {}").await,
+        route("return { 'here' }").await,
+        route("return true").await,
+        route("return 7").await,
+        route("return print").await,
+        route("return x.y").await,
+        route("error(nil)").await,
+        route("message.text = nil return message.text").await,
+        route("return require 'lib/late'").await,
+        trigger("return message.text").await,
+        trigger("return nil").await,
+        trigger("return message.mentions_me and message.text").await,
+        trigger("return ''").await,
+        trigger("return true").await,
+        trigger("return { prompt = message.text }").await,
+        trigger("return '\\255'").await,
+        trigger("return ('x'):rep(3e6)").await,
+        trigger("return message.txt:lower()").await,
+    ]);
+    snapshot!("decisions", snapshot);
+}
+
+/// Bodies of functions that would run for ever or take all memory.
+const RUNAWAYS: [(&str, &str); 14] = [
+    ("loop", "while true do end"),
+    ("loop in pcall", "while true do pcall(function() while true do end end) end"),
+    ("caught loop", "pcall(function() while true do end end) return 'here'"),
+    ("loop in an error handler", "xpcall(error, function() while true do end end)"),
+    ("pattern", "return (('a.'):rep(2000)):find('.-.-.-.-.-b$')"),
+    ("loop in gsub", "return (('x'):rep(99):gsub('x', function() while true do end end))"),
+    ("loop in sort", "table.sort({ 3, 2, 1 }, function() while true do end end)"),
+    ("recursion", "local function f() return 1 + f() end f()"),
+    ("recursion through pcall", "local function f() pcall(f) f() end f()"),
+    (
+        "recursion through tostring",
+        "local t = setmetatable({}, { __tostring = function(t) return tostring(t) end }) print(t)",
+    ),
+    ("one huge string", "return ('x'):rep(1e9)"),
+    ("growing string", "local s = 'x' while true do s = s .. s end"),
+    ("growing global", "KEPT = KEPT or {} while true do KEPT[#KEPT + 1] = ('x'):rep(1000) .. #KEPT end"),
+    (
+        "growing global, caught",
+        "KEPT = KEPT or {} pcall(function() while true do KEPT[#KEPT + 1] = ('x'):rep(1000) .. #KEPT end end) return 'x'",
+    ),
+];
+
+#[tokio::test]
+async fn a_runaway_costs_its_message_and_the_set_works_on() {
+    let mut seen = Vec::new();
+    for (name, body) in RUNAWAYS {
+        let function =
+            format!("function(message)\nif message.text == 'run away' then {body} end\nreturn 'here'\nend");
+        let routing = format!("return {{ projects = {{ here = {{ dir = '.' }} }}, route = {function} }}");
+        let route = set(&[("routing.lua", &routing)]);
+        let trigger = set(&[("triggers.lua", &format!("return {function}"))]);
+        for (stage, set) in [("route", route), ("trigger", trigger)] {
+            for _ in 0..2 {
+                let start = Instant::now();
+                let decision = decided(&set, message("run away")).await;
+                let took = start.elapsed();
+                // The limit is 60 ms; the rest is room for a busy machine.
+                assert!(took < Duration::from_secs(2), "{stage}, {name}: {took:?}");
+                assert_eq!(
+                    decided(&set, message("hello")).await.split(':').next(),
+                    Some("here"),
+                    "{stage}, {name}"
+                );
+                seen.push((stage, name, decision));
+            }
+        }
     }
+    for pair in seen.chunks(2) {
+        assert_eq!(
+            pair[0].2.split(" 0x").next(),
+            pair[1].2.split(" 0x").next(),
+            "the second time is like the first"
+        );
+    }
+    let lines =
+        seen.iter().step_by(2).map(|(stage, name, text)| (format!("{name} in {stage}"), text.clone()));
+    let lines: Vec<(String, String)> = lines.collect();
+    snapshot!("runaways", cases(lines.iter().map(|(name, text)| (name.as_str(), text.clone()))));
+}
+
+#[test]
+fn a_runaway_at_top_level_is_a_problem() {
+    let lines =
+        RUNAWAYS.map(|(name, body)| (name, problems(&[("triggers.lua", &format!("\ndo {body} end"))])));
+    snapshot!("runaways_at_load", cases(lines));
+}
+
+#[tokio::test]
+async fn a_slow_decision_delays_the_next_and_nothing_else() {
+    let slow = "return { projects = { here = { dir = '.' } }, route = function(m) while m.text == 'slow' do end return 'here' end }";
+    let set = set(&[("routing.lua", slow)]);
+    let (first, second) = tokio::join!(decided(&set, message("slow")), decided(&set, message("quick")));
+    assert!(first.contains("TimedOut"), "{first}");
+    assert_eq!(second, r#"here: "quick""#);
+}
+
+#[tokio::test]
+async fn channels_come_before_their_parents_and_both_before_route() {
+    let projects = "projects = { a = { dir = '.' }, b = { dir = '.' }, r = { dir = '.' } }";
+    let channels = "channels = { ['1'] = 'a', ['2'] = 'b' }";
+    let routed = format!("return {{ {projects}, {channels}, route = function() return 'r' end }}");
+    let routed = set(&[("routing.lua", &routed)]);
+    let bare = set(&[("routing.lua", &format!("return {{ {projects}, {channels} }}"))]);
+    let threads = [("1", "2"), ("9", "2"), ("9", "8")];
+    let mut seen = Vec::new();
+    for set in [&routed, &bare] {
+        for (channel, parent) in threads {
+            seen.push(decided(set, in_thread(channel, parent)).await);
+        }
+    }
+    assert_eq!(seen, ["a: \"hi\"", "b: \"hi\"", "r: \"hi\"", "a: \"hi\"", "b: \"hi\"", "unrouted"]);
+    assert_eq!((bare.routed_channels(), bare.has_route_function()), (2, false));
+    assert!(routed.has_route_function());
+}
+
+#[tokio::test]
+async fn trigger_tables() {
+    let triggers = "return { mention = false, prefixes = { '!ask' }, all_messages_in = { '77' },
+        patterns = { [[^hey (\\w+)]], '^ping', '^go(?: (.*))?$' } }";
+    let set = set(&[("triggers.lua", triggers)]);
+    assert!(set.needs_message_content());
+    let prompt = async |message: Message| decided(&set, message).await;
+    assert_eq!(prompt(message("a mention alone")).await, "not for me");
+    assert_eq!(prompt(unmentioned("!ask  why? ")).await, r#"here: "why?""#);
+    assert_eq!(prompt(unmentioned(" !ask why?")).await, "not for me");
+    assert_eq!(prompt(unmentioned("hey moon")).await, r#"here: "moon""#);
+    assert_eq!(prompt(unmentioned("ping it")).await, r#"here: "ping it""#);
+    assert_eq!(prompt(unmentioned("go")).await, r#"here: """#);
+    assert_eq!(prompt(in_thread("5", "77")).await, r#"here: "hi""#);
+    assert_eq!(prompt(in_thread("77", "5")).await, r#"here: "hi""#);
+    assert_eq!(prompt(in_thread("5", "6")).await, "not for me");
+}
+
+#[test]
+fn only_mentions_need_no_message_content() {
+    let needs = |triggers: &str| set(&[("triggers.lua", triggers)]).needs_message_content();
+    assert!(!needs("return {}"));
+    assert!(needs("return { prefixes = { '!' } }"));
+    assert!(needs("return { all_messages_in = { '1' } }"));
+    assert!(needs("return function() end"));
+}
+
+#[tokio::test]
+async fn a_message_is_a_plain_table() {
+    let dump = "local function dump(v, indent)
+  if type(v) ~= 'table' then return type(v) .. ' ' .. tostring(v) end
+  local keys = {}
+  for k in pairs(v) do keys[#keys + 1] = k end
+  table.sort(keys)
+  local lines = { 'table' .. (getmetatable(v) and ' with a metatable' or '') }
+  for _, k in ipairs(keys) do lines[#lines + 1] = indent .. tostring(k) .. ': ' .. dump(v[k], indent .. '  ') end
+  return table.concat(lines, '\\n')
+end
+return function(message) return dump(message, '  ') end";
+    let set = set(&[("triggers.lua", dump)]);
+    let full = Message {
+        parent_channel_id: Some("20".parse().unwrap()),
+        attachments: vec![
+            Attachment {
+                name: "a.txt".to_owned(),
+                size: 12,
+                content_type: Some("text/plain".to_owned()),
+                url: "https://cdn.example/a.txt".to_owned(),
+            },
+            Attachment { name: "b".to_owned(), size: 0, content_type: None, url: String::new() },
+        ],
+        ..message("hi")
+    };
+    let mut shown = Vec::new();
+    for (name, message) in [("everything", full), ("as little as possible", message(""))] {
+        let Ok(Route::Turn(work)) = set.decide(message).await else { panic!("not decided") };
+        shown.push((name, work.prompt));
+    }
+    snapshot!("message_table", cases(shown));
+}
+
+#[tokio::test]
+async fn required_files_run_once_and_are_never_read_again() {
+    let root = root(&[
+        (
+            "routing.lua",
+            "local n = require 'lib/names'\nreturn { projects = { [n.project] = { dir = '.' } }, route = function() n.calls = n.calls + 1 return { reply = n.project .. n.calls .. tostring(require './lib/names' == n) } end }",
+        ),
+        (
+            "triggers.lua",
+            "local n = require './lib/names'\nn.loaded = true\nreturn function(m) if m.text == 'fill' then while true do n[#n + 1] = ('x'):rep(1e3) .. #n end end return m.text end",
+        ),
+        ("lib/names.lua", "return { project = 'p', calls = 0 }"),
+    ]);
+    let set = load(root.path()).unwrap_or_else(|p| panic!("{}", listing(&p, root.path()))).set;
+    std::fs::remove_dir_all(root.path()).unwrap();
+    assert_eq!(decided(&set, message("x")).await, r#"reply "p1true""#);
+    assert_eq!(decided(&set, message("x")).await, r#"reply "p2true""#);
+    // A fresh VM, from the same sources.
+    assert!(decided(&set, message("fill")).await.contains("OutOfMemory"));
+    assert_eq!(decided(&set, message("x")).await, r#"reply "p1true""#);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_may_stay_inside_the_folder_and_not_leave_it() {
+    use std::os::unix::fs::symlink;
+    let root = root(&[("data/routing.lua", ROUTING_HERE)]);
+    let scripts = root.path().join("scripts");
+    std::fs::remove_file(scripts.join("routing.lua")).unwrap();
+    symlink("data/routing.lua", scripts.join("routing.lua")).unwrap();
+    assert!(load(root.path()).is_ok());
+
+    std::fs::write(root.path().join("outside.lua"), "return {}").unwrap();
+    symlink("../outside.lua", scripts.join("outside.lua")).unwrap();
+    std::fs::write(scripts.join("triggers.lua"), "require 'outside'").unwrap();
+    let problems = listing(&load(root.path()).err().unwrap(), root.path());
+    assert_eq!(
+        problems,
+        "scripts/triggers.lua:1: scripts/outside.lua is a link that leaves the script folder; put the file itself there"
+    );
+}
+
+#[test]
+fn a_project_has_what_it_says_and_the_defaults_for_the_rest() {
+    use crate::domain::{AnswerForm, SettingSource};
+    let set = set(&[(
+        "routing.lua",
+        "return { projects = { a = { dir = './x/../scripts/.', limits = { turn = '20m' }, env = { A = 'b' }, tools = {} },
+           b = { dir = '~/x', answer = 'all', setting_sources = {}, allow = {} } },
+           allow = { users = { '1' }, roles = { '2' }, operators = { '3' } }, route = print }",
+    )]);
+    let names: Vec<String> = set.projects().map(|project| project.name.to_string()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let project = |name: &str| set.project(&ProjectName(name.to_owned())).unwrap();
+    let (a, b) = (project("a"), project("b"));
+    assert!(a.dir.ends_with("x/../scripts"), "{}", a.dir.display());
+    assert!(a.dir.is_absolute());
+    assert_eq!(a.limits, Limits { turn: Duration::from_secs(1200), ..LIMITS });
+    assert_eq!((a.answer, a.allow.clone(), a.tools.clone()), (AnswerForm::Last, None, Some(vec![])));
+    assert_eq!(a.setting_sources, [SettingSource::User, SettingSource::Project, SettingSource::Local]);
+    assert_eq!(b.dir, std::env::home_dir().unwrap().join("x"));
+    assert_eq!(
+        (b.answer, b.allow.clone(), b.setting_sources.len()),
+        (AnswerForm::All, Some(Allow::default()), 0)
+    );
+    assert_eq!(set.allow().users, ["1".parse().unwrap()]);
+    assert_eq!(set.operators(), ["3".parse().unwrap()]);
+}
+
+#[test]
+fn the_set_ends_with_its_last_clone() {
+    let set = set(&[]);
+    let scripts = set.clone().scripts;
+    drop(set);
+    // The thread is still there for whoever holds it.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(runtime.block_on(scripts.call(|_| ())).is_ok());
 }

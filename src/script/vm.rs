@@ -6,9 +6,9 @@
 //! script that catches the first error is ended by the next, and even one that manages to return something
 //! has still failed ([`Clock::struck`]).
 //!
-//! After an out-of-memory error a script's own tables may still fill the VM, so collecting garbage is not
-//! enough: [`Vm::afresh`] runs the same sources again in a new VM. It never reads a file: what runs is always
-//! what was loaded.
+//! After an out-of-memory error (which a script may have caught) the script's own tables may still fill the
+//! VM, so collecting garbage is not enough: [`Vm::afresh`] runs the same sources again in a new VM. It never
+//! reads a file: what runs is always what was loaded.
 //!
 //! `sandbox(true)` makes libraries and globals read-only. On top of that, scripts have no `coroutine` (an
 //! effect inside one would be lost), nothing that compiles text or swaps environments, and a `require` of
@@ -93,16 +93,19 @@ impl Vm {
             let message = format!("ran longer than {:?} (`scripts.time_limit`)", self.budget.time);
             return Err(Failure::new(FailureKind::TimedOut, message).traced(&traceback));
         }
-        result.map_err(|error| {
+        let result = result.map_err(|error| {
             let mut failure = Failure::from(error);
             if failure.kind == FailureKind::OutOfMemory {
                 let limit = bytesize::ByteSize::b(self.budget.memory as u64);
                 failure.message = format!("needed more memory than {limit} (`scripts.memory_limit`)");
-                // In Luau every call fails from here on until garbage was collected.
-                drop(self.lua.gc_collect());
             }
             failure
-        })
+        });
+        if matches!(&result, Err(Failure { kind: FailureKind::OutOfMemory, .. })) {
+            // In Luau every call fails from here on until garbage was collected.
+            drop(self.lua.gc_collect());
+        }
+        result
     }
 
     /// Runs the file of this module (`routing`, `lib/names`) once, and gives what it returned.
@@ -111,15 +114,19 @@ impl Vm {
     /// As [`Vm::run`]; also where the file cannot be read.
     pub fn module(&mut self, name: &str) -> Result<mlua::Value, Failure> {
         let files = Arc::clone(&self.files);
-        self.run(|lua| require(lua, &files, name)).map_err(|failure| match failure.file {
-            Some(_) => failure,
-            None => Failure { file: Some(lock(&self.files).shown_path(&format!("{name}.lua"))), ..failure },
-        })
+        self.run(|lua| require(lua, &files, name))
+            .map_err(|failure| failure.or_in(&lock(&self.files).shown_path(&format!("{name}.lua"))))
     }
 
     /// From here on no further file is read: a script set is what its files were when it was loaded.
     pub fn seal(&mut self) {
         lock(&self.files).sealed = true;
+    }
+
+    /// Whether so much memory is taken, after collecting garbage, that the next call might not get any.
+    pub fn is_full(&mut self) -> bool {
+        let full = |lua: &Lua| lua.used_memory() > self.budget.memory / 4 * 3;
+        full(&self.lua) && (self.lua.gc_collect().is_err() || full(&self.lua))
     }
 
     /// A new VM that has the same files, none of them run yet. It reads no file.
