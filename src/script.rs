@@ -14,6 +14,7 @@ mod problem;
 mod schema;
 mod vm;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,14 @@ pub struct ScriptSet {
     scripts: Worker<Scripts>,
 }
 
+impl fmt::Debug for ScriptSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptSet").field("routing", &self.rules.routing).finish_non_exhaustive()
+    }
+}
+
 /// A set that can be used, and what an operator should know about it.
+#[derive(Debug)]
 pub struct Loaded {
     /// The set.
     pub set: ScriptSet,
@@ -73,7 +81,8 @@ impl ScriptSet {
         let shown = config.dir.strip_prefix(root).unwrap_or(&config.dir).display().to_string();
         let budget = Budget {
             time: config.time_limit,
-            memory: usize::try_from(config.memory_limit.as_u64()).unwrap_or(usize::MAX),
+            // mlua takes 0 for no limit at all.
+            memory: usize::try_from(config.memory_limit.as_u64()).unwrap_or(usize::MAX).max(1),
         };
         let folder_problem = |failure: Failure| vec![Problem::in_code(&shown, failure)];
         let dir = config.dir.canonicalize().map_err(|e| {

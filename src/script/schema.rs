@@ -246,8 +246,9 @@ pub fn routing(
     (routing, route)
 }
 
-/// What in a sound routing.lua cannot work all the same.
+/// What in routing.lua cannot work, although it is well formed.
 pub fn routing_warnings(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
+    let sound = warnings.is_empty();
     for (name, project) in &routing.projects {
         let path = BadValue::here("").under("dir").under(&segment(&name.0)).under("projects").path;
         let dir = project.dir.display();
@@ -260,7 +261,7 @@ pub fn routing_warnings(routing: &Routing, has_route: bool, file: &str, warnings
             Err(e) => warnings.push(Problem::warning(file, &path, format!("{dir}: {e}"))),
         }
     }
-    if routing.channels.is_empty() && !has_route {
+    if sound && routing.channels.is_empty() && !has_route {
         let message = "`channels` is empty and there is no `route` function: the bot works nowhere";
         warnings.push(Problem::warning(file, "", message));
     }
@@ -515,7 +516,8 @@ fn channel(
     let key = match key {
         mlua::Value::String(key) => key.to_string_lossy(),
         mlua::Value::Integer(_) | mlua::Value::Number(_) => {
-            return Err(BadValue::here(format!("a key is a number; {ID_IS_TEXT}: [\"123\"] = \"name\"")));
+            let form = "a key is a number; write [\"123\"] = \"name\"";
+            return Err(BadValue::here(format!("{form}: {ID_IS_TEXT}")));
         }
         other => return Err(BadValue::here(format!("a key is a {}; {ID_IS_TEXT}", other.type_name()))),
     };

@@ -146,12 +146,32 @@ fn with_project(keys: &str) -> String {
 }
 
 #[test]
+fn the_first_route_of_the_readme_loads() {
+    let readme = include_str!("../../scripts/README.md");
+    let example = readme.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let problems = routing_problems(example);
+    assert!(problems.lines().count() <= 1 && !problems.contains("error"), "{problems}");
+    assert!(problems.contains("projects.site.dir: "), "only that its directory is missing: {problems}");
+}
+
+#[test]
+fn no_memory_is_too_little_memory() {
+    for limit in [ByteSize::b(0), ByteSize::kib(1)] {
+        let root = root(&[]);
+        let dir = root.path().join("scripts");
+        let config = config::Scripts { dir, time_limit: Duration::from_millis(60), memory_limit: limit };
+        let problems = listing(&ScriptSet::load(&config, root.path(), &LIMITS).unwrap_err(), root.path());
+        assert!(problems.contains("`scripts.memory_limit`"), "{problems}");
+    }
+}
+
+#[test]
 fn problems_in_code_name_file_and_line() {
     let missing = root(&[]);
     std::fs::remove_file(missing.path().join("scripts/triggers.lua")).unwrap();
-    let missing = listing(&load(missing.path()).err().unwrap(), missing.path());
+    let missing = listing(&load(missing.path()).unwrap_err(), missing.path());
     let no_folder = tempfile::tempdir().unwrap();
-    let no_folder = listing(&load(no_folder.path()).err().unwrap(), no_folder.path());
+    let no_folder = listing(&load(no_folder.path()).unwrap_err(), no_folder.path());
     let big = format!("--{}", "x".repeat(2 * 1024 * 1024));
     let both = "local names = require 'lib/names'\nreturn names";
     let snapshot = cases([
@@ -368,8 +388,8 @@ async fn a_runaway_costs_its_message_and_the_set_works_on() {
                 let start = Instant::now();
                 let decision = decided(&set, message("run away")).await;
                 let took = start.elapsed();
-                // The limit is 60 ms; the rest is room for a busy machine.
-                assert!(took < Duration::from_secs(2), "{stage}, {name}: {took:?}");
+                // The limit is 60 ms of processor time; the rest is room for a busy machine.
+                assert!(took < Duration::from_secs(5), "{stage}, {name}: {took:?}");
                 assert_eq!(
                     decided(&set, message("hello")).await.split(':').next(),
                     Some("here"),
@@ -380,11 +400,7 @@ async fn a_runaway_costs_its_message_and_the_set_works_on() {
         }
     }
     for pair in seen.chunks(2) {
-        assert_eq!(
-            pair[0].2.split(" 0x").next(),
-            pair[1].2.split(" 0x").next(),
-            "the second time is like the first"
-        );
+        assert_eq!(pair[0], pair[1], "the second time is like the first");
     }
     let lines =
         seen.iter().step_by(2).map(|(stage, name, text)| (format!("{name} in {stage}"), text.clone()));
@@ -501,7 +517,7 @@ async fn required_files_run_once_and_are_never_read_again() {
         ),
         ("lib/names.lua", "return { project = 'p', calls = 0 }"),
     ]);
-    let set = load(root.path()).unwrap_or_else(|p| panic!("{}", listing(&p, root.path()))).set;
+    let set = load(root.path()).unwrap().set;
     std::fs::remove_dir_all(root.path()).unwrap();
     assert_eq!(decided(&set, message("x")).await, r#"reply "p1true""#);
     assert_eq!(decided(&set, message("x")).await, r#"reply "p2true""#);
@@ -523,7 +539,7 @@ fn links_may_stay_inside_the_folder_and_not_leave_it() {
     std::fs::write(root.path().join("outside.lua"), "return {}").unwrap();
     symlink("../outside.lua", scripts.join("outside.lua")).unwrap();
     std::fs::write(scripts.join("triggers.lua"), "require 'outside'").unwrap();
-    let problems = listing(&load(root.path()).err().unwrap(), root.path());
+    let problems = listing(&load(root.path()).unwrap_err(), root.path());
     assert_eq!(
         problems,
         "scripts/triggers.lua:1: scripts/outside.lua is a link that leaves the script folder; put the file itself there"

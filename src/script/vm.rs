@@ -4,7 +4,8 @@
 //! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
 //! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
 //! script that catches the first error is ended by the next, and even one that manages to return something
-//! has still failed ([`Clock::struck`]).
+//! has still failed ([`Running::struck`]). What counts is the time of the processor, so that no script fails
+//! because the machine is busy; [`PATIENCE`] times as much on the wall is the end all the same.
 //!
 //! After an out-of-memory error (which a script may have caught) the script's own tables may still fill the
 //! VM, so collecting garbage is not enough: [`Vm::afresh`] runs the same sources again in a new VM. It never
@@ -17,7 +18,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ const MAX_PRINTED_BYTES: usize = 2000;
 /// How much a call into a script may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// The time of one call.
+    /// The processor time of one call.
     pub time: Duration,
     /// The memory of the whole VM, in bytes.
     pub memory: usize,
@@ -59,7 +60,7 @@ impl Vm {
     }
 
     fn with_files(files: Files, budget: Budget) -> Result<Self, Failure> {
-        let clock = Arc::new(Clock::new());
+        let clock = Arc::new(Clock { running: Mutex::new(None), printed: AtomicU32::new(0) });
         let files = Arc::new(Mutex::new(files));
         let libraries = StdLib::TABLE
             | StdLib::STRING
@@ -114,8 +115,14 @@ impl Vm {
     /// As [`Vm::run`]; also where the file cannot be read.
     pub fn module(&mut self, name: &str) -> Result<mlua::Value, Failure> {
         let files = Arc::clone(&self.files);
-        self.run(|lua| require(lua, &files, name))
-            .map_err(|failure| failure.or_in(&lock(&self.files).shown_path(&format!("{name}.lua"))))
+        self.run(|lua| require(lua, &files, name)).map_err(|mut failure| {
+            let path = lock(&self.files).shown_path(&format!("{name}.lua"));
+            // A problem of the file itself begins with its name, for those who require it.
+            if let (None, Some(rest)) = (&failure.file, failure.message.strip_prefix(&path)) {
+                failure.message = rest.trim_start().to_owned();
+            }
+            failure.or_in(&path)
+        })
     }
 
     /// From here on no further file is read: a script set is what its files were when it was loaded.
@@ -148,57 +155,64 @@ impl Vm {
     }
 }
 
+/// How many times the limit a call may take on the wall, where it has to wait for a processor.
+const PATIENCE: u32 = 10;
+
 /// The stop-watch of the call that is running.
 struct Clock {
-    epoch: Instant,
-    /// Nanoseconds after the epoch; `u64::MAX` while nothing runs.
-    deadline: AtomicU64,
-    /// Where the script was when the deadline first struck: a traceback.
-    struck: Mutex<Option<String>>,
+    running: Mutex<Option<Running>>,
     /// How many lines the call has printed.
     printed: AtomicU32,
 }
 
-/// Raised by the interrupt; what counts is [`Clock::struck`], for a script may catch this.
+struct Running {
+    limit: Duration,
+    started: Instant,
+    /// The thread's processor time when the call started.
+    used_before: Duration,
+    /// Where the script was when the limit struck first: a traceback.
+    struck: Option<String>,
+}
+
+/// Raised by the interrupt; what counts is [`Running::struck`], for a script may catch this.
 #[derive(Debug, thiserror::Error)]
 #[error("out of time")]
 struct OutOfTime;
 
 impl Clock {
-    fn new() -> Self {
-        Self {
-            epoch: Instant::now(),
-            deadline: AtomicU64::new(u64::MAX),
-            struck: Mutex::new(None),
-            printed: AtomicU32::new(0),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
     fn start(&self, limit: Duration) {
-        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        self.deadline.store(self.now().saturating_add(limit), Ordering::Relaxed);
+        let (started, used_before) = (Instant::now(), processor_time());
+        *lock(&self.running) = Some(Running { limit, started, used_before, struck: None });
         self.printed.store(0, Ordering::Relaxed);
     }
 
     fn stop(&self) -> Option<String> {
-        self.deadline.store(u64::MAX, Ordering::Relaxed);
-        lock(&self.struck).take()
+        lock(&self.running).take().and_then(|running| running.struck)
     }
 
     fn check(&self, lua: &Lua) -> mlua::Result<VmState> {
-        if self.now() < self.deadline.load(Ordering::Relaxed) {
-            return Ok(VmState::Continue);
-        }
-        let mut struck = lock(&self.struck);
-        if struck.is_none() {
-            *struck = Some(lua.traceback(None, 0).map_or_else(|_| String::new(), |t| t.to_string_lossy()));
+        let mut running = lock(&self.running);
+        let Some(running) = running.as_mut() else { return Ok(VmState::Continue) };
+        if running.struck.is_none() {
+            let waited = running.started.elapsed();
+            // The wall first: asking for processor time is a system call.
+            let over = waited >= running.limit
+                && (waited >= running.limit.saturating_mul(PATIENCE)
+                    || processor_time().saturating_sub(running.used_before) >= running.limit);
+            if !over {
+                return Ok(VmState::Continue);
+            }
+            let traceback = lua.traceback(None, 0).map(|text| text.to_string_lossy());
+            running.struck = Some(traceback.unwrap_or_default());
         }
         Err(mlua::Error::external(OutOfTime))
     }
+}
+
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Result<()> {
@@ -228,7 +242,11 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
     });
     let (file, line) = place.unwrap_or_default();
     if printed == MAX_PRINTED {
-        tracing::info!(file, line, "the script prints more than {MAX_PRINTED} lines; the rest is dropped");
+        tracing::info!(
+            script = file,
+            line,
+            "the script prints more than {MAX_PRINTED} lines; the rest is dropped"
+        );
         return Ok(());
     }
     let mut text = String::new();
@@ -239,7 +257,7 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
         text.push_str(&value.to_string()?);
     }
     text.truncate(text.floor_char_boundary(MAX_PRINTED_BYTES));
-    tracing::info!(file, line, "print: {text}");
+    tracing::info!(script = file, line, "print: {text}");
     Ok(())
 }
 
