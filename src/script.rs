@@ -11,7 +11,8 @@
 
 mod data;
 mod problem;
-mod schema;
+mod routing;
+mod triggers;
 mod vm;
 
 use std::fmt;
@@ -28,7 +29,8 @@ use crate::worker::Worker;
 use data::{BadValue, Data};
 use problem::Failure;
 pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
-use schema::{Context, Routing, Triggers};
+use routing::{Context, Routing};
+use triggers::Triggers;
 use vm::{Budget, Vm};
 
 /// The names of the two files, without their ending.
@@ -102,9 +104,9 @@ impl ScriptSet {
         let routing = match routing {
             Ok(value) => {
                 let context = Context { root, limits, file: &routing_file };
-                let (routing, route) = schema::routing(&value, &context, &mut problems);
+                let (routing, route) = routing::decode(&value, &context, &mut problems);
                 has_route = route.is_some();
-                schema::routing_warnings(&routing, has_route, &routing_file, &mut problems);
+                routing::warn(&routing, has_route, &routing_file, &mut problems);
                 Some(routing)
             }
             Err(problem) => {
@@ -113,7 +115,7 @@ impl ScriptSet {
             }
         };
         let triggers = match vm.module(TRIGGERS) {
-            Ok(value) => schema::triggers(&value, &triggers_file, &mut problems),
+            Ok(value) => triggers::decode(&value, &triggers_file, &mut problems),
             Err(failure) => {
                 problems.push(Problem::in_code(&triggers_file, failure));
                 None
@@ -223,7 +225,7 @@ impl Scripts {
                 trigger.call(message_table(lua, message)?)
             })?,
         };
-        result.and_then(schema::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
+        result.and_then(triggers::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
     }
 
     fn route(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, Failure> {
@@ -234,7 +236,7 @@ impl Scripts {
             route.call((message_table(lua, message)?, prompt.as_str()))
         })?;
         result
-            .and_then(|value| schema::route(value, &rules.routing.projects, prompt))
+            .and_then(|value| routing::route(value, &rules.routing.projects, prompt))
             .map_err(|bad| Failure::bad_value(file, bad.under("route()")))
     }
 

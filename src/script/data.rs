@@ -377,3 +377,20 @@ impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
         deserializer.deserialize_any(IdVisitor(std::marker::PhantomData))
     }
 }
+
+/// The ids themselves.
+pub fn ids<T>(raw: Vec<Id<T>>) -> Vec<T> {
+    raw.into_iter().map(|id| id.0).collect()
+}
+
+/// What a Lua value is, in words for "expected …, found …".
+pub fn kind(value: &mlua::Value) -> String {
+    match value {
+        mlua::Nil => "nothing".to_owned(),
+        mlua::Value::Boolean(b) => format!("`{b}`"),
+        mlua::Value::Integer(n) => format!("the number {n}"),
+        mlua::Value::Number(n) => format!("the number {n}"),
+        mlua::Value::String(text) => shown(&text.to_string_lossy()),
+        other => format!("a {}", other.type_name()),
+    }
+}

@@ -234,7 +234,7 @@ impl Failure {
             failure.message = rest.trim_start_matches([':', ' ']).to_owned();
         }
         // `error({ … })`: Luau gives the address, which says nothing and is new every time.
-        if let Some((kind, _)) = failure.message.split_once(": 0x") {
+        if let Some((kind @ ("table" | "function" | "userdata"), _)) = failure.message.split_once(": 0x") {
             failure.message = format!("raised a {kind}, not a text");
         }
         failure

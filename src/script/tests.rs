@@ -120,6 +120,9 @@ macro_rules! snapshot {
     };
 }
 
+mod problems;
+mod types;
+
 #[tokio::test]
 async fn the_shipped_scripts_answer_a_mention_anywhere_and_nothing_else() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -141,10 +144,6 @@ fn cases<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
     cases.collect::<Vec<_>>().join("\n")
 }
 
-fn with_project(keys: &str) -> String {
-    routing_problems(&format!("return {{ projects = {{ site = {{ dir = '.', {keys} }} }}, route = print }}"))
-}
-
 #[test]
 fn the_first_route_of_the_readme_loads() {
     let readme = include_str!("../../scripts/README.md");
@@ -152,151 +151,6 @@ fn the_first_route_of_the_readme_loads() {
     let problems = routing_problems(example);
     assert!(problems.lines().count() <= 1 && !problems.contains("error"), "{problems}");
     assert!(problems.contains("projects.site.dir: "), "only that its directory is missing: {problems}");
-}
-
-#[test]
-fn no_memory_is_too_little_memory() {
-    for limit in [ByteSize::b(0), ByteSize::kib(1)] {
-        let root = root(&[]);
-        let dir = root.path().join("scripts");
-        let config = config::Scripts { dir, time_limit: Duration::from_millis(60), memory_limit: limit };
-        let problems = listing(&ScriptSet::load(&config, root.path(), &LIMITS).unwrap_err(), root.path());
-        assert!(problems.contains("`scripts.memory_limit`"), "{problems}");
-    }
-}
-
-#[test]
-fn problems_in_code_name_file_and_line() {
-    let missing = root(&[]);
-    std::fs::remove_file(missing.path().join("scripts/triggers.lua")).unwrap();
-    let missing = listing(&load(missing.path()).unwrap_err(), missing.path());
-    let no_folder = tempfile::tempdir().unwrap();
-    let no_folder = listing(&load(no_folder.path()).unwrap_err(), no_folder.path());
-    let big = format!("--{}", "x".repeat(2 * 1024 * 1024));
-    let both = "local names = require 'lib/names'\nreturn names";
-    let snapshot = cases([
-        ("no script folder", no_folder),
-        ("a file is missing", missing),
-        ("syntax", routing_problems("return {\n  projects = { here = { dir = '.' }\n  channels = {},\n}")),
-        ("raises", routing_problems("local x\nreturn { projects = x.y }")),
-        ("raises by itself", routing_problems("error('not today')")),
-        ("raises a table", routing_problems("error({})")),
-        ("empty", routing_problems("")),
-        ("returns a string", routing_problems("return 'here'")),
-        ("bytecode", routing_problems("\u{1b}Lua")),
-        ("too large", routing_problems(&big)),
-        ("both files are broken", problems(&[("routing.lua", "return {"), ("triggers.lua", "retrun {}")])),
-        (
-            "a file that both require is broken",
-            problems(&[
-                ("routing.lua", both),
-                ("triggers.lua", both),
-                ("lib/names.lua", "\n\nreturn nil + 1"),
-            ]),
-        ),
-        ("requires what is not there", routing_problems("\nrequire 'lib/nothing'")),
-        ("requires with a dot", routing_problems("require 'lib.names'")),
-        ("requires with the ending", routing_problems("require 'lib/names.lua'")),
-        ("requires from above", routing_problems("require '../secrets'")),
-        ("requires from the root", routing_problems("require '/etc/passwd'")),
-        ("requires the types", routing_problems("require 'types/moonlane'")),
-        ("requires a folder", problems(&[("routing.lua", "require 'lib'"), ("lib.lua/x.lua", "")])),
-        (
-            "requires in a circle",
-            problems(&[
-                ("routing.lua", "return require 'a'"),
-                ("a.lua", "return require './b'"),
-                ("b.lua", "return require 'a'"),
-            ]),
-        ),
-        ("compiles text", routing_problems("loadstring('return 1')()")),
-        ("changes a library", routing_problems("string.format = nil")),
-        ("makes a coroutine", routing_problems("coroutine.wrap(print)()")),
-        ("reads a file", routing_problems("io.open('/etc/passwd')")),
-        ("starts a program", routing_problems("os.execute('true')")),
-    ]);
-    snapshot!("problems_in_code", snapshot);
-}
-
-#[test]
-fn problems_in_values_name_file_and_path() {
-    let channels = |entries: &str| {
-        routing_problems(&format!(
-            "return {{ projects = {{ site = {{ dir = '.' }} }}, channels = {{ {entries} }} }}"
-        ))
-    };
-    let snapshot = cases([
-        ("unknown key", routing_problems("return { project = {} }")),
-        ("no projects", routing_problems("return { projects = {} }")),
-        ("projects as a list", routing_problems("return { projects = { { dir = '.' } } }")),
-        ("project is a string", routing_problems("return { projects = { site = '.' } }")),
-        ("project with an odd name", routing_problems("return { projects = { ['a b'] = { dri = '.' } } }")),
-        ("no dir", routing_problems("return { projects = { site = {} } }")),
-        (
-            "each project's first problem, and the others' too",
-            routing_problems(
-                "return { allow = { user = {} }, projects = { a = { dirr = '.' }, b = { dir = 5 }, c = { dir = '.' }, \
-                 d = { dir = '.', limits = { turn = 'soon' } } }, channels = { ['1'] = 'a', ['2'] = 'e' }, route = 'x' }",
-            ),
-        ),
-        ("dir is gone", routing_problems("return { projects = { site = { dir = 'gone' } }, route = print }")),
-        ("dir is a file", with_project("}, other = { dir = 'scripts/routing.lua'")),
-        ("dir of somebody else", with_project("}, other = { dir = '~root/x'")),
-        ("bad mode", with_project("permission_mode = 'acceptedits'")),
-        ("mode is a number", with_project("permission_mode = 1")),
-        ("bad model", with_project("model = '--resume'")),
-        ("bad setting source", with_project("setting_sources = { 'user', 'locale' }")),
-        ("tools as a string", with_project("tools = 'Bash'")),
-        ("an empty tool", with_project("allowed_tools = { 'Bash(git *)', '' }")),
-        ("a list with a hole", with_project("tools = { 'Bash', [3] = 'Read' }")),
-        ("a list with keys", with_project("tools = { 'Bash', x = 'Read' }")),
-        ("env is a number", with_project("env = { PORT = 3000 }")),
-        ("env with a bad name", with_project("env = { ['A=B'] = 'c' }")),
-        ("a function inside", with_project("env = { A = print }")),
-        (
-            "a table inside itself",
-            routing_problems("local t = {} t.t = t return { projects = { site = t } }"),
-        ),
-        ("limit is a number", with_project("limits = { turn = 60 }")),
-        ("limit is 0", with_project("limits = { turn = '0s' }")),
-        ("limit is for ever", with_project("limits = { turn = '100years' }")),
-        ("unknown limit", with_project("limits = { total = '1h' }")),
-        ("answer", with_project("answer = 'first'")),
-        ("operators in a project", with_project("allow = { operators = { '1' } }")),
-        ("id is a number", with_project("allow = { users = { 123456789012345678 } }")),
-        ("id is a name", with_project("allow = { users = { '1', '@ada' } }")),
-        (
-            "global id is a number",
-            routing_problems(
-                "return { projects = { s = { dir = '.' } }, route = print, allow = { roles = { 1 } } }",
-            ),
-        ),
-        ("NUL", with_project("system_prompt = 'a\\0b'")),
-        ("huge", with_project("system_prompt = ('x'):rep(2000000)")),
-        ("channel is a number", channels("[123456789012345678] = 'site'")),
-        ("channel is a name", channels("general = 'site'")),
-        ("channel of a project that is nearly there", channels("['12'] = 'siet'")),
-        ("channel of a project that is not there", channels("['12'] = 'blog'")),
-        ("channel of a table", channels("['12'] = { 'site' }")),
-        ("works nowhere", channels("")),
-    ]);
-    snapshot!("problems_in_values", snapshot);
-}
-
-#[test]
-fn problems_in_triggers() {
-    let triggers = |text: &str| problems(&[("triggers.lua", text)]);
-    let snapshot = cases([
-        ("nothing returned", triggers("")),
-        ("unknown key", triggers("return { mentions = true }")),
-        ("wrong type", triggers("return { mention = 'yes' }")),
-        ("one prefix", triggers("return { prefixes = '!ask' }")),
-        ("empty prefix", triggers("return { prefixes = { '!ask', ' ' } }")),
-        ("bad patterns", triggers("return { patterns = { '^ok$', '(', 'a{2,1}', '(?=x)' } }")),
-        ("channel is a number", triggers("return { all_messages_in = { 12 } }")),
-        ("nothing triggers", triggers("return { mention = false }")),
-    ]);
-    snapshot!("problems_in_triggers", snapshot);
 }
 
 #[tokio::test]
@@ -367,10 +221,10 @@ const RUNAWAYS: [(&str, &str); 14] = [
     ),
     ("one huge string", "return ('x'):rep(1e9)"),
     ("growing string", "local s = 'x' while true do s = s .. s end"),
-    ("growing global", "KEPT = KEPT or {} while true do KEPT[#KEPT + 1] = ('x'):rep(1000) .. #KEPT end"),
+    ("growing global", "KEPT = KEPT or {} while true do KEPT[#KEPT + 1] = ('x'):rep(1e5) .. #KEPT end"),
     (
         "growing global, caught",
-        "KEPT = KEPT or {} pcall(function() while true do KEPT[#KEPT + 1] = ('x'):rep(1000) .. #KEPT end end) return 'x'",
+        "KEPT = KEPT or {} pcall(function() while true do KEPT[#KEPT + 1] = ('x'):rep(1e5) .. #KEPT end end) return 'x'",
     ),
 ];
 
@@ -513,7 +367,7 @@ async fn required_files_run_once_and_are_never_read_again() {
         ),
         (
             "triggers.lua",
-            "local n = require './lib/names'\nn.loaded = true\nreturn function(m) if m.text == 'fill' then while true do n[#n + 1] = ('x'):rep(1e3) .. #n end end return m.text end",
+            "local n = require './lib/names'\nn.loaded = true\nreturn function(m) if m.text == 'fill' then while true do n[#n + 1] = ('x'):rep(1e5) .. #n end end return m.text end",
         ),
         ("lib/names.lua", "return { project = 'p', calls = 0 }"),
     ]);

@@ -1,19 +1,18 @@
-//! What routing.lua and triggers.lua return, decoded and checked. The structs here are the format: their
-//! fields are the keys that a script may use, and `scripts/types/moonlane.d.lua` names the same ones.
+//! What routing.lua returns, and what its `route` function returns, decoded and checked. The structs here are
+//! the format: their fields are the keys that a script may use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use regex::Regex;
 use serde::Deserialize;
 
-use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, segment, shown};
+use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown};
 use super::problem::Problem;
 use crate::domain::{
-    Allow, AnswerForm, ChannelId, Limits, Message, PermissionMode, Project, ProjectName, RoleId, Route,
-    SettingSource, UserId, Work,
+    Allow, AnswerForm, ChannelId, Limits, PermissionMode, Project, ProjectName, RoleId, Route, SettingSource,
+    UserId, Work,
 };
 use crate::nearest::{nearest, reword};
 
@@ -33,24 +32,6 @@ pub struct Routing {
     pub channels: HashMap<ChannelId, Arc<Project>>,
 }
 
-/// What triggers.lua says.
-#[derive(Debug)]
-pub enum Triggers {
-    /// Its function is asked.
-    Function,
-    /// Its table says it.
-    Table(TriggerTable),
-}
-
-/// The table form of triggers.lua.
-#[derive(Debug)]
-pub struct TriggerTable {
-    mention: bool,
-    prefixes: Vec<String>,
-    patterns: Vec<Regex>,
-    all_messages_in: Vec<ChannelId>,
-}
-
 /// What the scripts' surroundings add to routing.lua.
 pub struct Context<'a> {
     /// Where relative directories start.
@@ -66,7 +47,7 @@ pub(super) const ROUTING_KEYS: [&str; 4] = ["allow", "projects", "channels", "ro
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-struct RawAllow {
+pub(super) struct RawAllow {
     users: Vec<Id<UserId>>,
     roles: Vec<Id<RoleId>>,
     operators: Vec<Id<UserId>>,
@@ -74,7 +55,7 @@ struct RawAllow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
-struct RawProject {
+pub(super) struct RawProject {
     dir: String,
     model: Option<String>,
     permission_mode: Option<PermissionMode>,
@@ -96,14 +77,14 @@ struct RawProject {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-struct RawProjectAllow {
+pub(super) struct RawProjectAllow {
     users: Vec<Id<UserId>>,
     roles: Vec<Id<RoleId>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-struct RawLimits {
+pub(super) struct RawLimits {
     #[serde(with = "humantime_serde")]
     start: Option<Duration>,
     #[serde(with = "humantime_serde")]
@@ -117,23 +98,8 @@ struct RawLimits {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table or a function")]
-struct RawTriggers {
-    mention: bool,
-    prefixes: Vec<String>,
-    patterns: Vec<String>,
-    all_messages_in: Vec<Id<ChannelId>>,
-}
-
-impl Default for RawTriggers {
-    fn default() -> Self {
-        Self { mention: true, prefixes: Vec::new(), patterns: Vec::new(), all_messages_in: Vec::new() }
-    }
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
-struct RawRoute {
+pub(super) struct RawRoute {
     project: Option<String>,
     prompt: Option<String>,
     model: Option<String>,
@@ -143,12 +109,12 @@ struct RawRoute {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum RawSession {
+pub(super) enum RawSession {
     Fresh,
 }
 
 /// Decodes what routing.lua returned; every problem goes to `problems`, and what is sound comes back.
-pub fn routing(
+pub fn decode(
     value: &mlua::Value,
     context: &Context<'_>,
     problems: &mut Vec<Problem>,
@@ -247,7 +213,7 @@ pub fn routing(
 }
 
 /// What in routing.lua cannot work, although it is well formed.
-pub fn routing_warnings(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
+pub fn warn(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
     let sound = warnings.is_empty();
     for (name, project) in &routing.projects {
         let path = BadValue::here("").under("dir").under(&segment(&name.0)).under("projects").path;
@@ -264,88 +230,6 @@ pub fn routing_warnings(routing: &Routing, has_route: bool, file: &str, warnings
     if sound && routing.channels.is_empty() && !has_route {
         let message = "`channels` is empty and there is no `route` function: the bot works nowhere";
         warnings.push(Problem::warning(file, "", message));
-    }
-}
-
-/// Decodes what triggers.lua returned.
-pub fn triggers(
-    value: &mlua::Value,
-    file: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<(Triggers, Option<mlua::Function>)> {
-    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
-    let raw: RawTriggers = match value {
-        mlua::Value::Function(function) => return Some((Triggers::Function, Some(function.clone()))),
-        mlua::Value::Table(_) => match data::decode_lua(value) {
-            Ok(raw) => raw,
-            Err(problem) => {
-                bad(problem);
-                return None;
-            }
-        },
-        other => {
-            let form = "must end with `return { mention = true }` or return a function";
-            bad(BadValue::here(format!("{form}; it returned {}", kind(other))));
-            return None;
-        }
-    };
-    let mut patterns = Vec::new();
-    for (place, pattern) in (1..).zip(&raw.patterns) {
-        match Regex::new(pattern) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(problem) => bad(bad_pattern(&problem).under(&format!("patterns[{place}]"))),
-        }
-    }
-    for (place, prefix) in (1..).zip(&raw.prefixes) {
-        if prefix.trim().is_empty() {
-            let message = "an empty prefix fits every message; for that there is `all_messages_in`";
-            bad(BadValue::here(message).under(&format!("prefixes[{place}]")));
-        }
-    }
-    let all_messages_in = ids(raw.all_messages_in);
-    if !raw.mention && raw.prefixes.is_empty() && raw.patterns.is_empty() && all_messages_in.is_empty() {
-        problems.push(Problem::warning(file, "", "nothing here lets the bot answer anything"));
-    }
-    let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
-    Some((Triggers::Table(table), None))
-}
-
-impl TriggerTable {
-    /// The prompt, if the message is for the bot.
-    pub fn prompt(&self, message: &Message) -> Option<String> {
-        let text = message.text.as_str();
-        if self.mention && message.mentions_me {
-            return Some(text.to_owned());
-        }
-        if let Some(rest) = self.prefixes.iter().find_map(|prefix| text.strip_prefix(prefix.as_str())) {
-            return Some(rest.trim().to_owned());
-        }
-        for pattern in &self.patterns {
-            if let Some(found) = pattern.captures(text) {
-                let prompt = match pattern.captures_len() {
-                    1 => text,
-                    _ => found.get(1).map_or("", |group| group.as_str()),
-                };
-                return Some(prompt.to_owned());
-            }
-        }
-        let here = [Some(message.channel_id), message.parent_channel_id];
-        let all = here.into_iter().flatten().any(|channel| self.all_messages_in.contains(&channel));
-        all.then(|| text.to_owned())
-    }
-
-    /// Whether only messages that mention the bot can fit: Discord shows the content of those to every bot.
-    pub fn only_mentions(&self) -> bool {
-        self.prefixes.is_empty() && self.patterns.is_empty() && self.all_messages_in.is_empty()
-    }
-}
-
-/// What a trigger function returned: the prompt, or nil (or false: `return message.mentions_me and …`).
-pub fn prompt(value: Option<Data>) -> Result<Option<String>, BadValue> {
-    match value {
-        None | Some(Data::Bool(false)) => Ok(None),
-        Some(Data::Text(prompt)) => Ok(Some(prompt)),
-        Some(other) => Err(BadValue::here(format!("expected the prompt (a string) or nil, found {other}"))),
     }
 }
 
@@ -550,17 +434,6 @@ fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
     BadValue::here(reword(&format!("unknown field `{key}`, expected one of `{listed}`"))).under(&segment(key))
 }
 
-/// A regex error spans several lines with a caret; its last line says what is wrong.
-fn bad_pattern(error: &regex::Error) -> BadValue {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    BadValue::here(format!("not a regular expression: {}", last.trim_start_matches("error: ")))
-}
-
-fn ids<T>(raw: Vec<Id<T>>) -> Vec<T> {
-    raw.into_iter().map(|id| id.0).collect()
-}
-
 /// The entries of a table in the order of their keys, so that problems come in the same order every time.
 fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
     let mut entries: Vec<_> = table.pairs::<mlua::Value, mlua::Value>().filter_map(Result::ok).collect();
@@ -569,15 +442,4 @@ fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
         _ => String::new(),
     });
     entries
-}
-
-fn kind(value: &mlua::Value) -> String {
-    match value {
-        mlua::Nil => "nothing".to_owned(),
-        mlua::Value::Boolean(b) => format!("`{b}`"),
-        mlua::Value::Integer(n) => format!("the number {n}"),
-        mlua::Value::Number(n) => format!("the number {n}"),
-        mlua::Value::String(text) => shown(&text.to_string_lossy()),
-        other => format!("a {}", other.type_name()),
-    }
 }

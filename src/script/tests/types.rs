@@ -1,0 +1,95 @@
+//! `scripts/types/moonlane.d.lua` says what the Rust types say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::{AnswerForm, PermissionMode, SettingSource};
+use crate::script::routing::{
+    ROUTING_KEYS, RawAllow, RawLimits, RawProject, RawProjectAllow, RawRoute, RawSession,
+};
+use crate::script::triggers::RawTriggers;
+
+/// The keys of a table, each with `?` where it may be absent.
+type Keys = BTreeSet<String>;
+
+/// The classes of the type file.
+fn documented() -> BTreeMap<String, Keys> {
+    let mut classes: BTreeMap<String, Keys> = BTreeMap::new();
+    let mut class = String::new();
+    for line in include_str!("../../../scripts/types/moonlane.d.lua").lines() {
+        if let Some(name) = line.strip_prefix("---@class (exact) ") {
+            class = name.to_owned();
+            classes.insert(class.clone(), Keys::new());
+        } else if let Some(field) = line.strip_prefix("---@field ") {
+            let key = field.split(' ').next().unwrap().to_owned();
+            assert!(classes.get_mut(&class).unwrap().insert(key), "twice: {line}");
+        }
+    }
+    classes
+}
+
+/// The words of a closed set, such as `---@alias AnswerForm "last"|"all"`.
+fn documented_words(after: &str) -> Keys {
+    let file = include_str!("../../../scripts/types/moonlane.d.lua");
+    let line = file.lines().find_map(|line| line.strip_prefix(after)).unwrap();
+    line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The names in backquotes of an error, but for the first, which is the one that is wrong.
+fn listed(error: &str) -> Keys {
+    error.split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
+}
+
+/// The keys that a type accepts, as its own error about an unknown one lists them.
+fn accepted<T: DeserializeOwned>() -> Keys {
+    let keys = listed(&serde_json::from_value::<T>(json!({ "?": 1 })).err().unwrap().to_string());
+    let mut given = serde_json::Map::new();
+    while let Err(error) = serde_json::from_value::<T>(Value::Object(given.clone())) {
+        let missing = error.to_string().split('`').nth(1).unwrap().to_owned();
+        assert!(given.insert(missing, json!("")).is_none(), "{error}");
+    }
+    keys.into_iter().map(|key| if given.contains_key(&key) { key } else { format!("{key}?") }).collect()
+}
+
+fn words<T: DeserializeOwned>() -> Keys {
+    listed(&serde_json::from_value::<T>(json!("?")).err().unwrap().to_string())
+}
+
+/// The keys that a value gives to scripts; what is null is nil there.
+fn given(value: &Value) -> Keys {
+    let fields = value.as_object().unwrap().iter();
+    fields.map(|(key, value)| if value.is_null() { format!("{key}?") } else { key.clone() }).collect()
+}
+
+#[test]
+fn the_type_file_has_the_same_keys() {
+    let attachment = Attachment { name: String::new(), size: 0, content_type: None, url: String::new() };
+    let message = Message { attachments: vec![attachment], ..message("") };
+    let message = serde_json::to_value(message).unwrap();
+    let routing = ROUTING_KEYS.map(|key| if key == "projects" { key.to_owned() } else { format!("{key}?") });
+    let expected = [
+        ("Routing", Keys::from(routing)),
+        ("Allow", accepted::<RawAllow>()),
+        ("ProjectAllow", accepted::<RawProjectAllow>()),
+        ("Project", accepted::<RawProject>()),
+        ("Limits", accepted::<RawLimits>()),
+        ("Route", accepted::<RawRoute>()),
+        ("TriggerTable", accepted::<RawTriggers>()),
+        ("Message", given(&message)),
+        ("Author", given(&message["author"])),
+        ("Attachment", given(&message["attachments"][0])),
+    ];
+    let expected = expected.map(|(name, keys)| (name.to_owned(), keys));
+    assert_eq!(documented(), BTreeMap::from(expected));
+}
+
+#[test]
+fn the_type_file_has_the_same_words() {
+    assert_eq!(documented_words("---@alias PermissionMode "), words::<PermissionMode>());
+    assert_eq!(documented_words("---@alias SettingSource "), words::<SettingSource>());
+    assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
+    assert_eq!(documented_words("---@field session? "), words::<RawSession>());
+}

@@ -1,0 +1,130 @@
+//! What triggers.lua returns: which messages are for the bot, and what it is asked.
+
+use regex::Regex;
+use serde::Deserialize;
+
+use super::data::{self, BadValue, Data, Id, ids, kind};
+use super::problem::Problem;
+use crate::domain::{ChannelId, Message};
+
+/// What triggers.lua says.
+#[derive(Debug)]
+pub enum Triggers {
+    /// Its function is asked.
+    Function,
+    /// Its table says it.
+    Table(TriggerTable),
+}
+
+/// The table form of triggers.lua.
+#[derive(Debug)]
+pub struct TriggerTable {
+    mention: bool,
+    prefixes: Vec<String>,
+    patterns: Vec<Regex>,
+    all_messages_in: Vec<ChannelId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table or a function")]
+pub(super) struct RawTriggers {
+    mention: bool,
+    prefixes: Vec<String>,
+    patterns: Vec<String>,
+    all_messages_in: Vec<Id<ChannelId>>,
+}
+
+impl Default for RawTriggers {
+    fn default() -> Self {
+        Self { mention: true, prefixes: Vec::new(), patterns: Vec::new(), all_messages_in: Vec::new() }
+    }
+}
+
+/// Decodes what triggers.lua returned.
+pub fn decode(
+    value: &mlua::Value,
+    file: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(Triggers, Option<mlua::Function>)> {
+    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
+    let raw: RawTriggers = match value {
+        mlua::Value::Function(function) => return Some((Triggers::Function, Some(function.clone()))),
+        mlua::Value::Table(_) => match data::decode_lua(value) {
+            Ok(raw) => raw,
+            Err(problem) => {
+                bad(problem);
+                return None;
+            }
+        },
+        other => {
+            let form = "must end with `return { mention = true }` or return a function";
+            bad(BadValue::here(format!("{form}; it returned {}", kind(other))));
+            return None;
+        }
+    };
+    let mut patterns = Vec::new();
+    for (place, pattern) in (1..).zip(&raw.patterns) {
+        match Regex::new(pattern) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(problem) => bad(bad_pattern(&problem).under(&format!("patterns[{place}]"))),
+        }
+    }
+    for (place, prefix) in (1..).zip(&raw.prefixes) {
+        if prefix.trim().is_empty() {
+            let message = "an empty prefix fits every message; for that there is `all_messages_in`";
+            bad(BadValue::here(message).under(&format!("prefixes[{place}]")));
+        }
+    }
+    let all_messages_in = ids(raw.all_messages_in);
+    if !raw.mention && raw.prefixes.is_empty() && raw.patterns.is_empty() && all_messages_in.is_empty() {
+        problems.push(Problem::warning(file, "", "nothing here lets the bot answer anything"));
+    }
+    let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
+    Some((Triggers::Table(table), None))
+}
+
+impl TriggerTable {
+    /// The prompt, if the message is for the bot.
+    pub fn prompt(&self, message: &Message) -> Option<String> {
+        let text = message.text.as_str();
+        if self.mention && message.mentions_me {
+            return Some(text.to_owned());
+        }
+        if let Some(rest) = self.prefixes.iter().find_map(|prefix| text.strip_prefix(prefix.as_str())) {
+            return Some(rest.trim().to_owned());
+        }
+        for pattern in &self.patterns {
+            if let Some(found) = pattern.captures(text) {
+                let prompt = match pattern.captures_len() {
+                    1 => text,
+                    _ => found.get(1).map_or("", |group| group.as_str()),
+                };
+                return Some(prompt.to_owned());
+            }
+        }
+        let here = [Some(message.channel_id), message.parent_channel_id];
+        let all = here.into_iter().flatten().any(|channel| self.all_messages_in.contains(&channel));
+        all.then(|| text.to_owned())
+    }
+
+    /// Whether only messages that mention the bot can fit: Discord shows the content of those to every bot.
+    pub fn only_mentions(&self) -> bool {
+        self.prefixes.is_empty() && self.patterns.is_empty() && self.all_messages_in.is_empty()
+    }
+}
+
+/// What a trigger function returned: the prompt, or nil (or false: `return message.mentions_me and …`).
+pub fn prompt(value: Option<Data>) -> Result<Option<String>, BadValue> {
+    match value {
+        None | Some(Data::Bool(false)) => Ok(None),
+        Some(Data::Text(prompt)) => Ok(Some(prompt)),
+        Some(other) => Err(BadValue::here(format!("expected the prompt (a string) or nil, found {other}"))),
+    }
+}
+
+/// A regex error spans several lines with a caret; its last line says what is wrong.
+fn bad_pattern(error: &regex::Error) -> BadValue {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    BadValue::here(format!("not a regular expression: {}", last.trim_start_matches("error: ")))
+}
