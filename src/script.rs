@@ -48,7 +48,9 @@ pub struct ScriptSet {
 
 impl fmt::Debug for ScriptSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptSet").field("routing", &self.rules.routing).finish_non_exhaustive()
+        // Names only: a project's environment may hold secrets.
+        let names: Vec<_> = self.rules.routing.projects.keys().collect();
+        f.debug_struct("ScriptSet").field("projects", &names).finish_non_exhaustive()
     }
 }
 
@@ -80,7 +82,11 @@ impl ScriptSet {
     /// # Errors
     /// Every problem that was found, warnings among them: at least the first of each file and each project.
     pub fn load(config: &config::Scripts, root: &Path, limits: &Limits) -> Result<Loaded, Vec<Problem>> {
-        let shown = config.dir.strip_prefix(root).unwrap_or(&config.dir).display().to_string();
+        let shown = match config.dir.strip_prefix(root) {
+            Ok(dir) if dir.as_os_str().is_empty() => ".".to_owned(),
+            Ok(dir) => dir.display().to_string(),
+            Err(_) => config.dir.display().to_string(),
+        };
         let budget = Budget {
             time: config.time_limit,
             // mlua takes 0 for no limit at all.

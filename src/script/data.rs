@@ -70,7 +70,7 @@ impl BadValue {
 pub fn segment(key: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match key.chars().next() {
-        Some(first) if !first.is_ascii_digit() && key.chars().all(word) => key.to_owned(),
+        Some(first) if key.len() <= 60 && !first.is_ascii_digit() && key.chars().all(word) => key.to_owned(),
         _ => format!("[{}]", shown(key)),
     }
 }
@@ -226,7 +226,7 @@ impl std::error::Error for Wrong {}
 
 impl de::Error for Wrong {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(reword(&message.to_string()))
+        Self(cut(reword(&message.to_string()), MAX_MESSAGE))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -265,6 +265,19 @@ impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&found_words(self.unexpected()))
     }
+}
+
+/// How long what is wrong may be told, in bytes: a script's own values are part of it.
+pub const MAX_MESSAGE: usize = 1000;
+
+/// The beginning of a text, at most `max` bytes.
+pub fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// A text in quotes, cut where it is long.

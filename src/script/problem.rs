@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::data::BadValue;
+use super::data::{BadValue, MAX_MESSAGE, cut};
+
+/// How much of a traceback is kept, in bytes.
+const MAX_TRACEBACK: usize = 4000;
 
 /// Something that is wrong with the scripts, found while they were loaded.
 ///
@@ -200,7 +203,8 @@ impl Failure {
             self.file = Some(file.to_owned());
             self.line = Some(line);
         }
-        self.traceback = Some(traceback.trim().to_owned()).filter(|text| !text.is_empty());
+        let lines = cut(traceback.trim().to_owned(), MAX_TRACEBACK);
+        self.traceback = Some(lines).filter(|text| !text.is_empty());
         self
     }
 }
@@ -219,7 +223,7 @@ impl From<mlua::Error> for Failure {
                 let cause = Self::from((*cause).clone());
                 if cause.line.is_some() { cause } else { cause.traced(&traceback) }
             }
-            other => Self::new(FailureKind::Failed, other.to_string()),
+            other => Self::new(FailureKind::Failed, cut(other.to_string(), MAX_MESSAGE)),
         }
     }
 }
@@ -237,6 +241,7 @@ impl Failure {
         if let Some((kind @ ("table" | "function" | "userdata"), _)) = failure.message.split_once(": 0x") {
             failure.message = format!("raised a {kind}, not a text");
         }
+        failure.message = cut(failure.message, MAX_MESSAGE);
         failure
     }
 }

@@ -358,6 +358,44 @@ return function(message) return dump(message, '  ') end";
     snapshot!("message_table", cases(shown));
 }
 
+/// Everything that scripts have, so that a new version of the VM cannot bring more unnoticed.
+#[tokio::test]
+async fn scripts_have_these_globals_and_no_others() {
+    let list = "return function()
+  local names = {}
+  for name, value in pairs(_G) do
+    if type(value) == 'table' and value ~= _G then
+      for key in pairs(value) do names[#names + 1] = name .. '.' .. key end
+    else
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return table.concat(names, '\\n')
+end";
+    let set = set(&[("triggers.lua", list)]);
+    let Ok(Route::Turn(work)) = set.decide(message("")).await else { panic!("not decided") };
+    snapshot!("globals", work.prompt);
+}
+
+#[tokio::test]
+async fn what_scripts_print_and_raise_is_bounded() {
+    let triggers = "return function(m)
+  local long = ('ä'):rep(1e6)
+  for i = 1, 200 do print(long, long, long, '\\255', nil, i) end
+  if m.text == 'key' then return { [long] = 1 } end
+  error(long)
+end";
+    let routing = "return { projects = { p = { dir = '.' } }, route = function(m) return { [('k'):rep(1e5)] = 1 } end }";
+    let set = set(&[("triggers.lua", triggers)]);
+    let error = set.decide(message("")).await.unwrap_err();
+    assert!(error.to_string().len() < 1100, "{}", error.to_string().len());
+    assert!(error.to_string().starts_with("scripts/triggers.lua:5: ää"));
+    let set = self::set(&[("routing.lua", routing)]);
+    let error = set.decide(message("")).await.unwrap_err();
+    assert!(error.to_string().len() < 1300, "{}", error.to_string().len());
+}
+
 #[tokio::test]
 async fn required_files_run_once_and_are_never_read_again() {
     let root = root(&[

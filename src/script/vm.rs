@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, LuaOptions, StdLib, VmState};
 
+use super::data::{cut, shown};
 use super::problem::{Failure, FailureKind};
 
 /// The largest script file.
@@ -250,13 +251,24 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
         return Ok(());
     }
     let mut text = String::new();
-    for value in values {
-        if !text.is_empty() {
+    for (place, value) in values.iter().enumerate() {
+        if place > 0 {
             text.push('\t');
         }
-        text.push_str(&value.to_string()?);
+        match value {
+            mlua::Value::String(string) => {
+                let bytes = string.as_bytes();
+                let start = &bytes[..bytes.len().min(MAX_PRINTED_BYTES + 1)];
+                text.push_str(&String::from_utf8_lossy(start));
+            }
+            value => text.push_str(&value.to_string()?),
+        }
+        // Not only at the end: one string of the script, printed a hundred times, is not in its budget.
+        if text.len() > MAX_PRINTED_BYTES {
+            text = cut(text, MAX_PRINTED_BYTES);
+            break;
+        }
     }
-    text.truncate(text.floor_char_boundary(MAX_PRINTED_BYTES));
     tracing::info!(script = file, line, "print: {text}");
     Ok(())
 }
@@ -317,7 +329,7 @@ impl Files {
         if let Some(file) = self.found.get(&asked) {
             return Ok((asked, file.clone()));
         }
-        let shown = super::data::shown(name);
+        let shown = shown(name);
         if let Some(stem) = plain.strip_suffix(".lua") {
             return Err(format!("require {shown}: leave out the ending: \"{stem}\""));
         }
