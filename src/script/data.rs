@@ -226,7 +226,7 @@ impl std::error::Error for Wrong {}
 
 impl de::Error for Wrong {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(cut(reword(&message.to_string()), MAX_MESSAGE))
+        Self(told(reword(&message.to_string())))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -267,8 +267,12 @@ impl fmt::Display for Data {
     }
 }
 
-/// How long what is wrong may be told, in bytes: a script's own values are part of it.
-pub const MAX_MESSAGE: usize = 1000;
+/// What is wrong, fit for one line of a log or a terminal: a script's own values are part of it.
+pub fn told(text: String) -> String {
+    const MAX: usize = 1000;
+    let text = cut(text, MAX);
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
 
 /// The beginning of a text, at most `max` bytes.
 pub fn cut(mut text: String, max: usize) -> String {

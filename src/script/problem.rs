@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::data::{BadValue, MAX_MESSAGE, cut};
+use super::data::{BadValue, cut, told};
 
 /// How much of a traceback is kept, in bytes.
 const MAX_TRACEBACK: usize = 4000;
@@ -223,7 +223,7 @@ impl From<mlua::Error> for Failure {
                 let cause = Self::from((*cause).clone());
                 if cause.line.is_some() { cause } else { cause.traced(&traceback) }
             }
-            other => Self::new(FailureKind::Failed, cut(other.to_string(), MAX_MESSAGE)),
+            other => Self::new(FailureKind::Failed, told(other.to_string())),
         }
     }
 }
@@ -241,7 +241,7 @@ impl Failure {
         if let Some((kind @ ("table" | "function" | "userdata"), _)) = failure.message.split_once(": 0x") {
             failure.message = format!("raised a {kind}, not a text");
         }
-        failure.message = cut(failure.message, MAX_MESSAGE);
+        failure.message = told(failure.message);
         failure
     }
 }

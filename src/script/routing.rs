@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, MAX_MESSAGE, cut, ids, kind, segment, shown};
+use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown, told};
 use super::problem::Problem;
 use crate::domain::{
     Allow, AnswerForm, ChannelId, Limits, PermissionMode, Project, ProjectName, RoleId, Route, SettingSource,
@@ -406,9 +406,8 @@ fn channel(
         other => return Err(BadValue::here(format!("a key is a {}; {ID_IS_TEXT}", other.type_name()))),
     };
     let path = format!("[{}]", shown(&key));
-    let id = key
-        .parse()
-        .map_err(|e: crate::domain::BadId| BadValue::here(cut(e.to_string(), MAX_MESSAGE)).under(&path))?;
+    let id =
+        key.parse().map_err(|e: crate::domain::BadId| BadValue::here(told(e.to_string())).under(&path))?;
     let mlua::Value::String(_) = value else {
         let problem = format!("expected the name of a project, found {}", kind(value));
         return Err(BadValue::here(problem).under(&path));
@@ -434,7 +433,7 @@ fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone)
 fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
     let listed = valid.join("`, `");
     let message = reword(&format!("unknown field `{key}`, expected one of `{listed}`"));
-    BadValue::here(cut(message, MAX_MESSAGE)).under(&segment(key))
+    BadValue::here(told(message)).under(&segment(key))
 }
 
 /// The entries of a table in the order of their keys, so that problems come in the same order every time.
