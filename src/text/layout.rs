@@ -95,14 +95,20 @@ fn part(document: &Document, begin: Place, lead: String, cut: Option<Cut>) -> Pa
 fn lead(document: &Document, begin: Place) -> String {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
-    let within = begin.offset > line.range.start;
     match line.kind {
         Kind::Code(block) => {
             let block = &document.blocks[block];
             // The rest of a quoted line is a line of its own now.
+            let within = begin.offset > line.range.start;
             block.reopened() + if within { &block.quote } else { "" }
         }
-        _ if within && is_block_start(text) => ZERO_WIDTH.to_owned(),
+        _ if !document.text[line.range.start..begin.offset].trim().is_empty() => {
+            if is_block_start(text) {
+                ZERO_WIDTH.to_owned()
+            } else {
+                String::new()
+            }
+        }
         // On a line of its own, or Discord would no longer see a list.
         Kind::Text if text.starts_with([' ', '\t']) && is_list_item(text) => format!("{ZERO_WIDTH}\n"),
         Kind::Text if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
