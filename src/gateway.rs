@@ -1,1 +1,218 @@
-//! (to be written)
+//! Inwards: serenity's gateway client → [`Inbound`], in the order in which Discord sent it.
+//!
+//! ```text
+//! thread "gateway"                                    the bot's runtime
+//! serenity reads a frame ─ spawns a task per event ─▶ queue ─▶ Converter ─▶ Inbound
+//! ```
+//!
+//! **Order.** serenity spawns a task per event and promises nothing about their order. So it runs on a thread of
+//! its own, on a current-thread runtime: what is spawned there goes to one FIFO queue (tokio's documentation,
+//! "Multi-Thread and Current-Thread Schedulers"), and our handler does nothing but send its event into a queue
+//! of ours before it could wait for anything. One task reads that queue; whatever an event has to wait for, the
+//! following ones wait for too.
+//!
+//! **For ever.** serenity reconnects and resumes by itself. Where it gives up, gets stuck or stays unconnected, its
+//! whole client is replaced by a fresh one ([`life`]), with growing waits. Only a bad token and disallowed intents
+//! end the gateway.
+//!
+//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then each
+//! guild is announced again, with the last message of every channel, and what is newer than what was heard is
+//! fetched over REST ([`convert`]).
+//!
+//! Logging: serenity opens spans at level INFO whose fields hold whole events, so its target must be logged at
+//! `warn` at most, or every message is formatted once more for nothing.
+
+mod convert;
+mod event;
+mod life;
+mod text;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serenity::model::gateway::GatewayIntents;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::warn;
+
+use crate::domain::{Inbound, UserId};
+use crate::outbox::{Outbox, StartError};
+use convert::Converter;
+use life::{End, Life, Plan};
+
+/// How long the start waits for Discord's READY.
+const START: Duration = Duration::from_secs(60);
+/// The longest wait before a client is replaced by a fresh one.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A client whose thread has no pulse for this long is stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// What the gateway needs to know.
+pub struct Start {
+    /// The bot's token.
+    pub token: String,
+    /// The bot's own user, from [`Outbox::whoami`].
+    pub me: UserId,
+    /// Whether to ask for the text of messages that do not mention the bot, which is a privilege.
+    pub message_content: bool,
+}
+
+/// The connection to Discord's gateway. Dropping it ends it.
+pub struct Gateway {
+    stop: DropGuard,
+    supervisor: JoinHandle<GatewayError>,
+    converter: JoinHandle<()>,
+    ended: Option<GatewayError>,
+}
+
+/// The gateway cannot go on; one sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// The token is not valid (any more).
+    #[error("{}", StartError::Token)]
+    Token,
+    /// Discord does not give the bot the events it asks for.
+    #[error(
+        "Discord does not let this bot read the text of all messages, which the triggers need: switch it on in the \
+         Developer Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent), or let \
+         the triggers answer mentions only"
+    )]
+    Intents,
+    /// Discord could not be asked where the gateway is.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The gateway did not say READY.
+    #[error("Discord's gateway at {0} does not answer")]
+    Silent(String),
+    /// The system gave no thread, or a task of the gateway panicked.
+    #[error("the gateway cannot run: {0}")]
+    Broken(String),
+}
+
+/// Connects, and returns when Discord says READY. From then on `inbound` receives what is said.
+///
+/// # Errors
+/// A bad token, disallowed intents, or no READY within a minute.
+pub async fn start(
+    start: Start,
+    outbox: Outbox,
+    inbound: mpsc::UnboundedSender<Inbound>,
+) -> Result<Gateway, GatewayError> {
+    let mut intents = GatewayIntents::GUILDS | GatewayIntents::GUILD_MESSAGES;
+    if start.message_content {
+        intents |= GatewayIntents::MESSAGE_CONTENT;
+    }
+    let (events, queue) = mpsc::unbounded_channel();
+    let (ready, is_ready) = oneshot::channel();
+    let plan = Plan { token: start.token, intents, http: outbox.http(), events };
+    let url = outbox.gateway_url().await?;
+    let life = begin(&plan, &url)?;
+
+    let stop = CancellationToken::new();
+    let converter = Converter::new(start.me, outbox.clone(), inbound, ready);
+    let mut gateway = Gateway {
+        supervisor: tokio::spawn(supervise(plan, life, outbox, stop.clone())),
+        converter: tokio::spawn(converter.run(queue)),
+        stop: stop.drop_guard(),
+        ended: None,
+    };
+    tokio::select! {
+        Ok(()) = is_ready => Ok(gateway),
+        error = gateway.stopped() => Err(error),
+        () = sleep(START) => Err(GatewayError::Silent(url)),
+    }
+}
+
+impl Gateway {
+    /// Resolves only if the gateway ends by itself, for good.
+    pub async fn stopped(&mut self) -> GatewayError {
+        if let Some(error) = &self.ended {
+            return error.clone();
+        }
+        let ended = (&mut self.supervisor).await;
+        let error = ended.unwrap_or_else(|panic| GatewayError::Broken(panic.to_string()));
+        self.ended.insert(error).clone()
+    }
+
+    /// Says good-bye and disconnects; takes up to three seconds. Nothing is sent to `inbound` afterwards.
+    pub async fn shut_down(self) {
+        let Self { stop, mut supervisor, converter, ended } = self;
+        drop(stop);
+        if ended.is_none() && timeout(Duration::from_secs(3), &mut supervisor).await.is_err() {
+            supervisor.abort();
+        }
+        converter.abort();
+        // Aborting is an error here, and the only one expected.
+        drop(converter.await);
+    }
+}
+
+/// Replaces a client that has ended by a fresh one, for ever.
+async fn supervise(plan: Plan, mut life: Life, outbox: Outbox, stop: CancellationToken) -> GatewayError {
+    let shortest = Duration::from_secs(1);
+    let mut wait = shortest;
+    loop {
+        let begun = Instant::now();
+        let end = tokio::select! {
+            () = stop.cancelled() => {
+                life.stop.cancel();
+                drop(timeout(Duration::from_secs(2), life.ended).await);
+                return GatewayError::Broken("it was shut down".to_owned());
+            }
+            end = &mut life.ended => end.unwrap_or(End::Passing("the gateway's thread panicked")),
+            () = stuck(&life.pulse) => {
+                // It cannot be ended from outside; it ends by itself once it comes up for air.
+                life.stop.cancel();
+                End::Passing("the gateway's thread is stuck")
+            }
+        };
+        let why = match end {
+            End::Fatal(error) => return error,
+            End::Passing(why) => why,
+            End::Asked => "asked to end",
+        };
+        if begun.elapsed() > Duration::from_secs(300) {
+            wait = shortest;
+        }
+        life = loop {
+            warn!("the gateway client is started afresh in {wait:?}: {why}");
+            tokio::select! {
+                () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
+                () = sleep(wait) => {}
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+            let url = tokio::select! {
+                () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
+                url = outbox.gateway_url() => url,
+            };
+            match url.map_err(GatewayError::from).and_then(|url| begin(&plan, &url)) {
+                Ok(life) => break life,
+                Err(GatewayError::Start(StartError::Token)) => return GatewayError::Token,
+                Err(error) => warn!("{error}"),
+            }
+        };
+    }
+}
+
+fn begin(plan: &Plan, url: &str) -> Result<Life, GatewayError> {
+    Life::begin(plan, url.to_owned()).map_err(|e| GatewayError::Broken(e.to_string()))
+}
+
+/// Resolves when the thread behind this pulse has done nothing for a while. serenity can get there: once a connection is
+/// closed and a new one refused, it reads the closed one over and over, without a pause, until a heartbeat fails.
+async fn stuck(pulse: &AtomicU64) {
+    let mut last = pulse.load(Ordering::Relaxed);
+    loop {
+        sleep(STUCK).await;
+        let now = pulse.load(Ordering::Relaxed);
+        if now == last {
+            return;
+        }
+        last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests;

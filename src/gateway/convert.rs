@@ -1,0 +1,342 @@
+//! Events → [`Inbound`], one after the other, with a small map of channels and roles to name things by.
+//!
+//! An event may have to wait here, for a question about an unknown channel or for the messages of an outage; those
+//! behind it wait with it, because the order in which Discord tells things is the order in which they happened.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serenity::model::Timestamp;
+use serenity::model::event::Event;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, info, warn};
+
+use super::event::{self, Channel, Guild, Member, Person, Role, Said, Seen};
+use super::text::{Mention, Reading, first_name, named, readable};
+use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
+use crate::outbox::{Kind, Outbox};
+
+/// How long a message waits for the name of its channel.
+const LOOKUP: Duration = Duration::from_secs(3);
+/// When to ask again about a channel that could not be looked up.
+const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
+/// How long events wait while the messages of an outage are fetched.
+const BACKFILL: Duration = Duration::from_secs(60);
+/// What was said longer ago is not answered any more.
+const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
+/// The most messages that Discord gives per call, and how many such calls an outage is worth per channel.
+const PAGE: usize = 100;
+const PAGES: usize = 3;
+
+/// The one task that reads events.
+pub(super) struct Converter {
+    me: UserId,
+    outbox: Outbox,
+    inbound: mpsc::UnboundedSender<Inbound>,
+    /// Told once, by the first READY.
+    ready: Option<oneshot::Sender<()>>,
+    guilds: HashSet<GuildId>,
+    places: HashMap<ChannelId, Place>,
+    roles: HashMap<RoleId, KnownRole>,
+    /// Kinds of events that could not be read and have been complained about.
+    complained: HashSet<String>,
+}
+
+/// A channel or a thread.
+#[derive(Debug, Default)]
+struct Place {
+    guild: Option<GuildId>,
+    name: String,
+    parent: Option<ChannelId>,
+    /// The newest message that is known to stand here.
+    last: Option<MessageId>,
+    /// Of a channel that no event has told of: when to ask Discord about it.
+    ask_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct KnownRole {
+    guild: Option<GuildId>,
+    name: String,
+    mine: bool,
+}
+
+impl Converter {
+    pub(super) fn new(
+        me: UserId,
+        outbox: Outbox,
+        inbound: mpsc::UnboundedSender<Inbound>,
+        ready: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            me,
+            outbox,
+            inbound,
+            ready: Some(ready),
+            guilds: HashSet::new(),
+            places: HashMap::new(),
+            roles: HashMap::new(),
+            complained: HashSet::new(),
+        }
+    }
+
+    /// Reads events until nobody sends any more.
+    pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Box<Event>>) {
+        while let Some(event) = events.recv().await {
+            match event::read(&event) {
+                Ok(Some(seen)) => self.take(seen).await,
+                Ok(None) => {}
+                Err((name, error)) => {
+                    if self.complained.insert(name.clone()) {
+                        warn!("Discord sends {name} in a form that is not understood: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, seen: Seen) {
+        match seen {
+            Seen::Ready => match self.ready.take() {
+                Some(ready) => {
+                    info!("connected to Discord");
+                    // Nobody waits any more if the start was given up.
+                    let _ = ready.send(());
+                }
+                None => info!("connected to Discord anew"),
+            },
+            Seen::Resumed => info!("the connection to Discord was lost and is resumed"),
+            Seen::Guild(guild) => self.learn_guild(guild).await,
+            Seen::GuildGone { id } => self.forget_guild(id),
+            Seen::Channels(channels) => {
+                channels.iter().for_each(|channel| self.learn(channel, channel.guild_id))
+            }
+            Seen::ChannelGone { id } => drop(self.places.remove(&id)),
+            Seen::Role(role) => self.learn_role(&role, role.guild_id),
+            Seen::RoleGone { id } => drop(self.roles.remove(&id)),
+            Seen::Said(said) => self.hear(*said, Inbound::Message).await,
+            Seen::Edited(said) => self.hear(*said, Inbound::Edited).await,
+            Seen::Deleted(ids) => self.send(Inbound::Deleted(ids)),
+        }
+    }
+
+    fn send(&self, inbound: Inbound) {
+        // Nobody listens any more when the bot is stopping.
+        drop(self.inbound.send(inbound));
+    }
+
+    async fn hear(&mut self, said: Said, as_what: fn(Message) -> Inbound) {
+        let Some(guild) = said.guild_id else { return };
+        let place = self.places.entry(said.channel_id).or_insert_with(Place::unknown);
+        place.last = place.last.max(Some(said.id));
+        if !said.is_speech() || said.author.id == self.me {
+            return;
+        }
+        // A bot's message starts nothing, so it is not worth a question.
+        if !said.is_bots() {
+            self.look_up(said.channel_id).await;
+        }
+        let message = self.message(said, guild);
+        self.send(as_what(message));
+    }
+
+    /// Asks Discord about a channel that no event has told of, such as an old thread.
+    async fn look_up(&mut self, channel: ChannelId) {
+        let due = |place: &Place| place.ask_at.is_some_and(|at| at <= Instant::now());
+        if !self.places.get(&channel).is_some_and(due) {
+            return;
+        }
+        let answer = timeout(LOOKUP, self.outbox.channel(channel)).await;
+        let Some(place) = self.places.get_mut(&channel) else { return };
+        match answer {
+            Ok(Ok(info)) => {
+                *place = Place {
+                    guild: info.guild,
+                    name: info.name,
+                    parent: info.parent,
+                    last: place.last,
+                    ask_at: None,
+                };
+            }
+            Ok(Err(refused)) => {
+                debug!(%channel, "cannot be looked up: {refused}");
+                place.ask_at = Some(Instant::now() + LOOKUP_AGAIN);
+            }
+            Err(_) => {
+                debug!(%channel, "not looked up within {LOOKUP:?}");
+                place.ask_at = Some(Instant::now() + LOOKUP_AGAIN);
+            }
+        }
+    }
+
+    fn message(&self, said: Said, guild: GuildId) -> Message {
+        let my_role = |id: &RoleId| self.roles.get(id).is_some_and(|role| role.mine);
+        let mentions_me =
+            said.mentions.iter().any(|user| user.id == self.me) || said.mention_roles.iter().any(my_role);
+        let text = readable(&said.content, |mention| match mention {
+            Mention::User(id) if id == self.me => Reading::Me,
+            Mention::Role(id) if my_role(&id) => Reading::Me,
+            Mention::User(id) => {
+                let user = said.mentions.iter().find(|user| user.id == id);
+                user.map_or(Reading::Unknown, |user| named('@', &shown_name(user, user.member.as_ref())))
+            }
+            Mention::Role(id) => self
+                .roles
+                .get(&id)
+                .map_or(Reading::Unknown, |role| named('@', role.name.trim_start_matches('@'))),
+            Mention::Channel(id) => {
+                self.places.get(&id).map_or(Reading::Unknown, |place| named('#', &place.name))
+            }
+        });
+        let place = self.places.get(&said.channel_id);
+        let bot = said.is_bots();
+        let files = said.attachments.into_iter().map(|file| Attachment {
+            name: file.filename,
+            size: file.size,
+            content_type: file.content_type,
+            url: file.url,
+        });
+        Message {
+            id: said.id,
+            channel_id: said.channel_id,
+            parent_channel_id: place.and_then(|place| place.parent),
+            channel_name: place.map(|place| place.name.clone()).unwrap_or_default(),
+            guild_id: guild,
+            author: Author {
+                id: said.author.id,
+                name: shown_name(&said.author, said.member.as_ref()),
+                roles: said.member.map(|member| member.roles).unwrap_or_default(),
+                bot,
+            },
+            text,
+            raw_text: said.content,
+            mentions_me,
+            attachments: files.collect(),
+        }
+    }
+
+    async fn learn_guild(&mut self, guild: Guild) {
+        let known = !self.guilds.insert(guild.id);
+        let newest = self.places.values().filter(|place| place.guild == Some(guild.id));
+        let newest = newest.filter_map(|place| place.last).max();
+        let mut missed = Vec::new();
+        if known {
+            for channel in guild.channels.iter().chain(&guild.threads) {
+                let seen = self.places.get(&channel.id).and_then(|place| place.last).or(newest);
+                if let (Some(seen), Some(last)) = (seen, channel.last_message_id)
+                    && last > seen
+                {
+                    missed.push((channel.id, seen));
+                }
+            }
+        }
+        let mut before = std::mem::take(&mut self.places);
+        let (here, elsewhere): (HashMap<_, _>, _) =
+            before.drain().partition(|(_, place)| place.guild == Some(guild.id));
+        self.places = elsewhere;
+        for channel in guild.channels.iter().chain(&guild.threads) {
+            self.learn(channel, Some(guild.id));
+            if let Some(place) = self.places.get_mut(&channel.id) {
+                let last = here.get(&channel.id).and_then(|place| place.last);
+                place.last = place.last.max(last).max(channel.last_message_id);
+            }
+        }
+        self.roles.retain(|_, role| role.guild != Some(guild.id));
+        guild.roles.iter().for_each(|role| self.learn_role(role, Some(guild.id)));
+        if missed.is_empty() {
+            return;
+        }
+        if timeout(BACKFILL, self.backfill(guild.id, missed)).await.is_err() {
+            warn!("Discord is too slow: not everything that was said during the outage could be fetched");
+        }
+    }
+
+    fn learn(&mut self, channel: &Channel, guild: Option<GuildId>) {
+        let place = self.places.entry(channel.id).or_default();
+        place.guild = guild.or(place.guild);
+        place.name.clone_from(&channel.name);
+        place.parent = channel.thread_parent();
+        place.ask_at = None;
+    }
+
+    fn learn_role(&mut self, role: &Role, guild: Option<GuildId>) {
+        let known = KnownRole { guild, name: role.name.clone(), mine: role.belongs_to(self.me) };
+        self.roles.insert(role.id, known);
+    }
+
+    fn forget_guild(&mut self, guild: GuildId) {
+        self.guilds.remove(&guild);
+        self.places.retain(|_, place| place.guild != Some(guild));
+        self.roles.retain(|_, role| role.guild != Some(guild));
+    }
+
+    /// Fetches what was said while nobody listened: a new gateway session, unlike a resumed one, tells nothing of
+    /// it. A message that is told a second time does no harm downstream: its id is the key.
+    async fn backfill(&mut self, guild: GuildId, missed: Vec<(ChannelId, MessageId)>) {
+        let mut members: HashMap<UserId, Member> = HashMap::new();
+        let mut count = 0;
+        for (channel, mut after) in missed {
+            for _ in 0..PAGES {
+                let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
+                let page: Vec<Said> = match self.outbox.get(Kind::History, channel.get(), path).await {
+                    Ok(page) => page,
+                    Err(refused) => {
+                        debug!(%channel, "what was said during the outage cannot be fetched: {refused}");
+                        break;
+                    }
+                };
+                let full = page.len() == PAGE;
+                let mut page: Vec<Said> = page.into_iter().filter(|said| said.id > after).collect();
+                page.sort_by_key(|said| said.id);
+                let Some(last) = page.last() else { break };
+                after = last.id;
+                for mut said in page {
+                    if said.is_bots() || !said.is_speech() || is_too_old(&said) {
+                        continue;
+                    }
+                    // Over REST a message does not tell the roles of its author, and they may let her in.
+                    said.member = Some(self.member(guild, said.author.id, &mut members).await);
+                    said.guild_id = Some(guild);
+                    count += 1;
+                    self.hear(said, Inbound::Message).await;
+                }
+                if !full {
+                    break;
+                }
+            }
+        }
+        info!("{count} messages were said during the outage");
+    }
+
+    async fn member(&self, guild: GuildId, user: UserId, known: &mut HashMap<UserId, Member>) -> Member {
+        if let Some(member) = known.get(&user) {
+            return member.clone();
+        }
+        let path = format!("/guilds/{guild}/members/{user}");
+        let member = self.outbox.get(Kind::Member, guild.get(), path).await.unwrap_or_else(|refused| {
+            debug!(%user, "roles unknown: {refused}");
+            Member::default()
+        });
+        known.insert(user, member.clone());
+        member
+    }
+}
+
+impl Place {
+    fn unknown() -> Self {
+        Self { ask_at: Some(Instant::now()), ..Self::default() }
+    }
+}
+
+/// The name that people see: the one for this guild, else the one for all of Discord, else the account's.
+fn shown_name(user: &Person, member: Option<&Member>) -> String {
+    let nick = member.and_then(|member| member.nick.as_deref());
+    first_name([nick, user.global_name.as_deref(), Some(&user.username)]).into_owned()
+}
+
+fn is_too_old(said: &Said) -> bool {
+    let time = said.timestamp.as_deref().and_then(|time| Timestamp::parse(time).ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    time.is_some_and(|time| time.unix_timestamp().saturating_add(TOO_OLD.as_secs() as i64) < now as i64)
+}

@@ -1,0 +1,396 @@
+//! What the gateway tells, as far as the bot listens.
+//!
+//! serenity decodes the whole of every event and drops to [`Event::Unknown`] what it cannot, such as a message with
+//! a field that is newer than itself. Both are read here from the JSON once more, but only for what is needed: so a
+//! message counts even where serenity has not understood all of it. The same types read messages fetched over REST.
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serenity::model::event::Event;
+
+use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
+
+/// One event.
+#[derive(Debug)]
+pub(super) enum Seen {
+    Ready,
+    Resumed,
+    Guild(Guild),
+    GuildGone {
+        id: GuildId,
+    },
+    /// Channels or threads, new or changed; they carry their guild.
+    Channels(Vec<Channel>),
+    ChannelGone {
+        id: ChannelId,
+    },
+    Role(Role),
+    RoleGone {
+        id: RoleId,
+    },
+    Said(Box<Said>),
+    Edited(Box<Said>),
+    Deleted(Vec<MessageId>),
+}
+
+/// A guild with all that belongs to it. It comes after the start, when the bot is invited, and after an outage.
+#[derive(Debug, Deserialize)]
+pub(super) struct Guild {
+    pub(super) id: GuildId,
+    #[serde(default, deserialize_with = "null_is_default")]
+    unavailable: bool,
+    #[serde(default)]
+    pub(super) channels: Vec<Channel>,
+    #[serde(default)]
+    pub(super) threads: Vec<Channel>,
+    #[serde(default)]
+    pub(super) roles: Vec<Role>,
+}
+
+/// A channel or a thread.
+#[derive(Debug, Deserialize)]
+pub(super) struct Channel {
+    pub(super) id: ChannelId,
+    pub(super) guild_id: Option<GuildId>,
+    #[serde(rename = "type")]
+    kind: u8,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) name: String,
+    parent_id: Option<ChannelId>,
+    pub(super) last_message_id: Option<MessageId>,
+}
+
+impl Channel {
+    /// Of a thread, the channel that it belongs to. What else has a parent has a category.
+    pub(super) fn thread_parent(&self) -> Option<ChannelId> {
+        self.parent_id.filter(|_| matches!(self.kind, 10..=12))
+    }
+}
+
+/// A role.
+#[derive(Debug, Deserialize)]
+pub(super) struct Role {
+    pub(super) id: RoleId,
+    pub(super) guild_id: Option<GuildId>,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    tags: Tags,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tags {
+    bot_id: Option<UserId>,
+}
+
+impl Role {
+    /// Whether it is the role that Discord made for this bot.
+    pub(super) fn belongs_to(&self, bot: UserId) -> bool {
+        self.tags.bot_id == Some(bot)
+    }
+}
+
+/// A message.
+#[derive(Debug, Deserialize)]
+pub(super) struct Said {
+    pub(super) id: MessageId,
+    pub(super) channel_id: ChannelId,
+    pub(super) guild_id: Option<GuildId>,
+    pub(super) author: Person,
+    pub(super) member: Option<Member>,
+    pub(super) content: String,
+    #[serde(rename = "type")]
+    kind: u8,
+    webhook_id: Option<IgnoredAny>,
+    pub(super) timestamp: Option<String>,
+    edited_timestamp: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) mentions: Vec<Person>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) mention_roles: Vec<RoleId>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) attachments: Vec<File>,
+}
+
+impl Said {
+    /// Whether a person's words are in it: an ordinary message or a reply, and not a pin or a boost.
+    pub(super) fn is_speech(&self) -> bool {
+        matches!(self.kind, 0 | 19)
+    }
+
+    pub(super) fn is_bots(&self) -> bool {
+        self.author.bot || self.webhook_id.is_some()
+    }
+}
+
+/// A user, as author or in a mention.
+#[derive(Debug, Deserialize)]
+pub(super) struct Person {
+    pub(super) id: UserId,
+    #[serde(default)]
+    pub(super) username: String,
+    pub(super) global_name: Option<String>,
+    #[serde(default)]
+    pub(super) bot: bool,
+    pub(super) member: Option<Member>,
+}
+
+/// A user in a guild.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Member {
+    pub(super) nick: Option<String>,
+    #[serde(default)]
+    pub(super) roles: Vec<RoleId>,
+}
+
+/// An attachment.
+#[derive(Debug, Deserialize)]
+pub(super) struct File {
+    pub(super) filename: String,
+    #[serde(default)]
+    pub(super) size: u64,
+    pub(super) content_type: Option<String>,
+    pub(super) url: String,
+}
+
+/// Whether the bot listens to this event at all.
+pub(super) fn is_wanted(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Ready(_)
+            | Event::Resumed(_)
+            | Event::GuildCreate(_)
+            | Event::GuildDelete(_)
+            | Event::ChannelCreate(_)
+            | Event::ChannelUpdate(_)
+            | Event::ChannelDelete(_)
+            | Event::ThreadCreate(_)
+            | Event::ThreadUpdate(_)
+            | Event::ThreadDelete(_)
+            | Event::ThreadListSync(_)
+            | Event::GuildRoleCreate(_)
+            | Event::GuildRoleUpdate(_)
+            | Event::GuildRoleDelete(_)
+            | Event::MessageCreate(_)
+            | Event::MessageUpdate(_)
+            | Event::MessageDelete(_)
+            | Event::MessageDeleteBulk(_)
+            | Event::Unknown(_)
+    )
+}
+
+/// Reads an event; `None` for what does not concern the bot.
+///
+/// # Errors
+/// The name of an event that should have been understood, and why it was not.
+pub(super) fn read(event: &Event) -> Result<Option<Seen>, (String, serde_json::Error)> {
+    // Not read again from JSON: READY has the whole account in it, and only that it came is of interest.
+    match event {
+        Event::Ready(_) => return Ok(Some(Seen::Ready)),
+        Event::Resumed(_) => return Ok(Some(Seen::Resumed)),
+        _ => {}
+    }
+    let json = serde_json::to_value(event).map_err(|e| ("an event".to_owned(), e))?;
+    let Value::Object(mut json) = json else { return Ok(None) };
+    let (Some(Value::String(name)), Some(data)) = (json.remove("t"), json.remove("d")) else {
+        return Ok(None);
+    };
+    decode(&name, data).map_err(|e| (name, e))
+}
+
+fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
+    fn from<T: DeserializeOwned>(data: Value) -> serde_json::Result<T> {
+        serde_json::from_value(data)
+    }
+    #[derive(Deserialize)]
+    struct Id<T> {
+        id: T,
+    }
+    #[derive(Deserialize)]
+    struct GuildDelete {
+        id: GuildId,
+        #[serde(default, deserialize_with = "null_is_default")]
+        unavailable: bool,
+    }
+    #[derive(Deserialize)]
+    struct ThreadListSync {
+        guild_id: GuildId,
+        threads: Vec<Channel>,
+    }
+    #[derive(Deserialize)]
+    struct RoleChange {
+        role: Role,
+        guild_id: Option<GuildId>,
+    }
+    #[derive(Deserialize)]
+    struct RoleDelete {
+        role_id: RoleId,
+    }
+    #[derive(Deserialize)]
+    struct MessageDelete {
+        guild_id: Option<GuildId>,
+        id: Option<MessageId>,
+        #[serde(default)]
+        ids: Vec<MessageId>,
+    }
+    Ok(Some(match name {
+        "READY" => Seen::Ready,
+        "RESUMED" => Seen::Resumed,
+        "GUILD_CREATE" => {
+            let guild: Guild = from(data)?;
+            if guild.unavailable {
+                return Ok(None);
+            }
+            Seen::Guild(guild)
+        }
+        "GUILD_DELETE" => match from(data)? {
+            // An outage on Discord's side: the guild comes back.
+            GuildDelete { unavailable: true, .. } => return Ok(None),
+            GuildDelete { id, .. } => Seen::GuildGone { id },
+        },
+        "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE" | "THREAD_UPDATE" => {
+            Seen::Channels(vec![from(data)?])
+        }
+        "THREAD_LIST_SYNC" => {
+            let ThreadListSync { guild_id, mut threads } = from(data)?;
+            threads.iter_mut().for_each(|thread| thread.guild_id = Some(guild_id));
+            Seen::Channels(threads)
+        }
+        "CHANNEL_DELETE" | "THREAD_DELETE" => Seen::ChannelGone { id: from::<Id<_>>(data)?.id },
+        "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => {
+            let RoleChange { mut role, guild_id } = from(data)?;
+            role.guild_id = guild_id.or(role.guild_id);
+            Seen::Role(role)
+        }
+        "GUILD_ROLE_DELETE" => Seen::RoleGone { id: from::<RoleDelete>(data)?.role_id },
+        "MESSAGE_CREATE" => Seen::Said(from(data)?),
+        // Discord also tells of link previews and pins this way. An edit by a person has a text and a time.
+        "MESSAGE_UPDATE" => match from::<Box<Said>>(data) {
+            Ok(said) if said.edited_timestamp.is_some() => Seen::Edited(said),
+            _ => return Ok(None),
+        },
+        "MESSAGE_DELETE" | "MESSAGE_DELETE_BULK" => {
+            let MessageDelete { guild_id, id, mut ids } = from(data)?;
+            ids.extend(id);
+            if guild_id.is_none() {
+                return Ok(None);
+            }
+            Seen::Deleted(ids)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As it arrives: through serenity's own decoding.
+    fn arrive(name: &str, data: Value) -> Result<Option<Seen>, (String, serde_json::Error)> {
+        let event: Event = serde_json::from_value(json!({"t": name, "d": data})).unwrap();
+        assert!(is_wanted(&event));
+        read(&event)
+    }
+
+    fn message() -> Value {
+        json!({
+            "id": "30", "channel_id": "20", "guild_id": "10", "content": "hi", "type": 0, "tts": false,
+            "author": {"id": "40", "username": "ann", "global_name": "Ann", "discriminator": "0", "avatar": null},
+            "member": {"nick": "Annie", "roles": ["50"], "joined_at": null, "deaf": false, "mute": false},
+            "timestamp": "2026-01-01T00:00:00.000000+00:00", "edited_timestamp": null, "mention_everyone": false,
+            "mentions": [{"id": "41", "username": "bob", "discriminator": "0", "avatar": null,
+                          "member": {"nick": "Bobby", "roles": []}}],
+            "mention_roles": ["51"], "embeds": [], "pinned": false,
+            "attachments": [{"id": "60", "filename": "a.txt", "size": 3, "url": "https://x/a.txt", "proxy_url": "https://x/a.txt",
+                             "content_type": "text/plain"}],
+        })
+    }
+
+    #[test]
+    fn a_message_keeps_what_is_needed_of_it() {
+        let Ok(Some(Seen::Said(said))) = arrive("MESSAGE_CREATE", message()) else { panic!() };
+        assert!(said.is_speech() && !said.is_bots());
+        assert_eq!(
+            (said.content.as_str(), said.id.get(), said.guild_id.map(GuildId::get)),
+            ("hi", 30, Some(10))
+        );
+        assert_eq!(said.member.unwrap().nick.as_deref(), Some("Annie"));
+        assert_eq!(said.mentions[0].member.as_ref().unwrap().nick.as_deref(), Some("Bobby"));
+        assert_eq!((said.mention_roles[0].get(), said.attachments[0].filename.as_str()), (51, "a.txt"));
+    }
+
+    #[test]
+    fn a_message_counts_even_if_serenity_does_not_understand_all_of_it() {
+        let mut strange = message();
+        strange["flags"] = json!("new kind of flags");
+        let event: Event = serde_json::from_value(json!({"t": "MESSAGE_CREATE", "d": strange})).unwrap();
+        assert!(matches!(event, Event::Unknown(_)));
+        assert!(matches!(read(&event), Ok(Some(Seen::Said(_)))));
+        let Err((name, _)) = arrive("MESSAGE_CREATE", json!({"id": "x"})) else { panic!() };
+        assert_eq!(name, "MESSAGE_CREATE");
+        assert!(matches!(arrive("A_NEW_THING", json!({"a": 1})), Ok(None)));
+    }
+
+    #[test]
+    fn only_an_edit_by_a_person_is_an_edit() {
+        let mut preview = message();
+        preview["embeds"] = json!([]);
+        assert!(matches!(arrive("MESSAGE_UPDATE", preview), Ok(None)));
+        assert!(matches!(
+            arrive("MESSAGE_UPDATE", json!({"id": "30", "channel_id": "20", "guild_id": "10"})),
+            Ok(None)
+        ));
+        let mut edit = message();
+        edit["edited_timestamp"] = json!("2026-01-01T00:00:01.000000+00:00");
+        let Ok(Some(Seen::Edited(said))) = arrive("MESSAGE_UPDATE", edit) else { panic!() };
+        assert_eq!(said.member.unwrap().roles[0].get(), 50);
+    }
+
+    #[test]
+    fn deletions_come_single_and_in_bulk_and_from_guilds_only() {
+        let one = arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2", "guild_id": "1"}));
+        assert!(matches!(one, Ok(Some(Seen::Deleted(ids))) if ids.len() == 1));
+        let many =
+            arrive("MESSAGE_DELETE_BULK", json!({"ids": ["3", "4"], "channel_id": "2", "guild_id": "1"}));
+        assert!(matches!(many, Ok(Some(Seen::Deleted(ids))) if ids.len() == 2));
+        assert!(matches!(arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2"})), Ok(None)));
+    }
+
+    #[test]
+    fn threads_have_a_parent_and_channels_only_a_category() {
+        let thread = json!({"id": "2", "guild_id": "1", "type": 11, "name": "t", "parent_id": "9",
+            "thread_metadata": {"archived": false, "auto_archive_duration": 60, "locked": false}});
+        let Ok(Some(Seen::Channels(seen))) = arrive("THREAD_CREATE", thread) else { panic!() };
+        assert_eq!(seen[0].thread_parent(), ChannelId::new(9));
+        let channel = json!({"id": "2", "guild_id": "1", "type": 0, "name": "c", "parent_id": "9"});
+        let Ok(Some(Seen::Channels(seen))) = arrive("CHANNEL_UPDATE", channel) else { panic!() };
+        assert_eq!((seen[0].thread_parent(), seen[0].name.as_str()), (None, "c"));
+    }
+
+    #[test]
+    fn the_bots_own_role_is_known_by_its_tag() {
+        let role = json!({"id": "5", "name": "moon", "color": 0, "colors": {"primary_color": 0}, "hoist": false,
+            "managed": true, "permissions": "0", "position": 1, "mentionable": false, "tags": {"bot_id": "7"}});
+        let Ok(Some(Seen::Role(role))) = arrive("GUILD_ROLE_CREATE", json!({"guild_id": "1", "role": role}))
+        else {
+            panic!()
+        };
+        assert!(role.belongs_to(UserId::new(7).unwrap()) && !role.belongs_to(UserId::new(8).unwrap()));
+        assert_eq!(role.guild_id, GuildId::new(1));
+        assert!(matches!(arrive("GUILD_CREATE", json!({"id": "1", "unavailable": true})), Ok(None)));
+        let small =
+            json!({"id": "1", "roles": [{"id": "5", "name": "moon", "tags": null}], "channels": null});
+        assert!(arrive("GUILD_CREATE", small).is_err());
+        let small = json!({"id": "1", "roles": [{"id": "5", "name": "moon", "tags": null}]});
+        assert!(matches!(arrive("GUILD_CREATE", small), Ok(Some(Seen::Guild(_)))));
+    }
+}
