@@ -47,7 +47,7 @@ const START: Duration = Duration::from_secs(60);
 /// The longest wait before a client is replaced by a fresh one.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A client whose thread has no pulse for this long is stuck.
-const STUCK: Duration = Duration::from_secs(10);
+const STUCK: Duration = Duration::from_secs(4);
 
 /// What the gateway needs to know.
 pub struct Start {

@@ -1,1 +1,437 @@
+//! serenity's real client against a gateway whose every frame is written by the test.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::domain::{ChannelId, Message, MessageId};
+
+const ME: u64 = 7;
+const TOKEN: &str = "sekret.token";
+const GUILD: &str = "10";
+const CHANNEL: &str = "20";
+
+/// A Discord: REST answers by path, and the gateway's connections, handed to the test.
+struct Discord {
+    address: String,
+    rest: Rest,
+    connections: mpsc::UnboundedReceiver<WebSocket>,
+    /// In milliseconds.
+    heartbeat: u64,
+}
+
+#[derive(Clone)]
+struct Rest {
+    connect: mpsc::UnboundedSender<WebSocket>,
+    answers: Arc<Mutex<HashMap<String, Value>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    delay: Duration,
+}
+
+impl Discord {
+    async fn start() -> Self {
+        let (connect, connections) = mpsc::unbounded_channel();
+        let rest = Rest {
+            connect,
+            answers: Arc::default(),
+            asked: Arc::default(),
+            delay: Duration::from_millis(30),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let app = Router::new()
+            .route("/ws/", axum::routing::any(Rest::connect))
+            .fallback(Rest::serve)
+            .with_state(rest.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let discord = Self { address, rest, connections, heartbeat: 40_000 };
+        discord.answer("/gateway", json!({"url": format!("ws://{}/ws/", discord.address)}));
+        discord
+    }
+
+    fn answer(&self, path: &str, value: Value) {
+        self.rest.answers.lock().unwrap().insert(path.to_owned(), value);
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let asked = self.rest.asked.lock().unwrap();
+        asked.iter().filter(|path| *path != "/gateway").cloned().collect()
+    }
+
+    /// The next connection, greeted.
+    async fn connection(&mut self) -> Connection {
+        let socket = timeout(Duration::from_secs(30), self.connections.recv()).await.unwrap().unwrap();
+        let mut connection = Connection { socket };
+        connection.send(json!({"op": 10, "d": {"heartbeat_interval": self.heartbeat}})).await;
+        connection
+    }
+
+    /// Starts a gateway against this Discord and takes it to READY.
+    async fn bot(&mut self) -> (Gateway, mpsc::UnboundedReceiver<Inbound>, Connection) {
+        let (inbound, heard) = mpsc::unbounded_channel();
+        let starting = tokio::spawn(start(plan(), self.outbox(), inbound));
+        let mut connection = self.connection().await;
+        assert_eq!(connection.receive().await["op"], 2);
+        connection.ready().await;
+        let gateway = starting.await.unwrap().unwrap();
+        connection.tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", None)]))).await;
+        (gateway, heard, connection)
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox::new(&format!("http://{}", self.address), TOKEN).unwrap()
+    }
+}
+
+impl Rest {
+    async fn connect(State(rest): State<Self>, upgrade: WebSocketUpgrade) -> Response {
+        upgrade.on_upgrade(async move |socket| drop(rest.connect.send(socket)))
+    }
+
+    async fn serve(State(rest): State<Self>, request: Request) -> Response {
+        let path = request.uri().path_and_query().unwrap().as_str().replace("/api/v10", "");
+        rest.asked.lock().unwrap().push(path.clone());
+        if path != "/gateway" {
+            tokio::time::sleep(rest.delay).await;
+        }
+        let answer = rest.answers.lock().unwrap().get(&path).cloned();
+        match answer {
+            Some(answer) => axum::Json(answer).into_response(),
+            None => {
+                (StatusCode::NOT_FOUND, axum::Json(json!({"code": 0, "message": "none"}))).into_response()
+            }
+        }
+    }
+}
+
+struct Connection {
+    socket: WebSocket,
+}
+
+impl Connection {
+    async fn send(&mut self, frame: Value) {
+        self.socket.send(Frame::Text(frame.to_string().into())).await.unwrap();
+    }
+
+    async fn tell(&mut self, seq: u64, event: &str, data: Value) {
+        self.send(json!({"op": 0, "s": seq, "t": event, "d": data})).await;
+    }
+
+    async fn ready(&mut self) {
+        let me = json!({"id": ME.to_string(), "username": "moon", "discriminator": "0", "avatar": null, "bot": true,
+            "verified": true, "email": null, "flags": 0, "mfa_enabled": false});
+        let ready = json!({"v": 10, "user": me, "guilds": [{"id": GUILD, "unavailable": true}], "session_id": "s",
+            "resume_gateway_url": "ws://x", "shard": [0, 1], "application": {"id": "8", "flags": 0}});
+        self.tell(1, "READY", ready).await;
+    }
+
+    /// The client's next frame that is no heartbeat.
+    async fn receive(&mut self) -> Value {
+        loop {
+            let frame = timeout(Duration::from_secs(20), self.socket.recv()).await.unwrap().unwrap().unwrap();
+            let Frame::Text(text) = frame else { continue };
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            if frame["op"] != 1 {
+                return frame;
+            }
+        }
+    }
+
+    async fn close(mut self, code: u16) {
+        let frame = CloseFrame { code, reason: "".into() };
+        self.socket.send(Frame::Close(Some(frame))).await.unwrap();
+    }
+}
+
+fn plan() -> Start {
+    Start { token: TOKEN.to_owned(), me: UserId::new(ME).unwrap(), message_content: true }
+}
+
+fn channel(id: &str, name: &str, last: Option<&str>) -> Value {
+    json!({"id": id, "type": 0, "name": name, "last_message_id": last, "parent_id": "19"})
+}
+
+fn guild(channels: Value) -> Value {
+    json!({"id": GUILD, "name": "g", "channels": channels, "threads": [
+        {"id": "21", "type": 11, "name": "thread", "parent_id": CHANNEL, "guild_id": GUILD}
+    ], "roles": [
+        {"id": "51", "name": "moon", "managed": true, "tags": {"bot_id": ME.to_string()}},
+        {"id": "52", "name": "crew"},
+    ]})
+}
+
+fn person(id: &str, name: &str) -> Value {
+    json!({"id": id, "username": name, "global_name": null, "discriminator": "0", "avatar": null})
+}
+
+fn message(id: u64, channel: &str, content: &str) -> Value {
+    json!({"id": id.to_string(), "channel_id": channel, "guild_id": GUILD, "type": 0, "content": content,
+        "author": person("40", "ann"), "member": {"nick": null, "roles": ["52"], "joined_at": null, "deaf": false, "mute": false},
+        "timestamp": "2026-01-01T00:00:00.000000+00:00", "edited_timestamp": null, "tts": false,
+        "mention_everyone": false, "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "pinned": false})
+}
+
+fn with(mut value: Value, key: &str, to: Value) -> Value {
+    value[key] = to;
+    value
+}
+
+async fn next(heard: &mut mpsc::UnboundedReceiver<Inbound>) -> Inbound {
+    timeout(Duration::from_secs(20), heard.recv()).await.expect("nothing was heard").unwrap()
+}
+
+async fn next_message(heard: &mut mpsc::UnboundedReceiver<Inbound>) -> Message {
+    match next(heard).await {
+        Inbound::Message(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn id(message: &Message) -> u64 {
+    message.id.get()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_messages_arrive_in_the_order_in_which_they_were_sent() {
+    let mut discord = Discord::start().await;
+    let (gateway, mut heard, mut connection) = discord.bot().await;
+    for n in 0..2000 {
+        connection.tell(3 + n, "MESSAGE_CREATE", message(1000 + n, CHANNEL, "x")).await;
+    }
+    for n in 0..2000 {
+        assert_eq!(id(&next_message(&mut heard).await), 1000 + n);
+    }
+    gateway.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_message_is_told_as_a_person_reads_it() {
+    let mut discord = Discord::start().await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    let bob = with(
+        person("41", "bob"),
+        "member",
+        json!({"nick": "Bobby", "roles": [], "deaf": false, "mute": false}),
+    );
+    let said = message(100, "21", "<@7> ask <@41> of <@&52> in <#20>, not <#99>");
+    let said = with(said, "mentions", json!([person("7", "moon"), bob]));
+    connection.tell(3, "MESSAGE_CREATE", said).await;
+    let heard_message = next_message(&mut heard).await;
+    assert_eq!(heard_message.text, "ask @Bobby of @crew in #general, not <#99>");
+    assert_eq!(heard_message.raw_text, "<@7> ask <@41> of <@&52> in <#20>, not <#99>");
+    assert!(heard_message.mentions_me && !heard_message.author.bot);
+    assert_eq!(
+        (heard_message.channel_name.as_str(), heard_message.parent_channel_id),
+        ("thread", ChannelId::new(20))
+    );
+    assert_eq!((heard_message.author.name.as_str(), heard_message.author.roles[0].get()), ("ann", 52));
+
+    // The bot's own role counts; another's, everybody and a mere name do not.
+    for (n, roles, everyone, mine) in [(101, json!(["51"]), false, true), (102, json!(["52"]), true, false)] {
+        let said = with(message(n, CHANNEL, "<@&51> hi @everyone"), "mention_roles", roles);
+        connection.tell(n, "MESSAGE_CREATE", with(said, "mention_everyone", json!(everyone))).await;
+        let heard_message = next_message(&mut heard).await;
+        assert_eq!((heard_message.mentions_me, heard_message.text.as_str()), (mine, "hi @everyone"));
+    }
+
+    // Its own messages, direct messages and joins are nothing; bots and webhooks are marked.
+    let own = with(message(103, CHANNEL, "me"), "author", person("7", "moon"));
+    connection.tell(103, "MESSAGE_CREATE", own).await;
+    connection.tell(104, "MESSAGE_CREATE", with(message(104, CHANNEL, "dm"), "guild_id", Value::Null)).await;
+    connection.tell(105, "MESSAGE_CREATE", with(message(105, CHANNEL, ""), "type", json!(7))).await;
+    connection
+        .tell(106, "MESSAGE_CREATE", with(message(106, CHANNEL, "hook"), "webhook_id", json!("5")))
+        .await;
+    let heard_message = next_message(&mut heard).await;
+    assert_eq!((id(&heard_message), heard_message.author.bot), (106, true));
+
+    // A renamed channel has its new name; an edit and deletions follow in order.
+    connection
+        .tell(107, "CHANNEL_UPDATE", with(channel(CHANNEL, "new", None), "guild_id", json!(GUILD)))
+        .await;
+    let edit =
+        with(message(101, CHANNEL, "edited"), "edited_timestamp", json!("2026-01-01T00:00:01.000000+00:00"));
+    connection.tell(108, "MESSAGE_UPDATE", edit).await;
+    connection
+        .tell(109, "MESSAGE_DELETE", json!({"id": "101", "channel_id": CHANNEL, "guild_id": GUILD}))
+        .await;
+    let Inbound::Edited(edited) = next(&mut heard).await else { panic!() };
+    assert_eq!((edited.text.as_str(), edited.channel_name.as_str()), ("edited", "new"));
+    assert_eq!(next(&mut heard).await, Inbound::Deleted(vec![MessageId::new(101).unwrap()]));
+    assert!(discord.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_channel_is_asked_for_once_and_nothing_overtakes() {
+    let mut discord = Discord::start().await;
+    discord.answer(
+        "/channels/77",
+        json!({"id": "77", "type": 11, "name": "old", "parent_id": "20", "guild_id": GUILD}),
+    );
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    for (n, channel) in [(100, "77"), (101, CHANNEL), (102, "77"), (103, "78"), (104, "78")] {
+        connection.tell(n, "MESSAGE_CREATE", message(n, channel, "x")).await;
+    }
+    for (n, name, parent) in
+        [(100, "old", 20), (101, "general", 0), (102, "old", 20), (103, "", 0), (104, "", 0)]
+    {
+        let message = next_message(&mut heard).await;
+        let expected = (n, name, ChannelId::new(parent));
+        assert_eq!((id(&message), message.channel_name.as_str(), message.parent_channel_id), expected);
+    }
+    assert_eq!(discord.asked(), ["/channels/77", "/channels/78"]);
+}
+
+#[tokio::test]
+async fn what_was_said_during_a_short_drop_arrives_once() {
+    let mut discord = Discord::start().await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    connection.tell(3, "MESSAGE_CREATE", message(100, CHANNEL, "before")).await;
+    assert_eq!(id(&next_message(&mut heard).await), 100);
+
+    for (n, how) in ["cut", "reconnect", "close", "invalid but resumable"].into_iter().enumerate() {
+        let n = n as u64;
+        match how {
+            "cut" => drop(connection),
+            "reconnect" => connection.send(json!({"op": 7, "d": null})).await,
+            "close" => connection.close(4000).await,
+            _ => connection.send(json!({"op": 9, "d": true})).await,
+        }
+        connection = discord.connection().await;
+        let resume = connection.receive().await;
+        assert_eq!((&resume["op"], &resume["d"]["seq"]), (&json!(6), &json!(3 + 2 * n)), "{how}");
+        connection.tell(4 + 2 * n, "MESSAGE_CREATE", message(200 + n, CHANNEL, "missed")).await;
+        connection.tell(5 + 2 * n, "RESUMED", json!({})).await;
+        assert_eq!(id(&next_message(&mut heard).await), 200 + n, "{how}");
+    }
+    connection.tell(90, "MESSAGE_CREATE", message(300, CHANNEL, "after")).await;
+    assert_eq!(id(&next_message(&mut heard).await), 300);
+    assert!(discord.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_new_session_is_fetched_in_order_with_its_authors_roles() {
+    let mut discord = Discord::start().await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    connection.tell(3, "MESSAGE_CREATE", message(100, CHANNEL, "before")).await;
+    assert_eq!(id(&next_message(&mut heard).await), 100);
+
+    let over_rest = |id: u64, text: &str| {
+        let now = serenity::model::Timestamp::now().to_string();
+        let mut said = with(message(id, CHANNEL, text), "timestamp", json!(now));
+        said.as_object_mut().unwrap().retain(|key, _| key != "guild_id" && key != "member");
+        said
+    };
+    let old = with(over_rest(101, "long ago"), "timestamp", json!("2026-01-01T00:00:00+00:00"));
+    let page = json!([over_rest(103, "two"), over_rest(102, "one"), old]);
+    discord.answer("/channels/20/messages?after=100&limit=100", page);
+    discord.answer(
+        "/guilds/10/members/40",
+        json!({"nick": "Annie", "roles": ["52"], "user": person("40", "ann")}),
+    );
+    connection.send(json!({"op": 9, "d": false})).await;
+    let mut connection = discord.connection().await;
+    assert_eq!(connection.receive().await["op"], 2);
+    connection.ready().await;
+    let channels = json!([channel(CHANNEL, "general", Some("103")), channel("22", "quiet", Some("99"))]);
+    connection.tell(2, "GUILD_CREATE", guild(channels)).await;
+    connection.tell(3, "MESSAGE_CREATE", message(104, CHANNEL, "live")).await;
+
+    for n in [102, 103, 104] {
+        let message = next_message(&mut heard).await;
+        assert_eq!((id(&message), message.author.roles[0].get()), (n, 52));
+    }
+    assert_eq!(discord.asked(), ["/channels/20/messages?after=100&limit=100", "/guilds/10/members/40"]);
+}
+
+#[tokio::test]
+async fn a_bad_token_and_disallowed_intents_end_it_with_a_sentence() {
+    for (code, error) in [(4004, GatewayError::Token), (4014, GatewayError::Intents)] {
+        let mut discord = Discord::start().await;
+        let (inbound, _heard) = mpsc::unbounded_channel();
+        let starting = tokio::spawn(start(plan(), discord.outbox(), inbound));
+        let mut connection = discord.connection().await;
+        let identify = connection.receive().await;
+        assert_eq!(identify["d"]["intents"], (1 << 0) | (1 << 9) | (1 << 15));
+        connection.close(code).await;
+        assert_eq!(starting.await.unwrap().err(), Some(error));
+    }
+    let sentence = GatewayError::Intents.to_string();
+    assert!(sentence.contains("Privileged Gateway Intents → Message Content Intent"));
+}
+
+#[tokio::test]
+async fn a_token_that_turns_bad_ends_a_running_gateway() {
+    let mut discord = Discord::start().await;
+    let (mut gateway, _heard, connection) = discord.bot().await;
+    drop(connection);
+    let mut connection = discord.connection().await;
+    assert_eq!(connection.receive().await["op"], 6);
+    connection.close(4004).await;
+    let stopped = timeout(Duration::from_secs(20), gateway.stopped()).await;
+    assert_eq!(stopped, Ok(GatewayError::Token));
+    assert_eq!(gateway.stopped().await, GatewayError::Token);
+    gateway.shut_down().await;
+}
+
+#[tokio::test]
+async fn without_a_gateway_address_nothing_else_is_tried() {
+    let discord = Discord::start().await;
+    discord.rest.answers.lock().unwrap().clear();
+    let (inbound, _heard) = mpsc::unbounded_channel();
+    let error = start(plan(), discord.outbox(), inbound).await.err();
+    assert!(matches!(error, Some(GatewayError::Start(StartError::Discord { .. }))));
+}
+
+#[tokio::test]
+async fn a_shut_down_says_good_bye_and_ends_what_is_sent() {
+    let mut discord = Discord::start().await;
+    let (gateway, mut heard, mut connection) = discord.bot().await;
+    let begin = Instant::now();
+    let (bye, ()) = tokio::join!(
+        async {
+            loop {
+                match connection.socket.recv().await {
+                    Some(Ok(Frame::Close(frame))) => return frame.map(|frame| frame.code),
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        },
+        gateway.shut_down()
+    );
+    assert_eq!(bye, Some(1000));
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    assert_eq!(heard.recv().await, None);
+}
+
+/// serenity spins on such a connection until a heartbeat fails; 40 s on Discord.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
+    let mut discord = Discord::start().await;
+    discord.heartbeat = 15_000;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    connection.tell(3, "MESSAGE_CREATE", message(100, CHANNEL, "before")).await;
+    assert_eq!(id(&next_message(&mut heard).await), 100);
+    let now = json!(serenity::model::Timestamp::now().to_string());
+    let missed = json!([with(message(101, CHANNEL, "missed"), "timestamp", now)]);
+    discord.answer("/channels/20/messages?after=100&limit=100", missed);
+
+    let begin = Instant::now();
+    connection.socket.send(Frame::Close(None)).await.unwrap();
+    drop(connection);
+    let mut connection = discord.connection().await;
+    assert_eq!(connection.receive().await["op"], 2);
+    assert!(begin.elapsed() < Duration::from_secs(12));
+    connection.ready().await;
+    connection.tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", Some("101"))]))).await;
+    assert_eq!(id(&next_message(&mut heard).await), 101);
+}
