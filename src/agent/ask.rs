@@ -1,0 +1,433 @@
+//! One ask: claim or start a process, send the prompt, follow the events, end well or end it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::events::{Event, TurnResult};
+use super::failure::{Failure, SessionTrouble};
+use super::launch::{Conversation, Launch, Manner};
+use super::process::{Happening, Process};
+use super::story::{QUESTIONS, Story};
+use super::{Ask, Asked, End, Pool, Progress, SessionSeen, SessionStart};
+use crate::domain::{Limits, MicroUsd, SessionId};
+
+/// How long an interrupted turn may take to end.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a change of model or mode may take before the agent is replaced.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One [`Ask`] on its way.
+pub struct Turn<'a, P> {
+    pool: &'a Arc<Pool>,
+    ask: Ask,
+    stop: CancellationToken,
+    progress: P,
+    launch: Launch,
+    manner: Manner,
+    begun: Instant,
+    session: SessionStart,
+    session_lost: bool,
+    seen: Option<SessionSeen>,
+    story: Story,
+}
+
+/// A turn was cut off.
+enum Cut {
+    Stopped,
+    Failed(Failure),
+}
+
+/// How one prompt ended.
+enum Verdict {
+    Result(Box<TurnResult>),
+    /// The process is gone.
+    Ended,
+    /// The turn is still at work and has to be ended.
+    Cut(Cut),
+}
+
+impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
+    /// A turn that has not begun.
+    pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Self {
+        let launch = Launch::new(&pool.config, &pool.environment, &ask.project);
+        let model = ask.model.clone().or_else(|| ask.project.model.clone());
+        let manner = Manner { model, mode: ask.project.permission_mode };
+        let story = Story::new(ask.project.answer);
+        Self {
+            pool,
+            session: ask.session,
+            ask,
+            stop,
+            progress,
+            launch,
+            manner,
+            begun: Instant::now(),
+            session_lost: false,
+            seen: None,
+            story,
+        }
+    }
+
+    /// Runs it to its end.
+    pub async fn run(mut self) -> Asked {
+        let end = match self.answer().await {
+            Ok(answer) => End::Answered(answer),
+            Err(Cut::Stopped) => End::Stopped,
+            Err(Cut::Failed(failure)) => {
+                warn!(channel = %self.ask.channel, project = %self.ask.project.name, %failure, "the turn failed");
+                End::Failed(failure)
+            }
+        };
+        let partial = if matches!(end, End::Answered(_)) { String::new() } else { self.story.partial() };
+        Asked {
+            end,
+            session: self.seen,
+            session_lost: self.session_lost,
+            denied: self.story.denied(),
+            partial,
+        }
+    }
+
+    async fn answer(&mut self) -> Result<String, Cut> {
+        if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
+            return Err(Cut::Stopped);
+        }
+        let live = self.claim().await?;
+        let mut reused = live.is_some();
+        let mut process = match live {
+            Some(process) => process,
+            None => self.start().await?,
+        };
+        loop {
+            (self.progress)(Progress::Ready);
+            match self.prompt(&mut process).await {
+                Verdict::Result(result) => return self.conclude(process, *result).await,
+                Verdict::Ended if reused && !self.story.heard() => {
+                    // It died as it was claimed, and has not begun with the prompt.
+                    self.end(&mut process, Duration::ZERO).await;
+                    drop(process);
+                    reused = false;
+                    process = self.start().await?;
+                }
+                Verdict::Ended => {
+                    self.end(&mut process, Duration::ZERO).await;
+                    return Err(Cut::Failed(Failure::of_exit(process.exit(), process.stderr())));
+                }
+                Verdict::Cut(cut) => {
+                    let reusable = !matches!(cut, Cut::Failed(Failure::NotLoggedIn { .. }));
+                    if self.interrupt(&mut process).await && reusable {
+                        self.park(process);
+                    } else {
+                        self.end(&mut process, Duration::ZERO).await;
+                    }
+                    return Err(cut);
+                }
+            }
+        }
+    }
+
+    /// The channel's live process, if it fits; one that does not is closed.
+    async fn claim(&mut self) -> Result<Option<Process>, Cut> {
+        let claimed = tokio::select! {
+            claimed = self.pool.claim(self.ask.channel) => claimed,
+            // This drops the claim, and with it the process.
+            () = stopped(&self.stop, &self.pool.closing) => return Err(Cut::Stopped),
+        };
+        let Some(mut process) = claimed else { return Ok(None) };
+        let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
+        let fits = process.launch == self.launch && process.session == session;
+        if fits && self.adapt(&mut process).await.is_ok() {
+            return Ok(Some(process));
+        }
+        debug!(pid = process.pid(), "the live agent does not fit any more");
+        self.end(&mut process, self.limits().after_result).await;
+        Ok(None)
+    }
+
+    /// Starts a process and waits until it is ready.
+    async fn start(&mut self) -> Result<Process, Cut> {
+        let mut conversation = match self.session {
+            SessionStart::New(session) => Conversation::New(session),
+            SessionStart::Live(session) => Conversation::Resumed(session),
+        };
+        // At most: in use → resume → unknown → a new one.
+        for _ in 0..3 {
+            let mut process = self.spawn(conversation)?;
+            let Err(unready) = self.get_ready(&mut process).await else {
+                self.adapt(&mut process).await?;
+                return Ok(process);
+            };
+            self.end(&mut process, Duration::ZERO).await;
+            let Unready::Ended { told } = unready else {
+                return Err(unready.cut(self.limits().start, process.stderr()));
+            };
+            let told = format!("{told}{}", process.stderr());
+            conversation = match (SessionTrouble::find(&told), conversation) {
+                (Some(SessionTrouble::InUse), Conversation::New(session)) => Conversation::Resumed(session),
+                (Some(SessionTrouble::Unknown), Conversation::Resumed(session)) => {
+                    self.session_lost = matches!(self.session, SessionStart::Live(_));
+                    let fresh = SessionId::random();
+                    info!(%session, %fresh, "the session is not known any more");
+                    Conversation::New(fresh)
+                }
+                _ => return Err(Cut::Failed(Failure::of_exit(process.exit(), told))),
+            };
+        }
+        let text = "no session could be begun".to_owned();
+        Err(Cut::Failed(Failure::Reported { status: None, text }))
+    }
+
+    fn spawn(&mut self, conversation: Conversation) -> Result<Process, Cut> {
+        // A model that only this turn wants is no argument: it may come from what a person typed.
+        let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
+        let process =
+            Process::spawn(&self.launch, conversation, manner, &self.pool.live).map_err(Cut::Failed)?;
+        info!(channel = %self.ask.channel, pid = process.pid(), session = %process.session, "started an agent");
+        (self.progress)(Progress::Started { pid: process.pid() });
+        Ok(process)
+    }
+
+    async fn get_ready(&mut self, process: &mut Process) -> Result<(), Unready> {
+        let request = process.request(json!({ "subtype": "initialize" }));
+        let deadline = sleep(self.limits().start);
+        tokio::pin!(deadline);
+        let mut told = String::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
+                happening = process.next() => match happening {
+                    // A refusal is an answer too: it reads its input.
+                    Happening::Event(Event::Reply { request: id, .. }) if id == request => return Ok(()),
+                    Happening::Event(Event::Result(result)) => {
+                        told.extend(result.errors.iter().map(|error| format!("{error}\n")));
+                    }
+                    Happening::Event(_) | Happening::Written => {}
+                    Happening::Ended => return Err(Unready::Ended { told }),
+                },
+                () = &mut deadline => return Err(Unready::TooLate),
+            }
+        }
+    }
+
+    /// Brings model and mode to what this turn wants.
+    ///
+    /// # Errors
+    /// Where the agent refuses or does not answer; then it is in no state to be used.
+    async fn adapt(&mut self, process: &mut Process) -> Result<(), Cut> {
+        let wanted = self.manner.clone();
+        if process.manner.model != wanted.model {
+            // `default` is the CLI's name for its own choice.
+            let model = wanted.model.as_deref().unwrap_or("default");
+            self.control(process, json!({ "subtype": "set_model", "model": model })).await?;
+        }
+        if !process.has_mode(wanted.mode) {
+            let Some(mode) = wanted.mode else {
+                let text = "the permission mode cannot be unset in a running agent".to_owned();
+                return Err(Cut::Failed(Failure::Refused { text }));
+            };
+            self.control(process, json!({ "subtype": "set_permission_mode", "mode": mode.as_str() })).await?;
+        }
+        process.manner = wanted;
+        Ok(())
+    }
+
+    async fn control(&mut self, process: &mut Process, request: Value) -> Result<(), Cut> {
+        let name = request["subtype"].as_str().unwrap_or_default().to_owned();
+        let request = process.request(request);
+        let answered = async {
+            loop {
+                match process.next().await {
+                    Happening::Event(Event::Reply { request: id, refused }) if id == request => {
+                        return refused.map_or(Ok(()), Err);
+                    }
+                    Happening::Event(_) | Happening::Written => {}
+                    Happening::Ended => return Err("the agent ended".to_owned()),
+                }
+            }
+        };
+        let answered = tokio::select! {
+            () = stopped(&self.stop, &self.pool.closing) => return Err(Cut::Stopped),
+            answered = timeout(CONTROL_PATIENCE, answered) => answered,
+        };
+        let answered = answered.unwrap_or_else(|_| Err("no reply".to_owned()));
+        answered.map_err(|reason| Cut::Failed(Failure::Refused { text: format!("{name}: {reason}") }))
+    }
+
+    /// Sends the prompt and follows the turn to its end.
+    async fn prompt(&mut self, process: &mut Process) -> Verdict {
+        let message = uuid::Uuid::new_v4().to_string();
+        process.send_prompt(&message, &self.ask.prompt);
+        let turn_limit = self.limits().turn;
+        let turn_deadline = self.begun + turn_limit;
+        let mut last = Instant::now();
+        loop {
+            let (limit, tool) = match self.story.tool() {
+                Some(tool) => (self.limits().tool, Some(tool)),
+                None => (self.limits().silence, None),
+            };
+            tokio::select! {
+                biased;
+                () = stopped(&self.stop, &self.pool.closing) => return Verdict::Cut(Cut::Stopped),
+                happening = process.next() => match happening {
+                    Happening::Written => (self.progress)(Progress::Prompted),
+                    Happening::Ended => return Verdict::Ended,
+                    Happening::Event(Event::Result(result)) if result.answers(&message) => {
+                        return Verdict::Result(result);
+                    }
+                    Happening::Event(event) => {
+                        last = Instant::now();
+                        if let Some(failure) = self.follow(process, event) {
+                            return Verdict::Cut(Cut::Failed(failure));
+                        }
+                        // A flood of events must not hide the end of the turn's time.
+                        if last >= turn_deadline {
+                            let limit = turn_limit;
+                            return Verdict::Cut(Cut::Failed(Failure::TurnTimeout { limit }));
+                        }
+                    }
+                },
+                () = sleep_until(turn_deadline.min(last + limit)) => {
+                    let failure = match tool.map(str::to_owned) {
+                        _ if Instant::now() >= turn_deadline => Failure::TurnTimeout { limit: turn_limit },
+                        Some(tool) => Failure::ToolTimeout { limit, tool },
+                        None => Failure::Silence { limit },
+                    };
+                    return Verdict::Cut(Cut::Failed(failure));
+                }
+            }
+        }
+    }
+
+    /// Takes in an event that is not our result; a failure ends the turn early.
+    fn follow(&mut self, process: &mut Process, event: Event) -> Option<Failure> {
+        match &event {
+            Event::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool_name.as_str()) => {
+                process
+                    .deny(request, "Nobody can answer here. Write the question or the plan as your answer.");
+            }
+            Event::MayIUse { request, .. } => {
+                process.deny(request, "This is not allowed here, and nobody can be asked. Go on without it.");
+            }
+            Event::OtherRequest { request, subtype } => {
+                debug!(%subtype, "refused a request of the agent");
+                process.refuse(request);
+            }
+            // The CLI would repeat it for three minutes.
+            Event::Retry { status, error, .. } if error == "authentication_failed" => {
+                let status = status.map_or_else(String::new, |status| format!(" (status {status})"));
+                return Some(Failure::NotLoggedIn { text: format!("{error}{status}") });
+            }
+            Event::Result(_) => self.story.forget(),
+            _ => {}
+        }
+        if let Some(shown) = self.story.take(event) {
+            (self.progress)(shown);
+        }
+        None
+    }
+
+    /// Asks the agent to give the turn up; whether it did so, and can go on living.
+    async fn interrupt(&mut self, process: &mut Process) -> bool {
+        process.request(json!({ "subtype": "interrupt" }));
+        let result = async {
+            loop {
+                match process.next().await {
+                    Happening::Event(Event::Result(result)) => return Some(result),
+                    Happening::Event(event) => drop(self.follow(process, event)),
+                    Happening::Written => {}
+                    Happening::Ended => return None,
+                }
+            }
+        };
+        let Ok(Some(result)) = timeout(INTERRUPT_PATIENCE, result).await else { return false };
+        self.see(process, &result);
+        true
+    }
+
+    /// The result is here: the answer, or the failure that it tells.
+    async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, Cut> {
+        self.see(&mut process, &result);
+        if !result.is_error {
+            self.park(process);
+            return Ok(self.story.answer(result.result));
+        }
+        let failure = Failure::of_result(&result);
+        if matches!(failure, Failure::NotLoggedIn { .. }) {
+            // The next process reads the login anew.
+            self.end(&mut process, self.limits().after_result).await;
+        } else {
+            self.park(process);
+        }
+        Err(Cut::Failed(failure))
+    }
+
+    fn see(&mut self, process: &mut Process, result: &TurnResult) {
+        for denial in &result.permission_denials {
+            self.story.deny(denial.clone());
+        }
+        if let Some(id) = result.session_id.as_deref().and_then(|id| id.parse().ok()) {
+            process.session = SessionId(id);
+        }
+        self.seen = Some(SessionSeen {
+            id: process.session,
+            cost: MicroUsd::from_dollars(result.total_cost_usd),
+            num_turns: result.num_turns,
+        });
+    }
+
+    fn park(&self, process: Process) {
+        self.pool.park(self.ask.channel, self.limits().after_result, process);
+    }
+
+    async fn end(&self, process: &mut Process, patience: Duration) {
+        let hurry = self.stop.child_token();
+        tokio::select! {
+            biased;
+            () = process.end(patience, &hurry) => {}
+            // Not taken when it comes: `hurry` is all that shutting down changes.
+            () = hurry_when(&self.pool.closing, &hurry) => {}
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        self.ask.project.limits
+    }
+}
+
+/// Why a process did not get ready.
+enum Unready {
+    Stopped,
+    TooLate,
+    /// It ended; what it told as errors.
+    Ended {
+        told: String,
+    },
+}
+
+impl Unready {
+    fn cut(self, limit: Duration, stderr: String) -> Cut {
+        match self {
+            Self::Stopped => Cut::Stopped,
+            Self::TooLate | Self::Ended { .. } => Cut::Failed(Failure::StartTimeout { limit, stderr }),
+        }
+    }
+}
+
+async fn stopped(stop: &CancellationToken, closing: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = closing.cancelled() => {}
+    }
+}
+
+async fn hurry_when(closing: &CancellationToken, hurry: &CancellationToken) {
+    closing.cancelled().await;
+    hurry.cancel();
+    std::future::pending().await
+}
