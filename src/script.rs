@@ -111,7 +111,7 @@ impl ScriptSet {
             Ok(value) => {
                 let context = Context { root, limits, file: &routing_file };
                 let (routing, route) = routing::decode(&value, &context, &mut problems);
-                has_route = route.is_some();
+                has_route = route;
                 routing::warn(&routing, has_route, &routing_file, &mut problems);
                 Some(routing)
             }
@@ -130,7 +130,7 @@ impl ScriptSet {
         // Both files may require a third one that is broken.
         problems.dedup();
 
-        let (Some(routing), Some((triggers, _))) = (routing, triggers) else { return Err(problems) };
+        let (Some(routing), Some(triggers)) = (routing, triggers) else { return Err(problems) };
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(problems);
         }

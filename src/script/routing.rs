@@ -113,18 +113,15 @@ pub(super) enum RawSession {
     Fresh,
 }
 
-/// Decodes what routing.lua returned; every problem goes to `problems`, and what is sound comes back.
-pub fn decode(
-    value: &mlua::Value,
-    context: &Context<'_>,
-    problems: &mut Vec<Problem>,
-) -> (Routing, Option<mlua::Function>) {
+/// Decodes what routing.lua returned, and whether it has a `route` function. Every problem goes to `problems`;
+/// what is sound comes back all the same, so that the rest can be checked too.
+pub fn decode(value: &mlua::Value, context: &Context<'_>, problems: &mut Vec<Problem>) -> (Routing, bool) {
     let mut routing = Routing::default();
     let mut bad = |problem: BadValue| problems.push(Problem::in_value(context.file, problem));
     let mlua::Value::Table(table) = value else {
         let form = "must end with `return { allow = …, projects = …, channels = …, route = … }`";
         bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
-        return (routing, None);
+        return (routing, false);
     };
     for (key, _) in entries(table) {
         match key {
@@ -145,71 +142,88 @@ pub fn decode(
             Err(problem) => bad(problem.under("allow")),
         },
     }
-
-    // Names of projects that have a problem of their own still count as known.
-    let mut names: Vec<String> = Vec::new();
-    match field("projects") {
-        mlua::Value::Table(table) => {
-            for (name, value) in entries(&table) {
-                match project_name(&name) {
-                    Ok(name) => {
-                        names.push(name.0.clone());
-                        let path = BadValue::here("").under(&segment(&name.0)).under("projects").path;
-                        match project(&name, &value, context) {
-                            Ok(project) => drop(routing.projects.insert(name, Arc::new(project))),
-                            Err(problem) => bad(problem.under(&path)),
-                        }
-                    }
-                    Err(problem) => bad(problem.under("projects")),
-                }
-            }
-            if names.is_empty() {
-                bad(BadValue::here("there must be at least one: `here = { dir = \".\" }`").under("projects"));
-            }
-        }
-        mlua::Nil => {
-            let example = "`projects` is missing: `projects = { here = { dir = \".\" } }`";
-            bad(BadValue::here(example));
-        }
-        value => {
-            bad(BadValue::here(format!("expected a table, found {}", kind(&value))).under("projects"));
-        }
-    }
-
-    match field("channels") {
-        mlua::Nil => {}
-        mlua::Value::Table(table) => {
-            let mut wrong = Vec::new();
-            for (key, value) in entries(&table) {
-                match channel(&key, &value, &names) {
-                    Ok((id, name)) => {
-                        if let Some(project) = routing.projects.get(&ProjectName(name)) {
-                            routing.channels.insert(id, Arc::clone(project));
-                        }
-                    }
-                    Err(problem) => wrong.push(problem.under("channels")),
-                }
-            }
-            let more = wrong.len().saturating_sub(MAX_LISTED);
-            wrong.into_iter().take(MAX_LISTED).for_each(&mut bad);
-            if more > 0 {
-                bad(BadValue::here(format!("and {more} more problems")).under("channels"));
-            }
-        }
-        value => {
-            bad(BadValue::here(format!("expected a table, found {}", kind(&value))).under("channels"));
-        }
-    }
-
-    let route = match field("route") {
-        mlua::Nil => None,
-        mlua::Value::Function(function) => Some(function),
+    let names = projects(&field("projects"), context, &mut routing.projects, &mut bad);
+    channels(&field("channels"), &names, &mut routing, &mut bad);
+    let has_route = match field("route") {
+        mlua::Nil => false,
+        mlua::Value::Function(_) => true,
         value => {
             bad(BadValue::here(format!("expected a function, found {}", kind(&value))).under("route"));
-            None
+            false
         }
     };
-    (routing, route)
+    (routing, has_route)
+}
+
+/// Decodes `projects`, and gives all names: a project that has a problem is known all the same.
+fn projects(
+    value: &mlua::Value,
+    context: &Context<'_>,
+    projects: &mut BTreeMap<ProjectName, Arc<Project>>,
+    bad: &mut impl FnMut(BadValue),
+) -> Vec<String> {
+    let mut names = Vec::new();
+    let table = match value {
+        mlua::Value::Table(table) => table,
+        mlua::Nil => {
+            bad(BadValue::here("`projects` is missing: `projects = { here = { dir = \".\" } }`"));
+            return names;
+        }
+        other => {
+            bad(BadValue::here(format!("expected a table, found {}", kind(other))).under("projects"));
+            return names;
+        }
+    };
+    let entries = entries(table);
+    if entries.is_empty() {
+        bad(BadValue::here("there must be at least one: `here = { dir = \".\" }`").under("projects"));
+    }
+    for (name, value) in entries {
+        let name = match project_name(&name) {
+            Ok(name) => name,
+            Err(problem) => {
+                bad(problem.under("projects"));
+                continue;
+            }
+        };
+        names.push(name.0.clone());
+        match project(&name, &value, context) {
+            Ok(project) => drop(projects.insert(name, Arc::new(project))),
+            Err(problem) => bad(problem.under(&segment(&name.0)).under("projects")),
+        }
+    }
+    names
+}
+
+/// Decodes `channels`.
+fn channels(value: &mlua::Value, names: &[String], routing: &mut Routing, bad: &mut impl FnMut(BadValue)) {
+    let table = match value {
+        mlua::Value::Table(table) => table,
+        mlua::Nil => return,
+        other => {
+            bad(BadValue::here(format!("expected a table, found {}", kind(other))).under("channels"));
+            return;
+        }
+    };
+    let mut wrong = 0;
+    for (key, value) in entries(table) {
+        match channel(&key, &value, names) {
+            Ok((id, name)) => {
+                if let Some(project) = routing.projects.get(&ProjectName(name)) {
+                    routing.channels.insert(id, Arc::clone(project));
+                }
+            }
+            Err(problem) => {
+                wrong += 1;
+                if wrong <= MAX_LISTED {
+                    bad(problem.under("channels"));
+                }
+            }
+        }
+    }
+    if wrong > MAX_LISTED {
+        bad(BadValue::here(format!("and {} more problems", wrong - MAX_LISTED)).under("channels"));
+    }
 }
 
 /// What in routing.lua cannot work, although it is well formed.

@@ -358,6 +358,41 @@ return function(message) return dump(message, '  ') end";
     snapshot!("message_table", cases(shown));
 }
 
+/// The shipped scripts with their commented examples switched on.
+#[tokio::test]
+async fn the_commented_examples_work() {
+    let uncomment = |text: &str, from: &str, to: &str| {
+        let mut on = false;
+        let lines = text.lines().map(|line| {
+            let code = line.trim_start().strip_prefix("-- ").unwrap_or(line);
+            on |= code.starts_with(from);
+            let line = if on { code } else { line };
+            on &= !code.starts_with(to);
+            line.to_owned() + "\n"
+        });
+        lines.collect::<String>()
+    };
+    let routing = include_str!("../../scripts/routing.lua");
+    let routing = uncomment(&uncomment(routing, "site = {", "},"), "[\"", "[\"");
+    let mut triggers = include_str!("../../scripts/triggers.lua").to_owned();
+    for key in ["prefixes =", "patterns =", "all_messages_in ="] {
+        triggers = uncomment(&triggers, key, key);
+    }
+    let set = set(&[("routing.lua", &routing), ("triggers.lua", &triggers)]);
+    assert_eq!(set.projects().count(), 2);
+    assert_eq!(decided(&set, in_thread("231200000000000004", "1")).await, r#"site: "hi""#);
+    assert_eq!(decided(&set, unmentioned("!ask why")).await, r#"here: "why""#);
+    assert_eq!(decided(&set, unmentioned("Hey Moon,\nwhy\nnot")).await, r#"here: "why\nnot""#);
+    let elsewhere = Message { channel_id: "231200000000000004".parse().unwrap(), ..unmentioned("x") };
+    assert_eq!(decided(&set, elsewhere).await, r#"site: "x""#);
+
+    let function = include_str!("../../scripts/triggers.lua");
+    let function = function[function.find("-- return function").unwrap()..].replace("-- ", "");
+    let set = self::set(&[("triggers.lua", &function)]);
+    assert_eq!(decided(&set, unmentioned("moon: why")).await, r#"here: "why""#);
+    assert_eq!(decided(&set, unmentioned("why")).await, "not for me");
+}
+
 /// Everything that scripts have, so that a new version of the VM cannot bring more unnoticed.
 #[tokio::test]
 async fn scripts_have_these_globals_and_no_others() {

@@ -41,14 +41,10 @@ impl Default for RawTriggers {
 }
 
 /// Decodes what triggers.lua returned.
-pub fn decode(
-    value: &mlua::Value,
-    file: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<(Triggers, Option<mlua::Function>)> {
+pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> Option<Triggers> {
     let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
     let raw: RawTriggers = match value {
-        mlua::Value::Function(function) => return Some((Triggers::Function, Some(function.clone()))),
+        mlua::Value::Function(_) => return Some(Triggers::Function),
         mlua::Value::Table(_) => match data::decode_lua(value) {
             Ok(raw) => raw,
             Err(problem) => {
@@ -80,7 +76,7 @@ pub fn decode(
         problems.push(Problem::warning(file, "", "nothing here lets the bot answer anything"));
     }
     let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
-    Some((Triggers::Table(table), None))
+    Some(Triggers::Table(table))
 }
 
 impl TriggerTable {
