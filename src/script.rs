@@ -5,7 +5,7 @@
 //! and decodes everything that they return into our own types; whatever can be wrong is found there, and a
 //! set with a problem never comes to be. What is left to ask at run time are two functions at most: the
 //! trigger and `route`. They are called on the set's own thread, with the message as a plain table, under a
-//! budget of time and memory ([`vm`]), so that a script can waste its budget and nothing else.
+//! budget of time and memory (`vm`), so that a script can waste its budget and nothing else.
 //!
 //! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
 
