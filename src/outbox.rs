@@ -100,6 +100,17 @@ pub enum Refused {
     GaveUp { why: String },
 }
 
+impl Refused {
+    /// Discord's JSON error code, if it gave one:
+    /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>.
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::Forbidden { code, .. } | Self::NotFound { code, .. } | Self::Invalid { code, .. } => *code,
+            Self::Token | Self::GaveUp { .. } => None,
+        }
+    }
+}
+
 /// Discord cannot be used at all; one sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -228,7 +239,7 @@ impl Outbox {
     pub async fn post(&self, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
         let reply_to = post.reply_to.filter(|_| !self.is_forbidden(Favour::Replies, channel));
         match self.create(channel, &post, reply_to).await {
-            Err(Refused::Forbidden { code: Some(CANNOT_REPLY), .. }) if reply_to.is_some() => {
+            Err(refused) if reply_to.is_some() && refused.code() == Some(CANNOT_REPLY) => {
                 self.forbid(Favour::Replies, channel);
                 self.create(channel, &post, None).await
             }

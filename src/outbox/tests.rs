@@ -244,7 +244,7 @@ async fn a_server_that_never_answers_or_always_refuses_is_given_up() {
 
 #[tokio::test]
 async fn without_the_right_to_read_history_a_reply_becomes_a_plain_message() {
-    let no = answer(403, json!({"code": 160002, "message": "Cannot reply without permission"}));
+    let no = answer(400, json!({"code": 160002, "message": "Cannot reply without permission"}));
     let (server, outbox) = Server::start([no]).await;
     outbox.post(channel(7), post("a")).await.unwrap();
     outbox.post(channel(7), post("b")).await.unwrap();
