@@ -6,9 +6,9 @@
 //! ```
 //!
 //! **Order.** serenity spawns a task per event and promises nothing about their order. So it runs on a thread of
-//! its own, on a current-thread runtime: what is spawned there goes to one FIFO queue (tokio's documentation,
-//! "Multi-Thread and Current-Thread Schedulers"), and our handler does nothing but send its event into a queue
-//! of ours before it could wait for anything. One task reads that queue; whatever an event has to wait for, the
+//! its own, on a current-thread runtime: what is spawned there goes to one FIFO queue (documented in
+//! `tokio::runtime`, "Current thread runtime"), and our handler does nothing but send its event into a queue of
+//! ours before it could wait for anything. One task reads that queue; whatever an event has to wait for, the
 //! following ones wait for too.
 //!
 //! **For ever.** serenity reconnects and resumes by itself. Where it gives up, gets stuck or stays unconnected, its

@@ -16,6 +16,7 @@
 
 mod call;
 mod pace;
+mod wire;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +27,6 @@ use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -429,129 +429,6 @@ impl fmt::Debug for Outbox {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// Discord's JSON, as far as it is used: <https://discord.com/developers/docs/reference>.
-mod wire {
-    use super::*;
-
-    #[derive(Deserialize)]
-    pub(super) struct Gateway {
-        pub(super) url: String,
-    }
-
-    #[derive(Deserialize)]
-    pub(super) struct User {
-        pub(super) id: UserId,
-        #[serde(default)]
-        pub(super) username: String,
-    }
-
-    #[derive(Deserialize)]
-    pub(super) struct Application {
-        pub(super) id: UserId,
-        owner: Option<User>,
-        team: Option<Team>,
-        #[serde(default)]
-        flags: u64,
-    }
-
-    #[derive(Deserialize)]
-    struct Team {
-        owner_user_id: Option<UserId>,
-        #[serde(default)]
-        members: Vec<Member>,
-    }
-
-    #[derive(Deserialize)]
-    struct Member {
-        /// 1 invited, 2 accepted
-        membership_state: u8,
-        user: User,
-        #[serde(default)]
-        role: String,
-    }
-
-    impl Application {
-        /// Of a team, `owner` is a made-up user that stands for the team.
-        pub(super) fn owners(self) -> Vec<UserId> {
-            let Some(team) = self.team else { return self.owner.map(|owner| owner.id).into_iter().collect() };
-            let members = team.members.into_iter();
-            let accepted =
-                members.filter(|member| member.membership_state == 2 && member.role != "read_only");
-            let mut owners: Vec<_> =
-                accepted.map(|member| member.user.id).chain(team.owner_user_id).collect();
-            owners.sort();
-            owners.dedup();
-            owners
-        }
-
-        /// GATEWAY_MESSAGE_CONTENT, or its form for bots in fewer than 100 guilds.
-        pub(super) fn message_content(&self) -> bool {
-            self.flags & (1 << 18 | 1 << 19) != 0
-        }
-    }
-
-    #[derive(Deserialize)]
-    pub(super) struct Channel {
-        #[serde(rename = "type")]
-        kind: u8,
-        pub(super) name: Option<String>,
-        parent_id: Option<ChannelId>,
-        pub(super) guild_id: Option<GuildId>,
-    }
-
-    impl Channel {
-        /// Outside threads, the parent is only a category.
-        pub(super) fn thread_parent(&self) -> Option<ChannelId> {
-            self.parent_id.filter(|_| matches!(self.kind, 10..=12))
-        }
-    }
-
-    #[derive(Deserialize)]
-    pub(super) struct Created {
-        pub(super) id: MessageId,
-    }
-
-    const SUPPRESS_EMBEDS: u64 = 1 << 2;
-    const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
-
-    #[derive(Serialize)]
-    pub(super) struct Create<'a> {
-        content: &'a str,
-        nonce: &'a str,
-        enforce_nonce: bool,
-        flags: u64,
-        allowed_mentions: AllowedMentions,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        message_reference: Option<Reference>,
-    }
-
-    #[derive(Serialize)]
-    struct AllowedMentions {
-        parse: [&'static str; 0],
-        replied_user: bool,
-    }
-
-    #[derive(Serialize)]
-    struct Reference {
-        message_id: MessageId,
-        fail_if_not_exists: bool,
-    }
-
-    impl<'a> Create<'a> {
-        pub(super) fn new(post: &'a Post, reply_to: Option<MessageId>) -> Self {
-            Self {
-                content: &post.content,
-                nonce: &post.nonce,
-                enforce_nonce: true,
-                flags: SUPPRESS_EMBEDS | if post.notify { 0 } else { SUPPRESS_NOTIFICATIONS },
-                allowed_mentions: AllowedMentions { parse: [], replied_user: post.notify },
-                message_reference: reply_to
-                    .map(|message_id| Reference { message_id, fail_if_not_exists: false }),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
