@@ -1,14 +1,32 @@
 //! moonlane: a Discord bot that turns channels into Claude Code workplaces.
+//!
+//! # Layout
+//! In reading order; arrows point down only, and `ARCHITECTURE.md` says what must stay true.
+//!
+//! - [`bot`]: the whole bot, put together; [`playground`]: the bot in a terminal
+//! - [`gateway`]: what comes in from Discord → our own values
+//! - [`turn`]: the story of one turn, from the message to the delivered answer
+//! - [`lane`]: who runs, and who waits at which place
+//! - [`script`]: the Lua side: is a message for the bot, and which project is it?
+//! - [`agent`]: a `claude` process: arguments, environment, events, time limits, end
+//! - [`store`]: SQLite: sessions, turns, deliveries
+//! - [`outbox`]: every call to Discord's REST API, paced
+//! - [`text`]: Markdown → the parts that Discord shows
+//! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
+//! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 
 pub mod agent;
+pub mod bot;
 pub mod config;
 pub mod demo_agent;
 pub mod domain;
 pub mod gateway;
 pub mod lane;
 pub mod local;
+pub mod logging;
 mod nearest;
 pub mod outbox;
+pub mod playground;
 pub mod script;
 pub mod store;
 pub mod text;

@@ -207,6 +207,11 @@ impl LocalDiscord {
         self.hub().change(|state| state.world.user(name, true))
     }
 
+    /// The name of a channel or thread.
+    pub fn channel_name(&self, channel: Id) -> Option<String> {
+        self.hub().lock().world.channels.get(&channel).map(|channel| channel.name.clone())
+    }
+
     /// The name of a user, or of the bot.
     pub fn name_of(&self, user: Id) -> Option<String> {
         self.hub().lock().world.users.get(&user).map(|user| user.name.clone())

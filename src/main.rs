@@ -1,11 +1,167 @@
-//! The command line.
+//! The command line: a table of contents of what moonlane can do.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use moonlane::bot::{Bot, StartError};
+use moonlane::config::Config;
+use moonlane::script::{Problem, ScriptSet, Severity};
+use moonlane::{demo_agent, local, logging, playground};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Turns Discord channels into Claude Code workplaces.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// The directory that holds config/ and scripts/.
+    #[arg(long, value_name = "DIR", default_value = ".", global = true)]
+    root: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the bot.
+    Run,
+    /// Talk to the bot in this terminal, over a local Discord: no account, no cost.
+    Playground {
+        /// Who answers: the scripted demo agent, or the real Claude Code.
+        #[arg(long, value_enum, default_value_t = playground::AgentKind::Demo)]
+        agent: playground::AgentKind,
+    },
+    /// Read configuration and scripts, and list every problem.
+    Check,
+    /// Run a local Discord alone, to try the bot against.
+    LocalDiscord {
+        /// The loopback address to listen on.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4800")]
+        listen: std::net::SocketAddr,
+    },
+    /// Speak the agent's protocol, scripted.
+    #[command(hide = true)]
+    DemoAgent {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Configuration or scripts are wrong; also clap's code for bad usage.
+const BAD_SETUP: u8 = 2;
+
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("demo-agent") => moonlane::demo_agent::main(args.collect()),
-        _ => ExitCode::SUCCESS,
+    let cli = Cli::parse();
+    if let Command::DemoAgent { arguments } = cli.command {
+        return demo_agent::main(arguments);
     }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::LocalDiscord { listen } => match local::serve(listen).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failed(&*error),
+            },
+            command => with_config(cli.root, command).await,
+        }
+    });
+    // Not waiting for a thread that reads the terminal.
+    runtime.shutdown_background();
+    code
+}
+
+async fn with_config(root: PathBuf, command: Command) -> ExitCode {
+    // What is not Unicode cannot be one of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = match Config::load(&root, environment) {
+        Ok(config) => config,
+        Err(error) => return bad_setup(&error),
+    };
+    match command {
+        Command::Run => run(config).await,
+        Command::Playground { agent } => playground::run(config, agent).await.unwrap_or_else(|error| {
+            match error.downcast_ref::<StartError>() {
+                Some(error) => start_failed(error),
+                None => failed(&*error),
+            }
+        }),
+        Command::Check => check(&config),
+        // These need no configuration and were handled before.
+        Command::LocalDiscord { .. } | Command::DemoAgent { .. } => ExitCode::FAILURE,
+    }
+}
+
+async fn run(config: Config) -> ExitCode {
+    if let Err(error) = logging::to_stderr(&config.log_level) {
+        return bad_setup(&error);
+    }
+    let token = match config.discord.token(|name| std::env::var(name).ok()) {
+        Ok(token) => token,
+        Err(error) => return bad_setup(&error),
+    };
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
+        };
+    let mut bot = tokio::select! {
+        started = Bot::start(&config, &token, None) => match started {
+            Ok(bot) => bot,
+            Err(error) => return start_failed(&error),
+        },
+        _ = terminate.recv() => return ExitCode::SUCCESS,
+        _ = interrupt.recv() => return ExitCode::SUCCESS,
+    };
+    let failure = tokio::select! {
+        failure = bot.failed() => Some(failure),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    bot.shut_down().await;
+    failure.map_or(ExitCode::SUCCESS, |failure| failed(&failure))
+}
+
+fn check(config: &Config) -> ExitCode {
+    let problems: Vec<Problem> = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
+        // Whoever asks for a check wants to hear what a start would only warn of.
+        Ok(loaded) => {
+            let as_error = |warning| Problem { severity: Severity::Error, ..warning };
+            loaded.warnings.into_iter().map(as_error).collect()
+        }
+        Err(problems) => problems,
+    };
+    if problems.is_empty() {
+        println!("configuration and scripts are fine");
+        return ExitCode::SUCCESS;
+    }
+    for problem in &problems {
+        println!("{problem}");
+    }
+    ExitCode::from(BAD_SETUP)
+}
+
+fn start_failed(error: &StartError) -> ExitCode {
+    match error {
+        StartError::Scripts(problems) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            ExitCode::from(BAD_SETUP)
+        }
+        other => failed(other),
+    }
+}
+
+fn bad_setup(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("moonlane: {error}");
+    ExitCode::from(BAD_SETUP)
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    eprintln!("moonlane: {}", logging::chain(error));
+    ExitCode::FAILURE
 }

@@ -1,1 +1,164 @@
-//! (to be written)
+//! The story of a turn, from the message to the delivered answer.
+//!
+//! # Theory of operation
+//! [`Turns::serve`] takes in what Discord sends, one thing after the other, so that the order of a channel's
+//! messages is never in doubt. For each message the scripts decide, the gate admits or ignores, the store writes
+//! it down, and it enters its lane: [`intake`]. From there on every turn is a task of its own: [`story`] waits for
+//! the lane, asks the agent, writes down what is to be said, and hands it to [`delivery`], which posts part by
+//! part. What an earlier bot left unfinished goes through the same two doors at start: [`recovery`].
+//!
+//! A turn that must stop (its message was deleted, the bot shuts down) is told so by its [`Stop`]. Whatever
+//! happens to its task, the lane's ticket is dropped with it.
+
+mod delivery;
+mod gate;
+mod intake;
+mod prompt;
+mod recovery;
+mod story;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent::Agents;
+use crate::domain::{ChannelId, Inbound, MessageId, Outcome, UserId};
+use crate::lane::Lanes;
+use crate::outbox::Outbox;
+use crate::script::ScriptSet;
+use crate::store::Store;
+
+/// What turns need of the rest of the bot.
+pub struct Needs {
+    /// The scripts in force; the newest set decides each new message.
+    pub scripts: watch::Receiver<ScriptSet>,
+    /// Where turns and deliveries are written down.
+    pub store: Store,
+    /// Who runs and who waits.
+    pub lanes: Lanes,
+    /// The agents.
+    pub agents: Agents,
+    /// The way to Discord.
+    pub outbox: Outbox,
+    /// The owners of the Discord application, who pass every gate.
+    pub owners: Vec<UserId>,
+    /// Hears of every message that is settled; the playground waits for it.
+    pub settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
+}
+
+/// All turns of the bot. A cheap handle.
+#[derive(Clone)]
+pub struct Turns(Arc<Inner>);
+
+struct Inner {
+    needs: Needs,
+    /// How to stop each turn that waits or runs now.
+    stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
+    /// Held while the parts of one text are posted, so that two texts never interleave in a channel.
+    speaking: Mutex<HashMap<ChannelId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Every task of a turn or a delivery, for the end.
+    tasks: TaskTracker,
+}
+
+/// What became of a message in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It was not for the bot, or its author is not let in.
+    Ignored,
+    /// It was answered without a turn: by a script, or with a hint.
+    Said,
+    /// Its turn ended, and what it had to say is delivered.
+    Ended(Outcome),
+}
+
+/// Why a turn must stop before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopReason {
+    /// The message was deleted: nobody wants the answer.
+    Deleted,
+    /// The bot shuts down.
+    Shutdown,
+}
+
+/// The way to stop one turn. The first reason counts.
+#[derive(Default)]
+struct Stop {
+    token: CancellationToken,
+    reason: OnceLock<StopReason>,
+}
+
+impl Stop {
+    fn stop(&self, reason: StopReason) {
+        let _ = self.reason.set(reason);
+        self.token.cancel();
+    }
+}
+
+impl Turns {
+    /// Nothing under way yet.
+    pub fn new(needs: Needs) -> Self {
+        Self(Arc::new(Inner {
+            needs,
+            stops: Mutex::default(),
+            speaking: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Takes up what an earlier bot left: lanes are entered in the old order before this returns, so that
+    /// messages that arrive later stand behind.
+    pub async fn recover(&self) -> Result<(), crate::store::StoreError> {
+        recovery::recover(self).await
+    }
+
+    /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled.
+    pub async fn serve(&self, mut inbound: mpsc::UnboundedReceiver<Inbound>, shutdown: CancellationToken) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                next = inbound.recv() => next,
+            };
+            match next {
+                Some(Inbound::Message(message)) => intake::arrived(self, message).await,
+                Some(Inbound::Edited(message)) => intake::edited(self, message).await,
+                Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
+                None => return,
+            }
+        }
+    }
+
+    /// Stops every running turn, tells its person so, and waits until all is written and said. Turns that wait
+    /// stay in the store and run after the next start.
+    pub async fn shut_down(&self) {
+        for stop in self.stops().values() {
+            stop.stop(StopReason::Shutdown);
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    fn settled(&self, message: MessageId, settled: Settled) {
+        if let Some(listener) = &self.settled {
+            // Nobody may be listening any more.
+            let _ = listener.send((message, settled));
+        }
+    }
+
+    fn stops(&self) -> MutexGuard<'_, HashMap<MessageId, Arc<Stop>>> {
+        // Plain insertions and removals: a panic cannot leave the map half changed.
+        self.0.stops.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl std::ops::Deref for Turns {
+    type Target = Needs;
+
+    fn deref(&self) -> &Needs {
+        &self.0.needs
+    }
+}

@@ -1,5 +1,8 @@
-//! Tests over real processes.
+//! Whole-bot tests: conversations over a local Discord; and the agent over real processes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
+mod conversations;
+mod layers;
+mod support;

@@ -1,0 +1,129 @@
+//! The whole bot, put together in the order in which its parts need each other.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::agent::Agents;
+use crate::config::Config;
+use crate::domain::MessageId;
+use crate::gateway::{self, Gateway, GatewayError};
+use crate::lane::Lanes;
+use crate::outbox::{self, Outbox};
+use crate::script::{Problem, ScriptSet};
+use crate::store::{OpenError, Store, StoreError};
+use crate::turn::{Needs, Settled, Turns};
+
+/// How long a stopping bot waits for what is under way. What is not posted by then is posted after the next start.
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(9);
+
+/// Discord's permissions that the bot needs, as bits of an invite link: View Channel, Send Messages, Send Messages
+/// in Threads, Read Message History (to reply), Add Reactions.
+const PERMISSIONS: u64 = 1 << 10 | 1 << 11 | 1 << 38 | 1 << 16 | 1 << 6;
+
+/// Why the bot did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The scripts have errors; every one of them is here.
+    #[error("the scripts have errors")]
+    Scripts(Vec<Problem>),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Discord's REST API refused or could not be reached.
+    #[error(transparent)]
+    Outbox(#[from] outbox::StartError),
+    /// The gateway refused or could not be reached.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+/// A bot that is connected and takes in messages.
+pub struct Bot {
+    turns: Turns,
+    gateway: Gateway,
+    serve: JoinHandle<()>,
+    stop_serving: CancellationToken,
+}
+
+impl Bot {
+    /// Starts the bot: scripts, store, Discord; then what the last run left, then new messages. Returns once it is
+    /// ready. `settled` hears of every message that is settled.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; nothing is left behind then.
+    pub async fn start(
+        config: &Config,
+        token: &str,
+        settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
+    ) -> Result<Self, StartError> {
+        let loaded =
+            ScriptSet::load(&config.scripts, &config.root, &config.limits).map_err(StartError::Scripts)?;
+        for problem in &loaded.warnings {
+            warn!("{problem}");
+        }
+        let scripts = loaded.set;
+        let store = Store::open(&config.store_path)?;
+        let outbox = Outbox::new(&config.discord.api_url, token)?;
+        let me = outbox.whoami().await?;
+
+        let routed = match scripts.has_route_function() {
+            true => "every channel (routing.lua has a route function)".to_owned(),
+            false => scripts.routed_channels().to_string(),
+        };
+        let needs_content = scripts.needs_message_content();
+        let (_, scripts) = watch::channel(scripts);
+        let turns = Turns::new(Needs {
+            scripts,
+            store,
+            lanes: Lanes::new(config.agent.max_running),
+            agents: Agents::new(config.agent.clone(), std::env::vars_os()),
+            outbox: outbox.clone(),
+            owners: me.owners.clone(),
+            settled,
+        });
+        turns.recover().await?;
+
+        let (inbound, messages) = mpsc::unbounded_channel();
+        let start = gateway::Start { token: token.to_owned(), me: me.user, message_content: needs_content };
+        let gateway = gateway::start(start, outbox, inbound).await?;
+        let stop_serving = CancellationToken::new();
+        let serve = tokio::spawn({
+            let (turns, stop) = (turns.clone(), stop_serving.clone());
+            async move { turns.serve(messages, stop).await }
+        });
+        info!(name = %me.name, channels = %routed, invite = %invite(me.application), "ready");
+        Ok(Self { turns, gateway, serve, stop_serving })
+    }
+
+    /// Resolves only if the bot cannot go on by itself, with the reason.
+    pub async fn failed(&mut self) -> GatewayError {
+        self.gateway.stopped().await
+    }
+
+    /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
+    pub async fn shut_down(self) {
+        self.stop_serving.cancel();
+        // A panic there was logged, and there is nothing left to stop.
+        let _ = self.serve.await;
+        if tokio::time::timeout(SHUT_DOWN_WITHIN, self.turns.shut_down()).await.is_err() {
+            warn!("not everything could be said in time; the rest follows after the next start");
+        }
+        self.turns.agents.close_all().await;
+        self.gateway.shut_down().await;
+        self.turns.store.close().await;
+        info!("stopped");
+    }
+}
+
+fn invite(application: u64) -> String {
+    format!(
+        "https://discord.com/oauth2/authorize?client_id={application}&scope=bot&permissions={PERMISSIONS}"
+    )
+}

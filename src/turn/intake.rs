@@ -1,0 +1,186 @@
+//! From a message to a place in its lane: scripts, gate, store, lane.
+
+use std::sync::Arc;
+
+use tracing::{Instrument, debug, error, info, warn};
+
+use super::story::{self, Task};
+use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
+use crate::domain::{Message, MessageId, Route, Work};
+use crate::logging::chain;
+use crate::script::{ScriptError, ScriptSet, Stage};
+use crate::store::{Accepted, Cancel, Millis, Said, StoreError, Turn};
+use crate::text;
+
+/// A message came in. When this returns it is settled, or written down and in its lane.
+pub async fn arrived(turns: &Turns, message: Message) {
+    let span = tracing::info_span!("message", id = %message.id.short(), channel = %message.channel_id);
+    take(turns, message).instrument(span).await;
+}
+
+async fn take(turns: &Turns, message: Message) {
+    let id = message.id;
+    if message.author.bot {
+        return turns.settled(id, Settled::Ignored);
+    }
+    let scripts = turns.scripts.borrow().clone();
+    let said = match scripts.decide(message.clone()).await {
+        Ok(Route::NotForMe) => None,
+        Ok(Route::Unrouted) => let_in(turns, &scripts, &message, None)
+            .then(|| message.mentions_me.then(|| words::unrouted(message.channel_id)))
+            .flatten(),
+        Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).then_some(reply),
+        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work).await,
+        Err(error) => failed_script(turns, &scripts, &message, &error),
+    };
+    match said {
+        Some(text) => say(turns, &message, &text).await,
+        None => turns.settled(id, Settled::Ignored),
+    }
+}
+
+/// An edited message is asked as edited, if its turn still waits.
+pub async fn edited(turns: &Turns, message: Message) {
+    let Some(stop) = turns.stops().get(&message.id).cloned() else { return };
+    let scripts = turns.scripts.borrow().clone();
+    let id = message.id;
+    let files = message.attachments.clone();
+    let edited = match scripts.decide(message).await {
+        Ok(Route::Turn(work)) if has_content(&work, &files) => {
+            turns.store.edit(id, work.prompt, files).await.map(drop)
+        }
+        // It no longer asks for anything here: as if it had been deleted, but only while it waits.
+        Ok(_) => turns.store.cancel(id).await.map(|cancel| {
+            if cancel == Cancel::Cancelled {
+                stop.stop(StopReason::Deleted);
+            }
+        }),
+        Err(error) => {
+            warn!(id = %id.short(), error = %error, "an edited message keeps its first text: the scripts failed");
+            Ok(())
+        }
+    };
+    if let Err(error) = edited {
+        error!(id = %id.short(), error = chain(&error), "an edit could not be written down");
+    }
+}
+
+/// Deleted messages are not asked; a turn that runs is stopped.
+pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
+    for id in messages {
+        let Some(stop) = turns.stops().get(&id).cloned() else { continue };
+        if let Err(error) = turns.store.cancel(id).await {
+            error!(id = %id.short(), error = chain(&error), "a deletion could not be written down");
+        }
+        stop.stop(StopReason::Deleted);
+    }
+}
+
+/// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
+fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
+    let project = work.map(|work| &*work.project);
+    let admitted = gate::admits(&turns.owners, scripts.allow(), project, &message.author);
+    if !admitted {
+        info!(author = %message.author.id, "ignored: the author is not let in by `allow` in routing.lua");
+    }
+    admitted
+}
+
+/// A script error costs this one message. A trigger that fails does so on every message of every channel, so
+/// only somebody who spoke to the bot hears of it.
+fn failed_script(
+    turns: &Turns,
+    scripts: &ScriptSet,
+    message: &Message,
+    error: &ScriptError,
+) -> Option<String> {
+    error!(%error, traceback = error.traceback(), "a script failed");
+    let addressed = message.mentions_me || error.stage() == Stage::Route;
+    (addressed && let_in(turns, scripts, message, None)).then(|| words::failure(error.sentence(), message.id))
+}
+
+fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
+    !work.prompt.trim().is_empty() || files.iter().any(prompt::is_readable)
+}
+
+async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work) {
+    if !let_in(turns, scripts, &message, Some(&work)) {
+        return turns.settled(message.id, Settled::Ignored);
+    }
+    if !has_content(&work, &message.attachments) {
+        let unread = prompt::unread_names(&message.attachments);
+        let text = if !unread.is_empty() {
+            words::only_unread(&unread)
+        } else if message.raw_text.is_empty() && message.mentions_me {
+            words::text_withheld()
+        } else {
+            words::empty_mention()
+        };
+        return say(turns, &message, &text).await;
+    }
+    let turn = Turn {
+        message: message.id,
+        channel: message.channel_id,
+        author: message.author.id,
+        author_name: message.author.name.clone(),
+        project: work.project.name.clone(),
+        prompt: work.prompt.clone(),
+        model: work.model.clone(),
+        fresh: work.fresh,
+        attachments: message.attachments.clone(),
+        accepted: Millis::now(),
+    };
+    match turns.store.accept(turn).await {
+        Ok(Accepted::New) => {
+            let task = Task { message: message.id, channel: message.channel_id };
+            enter(turns, task, story::Step::Ask(work.project));
+        }
+        Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
+        Err(error) => not_written(turns, &message, &error).await,
+    }
+}
+
+/// Puts the turn into its lane, in one step, and lets its task go on from there.
+pub fn enter(turns: &Turns, task: Task, step: story::Step) {
+    let stop = Arc::new(Stop::default());
+    turns.stops().insert(task.message, Arc::clone(&stop));
+    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
+    let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
+    let turns_of_task = turns.clone();
+    turns.0.tasks.spawn(
+        async move { story::tell(&turns_of_task, task, step, place, ticket, stop).await }.instrument(span),
+    );
+}
+
+/// Says something in answer to a message that starts no turn: exactly once, through the ledger.
+async fn say(turns: &Turns, message: &Message, text: &str) {
+    let parts = text::parts(text).into_iter().map(|part| part.text).collect();
+    let said = Said {
+        message: message.id,
+        channel: message.channel_id,
+        author: message.author.id,
+        author_name: message.author.name.clone(),
+        parts,
+        accepted: Millis::now(),
+    };
+    match turns.store.say(said).await {
+        Ok(Accepted::New) => {
+            let (turns_of_task, id) = (turns.clone(), message.id);
+            let deliver = async move {
+                delivery::deliver(&turns_of_task, id).await;
+                turns_of_task.settled(id, Settled::Said);
+            };
+            turns.0.tasks.spawn(deliver.in_current_span());
+        }
+        Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
+        Err(error) => not_written(turns, message, &error).await,
+    }
+}
+
+/// Without the store there is no ledger either: said directly, once.
+async fn not_written(turns: &Turns, message: &Message, error: &StoreError) {
+    error!(error = chain(error), "a message could not be written down");
+    let text = words::failure(&words::not_written(), message.id);
+    delivery::post_unwritten(turns, message.channel_id, message.id, text).await;
+    turns.settled(message.id, Settled::Ignored);
+}

@@ -1,0 +1,235 @@
+//! One turn, from its place in the lane to the delivered answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
+use crate::agent::{Ask, Asked, End, SessionStart};
+use crate::domain::{ChannelId, MessageId, Outcome, Project, SessionId};
+use crate::lane::{Place, Ticket};
+use crate::logging::chain;
+use crate::outbox::Outbox;
+use crate::store::{Finished, SessionUpdate, StoreError, Turn, TurnState};
+use crate::text;
+
+/// Discord shows "typing" for about ten seconds after each call.
+const TYPING_EVERY: Duration = Duration::from_secs(8);
+
+/// The reaction on a message that waits.
+const WAITING: &str = "⏳";
+
+/// Which message, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// The message; the key of the turn.
+    pub message: MessageId,
+    /// Its channel; the key of the lane.
+    pub channel: ChannelId,
+}
+
+/// What is to be done when the lane lets it run.
+#[derive(Debug)]
+pub enum Step {
+    /// Ask Claude in this project, then deliver the answer.
+    Ask(Arc<Project>),
+    /// End the turn with this outcome, and tell the person this.
+    Tell(Outcome, String),
+    /// Only go on delivering what was written down earlier.
+    Deliver,
+}
+
+/// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
+pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticket: Ticket, stop: Arc<Stop>) {
+    let waiting = match (place, &step) {
+        (Place::Waits(place), Step::Ask(_)) => {
+            info!(place, "waits");
+            Some(Hourglass::show(turns, task))
+        }
+        _ => None,
+    };
+    let runs = tokio::select! {
+        () = ticket.starts() => true,
+        () = stop.token.cancelled() => false,
+    };
+    if let Some(hourglass) = waiting {
+        hourglass.remove(turns);
+    }
+    if runs {
+        // A panic in one turn must not leave its person without a word.
+        let done = AssertUnwindSafe(run(turns, task, step, &stop)).catch_unwind().await;
+        if done.is_err() {
+            error!("a turn panicked");
+            broken(turns, task).await;
+        }
+    }
+    turns.stops().remove(&task.message);
+    drop(ticket);
+    let settled = match turns.store.turn(task.message).await {
+        Ok(Some(row)) => match row.state {
+            TurnState::Ended(outcome) => Settled::Ended(outcome),
+            // It goes on after the next start.
+            TurnState::Waiting | TurnState::Running => return,
+        },
+        _ => Settled::Said,
+    };
+    turns.settled(task.message, settled);
+}
+
+async fn run(turns: &Turns, task: Task, step: Step, stop: &Stop) {
+    let written = match step {
+        Step::Ask(project) => ask(turns, task, &project, stop).await,
+        Step::Tell(outcome, sentence) => {
+            let told = words::failure(&sentence, task.message);
+            turns.store.finish(task.message, finished(outcome, &told, None)).await.map(drop)
+        }
+        Step::Deliver => Ok(()),
+    };
+    match written {
+        Ok(()) => delivery::deliver(turns, task.message).await,
+        Err(error) => {
+            error!(error = chain(&error), "a turn could not be written down");
+            broken(turns, task).await;
+        }
+    }
+}
+
+/// Runs the turn and writes down its end. A turn that no longer waits (its message was deleted) is none.
+async fn ask(turns: &Turns, task: Task, project: &Arc<Project>, stop: &Stop) -> Result<(), StoreError> {
+    let Some(turn) = turns.store.begin(task.message).await? else { return Ok(()) };
+    info!(project = %project.name, "runs");
+    let typing = Typing::start(turns.outbox.clone(), task.channel);
+    let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
+    let (session, moved) = open_session(turns, &turn, project).await?;
+    let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
+    let asked = turns.agents.ask(ask, stop.token.clone(), |_| {}).await;
+    drop(typing);
+
+    let mut notes = Vec::new();
+    if asked.session_lost {
+        notes.push(words::session_lost());
+    }
+    if moved {
+        notes.push(words::directory_changed());
+    }
+    if !unread.is_empty() {
+        notes.push(words::unread(&unread));
+    }
+    if !asked.denied.is_empty() {
+        notes.push(words::denied(&asked.denied, &project.name));
+    }
+    let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
+    let (outcome, said) = what_to_say(asked, stop, task.message, &notes);
+    info!(?outcome, "ends");
+    turns.store.finish(task.message, finished(outcome, &said, session)).await.map(drop)
+}
+
+/// The session that the turn goes on with, and whether it is a new one because the project's directory changed.
+/// A new one is in the store before any agent hears of it.
+async fn open_session(
+    turns: &Turns,
+    turn: &Turn,
+    project: &Project,
+) -> Result<(SessionStart, bool), StoreError> {
+    let stored = turns.store.session(turn.channel, &project.name).await?;
+    let moved = stored.as_ref().is_some_and(|session| session.live && session.dir != project.dir);
+    match stored.filter(|session| !turn.fresh && session.dir == project.dir) {
+        Some(session) if session.live => Ok((SessionStart::Live(session.id), false)),
+        Some(session) => Ok((SessionStart::New(session.id), false)),
+        None => {
+            let id = SessionId::random();
+            turns.store.put_session(turn.channel, &project.name, id, project.dir.clone()).await?;
+            Ok((SessionStart::New(id), moved && !turn.fresh))
+        }
+    }
+}
+
+/// The outcome, and the whole text that the person gets: the answer or what was written so far, what went wrong,
+/// and the notes.
+fn what_to_say(asked: Asked, stop: &Stop, message: MessageId, notes: &[String]) -> (Outcome, String) {
+    let Asked { end, partial, .. } = asked;
+    let (outcome, body) = match end {
+        End::Answered(answer) if answer.trim().is_empty() => (Outcome::Answered, words::no_words()),
+        End::Answered(answer) => (Outcome::Answered, answer),
+        End::Failed(failure) => {
+            error!(error = ?failure, "the agent failed");
+            (Outcome::Failed, join(&[partial, words::failure(&failure.sentence(), message)]))
+        }
+        End::Stopped => match stop.reason.get() {
+            Some(StopReason::Deleted) => return (Outcome::Cancelled, String::new()),
+            _ => (Outcome::Interrupted, join(&[partial, words::failure(&words::interrupted(), message)])),
+        },
+    };
+    let notes = notes.join("\n");
+    (outcome, join(&[body, notes]))
+}
+
+fn join(texts: &[String]) -> String {
+    let texts: Vec<&str> = texts.iter().map(|text| text.trim_end()).filter(|text| !text.is_empty()).collect();
+    texts.join("\n\n")
+}
+
+fn finished(outcome: Outcome, said: &str, session: Option<SessionUpdate>) -> Finished {
+    let parts = text::parts(said).into_iter().map(|part| part.text).collect();
+    Finished { outcome, parts, session }
+}
+
+/// The last resort: the turn is closed if it can be, and its person hears of it.
+async fn broken(turns: &Turns, task: Task) {
+    let text = words::failure(&words::broken(), task.message);
+    match turns.store.finish(task.message, finished(Outcome::Failed, &text, None)).await {
+        Ok(_) => delivery::deliver(turns, task.message).await,
+        Err(error) => {
+            error!(error = chain(&error), "not even the failure could be written down");
+            delivery::post_unwritten(turns, task.channel, task.message, text).await;
+        }
+    }
+}
+
+/// Keeps "typing" up in a channel until it is dropped.
+struct Typing(JoinHandle<()>);
+
+impl Typing {
+    fn start(outbox: Outbox, channel: ChannelId) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                outbox.typing(channel).await;
+                tokio::time::sleep(TYPING_EVERY).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Typing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The reaction on a message whose turn waits.
+struct Hourglass {
+    task: Task,
+    shown: JoinHandle<()>,
+}
+
+impl Hourglass {
+    fn show(turns: &Turns, task: Task) -> Self {
+        let outbox = turns.outbox.clone();
+        let show = async move { outbox.react(task.channel, task.message, WAITING).await };
+        Self { task, shown: turns.0.tasks.spawn(show) }
+    }
+
+    /// Takes it off again, without keeping the turn waiting.
+    fn remove(self, turns: &Turns) {
+        let outbox = turns.outbox.clone();
+        turns.0.tasks.spawn(async move {
+            // Never before it is there.
+            let _ = self.shown.await;
+            outbox.unreact(self.task.channel, self.task.message, WAITING).await;
+        });
+    }
+}

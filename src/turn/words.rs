@@ -1,0 +1,102 @@
+//! Every sentence that the bot itself says in a channel.
+//!
+//! One plain sentence each, with what to do next; never a path, a stack trace or a token. The short id also
+//! stands in the log lines of the same turn.
+
+use crate::domain::{ChannelId, MessageId, ProjectName};
+use crate::text;
+
+/// A failure as the person reads it: the sentence and the short id that finds it in the log.
+pub fn failure(sentence: &str, message: MessageId) -> String {
+    format!("⚠️ {sentence}\n{}", text::small(&format!("id {}", message.short())))
+}
+
+/// A bare mention.
+pub fn empty_mention() -> String {
+    "What shall I do? Mention me with the task in the same message.".to_owned()
+}
+
+/// A mention whose text Discord withholds: without the message-content intent, a mention of the bot's role does not
+/// show it.
+pub fn text_withheld() -> String {
+    "Discord does not show me what you wrote there. Mention me by my name, not by my role.".to_owned()
+}
+
+/// A message that is nothing but files that are not read.
+pub fn only_unread(names: &[String]) -> String {
+    format!(
+        "I cannot read {}: only text files up to 100 KB. Write what I shall do, or attach it as text.",
+        list(names)
+    )
+}
+
+/// The note below an answer whose question had files that were not read.
+pub fn unread(names: &[String]) -> String {
+    text::small(&format!("Not read: {} (only text files up to 100 KB are)", list(names)))
+}
+
+/// An allowed person mentions the bot in a channel that has no project.
+pub fn unrouted(channel: ChannelId) -> String {
+    format!(
+        "This channel has no project yet. Add `[\"{channel}\"] = \"NAME\"` to `channels` in routing.lua, with the \
+         name of a project."
+    )
+}
+
+/// The note below an answer during which tools were denied.
+pub fn denied(tools: &[String], project: &ProjectName) -> String {
+    text::small(&format!(
+        "Not allowed here: {}. `projects.{project}.allowed_tools` in routing.lua allows it",
+        list(tools)
+    ))
+}
+
+/// Claude ended the turn without a word.
+pub fn no_words() -> String {
+    "Claude finished without writing an answer. Ask what it did, or ask again.".to_owned()
+}
+
+/// The session that the channel had is gone.
+pub fn session_lost() -> String {
+    text::small("The earlier conversation of this channel is no longer there, so this is a new one")
+}
+
+/// The project's directory is another one than the session began in.
+pub fn directory_changed() -> String {
+    text::small("This project has moved to another directory, so this is a new conversation")
+}
+
+/// The bot died or was stopped under a running turn.
+pub fn interrupted() -> String {
+    "I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again."
+        .to_owned()
+}
+
+/// A turn had waited too long when the bot came back.
+pub fn too_old() -> String {
+    "I was away for over two hours and did not start on this. Ask again if it still matters.".to_owned()
+}
+
+/// The project of a waiting turn is no longer in routing.lua.
+pub fn project_gone(project: &ProjectName) -> String {
+    format!(
+        "The project **{project}** is no longer in routing.lua. Ask again once this channel has a project."
+    )
+}
+
+/// The message could not be written down.
+pub fn not_written() -> String {
+    "I could not write your message down, so I did not start. Tell the operator the id, then ask again."
+        .to_owned()
+}
+
+/// Something inside the bot broke.
+pub fn broken() -> String {
+    "Something inside the bot broke, and this is not finished. Ask again; tell the operator the id if it returns."
+        .to_owned()
+}
+
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
+    quoted.join(", ")
+}

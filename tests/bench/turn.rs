@@ -1,0 +1,171 @@
+//! What moonlane adds to a turn, and what it weighs: `cargo bench --bench turn`.
+//!
+//! A separate `moonlane run` with demo agents, over a local Discord in this process. One message at a time, so that
+//! what is measured is latency. Prints p50 and p99 of
+//! - gateway frame written → prompt read by the agent
+//! - result written by the agent → first POST received
+//!
+//! over 1,000 follow-ups in 100 warm channels, and VmRSS of the bot ten seconds after it is ready with 50 channels.
+#![allow(clippy::unwrap_used, reason = "a bench says by panicking that something is wrong")]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use moonlane::local::{Id, LocalDiscord, Options, RateLimits, Say};
+
+const CHANNELS: usize = 100;
+const FOLLOW_UPS: usize = 1_000;
+const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    weigh(folder.path()).await;
+    measure(folder.path()).await;
+}
+
+fn set_up(root: &Path) {
+    for name in ["config", "scripts", "work"] {
+        std::fs::create_dir(root.join(name)).unwrap();
+    }
+    let routing = format!(
+        r#"return {{ projects = {{ here = {{ dir = "{}", env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }} }},
+                    route = function() return "here" end }}"#,
+        root.join("work").display(),
+        root.join("agent.log").display(),
+        root.join("claude").display(),
+    );
+    std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
+    std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
+    let config = format!("[agent]\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n");
+    std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
+}
+
+/// A separate bot; killed when dropped.
+struct Bot(Child);
+
+impl Bot {
+    async fn start(root: &Path, discord: &LocalDiscord) -> Self {
+        let child = Command::new(MOONLANE)
+            .args(["--root", root.to_str().unwrap(), "run"])
+            .env("DISCORD_TOKEN", discord.token())
+            .env("MOONLANE_DISCORD__API_URL", discord.url())
+            .env("MOONLANE_LOG__LEVEL", "warn")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        discord.connected().await;
+        Self(child)
+    }
+
+    fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        // Let it end its agents.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+async fn local_discord() -> LocalDiscord {
+    LocalDiscord::start(Options { rate_limits: RateLimits::Off, ..Options::default() }).await.unwrap()
+}
+
+async fn weigh(root: &Path) {
+    let discord = local_discord().await;
+    for n in 0..50 {
+        discord.channel(&format!("channel-{n}"));
+    }
+    let bot = Bot::start(root, &discord).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    println!("VmRSS 10 s after ready, 50 channels: {:.1} MB", bot.resident_kib() as f64 / 1024.0);
+}
+
+async fn measure(root: &Path) {
+    let discord = local_discord().await;
+    let channels: Vec<Id> = (0..CHANNELS).map(|n| discord.channel(&format!("channel-{n}"))).collect();
+    let bot = Bot::start(root, &discord).await;
+    for &channel in &channels {
+        ask(&discord, channel, "TEXT:warm").await;
+    }
+    // Instants of this process on the clock of the agents' log.
+    let (here, clock) = (Instant::now(), SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap());
+    let on_the_clock = |instant: Instant| match instant.checked_duration_since(here) {
+        Some(later) => clock + later,
+        None => clock - here.duration_since(instant),
+    };
+
+    let mut questions = Vec::new();
+    for n in 0..FOLLOW_UPS {
+        let channel = channels[n % CHANNELS];
+        questions.push((channel, ask(&discord, channel, &format!("TEXT:{n}")).await));
+    }
+    println!("VmRSS after it, {CHANNELS} live agents: {:.1} MB", bot.resident_kib() as f64 / 1024.0);
+    drop(bot);
+
+    let agents = AgentLog::read(&root.join("agent.log"));
+    let sent: HashMap<Id, Instant> = discord.gateway_sends().into_iter().collect();
+    let posts: Vec<_> = discord.calls().into_iter().filter(|call| call.method == "POST").collect();
+    let (mut inwards, mut outwards) = (Vec::new(), Vec::new());
+    for (n, (channel, question)) in questions.iter().enumerate() {
+        let (prompted, result) = agents.times(&format!("TEXT:{n}"));
+        inwards.push(prompted.saturating_sub(on_the_clock(sent[question])));
+        let path = format!("/channels/{channel}/messages");
+        let after = posts.iter().filter(|call| call.path == path).map(|call| on_the_clock(call.at));
+        outwards.push(after.filter(|&at| at >= result).min().unwrap() - result);
+    }
+    print("gateway frame written → prompt read by the agent", inwards);
+    print("result written → first POST received            ", outwards);
+}
+
+/// Says something and waits for its answer.
+async fn ask(discord: &LocalDiscord, channel: Id, text: &str) -> Id {
+    let before = discord.messages(channel).into_iter().filter(|message| message.by_bot).count();
+    let question = discord.say(Say::to_bot(channel, discord.owner(), text));
+    let answers = discord.answers(channel, before + 1);
+    tokio::time::timeout(Duration::from_secs(30), answers).await.expect("an answer");
+    question
+}
+
+/// When each prompt was read, and when its result was written.
+struct AgentLog(HashMap<String, (Duration, Duration)>);
+
+impl AgentLog {
+    fn read(path: &Path) -> Self {
+        let mut open: HashMap<u64, (String, Duration)> = HashMap::new();
+        let mut times = HashMap::new();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            let pid = event["pid"].as_u64().unwrap();
+            let at = Duration::from_nanos(event["at_ns"].as_u64().unwrap());
+            match event["event"].as_str().unwrap() {
+                "prompt" => drop(open.insert(pid, (event["prompt"].as_str().unwrap().to_owned(), at))),
+                "result" => {
+                    let (prompt, read) = open.remove(&pid).unwrap();
+                    times.insert(prompt, (read, at));
+                }
+                _ => {}
+            }
+        }
+        Self(times)
+    }
+
+    fn times(&self, prompt: &str) -> (Duration, Duration) {
+        self.0[prompt]
+    }
+}
+
+fn print(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!("{what}: p50 {:.2} ms, p99 {:.2} ms ({} follow-ups)", at(0.5), at(0.99), times.len());
+}

@@ -1,0 +1,151 @@
+//! Arrows point down only, and each outer world's types stay in its module. This reads the sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Which modules each may use. What is not listed may be used by nobody.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["bot", "config", "demo_agent", "local", "logging", "playground", "script"]),
+    ("playground", &["bot", "config", "domain", "local", "logging", "turn"]),
+    ("bot", &["agent", "config", "domain", "gateway", "lane", "outbox", "script", "store", "turn"]),
+    ("gateway", &["domain", "outbox"]),
+    ("turn", &["agent", "domain", "lane", "logging", "outbox", "script", "store", "text"]),
+    ("lane", &["domain"]),
+    ("script", &["config", "domain", "nearest", "worker"]),
+    ("agent", &["config", "domain"]),
+    ("store", &["domain", "worker"]),
+    ("outbox", &["domain"]),
+    ("text", &[]),
+    ("config", &["domain", "nearest"]),
+    ("domain", &[]),
+    ("logging", &[]),
+    ("nearest", &[]),
+    ("worker", &[]),
+    ("local", &[]),
+    ("demo_agent", &[]),
+    ("lib", &[]),
+];
+
+/// Crates that only these modules may name.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("serenity", &["gateway", "outbox", "local"]),
+    ("mlua", &["script"]),
+    ("rusqlite", &["store"]),
+    ("axum", &["local", "outbox"]),
+    ("clap", &["main", "playground"]),
+];
+
+/// Every source file of the crate, but for files that hold only tests.
+fn sources() -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.insert(path, text);
+            }
+        }
+    }
+    found
+}
+
+/// The top-level module that a file belongs to.
+fn module(path: &Path) -> String {
+    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    below.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The names that follow `prefix` anywhere outside comments, also inside `prefix{a, b::c}`.
+fn names_after(text: &str, prefix: &str) -> BTreeSet<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let name =
+        |s: &str| s.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => {
+                let mut depth = 1;
+                let mut item = String::new();
+                for c in group.chars() {
+                    depth += i32::from(c == '{') - i32::from(c == '}');
+                    if depth == 0 || (depth == 1 && c == ',') {
+                        names.insert(name(&item));
+                        item.clear();
+                    } else {
+                        item.push(c);
+                    }
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+            None => drop(names.insert(name(rest))),
+        }
+    }
+    names.remove("");
+    names
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let from = module(&path);
+        let Some(may_use) = allowed.get(from.as_str()) else {
+            wrong.push(format!("{from} is not in the table"));
+            continue;
+        };
+        let mut used = names_after(&text, "crate::");
+        used.extend(names_after(&text, "moonlane::"));
+        for to in used {
+            if to != from && allowed.contains_key(to.as_str()) && !may_use.contains(&to.as_str()) {
+                wrong.push(format!("{}: {from} may not use {to}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_outer_worlds_types_stay_in_its_module() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        for (krate, homes) in ONLY_IN {
+            let uses = !names_after(&text, &format!("{krate}::")).is_empty();
+            if uses && !homes.contains(&module(&path).as_str()) {
+                wrong.push(format!("{} names {krate}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_stay_short_enough_to_read() {
+    let long: Vec<String> = sources()
+        .iter()
+        .filter_map(|(path, text)| {
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let lines = code.lines().count();
+            (lines > 520).then(|| format!("{}: {lines} lines", path.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn the_reader_of_use_lines_reads_them() {
+    let names =
+        names_after("use crate::{a::{b, c}, d};\n// crate::e\nlet x = crate::f::g; mycrate::h", "crate::");
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "d", "f"]);
+}

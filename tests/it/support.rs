@@ -1,0 +1,298 @@
+//! The stage that whole-bot tests play on: the real bot, the real serenity client, real SQLite, real Lua and real
+//! child processes, over a local Discord.
+//!
+//! A test reads as a conversation. It waits for events and never sleeps for luck; every wait has the same generous
+//! end, so that a test that would hang fails with words.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use moonlane::bot::Bot;
+use moonlane::config::Config;
+use moonlane::domain::MessageId;
+use moonlane::local::{Id, LocalDiscord, Message, Options, RateLimits, Say, What};
+use moonlane::turn::Settled;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// The program under test.
+pub const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
+
+/// How long a test waits for anything before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, and fails with `what` if it does not come.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for: {what}"),
+    }
+}
+
+/// What a stage begins with. Each part has a default that works.
+pub struct Setup {
+    /// `scripts/routing.lua`; `WORK` in it is the work folder, `LOG` the agents' log.
+    pub routing: String,
+    /// `scripts/triggers.lua`.
+    pub triggers: String,
+    /// `config/moonlane.toml`, besides the agent's command.
+    pub config: String,
+    /// The agent's command.
+    pub agent: Vec<String>,
+    pub discord: Options,
+}
+
+/// Every channel is the project `here`, with whatever the test puts into the project's table.
+pub fn routing_with(project: &str) -> String {
+    format!(
+        r#"return {{
+            projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, {project} }} }},
+            route = function() return "here" end,
+        }}"#
+    )
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            routing: routing_with(""),
+            triggers: "return { mention = true }".to_owned(),
+            config: String::new(),
+            agent: vec![MOONLANE.to_owned(), "demo-agent".to_owned()],
+            discord: Options { rate_limits: RateLimits::Off, ..Options::default() },
+        }
+    }
+}
+
+/// One thing that a demo agent wrote into its log.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AgentEvent {
+    pub pid: u32,
+    pub session: String,
+    /// `start`, `prompt`, `result` or `exit`.
+    pub event: String,
+    /// Nanoseconds of the system's clock.
+    pub at_ns: u64,
+    #[serde(default)]
+    pub prompt: Option<String>,
+}
+
+/// A bot on a local Discord, with a folder of its own.
+pub struct Stage {
+    pub discord: LocalDiscord,
+    pub folder: TempDir,
+    bot: Option<Bot>,
+    settling: mpsc::UnboundedReceiver<(MessageId, Settled)>,
+    settled: HashMap<u64, Settled>,
+}
+
+impl Stage {
+    /// A stage with the default setup, and the bot on it.
+    pub async fn open() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// A stage with this setup, and the bot on it.
+    pub async fn with(setup: Setup) -> Self {
+        let mut stage = Self::without_bot(setup).await;
+        stage.start().await;
+        stage
+    }
+
+    /// A stage whose bot has not started.
+    pub async fn without_bot(setup: Setup) -> Self {
+        let discord = LocalDiscord::start(setup.discord.clone()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["config", "scripts", "work", "claude"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        let filled = |script: &str| {
+            let (work, log) = (root.join("work"), root.join("agent.log"));
+            script.replace("WORK", work.to_str().unwrap()).replace("LOG\"", &format!("{}\"", log.display()))
+        };
+        std::fs::write(root.join("scripts/routing.lua"), filled(&setup.routing)).unwrap();
+        std::fs::write(root.join("scripts/triggers.lua"), filled(&setup.triggers)).unwrap();
+        std::fs::write(root.join("config/moonlane.toml"), with_agent(&setup.config, &setup.agent)).unwrap();
+        let (_, settling) = mpsc::unbounded_channel();
+        Self { discord, folder, bot: None, settling, settled: HashMap::new() }
+    }
+
+    /// The stage's folder: `--root` for a separate process.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the project's agents work.
+    pub fn work(&self) -> PathBuf {
+        self.root().join("work")
+    }
+
+    /// The configuration as the bot reads it.
+    pub fn config(&self) -> Config {
+        let overrides = [("MOONLANE_DISCORD__API_URL".to_owned(), self.discord.url().to_owned())];
+        Config::load(self.root(), overrides).unwrap()
+    }
+
+    /// Starts the bot.
+    pub async fn start(&mut self) {
+        let (settled, settling) = mpsc::unbounded_channel();
+        let config = self.config();
+        let start = Bot::start(&config, self.discord.token(), Some(settled));
+        self.bot = Some(within("the bot's start", start).await.unwrap());
+        self.settling = settling;
+    }
+
+    /// Stops the bot as SIGTERM would.
+    pub async fn stop(&mut self) {
+        let bot = self.bot.take().expect("a bot that runs");
+        within("the bot's end", bot.shut_down()).await;
+    }
+
+    /// The owner mentions the bot.
+    pub fn say(&self, channel: &str, text: &str) -> Id {
+        self.say_as("owner", channel, text)
+    }
+
+    /// Somebody mentions the bot.
+    pub fn say_as(&self, person: &str, channel: &str, text: &str) -> Id {
+        let person = if person == "owner" { self.discord.owner() } else { self.discord.user(person) };
+        self.discord.say(Say::to_bot(self.discord.channel(channel), person, text))
+    }
+
+    /// Waits until a message is settled, and says how.
+    pub async fn settled(&mut self, message: Id) -> Settled {
+        let wait = async {
+            loop {
+                if let Some(settled) = self.settled.get(&message.get()) {
+                    return *settled;
+                }
+                let (id, settled) = self.settling.recv().await.expect("the bot runs");
+                self.settled.insert(id.get(), settled);
+            }
+        };
+        within(&format!("message {message} to be settled"), wait).await
+    }
+
+    /// The owner mentions the bot and waits for the whole answer.
+    pub async fn ask(&mut self, channel: &str, text: &str) -> String {
+        let message = self.say(channel, text);
+        self.settled(message).await;
+        self.answer(message)
+    }
+
+    /// The parts that the bot has posted in answer to a message, in the order in which they stand there.
+    pub fn parts(&self, message: Id) -> Vec<Message> {
+        let channel = self.discord.message(message).map(|question| question.channel);
+        let Some(channel) = channel.or_else(|| self.channel_of_deleted(message)) else { return Vec::new() };
+        let ours = format!("{message}-");
+        let is_part = |it: &Message| it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with(&ours));
+        self.discord.messages(channel).into_iter().filter(is_part).collect()
+    }
+
+    fn channel_of_deleted(&self, message: Id) -> Option<Id> {
+        let log = self.discord.log();
+        let deleted = log.iter().find(|event| event.what == What::Deleted(message));
+        deleted.and_then(|event| event.channel)
+    }
+
+    /// The bot's answer to a message: its parts joined with a newline; short ids read `ID`.
+    pub fn answer(&self, message: Id) -> String {
+        let parts: Vec<String> = self.parts(message).into_iter().map(|part| part.content).collect();
+        let short = MessageId::new(message.get()).unwrap().short();
+        parts.join("\n").replace(&short, "ID")
+    }
+
+    /// Waits until the bot has posted at least this many parts in answer to a message.
+    pub async fn parts_posted(&self, message: Id, count: usize) -> Vec<Message> {
+        let ours = format!("{message}-");
+        let is_part = |what: &What| match what {
+            What::Posted(it) => it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with(&ours)),
+            _ => false,
+        };
+        let posted = self
+            .discord
+            .wait_for(|log| (log.iter().filter(|event| is_part(&event.what)).count() >= count).then_some(()));
+        within(&format!("{count} parts"), posted).await;
+        self.parts(message)
+    }
+
+    /// Everything that the demo agents have logged, in order of time.
+    pub fn agent_log(&self) -> Vec<AgentEvent> {
+        let text = std::fs::read_to_string(self.root().join("agent.log")).unwrap_or_default();
+        let mut events: Vec<AgentEvent> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a line of the agents' log")).collect();
+        events.sort_by_key(|event| event.at_ns);
+        events
+    }
+
+    /// Waits until an agent has got this prompt.
+    pub async fn prompted(&self, prompt: &str) -> AgentEvent {
+        let wait = async {
+            loop {
+                let log = self.agent_log();
+                let found =
+                    log.into_iter().find(|e| e.event == "prompt" && e.prompt.as_deref() == Some(prompt));
+                match found {
+                    Some(event) => return event,
+                    // The log is another process's file: nothing tells of a change.
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        within(&format!("the prompt {prompt:?} at an agent"), wait).await
+    }
+
+    /// When each prompt that has its result was at work: start and end, in nanoseconds, by prompt.
+    pub fn work_times(&self) -> HashMap<String, (u64, u64)> {
+        let mut open: HashMap<u32, (String, u64)> = HashMap::new();
+        let mut done = HashMap::new();
+        for event in self.agent_log() {
+            match (event.event.as_str(), event.prompt) {
+                ("prompt", Some(prompt)) => drop(open.insert(event.pid, (prompt, event.at_ns))),
+                ("result", _) => {
+                    if let Some((prompt, start)) = open.remove(&event.pid) {
+                        done.insert(prompt, (start, event.at_ns));
+                    }
+                }
+                _ => {}
+            }
+        }
+        done
+    }
+
+    /// Waits until a reaction was put on a message.
+    pub async fn reacted(&self, message: Id, with: &str) {
+        let seen = self.discord.wait_for(|log| {
+            log.iter().find_map(|event| match &event.what {
+                What::ReactionAdded { message: on, emoji, .. } if *on == message && emoji == with => Some(()),
+                _ => None,
+            })
+        });
+        within(&format!("{with} on {message}"), seen).await;
+    }
+
+    /// Waits until a reaction was taken off a message.
+    pub async fn reaction_taken_off(&self, message: Id, which: &str) {
+        let seen = self.discord.wait_for(|log| {
+            log.iter().find_map(|event| match &event.what {
+                What::ReactionRemoved { message: on, emoji, .. } if *on == message && emoji == which => {
+                    Some(())
+                }
+                _ => None,
+            })
+        });
+        within(&format!("{which} off {message}"), seen).await;
+    }
+}
+
+/// The configuration with the agent's command in its `[agent]` section.
+fn with_agent(config: &str, command: &[String]) -> String {
+    let command = format!("command = {command:?}");
+    match config.contains("[agent]") {
+        true => config.replace("[agent]", &format!("[agent]\n{command}")),
+        false => format!("{config}\n[agent]\n{command}\n"),
+    }
+}
