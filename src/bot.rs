@@ -85,6 +85,7 @@ impl Bot {
             lanes: Lanes::new(config.agent.max_running),
             agents: Agents::new(config.agent.clone(), std::env::vars_os()),
             outbox: outbox.clone(),
+            me: me.user,
             owners: me.owners.clone(),
             settled,
         });

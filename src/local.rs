@@ -340,6 +340,11 @@ impl LocalDiscord {
         self.hub().lock().sessions.written.clone()
     }
 
+    /// Lets the nonces be forgotten, as Discord does after some minutes.
+    pub fn forget_nonces(&self) {
+        self.hub().change(|state| state.world.nonces.clear());
+    }
+
     /// Takes a right from the bot in a channel and its threads. False if there is no such channel.
     pub fn forbid(&self, channel: Id, right: Right) -> bool {
         self.hub().change(|state| state.set_right(channel, right, false))

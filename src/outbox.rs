@@ -335,6 +335,28 @@ impl Outbox {
         })
     }
 
+    /// What `author` has written in the channel since the message `after`, at most the first 100 messages of it,
+    /// oldest first.
+    ///
+    /// # Errors
+    /// See [`Refused`]; above all, the bot may not be allowed to read the channel's history.
+    pub async fn written_since(
+        &self,
+        channel: ChannelId,
+        after: MessageId,
+        author: UserId,
+    ) -> Result<Vec<(MessageId, String)>, Refused> {
+        let path = format!("/channels/{channel}/messages?after={after}&limit=100");
+        let messages: Vec<wire::Written> = self.get(Kind::History, channel.get(), path).await?;
+        let mut own: Vec<_> = messages
+            .into_iter()
+            .filter(|message| message.author.id == author)
+            .map(|message| (message.id, message.content))
+            .collect();
+        own.sort();
+        Ok(own)
+    }
+
     /// Fetches an attachment of at most `at_most` bytes.
     ///
     /// Only from Discord's file servers, or from the `api_url` itself: the address comes from a message, and must

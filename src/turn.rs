@@ -44,6 +44,8 @@ pub struct Needs {
     pub agents: Agents,
     /// The way to Discord.
     pub outbox: Outbox,
+    /// The bot's own user.
+    pub me: UserId,
     /// The owners of the Discord application, who pass every gate.
     pub owners: Vec<UserId>,
     /// Hears of every message that is settled; the playground waits for it.

@@ -18,6 +18,14 @@ pub(super) struct User {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Written {
+    pub(super) id: MessageId,
+    pub(super) author: User,
+    #[serde(default)]
+    pub(super) content: String,
+}
+
+#[derive(Deserialize)]
 pub(super) struct Application {
     pub(super) id: UserId,
     owner: Option<User>,

@@ -1,26 +1,68 @@
-//! Posting what is to be said, part by part, with the ledger kept: a crash anywhere leaves a delivery that goes on
-//! at the first part that is not posted, under the same nonce.
+//! Posting what is to be said, part by part, with the ledger kept.
+//!
+//! A crash anywhere leaves a delivery that goes on at the first part that is not recorded as posted. That one part
+//! may stand in the channel all the same: the bot died between Discord's answer and the record. Its nonce makes
+//! Discord answer with the message that is there, but Discord forgets nonces after some minutes; so a delivery that
+//! is taken up again looks for the part in the channel first.
 
 use std::sync::Arc;
 
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::Turns;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
-use crate::outbox::Post;
-use crate::store::{DeliveryEnd, StoreError};
+use crate::outbox::{Post, Refused};
+use crate::store::{Delivery, DeliveryEnd, StoreError};
 
 /// Posts what the ledger holds for this message. Returns when all is posted, or refused for good.
 pub async fn deliver(turns: &Turns, message: MessageId) {
-    if let Err(error) = deliver_parts(turns, message).await {
+    let delivered = async {
+        match turns.store.undelivered(message).await? {
+            Some(delivery) => post_parts(turns, message, delivery).await,
+            None => Ok(()),
+        }
+    };
+    note(delivered.await);
+}
+
+/// Goes on with a delivery that an earlier bot has begun.
+pub async fn take_up(turns: &Turns, message: MessageId) {
+    let delivered = async {
+        let Some(mut delivery) = turns.store.undelivered(message).await? else { return Ok(()) };
+        find_posted(turns, message, &mut delivery).await?;
+        post_parts(turns, message, delivery).await
+    };
+    note(delivered.await);
+}
+
+fn note(delivered: Result<(), StoreError>) {
+    if let Err(error) = delivered {
         // What is not recorded as posted is taken up at the next start.
         error!(error = chain(&error), "a delivery was not finished");
     }
 }
 
-async fn deliver_parts(turns: &Turns, message: MessageId) -> Result<(), StoreError> {
-    let Some(delivery) = turns.store.undelivered(message).await? else { return Ok(()) };
+/// Records the first part that is not recorded, if it stands in the channel.
+async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), StoreError> {
+    let before = delivery.parts.iter().filter_map(|part| part.posted).next_back().unwrap_or(message);
+    let Some(part) = delivery.parts.iter_mut().find(|part| part.posted.is_none()) else { return Ok(()) };
+    let written = match turns.outbox.written_since(delivery.channel, before, turns.me).await {
+        Ok(written) => written,
+        Err(refused) => {
+            debug!(error = %refused, "the channel's history is not to be had; the nonce has to do");
+            return Ok(());
+        }
+    };
+    let found = written.into_iter().find(|(_, content)| content.trim() == part.text.trim());
+    if let Some((posted, _)) = found {
+        part.posted = Some(posted);
+        turns.store.posted(message, part.number, posted).await?;
+    }
+    Ok(())
+}
+
+async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Result<(), StoreError> {
     let speaking = turns.speaking(delivery.channel);
     let _only_speaker = speaking.lock().await;
     let last = delivery.parts.len();
@@ -37,6 +79,11 @@ async fn deliver_parts(turns: &Turns, message: MessageId) -> Result<(), StoreErr
         };
         match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => turns.store.posted(message, part.number, posted).await?,
+            // Discord, or the token, may be back at the next start.
+            Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
+                error!(error = %refused, part = part.number, "a part could not be posted; it stays in the ledger");
+                return Ok(());
+            }
             Err(refused) => {
                 warn!(error = %refused, part = part.number, "Discord refused a part; the delivery is closed");
                 let end = DeliveryEnd::Refused(refused.to_string());

@@ -87,7 +87,7 @@ async fn run(turns: &Turns, task: Task, step: Step, stop: &Stop) {
             let told = words::failure(&sentence, task.message);
             turns.store.finish(task.message, finished(outcome, &told, None)).await.map(drop)
         }
-        Step::Deliver => Ok(()),
+        Step::Deliver => return delivery::take_up(turns, task.message).await,
     };
     match written {
         Ok(()) => delivery::deliver(turns, task.message).await,

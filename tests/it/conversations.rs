@@ -341,3 +341,28 @@ async fn a_stop_tells_who_is_being_worked_for_and_keeps_who_waits() {
     assert_eq!(stage.answer(waiting), "after the restart");
     assert_eq!(stage.parts(running).len(), 1);
 }
+
+#[tokio::test]
+async fn a_part_that_was_posted_but_not_recorded_is_found_in_the_channel_long_after_its_nonce() {
+    let mut stage = Stage::open().await;
+    let question = stage.say("general", "LONG:5000");
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    let before = stage.parts(question);
+    assert!(before.len() >= 3);
+    stage.stop().await;
+    // What a crash leaves between Discord's answer and the record: the last two parts are not recorded, and the
+    // very last one was not even posted.
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let last = before.len();
+    database.execute("UPDATE parts SET posted = NULL WHERE number >= ?1", [(last - 1) as i64]).unwrap();
+    database.execute("UPDATE deliveries SET state = 'open'", ()).unwrap();
+    drop(database);
+    stage.discord.delete(before[last - 1].id);
+    stage.discord.forget_nonces();
+
+    stage.start().await;
+    stage.settled(question).await;
+    let texts =
+        |parts: &[moonlane::local::Message]| parts.iter().map(|p| p.content.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&stage.parts(question)), texts(&before));
+}
