@@ -3,12 +3,12 @@
 //! # Theory of operation
 //! Two steps, to be read separately:
 //!
-//! 1. [`scan`] goes through the source line by line and knows for each line what it is: blank, heading, text,
+//! 1. `scan` goes through the source line by line and knows for each line what it is: blank, heading, text,
 //!    or the opening, content or closing of a code block. On the way it writes what Discord would misread in
 //!    Discord's own way, and all that concerns fences: every fence becomes ` ``` `, a literal ` ``` ` within
 //!    code is broken up by zero-width spaces, a block that is open at the end is closed.
-//! 2. [`layout`] cuts the scanned document into parts. It looks at all places where the part that begins here
-//!    could end, each with a quality, and [`layout::choose`] weighs quality against fullness.
+//! 2. `layout` cuts the scanned document into parts. It looks at all places where the part that begins here
+//!    could end, each with a quality, and `layout::choose` weighs quality against fullness.
 //!
 //! # The laws
 //! - A part holds 1 to [`LIMIT`] UTF-16 units, is not blank, and has no white space at its ends, since Discord

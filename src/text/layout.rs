@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::scan::{Document, Kind, ZERO_WIDTH, is_block_start, is_list_item};
+use super::scan::{Block, Document, INDENT, Kind, ZERO_WIDTH, is_block_start, is_list_item};
 use super::{LIMIT, Part, units};
 
 /// How good a cut is, worst first.
@@ -95,6 +95,8 @@ fn part(document: &Document, begin: Place, lead: String, cut: Option<Cut>) -> Pa
 fn lead(document: &Document, begin: Place) -> String {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
+    // What makes the start of a block is short, and the rest of the line may be as long as the document.
+    let text = &text[..fitting(text, 2 * INDENT)];
     match line.kind {
         Kind::Code(block) => {
             let block = &document.blocks[block];
@@ -138,13 +140,14 @@ fn cuts(document: &Document, begin: Place, lead: &str) -> Option<Vec<Cut>> {
             Kind::Code(block) => LIMIT - document.blocks[block].closing,
             _ => LIMIT,
         };
-        let fill = used + units(trimmed);
-        if fill > room {
+        // Not by counting the whole line: it may be as long as the document.
+        if used > room || fitting(trimmed, room - used) < trimmed.len() {
             cuts.extend(cuts_within(document, Place { line: number, offset }, used, room, cuts.is_empty()));
             return Some(cuts);
         }
         if !last && let Some((quality, next)) = boundary(document, number) {
-            cuts.push(Cut { quality, fill: fill + (LIMIT - room), end: offset + trimmed.len(), next });
+            let fill = used + units(trimmed) + (LIMIT - room);
+            cuts.push(Cut { quality, fill, end: offset + trimmed.len(), next });
         }
         used += units(text) + 1;
         offset = line.range.end + 1;
@@ -155,12 +158,14 @@ fn cuts(document: &Document, begin: Place, lead: &str) -> Option<Vec<Cut>> {
 /// The cut after this line, if there may be one.
 fn boundary(document: &Document, number: usize) -> Option<(Quality, Place)> {
     let line = &document.lines[number];
+    if matches!(line.kind, Kind::Blank | Kind::Open(_)) {
+        return None;
+    }
     let (following, next) =
         document.lines.iter().enumerate().skip(number + 1).find(|(_, line)| line.kind != Kind::Blank)?;
     let text = &document.text[next.range.clone()];
     let announces = document.text[line.range.clone()].trim_end().ends_with(':');
     let quality = match (line.kind, next.kind) {
-        (Kind::Blank | Kind::Open(_), _) => return None,
         (Kind::Code(block), Kind::Code(_)) if !document.blocks[block].fits_whole() => Quality::Line,
         (Kind::Code(_), _) => return None,
         (Kind::Heading, _) => Quality::Orphan,
@@ -195,8 +200,8 @@ fn cuts_within(document: &Document, begin: Place, used: usize, room: usize, forc
         Kind::Text => true,
         Kind::Heading | Kind::FenceLike => forced,
         Kind::Code(block) => {
-            let whole = units(&document.text[line.range.clone()]) + 1;
-            begin.offset > line.range.start || !document.blocks[block].fits(whole)
+            let line_fits = |block: &Block| block.fits(units(&document.text[line.range.clone()]) + 1);
+            begin.offset > line.range.start || !line_fits(&document.blocks[block])
         }
         Kind::Blank | Kind::Open(_) | Kind::Close(_) => false,
     };

@@ -9,7 +9,7 @@ use super::{LIMIT, units};
 
 /// Longer indentations of text are cut to this, and deeper nests of markers are no fence: nobody means them,
 /// and what a part must repeat stays short.
-const INDENT: usize = 40;
+pub const INDENT: usize = 40;
 /// Longer info strings are cut to this many UTF-16 units.
 const INFO: usize = 80;
 /// Keeps Discord from seeing what it would otherwise see, or from trimming what is to stay.
