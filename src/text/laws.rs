@@ -307,6 +307,13 @@ fn what_discord_would_trim_or_misread_at_the_start_of_a_part_is_kept() {
 }
 
 #[test]
+fn a_sentence_may_end_in_a_line_separator() {
+    // The space after it belongs to neither sentence.
+    let source = format!("{}\u{2028} {}", "a".repeat(1500), "b".repeat(1000));
+    check(&source).unwrap();
+}
+
+#[test]
 fn small_text_is_one_line() {
     assert_eq!(small(" denied:\n`Bash` "), "-# denied: `Bash`");
 }

@@ -270,8 +270,9 @@ fn last_sentence(text: &str, fit: usize) -> Option<(usize, usize)> {
         }
         // `?` in a URL ends no sentence; a full-width stop needs no space after it.
         let ideographic = !text[..start].ends_with(|c: char| c.is_ascii());
-        if end > 0 && (end < start || ideographic) {
-            found = Some((end, start));
+        let next = text.len() - text[start..].trim_start().len();
+        if end > 0 && next < text.len() && (end < start || ideographic) {
+            found = Some((end, next));
         }
     }
     found
