@@ -15,6 +15,9 @@ use crate::nearest::reword;
 /// The file, relative to the root.
 pub const FILE: &str = "config/moonlane.toml";
 
+/// The longest time that a setting may name.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// A mistake in the configuration: one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -28,6 +31,15 @@ impl ConfigError {
     fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), problem: problem.into() }
     }
+}
+
+/// A configuration with mistakes.
+#[derive(Debug)]
+pub struct BadConfig {
+    /// Every mistake.
+    pub mistakes: Vec<ConfigError>,
+    /// What it says apart from them: good enough to look for problems elsewhere, not to run.
+    pub rest: Box<Config>,
 }
 
 /// Everything that `config/moonlane.toml` and the environment say, with absolute paths and checked values.
@@ -191,15 +203,21 @@ impl Config {
     /// Reads the configuration below `root`, with overrides from `environment`.
     ///
     /// # Errors
-    /// The first mistake found: an unreadable file, bad TOML, an unknown key (with the nearest valid one), a
-    /// wrong type, or a value that cannot work.
+    /// Every mistake: an unreadable file, bad TOML, an unknown key (with the nearest valid one), a wrong type, or a
+    /// value that cannot work.
     pub fn load(
         root: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let root = std::path::absolute(root)
-            .map_err(|e| ConfigError::new(format!("--root {}", root.display()), e.to_string()))?;
-        let mut table = read_file(&root)?;
+    ) -> Result<Self, BadConfig> {
+        let mut mistakes = Vec::new();
+        let root = std::path::absolute(root).unwrap_or_else(|e| {
+            mistakes.push(ConfigError::new(format!("--root {}", root.display()), e.to_string()));
+            root.to_owned()
+        });
+        let mut table = read_file(&root).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            toml::Table::new()
+        });
         let mut environment: Vec<_> = environment
             .into_iter()
             .filter(|(name, _)| name.starts_with("MOONLANE_") && name.contains("__"))
@@ -207,16 +225,21 @@ impl Config {
         environment.sort();
 
         // The file alone first, so that a mistake in it is not blamed on a variable.
-        decode(&table, FILE)?;
+        let mut raw = decode(&mut table, FILE, &mut mistakes);
         for (name, value) in environment {
-            set_override(&mut table, &name, &value)?;
-            decode(&table, &format!("environment variable {name}"))?;
+            match set_override(&mut table, &name, &value) {
+                Ok(()) => raw = decode(&mut table, &format!("environment variable {name}"), &mut mistakes),
+                Err(mistake) => mistakes.push(mistake),
+            }
         }
-        Self::check(root, decode(&table, FILE)?)
+        let config = Self::check(root, raw, &mut mistakes);
+        if mistakes.is_empty() { Ok(config) } else { Err(BadConfig { mistakes, rest: Box::new(config) }) }
     }
 
-    fn check(root: PathBuf, raw: Raw) -> Result<Self, ConfigError> {
-        let place = |key: &str| format!("{FILE}: {key}");
+    fn check(root: PathBuf, raw: Raw, mistakes: &mut Vec<ConfigError>) -> Self {
+        let mut wrong = |key: &str, problem: &str| {
+            mistakes.push(ConfigError::new(format!("{FILE}: {key}"), problem));
+        };
         let RawLimits { start, silence, tool, turn, after_result } = raw.limits;
         for (key, value) in [
             ("limits.start", start),
@@ -225,16 +248,19 @@ impl Config {
             ("limits.turn", turn),
             ("limits.after_result", after_result),
             ("scripts.time_limit", raw.scripts.time_limit),
+            ("agent.idle_close", raw.agent.idle_close),
         ] {
             if value.is_zero() {
-                return Err(ConfigError::new(place(key), "must be longer than 0"));
+                wrong(key, "must be longer than 0");
+            } else if value > LONGEST {
+                wrong(key, "must be at most 30 days");
             }
         }
         if raw.agent.max_running == 0 {
-            return Err(ConfigError::new(place("agent.max_running"), "must be at least 1"));
+            wrong("agent.max_running", "must be at least 1");
         }
         if raw.agent.command.first().is_none_or(String::is_empty) {
-            return Err(ConfigError::new(place("agent.command"), "must name a program"));
+            wrong("agent.command", "must name a program");
         }
         let mut command = raw.agent.command.clone();
         if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
@@ -243,13 +269,10 @@ impl Config {
         }
         let api_url = raw.discord.api_url.trim_end_matches('/').to_owned();
         if !(api_url.starts_with("https://") || api_url.starts_with("http://")) {
-            return Err(ConfigError::new(
-                place("discord.api_url"),
-                "must begin with https:// (or http:// for a server on this machine)",
-            ));
+            wrong("discord.api_url", "must begin with https:// (or http:// for a server on this machine)");
         }
         let token_file = raw.discord.token_file.as_ref().map(|file| root.join(file));
-        Ok(Self {
+        Self {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             scripts: Scripts { dir: root.join(raw.scripts.dir), ..raw.scripts },
             store_path: root.join(raw.store.path),
@@ -257,7 +280,7 @@ impl Config {
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
             root,
-        })
+        }
     }
 }
 
@@ -305,12 +328,31 @@ fn read_file(root: &Path) -> Result<toml::Table, ConfigError> {
     })
 }
 
-fn decode(table: &toml::Table, source: &str) -> Result<Raw, ConfigError> {
-    serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|e| {
-        let path = e.path().to_string();
+/// Decodes the table. What is wrong in it is noted and taken out, so that the next mistake shows too.
+fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>) -> Raw {
+    loop {
+        let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
+            Ok(raw) => return raw,
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
         let place = if path == "." { source.to_owned() } else { format!("{source}: {path}") };
-        ConfigError::new(place, reword(e.inner().message()))
-    })
+        mistakes.push(ConfigError::new(place, reword(error.inner().message())));
+        if !take_out(table, &path) {
+            return Raw::default();
+        }
+    }
+}
+
+/// Removes the value at `section.key`, or the section; whether something was there.
+fn take_out(table: &mut toml::Table, path: &str) -> bool {
+    let (section, key) = path.split_once('.').unwrap_or((path, ""));
+    // An element of a list: the whole list goes.
+    let key = key.split(['[', '.']).next().unwrap_or_default();
+    match table.get_mut(section).and_then(toml::Value::as_table_mut) {
+        Some(inner) if !key.is_empty() => inner.remove(key).is_some(),
+        _ => table.remove(section).is_some(),
+    }
 }
 
 /// `MOONLANE_DISCORD__API_URL=x` sets `discord.api_url`; the value is TOML if it parses, else a string.
@@ -341,7 +383,10 @@ mod tests {
         std::fs::create_dir(root.path().join("config")).unwrap();
         std::fs::write(root.path().join(FILE), text).unwrap();
         let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Config::load(root.path(), environment).map_err(|e| e.to_string())
+        Config::load(root.path(), environment).map_err(|bad| {
+            let lines: Vec<String> = bad.mistakes.iter().map(ToString::to_string).collect();
+            lines.join("\n")
+        })
     }
 
     fn mistake(text: &str) -> String {
@@ -387,6 +432,20 @@ mod tests {
         insta::assert_snapshot!(mistake("[discord]\napi_url = 'discord.com'"), @"config/moonlane.toml: discord.api_url: must begin with https:// (or http:// for a server on this machine)");
         insta::assert_snapshot!(mistake("[agent]\ncommand = []"), @"config/moonlane.toml: agent.command: must name a program");
         insta::assert_snapshot!(mistake("[log]\nlevel = 1\n[log\n"), @"config/moonlane.toml:3: unclosed table, expected `]`");
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let text = "[agnet]\n[agent]\nmax_running = 0\ncommand = ['a', 1]\n[limits]\nturn = '1000years'\nsilense = '1m'";
+        let mistakes = load(text, &[("MOONLANE_STORE__PAHT", "x")]).unwrap_err();
+        insta::assert_snapshot!(mistakes, @"
+        config/moonlane.toml: agent.command[1]: invalid type: integer `1`, expected a string
+        config/moonlane.toml: agnet: unknown key `agnet`, did you mean `agent`?
+        config/moonlane.toml: limits.silense: unknown key `silense`, did you mean `silence`?
+        environment variable MOONLANE_STORE__PAHT: store.paht: unknown key `paht`, did you mean `path`?
+        config/moonlane.toml: limits.turn: must be at most 30 days
+        config/moonlane.toml: agent.max_running: must be at least 1
+        ");
     }
 
     #[test]

@@ -24,8 +24,7 @@ pub struct BadLevel {
 /// # Errors
 /// Where `level` is not such a filter.
 pub fn to_stderr(level: &str) -> Result<(), BadLevel> {
-    let filter =
-        EnvFilter::builder().parse(level).map_err(|source| BadLevel { level: level.to_owned(), source })?;
+    let filter = filter(level)?;
     let cap = filter_fn(|meta| {
         *meta.level() <= Level::WARN || !CAPPED.iter().any(|library| meta.target().starts_with(library))
     });
@@ -36,6 +35,18 @@ pub fn to_stderr(level: &str) -> Result<(), BadLevel> {
     // A second call in one process keeps the first: only tests do that.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines));
     Ok(())
+}
+
+/// Whether `level` is a log filter.
+///
+/// # Errors
+/// Where it is not.
+pub fn check(level: &str) -> Result<(), BadLevel> {
+    filter(level).map(drop)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, BadLevel> {
+    EnvFilter::builder().parse(level).map_err(|source| BadLevel { level: level.to_owned(), source })
 }
 
 /// An error with all its causes, in one line.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use moonlane::bot::{Bot, StartError};
-use moonlane::config::Config;
+use moonlane::config::{BadConfig, Config};
 use moonlane::script::{Problem, ScriptSet, Severity};
 use moonlane::{demo_agent, local, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,21 +77,27 @@ async fn with_config(root: PathBuf, command: Command) -> ExitCode {
     // What is not Unicode cannot be one of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = match Config::load(&root, environment) {
+    let config = Config::load(&root, environment);
+    if let Command::Check = command {
+        return check(config);
+    }
+    let config = match config {
         Ok(config) => config,
-        Err(error) => return bad_setup(&error),
+        Err(bad) => {
+            for mistake in &bad.mistakes {
+                bad_setup(mistake);
+            }
+            return ExitCode::from(BAD_SETUP);
+        }
     };
     match command {
-        Command::Run => run(config).await,
         Command::Playground { agent } => playground::run(config, agent).await.unwrap_or_else(|error| {
             match error.downcast_ref::<StartError>() {
                 Some(error) => start_failed(error),
                 None => failed(&*error),
             }
         }),
-        Command::Check => check(&config),
-        // These need no configuration and were handled before.
-        Command::LocalDiscord { .. } | Command::DemoAgent { .. } => ExitCode::FAILURE,
+        _ => run(config).await,
     }
 }
 
@@ -125,15 +131,21 @@ async fn run(config: Config) -> ExitCode {
     failure.map_or(ExitCode::SUCCESS, |failure| failed(&failure))
 }
 
-fn check(config: &Config) -> ExitCode {
-    let problems: Vec<Problem> = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
-        // Whoever asks for a check wants to hear what a start would only warn of.
-        Ok(loaded) => {
-            let as_error = |warning| Problem { severity: Severity::Error, ..warning };
-            loaded.warnings.into_iter().map(as_error).collect()
-        }
+/// Lists every problem of configuration and scripts.
+fn check(config: Result<Config, BadConfig>) -> ExitCode {
+    let (config, mistakes) = match config {
+        Ok(config) => (config, Vec::new()),
+        Err(BadConfig { mistakes, rest }) => (*rest, mistakes),
+    };
+    let mut problems: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    problems.extend(logging::check(&config.log_level).err().map(|bad| bad.to_string()));
+    // Whoever asks for a check wants to hear what a start would only warn of.
+    let as_error = |warning| Problem { severity: Severity::Error, ..warning };
+    let found = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
+        Ok(loaded) => loaded.warnings,
         Err(problems) => problems,
     };
+    problems.extend(found.into_iter().map(|problem| as_error(problem).to_string()));
     if problems.is_empty() {
         println!("configuration and scripts are fine");
         return ExitCode::SUCCESS;
