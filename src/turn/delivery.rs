@@ -54,10 +54,12 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
             return Ok(());
         }
     };
-    let found = written.into_iter().find(|(_, content)| content.trim() == part.text.trim());
-    if let Some((posted, _)) = found {
-        part.posted = Some(posted);
-        turns.store.posted(message, part.number, posted).await?;
+    for (posted, content) in written {
+        // Another answer may have the same words; the ledger knows it as such.
+        if content.trim() == part.text.trim() && !turns.store.is_part(posted).await? {
+            part.posted = Some(posted);
+            return turns.store.posted(message, part.number, posted).await;
+        }
     }
     Ok(())
 }
