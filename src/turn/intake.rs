@@ -132,7 +132,7 @@ async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work)
     };
     match turns.store.accept(turn).await {
         Ok(Accepted::New) => {
-            let task = Task { message: message.id, channel: message.channel_id };
+            let task = Task { message: message.id, channel: message.channel_id, recovered: false };
             enter(turns, task, story::Step::Ask(work.project));
         }
         Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),

@@ -22,7 +22,7 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     let now = Millis::now();
     for unfinished in left {
         let step = step(turns, &unfinished, now).await?;
-        let task = Task { message: unfinished.message, channel: unfinished.channel };
+        let task = Task { message: unfinished.message, channel: unfinished.channel, recovered: true };
         intake::enter(turns, task, step);
     }
     Ok(())

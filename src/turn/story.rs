@@ -30,6 +30,8 @@ pub struct Task {
     pub message: MessageId,
     /// Its channel; the key of the lane.
     pub channel: ChannelId,
+    /// It was accepted by an earlier bot, which may have left its [`WAITING`] on the message.
+    pub recovered: bool,
 }
 
 /// What is to be done when the lane lets it run.
@@ -45,18 +47,18 @@ pub enum Step {
 
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
 pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticket: Ticket, stop: Arc<Stop>) {
-    let waiting = match (place, &step) {
+    let hourglass = match (place, &step) {
         (Place::Waits(place), Step::Ask(_)) => {
             info!(place, "waits");
             Some(Hourglass::show(turns, task))
         }
-        _ => None,
+        _ => task.recovered.then(|| Hourglass::left_behind(task)),
     };
     let runs = tokio::select! {
         () = ticket.starts() => true,
         () = stop.token.cancelled() => false,
     };
-    if let Some(hourglass) = waiting {
+    if let Some(hourglass) = hourglass {
         hourglass.remove(turns);
     }
     if runs {
@@ -213,22 +215,29 @@ impl Drop for Typing {
 /// The reaction on a message whose turn waits.
 struct Hourglass {
     task: Task,
-    shown: JoinHandle<()>,
+    /// `None` where an earlier bot showed it.
+    shown: Option<JoinHandle<()>>,
 }
 
 impl Hourglass {
     fn show(turns: &Turns, task: Task) -> Self {
         let outbox = turns.outbox.clone();
         let show = async move { outbox.react(task.channel, task.message, WAITING).await };
-        Self { task, shown: turns.0.tasks.spawn(show) }
+        Self { task, shown: Some(turns.0.tasks.spawn(show)) }
+    }
+
+    fn left_behind(task: Task) -> Self {
+        Self { task, shown: None }
     }
 
     /// Takes it off again, without keeping the turn waiting.
     fn remove(self, turns: &Turns) {
         let outbox = turns.outbox.clone();
         turns.0.tasks.spawn(async move {
-            // Never before it is there.
-            let _ = self.shown.await;
+            if let Some(shown) = self.shown {
+                // Never before it is there.
+                let _ = shown.await;
+            }
             outbox.unreact(self.task.channel, self.task.message, WAITING).await;
         });
     }
