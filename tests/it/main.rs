@@ -4,5 +4,6 @@
 
 mod agent;
 mod conversations;
+mod crashes;
 mod layers;
 mod support;
