@@ -63,7 +63,7 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
     }
     if runs {
         // A panic in one turn must not leave its person without a word.
-        let done = AssertUnwindSafe(run(turns, task, step, &stop)).catch_unwind().await;
+        let done = AssertUnwindSafe(run(turns, task, step, &ticket, &stop)).catch_unwind().await;
         if done.is_err() {
             error!("a turn panicked");
             broken(turns, task).await;
@@ -82,15 +82,20 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
     turns.settled(task.message, settled);
 }
 
-async fn run(turns: &Turns, task: Task, step: Step, stop: &Stop) {
+async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
     let written = match step {
         Step::Ask(project) => ask(turns, task, &project, stop).await,
         Step::Tell(outcome, sentence) => {
             let told = words::failure(&sentence, task.message);
             turns.store.finish(task.message, finished(outcome, &told, None)).await.map(drop)
         }
-        Step::Deliver => return delivery::take_up(turns, task.message).await,
+        Step::Deliver => {
+            ticket.free_slot();
+            return delivery::take_up(turns, task.message).await;
+        }
     };
+    // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
+    ticket.free_slot();
     match written {
         Ok(()) => delivery::deliver(turns, task.message).await,
         Err(error) => {
