@@ -5,5 +5,7 @@
 mod agent;
 mod conversations;
 mod crashes;
+mod lanes;
 mod layers;
+mod load;
 mod support;

@@ -1,0 +1,114 @@
+//! Many channels at once, under Discord's rate limits.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use moonlane::domain::Outcome;
+use moonlane::local::{DropGateway, Event, Id, RateLimits, What};
+use moonlane::turn::Settled;
+
+use crate::support::{Setup, Stage, within};
+
+/// Everything that was said, by channel, in order.
+type Said = BTreeMap<String, Vec<Id>>;
+
+/// Every channel gets one more message.
+fn say_everywhere(stage: &Stage, channels: usize, said: &mut Said) {
+    for channel in 0..channels {
+        let name = format!("c{channel:02}");
+        let messages = said.entry(name.clone()).or_default();
+        messages.push(stage.say(&name, &format!("TEXT:{name} {}", messages.len())));
+    }
+}
+
+/// Waits for every message in the order in which they were said.
+async fn all_answered(stage: &mut Stage, said: &Said) {
+    let mut messages: Vec<Id> = said.values().flatten().copied().collect();
+    messages.sort();
+    for message in messages {
+        assert_eq!(stage.settled(message).await, Settled::Ended(Outcome::Answered));
+    }
+}
+
+/// Each channel has exactly its answers, in the order of the questions, and never had two agents at work at once.
+fn assert_none_lost_none_twice_all_in_order(stage: &Stage, said: &Said, max_running: usize) {
+    let times = stage.work_times();
+    for (name, messages) in said {
+        let expected: Vec<_> = (0..messages.len()).map(|number| format!("{name} {number}")).collect();
+        let posted = stage.discord.messages(stage.discord.channel(name));
+        let answers: Vec<_> = posted.iter().filter(|it| it.by_bot).map(|it| it.content.clone()).collect();
+        assert_eq!(answers, expected);
+        let work: Vec<_> = expected.iter().map(|answer| times[&format!("TEXT:{answer}")]).collect();
+        assert!(work.is_sorted_by(|before, after| before.1 <= after.0), "{name}: {work:?}");
+    }
+    let total: usize = said.values().map(Vec::len).sum();
+    let prompts = stage.agent_log().into_iter().filter(|event| event.event == "prompt").count();
+    assert_eq!((prompts, times.len()), (total, total), "each was asked once");
+    let at_work_at =
+        |moment: u64| times.values().filter(|(start, end)| *start <= moment && moment < *end).count();
+    let most = times.values().map(|(start, _)| at_work_at(*start)).max();
+    assert!(most <= Some(max_running), "{most:?} at once");
+}
+
+/// How many calls of each kind there were, and how many of them were refused for being too many.
+fn calls(stage: &Stage) -> String {
+    let mut counts = BTreeMap::<_, (usize, usize)>::new();
+    for call in stage.discord.calls() {
+        let kind = match call.method.as_str() {
+            "POST" if call.path.ends_with("/messages") => "posts",
+            "POST" if call.path.ends_with("/typing") => "typing",
+            "PUT" => "reactions",
+            "DELETE" => "reactions taken off",
+            _ => "others",
+        };
+        let count = counts.entry(kind).or_default();
+        count.0 += 1;
+        count.1 += usize::from(call.status == Some(429));
+    }
+    let counts = counts.iter().map(|(kind, (all, refused))| format!("{all} {kind} ({refused} refused)"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+#[tokio::test]
+async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
+    let mut setup = Setup { config: "[agent]\nmax_running = 8".to_owned(), ..Setup::default() };
+    setup.discord.rate_limits = RateLimits::On;
+    let mut stage = Stage::with(setup).await;
+    let began = Instant::now();
+    let mut said = Said::new();
+    for _ in 0..4 {
+        say_everywhere(&stage, 50, &mut said);
+    }
+    all_answered(&mut stage, &said).await;
+    let answered = began.elapsed();
+    assert_none_lost_none_twice_all_in_order(&stage, &said, 8);
+
+    stage.stop().await;
+    println!("200 answers after {answered:.1?}; {}", calls(&stage));
+    let marked = said.values().flatten().filter_map(|message| stage.discord.message(*message));
+    let marked: Vec<_> = marked.filter(|message| !message.reactions.is_empty()).collect();
+    assert!(marked.is_empty(), "nothing waits any more: {marked:?}");
+    assert!(answered < Duration::from_secs(60), "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_drops_again_and_again_under_load_loses_nothing() {
+    let mut stage =
+        Stage::with(Setup { config: "[agent]\nmax_running = 4".to_owned(), ..Setup::default() }).await;
+    let mut said = Said::new();
+    let resumes =
+        |log: &[Event]| log.iter().filter(|event| event.what == What::Connected { resumed: true }).count();
+    for drop in 1..=3 {
+        say_everywhere(&stage, 12, &mut said);
+        stage.discord.drop_gateway(DropGateway::Cut);
+        // Nobody listens now: Discord has to send these again.
+        say_everywhere(&stage, 12, &mut said);
+        let resumed = stage.discord.wait_for(|log| (resumes(log) >= drop).then_some(()));
+        within("the session to be resumed", resumed).await;
+        for message in said.values().flatten() {
+            assert!(stage.discord.redeliver(*message));
+        }
+    }
+    all_answered(&mut stage, &said).await;
+    assert_none_lost_none_twice_all_in_order(&stage, &said, 4);
+}
