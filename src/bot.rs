@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -17,8 +18,10 @@ use crate::script::{Problem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
 
-/// How long a stopping bot waits for what is under way. What is not posted by then is posted after the next start.
-const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(9);
+/// How long a stopping bot waits for the message that it is just taking in.
+const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
+/// How long it then waits for what is under way. What is not posted by then is posted after the next start.
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
 
 /// Discord's permissions that the bot needs, as bits of an invite link: View Channel, Send Messages, Send Messages
 /// in Threads, Read Message History (to reply), Add Reactions.
@@ -110,15 +113,21 @@ impl Bot {
 
     /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
     pub async fn shut_down(self) {
-        self.stop_serving.cancel();
-        // A panic there was logged, and there is nothing left to stop.
-        let _ = self.serve.await;
-        if tokio::time::timeout(SHUT_DOWN_WITHIN, self.turns.shut_down()).await.is_err() {
+        let Self { turns, gateway, serve, stop_serving } = self;
+        stop_serving.cancel();
+        // A panic there was logged. What takes longer hangs on a Discord that does not answer.
+        let _ = timeout(TAKE_IN_WITHIN, serve).await;
+        // At the same time, or what hangs in one would use up the time of the others. The turns first, so that
+        // each knows that it is the bot that stops.
+        let (spoken, (), ()) = tokio::join!(
+            timeout(SHUT_DOWN_WITHIN, turns.shut_down()),
+            turns.agents.close_all(),
+            gateway.shut_down()
+        );
+        if spoken.is_err() {
             warn!("not everything could be said in time; the rest follows after the next start");
         }
-        self.turns.agents.close_all().await;
-        self.gateway.shut_down().await;
-        self.turns.store.close().await;
+        turns.store.close().await;
         info!("stopped");
     }
 }
