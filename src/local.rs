@@ -60,11 +60,9 @@ mod values;
 mod world;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -369,17 +367,6 @@ impl LocalDiscord {
     pub fn refuse_gateway(&self, connects: usize) {
         self.hub().change(|state| state.sessions.refuse = connects);
     }
-}
-
-/// Runs a local Discord for itself, until the task is dropped; the first line on stdout says how to reach it.
-///
-/// # Errors
-/// Where the address cannot be had.
-pub async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
-    let options = Options { listen, ..Options::default() };
-    let local = LocalDiscord::start(options).await.with_context(|| format!("cannot listen on {listen}"))?;
-    println!("local Discord: url {} token {} owner {}", local.url(), local.token(), local.owner());
-    std::future::pending().await
 }
 
 /// All that there is, behind one lock.

@@ -1,13 +1,15 @@
 //! The command line: a table of contents of what moonlane can do.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
+use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
-use moonlane::{demo_agent, local, logging, playground};
+use moonlane::{demo_agent, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Turns Discord channels into Claude Code workplaces.
@@ -37,7 +39,7 @@ enum Command {
     LocalDiscord {
         /// The loopback address to listen on.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4800")]
-        listen: std::net::SocketAddr,
+        listen: SocketAddr,
     },
     /// Speak the agent's protocol, scripted.
     #[command(hide = true)]
@@ -61,10 +63,7 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(async {
         match cli.command {
-            Command::LocalDiscord { listen } => match local::serve(listen).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failed(&*error),
-            },
+            Command::LocalDiscord { listen } => local_discord(listen).await,
             command => with_config(cli.root, command).await,
         }
     });
@@ -129,6 +128,27 @@ async fn run(config: Config) -> ExitCode {
     };
     bot.shut_down().await;
     failure.map_or(ExitCode::SUCCESS, |failure| failed(&failure))
+}
+
+/// Runs until it is killed. What it prints are commands to copy.
+async fn local_discord(listen: SocketAddr) -> ExitCode {
+    let options = Options { listen, token: "local".to_owned(), ..Options::default() };
+    let discord = match LocalDiscord::start(options).await {
+        Ok(discord) => discord,
+        Err(error) => {
+            return failed(&*anyhow::Error::from(error).context(format!("cannot listen on {listen}")));
+        }
+    };
+    let (url, token) = (discord.url(), discord.token());
+    let program = std::env::args().next().unwrap_or_default();
+    let hello = r#"{"channel": "general", "user": "owner", "text": "hello", "mention": true}"#;
+    println!(
+        "A local Discord listens. From another terminal: run the bot against it, mention the bot, read the answer.\n\n\
+         DISCORD_TOKEN={token} MOONLANE_DISCORD__API_URL={url} {program} run\n\
+         curl {url}/control/say -d '{hello}'\n\
+         curl '{url}/control/messages?channel=general'"
+    );
+    std::future::pending().await
 }
 
 /// Lists every problem of configuration and scripts.
