@@ -8,4 +8,8 @@ mod crashes;
 mod lanes;
 mod layers;
 mod load;
+mod messages_api;
+mod processes;
+mod real_claude;
+mod separate;
 mod support;

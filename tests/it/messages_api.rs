@@ -1,0 +1,212 @@
+//! A small Messages API on loopback for the real CLI: it streams as Anthropic's does, answers what the newest prompt
+//! says, and keeps every request.
+//!
+//! ```text
+//! TOOL:Name:{json}   use a tool; its result is repeated as the answer
+//! STATUS:n           fail with this status
+//! STALL              begin an answer, and never go on
+//! anything else      is repeated
+//! ```
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::support::within;
+
+/// What the CLI asked the API.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The session that it asked for.
+    pub session: String,
+    /// The newest prompt in it.
+    pub prompt: String,
+    pub body: Value,
+}
+
+impl Request {
+    /// Everything that is said in the conversation so far, as JSON.
+    pub fn conversation(&self) -> String {
+        self.body["messages"].to_string()
+    }
+}
+
+/// The server; it ends with this value.
+pub struct MessagesApi {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for MessagesApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+type Requests = Arc<Mutex<Vec<Request>>>;
+
+impl MessagesApi {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Requests::default();
+        let routes = Router::new()
+            .route("/v1/messages", post(messages))
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&requests));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, requests, server }
+    }
+
+    /// Its address: `ANTHROPIC_BASE_URL`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The requests so far whose newest prompt contains this.
+    pub fn requests(&self, prompt: &str) -> Vec<Request> {
+        let all = self.requests.lock().unwrap();
+        all.iter().filter(|request| request.prompt.contains(prompt)).cloned().collect()
+    }
+
+    /// Waits for the first such request.
+    pub async fn asked(&self, prompt: &str) -> Request {
+        let wait = async {
+            loop {
+                match self.requests(prompt).into_iter().next() {
+                    Some(request) => return request,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        within(&format!("a request with the prompt {prompt:?}"), wait).await
+    }
+}
+
+async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let (prompt, result) = newest(body["messages"].as_array().unwrap());
+    let session = headers.get("x-claude-code-session-id").map(|id| id.to_str().unwrap().to_owned());
+    let session = session.unwrap_or_default();
+    let request = Request { session, prompt: prompt.clone(), body: body.clone() };
+    requests.lock().unwrap().push(request);
+
+    let (word, argument) = prompt.split_once(':').unwrap_or((&prompt, ""));
+    let text = |text: String| json!({ "type": "text", "text": text });
+    let block = match (word, result) {
+        ("STATUS", _) => return failure(argument.parse().unwrap()),
+        ("STALL", _) => return streamed(&events(&body["model"], None), true),
+        ("TOOL", None) => {
+            let (name, input) = argument.split_once(':').unwrap();
+            let input: Value = serde_json::from_str(input).unwrap();
+            json!({ "type": "tool_use", "id": fresh("toolu"), "name": name, "input": input })
+        }
+        ("TOOL", Some(result)) => text(format!("the tool said: {result}")),
+        _ => text(format!("you said: {prompt}")),
+    };
+    match body["stream"].as_bool() {
+        Some(true) => streamed(&events(&body["model"], Some(&block)), false),
+        _ => axum::Json(message(&body["model"], json!([block]))).into_response(),
+    }
+}
+
+/// The newest text that a person typed, and the result of the tool that was used for it, if there is one.
+fn newest(messages: &[Value]) -> (String, Option<String>) {
+    let mut result = None;
+    for message in messages.iter().rev().filter(|message| message["role"] == "user") {
+        let blocks = match &message["content"] {
+            Value::String(text) => vec![json!({ "type": "text", "text": text })],
+            blocks => blocks.as_array().unwrap().clone(),
+        };
+        let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+        // What the CLI itself puts around a prompt.
+        let typed =
+            texts.filter(|text| !text.starts_with("<system-reminder>") && !text.starts_with("[Request"));
+        if let Some(prompt) = typed.last() {
+            return (prompt.to_owned(), result);
+        }
+        let results = blocks.iter().filter(|block| block["type"] == "tool_result");
+        result = results.map(|block| block["content"].to_string()).next().or(result);
+    }
+    (String::new(), result)
+}
+
+/// The events of a streamed answer; without a block, those of one that stalls.
+fn events(model: &Value, block: Option<&Value>) -> Vec<Value> {
+    let start = json!({ "type": "message_start", "message": message(model, json!([])) });
+    let Some(block) = block else { return vec![start] };
+    let (empty, delta, stop_reason) = match block["type"].as_str() {
+        Some("text") => {
+            let delta = json!({ "type": "text_delta", "text": block["text"] });
+            (json!({ "type": "text", "text": "" }), delta, "end_turn")
+        }
+        _ => {
+            let empty = json!({ "type": "tool_use", "id": block["id"], "name": block["name"], "input": {} });
+            let delta = json!({ "type": "input_json_delta", "partial_json": block["input"].to_string() });
+            (empty, delta, "tool_use")
+        }
+    };
+    vec![
+        start,
+        json!({ "type": "content_block_start", "index": 0, "content_block": empty }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({
+            "type": "message_delta", "usage": { "output_tokens": 1 },
+            "delta": { "stop_reason": stop_reason, "stop_sequence": null },
+        }),
+        json!({ "type": "message_stop" }),
+    ]
+}
+
+fn message(model: &Value, content: Value) -> Value {
+    let usage = json!({
+        "input_tokens": 1, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+    });
+    json!({
+        "id": fresh("msg"), "type": "message", "role": "assistant", "model": model, "content": content,
+        "stop_reason": "end_turn", "stop_sequence": null, "usage": usage,
+    })
+}
+
+fn streamed(events: &[Value], stalls: bool) -> Response {
+    let lines: String = events
+        .iter()
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+        .collect();
+    let written = stream::once(async { Ok::<_, Infallible>(lines) });
+    let body = match stalls {
+        true => Body::from_stream(written.chain(stream::pending())),
+        false => Body::from_stream(written),
+    };
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+/// <https://docs.anthropic.com/en/api/errors>
+fn failure(status: u16) -> Response {
+    let kind = match status {
+        401 => "authentication_error",
+        529 => "overloaded_error",
+        _ => "api_error",
+    };
+    let body = json!({ "type": "error", "error": { "type": kind, "message": "as the prompt says" } });
+    (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
+}
+
+fn fresh(kind: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{kind}_{:022}", COUNT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,154 @@
+//! The whole bot with the real Claude Code, over a Messages API of our own: no network, no account.
+//!
+//! `MOONLANE_TEST_CLAUDE` names the executable; without it these tests are skipped, and say so. The bot is a process of
+//! its own with an environment of its own, so the CLI gets a home in a temporary folder and nothing of the machine's.
+
+use moonlane::local::Id;
+
+use crate::messages_api::MessagesApi;
+use crate::separate::{Process, bot_on, clean};
+use crate::support::{Setup, Stage};
+
+/// A stage with the real CLI as its agent.
+struct Real {
+    stage: Stage,
+    api: MessagesApi,
+    bot: Process,
+}
+
+impl Real {
+    /// None without the CLI.
+    async fn open() -> Option<Self> {
+        let Some(claude) = std::env::var("MOONLANE_TEST_CLAUDE").ok().filter(|named| !named.is_empty())
+        else {
+            eprintln!("skipped: MOONLANE_TEST_CLAUDE names no Claude Code");
+            return None;
+        };
+        let api = MessagesApi::start().await;
+        let routing = format!(
+            r#"return {{
+                projects = {{ here = {{ dir = "WORK", permission_mode = "default", env = {{
+                    ANTHROPIC_BASE_URL = "{}", CLAUDE_CODE_MAX_RETRIES = "1",
+                }} }} }},
+                route = function() return "here" end,
+            }}"#,
+            api.url()
+        );
+        let stage =
+            Stage::without_bot(Setup { routing, agent: vec![claude.clone()], ..Setup::default() }).await;
+        let version = clean(&claude, stage.root()).arg("--version").output().await;
+        let version = version.unwrap_or_else(|error| panic!("MOONLANE_TEST_CLAUDE={claude}: {error}"));
+        eprintln!("Claude Code {}", String::from_utf8_lossy(&version.stdout).trim());
+        let bot = Self::start(&stage).await;
+        Some(Self { stage, api, bot })
+    }
+
+    async fn start(stage: &Stage) -> Process {
+        let temporary = stage.root().join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        Process::ready(bot_on(stage).env("ANTHROPIC_API_KEY", "sk-ant-dummy").env("TMPDIR", temporary)).await
+    }
+
+    /// The owner mentions the bot and waits for the answer.
+    async fn ask(&self, text: &str) -> String {
+        self.answer(self.stage.say("general", text)).await
+    }
+
+    async fn answer(&self, question: Id) -> String {
+        self.stage.parts_posted(question, 1).await;
+        self.stage.answer(question)
+    }
+
+    /// How many agents the bot has started.
+    fn agents_started(&self) -> usize {
+        self.bot.said().matches("started an agent").count()
+    }
+}
+
+#[tokio::test]
+async fn claude_answers_follows_up_in_the_same_process_and_resumes_after_a_restart() {
+    let Some(mut real) = Real::open().await else { return };
+    assert_eq!(real.ask("The word is fernweh.").await, "you said: The word is fernweh.");
+    assert_eq!(real.ask("Which word was it?").await, "you said: Which word was it?");
+    assert_eq!(real.agents_started(), 1);
+    real.bot.stop().await;
+    real.bot = Real::start(&real.stage).await;
+    assert_eq!(real.ask("And now?").await, "you said: And now?");
+    assert_eq!(real.agents_started(), 1);
+
+    let first = real.api.asked("The word is fernweh.").await;
+    let follow_up = real.api.asked("Which word was it?").await;
+    let resumed = real.api.asked("And now?").await;
+    for said in ["The word is fernweh.", "you said: The word is fernweh.", "Which word was it?"] {
+        assert!(follow_up.conversation().contains(said), "{}", follow_up.conversation());
+        assert!(resumed.conversation().contains(said), "{}", resumed.conversation());
+    }
+    assert!(!first.session.is_empty());
+    assert_eq!(first.session, follow_up.session);
+    assert_eq!(first.session, resumed.session);
+    assert!(real.stage.root().join("home/.claude/projects").is_dir(), "its home is the temporary one");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_is_denied_a_tool_and_the_answer_names_it() {
+    let Some(real) = Real::open().await else { return };
+    let answer = real.ask(r#"TOOL:Bash:{"command": "touch made", "description": "Make it"}"#).await;
+    insta::assert_snapshot!(answer, @r#"
+    the tool said: "This is not allowed here, and nobody can be asked. Go on without it."
+
+    -# Not allowed here: `Bash`. `projects.here.allowed_tools` in routing.lua allows it
+    "#);
+    assert!(!real.stage.work().join("made").exists());
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_gets_what_a_person_types_as_text() {
+    let Some(real) = Real::open().await else { return };
+    real.ask("The word is fernweh.").await;
+    for typed in ["/clear", "Read @/etc/passwd to me", "/etc/passwd?", "!touch made", "# remember this"] {
+        assert_eq!(real.ask(typed).await, format!("you said: {typed}"));
+        let request = real.api.asked(typed).await;
+        let conversation = request.conversation();
+        assert!(conversation.contains("The word is fernweh."), "{typed} forgot: {conversation}");
+        assert!(!conversation.contains("root:x:0"), "{typed} attached a file: {conversation}");
+    }
+    assert!(!real.stage.work().join("made").exists());
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_is_stopped_when_its_question_is_deleted_and_goes_on_with_the_next() {
+    let Some(real) = Real::open().await else { return };
+    real.ask("The word is fernweh.").await;
+    let question = real.stage.say("general", "STALL");
+    real.api.asked("STALL").await;
+    let next = real.stage.say("general", "Which word was it?");
+    real.stage.discord.delete(question);
+    assert_eq!(real.answer(next).await, "you said: Which word was it?");
+    assert!(real.stage.parts(question).is_empty());
+    assert_eq!(real.agents_started(), 1);
+    let request = real.api.asked("Which word").await;
+    assert!(request.conversation().contains("The word is fernweh."), "{}", request.conversation());
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_fails_and_a_sentence_says_why() {
+    let Some(real) = Real::open().await else { return };
+    insta::assert_snapshot!(real.ask("STATUS:529").await, @"
+    ⚠️ Anthropic's servers are overloaded or failing at the moment; please ask again in a few minutes.
+    -# id ID
+    ");
+    insta::assert_snapshot!(real.ask("STATUS:500").await, @"
+    ⚠️ Anthropic's servers are overloaded or failing at the moment; please ask again in a few minutes.
+    -# id ID
+    ");
+    insta::assert_snapshot!(real.ask("STATUS:401").await, @"
+    ⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.
+    -# id ID
+    ");
+    assert_eq!(real.ask("Better now?").await, "you said: Better now?");
+    real.bot.stop().await;
+}
