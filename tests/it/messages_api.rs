@@ -133,9 +133,9 @@ fn newest(messages: &[Value]) -> (String, Option<String>) {
         };
         let texts = blocks.iter().filter_map(|block| block["text"].as_str());
         // What the CLI itself puts around a prompt.
-        let typed =
+        let mut typed =
             texts.filter(|text| !text.starts_with("<system-reminder>") && !text.starts_with("[Request"));
-        if let Some(prompt) = typed.last() {
+        if let Some(prompt) = typed.next_back() {
             return (prompt.to_owned(), result);
         }
         let results = blocks.iter().filter(|block| block["type"] == "tool_result");
