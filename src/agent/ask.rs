@@ -116,7 +116,10 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 }
                 Verdict::Ended => {
                     self.end(&mut process, Duration::ZERO).await;
-                    return Err(Cut::Failed(Failure::of_exit(process.exit(), process.stderr())));
+                    return Err(Cut::Failed(Failure::NoResult {
+                        exit: process.exit(),
+                        stderr: process.stderr(),
+                    }));
                 }
                 Verdict::Cut(cut) => {
                     let reusable = !matches!(cut, Cut::Failed(Failure::NotLoggedIn { .. }));
@@ -140,7 +143,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         };
         let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
-        let fits = process.launch == self.launch && process.session == session;
+        let fits = process.fits(&self.launch) && process.session == session;
         if fits && self.adapt(&mut process).await.is_ok() {
             return Ok(Some(process));
         }
@@ -175,7 +178,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                     info!(%session, %fresh, "the session is not known any more");
                     Conversation::New(fresh)
                 }
-                _ => return Err(Cut::Failed(Failure::of_exit(process.exit(), told))),
+                _ => return Err(Cut::Failed(Failure::of_start(process.exit(), told))),
             };
         }
         let text = "no session could be begun".to_owned();

@@ -139,6 +139,14 @@ pub enum Failure {
         /// The CLI's words.
         text: String,
     },
+    /// It ended before it was ready.
+    #[error("the agent ended before it was ready ({exit}); stderr: {stderr}")]
+    NotStarted {
+        /// How it ended, in the system's words.
+        exit: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
     /// It ended without a result.
     #[error("the agent ended without a result ({exit}); stderr: {stderr}")]
     NoResult {
@@ -159,7 +167,7 @@ impl Failure {
                     .into()
             }
             Self::NotExecutable { .. } => {
-                "Claude Code cannot be started where I run; the reason is in my log.".into()
+                "Claude Code cannot be started where I run; whoever runs me finds the reason in my log.".into()
             }
             Self::DirectoryMissing { .. } => {
                 "This project's directory does not exist; whoever runs me has to create it, or correct `dir` in \
@@ -222,7 +230,8 @@ impl Failure {
                     .into()
             }
             Self::PromptTooLong { .. } => {
-                "This is more text than Claude can take at once; please send less, or start afresh.".into()
+                "This is more text than Claude can take at once; please send less, or go on in a new thread, where the \
+                 conversation starts afresh.".into()
             }
             Self::MaxTurns { .. } => {
                 "Claude reached the number of steps it may take in one turn; ask me to go on, and I continue from \
@@ -240,6 +249,9 @@ impl Failure {
             }
             Self::Reported { status: None, .. } => {
                 "Claude stopped with an error; please try again (the reason is in my log).".into()
+            }
+            Self::NotStarted { .. } => {
+                "Claude Code ended before it was ready; whoever runs me finds the reason in my log.".into()
             }
             Self::NoResult { .. } => {
                 "Claude stopped without an answer; please ask again. I remember the conversation.".into()
@@ -272,13 +284,13 @@ impl Failure {
         }
     }
 
-    /// What the end of a process without a result says.
-    pub fn of_exit(exit: String, stderr: String) -> Self {
+    /// What the end of a process that was never ready says.
+    pub fn of_start(exit: String, stderr: String) -> Self {
         // Texts of CLI 2.1.330, on stderr before the first prompt.
         if stderr.contains("cannot be used with root/sudo privileges") {
             return Self::BypassAsRoot { text: stderr };
         }
-        Self::NoResult { exit, stderr }
+        Self::NotStarted { exit, stderr }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -22,6 +23,13 @@ pub struct Launch {
     arguments: Vec<String>,
     dir: PathBuf,
     environment: BTreeMap<OsString, OsString>,
+}
+
+/// A directory itself, whatever its path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    device: u64,
+    inode: u64,
 }
 
 /// What can be changed while an agent runs, over the control protocol.
@@ -98,6 +106,11 @@ impl Launch {
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| self.explain(&e))
+    }
+
+    /// Which directory stands at the project's path now; `None` where there is none.
+    pub fn place(&self) -> Option<Place> {
+        std::fs::metadata(&self.dir).ok().map(|dir| Place { device: dir.dev(), inode: dir.ino() })
     }
 
     /// The system names neither the program nor the directory in its error, and `ENOENT` may mean either.

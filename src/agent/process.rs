@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::events::{self, Event, LONGEST_LINE, Line, Lines};
 use super::failure::Failure;
-use super::launch::{Conversation, Launch, Manner};
+use super::launch::{Conversation, Launch, Manner, Place};
 use crate::domain::{PermissionMode, SessionId};
 
 /// From SIGTERM to SIGKILL.
@@ -31,8 +31,9 @@ const KEPT_STDERR: usize = 4 << 10;
 
 /// A live process. Dropping it kills its group.
 pub struct Process {
-    /// What it was started with.
-    pub launch: Launch,
+    /// What it was started with, and in which directory.
+    launch: Launch,
+    place: Option<Place>,
     /// The model and the mode that it was given last.
     pub manner: Manner,
     /// The session that it holds.
@@ -79,10 +80,12 @@ impl Process {
         manner: Manner,
         live: &watch::Sender<usize>,
     ) -> Result<Self, Failure> {
+        let place = launch.place();
         let mut child = launch.spawn(conversation, &manner)?;
         let (Conversation::New(session) | Conversation::Resumed(session)) = conversation;
         Ok(Self {
             launch: launch.clone(),
+            place,
             manner,
             session,
             group: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
@@ -160,6 +163,12 @@ impl Process {
             }
             _ => {}
         }
+    }
+
+    /// Whether it is what `launch` would start, in the directory that it would start in: the path may have come to
+    /// name another one since, or none.
+    pub fn fits(&self, launch: &Launch) -> bool {
+        self.launch == *launch && self.place == launch.place()
     }
 
     /// Whether it has the mode that is wanted: it was given it, and has not changed it since.

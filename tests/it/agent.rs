@@ -381,7 +381,7 @@ async fn an_agent_that_never_gets_ready_is_ended() {
     let bench = Bench::with(|config| {
         config.command = ["sh", "-c", "echo broken >&2; exit 3"].map(str::to_owned).into()
     });
-    let expected = Failure::NoResult { exit: "exit status: 3".to_owned(), stderr: "broken".to_owned() };
+    let expected = Failure::NotStarted { exit: "exit status: 3".to_owned(), stderr: "broken".to_owned() };
     assert_eq!(bench.failure("x").await, expected);
 }
 
