@@ -247,6 +247,11 @@ impl LocalDiscord {
         self.hub().change(|state| state.edit(message, text))
     }
 
+    /// Somebody edits a message and adds files to it. False if there is no such message.
+    pub fn attach(&self, message: Id, files: Vec<File>) -> bool {
+        self.hub().change(|state| state.attach(message, files))
+    }
+
     /// Somebody deletes a message. False if there is no such message.
     pub fn delete(&self, message: Id) -> bool {
         self.hub().change(|state| state.delete(message))
@@ -328,7 +333,7 @@ impl LocalDiscord {
         self.hub().lock().sessions.connected()
     }
 
-    /// Every REST call so far, in the order in which they came.
+    /// Every REST call so far, and every file that was fetched, in the order in which they came.
     pub fn calls(&self) -> Vec<Call> {
         self.hub().lock().calls.clone()
     }
@@ -351,6 +356,11 @@ impl LocalDiscord {
     /// Gives it back. False if there is no such channel.
     pub fn allow(&self, channel: Id, right: Right) -> bool {
         self.hub().change(|state| state.set_right(channel, right, true))
+    }
+
+    /// The file server loses every file that was attached so far; the messages go on naming them.
+    pub fn lose_files(&self) {
+        self.hub().change(|state| state.world.files.clear());
     }
 
     /// Lets the next calls go wrong: so many of those whose method and path (`POST /channels/…`) contain `only`.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAGES, GUILDS};
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
-use super::world::{Channel, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
+use super::world::{Channel, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
 use super::{Say, State, What};
 
 /// How long Discord remembers a nonce: "a few minutes" in its documentation.
@@ -218,6 +218,15 @@ impl State {
         message.mentions = mentions.users;
         message.mention_roles = mentions.roles;
         message.mention_everyone = mentions.everyone;
+        self.replace(message);
+        true
+    }
+
+    /// A person edits and adds files. False if there is no such message.
+    pub(super) fn attach(&mut self, id: Id, files: Vec<File>) -> bool {
+        let Some(mut message) = self.world.message(id).cloned() else { return false };
+        message.attachments.extend(self.world.attach(message.channel, files));
+        message.edited = Some(SystemTime::now());
         self.replace(message);
         true
     }

@@ -11,7 +11,7 @@ use axum::extract::{
     ConnectInfo, DefaultBodyLimit, FromRequest, Json, Multipart, Path, Query, Request, State,
 };
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -289,10 +289,15 @@ async fn typing(State(hub): Shared, Path(channel): Path<u64>) -> Answer {
 }
 
 /// A message's file, for anybody who knows its address, as on Discord's own content network.
-async fn attachment(State(hub): Shared, Path((_, id, _)): Path<(u64, u64, String)>) -> Response {
-    let Some(file) = hub.lock().world.files.get(&Id::from(id)).cloned() else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+async fn attachment(State(hub): Shared, uri: Uri, Path((_, id, _)): Path<(u64, u64, String)>) -> Response {
+    let file = hub.change(|state| {
+        let file = state.world.files.get(&Id::from(id)).cloned();
+        let status = Some(if file.is_some() { 200 } else { 404 });
+        let path = uri.path().to_owned();
+        state.calls.push(Call { method: "GET".to_owned(), path, status, at: Instant::now() });
+        file
+    });
+    let Some(file) = file else { return StatusCode::NOT_FOUND.into_response() };
     let kind = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
     ([(CONTENT_TYPE, kind)], file.bytes).into_response()
 }
