@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -164,6 +164,9 @@ pub enum DownloadError {
     /// It is larger than the caller takes.
     #[error("larger than {0} bytes")]
     TooLarge(usize),
+    /// Discord does not hand it out (any more).
+    #[error("Discord answers {0}")]
+    Refused(String),
     /// It could not be fetched.
     #[error("{0}")]
     Failed(String),
@@ -374,8 +377,12 @@ impl Outbox {
             tries -= 1;
             let fetched = timeout(self.0.sender.patience.request, async {
                 let mut response = self.0.sender.http.get(url.clone()).send().await.map_err(failed)?;
-                if !response.status().is_success() {
-                    return Err(DownloadError::Failed(response.status().to_string()));
+                match response.status() {
+                    status if status.is_success() => {}
+                    status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
+                        return Err(DownloadError::Refused(status.to_string()));
+                    }
+                    status => return Err(DownloadError::Failed(status.to_string())),
                 }
                 let mut content = Vec::new();
                 while let Some(chunk) = response.chunk().await.map_err(failed)? {

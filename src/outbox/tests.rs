@@ -310,6 +310,8 @@ async fn attachments_come_from_discord_only_without_the_token_and_within_the_lim
 
     lock(&server.0).answers.push_back(answer(200, json!("123456789")));
     assert_eq!(outbox.download(&own, 10).await, Err(DownloadError::TooLarge(10)));
+    lock(&server.0).answers.push_back(answer(404, json!({})));
+    assert!(matches!(outbox.download(&own, 10).await, Err(DownloadError::Refused(_))));
     for _ in 0..3 {
         let elsewhere =
             Answer { headers: vec![("location", "http://10.0.0.1/".into())], ..answer(302, json!({})) };

@@ -100,7 +100,7 @@ fn failed_script(
 }
 
 fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
-    !work.prompt.trim().is_empty() || files.iter().any(prompt::is_readable)
+    !prompt::is_blank(&work.prompt) || files.iter().any(prompt::is_readable)
 }
 
 async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work) {
@@ -108,7 +108,7 @@ async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work)
         return turns.settled(message.id, Settled::Ignored);
     }
     if !has_content(&work, &message.attachments) {
-        let unread = prompt::unread_names(&message.attachments);
+        let unread = prompt::unread(&message.attachments);
         let text = if !unread.is_empty() {
             words::only_unread(&unread)
         } else if message.raw_text.is_empty() && message.mentions_me {

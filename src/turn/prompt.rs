@@ -1,7 +1,7 @@
-//! What a person attached: which files go into the prompt, and how.
+//! What the agent is asked: the person's words, and of what they attached the files that can be read.
 
 use crate::domain::Attachment;
-use crate::outbox::Outbox;
+use crate::outbox::{DownloadError, Outbox};
 
 /// Text files up to this size go into the prompt. Discord turns a paste of over 2,000 characters into one.
 pub const READ_AT_MOST: usize = 100 * 1024;
@@ -64,11 +64,47 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "snap",
 ];
 
+/// A file that does not go into the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its name.
+    pub name: String,
+    /// Why it does not.
+    pub why: Why,
+}
+
+/// Why a file does not go into the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is larger than [`READ_AT_MOST`].
+    TooLarge,
+    /// It is not text.
+    NotText,
+    /// It is called text, and is not in UTF-8.
+    NotUtf8,
+    /// It could not be had from Discord.
+    NotFetched,
+}
+
+/// Whether there is nothing to be seen in a text. Beside white space, some keyboards leave characters without a
+/// width behind a mention.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}'))
+}
+
 /// Whether the file will be read, judged by what Discord says of it.
 pub fn is_readable(file: &Attachment) -> bool {
-    if file.size > READ_AT_MOST as u64 {
-        return false;
+    why_not(file).is_none()
+}
+
+fn why_not(file: &Attachment) -> Option<Why> {
+    if !looks_like_text(file) {
+        return Some(Why::NotText);
     }
+    (file.size > READ_AT_MOST as u64).then_some(Why::TooLarge)
+}
+
+fn looks_like_text(file: &Attachment) -> bool {
     let media = file.content_type.as_deref().unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     let textual = media.starts_with("text/")
@@ -79,45 +115,49 @@ pub fn is_readable(file: &Attachment) -> bool {
     textual || (TEXT_EXTENSIONS.contains(&extension.as_str()) && !media.starts_with("image/"))
 }
 
-/// The names of the files that will not be read.
-pub fn unread_names(files: &[Attachment]) -> Vec<String> {
-    files.iter().filter(|file| !is_readable(file)).map(|file| file.name.clone()).collect()
+/// The files that will not be read.
+pub fn unread(files: &[Attachment]) -> Vec<Unread> {
+    let judge = |file: &Attachment| why_not(file).map(|why| Unread { name: file.name.clone(), why });
+    files.iter().filter_map(judge).collect()
 }
 
-/// The prompt with its readable files below it, each under its name, and the names of those not read: too large,
-/// not text, or not to be had.
-pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<String>) {
+/// The prompt with its readable files below it, each under its name, and the files that could not be read.
+pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<Unread>) {
     let mut whole = prompt.to_owned();
     let mut unread = Vec::new();
     for file in files {
-        let text = if is_readable(file) { fetch(outbox, file).await } else { None };
-        match text {
-            Some(text) => append(&mut whole, &file.name, &text),
-            None => unread.push(file.name.clone()),
+        match read(outbox, file).await {
+            Ok(text) => append(&mut whole, &file.name, &text),
+            Err(why) => unread.push(Unread { name: file.name.clone(), why }),
         }
     }
     (whole, unread)
 }
 
-async fn fetch(outbox: &Outbox, file: &Attachment) -> Option<String> {
-    let bytes = match outbox.download(&file.url, READ_AT_MOST).await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            tracing::warn!(name = %file.name, %error, "an attachment could not be fetched");
-            return None;
-        }
-    };
-    String::from_utf8(bytes).ok()
+async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, Why> {
+    if let Some(why) = why_not(file) {
+        return Err(why);
+    }
+    let bytes = outbox.download(&file.url, READ_AT_MOST).await.map_err(|error| {
+        tracing::warn!(name = %file.name, %error, "an attachment could not be fetched");
+        if matches!(error, DownloadError::TooLarge(_)) { Why::TooLarge } else { Why::NotFetched }
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| Why::NotUtf8)?;
+    // Valid UTF-8 all the same, but no text file holds it.
+    if text.contains('\0') { Err(Why::NotText) } else { Ok(text) }
 }
 
 /// Appends a file in a fence that is longer than any run of backticks in it, so that its end is never in doubt.
 fn append(prompt: &mut String, name: &str, text: &str) {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    let name: String = name.chars().map(|c| if c.is_control() || c == '`' { '_' } else { c }).collect();
     if !prompt.is_empty() {
         prompt.push_str("\n\n");
     }
+    let name: String = name.chars().map(|c| if c.is_control() || c == '`' { '_' } else { c }).collect();
+    if text.is_empty() {
+        return prompt.push_str(&format!("Attached file `{name}` is empty."));
+    }
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     prompt.push_str(&format!("Attached file `{name}`:\n{fence}\n{text}{newline}{fence}"));
 }
@@ -140,6 +180,12 @@ mod tests {
         assert!(!is_readable(&file("a.png", Some("image/png"), 10)));
         assert!(!is_readable(&file("archive", None, 10)));
         assert!(!is_readable(&file("tricky.png.exe", Some("application/x-msdownload"), 10)));
+    }
+
+    #[test]
+    fn blank_is_what_shows_nothing() {
+        assert!(is_blank("") && is_blank(" \n\u{3000}\u{a0}") && is_blank("\u{200b}\u{2060} \u{feff}"));
+        assert!(!is_blank("\u{200b}.") && !is_blank("👍"));
     }
 
     #[test]

@@ -111,6 +111,11 @@ async fn ask(turns: &Turns, task: Task, project: &Arc<Project>, stop: &Stop) -> 
     info!(project = %project.name, "runs");
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
+    if prompt::is_blank(&prompt) {
+        // Files alone, and none of them is what Discord said it was.
+        let told = words::failure(&words::only_unread(&unread), task.message);
+        return turns.store.finish(task.message, finished(Outcome::Failed, &told, None)).await.map(drop);
+    }
     let (session, moved) = open_session(turns, &turn, project).await?;
     let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
     let asked = turns.agents.ask(ask, stop.token.clone(), |_| {}).await;

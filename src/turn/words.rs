@@ -3,6 +3,7 @@
 //! One plain sentence each, with what to do next; never a path, a stack trace or a token. The short id also
 //! stands in the log lines of the same turn.
 
+use super::prompt::{Unread, Why};
 use crate::domain::{ChannelId, MessageId, ProjectName};
 use crate::text;
 
@@ -23,16 +24,29 @@ pub fn text_withheld() -> String {
 }
 
 /// A message that is nothing but files that are not read.
-pub fn only_unread(names: &[String]) -> String {
+pub fn only_unread(files: &[Unread]) -> String {
     format!(
-        "I cannot read {}: only text files up to 100 KB. Write what I shall do, or attach it as text.",
-        list(names)
+        "I cannot read {}. Write what I shall do, or attach it as a text file of up to 100 KB.",
+        reasons(files)
     )
 }
 
 /// The note below an answer whose question had files that were not read.
-pub fn unread(names: &[String]) -> String {
-    text::small(&format!("Not read: {} (only text files up to 100 KB are)", list(names)))
+pub fn unread(files: &[Unread]) -> String {
+    text::small(&format!("Not read: {}", reasons(files)))
+}
+
+fn reasons(files: &[Unread]) -> String {
+    let reason = |file: &Unread| {
+        let why = match file.why {
+            Why::TooLarge => "over 100 KB",
+            Why::NotText => "not text",
+            Why::NotUtf8 => "not in UTF-8",
+            Why::NotFetched => "it could not be fetched",
+        };
+        format!("{} ({why})", quoted(&file.name))
+    };
+    files.iter().map(reason).collect::<Vec<_>>().join(", ")
 }
 
 /// An allowed person mentions the bot in a channel that has no project.
@@ -97,6 +111,32 @@ pub fn broken() -> String {
 }
 
 fn list(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
-    quoted.join(", ")
+    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Somebody's name for something, as inline code: on one line, without an end of its own, and not too long.
+fn quoted(name: &str) -> String {
+    const LONGEST: usize = 80;
+    let plain = |c: char| match c {
+        '`' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let mut shown: String = name.chars().take(LONGEST).map(plain).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_quotes_or_its_line() {
+        assert_eq!(quoted("a`b\nc\u{1b}.md"), "`a'b c .md`");
+        assert_eq!(quoted(&"月".repeat(81)), format!("`{}…`", "月".repeat(80)));
+        assert_eq!(quoted("../../etc/passwd"), "`../../etc/passwd`");
+    }
 }
