@@ -95,7 +95,9 @@ impl ScriptSet {
         let folder_problem = |failure: Failure| vec![Problem::in_code(&shown, failure)];
         let dir = config.dir.canonicalize().map_err(|e| {
             let message = match e.kind() {
-                std::io::ErrorKind::NotFound => "the script folder does not exist".to_owned(),
+                std::io::ErrorKind::NotFound => {
+                    "the script folder does not exist; correct `--root` or `scripts.dir`".to_owned()
+                }
                 _ => format!("the script folder cannot be read: {e}"),
             };
             folder_problem(Failure::new(FailureKind::Failed, message))
