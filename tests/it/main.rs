@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
+mod attachments;
+mod bad_input;
 mod conversations;
 mod crashes;
 mod lanes;
@@ -11,5 +13,6 @@ mod load;
 mod messages_api;
 mod processes;
 mod real_claude;
+mod scripts;
 mod separate;
 mod support;
