@@ -361,7 +361,8 @@ async fn a_part_that_was_posted_but_not_recorded_is_found_in_the_channel_long_af
     stage.discord.forget_nonces();
 
     stage.start().await;
-    stage.settled(question).await;
+    stage.parts_posted(question, before.len() + 1).await;
+    stage.stop().await;
     let texts =
         |parts: &[moonlane::local::Message]| parts.iter().map(|p| p.content.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&stage.parts(question)), texts(&before));
