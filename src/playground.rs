@@ -48,13 +48,15 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
     let (settled, settling) = mpsc::unbounded_channel();
     let mut table = Table {
         channel: discord.channel("general"),
+        names: HashMap::from([(discord.channel("general"), "general".to_owned())]),
         person: discord.owner(),
-        interactive: std::io::stdin().is_terminal(),
-        channel_name: "general".to_owned(),
+        interactive: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+        prompted: false,
         typing: None,
         printed: 0,
         pending: HashMap::new(),
         failed: false,
+        gone: false,
         discord,
     };
     let bot = Bot::start(&config, table.discord.token(), Some(settled)).await?;
@@ -68,9 +70,12 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
 struct Table {
     discord: LocalDiscord,
     channel: Id,
-    channel_name: String,
+    /// The channels by the names that the person gave: `parent/name` for a thread.
+    names: HashMap<Id, String>,
     person: Id,
     interactive: bool,
+    /// The cursor stands behind a prompt.
+    prompted: bool,
     /// The channel in which the bot was last said to be typing.
     typing: Option<Id>,
     /// How much of the local Discord's log is on the screen.
@@ -78,21 +83,21 @@ struct Table {
     /// What was said and is not settled.
     pending: HashMap<u64, Id>,
     failed: bool,
+    /// Nobody reads any more what is printed.
+    gone: bool,
 }
 
 impl Table {
-    fn banner(&self, agent: AgentKind) {
-        match agent {
-            AgentKind::Demo => println!(
+    fn banner(&mut self, agent: AgentKind) {
+        self.print(match agent {
+            AgentKind::Demo => {
                 "moonlane playground. A scripted demo agent answers: no account, no cost (--agent claude asks the real one)."
-            ),
-            AgentKind::Claude => {
-                println!("moonlane playground. The real Claude Code answers, at its usual cost.")
             }
-        }
+            AgentKind::Claude => "moonlane playground. The real Claude Code answers, at its usual cost.",
+        });
         if self.interactive {
-            println!(
-                "A line is a message to the bot. #name switches the channel, @name the speaker; Ctrl-D ends."
+            self.print(
+                "A line is a message to the bot. #name switches the channel, @name the speaker; Ctrl-D ends.",
             );
         }
     }
@@ -100,8 +105,12 @@ impl Table {
     async fn talk(&mut self, mut settling: mpsc::UnboundedReceiver<(MessageId, Settled)>) {
         let mut lines = lines();
         let mut open = true;
-        self.prompt();
-        while open || !self.pending.is_empty() {
+        let ctrl_c = tokio::signal::ctrl_c();
+        tokio::pin!(ctrl_c);
+        while (open || !self.pending.is_empty()) && !self.gone {
+            if open {
+                self.prompt();
+            }
             let discord = self.discord.clone();
             let printed = self.printed;
             tokio::select! {
@@ -117,38 +126,44 @@ impl Table {
                     Some(line) => self.line(&line),
                     None => open = false,
                 },
-                _ = tokio::signal::ctrl_c() => return,
+                _ = &mut ctrl_c => break,
             }
         }
+        // Ctrl-C, or nobody who reads, leaves something behind.
+        self.failed |= self.gone || !self.pending.is_empty();
         for event in self.discord.log().split_off(self.printed) {
             self.show(&event);
+        }
+        if self.prompted {
+            self.put("\n");
         }
     }
 
     /// What the person typed.
     fn line(&mut self, line: &str) {
         let line = line.trim_end();
+        // The terminal has shown it, with its end.
+        self.prompted = false;
         if let Some(name) = name_after(line, '#') {
             self.channel = self.discord.channel(name);
-            self.channel_name = name.to_owned();
+            self.names.insert(self.channel, name.to_owned());
         } else if let Some(name) = name_after(line, '@') {
             self.person = self.discord.user(name);
         } else if !line.is_empty() {
             if !self.interactive {
-                println!("@{}: {line}", self.name(self.person));
+                self.print(&format!("@{}: {line}", self.name(self.person)));
             }
             let message = self.discord.say(Say::to_bot(self.channel, self.person, line));
             self.pending.insert(message.get(), self.person);
         }
-        self.prompt();
     }
 
     fn settle(&mut self, message: MessageId, settled: Settled) {
         let Some(person) = self.pending.remove(&message.get()) else { return };
         match settled {
             Settled::Ignored => {
-                println!("· no answer: not meant for the bot, or @{} is not let in", self.name(person));
-                self.prompt();
+                let name = self.name(person);
+                self.print(&format!("· no answer: not meant for the bot, or @{name} is not let in"));
             }
             Settled::Ended(Outcome::Failed | Outcome::Interrupted) => self.failed = true,
             Settled::Said | Settled::Ended(Outcome::Answered | Outcome::Cancelled) => {}
@@ -163,36 +178,48 @@ impl Table {
                 let length = format!(" {} ──", message.content.chars().count());
                 let rule =
                     "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
-                println!("{title}{rule}{length}\n{}", message.content);
+                self.print(&format!("{title}{rule}{length}\n{}", message.content));
             }
             What::Typing { .. } if self.typing != event.channel => {
                 self.typing = event.channel;
-                println!("· moonlane is typing in #{}", self.channel_of(event));
+                self.print(&format!("· moonlane is typing in #{}", self.channel_of(event)));
             }
-            What::ReactionAdded { message, emoji, .. } => println!("· {emoji} on {}", self.quote(*message)),
+            What::ReactionAdded { message, emoji, .. } => {
+                self.print(&format!("· {emoji} on {}", self.quote(*message)));
+            }
             What::ReactionRemoved { message, emoji, .. } => {
-                println!("· {emoji} taken off {}", self.quote(*message));
+                self.print(&format!("· {emoji} taken off {}", self.quote(*message)));
             }
-            _ => return,
+            _ => {}
         }
-        self.prompt();
     }
 
-    fn prompt(&self) {
-        if self.interactive {
-            print!("#{} @{}> ", self.channel_name, self.name(self.person));
-            // A terminal that is gone ends the input, too.
-            let _ = std::io::stdout().flush();
+    /// Says whose turn it is to speak, unless it is the bot's.
+    fn prompt(&mut self) {
+        if self.interactive && !self.prompted && self.pending.is_empty() {
+            self.put(&format!("#{} @{}> ", self.names[&self.channel], self.name(self.person)));
+            self.prompted = true;
         }
+    }
+
+    /// Prints a line, in place of the prompt if there is one.
+    fn print(&mut self, line: &str) {
+        let begin = if self.prompted { "\r\x1b[K" } else { "" };
+        self.prompted = false;
+        self.put(&format!("{begin}{line}\n"));
+    }
+
+    fn put(&mut self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        self.gone |= out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err();
     }
 
     fn name(&self, person: Id) -> String {
         self.discord.name_of(person).unwrap_or_default()
     }
 
-    fn channel_of(&self, event: &Event) -> String {
-        let channel = event.channel.and_then(|channel| self.discord.channel_name(channel));
-        channel.unwrap_or_default()
+    fn channel_of(&self, event: &Event) -> &str {
+        event.channel.and_then(|channel| self.names.get(&channel)).map_or("", String::as_str)
     }
 
     fn quote(&self, message: Id) -> String {
