@@ -17,14 +17,12 @@ fn prompt_for(answer: &str) -> String {
     format!("SLEEP:0.01 ;; TEXT:{answer}")
 }
 
-/// Every channel gets one more message.
-fn say_everywhere(stage: &Stage, channels: usize, said: &mut Said) {
-    for channel in 0..channels {
-        let name = format!("c{channel:02}");
-        let messages = said.entry(name.clone()).or_default();
-        let answer = format!("{name} {}", messages.len());
-        messages.push(stage.say(&name, &prompt_for(&answer)));
-    }
+/// A channel gets one more message.
+fn say_one_more(stage: &Stage, channel: usize, said: &mut Said) {
+    let name = format!("c{channel:02}");
+    let messages = said.entry(name.clone()).or_default();
+    let answer = format!("{name} {}", messages.len());
+    messages.push(stage.say(&name, &prompt_for(&answer)));
 }
 
 /// Waits for every message in the order in which they were said.
@@ -82,8 +80,10 @@ async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
     let mut stage = Stage::with(setup).await;
     let began = Instant::now();
     let mut said = Said::new();
-    for _ in 0..4 {
-        say_everywhere(&stage, 50, &mut said);
+    for channel in 0..50 {
+        for _ in 0..4 {
+            say_one_more(&stage, channel, &mut said);
+        }
     }
     all_answered(&mut stage, &said).await;
     let answered = began.elapsed();
@@ -105,10 +105,10 @@ async fn a_gateway_that_drops_again_and_again_under_load_loses_nothing() {
     let resumes =
         |log: &[Event]| log.iter().filter(|event| event.what == What::Connected { resumed: true }).count();
     for drop in 1..=3 {
-        say_everywhere(&stage, 12, &mut said);
+        (0..12).for_each(|channel| say_one_more(&stage, channel, &mut said));
         stage.discord.drop_gateway(DropGateway::Cut);
         // Nobody listens now: Discord has to send these again.
-        say_everywhere(&stage, 12, &mut said);
+        (0..12).for_each(|channel| say_one_more(&stage, channel, &mut said));
         let resumed = stage.discord.wait_for(|log| (resumes(log) >= drop).then_some(()));
         within("the session to be resumed", resumed).await;
         for message in said.values().flatten() {
