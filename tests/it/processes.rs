@@ -1,11 +1,13 @@
 //! moonlane as its operator has it: processes, signals, exit codes, and what the log says.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use moonlane::local::{DropGateway, Fault, LocalDiscord, What};
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::separate::{Process, bot_on, clean};
@@ -257,4 +259,19 @@ async fn the_log_never_holds_the_token() {
     let mut bot = Process::start(command.env("DISCORD_TOKEN", "an.other.secret-token"));
     assert_eq!(bot.ended().await.code(), Some(1));
     assert!(!bot.said().contains("an.other"), "{}", bot.said());
+}
+
+#[tokio::test]
+async fn the_playground_ends_quietly_when_nobody_reads_on() {
+    let stage = stage().await;
+    let mut command = clean(MOONLANE, stage.root());
+    command.arg("playground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut playground = command.spawn().unwrap();
+    let mut lines = BufReader::new(playground.stdout.take().unwrap()).lines();
+    within("the banner", lines.next_line()).await.unwrap();
+    drop(lines);
+    playground.stdin.take().unwrap().write_all(b"hello\n").await.unwrap();
+    let ended = within("its end", playground.wait_with_output()).await.unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
