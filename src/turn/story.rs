@@ -55,8 +55,10 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
         _ => task.recovered.then(|| Hourglass::left_behind(task)),
     };
     let runs = tokio::select! {
-        () = ticket.starts() => true,
+        // A turn that may start in the same moment in which it is to stop does not.
+        biased;
         () = stop.token.cancelled() => false,
+        () = ticket.starts() => true,
     };
     if let Some(hourglass) = hourglass {
         hourglass.remove(turns);
