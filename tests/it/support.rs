@@ -143,6 +143,8 @@ impl Stage {
         let start = Bot::start(&config, self.discord.token(), Some(settled));
         self.bot = Some(within("the bot's start", start).await.unwrap());
         self.settling = settling;
+        // An earlier bot's word does not count for what this one takes up.
+        self.settled.clear();
     }
 
     /// Stops the bot as SIGTERM would.
