@@ -100,13 +100,13 @@ pub fn project_gone(project: &ProjectName) -> String {
 
 /// The message could not be written down.
 pub fn not_written() -> String {
-    "I could not write your message down, so I did not start. Tell the operator the id, then ask again."
+    "I could not write your message down, so I did not start. Tell my operator the id, then ask again."
         .to_owned()
 }
 
 /// Something inside the bot broke.
 pub fn broken() -> String {
-    "Something inside the bot broke, and this is not finished. Ask again; tell the operator the id if it returns."
+    "Something inside the bot broke, and this is not finished. Ask again; tell my operator the id if it returns."
         .to_owned()
 }
 

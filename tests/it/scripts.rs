@@ -22,6 +22,9 @@ const WRONGS: [(&str, &str); 4] = [
     ("memory hog", "local hog = {} while true do hog[#hog + 1] = string.rep('x', 1e6) .. #hog end"),
 ];
 
+/// So little memory that even a busy machine fills it before the time is up.
+const LITTLE_MEMORY: &str = "[scripts]\nmemory_limit = \"4MiB\"\n";
+
 /// A stage on which a message with the word "bad" goes wrong in the trigger.
 async fn with_trigger(wrong: &str) -> Stage {
     let mut setup = Setup {
@@ -31,6 +34,7 @@ async fn with_trigger(wrong: &str) -> Stage {
                 return m.mentions_me and m.text or nil
             end"
         ),
+        config: LITTLE_MEMORY.to_owned(),
         ..Setup::default()
     };
     setup.discord.message_content = true;
@@ -48,7 +52,7 @@ async fn with_route(wrong: &str) -> Stage {
             end,
         }}"#
     );
-    Stage::with(Setup { routing, ..Setup::default() }).await
+    Stage::with(Setup { routing, config: LITTLE_MEMORY.to_owned(), ..Setup::default() }).await
 }
 
 /// Something goes wrong for one message, while others talk.
