@@ -118,3 +118,24 @@ async fn a_gateway_that_drops_again_and_again_under_load_loses_nothing() {
     all_answered(&mut stage, &said).await;
     assert_none_lost_none_twice_all_in_order(&stage, &said, 16);
 }
+
+#[tokio::test]
+async fn twelve_messages_to_one_channel_take_ten_seconds_and_not_forty_five() {
+    let mut setup = Setup {
+        routing: r#"return { projects = { here = { dir = "WORK" } }, route = function(m) return { reply = m.text } end }"#
+            .to_owned(),
+        ..Setup::default()
+    };
+    setup.discord.rate_limits = RateLimits::On;
+    let mut stage = Stage::with(setup).await;
+    let began = Instant::now();
+    let messages: Vec<_> = (1..=12).map(|n| stage.say("general", &n.to_string())).collect();
+    for &message in &messages {
+        assert_eq!(stage.settled(message).await, Settled::Said);
+    }
+    // Discord takes five in five seconds.
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    let refused = stage.discord.calls().into_iter().filter(|call| call.status == Some(429)).count();
+    println!("12 messages to one channel: {:.1} s, {refused} refused", began.elapsed().as_secs_f64());
+    assert!(messages.iter().all(|&message| stage.parts(message).len() == 1));
+}
