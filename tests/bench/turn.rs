@@ -8,76 +8,23 @@
 //! over 1,000 follow-ups in 100 warm channels, and VmRSS of the bot ten seconds after it is ready with 50 channels.
 #![allow(clippy::unwrap_used, reason = "a bench says by panicking that something is wrong")]
 
+mod stage;
+
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use moonlane::local::{Id, LocalDiscord, Options, RateLimits, Say};
+use moonlane::local::{Id, LocalDiscord, Say};
+use stage::{Bot, local_discord};
 
 const CHANNELS: usize = 100;
 const FOLLOW_UPS: usize = 1_000;
-const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
 
 #[tokio::main]
 async fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    set_up(folder.path());
+    let folder = stage::set_up();
     weigh(folder.path()).await;
     measure(folder.path()).await;
-}
-
-fn set_up(root: &Path) {
-    for name in ["config", "scripts", "work"] {
-        std::fs::create_dir(root.join(name)).unwrap();
-    }
-    let routing = format!(
-        r#"return {{ projects = {{ here = {{ dir = "{}", env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }} }},
-                    route = function() return "here" end }}"#,
-        root.join("work").display(),
-        root.join("agent.log").display(),
-        root.join("claude").display(),
-    );
-    std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
-    std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
-    let config = format!("[agent]\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n");
-    std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
-}
-
-/// A separate bot; killed when dropped.
-struct Bot(Child);
-
-impl Bot {
-    async fn start(root: &Path, discord: &LocalDiscord) -> Self {
-        let child = Command::new(MOONLANE)
-            .args(["--root", root.to_str().unwrap(), "run"])
-            .env("DISCORD_TOKEN", discord.token())
-            .env("MOONLANE_DISCORD__API_URL", discord.url())
-            .env("MOONLANE_LOG__LEVEL", "warn")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        discord.connected().await;
-        Self(child)
-    }
-
-    fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        // Let it end its agents.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
-
-async fn local_discord() -> LocalDiscord {
-    LocalDiscord::start(Options { rate_limits: RateLimits::Off, ..Options::default() }).await.unwrap()
 }
 
 async fn weigh(root: &Path) {

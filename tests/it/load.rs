@@ -139,3 +139,13 @@ async fn twelve_messages_to_one_channel_take_ten_seconds_and_not_forty_five() {
     println!("12 messages to one channel: {:.1} s, {refused} refused", began.elapsed().as_secs_f64());
     assert!(messages.iter().all(|&message| stage.parts(message).len() == 1));
 }
+
+#[tokio::test]
+async fn a_hundred_turns_at_once_never_have_more_than_eight_at_work() {
+    let mut stage =
+        Stage::with(Setup { config: "[agent]\nmax_running = 8".to_owned(), ..Setup::default() }).await;
+    let mut said = Said::new();
+    (0..100).for_each(|channel| say_one_more(&stage, channel, &mut said));
+    all_answered(&mut stage, &said).await;
+    assert_none_lost_none_twice_all_in_order(&stage, &said, 8);
+}
