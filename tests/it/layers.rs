@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that only these modules may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("serenity", &["gateway", "outbox", "local"]),
+    ("serenity", &["gateway"]),
     ("mlua", &["script"]),
     ("rusqlite", &["store"]),
     ("axum", &["local", "outbox"]),
