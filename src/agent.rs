@@ -2,8 +2,8 @@
 //!
 //! # Theory of operation
 //!
-//! A [`Process`] has exactly one owner, and dropping it kills its process group; so no path out of this module,
-//! a panic or an aborted task included, leaves one at work. The owner is one of two:
+//! A [`Process`] has exactly one owner, and dropping it has its [`guard`] end everything that it started; so no
+//! path out of this module, a panic or an aborted task included, leaves one at work. The owner is one of two:
 //!
 //! - [`Agents::ask`], while a turn runs: it writes the prompt and reads events until the result;
 //! - a keeper, a small task, between turns: it waits until the agent is idle, notices when the agent dies or
@@ -18,19 +18,23 @@
 //!
 //! A turn ends by its result, by the process's exit, by a time limit, or because nobody wants it any more. In the
 //! last two cases: interrupt over the control protocol (1 s; then the process lives on and serves the next turn),
-//! SIGTERM to the group with stdin closed (2 s), SIGKILL to the group.
+//! SIGTERM with stdin closed (2 s), SIGKILL. The last two are the guard's, and reach whatever the agent has started.
+//! What a killed guard leaves is found by a mark in its environment: [`kin`].
 //!
 //! The facts about the CLI are those of version 2.1.330, measured.
 
 mod ask;
 mod events;
 mod failure;
+pub mod guard;
+mod kin;
 mod launch;
 mod process;
 mod story;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -46,6 +50,7 @@ use crate::config;
 use crate::domain::{ChannelId, MicroUsd, Project, SessionId};
 use ask::Turn;
 use events::Event;
+use kin::Kin;
 use process::{Happening, Process};
 
 /// From closing stdin to SIGTERM when the bot stops.
@@ -151,6 +156,7 @@ pub struct Agents(Arc<Pool>);
 struct Pool {
     config: config::Agent,
     environment: BTreeMap<OsString, OsString>,
+    kin: Kin,
     kept: Mutex<Kept>,
     live: watch::Sender<usize>,
     closing: CancellationToken,
@@ -175,9 +181,28 @@ struct Keeper {
 impl Agents {
     /// A pool without agents. `environment` is the bot's own, from which agents inherit what is allowed.
     pub fn new(config: config::Agent, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self::of_kin(Kin::alone(), config, environment)
+    }
+
+    /// The same, for a bot with this database; returns once no agent of its earlier bots is left, which takes ten
+    /// seconds at most. Must not be called while another bot has the database.
+    pub async fn after_earlier_bots(
+        database: &Path,
+        config: config::Agent,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        Self::of_kin(Kin::of(database).await, config, environment)
+    }
+
+    fn of_kin(
+        kin: Kin,
+        config: config::Agent,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
         Self(Arc::new(Pool {
             config,
             environment: environment.into_iter().collect(),
+            kin,
             kept: Mutex::default(),
             live: watch::Sender::new(0),
             closing: CancellationToken::new(),

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::agent::Agents;
+use crate::agent::{Agents, guard};
 use crate::config::Config;
 use crate::domain::MessageId;
 use crate::gateway::{self, Gateway, GatewayError};
@@ -73,6 +73,9 @@ impl Bot {
         }
         let scripts = loaded.set;
         let store = Store::open(&config.store_path)?;
+        for missing in guard::missing_kernel_pieces() {
+            warn!("the kernel has {missing}");
+        }
         let outbox = Outbox::new(&config.discord.api_url, token)?;
         let me = outbox.whoami().await?;
 
@@ -82,11 +85,14 @@ impl Bot {
         };
         let needs_content = scripts.needs_message_content();
         let (_, scripts) = watch::channel(scripts);
+        // Before any lane opens.
+        let agents =
+            Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
         let turns = Turns::new(Needs {
             scripts,
             store,
             lanes: Lanes::new(config.agent.max_running),
-            agents: Agents::new(config.agent.clone(), std::env::vars_os()),
+            agents,
             outbox: outbox.clone(),
             me: me.user,
             owners: me.owners.clone(),

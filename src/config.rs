@@ -102,6 +102,9 @@ pub struct Agent {
     /// The variable that holds the bot's token (`[discord] token_env`): no agent ever gets it.
     #[serde(skip)]
     pub token_env: String,
+    /// The program that has `agent-guard`: this one, also where its file was replaced meanwhile.
+    #[serde(skip)]
+    pub guard: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,6 +173,7 @@ impl Default for Agent {
             max_running: 8,
             idle_close: Duration::from_secs(10 * 60),
             token_env: Discord::default().token_env,
+            guard: PathBuf::from("/proc/self/exe"),
         }
     }
 }

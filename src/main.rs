@@ -1,10 +1,12 @@
 //! The command line: a table of contents of what moonlane can do.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use moonlane::agent::guard;
 use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
 use moonlane::local::{LocalDiscord, Options};
@@ -41,6 +43,18 @@ enum Command {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4800")]
         listen: SocketAddr,
     },
+    /// Run an agent, and end everything that it started when it ends or the bot is gone.
+    #[command(hide = true)]
+    AgentGuard {
+        /// The process to watch; by default the parent.
+        #[arg(long, value_name = "PID")]
+        bot: Option<i32>,
+        /// The file to share a lock on.
+        #[arg(long, value_name = "FILE")]
+        lock: Option<PathBuf>,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Speak the agent's protocol, scripted.
     #[command(hide = true)]
     DemoAgent {
@@ -54,8 +68,11 @@ const BAD_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::DemoAgent { arguments } = cli.command {
-        return demo_agent::main(arguments);
+    // Neither needs a runtime.
+    match cli.command {
+        Command::AgentGuard { bot, lock, command } => return guard::main(bot, lock.as_deref(), &command),
+        Command::DemoAgent { arguments } => return demo_agent::main(arguments),
+        _ => {}
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::events::{Event, TurnResult};
 use super::failure::{Failure, SessionTrouble};
+use super::guard;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
@@ -169,6 +170,9 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             let Unready::Ended { told } = unready else {
                 return Err(unready.cut(self.limits().start, process.stderr()));
             };
+            if let Some(error) = guard::refusal(&process.stderr()) {
+                return Err(Cut::Failed(self.launch.explain(&error)));
+            }
             let told = format!("{told}{}", process.stderr());
             conversation = match (SessionTrouble::find(&told), conversation) {
                 (Some(SessionTrouble::InUse), Conversation::New(session)) => Conversation::Resumed(session),
@@ -188,8 +192,8 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     fn spawn(&mut self, conversation: Conversation) -> Result<Process, Cut> {
         // A model that only this turn wants is no argument: it may come from what a person typed.
         let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
-        let process =
-            Process::spawn(&self.launch, conversation, manner, &self.pool.live).map_err(Cut::Failed)?;
+        let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
+            .map_err(Cut::Failed)?;
         info!(channel = %self.ask.channel, pid = process.pid(), session = %process.session, "started an agent");
         (self.progress)(Progress::Started { pid: process.pid() });
         Ok(process)

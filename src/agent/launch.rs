@@ -12,6 +12,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use super::failure::Failure;
+use super::kin::{self, Kin};
 use crate::config;
 use crate::domain::{PermissionMode, Project, SessionId};
 
@@ -19,6 +20,7 @@ use crate::domain::{PermissionMode, Project, SessionId};
 /// if this is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
+    guard: PathBuf,
     program: OsString,
     arguments: Vec<String>,
     dir: PathBuf,
@@ -80,32 +82,53 @@ impl Launch {
         arguments.extend(protocol_arguments());
         arguments.extend(project_arguments(project));
         let environment = environment(config, inherited, project);
-        Self { program, arguments, dir: project.dir.clone(), environment }
+        Self { guard: config.guard.clone(), program, arguments, dir: project.dir.clone(), environment }
     }
 
-    /// Starts the process, leader of its own process group, with all three pipes.
+    /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
+    /// environment of both.
     ///
     /// # Errors
-    /// Where there is no such program or directory, or either may not be used.
-    pub fn spawn(&self, conversation: Conversation, manner: &Manner) -> Result<Child, Failure> {
+    /// Where there is no such directory, or it may not be used. That there is no such program is told by the guard:
+    /// [`super::guard::refusal`].
+    pub fn spawn(
+        &self,
+        conversation: Conversation,
+        manner: &Manner,
+        kin: &Kin,
+        mark: &str,
+    ) -> Result<Child, Failure> {
         let (flag, session) = match conversation {
             Conversation::New(session) => ("--session-id", session),
             Conversation::Resumed(session) => ("--resume", session),
         };
-        Command::new(&self.program)
+        let mut guard = Command::new(&self.guard);
+        guard.arg0("moonlane").args(["agent-guard", "--bot", &std::process::id().to_string()]);
+        if let Some(lock) = &kin.lock {
+            guard.arg("--lock").arg(lock);
+        }
+        guard
+            .arg("--")
+            .arg(&self.program)
             .args(&self.arguments)
             .args(manner.arguments())
             .args([flag, &session.to_string()])
             .current_dir(&self.dir)
             .env_clear()
             .envs(&self.environment)
+            .env(kin::VARIABLE, mark)
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
-            .map_err(|e| self.explain(&e))
+            .map_err(|e| match self.explain_directory() {
+                Some(failure) => failure,
+                None => {
+                    let program = self.guard.to_string_lossy().into_owned();
+                    Failure::NotExecutable { program, error: e.to_string() }
+                }
+            })
     }
 
     /// Which directory stands at the project's path now; `None` where there is none.
@@ -113,14 +136,20 @@ impl Launch {
         std::fs::metadata(&self.dir).ok().map(|dir| Place { device: dir.dev(), inode: dir.ino() })
     }
 
-    /// The system names neither the program nor the directory in its error, and `ENOENT` may mean either.
-    fn explain(&self, error: &std::io::Error) -> Failure {
+    /// What is wrong with the directory: the system's error does not say whether it means that.
+    fn explain_directory(&self) -> Option<Failure> {
         let dir = self.dir.clone();
-        if let Err(e) = std::fs::read_dir(&dir) {
-            return match e.kind() {
-                std::io::ErrorKind::PermissionDenied => Failure::DirectoryDenied { dir },
-                _ => Failure::DirectoryMissing { dir },
-            };
+        let error = std::fs::read_dir(&dir).err()?;
+        Some(match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Failure::DirectoryDenied { dir },
+            _ => Failure::DirectoryMissing { dir },
+        })
+    }
+
+    /// Why the guard could not start the program.
+    pub fn explain(&self, error: &std::io::Error) -> Failure {
+        if let Some(failure) = self.explain_directory() {
+            return failure;
         }
         let program = self.program.to_string_lossy().into_owned();
         match error.kind() {

@@ -1,12 +1,16 @@
 //! One running agent: its pipes, what it was started with, and how it is ended.
 //!
 //! Nothing here is a task: whoever holds the [`Process`] drives all of its pipes at once by waiting in
-//! [`Process::next`]. So it always has exactly one owner, and dropping that owner ends the process group.
+//! [`Process::next`]. So it always has exactly one owner, and dropping that owner ends the agent.
+//!
+//! The child is the agent's guard: SIGTERM tells it to end everything below it, and its exit says that nothing is
+//! left. The pipes are the agent's own.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
@@ -17,19 +21,23 @@ use tracing::{debug, warn};
 
 use super::events::{self, Event, LONGEST_LINE, Line, Lines};
 use super::failure::Failure;
+use super::guard;
+use super::kin::{self, Kin};
 use super::launch::{Conversation, Launch, Manner, Place};
 use crate::domain::{PermissionMode, SessionId};
 
-/// From SIGTERM to SIGKILL.
-const TERM_PATIENCE: Duration = Duration::from_secs(2);
-/// From SIGKILL to giving up on a process that the kernel holds.
-const KILL_PATIENCE: Duration = Duration::from_secs(1);
+/// From telling the guard to end everything until it has: its own grace, and a second to kill and to reap.
+const GUARD_PATIENCE: Duration = guard::GRACE.saturating_add(Duration::from_secs(1));
+/// From killing a guard to giving up on a process that the kernel holds.
+const KILL_PATIENCE: Duration = Duration::from_millis(300);
 /// How long the pipes are read on after the exit, where something else holds them open.
 const DRAIN: Duration = Duration::from_millis(200);
+/// SIGTERM as an exit status has it.
+const TERM: i32 = Signal::TERM.as_raw();
 /// How much of stderr is kept.
 const KEPT_STDERR: usize = 4 << 10;
 
-/// A live process. Dropping it kills its group.
+/// A live process. Dropping it has everything that it started ended.
 pub struct Process {
     /// What it was started with, and in which directory.
     launch: Launch,
@@ -38,8 +46,11 @@ pub struct Process {
     pub manner: Manner,
     /// The session that it holds.
     pub session: SessionId,
+    /// The guard.
     child: Child,
-    group: Option<Pid>,
+    pid: Option<Pid>,
+    /// What is in the environment of everything that it started.
+    mark: String,
     input: Input,
     output: Option<Lines<ChildStdout>>,
     errors: Errors,
@@ -78,17 +89,20 @@ impl Process {
         launch: &Launch,
         conversation: Conversation,
         manner: Manner,
+        kin: &Kin,
         live: &watch::Sender<usize>,
     ) -> Result<Self, Failure> {
         let place = launch.place();
-        let mut child = launch.spawn(conversation, &manner)?;
+        let mark = kin.mark();
+        let mut child = launch.spawn(conversation, &manner, kin, &mark)?;
         let (Conversation::New(session) | Conversation::Resumed(session)) = conversation;
         Ok(Self {
             launch: launch.clone(),
             place,
             manner,
             session,
-            group: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
+            mark,
+            pid: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
             input: Input { pipe: child.stdin.take(), waiting: Vec::new(), written: 0 },
             output: child.stdout.take().map(|pipe| Lines::new(pipe, LONGEST_LINE)),
             errors: Errors { pipe: child.stderr.take(), chunk: Box::new([0; 1024]), kept: Vec::new() },
@@ -104,9 +118,9 @@ impl Process {
         })
     }
 
-    /// The process id, which is the group's too.
+    /// The process id of its guard.
     pub fn pid(&self) -> u32 {
-        self.group.map_or(0, |group| group.as_raw_nonzero().get().cast_unsigned())
+        self.pid.map_or(0, |pid| pid.as_raw_nonzero().get().cast_unsigned())
     }
 
     /// Whether it has told that it is at work, and not that it is done.
@@ -138,8 +152,6 @@ impl Process {
                 },
                 () = self.errors.read(), if self.errors.pipe.is_some() => {}
                 exit = self.child.wait(), if self.exit.is_none() => {
-                    // What it left in its group would hold the pipes open.
-                    self.signal(Signal::KILL);
                     self.exit = Some(exit.unwrap_or_default());
                     self.drained = Some(Instant::now() + DRAIN);
                 }
@@ -214,8 +226,9 @@ impl Process {
         self.input.waiting.push(b'\n');
     }
 
-    /// Ends it: closes stdin, waits `patience` for the exit (less if `hurry` comes), then SIGTERM to the group,
-    /// then SIGKILL. Takes `patience` + 3 s at most.
+    /// Ends it: closes stdin, waits `patience` for the exit (less if `hurry` comes), then has the guard end
+    /// everything. Takes `patience` + 4 s at most, and little more than 2 s of them where the kernel lets processes
+    /// be killed.
     pub async fn end(&mut self, patience: Duration, hurry: &CancellationToken) {
         self.input.close();
         tokio::select! {
@@ -224,12 +237,21 @@ impl Process {
         }
         if self.exit.is_none() {
             self.signal(Signal::TERM);
-            drop(timeout(TERM_PATIENCE, self.ended()).await);
+            drop(timeout(GUARD_PATIENCE, self.ended()).await);
         }
         if self.exit.is_none() {
-            warn!(pid = self.pid(), "the agent ignored SIGTERM");
             self.signal(Signal::KILL);
             drop(timeout(KILL_PATIENCE, self.ended()).await);
+        }
+        match self.exit.map(|exit| exit.signal()) {
+            Some(None | Some(TERM)) => {}
+            // The guard may have been killed and not the agent.
+            _ => {
+                let killed = kin::sweep(self.mark.clone()).await;
+                if killed > 0 {
+                    warn!(pid = self.pid(), killed, "killed what the agent had left without a guard");
+                }
+            }
         }
     }
 
@@ -245,8 +267,8 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group
-            && let Err(e) = kill_process_group(group, signal)
+        if let Some(pid) = self.pid
+            && let Err(e) = kill_process(pid, signal)
             && e != rustix::io::Errno::SRCH
         {
             warn!(pid = self.pid(), error = %e, "cannot signal the agent");
@@ -267,7 +289,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.exit.is_none() {
-            self.signal(Signal::KILL);
+            self.signal(Signal::TERM);
         }
     }
 }

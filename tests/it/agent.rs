@@ -30,7 +30,8 @@ impl Bench {
     fn with(change: impl FnOnce(&mut config::Agent)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let command = [env!("CARGO_BIN_EXE_moonlane"), "demo-agent"].map(str::to_owned).to_vec();
-        let mut config = config::Agent { command, ..config::Agent::default() };
+        let guard = env!("CARGO_BIN_EXE_moonlane").into();
+        let mut config = config::Agent { command, guard, ..config::Agent::default() };
         change(&mut config);
         let environment: [(OsString, OsString); 4] = [
             ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
@@ -432,21 +433,48 @@ async fn a_process_outside_the_group_that_holds_stdout_delays_nothing() {
     let failure = bench.failure("SETSID ;; SLEEP:0.3 ;; CRASH:1").await;
     assert!(matches!(failure, Failure::NoResult { .. }), "{failure:?}");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    for pid in bench.processes() {
-        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    }
+    bench.none_left().await;
+}
+
+fn kill(pid: u64) {
+    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 #[tokio::test]
 async fn an_agent_that_died_between_turns_is_replaced_quietly() {
     let bench = Bench::new();
     bench.answer("TEXT:one").await;
-    let Progress::Started { pid } = bench.progress.lock().unwrap()[0] else { panic!() };
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    kill(bench.logged("start")[0]["pid"].as_u64().unwrap());
     assert_eq!(bench.answer("SAY").await, "TEXT:one");
     assert_eq!(bench.starts(), 2);
+}
+
+#[tokio::test]
+async fn an_agent_whose_guard_was_killed_is_found_and_killed() {
+    let bench = Bench::new();
+    let guard = |bench: &Bench| {
+        let started = |happened: &Progress| match happened {
+            Progress::Started { pid } => Some(u64::from(*pid)),
+            _ => None,
+        };
+        // The last: a session that is known already takes two tries.
+        bench.progress.lock().unwrap().iter().filter_map(started).last().unwrap()
+    };
+    bench.answer("SETSID ;; DEAF ;; TEXT:one").await;
+    kill(guard(&bench));
+    until("the agent is given up", || bench.agents.live() == 0).await;
+    bench.none_left().await;
+    assert!(bench.answer("SAY").await.ends_with("TEXT:one"));
+
+    let guard_of_the_next = guard(&bench);
+    let killed = async {
+        until("it is at work", || bench.logged("prompt").len() == 3).await;
+        kill(guard_of_the_next);
+    };
+    let (asked, ()) = tokio::join!(bench.ask("SETSID ;; DEAF ;; STALL"), killed);
+    assert!(matches!(asked.end, End::Failed(Failure::NoResult { .. })), "{:?}", asked.end);
+    bench.none_left().await;
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! What a crash leaves behind: a separate `moonlane run` is killed with SIGKILL and started again, over a local
 //! Discord that goes on living.
 
-use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use moonlane::local::{Fault, Id, SUPPRESS_NOTIFICATIONS, What};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -19,14 +18,12 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 /// The bot as a process of its own.
 struct Program {
     child: Child,
-    work: PathBuf,
-    log: PathBuf,
 }
 
 impl Program {
     /// Starts it and waits until it is ready.
     async fn start(stage: &Stage) -> Self {
-        let (mut child, work) = (command(stage).spawn().unwrap(), stage.work());
+        let mut child = command(stage).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let ready = async {
             let mut log = String::new();
@@ -46,7 +43,7 @@ impl Program {
                 eprintln!("{line}")
             }
         });
-        Self { child, work, log: stage.root().join("agent.log") }
+        Self { child }
     }
 
     /// Ends it as nothing can prevent.
@@ -59,17 +56,6 @@ impl Program {
         let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         within("the bot's end", self.child.wait()).await.unwrap()
-    }
-}
-
-impl Drop for Program {
-    /// An agent finishes its turn before it notices that its bot is gone, as the real one does: no test leaves one
-    /// behind.
-    fn drop(&mut self) {
-        for pid in agents_alive(&self.log, &self.work) {
-            // It may have ended by itself just now.
-            let _ = kill_process(pid, Signal::KILL);
-        }
     }
 }
 
@@ -86,24 +72,6 @@ fn command(stage: &Stage) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
-}
-
-/// The agents that have written into this log and still live in this directory.
-fn agents_alive(log: &Path, work: &Path) -> Vec<Pid> {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let pid = |line: &str| {
-        let event: serde_json::Value = serde_json::from_str(line).ok()?;
-        i32::try_from(event["pid"].as_i64()?).ok().and_then(Pid::from_raw)
-    };
-    let mut pids: Vec<Pid> = text.lines().filter_map(pid).collect();
-    pids.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
-    pids.dedup();
-    // The number may have gone to another process since.
-    let works_there = |pid: &Pid| {
-        let cwd = std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero()));
-        cwd.is_ok_and(|cwd| cwd == work) && test_kill_process(*pid).is_ok()
-    };
-    pids.into_iter().filter(works_there).collect()
 }
 
 /// One value of the bot's database, read beside the bot.
@@ -406,22 +374,16 @@ async fn whenever_the_bot_is_killed_every_accepted_message_gets_exactly_one_answ
 }
 
 #[tokio::test]
-async fn the_agents_of_a_killed_bot_end_by_themselves_when_their_turn_is_over() {
+async fn the_agents_of_a_killed_bot_end_with_it() {
     let stage = Stage::without_bot(Setup::default()).await;
     let bot = Program::start(&stage).await;
     let idle = stage.say("idle", "TEXT:done");
     outcome(&stage, idle).await;
-    stage.say("busy", "SLEEP:0.5");
-    stage.prompted("SLEEP:0.5").await;
-    let (log, work) = (stage.root().join("agent.log"), stage.work());
-    assert_eq!(agents_alive(&log, &work).len(), 2);
-    let exits = || stage.agent_log().iter().filter(|event| event.event == "exit").count();
-    assert_eq!(exits(), 0);
-    // Not through `kill`, whose end sweeps them away.
-    let pid = Pid::from_raw(bot.child.id().unwrap().cast_signed()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
-    until("the agents' exits", || (exits() == 2).then_some(())).await;
-    until("the agents' ends", || agents_alive(&log, &work).is_empty().then_some(())).await;
+    stage.say("busy", "STALL");
+    stage.prompted("STALL").await;
+    assert_eq!(stage.agent_processes().len(), 4, "two agents and their guards");
+    bot.kill().await;
+    stage.no_agent_is_left().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Which modules each may use. What is not listed may be used by nobody.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["bot", "config", "demo_agent", "local", "logging", "playground", "script"]),
+    ("main", &["agent", "bot", "config", "demo_agent", "local", "logging", "playground", "script"]),
     ("playground", &["bot", "config", "domain", "local", "logging", "turn"]),
     ("bot", &["agent", "config", "domain", "gateway", "lane", "outbox", "script", "store", "turn"]),
     ("gateway", &["domain", "outbox"]),

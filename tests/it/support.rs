@@ -133,7 +133,9 @@ impl Stage {
     /// The configuration as the bot reads it.
     pub fn config(&self) -> Config {
         let overrides = [("MOONLANE_DISCORD__API_URL".to_owned(), self.discord.url().to_owned())];
-        Config::load(self.root(), overrides).unwrap()
+        let mut config = Config::load(self.root(), overrides).unwrap();
+        config.agent.guard = MOONLANE.into();
+        config
     }
 
     /// Starts the bot.
@@ -245,6 +247,32 @@ impl Stage {
             }
         };
         within(&format!("the prompt {prompt:?} at an agent"), wait).await
+    }
+
+    /// Every process of the stage's agents: guards, agents, and what they have started, zombies apart. They are known
+    /// by the log's name in their environment.
+    pub fn agent_processes(&self) -> Vec<u32> {
+        let mark = format!("DEMO_AGENT_LOG={}", self.root().join("agent.log").display()).into_bytes();
+        let pids =
+            std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|&byte| byte == 0).any(|variable| variable == mark)
+        })
+        .collect()
+    }
+
+    /// Waits until nothing of any agent is left; fails after five seconds. Says how long it took.
+    pub async fn no_agent_is_left(&self) -> Duration {
+        let begun = std::time::Instant::now();
+        loop {
+            let left = self.agent_processes();
+            if left.is_empty() {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "after five seconds {left:?} are left");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// When each prompt that has its result was at work: start and end, in nanoseconds, by prompt.

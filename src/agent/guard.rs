@@ -1,0 +1,319 @@
+//! The guard: `moonlane agent-guard -- COMMAND…`, a small process between the bot and each agent.
+//!
+//! # Theory of operation
+//!
+//! The guard starts the command as its only child and is a child subreaper: whoever below it loses its parent
+//! becomes its child, in whatever group or session it is. So everything that the agent has ever started can be
+//! found below the guard, and is ended by it when
+//!
+//! - the agent has ended, by itself or not;
+//! - the guard is told to, by SIGTERM;
+//! - the bot is gone, however it went: its pidfd tells.
+//!
+//! The end is SIGTERM to all below, [`GRACE`], then SIGKILL and reaping until nothing is left. Only then does the
+//! guard exit, as the agent did: with its code, or by its signal.
+//!
+//! The command inherits the guard's stdin, stdout and stderr; the guard then lets go of its own. So it is in
+//! nobody's way: no byte passes through it, and the ends of the pipes are seen as if it were not there.
+//!
+//! Guard and agent lead a process group each, so that what is meant for the one, from a terminal too, does not
+//! reach the other. While the guard runs it shares a lock on a file beside the database: a bot that can take it
+//! alone knows that no agent of an earlier bot is left. See [`super::kin`].
+//!
+//! All of this happens in one thread, which sleeps in `poll`. A signal is a byte in a socket; the bot's end makes its
+//! pidfd readable. Both only wake it: what has happened is then looked up. So where there is no pidfd, looking up
+//! every [`LOOK`] does.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process,
+    kill_process_group, pidfd_open, set_child_subreaper, setrlimit, wait,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+/// From SIGTERM to SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// How often is looked up what there is no pidfd for.
+const LOOK: Duration = Duration::from_millis(200);
+/// From one SIGKILL for all that is left to the next, for what was being born.
+const AGAIN: Duration = Duration::from_millis(10);
+/// What stands on stderr before the system's error number where the command could not be started.
+const REFUSED: &str = "moonlane agent-guard: cannot start the agent: os error ";
+/// The exit code then; shells use it alike.
+const NOT_STARTED: u8 = 127;
+
+/// Runs the command until it, or this guard, has to end. `bot` is the process to watch, by default the parent;
+/// `lock` the file to share a lock on.
+pub fn main(bot: Option<i32>, lock: Option<&Path>, command: &[OsString]) -> ExitCode {
+    let bot = match bot {
+        Some(bot) => Pid::from_raw(bot),
+        None => getppid(),
+    };
+    let Some((program, arguments)) = command.split_first() else { return ExitCode::from(NOT_STARTED) };
+    match guard(bot, lock, program, arguments) {
+        Ok(status) => pass_on(status),
+        Err(error) => {
+            eprintln!("{REFUSED}{}", error.raw_os_error().unwrap_or_default());
+            ExitCode::from(NOT_STARTED)
+        }
+    }
+}
+
+/// The reason in a guard's stderr, where it could not start the command.
+pub fn refusal(stderr: &str) -> Option<std::io::Error> {
+    let number = stderr.lines().find_map(|line| line.strip_prefix(REFUSED))?;
+    number.parse().ok().map(std::io::Error::from_raw_os_error)
+}
+
+/// What this kernel does not offer to guards, and what is weaker without it: one sentence each, for the operator.
+pub fn missing_kernel_pieces() -> Vec<String> {
+    let mut missing = Vec::new();
+    if rustix::process::child_subreaper().is_err() {
+        missing
+            .push("no child subreapers: what an agent leaves in a session of its own outlives it".to_owned());
+    }
+    if pidfd_open(getpid(), PidfdFlags::empty()).is_err() {
+        missing.push("no pidfds: agents outlive a killed bot by up to a second more".to_owned());
+    }
+    if children().is_empty() {
+        missing.push(
+            "/proc does not show processes: what an agent leaves behind is ended without warning, and not found \
+             at all once its guard was killed"
+                .to_owned(),
+        );
+    }
+    missing
+}
+
+fn guard(
+    bot: Option<Pid>,
+    lock: Option<&Path>,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> std::io::Result<Option<WaitStatus>> {
+    // Without it the agent is served all the same; the bot has warned at its start.
+    let _ = set_child_subreaper(Some(getpid()));
+    let mut watch = Watch::begin(bot)?;
+    let _lock = lock.map(share).transpose()?.flatten();
+    // Asked only now: from here on either the bot sees to us, or the lock keeps the next bot waiting.
+    if watch.bot_is_gone() {
+        return Err(rustix::io::Errno::SRCH.into());
+    }
+    let child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    let mut below = Below { agent: Pid::from_raw(child.id().cast_signed()), status: None };
+    let_go_of_the_pipes();
+
+    while below.reap() && below.status.is_none() && !watch.is_told() && !watch.bot_is_gone() {
+        watch.wait(None);
+    }
+    let grace = Instant::now() + GRACE;
+    if below.reap() {
+        below.signal(Signal::TERM);
+    }
+    while below.reap() && Instant::now() < grace {
+        watch.wait(Some(grace));
+    }
+    while below.reap() {
+        below.signal(Signal::KILL);
+        watch.wait(Some(Instant::now() + AGAIN));
+    }
+    Ok(below.status)
+}
+
+/// Shares the lock. Where the file cannot be used the mark alone finds agents again.
+fn share(path: &Path) -> std::io::Result<Option<File>> {
+    let Ok(file) = File::options().read(true).write(true).create(true).truncate(false).open(path) else {
+        return Ok(None);
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        // A bot that starts holds it: ours is an earlier one.
+        Err(std::fs::TryLockError::WouldBlock) => Err(rustix::io::Errno::SRCH.into()),
+        Err(std::fs::TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// The agent holds the pipes; a copy here would hide their ends.
+fn let_go_of_the_pipes() {
+    if let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        let _ = (dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null));
+    }
+}
+
+/// Ends as the agent did.
+fn pass_on(status: Option<WaitStatus>) -> ExitCode {
+    // An agent without a status was not ours to wait for; that is no success.
+    let Some(status) = status else { return ExitCode::FAILURE };
+    if let Some(signal) = status.terminating_signal() {
+        // The agent may have left its memory for inspection; the guard's is of no interest.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+        return ExitCode::from(128_u8.saturating_add(u8::try_from(signal).unwrap_or(0)));
+    }
+    let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// What wakes the guard, and what it then looks up.
+struct Watch {
+    bot: Option<Pid>,
+    pidfd: Option<OwnedFd>,
+    pidfd_tells: bool,
+    signals: UnixStream,
+    told: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn begin(bot: Option<Pid>) -> std::io::Result<Self> {
+        let told = Arc::new(AtomicBool::new(false));
+        let (signals, waker) = UnixStream::pair()?;
+        signals.set_nonblocking(true)?;
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
+            signal_hook::flag::register(signal, Arc::clone(&told))?;
+        }
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD] {
+            signal_hook::low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        let pidfd = bot.and_then(|bot| pidfd_open(bot, PidfdFlags::empty()).ok());
+        Ok(Self { bot, pidfd, pidfd_tells: false, signals, told })
+    }
+
+    fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Not fooled by a process that has got the bot's number since: the guard has another parent then.
+    fn bot_is_gone(&self) -> bool {
+        self.pidfd_tells || getppid() != self.bot
+    }
+
+    /// Sleeps until something may have happened, or the moment has come.
+    fn wait(&mut self, until: Option<Instant>) {
+        let look = self.pidfd.is_none().then_some(LOOK);
+        let left = until.map(|moment| moment.saturating_duration_since(Instant::now()));
+        let time = left.into_iter().chain(look).min().and_then(|time| Timespec::try_from(time).ok());
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        // Once it has told it would tell on and on.
+        fds.extend(
+            self.pidfd.as_ref().filter(|_| !self.pidfd_tells).map(|fd| PollFd::new(fd, PollFlags::IN)),
+        );
+        // A signal may interrupt it: then its byte is there.
+        let _ = poll(&mut fds, time.as_ref());
+        self.pidfd_tells |= fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
+        while let Ok(1..) = self.signals.read(&mut [0; 64]) {}
+    }
+}
+
+/// Everything below the guard.
+struct Below {
+    agent: Option<Pid>,
+    /// How the agent has ended.
+    status: Option<WaitStatus>,
+}
+
+impl Below {
+    /// Takes up whoever has ended; whether anybody is left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if Some(pid) == self.agent {
+                        self.status = Some(status);
+                    }
+                }
+                Ok(None) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                // ECHILD: nobody.
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Sends the signal to all below.
+    fn signal(&self, signal: Signal) {
+        let below = descendants();
+        for pid in &below {
+            // One of another user cannot be signalled; the loop goes on as long as it lives.
+            let _ = kill_process(*pid, signal);
+        }
+        if let (true, Some(agent)) = (below.is_empty(), self.agent) {
+            // Without /proc its group at least.
+            let _ = kill_process_group(agent, signal);
+        }
+    }
+}
+
+/// Every process below this one, parents first.
+fn descendants() -> Vec<Pid> {
+    let children = children();
+    let mut found = vec![getpid()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        found.extend(children.get(parent).into_iter().flatten());
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// The children of every process that /proc shows.
+fn children() -> HashMap<Pid, Vec<Pid>> {
+    let mut children = HashMap::<Pid, Vec<Pid>>::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        let stat = std::fs::read(entry.path().join("stat")).unwrap_or_default();
+        if let Some(parent) = parent_in(&String::from_utf8_lossy(&stat)) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    children
+}
+
+/// The parent in a line of `/proc/PID/stat`: `PID (NAME) STATE PARENT …`, where the name may hold anything.
+fn parent_in(stat: &str) -> Option<Pid> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(1)?.parse().ok().and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_is_found_behind_any_name() {
+        let parent = |stat| parent_in(stat).map(|pid| pid.as_raw_nonzero().get());
+        assert_eq!(parent("7 (a) b) R 1) S 42 7 7 0"), Some(42));
+        assert_eq!(parent("1 (init) S 0 1 1"), None);
+        assert_eq!(parent("7 (cut off"), None);
+        assert_eq!(parent(""), None);
+    }
+
+    #[test]
+    fn a_refusal_is_read_among_other_lines() {
+        let read = |stderr: &str| refusal(stderr).map(|error| error.kind());
+        assert_eq!(read(&format!("x\n{REFUSED}2\ny")), Some(std::io::ErrorKind::NotFound));
+        assert_eq!(read("No such file or directory (os error 2)"), None);
+    }
+
+    #[test]
+    fn this_kernel_has_all_pieces() {
+        assert_eq!(missing_kernel_pieces(), [""; 0]);
+    }
+}

@@ -1,0 +1,188 @@
+//! What the agents of one bot have in common, so that they are found again when their bot, or a guard, was killed.
+//!
+//! - A lock: every guard shares it for as long as anything is left below it. A new bot takes it alone for a moment,
+//!   before any lane opens; so no agent of an earlier bot is at work beside its own.
+//! - A mark in the environment, which everything that an agent starts inherits. It finds what no guard watches
+//!   any more. What has cleared its environment is not found by it.
+//!
+//! The lock is a file beside the database, and the mark's first half is written in it: so the mark is the same for
+//! every bot of this database. The second half is the single agent's.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// The variable that holds the mark. `MOONLANE_*` is on no path into an agent; with this prefix it passes
+/// wherever the CLI's own variables do.
+pub const VARIABLE: &str = "CLAUDE_LANE_MARK";
+
+/// How long a starting bot waits for the guards of an earlier one, which need little more than two seconds.
+const WAIT: Duration = Duration::from_secs(8);
+/// From one try to the next.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long marked processes are killed again and again.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// All agents of the bots of one database.
+#[derive(Debug, Clone)]
+pub struct Kin {
+    id: Uuid,
+    /// What their guards share a lock on.
+    pub lock: Option<PathBuf>,
+}
+
+impl Kin {
+    /// Agents that no other bot knows.
+    pub fn alone() -> Self {
+        Self { id: Uuid::new_v4(), lock: None }
+    }
+
+    /// The agents of this database's bots; returns once those of earlier bots are gone. Must not be called while
+    /// another bot has the database.
+    pub async fn of(database: &Path) -> Self {
+        // Through a symbolic link the same database would get a second lock.
+        let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+        let mut path = database.into_os_string();
+        path.push(".agents");
+        let path = PathBuf::from(path);
+        let file = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                warn!(%error, file = %path.display(), "cannot see whether agents of an earlier bot are left");
+                return Self::alone();
+            }
+        };
+        let kin = Self { id: id_in(&file), lock: Some(path) };
+        kin.wait_for_the_earlier(file).await;
+        kin
+    }
+
+    async fn wait_for_the_earlier(&self, file: File) {
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < WAIT => tokio::time::sleep(AGAIN).await,
+                Err(TryLockError::WouldBlock) => {
+                    warn!("agents of an earlier bot are still there after {WAIT:?}; they are killed");
+                    break;
+                }
+                Err(TryLockError::Error(error)) => {
+                    warn!(%error, "cannot see whether agents of an earlier bot are left");
+                    break;
+                }
+            }
+        }
+        if begun.elapsed() >= AGAIN {
+            info!(waited = ?begun.elapsed(), "agents of an earlier bot had to end first");
+        }
+        let killed = sweep(format!("{}.", self.id)).await;
+        if killed > 0 {
+            warn!(killed, "killed what agents of an earlier bot had left without a guard");
+        }
+    }
+
+    /// The mark of one more agent.
+    pub fn mark(&self) -> String {
+        format!("{}.{}", self.id, Uuid::new_v4())
+    }
+}
+
+/// The id in the lock file; a new one where there is none.
+fn id_in(mut file: &File) -> Uuid {
+    let mut text = String::new();
+    let known = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+    known.unwrap_or_else(|| {
+        let id = Uuid::new_v4();
+        let emptied = file.set_len(0).and_then(|()| file.rewind());
+        if let Err(error) = emptied.and_then(|()| file.write_all(format!("{id}\n").as_bytes())) {
+            warn!(%error, "a later bot will not know the agents of this one by their mark");
+        }
+        id
+    })
+}
+
+/// Kills every process whose mark begins so, but for this one, and says how many.
+pub async fn sweep(mark: String) -> usize {
+    let swept = tokio::task::spawn_blocking(move || {
+        let (begun, mut killed) = (Instant::now(), 0);
+        // Who was being born while one looked is there the next time.
+        loop {
+            match kill_marked(&mark) {
+                0 => return killed,
+                count => killed = killed.max(count),
+            }
+            if begun.elapsed() > SWEEP {
+                return killed;
+            }
+            std::thread::sleep(AGAIN);
+        }
+    });
+    swept.await.unwrap_or_default()
+}
+
+fn kill_marked(mark: &str) -> usize {
+    let wanted = format!("{VARIABLE}={mark}").into_bytes();
+    let mut killed = 0;
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        // Before looking, so that the number cannot go to another process in between.
+        let handle = pidfd_open(pid, PidfdFlags::empty());
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if pid == getpid()
+            || !environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(&wanted))
+        {
+            continue;
+        }
+        let sent = match handle {
+            Ok(handle) => pidfd_send_signal(handle, Signal::KILL),
+            Err(_) => kill_process(pid, Signal::KILL),
+        };
+        killed += usize::from(sent.is_ok());
+    }
+    killed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bots_of_one_database_know_each_others_agents_by_the_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("moonlane.db");
+        let (first, second) = (Kin::of(&database).await, Kin::of(&database).await);
+        assert_eq!(first.id, second.id);
+        assert_ne!(first.mark(), first.mark());
+        assert_ne!(first.id, Kin::of(&folder.path().join("other.db")).await.id);
+        for broken in ["", "x\n", "\u{0}"] {
+            std::fs::write(first.lock.as_ref().unwrap(), broken).unwrap();
+            assert_eq!(Kin::of(&database).await.id, Kin::of(&database).await.id, "{broken:?}");
+        }
+        assert!(Kin::of(Path::new("/no/such/dir/moonlane.db")).await.lock.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_sweep_kills_the_marked_and_nobody_else() {
+        let start = |mark: &str| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("100").env(VARIABLE, mark).spawn().unwrap()
+        };
+        let kin = Kin::alone();
+        let (mark, other) = (kin.mark(), kin.mark());
+        let (mut marked, mut unmarked) = (start(&mark), start(&other));
+        assert_eq!(sweep(mark).await, 1);
+        assert!(!marked.wait().unwrap().success());
+        assert_eq!(unmarked.try_wait().unwrap(), None);
+        assert_eq!(sweep(format!("{}.", kin.id)).await, 1);
+        unmarked.wait().unwrap();
+    }
+}
