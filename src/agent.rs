@@ -174,6 +174,8 @@ struct Keeper {
     number: u64,
     /// Cancelled by the `ask` that wants the process.
     claim: CancellationToken,
+    /// Cancelled where the process is not to be kept.
+    close: CancellationToken,
     /// Ends with the process if it can serve another turn.
     task: AbortOnDropHandle<Option<Process>>,
 }
@@ -245,14 +247,17 @@ impl Pool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a process over to a keeper, to be claimed by the channel's next turn.
-    fn park(self: &Arc<Self>, channel: ChannelId, after_result: Duration, process: Process) {
+    /// Hands a process over to a keeper, to be claimed by the channel's next turn; one that serves only `once`, to be
+    /// closed.
+    fn park(self: &Arc<Self>, channel: ChannelId, after_result: Duration, process: Process, once: bool) {
         let mut kept = self.kept();
         kept.latest += 1;
         let number = kept.latest;
         let claim = CancellationToken::new();
+        let close = CancellationToken::new();
         let watch = Watch {
             claim: claim.clone(),
+            close: close.clone(),
             closing: self.closing.clone(),
             idle_close: self.config.idle_close,
             after_result,
@@ -267,7 +272,22 @@ impl Pool {
             process
         });
         let task = AbortOnDropHandle::new(task);
-        kept.keepers.insert(channel, Keeper { number, claim, task });
+        if once {
+            close.cancel();
+        }
+        kept.keepers.insert(channel, Keeper { number, claim, close, task });
+        self.close_surplus(&kept);
+    }
+
+    /// Closes those that have been idle for longest, where there are more than `max_live`.
+    fn close_surplus(&self, kept: &Kept) {
+        let (going, mut idle): (Vec<_>, Vec<_>) =
+            kept.keepers.values().partition(|keeper| keeper.close.is_cancelled());
+        let staying = self.live.borrow().saturating_sub(going.len());
+        idle.sort_by_key(|keeper| keeper.number);
+        for keeper in idle.into_iter().take(staying.saturating_sub(self.config.max_live)) {
+            keeper.close.cancel();
+        }
     }
 
     /// Takes the channel's process back from its keeper, once it is idle.
@@ -289,6 +309,7 @@ fn forget(pool: &Weak<Pool>, channel: ChannelId, number: u64) {
 /// What a keeper waits for.
 struct Watch {
     claim: CancellationToken,
+    close: CancellationToken,
     closing: CancellationToken,
     idle_close: Duration,
     after_result: Duration,
@@ -320,6 +341,12 @@ impl Watch {
                 biased;
                 () = self.closing.cancelled() => {
                     process.end(SHUTDOWN_PATIENCE, &self.claim).await;
+                    return None;
+                }
+                () = self.close.cancelled() => {
+                    debug!(pid = process.pid(), "closing an agent that is not to be kept");
+                    // Without hurry: whoever claims it now wants the session as it leaves it.
+                    process.end(SHUTDOWN_PATIENCE, &CancellationToken::new()).await;
                     return None;
                 }
                 happening = process.next() => match happening {

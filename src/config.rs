@@ -96,6 +96,8 @@ pub struct Agent {
     pub pass_env: Vec<String>,
     /// How many turns run at once, over all channels.
     pub max_running: usize,
+    /// How many agents stay alive, those at work included; beyond that, the one idle for longest is closed.
+    pub max_live: usize,
     /// After how long without a turn a live agent is closed.
     #[serde(with = "humantime_serde")]
     pub idle_close: Duration,
@@ -171,6 +173,7 @@ impl Default for Agent {
             command: vec!["claude".to_owned()],
             pass_env: Vec::new(),
             max_running: 8,
+            max_live: 16,
             idle_close: Duration::from_secs(10 * 60),
             token_env: Discord::default().token_env,
             guard: PathBuf::from("/proc/self/exe"),
@@ -403,7 +406,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 16, "a new key belongs into the shipped file");
+        assert_eq!(shown, 17, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));

@@ -176,6 +176,25 @@ pub struct Project {
     pub system_prompt: Option<String>,
     /// Which settings files the CLI reads.
     pub setting_sources: Vec<SettingSource>,
+    /// How hard the model thinks; `None` leaves it to the CLI.
+    pub effort: Option<Effort>,
+    /// The models to fall back to when the first one is busy: one, or several with commas between them.
+    pub fallback_model: Option<String>,
+    /// How many round trips to the model one turn may take, at least 1.
+    pub max_turns: Option<u32>,
+    /// What one turn may cost, more than nothing; the CLI looks at it after each round trip.
+    pub max_usd: Option<MicroUsd>,
+    /// More directories that Claude may work in; absolute, not necessarily there.
+    pub add_dirs: Vec<PathBuf>,
+    /// MCP servers besides those of the CLI's own settings.
+    pub mcp_config: Vec<Source>,
+    /// Settings on top of those of `setting_sources`.
+    pub settings: Option<Source>,
+    /// Whether the CLI runs restricted: no shell and no WebFetch unless `tools` names them, no settings files.
+    pub restricted: bool,
+    /// What stands before the configured command, such as a container's `exec`; may be empty. Directory and
+    /// environment are then those of this prefix; what the agent gets of them is the prefix's business.
+    pub command: Vec<String>,
     /// Variables added to the agent's environment.
     pub env: BTreeMap<String, String>,
     /// The time limits: the configuration's, with what the project overrides.
@@ -211,6 +230,40 @@ impl PermissionMode {
             Self::BypassPermissions => "bypassPermissions",
         }
     }
+}
+
+/// How hard the model thinks (`--effort`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
+    XHigh,
+    Max,
+}
+
+impl Effort {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// Settings or MCP servers for the CLI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In a file; absolute, not necessarily there.
+    File(PathBuf),
+    /// As JSON: one object.
+    Json(String),
 }
 
 /// One of the CLI's settings files (`--setting-sources`).
@@ -331,6 +384,13 @@ impl MicroUsd {
         let micros = (dollars * 1e6).round();
         // `as` saturates: NaN and negatives become 0, the huge becomes u64::MAX.
         Self(micros as u64)
+    }
+}
+
+/// In dollars, with all six places.
+impl fmt::Display for MicroUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
     }
 }
 

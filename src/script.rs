@@ -11,6 +11,7 @@
 
 mod data;
 mod problem;
+mod project;
 mod routing;
 mod triggers;
 mod vm;

@@ -34,12 +34,22 @@
 ---@field disallowed_tools? string[] Tools that are taken away.
 ---@field system_prompt? string Appended to Claude Code's own.
 ---@field setting_sources? SettingSource[] Which settings files count; all three by default.
+---@field effort? Effort How hard the model thinks.
+---@field fallback_model? string When the model is busy; several, in order, with commas between them.
+---@field max_turns? integer How many round trips to the model a turn may take.
+---@field max_usd? number What a turn may cost in dollars; each turn then starts a process of its own.
+---@field add_dirs? string[] More directories that Claude may work in.
+---@field mcp_config? string[] MCP servers: files, or JSON in [[…]].
+---@field settings? string More settings: a file, or JSON in [[…]].
+---@field restricted? boolean No shell and no WebFetch unless `tools` names them, no settings files.
+---@field command? string[] Stands before `agent.command`, such as { "podman", "exec", "-i", "box" }.
 ---@field env? table<string, string> Added to the agent's environment.
 ---@field limits? Limits In place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field allow? ProjectAllow Who may work here.
 
 ---@alias PermissionMode "default"|"acceptEdits"|"plan"|"dontAsk"|"auto"|"bypassPermissions"
+---@alias Effort "low"|"medium"|"high"|"xhigh"|"max"
 ---@alias SettingSource "user"|"project"|"local"
 ---"last": every text after the last tool call; "all": every text.
 ---@alias AnswerForm "last"|"all"

@@ -195,6 +195,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
             .map_err(Cut::Failed)?;
         info!(channel = %self.ask.channel, pid = process.pid(), session = %process.session, "started an agent");
+        self.pool.close_surplus(&self.pool.kept());
         (self.progress)(Progress::Started { pid: process.pid() });
         Ok(process)
     }
@@ -389,7 +390,9 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     fn park(&self, process: Process) {
-        self.pool.park(self.ask.channel, self.limits().after_result, process);
+        // The CLI counts money by process, and a process that has spent its budget serves no other turn.
+        let once = self.ask.project.max_usd.is_some();
+        self.pool.park(self.ask.channel, self.limits().after_result, process, once);
     }
 
     async fn end(&self, process: &mut Process, patience: Duration) {

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use super::failure::Failure;
 use super::kin::{self, Kin};
 use crate::config;
-use crate::domain::{PermissionMode, Project, SessionId};
+use crate::domain::{PermissionMode, Project, SessionId, Source};
 
 /// What an agent is started with and cannot change while it runs, the session apart. An agent serves a turn only
 /// if this is equal.
@@ -76,7 +76,7 @@ const UNWANTED_TOOLS: &[&str] = &[
 impl Launch {
     /// What this project's agents are started with.
     pub fn new(config: &config::Agent, inherited: &BTreeMap<OsString, OsString>, project: &Project) -> Self {
-        let mut command = config.command.iter();
+        let mut command = project.command.iter().chain(&config.command);
         let program = command.next().map(OsString::from).unwrap_or_default();
         let mut arguments: Vec<String> = command.cloned().collect();
         arguments.extend(protocol_arguments());
@@ -192,12 +192,45 @@ fn project_arguments(project: &Project) -> Vec<String> {
     }
     let sources: Vec<&str> = project.setting_sources.iter().map(|source| source.as_str()).collect();
     arguments.push(format!("--setting-sources={}", sources.join(",")));
+    if project.restricted {
+        arguments.push("--restricted".to_owned());
+    }
+    let mut set = |flag: &str, value: String| arguments.push(format!("--{flag}={value}"));
+    if let Some(effort) = project.effort {
+        set("effort", effort.as_str().to_owned());
+    }
+    if let Some(models) = &project.fallback_model {
+        set("fallback-model", models.clone());
+    }
+    if let Some(turns) = project.max_turns {
+        set("max-turns", turns.to_string());
+    }
+    if let Some(dollars) = project.max_usd {
+        set("max-budget-usd", dollars.to_string());
+    }
+    for dir in &project.add_dirs {
+        set("add-dir", dir.to_string_lossy().into_owned());
+    }
+    for servers in &project.mcp_config {
+        set("mcp-config", in_argument(servers));
+    }
+    if let Some(settings) = &project.settings {
+        set("settings", in_argument(settings));
+    }
     if let Some(prompt) = &project.system_prompt {
         arguments.push(format!("--append-system-prompt={prompt}"));
         // Else a resumed session would keep the system prompt of its first process.
         arguments.push("--system-prompt-snapshot=off".to_owned());
     }
     arguments
+}
+
+fn in_argument(source: &Source) -> String {
+    match source {
+        // Scripts are UTF-8, and so is every path in them.
+        Source::File(path) => path.to_string_lossy().into_owned(),
+        Source::Json(text) => text.clone(),
+    }
 }
 
 /// Names that agents inherit from the bot's own environment.
@@ -259,7 +292,7 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnswerForm, Limits, ProjectName};
+    use crate::domain::{AnswerForm, Effort, Limits, MicroUsd, ProjectName};
     use std::time::Duration;
 
     fn project() -> Project {
@@ -274,6 +307,15 @@ mod tests {
             disallowed_tools: Vec::new(),
             system_prompt: None,
             setting_sources: Vec::new(),
+            effort: None,
+            fallback_model: None,
+            max_turns: None,
+            max_usd: None,
+            add_dirs: Vec::new(),
+            mcp_config: Vec::new(),
+            settings: None,
+            restricted: false,
+            command: Vec::new(),
             env: BTreeMap::new(),
             limits: Limits {
                 start: second,
@@ -339,5 +381,63 @@ mod tests {
         assert!(!disallowed.contains("Monitor") && disallowed.contains("SendMessage"));
         assert!(disallowed.ends_with(",WebFetch"));
         assert!(arguments.iter().all(|argument| argument.contains('=')));
+    }
+    #[test]
+    fn every_key_is_an_argument_of_its_own_and_the_prefix_comes_first() {
+        let mut project = project();
+        project.effort = Some(Effort::XHigh);
+        project.fallback_model = Some("sonnet,haiku".to_owned());
+        project.max_turns = Some(30);
+        project.max_usd = Some(MicroUsd(2_500_000));
+        project.add_dirs = vec!["/srv/a".into(), "/srv/b c".into()];
+        project.mcp_config = vec![Source::File("/srv/mcp.json".into()), Source::Json("{}".to_owned())];
+        project.settings = Some(Source::File("/srv/settings.json".into()));
+        project.restricted = true;
+        let arguments = project_arguments(&project);
+        let ours = arguments.iter().skip_while(|argument| *argument != "--restricted");
+        let expected = [
+            "--restricted",
+            "--effort=xhigh",
+            "--fallback-model=sonnet,haiku",
+            "--max-turns=30",
+            "--max-budget-usd=2.500000",
+            "--add-dir=/srv/a",
+            "--add-dir=/srv/b c",
+            "--mcp-config=/srv/mcp.json",
+            "--mcp-config={}",
+            "--settings=/srv/settings.json",
+        ];
+        assert_eq!(ours.collect::<Vec<_>>(), expected);
+
+        project.command = ["podman", "exec", "-i", "box"].map(str::to_owned).to_vec();
+        let launch = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project);
+        assert_eq!(launch.program, "podman");
+        assert_eq!(launch.arguments[..5], ["exec", "-i", "box", "claude", "-p"]);
+    }
+
+    #[test]
+    fn an_agent_fits_only_while_every_key_is_the_same() {
+        let launch = |project: &Project| Launch::new(&config::Agent::default(), &BTreeMap::new(), project);
+        let changes: [fn(&mut Project); 12] = [
+            |project| project.effort = Some(Effort::Low),
+            |project| project.fallback_model = Some("haiku".to_owned()),
+            |project| project.max_turns = Some(1),
+            |project| project.max_usd = Some(MicroUsd(1)),
+            |project| project.add_dirs.push("/srv".into()),
+            |project| project.mcp_config.push(Source::Json("{}".to_owned())),
+            |project| project.settings = Some(Source::Json("{}".to_owned())),
+            |project| project.restricted = true,
+            |project| project.command.push("env".to_owned()),
+            |project| project.dir = "/srv/other".into(),
+            |project| project.system_prompt = Some("Be brief.".to_owned()),
+            |project| drop(project.env.insert("A".to_owned(), "b".to_owned())),
+        ];
+        let before = launch(&project());
+        assert_eq!(before, launch(&project()));
+        for (place, change) in changes.iter().enumerate() {
+            let mut changed = project();
+            change(&mut changed);
+            assert_ne!(before, launch(&changed), "change {place}");
+        }
     }
 }

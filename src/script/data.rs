@@ -234,6 +234,7 @@ impl de::Error for Wrong {
         let expected = match expected.to_string().as_str() {
             "a sequence" => "a list".to_owned(),
             "a map" => "a table".to_owned(),
+            "f64" => "a number".to_owned(),
             "a duration" => "a duration in quotes, such as \"10m\"".to_owned(),
             other => other.to_owned(),
         };

@@ -2,22 +2,17 @@
 //! the format: their fields are the keys that a script may use.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown, told};
 use super::problem::Problem;
-use crate::domain::{
-    Allow, AnswerForm, ChannelId, Limits, PermissionMode, Project, ProjectName, RoleId, Route, SettingSource,
-    UserId, Work,
-};
+use super::project::{check_model, project};
+use crate::domain::{Allow, ChannelId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work};
 use crate::nearest::{nearest, reword};
 
-/// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
-const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The longest plain reply, in characters: about ten Discord messages.
 const MAX_REPLY: usize = 20_000;
 /// How many problems of one kind are listed.
@@ -51,50 +46,6 @@ pub(super) struct RawAllow {
     users: Vec<Id<UserId>>,
     roles: Vec<Id<RoleId>>,
     operators: Vec<Id<UserId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct RawProject {
-    dir: String,
-    model: Option<String>,
-    permission_mode: Option<PermissionMode>,
-    tools: Option<Vec<String>>,
-    #[serde(default)]
-    allowed_tools: Vec<String>,
-    #[serde(default)]
-    disallowed_tools: Vec<String>,
-    system_prompt: Option<String>,
-    setting_sources: Option<Vec<SettingSource>>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    #[serde(default)]
-    limits: RawLimits,
-    #[serde(default)]
-    answer: AnswerForm,
-    allow: Option<RawProjectAllow>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct RawProjectAllow {
-    users: Vec<Id<UserId>>,
-    roles: Vec<Id<RoleId>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct RawLimits {
-    #[serde(with = "humantime_serde")]
-    start: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    silence: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    tool: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    turn: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    after_result: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -230,15 +181,32 @@ fn channels(value: &mlua::Value, names: &[String], routing: &mut Routing, bad: &
 pub fn warn(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
     let sound = warnings.is_empty();
     for (name, project) in &routing.projects {
-        let path = BadValue::here("").under("dir").under(&segment(&name.0)).under("projects").path;
-        let dir = project.dir.display();
-        match std::fs::metadata(&project.dir) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => warnings.push(Problem::warning(file, &path, format!("{dir} is not a directory"))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                warnings.push(Problem::warning(file, &path, format!("{dir} does not exist")));
+        let mut missing = |key: &str, place: &Path, is_dir: bool| {
+            let path = BadValue::here("").under(key).under(&segment(&name.0)).under("projects").path;
+            let (shown, kind) = (place.display(), if is_dir { "directory" } else { "file" });
+            let problem = match std::fs::metadata(place) {
+                Ok(found) if found.is_dir() == is_dir => return,
+                Ok(_) => format!("{shown} is not a {kind}"),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => format!("{shown} does not exist"),
+                Err(e) => format!("{shown}: {e}"),
+            };
+            warnings.push(Problem::warning(file, &path, problem));
+        };
+        missing("dir", &project.dir, true);
+        if !project.command.is_empty() {
+            // The other paths are the agent's, which may see other files.
+            continue;
+        }
+        for (place, dir) in (1..).zip(&project.add_dirs) {
+            missing(&format!("add_dirs[{place}]"), dir, true);
+        }
+        for (place, source) in (1..).zip(&project.mcp_config) {
+            if let Source::File(config) = source {
+                missing(&format!("mcp_config[{place}]"), config, false);
             }
-            Err(e) => warnings.push(Problem::warning(file, &path, format!("{dir}: {e}"))),
+        }
+        if let Some(Source::File(settings)) = &project.settings {
+            missing("settings", settings, false);
         }
     }
     if sound && routing.channels.is_empty() && !has_route {
@@ -292,46 +260,6 @@ pub fn route(
     }
 }
 
-fn project(name: &ProjectName, value: &mlua::Value, context: &Context<'_>) -> Result<Project, BadValue> {
-    if !matches!(value, mlua::Value::Table(_)) {
-        return Err(BadValue::here(format!(
-            "expected a table such as {{ dir = \".\" }}, found {}",
-            kind(value)
-        )));
-    }
-    let raw: RawProject = data::decode_lua(value)?;
-    let at = |path: &'static str| move |problem: BadValue| problem.under(path);
-    if let Some(model) = &raw.model {
-        check_model(model).map_err(at("model"))?;
-    }
-    check_tools("tools", raw.tools.as_deref().unwrap_or_default())?;
-    check_tools("allowed_tools", &raw.allowed_tools)?;
-    check_tools("disallowed_tools", &raw.disallowed_tools)?;
-    for variable in raw.env.keys() {
-        if variable.is_empty() || variable.contains('=') {
-            let problem = BadValue::here("cannot be the name of an environment variable");
-            return Err(problem.under(&segment(variable)).under("env"));
-        }
-    }
-    Ok(Project {
-        name: name.clone(),
-        dir: directory(&raw.dir, context.root).map_err(at("dir"))?,
-        model: raw.model,
-        permission_mode: raw.permission_mode,
-        tools: raw.tools,
-        allowed_tools: raw.allowed_tools,
-        disallowed_tools: raw.disallowed_tools,
-        system_prompt: raw.system_prompt.filter(|text| !text.trim().is_empty()),
-        setting_sources: raw
-            .setting_sources
-            .unwrap_or_else(|| vec![SettingSource::User, SettingSource::Project, SettingSource::Local]),
-        env: raw.env,
-        limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
-        answer: raw.answer,
-        allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
-    })
-}
-
 fn project_name(key: &mlua::Value) -> Result<ProjectName, BadValue> {
     let mlua::Value::String(name) = key else {
         let form = "each project needs a name: `site = { dir = \"site\" }`";
@@ -343,57 +271,6 @@ fn project_name(key: &mlua::Value) -> Result<ProjectName, BadValue> {
         return Err(BadValue::here(problem).under(&segment(&name)));
     }
     Ok(ProjectName(name))
-}
-
-/// The directory that a script means: `~` is the home directory, and relative ones start at the root.
-fn directory(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
-    if text.trim().is_empty() {
-        return Err(BadValue::here("must name a directory; \".\" is the root"));
-    }
-    let path = if text == "~" || text.starts_with("~/") {
-        let home = std::env::home_dir().filter(|home| home.is_absolute());
-        let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, and HOME is not set"))?;
-        home.join(text[1..].trim_start_matches('/'))
-    } else if text.starts_with('~') {
-        return Err(BadValue::here("only `~/…` is known; write the other person's directory in full"));
-    } else {
-        root.join(text)
-    };
-    // `a/./b/` is `a/b`: the same directory must not look like another one after an edit.
-    Ok(path.components().filter(|part| *part != Component::CurDir).collect())
-}
-
-fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
-    let limit = |key: &str, value: Option<Duration>, default: Duration| match value {
-        Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
-        Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),
-        value => Ok(value.unwrap_or(default)),
-    };
-    Ok(Limits {
-        start: limit("start", raw.start, default.start)?,
-        silence: limit("silence", raw.silence, default.silence)?,
-        tool: limit("tool", raw.tool, default.tool)?,
-        turn: limit("turn", raw.turn, default.turn)?,
-        after_result: limit("after_result", raw.after_result, default.after_result)?,
-    })
-}
-
-fn check_model(model: &str) -> Result<(), BadValue> {
-    let plain = |c: char| c.is_ascii_graphic();
-    if model.is_empty() || model.len() > 200 || model.starts_with('-') || !model.chars().all(plain) {
-        return Err(BadValue::here(format!("{} cannot be the name of a model", shown(model))));
-    }
-    Ok(())
-}
-
-fn check_tools(key: &str, tools: &[String]) -> Result<(), BadValue> {
-    match (1..).zip(tools).find(|(_, tool)| tool.trim().is_empty() || tool.starts_with('-')) {
-        None => Ok(()),
-        Some((place, tool)) => {
-            let problem = BadValue::here(format!("{} cannot be the name of a tool", shown(tool)));
-            Err(problem.under(&format!("{key}[{place}]")))
-        }
-    }
 }
 
 fn check_reply(reply: &str) -> Result<(), BadValue> {

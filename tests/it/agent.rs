@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, SessionStart};
 use moonlane::config;
-use moonlane::domain::{AnswerForm, ChannelId, Limits, PermissionMode, Project, ProjectName, SessionId};
+use moonlane::domain::{
+    AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionId,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +53,15 @@ impl Bench {
             disallowed_tools: Vec::new(),
             system_prompt: None,
             setting_sources: Vec::new(),
+            effort: None,
+            fallback_model: None,
+            max_turns: None,
+            max_usd: None,
+            add_dirs: Vec::new(),
+            mcp_config: Vec::new(),
+            settings: None,
+            restricted: false,
+            command: Vec::new(),
             env: BTreeMap::from([("DEMO_AGENT_LOG".to_owned(), log)]),
             limits: Limits {
                 start: seconds(20),
@@ -495,6 +506,68 @@ async fn an_idle_agent_is_closed_after_its_time() {
     until("the agent is closed", || bench.agents.live() == 0).await;
     assert_eq!(bench.logged("exit").len(), 1);
     assert_eq!(bench.answer("SAY").await, "TEXT:one");
+}
+
+/// Asks in this channel, in a session of its own.
+async fn ask_in(bench: &Bench, channel: u64, prompt: &str) -> Asked {
+    let mut ask = bench.ask_of(prompt);
+    ask.channel = ChannelId::new(channel).unwrap();
+    ask.session = SessionStart::New(SessionId(uuid::Uuid::from_u128(channel.into())));
+    bench.ask_with(ask, CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn more_agents_than_stay_alive_close_the_one_that_was_idle_for_longest() {
+    let bench = Bench::with(|config| config.max_live = 2);
+    for channel in [1, 2, 1, 3] {
+        ask_in(&bench, channel, "TEXT:done").await;
+    }
+    until("one is closed", || bench.agents.live() == 2).await;
+    assert_eq!(bench.starts(), 3);
+    // It was the second channel's: the others go on in the same process.
+    for channel in [1, 3] {
+        ask_in(&bench, channel, "TEXT:again").await;
+    }
+    assert_eq!(bench.starts(), 3);
+    assert_eq!(ask_in(&bench, 2, "SAY").await.end, End::Answered("TEXT:done".to_owned()));
+    assert_eq!(bench.starts(), 4);
+    until("one is closed", || bench.agents.live() == 2).await;
+}
+
+#[tokio::test]
+async fn no_agent_at_work_is_closed_for_another() {
+    let bench = Bench::with(|config| config.max_live = 0);
+    let (one, two) =
+        tokio::join!(ask_in(&bench, 1, "SLEEP:0.3 ;; TEXT:one"), ask_in(&bench, 2, "SLEEP:0.3 ;; TEXT:two"));
+    assert_eq!(one.end, End::Answered("one".to_owned()));
+    assert_eq!(two.end, End::Answered("two".to_owned()));
+    until("none is kept", || bench.agents.live() == 0).await;
+}
+
+#[tokio::test]
+async fn a_turn_with_a_price_limit_has_a_process_of_its_own() {
+    let mut bench = Bench::new();
+    bench.project.max_usd = Some(MicroUsd(500_000));
+    let asked = bench.ask("TEXT:one").await;
+    bench.session = SessionStart::Live(asked.session.unwrap().id);
+    // Asked at once: the first process is still there.
+    assert_eq!(bench.answer("SAY").await, "TEXT:one");
+    assert_eq!(bench.starts(), 2);
+    assert!(bench.answer("ARGS").await.contains("--max-budget-usd=0.500000"));
+    until("none is kept", || bench.agents.live() == 0).await;
+    assert_eq!(bench.logged("exit").len(), 3);
+}
+
+#[tokio::test]
+async fn a_prefix_starts_the_agent_its_own_way() {
+    let mut bench = Bench::new();
+    let script = r#"cd / && PREFIXED=yes && export PREFIXED && exec "$0" "$@""#;
+    bench.project.command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    assert_eq!(bench.answer("CWD").await, "/");
+    assert_eq!(bench.answer("ENV:PREFIXED").await, "yes");
+    bench.project.command.clear();
+    assert_eq!(bench.answer("ENV:PREFIXED").await, "(not set)");
+    assert_eq!(bench.starts(), 2);
 }
 
 #[tokio::test]

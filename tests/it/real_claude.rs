@@ -19,6 +19,11 @@ struct Real {
 impl Real {
     /// None without the CLI.
     async fn open() -> Option<Self> {
+        Self::with("").await
+    }
+
+    /// The same, with more keys for the project; `WORK` in them is the work folder.
+    async fn with(keys: &str) -> Option<Self> {
         let Some(claude) = std::env::var("MOONLANE_TEST_CLAUDE").ok().filter(|named| !named.is_empty())
         else {
             eprintln!("skipped: MOONLANE_TEST_CLAUDE names no Claude Code");
@@ -27,7 +32,7 @@ impl Real {
         let api = MessagesApi::start().await;
         let routing = format!(
             r#"return {{
-                projects = {{ here = {{ dir = "WORK", permission_mode = "default", env = {{
+                projects = {{ here = {{ dir = "WORK", permission_mode = "default", {keys} env = {{
                     ANTHROPIC_BASE_URL = "{}", CLAUDE_CODE_MAX_RETRIES = "1",
                 }} }} }},
                 route = function() return "here" end,
@@ -150,5 +155,53 @@ async fn claude_fails_and_a_sentence_says_why() {
     -# id ID
     ");
     assert_eq!(real.ask("Better now?").await, "you said: Better now?");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_takes_every_key_of_a_project() {
+    let keys = r#"effort = "low", fallback_model = "haiku,sonnet", max_turns = 2, max_usd = 50, add_dirs = { "WORK/../more dirs" },
+        mcp_config = { [[{ "mcpServers": { "dead": { "command": "/bin/false" } } }]], "WORK/mcp.json" },
+        settings = [[{ "permissions": { "allow": ["Bash"] }, "env": { "MARK": "77" } }]],
+        command = { "env", "PREFIX=88" },"#;
+    let Some(real) = Real::with(keys).await else { return };
+    let more = real.stage.root().join("more dirs");
+    std::fs::create_dir(&more).unwrap();
+    std::fs::write(more.join("note"), "fernweh").unwrap();
+    std::fs::write(real.stage.work().join("mcp.json"), r#"{ "mcpServers": {} }"#).unwrap();
+    // Allowed and with its variable only by `settings`; the other variable is the prefix's.
+    let answer = real.ask(r#"TOOL:Bash:{"command": "echo $MARK $PREFIX"}"#).await;
+    assert_eq!(answer, r#"the tool said: "77 88""#);
+    let request = real.api.asked("echo $MARK").await;
+    assert_eq!(request.body["output_config"]["effort"], "low");
+    // Nobody could be asked about a file elsewhere.
+    let answer = real.ask(&format!(r#"TOOL:Read:{{"file_path": "{}/note"}}"#, more.display())).await;
+    assert!(answer.contains("fernweh"), "{answer}");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
+    let Some(real) = Real::with("restricted = true,").await else { return };
+    real.ask("hello").await;
+    let request = real.api.asked("hello").await;
+    let tools: Vec<_> =
+        request.body["tools"].as_array().unwrap().iter().filter_map(|it| it["name"].as_str()).collect();
+    assert!(tools.contains(&"Read") && !tools.contains(&"Bash") && !tools.contains(&"WebFetch"), "{tools:?}");
+    real.bot.stop().await;
+
+    let Some(real) = Real::with("max_usd = 0.000001,").await else { return };
+    for _ in 0..2 {
+        let answer = real.ask("hello").await;
+        assert!(answer.contains("budget"), "{answer}");
+    }
+    assert_eq!(real.agents_started(), 2);
+    real.bot.stop().await;
+
+    let Some(real) = Real::with("max_turns = 1,").await else { return };
+    let answer = real.ask(r#"TOOL:Read:{"file_path": "x"}"#).await;
+    assert!(answer.contains("number of steps"), "{answer}");
+    assert_eq!(real.ask("and now?").await, "you said: and now?");
+    assert_eq!(real.agents_started(), 1);
     real.bot.stop().await;
 }

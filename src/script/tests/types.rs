@@ -6,10 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AnswerForm, PermissionMode, SettingSource};
-use crate::script::routing::{
-    ROUTING_KEYS, RawAllow, RawLimits, RawProject, RawProjectAllow, RawRoute, RawSession,
-};
+use crate::domain::{AnswerForm, Effort, PermissionMode, SettingSource};
+use crate::script::project::{RawLimits, RawProject, RawProjectAllow};
+use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute, RawSession};
 use crate::script::triggers::RawTriggers;
 
 /// The keys of a table, each with `?` where it may be absent.
@@ -90,6 +89,7 @@ fn the_type_file_has_the_same_keys() {
 fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("---@alias PermissionMode "), words::<PermissionMode>());
     assert_eq!(documented_words("---@alias SettingSource "), words::<SettingSource>());
+    assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
     assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
     assert_eq!(documented_words("---@field session? "), words::<RawSession>());
 }

@@ -1,0 +1,243 @@
+//! One project of routing.lua, decoded and checked. The structs here are the format: their fields are the keys that
+//! a script may use.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::data::{self, BadValue, Id, ids, kind, segment, shown};
+use super::routing::Context;
+use crate::domain::{
+    Allow, AnswerForm, Effort, Limits, MicroUsd, PermissionMode, Project, ProjectName, RoleId, SettingSource,
+    Source, UserId,
+};
+
+/// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
+const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The most that one turn may cost, in dollars: more is a slip.
+const MAX_USD: f64 = 1e6;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RawProject {
+    dir: String,
+    model: Option<String>,
+    permission_mode: Option<PermissionMode>,
+    tools: Option<Vec<String>>,
+    #[serde(default)]
+    allowed_tools: Vec<String>,
+    #[serde(default)]
+    disallowed_tools: Vec<String>,
+    system_prompt: Option<String>,
+    setting_sources: Option<Vec<SettingSource>>,
+    effort: Option<Effort>,
+    fallback_model: Option<String>,
+    max_turns: Option<f64>,
+    max_usd: Option<f64>,
+    #[serde(default)]
+    add_dirs: Vec<String>,
+    #[serde(default)]
+    mcp_config: Vec<String>,
+    settings: Option<String>,
+    #[serde(default)]
+    restricted: bool,
+    #[serde(default)]
+    command: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    answer: AnswerForm,
+    allow: Option<RawProjectAllow>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct RawProjectAllow {
+    users: Vec<Id<UserId>>,
+    roles: Vec<Id<RoleId>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct RawLimits {
+    #[serde(with = "humantime_serde")]
+    start: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    silence: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    tool: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    turn: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    after_result: Option<Duration>,
+}
+
+/// Decodes one project.
+pub(super) fn project(
+    name: &ProjectName,
+    value: &mlua::Value,
+    context: &Context<'_>,
+) -> Result<Project, BadValue> {
+    if !matches!(value, mlua::Value::Table(_)) {
+        return Err(BadValue::here(format!(
+            "expected a table such as {{ dir = \".\" }}, found {}",
+            kind(value)
+        )));
+    }
+    let raw: RawProject = data::decode_lua(value)?;
+    let at = |path: &'static str| move |problem: BadValue| problem.under(path);
+    if let Some(model) = &raw.model {
+        check_model(model).map_err(at("model"))?;
+    }
+    for model in raw.fallback_model.iter().flat_map(|models| models.split(',')) {
+        check_model(model).map_err(at("fallback_model"))?;
+    }
+    check_tools("tools", raw.tools.as_deref().unwrap_or_default())?;
+    check_tools("allowed_tools", &raw.allowed_tools)?;
+    check_tools("disallowed_tools", &raw.disallowed_tools)?;
+    for variable in raw.env.keys() {
+        if variable.is_empty() || variable.contains('=') {
+            let problem = BadValue::here("cannot be the name of an environment variable");
+            return Err(problem.under(&segment(variable)).under("env"));
+        }
+    }
+    if raw.restricted && raw.permission_mode == Some(PermissionMode::BypassPermissions) {
+        let problem = BadValue::here("`bypassPermissions` is not possible together with `restricted`");
+        return Err(problem.under("permission_mode"));
+    }
+    // Only its first word must be there: an argument may be empty.
+    if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
+        return Err(BadValue::here("must name a program").under("command[1]"));
+    }
+    Ok(Project {
+        name: name.clone(),
+        dir: directory(&raw.dir, context.root).map_err(at("dir"))?,
+        model: raw.model,
+        permission_mode: raw.permission_mode,
+        tools: raw.tools,
+        allowed_tools: raw.allowed_tools,
+        disallowed_tools: raw.disallowed_tools,
+        system_prompt: raw.system_prompt.filter(|text| !text.trim().is_empty()),
+        setting_sources: raw
+            .setting_sources
+            .unwrap_or_else(|| vec![SettingSource::User, SettingSource::Project, SettingSource::Local]),
+        effort: raw.effort,
+        fallback_model: raw.fallback_model,
+        max_turns: raw.max_turns.map(max_turns).transpose().map_err(at("max_turns"))?,
+        max_usd: raw.max_usd.map(max_usd).transpose().map_err(at("max_usd"))?,
+        add_dirs: each("add_dirs", &raw.add_dirs, |dir| directory(dir, context.root))?,
+        mcp_config: each("mcp_config", &raw.mcp_config, |text| source(text, context.root))?,
+        settings: raw.settings.map(|text| source(&text, context.root)).transpose().map_err(at("settings"))?,
+        restricted: raw.restricted,
+        command: raw.command,
+        env: raw.env,
+        limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
+        answer: raw.answer,
+        allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
+    })
+}
+
+fn directory(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
+    if text.trim().is_empty() {
+        return Err(BadValue::here("must name a directory; \".\" is the root"));
+    }
+    absolute(text, root)
+}
+
+/// JSON if it looks like an object, else a file.
+fn source(text: &str, root: &Path) -> Result<Source, BadValue> {
+    let json = text.trim();
+    if json.is_empty() {
+        return Err(BadValue::here("must name a file, or be JSON: `{ … }`"));
+    }
+    if !json.starts_with('{') {
+        return absolute(text, root).map(Source::File);
+    }
+    // The CLI takes JSON that it cannot read for the name of a file.
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(_) => Ok(Source::Json(json.to_owned())),
+        Err(e) => Err(BadValue::here(format!("is no JSON: {e}"))),
+    }
+}
+
+/// Converts each item of a list; a problem names its place in it.
+fn each<T>(
+    key: &str,
+    texts: &[String],
+    convert: impl Fn(&str) -> Result<T, BadValue>,
+) -> Result<Vec<T>, BadValue> {
+    let items = (1..).zip(texts);
+    items.map(|(place, text)| convert(text).map_err(|e| e.under(&format!("{key}[{place}]")))).collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be in range and whole"
+)]
+fn max_turns(turns: f64) -> Result<u32, BadValue> {
+    if turns.fract() != 0.0 || !(1.0..=1e6).contains(&turns) {
+        return Err(BadValue::here("must be a whole number of at least 1"));
+    }
+    Ok(turns as u32)
+}
+
+fn max_usd(dollars: f64) -> Result<MicroUsd, BadValue> {
+    match MicroUsd::from_dollars(dollars) {
+        MicroUsd(1..) if dollars <= MAX_USD => Ok(MicroUsd::from_dollars(dollars)),
+        _ => Err(BadValue::here("must be an amount of dollars above 0, such as 2.5")),
+    }
+}
+
+/// The path that a script means: `~` is the home directory, and relative ones start at the root.
+fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
+    let path = if text == "~" || text.starts_with("~/") {
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, and HOME is not set"))?;
+        home.join(text[1..].trim_start_matches('/'))
+    } else if text.starts_with('~') {
+        return Err(BadValue::here("only `~/…` is known; write the other person's directory in full"));
+    } else {
+        root.join(text)
+    };
+    // `a/./b/` is `a/b`: the same directory must not look like another one after an edit.
+    Ok(path.components().filter(|part| *part != Component::CurDir).collect())
+}
+
+fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
+    let limit = |key: &str, value: Option<Duration>, default: Duration| match value {
+        Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
+        Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),
+        value => Ok(value.unwrap_or(default)),
+    };
+    Ok(Limits {
+        start: limit("start", raw.start, default.start)?,
+        silence: limit("silence", raw.silence, default.silence)?,
+        tool: limit("tool", raw.tool, default.tool)?,
+        turn: limit("turn", raw.turn, default.turn)?,
+        after_result: limit("after_result", raw.after_result, default.after_result)?,
+    })
+}
+
+/// Whether this can be the name of a model.
+pub(super) fn check_model(model: &str) -> Result<(), BadValue> {
+    let plain = |c: char| c.is_ascii_graphic();
+    if model.is_empty() || model.len() > 200 || model.starts_with('-') || !model.chars().all(plain) {
+        return Err(BadValue::here(format!("{} cannot be the name of a model", shown(model))));
+    }
+    Ok(())
+}
+
+fn check_tools(key: &str, tools: &[String]) -> Result<(), BadValue> {
+    match (1..).zip(tools).find(|(_, tool)| tool.trim().is_empty() || tool.starts_with('-')) {
+        None => Ok(()),
+        Some((place, tool)) => {
+            let problem = BadValue::here(format!("{} cannot be the name of a tool", shown(tool)));
+            Err(problem.under(&format!("{key}[{place}]")))
+        }
+    }
+}
