@@ -13,6 +13,7 @@
 //! - [`outbox`]: every call to Discord's REST API, paced
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
+//! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 
 pub mod agent;
@@ -21,6 +22,7 @@ pub mod config;
 pub mod demo_agent;
 pub mod domain;
 pub mod gateway;
+pub mod host;
 pub mod lane;
 pub mod local;
 pub mod logging;

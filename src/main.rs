@@ -1,6 +1,7 @@
 //! The command line: a table of contents of what moonlane can do.
 
 use std::ffi::OsString;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,8 +12,9 @@ use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
-use moonlane::{demo_agent, logging, playground};
+use moonlane::{demo_agent, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 /// Turns Discord channels into Claude Code workplaces.
 #[derive(Parser)]
@@ -74,6 +76,8 @@ fn main() -> ExitCode {
         Command::DemoAgent { arguments } => return demo_agent::main(arguments),
         _ => {}
     }
+    // Before anything reads the token. An agent comes to be much later.
+    let hidden = host::hide();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
@@ -81,7 +85,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::LocalDiscord { listen } => local_discord(listen).await,
-            command => with_config(cli.root, command).await,
+            command => with_config(cli.root, command, hidden).await,
         }
     });
     // Not waiting for a thread that reads the terminal.
@@ -89,7 +93,7 @@ fn main() -> ExitCode {
     code
 }
 
-async fn with_config(root: PathBuf, command: Command) -> ExitCode {
+async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>) -> ExitCode {
     // What is not Unicode cannot be one of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -113,13 +117,20 @@ async fn with_config(root: PathBuf, command: Command) -> ExitCode {
                 None => failed(&*error),
             }
         }),
-        _ => run(config).await,
+        _ => run(config, hidden).await,
     }
 }
 
-async fn run(config: Config) -> ExitCode {
+async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
     if let Err(error) = logging::to_stderr(&config.log_level) {
         return bad_setup(&error);
+    }
+    if let Err(error) = hidden {
+        warn!(%error, "other processes of this user can look into the bot and find its token");
+    }
+    let warnings = host::root().map(str::to_owned).into_iter().chain(host::readable_token(&config));
+    for warning in warnings {
+        warn!("{warning}");
     }
     let token = match config.discord.token(|name| std::env::var(name).ok()) {
         Ok(token) => token,

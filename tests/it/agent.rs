@@ -470,7 +470,7 @@ async fn an_agent_whose_guard_was_killed_is_found_and_killed() {
             _ => None,
         };
         // The last: a session that is known already takes two tries.
-        bench.progress.lock().unwrap().iter().filter_map(started).last().unwrap()
+        bench.progress.lock().unwrap().iter().filter_map(started).next_back().unwrap()
     };
     bench.answer("SETSID ;; DEAF ;; TEXT:one").await;
     kill(guard(&bench));

@@ -5,7 +5,22 @@ use std::path::{Path, PathBuf};
 
 /// Which modules each may use. What is not listed may be used by nobody.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["agent", "bot", "config", "demo_agent", "local", "logging", "playground", "script"]),
+    (
+        "main",
+        &[
+            "agent",
+            "bot",
+            "config",
+            "demo_agent",
+            "doctor",
+            "host",
+            "local",
+            "logging",
+            "playground",
+            "script",
+        ],
+    ),
+    ("doctor", &["agent", "config", "domain", "host", "logging", "outbox", "script", "store"]),
     ("playground", &["bot", "config", "domain", "local", "logging", "turn"]),
     ("bot", &["agent", "config", "domain", "gateway", "lane", "outbox", "script", "store", "turn"]),
     ("gateway", &["domain", "outbox"]),
@@ -18,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("config", &["domain", "nearest"]),
     ("domain", &[]),
+    ("host", &["config"]),
     ("logging", &[]),
     ("nearest", &[]),
     ("worker", &[]),

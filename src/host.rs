@@ -1,0 +1,40 @@
+//! The machine: who may look into the bot, and what on this machine weakens its promises.
+
+use std::path::Path;
+
+use crate::config::Config;
+
+/// Makes the process non-dumpable: from now on no other process of the same user, and so no agent and none of its
+/// shells, can read its environment or memory (from `/proc`, or as a debugger). Only root still can.
+///
+/// # Errors
+/// Where the kernel does not do it.
+pub fn hide() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// The bot runs as root, and so do its agents.
+pub fn root() -> Option<&'static str> {
+    rustix::process::geteuid().is_root().then_some(
+        "moonlane runs as root, and so does every agent: each can read the bot's token and change everything on this \
+         machine; give the bot a user of its own",
+    )
+}
+
+/// Whether agents can read this token file. What the bot reads from a file, its agents can read too: they are the same
+/// user. Only what can be read once (a pipe) is gone when they come.
+pub fn readable_token(config: &Config) -> Option<String> {
+    let file = config.discord.token_file.as_deref().filter(|file| is_readable_file(file))?;
+    Some(format!(
+        "{} can be read by agents, for they run as the same user: put the token into the environment variable that \
+         `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)",
+        file.display()
+    ))
+}
+
+fn is_readable_file(file: &Path) -> bool {
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    is_file && rustix::fs::access(file, rustix::fs::Access::READ_OK).is_ok()
+}

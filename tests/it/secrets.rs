@@ -1,0 +1,106 @@
+//! The bot's token, and who may read it: an agent, which is a process of the same user, may not.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use moonlane::local::Options;
+
+use crate::separate::{Process, bot_on, clean};
+use crate::support::{MOONLANE, Setup, Stage};
+
+/// Somebody who is not root and owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Gives the whole folder to somebody.
+fn give(folder: &Path, to: u32) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            give(&path, to);
+        } else {
+            chown(path, Some(to), Some(to)).unwrap();
+        }
+    }
+    chown(folder, Some(to), Some(to)).unwrap();
+}
+
+/// An agent that tries to read what processes are told, writes down what it found, and then answers as usual.
+const SPY: &str = r#"#!/bin/sh
+bot=$(cat bot.pid) shown=$(cat shown.pid)
+{
+    tr '\0' '\n' < /proc/$bot/environ && echo "read the bot's environment"
+    true < /proc/$bot/mem && echo "opened the bot's memory"
+    tr '\0' '\n' < /proc/$shown/environ
+    # Whatever else there is: a process between the bot and this one, for example.
+    grep -lFf token /proc/[0-9]*/environ
+} > found 2>&1
+exec PROGRAM demo-agent "$@"
+"#;
+
+#[tokio::test]
+async fn an_agent_can_read_the_token_nowhere_though_it_is_the_same_user() {
+    let token = format!("token.of.{}", uuid::Uuid::new_v4());
+    let discord = Options { token: token.clone(), ..Setup::default().discord };
+    let stage =
+        Stage::without_bot(Setup { agent: vec!["./spy".to_owned()], discord, ..Setup::default() }).await;
+    let (folder, work) = (stage.root(), stage.work());
+    // The program itself may stand where only its builder may look.
+    let program = folder.join("moonlane");
+    std::fs::copy(MOONLANE, &program).unwrap();
+    std::fs::write(folder.join("spy"), SPY.replace("PROGRAM", program.to_str().unwrap())).unwrap();
+    std::fs::set_permissions(folder.join("spy"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(work.join("token"), &token).unwrap();
+
+    let mut shown = clean("sleep", folder);
+    shown.arg("60").env("SHOWN", "to everybody");
+    let mut bot = clean(&program, folder);
+    bot.args(["run", "--root"]).arg(folder).env("DISCORD_TOKEN", &token);
+    bot.env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    if rustix::process::geteuid().is_root() {
+        // Root may read everything.
+        give(folder, NOBODY);
+        shown.uid(NOBODY).gid(NOBODY);
+        bot.uid(NOBODY).gid(NOBODY);
+    }
+    let shown = shown.spawn().unwrap();
+    std::fs::write(work.join("shown.pid"), shown.id().unwrap().to_string()).unwrap();
+    let bot = Process::ready(&mut bot).await;
+    std::fs::write(work.join("bot.pid"), bot.pid().to_string()).unwrap();
+
+    let question = stage.say("general", "TEXT:as usual");
+    stage.parts_posted(question, 1).await;
+    assert_eq!(stage.answer(question), "as usual");
+    let found = std::fs::read_to_string(work.join("found")).unwrap();
+    assert!(found.contains("to everybody"), "the spy can read what is readable:\n{found}");
+    for secret in ["the bot's environment", "the bot's memory", &token] {
+        assert!(!found.contains(secret), "the spy got {secret}:\n{found}");
+    }
+    assert!(!found.lines().any(|line| line.starts_with("/proc/")), "the token is in a process:\n{found}");
+    assert!(!bot.said().contains("WARN"), "{}", bot.said());
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_agents_can_read_is_told_at_the_start() {
+    let config = "[discord]\ntoken_file = \"token\"\n".to_owned();
+    let stage = Stage::without_bot(Setup { config, ..Setup::default() }).await;
+    let file = stage.root().join("token");
+    std::fs::write(&file, stage.discord.token()).unwrap();
+    let bot = Process::ready(bot_on(&stage).env_remove("DISCORD_TOKEN")).await;
+    let line = bot.line("can be read by agents").await;
+    let line = line.split_once(" WARN ").unwrap().1.replace(stage.root().to_str().unwrap(), "ROOT");
+    insta::assert_snapshot!(line, @"moonlane: ROOT/token can be read by agents, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)");
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(bot.said().contains("runs as root"), root, "{}", bot.said());
+    bot.stop().await;
+
+    // A pipe can be read once, and that was the bot.
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let token = stage.discord.token().to_owned();
+    let writer = std::thread::spawn(move || std::fs::write(file, token).unwrap());
+    let bot = Process::ready(bot_on(&stage).env_remove("DISCORD_TOKEN")).await;
+    writer.join().unwrap();
+    assert!(!bot.said().contains("can be read by agents"), "{}", bot.said());
+    bot.stop().await;
+}
