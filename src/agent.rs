@@ -29,8 +29,11 @@ mod failure;
 pub mod guard;
 mod kin;
 mod launch;
+mod lines;
 mod process;
 mod story;
+#[cfg(test)]
+mod transcripts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -44,7 +47,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
-pub use failure::Failure;
+pub use events::Fallback;
+pub use failure::{Failure, Trouble};
 
 use crate::config;
 use crate::domain::{ChannelId, MicroUsd, Project, SessionId};
@@ -93,6 +97,8 @@ pub struct Asked {
     pub session_lost: bool,
     /// The tools that were denied, in order, each once.
     pub denied: Vec<String>,
+    /// Another model answered than the one that was asked for.
+    pub fallback: Option<Fallback>,
     /// Where there is no answer: what was written so far.
     pub partial: String,
 }
@@ -142,6 +148,8 @@ pub enum Progress {
     ToolsEnded,
     /// The API failed, and the CLI tries again.
     Retrying {
+        /// What went wrong.
+        trouble: Trouble,
         /// 1 for the first repetition.
         attempt: u32,
         /// How many there will be at most.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::events::{Event, TurnResult};
-use super::failure::{Failure, SessionTrouble};
+use super::failure::{Failure, OLDEST, SessionTrouble, Version};
 use super::guard;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
@@ -90,6 +90,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             session: self.seen,
             session_lost: self.session_lost,
             denied: self.story.denied(),
+            fallback: self.story.fallback().cloned(),
             partial,
         }
     }
@@ -117,10 +118,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 }
                 Verdict::Ended => {
                     self.end(&mut process, Duration::ZERO).await;
-                    return Err(Cut::Failed(Failure::NoResult {
-                        exit: process.exit(),
-                        stderr: process.stderr(),
-                    }));
+                    return Err(Cut::Failed(Failure::of_end(process.exit(), process.stderr())));
                 }
                 Verdict::Cut(cut) => {
                     let reusable = !matches!(cut, Cut::Failed(Failure::NotLoggedIn { .. }));
@@ -167,8 +165,21 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 return Ok(process);
             };
             self.end(&mut process, Duration::ZERO).await;
-            let Unready::Ended { told } = unready else {
-                return Err(unready.cut(self.limits().start, process.stderr()));
+            let told = match unready {
+                Unready::Ended { told } => told,
+                Unready::Stopped => return Err(Cut::Stopped),
+                Unready::TooLate => {
+                    let (limit, stderr) = (self.limits().start, process.stderr());
+                    return Err(Cut::Failed(Failure::StartTimeout { limit, stderr }));
+                }
+                Unready::TooOld { version } => {
+                    // Old ones tell it only where they are asked for nothing else.
+                    let found = match version {
+                        Some(version) => Some(version),
+                        None => self.launch.version().await,
+                    };
+                    return Err(Cut::Failed(Failure::TooOld { found }));
+                }
             };
             if let Some(error) = guard::refusal(&process.stderr()) {
                 return Err(Cut::Failed(self.launch.explain(&error)));
@@ -182,11 +193,23 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                     info!(%session, %fresh, "the session is not known any more");
                     Conversation::New(fresh)
                 }
-                _ => return Err(Cut::Failed(Failure::of_start(process.exit(), told))),
+                _ => return Err(Cut::Failed(self.not_started(process.exit(), told).await)),
             };
         }
         let text = "no session could be begun".to_owned();
         Err(Cut::Failed(Failure::Reported { status: None, text }))
+    }
+
+    /// Why a process ended before it was ready. An old version does not know some of its arguments.
+    async fn not_started(&self, exit: String, told: String) -> Failure {
+        let failure = Failure::of_start(exit, told);
+        if let Failure::NotStarted { .. } = failure
+            && let Some(version) = self.launch.version().await
+            && version < OLDEST
+        {
+            return Failure::TooOld { found: Some(version) };
+        }
+        failure
     }
 
     fn spawn(&mut self, conversation: Conversation) -> Result<Process, Cut> {
@@ -210,8 +233,10 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 biased;
                 () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
                 happening = process.next() => match happening {
-                    // A refusal is an answer too: it reads its input.
-                    Happening::Event(Event::Reply { request: id, .. }) if id == request => return Ok(()),
+                    Happening::Event(Event::Reply { request: id, version, .. }) if id == request => {
+                        let version = version.as_deref().and_then(Version::parse);
+                        return if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) };
+                    }
                     Happening::Event(Event::Result(result)) => {
                         told.extend(result.errors.iter().map(|error| format!("{error}\n")));
                     }
@@ -251,7 +276,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         let answered = async {
             loop {
                 match process.next().await {
-                    Happening::Event(Event::Reply { request: id, refused }) if id == request => {
+                    Happening::Event(Event::Reply { request: id, refused, .. }) if id == request => {
                         return refused.map_or(Ok(()), Err);
                     }
                     Happening::Event(_) | Happening::Written => {}
@@ -326,13 +351,15 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
             }
-            // The CLI would repeat it for three minutes.
-            Event::Retry { status, error, .. } if error == "authentication_failed" => {
-                let status = status.map_or_else(String::new, |status| format!(" (status {status})"));
-                return Some(Failure::NotLoggedIn { text: format!("{error}{status}") });
+            // Not ours, and it may tell of a new session all the same.
+            Event::Result(result) => {
+                self.see(process, result);
+                self.story.forget();
             }
-            Event::Result(_) => self.story.forget(),
             _ => {}
+        }
+        if let Some(failure) = Failure::of_event(&event) {
+            return Some(failure);
         }
         if let Some(shown) = self.story.take(event) {
             (self.progress)(shown);
@@ -361,11 +388,13 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     /// The result is here: the answer, or the failure that it tells.
     async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, Cut> {
         self.see(&mut process, &result);
-        if !result.is_error {
-            self.park(process);
-            return Ok(self.story.answer(result.result));
-        }
-        let failure = Failure::of_result(&result);
+        let failure = match self.story.conclude(result) {
+            Ok(answer) => {
+                self.park(process);
+                return Ok(answer);
+            }
+            Err(failure) => failure,
+        };
         if matches!(failure, Failure::NotLoggedIn { .. }) {
             // The next process reads the login anew.
             self.end(&mut process, self.limits().after_result).await;
@@ -414,19 +443,14 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
 enum Unready {
     Stopped,
     TooLate,
+    /// It is ready, but below [`OLDEST`]; where it tells no version, it is too.
+    TooOld {
+        version: Option<Version>,
+    },
     /// It ended; what it told as errors.
     Ended {
         told: String,
     },
-}
-
-impl Unready {
-    fn cut(self, limit: Duration, stderr: String) -> Cut {
-        match self {
-            Self::Stopped => Cut::Stopped,
-            Self::TooLate | Self::Ended { .. } => Cut::Failed(Failure::StartTimeout { limit, stderr }),
-        }
-    }
 }
 
 async fn stopped(stop: &CancellationToken, closing: &CancellationToken) {

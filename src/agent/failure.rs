@@ -3,10 +3,36 @@
 //! [`Failure::sentence`] is for the channel: what happened and what to do, no path, no stack, no token. The
 //! `Display` form is for the log and has everything. Each CLI text that is matched here was seen on the real CLI.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::events::TurnResult;
+use super::events::{Event, TurnResult};
+
+/// The oldest version of Claude Code that this was tested with. Older ones are refused: some of them read files that a
+/// prompt names, whoever wrote it.
+pub const OLDEST: Version = Version(2, 1, 330);
+
+/// A version of Claude Code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32, pub u32);
+
+impl Version {
+    /// Reads `2.1.330`, and what `claude --version` prints: `2.1.330 (Claude Code)`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_whitespace().next()?.splitn(3, '.').map(|number| {
+            let digits: &str = number.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        });
+        Some(Self(numbers.next()??, numbers.next()??, numbers.next()??))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
 
 /// Why a turn has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +50,12 @@ pub enum Failure {
         program: String,
         /// The system's reason.
         error: String,
+    },
+    /// Its version is below [`OLDEST`].
+    #[error("Claude Code {} is older than {OLDEST}", found.map_or("of an unknown version".to_owned(), |v| v.to_string()))]
+    TooOld {
+        /// What it says that it is.
+        found: Option<Version>,
     },
     /// The project's directory is not there.
     #[error("the directory {} does not exist", dir.display())]
@@ -89,15 +121,29 @@ pub enum Failure {
         /// The CLI's words.
         text: String,
     },
-    /// A limit of the account or of the API.
+    /// Too many calls of the API in a short time.
     #[error("rate limit: {text}")]
     RateLimit {
         /// The CLI's words.
         text: String,
     },
-    /// The API has no capacity at the moment, or fails.
-    #[error("the API failed: {text}")]
+    /// What the account's subscription may use is used up.
+    #[error("usage limit: {text}")]
+    UsageLimit {
+        /// The CLI's words.
+        text: String,
+        /// When there is more, in Unix seconds.
+        resets: Option<u64>,
+    },
+    /// The API has no capacity at the moment.
+    #[error("overloaded: {text}")]
     Overloaded {
+        /// The CLI's words.
+        text: String,
+    },
+    /// The API fails.
+    #[error("the API failed: {text}")]
+    ServerError {
         /// The CLI's words.
         text: String,
     },
@@ -107,19 +153,31 @@ pub enum Failure {
         /// The CLI's words.
         text: String,
     },
+    /// The API was reached, and the answer broke off again and again.
+    #[error("the stream was cut: {text}")]
+    StreamCut {
+        /// The CLI's words.
+        text: String,
+    },
+    /// Anthropic's safeguards stopped the answer.
+    #[error("refused by safeguards: {text}")]
+    Refusal {
+        /// The CLI's words.
+        text: String,
+    },
     /// The conversation, or this prompt alone, is more than the model takes.
     #[error("prompt too long: {text}")]
     PromptTooLong {
         /// The CLI's words.
         text: String,
     },
-    /// `--max-turns`, from the CLI's own settings.
+    /// `--max-turns`.
     #[error("too many rounds: {text}")]
     MaxTurns {
         /// The CLI's words.
         text: String,
     },
-    /// `--max-budget-usd`, from the CLI's own settings.
+    /// `--max-budget-usd`.
     #[error("budget spent: {text}")]
     Budget {
         /// The CLI's words.
@@ -128,6 +186,20 @@ pub enum Failure {
     /// bypassPermissions as root.
     #[error("bypassPermissions as root: {text}")]
     BypassAsRoot {
+        /// The CLI's words.
+        text: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full ({exit}); stderr: {stderr}")]
+    DiskFull {
+        /// How it ended, in the system's words.
+        exit: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// The CLI does not find the project's settings.
+    #[error("settings not found: {text}")]
+    NoSettings {
         /// The CLI's words.
         text: String,
     },
@@ -168,6 +240,13 @@ impl Failure {
             }
             Self::NotExecutable { .. } => {
                 "Claude Code cannot be started where I run; whoever runs me finds the reason in my log.".into()
+            }
+            Self::TooOld { found } => {
+                let found = found.map_or("an older version".to_owned(), |found| found.to_string());
+                format!(
+                    "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; whoever runs me has \
+                     to update it."
+                )
             }
             Self::DirectoryMissing { .. } => {
                 "This project's directory does not exist; whoever runs me has to create it, or correct `dir` in \
@@ -214,14 +293,32 @@ impl Failure {
                  reason is in my log)."
                     .into()
             }
-            Self::RateLimit { text } => match text.split_once("resets ") {
-                Some((_, when)) if text.starts_with("You've hit your") => {
+            Self::RateLimit { .. } => {
+                "Anthropic's rate limit is reached; please ask again in a few minutes.".into()
+            }
+            Self::UsageLimit { resets: Some(resets), .. } => {
+                format!("The account's usage limit is reached; it resets <t:{resets}:t> (<t:{resets}:R>). Please ask again then.")
+            }
+            Self::UsageLimit { text, resets: None } => match text.split_once("resets ") {
+                Some((_, when)) => {
                     format!("The account's usage limit is reached; it resets {}. Please ask again then.", plain(when))
                 }
-                _ => "Anthropic's rate limit is reached; please ask again in a few minutes.".into(),
+                None => "The account's usage limit is reached; please ask again later.".into(),
             },
             Self::Overloaded { .. } => {
-                "Anthropic's servers are overloaded or failing at the moment; please ask again in a few minutes."
+                "Anthropic is overloaded at the moment; please ask again in a few minutes.".into()
+            }
+            Self::ServerError { .. } => {
+                "Anthropic's servers fail at the moment; please ask again in a few minutes.".into()
+            }
+            Self::StreamCut { .. } => {
+                "The connection to Anthropic broke off again and again; please ask again, and if it stays, whoever runs \
+                 me has to check the network."
+                    .into()
+            }
+            Self::Refusal { .. } => {
+                "Anthropic's safeguards stopped this answer; please ask in another way, or in a new thread, where the \
+                 conversation starts afresh."
                     .into()
             }
             Self::Unreachable { .. } => {
@@ -244,6 +341,12 @@ impl Failure {
                  routing.lua, or run me as another user."
                     .into()
             }
+            Self::DiskFull { .. } => {
+                "The disk is full where I run, so Claude Code cannot work; whoever runs me has to free space.".into()
+            }
+            Self::NoSettings { .. } => {
+                "Claude Code does not find this project's settings; correct `settings` in routing.lua.".into()
+            }
             Self::Reported { status: Some(status), .. } => {
                 format!("Anthropic refused this with status {status}; please try again, or ask in another way.")
             }
@@ -259,13 +362,26 @@ impl Failure {
         }
     }
 
-    /// What a failed result says.
-    pub fn of_result(result: &TurnResult) -> Self {
+    /// What an event says before the turn has ended, where waiting for the end would be of no use.
+    pub fn of_event(event: &Event) -> Option<Self> {
+        match event {
+            // The CLI would repeat it for three minutes.
+            Event::Retry { status, error, .. } if error == "authentication_failed" => {
+                let status = status.map_or_else(String::new, |status| format!(" (status {status})"));
+                Some(Self::NotLoggedIn { text: format!("{error}{status}") })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a failed result says; `resets` is when the CLI said that a used-up limit ends.
+    pub fn of_result(result: &TurnResult, resets: Option<u64>) -> Self {
         let text = result.result.clone().unwrap_or_else(|| result.errors.join("; "));
-        let connection = ["ECONN", "ENOTFOUND", "ETIMEDOUT", "EAI_AGAIN", "Connection "];
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match (result.subtype.as_str(), result.api_error_status) {
             ("error_max_turns", _) => Self::MaxTurns { text },
             ("error_max_budget_usd", _) => Self::Budget { text },
+            _ if result.stop_reason.as_deref() == Some("refusal") => Self::Refusal { text },
             _ if text.starts_with("Not logged in") || text.contains("Please run /login") => {
                 Self::NotLoggedIn { text }
             }
@@ -274,12 +390,21 @@ impl Failure {
             (_, Some(403)) => Self::Forbidden { text },
             (_, Some(404)) => Self::NoSuchModel { text },
             (_, Some(413)) => Self::PromptTooLong { text },
+            (_, Some(429))
+                if resets.is_some() || result.api_error.as_deref() == Some("usage_limit_reached") =>
+            {
+                Self::UsageLimit { text, resets }
+            }
             (_, Some(429)) => Self::RateLimit { text },
-            (_, Some(500..)) => Self::Overloaded { text },
+            (_, Some(529)) => Self::Overloaded { text },
+            (_, Some(500..)) => Self::ServerError { text },
+            (_, None) if has(&["Connection dropped", "ECONNRESET", "EPIPE"]) => Self::StreamCut { text },
             (_, None) if result.api_error.as_deref() == Some("connection_failed") => {
                 Self::Unreachable { text }
             }
-            (_, None) if connection.iter().any(|word| text.contains(word)) => Self::Unreachable { text },
+            (_, None) if has(&["ECONN", "ENOTFOUND", "ETIMEDOUT", "EAI_AGAIN", "Connection "]) => {
+                Self::Unreachable { text }
+            }
             (_, status) => Self::Reported { status, text },
         }
     }
@@ -290,7 +415,61 @@ impl Failure {
         if stderr.contains("cannot be used with root/sudo privileges") {
             return Self::BypassAsRoot { text: stderr };
         }
+        if stderr.contains("Settings file not found") {
+            return Self::NoSettings { text: stderr };
+        }
+        if says_disk_full(&stderr) {
+            return Self::DiskFull { exit, stderr };
+        }
         Self::NotStarted { exit, stderr }
+    }
+
+    /// What the end of a process without a result says.
+    pub fn of_end(exit: String, stderr: String) -> Self {
+        match says_disk_full(&stderr) {
+            true => Self::DiskFull { exit, stderr },
+            false => Self::NoResult { exit, stderr },
+        }
+    }
+}
+
+fn says_disk_full(stderr: &str) -> bool {
+    ["ENOSPC", "EDQUOT", "o space left on device"].iter().any(|word| stderr.contains(word))
+}
+
+/// What the API has, while the CLI tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It has no capacity.
+    Overloaded,
+    /// We call it too often.
+    RateLimited,
+    /// It fails.
+    Failing,
+    /// It is not reached, or the answer breaks off.
+    Unreachable,
+}
+
+impl Trouble {
+    /// Reads it from the status and the CLI's word (of 2.1.330).
+    pub fn of(status: Option<u16>, error: &str) -> Self {
+        match (status, error) {
+            (Some(529), _) | (_, "overloaded") => Self::Overloaded,
+            (Some(429), _) | (_, "rate_limit") => Self::RateLimited,
+            (Some(_), _) => Self::Failing,
+            (None, _) => Self::Unreachable,
+        }
+    }
+
+    /// What the person reads while it is tried again.
+    pub fn sentence(self, attempt: u32, of: u32) -> String {
+        let what = match self {
+            Self::Overloaded => "Anthropic is overloaded",
+            Self::RateLimited => "Anthropic's rate limit is reached",
+            Self::Failing => "Anthropic's servers fail",
+            Self::Unreachable => "Anthropic cannot be reached",
+        };
+        format!("{what}, trying again, {attempt} of {of}")
     }
 }
 
@@ -338,46 +517,32 @@ fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::events::{Event, read};
-
-    fn of_transcript(name: &str) -> Failure {
-        let file = format!("{}/tests/fixtures/transcripts/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(file).unwrap();
-        let result = text.lines().skip(1).find_map(|line| match read(line.as_bytes()) {
-            Event::Result(result) => Some(result),
-            _ => None,
-        });
-        Failure::of_result(&result.expect("the transcript has a result"))
-    }
 
     #[test]
-    fn failures_of_the_real_cli_are_told_apart() {
-        use Failure::*;
-        assert!(matches!(of_transcript("f1-401"), NotLoggedIn { .. }));
-        assert!(matches!(of_transcript("f7-no-key"), NotLoggedIn { .. }));
-        assert!(matches!(of_transcript("f9-maxturns"), MaxTurns { .. }));
-        let limit = of_transcript("m4-ratelimit-rejected");
-        assert_eq!(
-            limit.sentence(),
-            "The account's usage limit is reached; it resets Jan 23, 2030, 8:52pm (UTC). Please ask again then."
-        );
-    }
-
-    #[test]
-    fn connection_failures_and_statuses() {
+    fn statuses_and_texts_without_a_transcript() {
         let failure = |status, text: &str| {
-            Failure::of_result(&TurnResult {
+            let result = TurnResult {
                 is_error: true,
                 api_error_status: status,
                 result: Some(text.to_owned()),
                 ..TurnResult::default()
-            })
+            };
+            Failure::of_result(&result, None)
         };
-        let dropped = "API Error: Connection dropped (ECONNRESET). The response may be incomplete.";
-        assert!(matches!(failure(None, dropped), Failure::Unreachable { .. }));
-        assert!(matches!(failure(Some(529), "Overloaded"), Failure::Overloaded { .. }));
-        assert!(matches!(failure(Some(404), "model"), Failure::NoSuchModel { .. }));
         assert!(matches!(failure(Some(418), "teapot"), Failure::Reported { status: Some(418), .. }));
+        assert!(matches!(failure(Some(413), "too large"), Failure::PromptTooLong { .. }));
+        assert!(matches!(failure(None, "getaddrinfo ENOTFOUND"), Failure::Unreachable { .. }));
+        assert!(matches!(failure(None, "odd"), Failure::Reported { status: None, .. }));
+    }
+
+    #[test]
+    fn versions_are_read_and_compared() {
+        assert_eq!(Version::parse("2.1.330 (Claude Code)\n"), Some(OLDEST));
+        assert_eq!(Version::parse("2.1.331-beta.1"), Some(Version(2, 1, 331)));
+        assert!(Version::parse("2.0.999").unwrap() < OLDEST && Version::parse("10.0.0").unwrap() > OLDEST);
+        for odd in ["", "claude", "2.1", "2..1", "-1.2.3", "99999999999.1.1"] {
+            assert_eq!(Version::parse(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -8,13 +8,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::failure::{Failure, Version};
 use super::kin::{self, Kin};
 use crate::config;
 use crate::domain::{PermissionMode, Project, SessionId, Source};
+
+/// How long `--version` may take. Old versions need 0.7 s.
+const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What an agent is started with and cannot change while it runs, the session apart. An agent serves a turn only
 /// if this is equal.
@@ -22,6 +27,8 @@ use crate::domain::{PermissionMode, Project, SessionId, Source};
 pub struct Launch {
     guard: PathBuf,
     program: OsString,
+    /// How many of the arguments belong to the command itself.
+    prefix: usize,
     arguments: Vec<String>,
     dir: PathBuf,
     environment: BTreeMap<OsString, OsString>,
@@ -79,10 +86,12 @@ impl Launch {
         let mut command = project.command.iter().chain(&config.command);
         let program = command.next().map(OsString::from).unwrap_or_default();
         let mut arguments: Vec<String> = command.cloned().collect();
+        let prefix = arguments.len();
         arguments.extend(protocol_arguments());
         arguments.extend(project_arguments(project));
         let environment = environment(config, inherited, project);
-        Self { guard: config.guard.clone(), program, arguments, dir: project.dir.clone(), environment }
+        let guard = config.guard.clone();
+        Self { guard, program, prefix, arguments, dir: project.dir.clone(), environment }
     }
 
     /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
@@ -129,6 +138,21 @@ impl Launch {
                     Failure::NotExecutable { program, error: e.to_string() }
                 }
             })
+    }
+
+    /// The version that the program says it has, without starting a conversation.
+    pub async fn version(&self) -> Option<Version> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(self.arguments.iter().take(self.prefix))
+            .arg("--version")
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = timeout(VERSION_PATIENCE, command.output()).await.ok()?.ok()?;
+        Version::parse(&String::from_utf8_lossy(&output.stdout))
     }
 
     /// Which directory stands at the project's path now; `None` where there is none.
@@ -293,7 +317,6 @@ fn environment(
 mod tests {
     use super::*;
     use crate::domain::{AnswerForm, Effort, Limits, MicroUsd, ProjectName};
-    use std::time::Duration;
 
     fn project() -> Project {
         let second = Duration::from_secs(1);

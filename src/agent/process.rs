@@ -8,6 +8,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,13 +18,14 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{error, info, warn};
 
-use super::events::{self, Event, LONGEST_LINE, Line, Lines};
+use super::events::{self, Event};
 use super::failure::Failure;
 use super::guard;
 use super::kin::{self, Kin};
 use super::launch::{Conversation, Launch, Manner, Place};
+use super::lines::{LONGEST_LINE, Line, Lines};
 use crate::domain::{PermissionMode, SessionId};
 
 /// From telling the guard to end everything until it has: its own grace, and a second to kill and to reap.
@@ -62,8 +64,6 @@ pub struct Process {
     /// The mode that it told last; Claude can change it too (EnterPlanMode).
     told_mode: Option<String>,
     requests: u64,
-    /// Types that have been passed over once.
-    unknown: Vec<String>,
     /// It has printed a line that is no event.
     garbled: bool,
     _counted: Counted,
@@ -112,7 +112,6 @@ impl Process {
             busy: false,
             told_mode: None,
             requests: 0,
-            unknown: Vec::new(),
             garbled: false,
             _counted: Counted::new(live),
         })
@@ -165,10 +164,10 @@ impl Process {
             Event::Running => self.busy = true,
             Event::Idle => self.busy = false,
             Event::Mode(mode) => self.told_mode = Some(mode.clone()),
-            Event::Other { kind } if self.unknown.len() < 100 && !self.unknown.contains(kind) => {
-                debug!(%kind, "passed over from now on");
-                self.unknown.push(kind.clone());
+            Event::WritesLost => {
+                error!(session = %self.session, "the disk is full: a session of Claude Code is not whole any more");
             }
+            Event::Unknown { kind } => tell_once(kind),
             Event::Unreadable { reason } if !self.garbled => {
                 warn!(pid = self.pid(), %reason, "the agent printed a line that is no event; this is told once");
                 self.garbled = true;
@@ -291,6 +290,17 @@ impl Drop for Process {
         if self.exit.is_none() {
             self.signal(Signal::TERM);
         }
+    }
+}
+
+/// Logs a type of event that we do not know, once in the bot's life. What follows the first hundred is noise.
+fn tell_once(kind: &str) {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    // Plain insertions: a panic cannot leave it half changed.
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() < 100 && !told.iter().any(|known| known == kind) {
+        info!(kind, "the agent tells something that is not known here; it is passed over from now on");
+        told.push(kind.to_owned());
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a turn has told so far: the texts, the tools that run, what was denied.
 
 use super::Progress;
-use super::events::{Block, Denial, Event};
+use super::events::{Block, Denial, Event, Fallback, TurnResult, UsageLimit};
+use super::failure::{Failure, Trouble};
 use crate::domain::AnswerForm;
 
 /// Tools whose purpose is a question to the person. Denying one is no loss of a permission.
@@ -11,15 +12,19 @@ pub const QUESTIONS: &[&str] = &["AskUserQuestion", "ExitPlanMode"];
 #[derive(Debug)]
 pub struct Story {
     form: AnswerForm,
-    /// Every top-level text block.
-    texts: Vec<String>,
+    /// Every top-level text block, with the message that it is a part of.
+    texts: Vec<(String, String)>,
     /// How many of them stand before the last tool call.
     before_tool: usize,
+    /// The next text block goes on in the middle of the last one.
+    goes_on: bool,
     /// The text block that is being written.
     unfinished: String,
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
     denied: Vec<Denial>,
+    limit: Option<UsageLimit>,
+    fallback: Option<Fallback>,
     /// Whether the agent has told anything since the prompt.
     heard: bool,
 }
@@ -31,9 +36,12 @@ impl Story {
             form,
             texts: Vec::new(),
             before_tool: 0,
+            goes_on: false,
             unfinished: String::new(),
             running: Vec::new(),
             denied: Vec::new(),
+            limit: None,
+            fallback: None,
             heard: false,
         }
     }
@@ -42,9 +50,17 @@ impl Story {
     pub fn take(&mut self, event: Event) -> Option<Progress> {
         self.heard = true;
         match event {
-            Event::Assistant { top: true, is_error: false, blocks } => {
+            Event::Assistant { message, top: true, is_error: false, blocks } => {
                 self.unfinished.clear();
-                blocks.into_iter().filter_map(|block| self.block(block)).last()
+                blocks.into_iter().filter_map(|block| self.block(&message, block)).last()
+            }
+            Event::GoesOn => {
+                self.goes_on = true;
+                None
+            }
+            Event::TakenBack { message } => {
+                self.take_back(&message);
+                None
             }
             Event::Delta(text) => {
                 self.unfinished.push_str(&text);
@@ -58,16 +74,36 @@ impl Story {
                 self.deny(denial);
                 None
             }
-            Event::Retry { attempt, of, .. } => Some(Progress::Retrying { attempt, of }),
+            Event::Retry { attempt, of, status, error } => {
+                Some(Progress::Retrying { trouble: Trouble::of(status, &error), attempt, of })
+            }
+            Event::UsageLimit(limit) => {
+                self.limit = Some(limit);
+                None
+            }
+            Event::Fallback(fallback) => {
+                self.fallback = Some(fallback);
+                None
+            }
             _ => None,
         }
     }
 
-    fn block(&mut self, block: Block) -> Option<Progress> {
+    /// Forgets what a message said. Tools that it called have run or not; their results tell.
+    fn take_back(&mut self, message: &str) {
+        let before = self.texts.iter().take(self.before_tool).filter(|(of, _)| of != message).count();
+        self.texts.retain(|(of, _)| of != message);
+        self.before_tool = before;
+    }
+
+    fn block(&mut self, message: &str, block: Block) -> Option<Progress> {
         match block {
             Block::Text(text) => {
-                if !text.trim().is_empty() {
-                    self.texts.push(text);
+                let goes_on = std::mem::take(&mut self.goes_on);
+                match self.texts.last_mut() {
+                    _ if text.trim().is_empty() => {}
+                    Some((_, before)) if goes_on => before.push_str(&text),
+                    _ => self.texts.push((message.to_owned(), text)),
                 }
                 None
             }
@@ -114,15 +150,38 @@ impl Story {
         tools
     }
 
+    /// The model that answers in place of another one.
+    pub fn fallback(&self) -> Option<&Fallback> {
+        self.fallback.as_ref()
+    }
+
+    /// The end of the turn: its answer, or why there is none.
+    ///
+    /// # Errors
+    /// The failure that the result tells.
+    pub fn conclude(&mut self, result: TurnResult) -> Result<String, Failure> {
+        if !result.failed() {
+            return Ok(self.answer(result.result));
+        }
+        let resets = self.limit.filter(|limit| limit.rejected).and_then(|limit| limit.resets);
+        let failure = Failure::of_result(&result, resets);
+        if let Failure::Refusal { .. } = failure {
+            // What the safeguards stopped is shown to nobody.
+            self.texts.truncate(self.before_tool);
+            self.unfinished.clear();
+        }
+        Err(failure)
+    }
+
     /// The answer of a turn that ended well; `result` is the text that the result carries.
-    pub fn answer(&self, result: Option<String>) -> String {
+    fn answer(&self, result: Option<String>) -> String {
         let from = match self.form {
             AnswerForm::Last => self.before_tool,
             AnswerForm::All => 0,
         };
         match &self.texts[from..] {
             [] => result.unwrap_or_default(),
-            texts => texts.join("\n\n"),
+            texts => texts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n\n"),
         }
     }
 
@@ -135,7 +194,7 @@ impl Story {
             }
             _ => 0,
         };
-        let texts = self.texts[from..].iter().chain(std::iter::once(&self.unfinished));
+        let texts = self.texts[from..].iter().map(|(_, text)| text).chain(std::iter::once(&self.unfinished));
         texts.filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n\n")
     }
 }
@@ -143,16 +202,15 @@ impl Story {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::events::read;
 
     fn text(text: &str) -> Event {
         let blocks = vec![Block::Text(text.to_owned())];
-        Event::Assistant { top: true, is_error: false, blocks }
+        Event::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
     fn tool(id: &str, name: &str) -> Event {
         let blocks = vec![Block::Tool { id: id.to_owned(), name: name.to_owned() }];
-        Event::Assistant { top: true, is_error: false, blocks }
+        Event::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
     fn told(form: AnswerForm, events: impl IntoIterator<Item = Event>) -> Story {
@@ -179,11 +237,24 @@ mod tests {
 
     #[test]
     fn subagents_and_error_texts_are_kept_out() {
-        let aside =
-            Event::Assistant { top: false, is_error: false, blocks: vec![Block::Text("aside".into())] };
-        let error =
-            Event::Assistant { top: true, is_error: true, blocks: vec![Block::Text("API Error".into())] };
-        assert_eq!(told(AnswerForm::All, [aside, error]).partial(), "");
+        let said = |top, is_error, text: &str| {
+            let blocks = vec![Block::Text(text.into())];
+            Event::Assistant { message: String::new(), top, is_error, blocks }
+        };
+        let events = [said(false, false, "aside"), said(true, true, "API Error")];
+        assert_eq!(told(AnswerForm::All, events).partial(), "");
+    }
+
+    #[test]
+    fn what_safeguards_stopped_is_taken_back() {
+        let said = |message: &str, text: &str| {
+            let blocks = vec![Block::Text(text.into())];
+            Event::Assistant { message: message.into(), top: true, is_error: false, blocks }
+        };
+        let taken_back = Event::TakenBack { message: "b".into() };
+        let events = [said("a", "I look."), tool("1", "Read"), said("b", "no"), taken_back, said("c", "yes")];
+        assert_eq!(told(AnswerForm::Last, events.clone()).answer(None), "yes");
+        assert_eq!(told(AnswerForm::All, events).answer(None), "I look.\n\nyes");
     }
 
     #[test]
@@ -211,44 +282,5 @@ mod tests {
         // The result calls it by its other name.
         story.deny(denial("3", "Task"));
         assert_eq!(story.denied(), ["Bash", "Agent"]);
-    }
-
-    /// The events of a recorded run up to its `n`th result.
-    fn recorded(name: &str) -> (Story, Vec<String>) {
-        let file = format!("{}/tests/fixtures/transcripts/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
-        let mut story = Story::new(AnswerForm::Last);
-        let mut answers = Vec::new();
-        for line in std::fs::read_to_string(file).unwrap().lines().skip(1) {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            if line["_dir"] == "in" {
-                continue;
-            }
-            let event = if line["ev"].is_object() { &line["ev"] } else { &line };
-            match read(event.to_string().as_bytes()) {
-                Event::Result(result) => {
-                    answers.push(match (result.answers("x"), result.is_error) {
-                        (false, _) => "(not ours)".to_owned(),
-                        (true, true) => format!("(failed) {}", story.partial()),
-                        (true, false) => story.answer(result.result),
-                    });
-                    story.forget();
-                }
-                event => drop(story.take(event)),
-            }
-        }
-        (story, answers)
-    }
-
-    #[test]
-    fn recorded_turns_tell_their_stories() {
-        let (_, interrupted) = recorded("d11-interrupt-stream");
-        assert!(interrupted[0].starts_with("(failed) The quick brown fox"), "{}", interrupted[0]);
-        assert_eq!(interrupted[1], "echo: next");
-        let (_, background) = recorded("g19-background-bash");
-        assert!(background.contains(&"(not ours)".to_owned()), "{background:?}");
-        let (subagent, answers) = recorded("m1-subagent-no-background");
-        assert_eq!((answers.len(), subagent.tool()), (1, None));
-        assert_eq!(recorded("f1-401").1, ["(failed) "]);
-        assert_eq!(recorded("e1-default-denied").1.len(), 1);
     }
 }

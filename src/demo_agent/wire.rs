@@ -8,6 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+/// The version of Claude Code that the demo agent speaks like.
+const VERSION: &str = "2.1.330";
+
 /// Both directions of the protocol, and the log.
 pub struct Wire {
     input: Receiver<Input>,
@@ -162,7 +165,9 @@ impl Wire {
         let text = |key: &str| request[key].as_str().map(str::to_owned);
         let mut interrupted = false;
         let body = match request["subtype"].as_str().unwrap_or_default() {
-            "initialize" => json!({ "commands": [], "models": [], "pid": std::process::id() }),
+            "initialize" => json!({
+                "commands": [], "models": [], "pid": std::process::id(), "claude_code_version": VERSION,
+            }),
             "interrupt" if self.deaf => return Ok(()),
             "interrupt" => {
                 interrupted = true;
