@@ -18,6 +18,7 @@
 //! SETSID           leave a process in a session of its own
 //! GARBAGE          print lines that are no events
 //! BIG:n            print one line of n bytes   STDERR:n      write n bytes to stderr
+//! FLOOD:n      print n bytes of events     UNENDED:n     print n bytes without a newline
 //! GHOST, GHOST:later   a turn that nobody asked for, now or after this one
 //! SAY              say what was said before in this session
 //! ECHO             say the exact prompt, as a JSON string

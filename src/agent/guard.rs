@@ -52,6 +52,8 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
 /// From one SIGKILL for all that is left to the next, for what was being born.
 const AGAIN: Duration = Duration::from_millis(10);
+/// After how long without anybody that can be signalled the rest, such as another user's, is left alone.
+const UNREACHABLE: Duration = Duration::from_secs(1);
 /// What stands on stderr before the system's error number where the command could not be started.
 const REFUSED: &str = "moonlane agent-guard: cannot start the agent: os error ";
 /// The exit code then; shells use it alike.
@@ -92,9 +94,7 @@ pub fn missing_kernel_pieces() -> Vec<String> {
     }
     if children().is_empty() {
         missing.push(
-            "/proc does not show processes: what an agent leaves behind is ended without warning, and not found \
-             at all once its guard was killed"
-                .to_owned(),
+            "no processes in /proc: what an agent leaves outside its process group outlives it".to_owned(),
         );
     }
     missing
@@ -128,8 +128,11 @@ fn guard(
     while below.reap() && Instant::now() < grace {
         watch.wait(Some(grace));
     }
-    while below.reap() {
-        below.signal(Signal::KILL);
+    let mut reached = Instant::now();
+    while below.reap() && reached.elapsed() < UNREACHABLE {
+        if below.signal(Signal::KILL) {
+            reached = Instant::now();
+        }
         watch.wait(Some(Instant::now() + AGAIN));
     }
     Ok(below.status)
@@ -244,17 +247,14 @@ impl Below {
         }
     }
 
-    /// Sends the signal to all below.
-    fn signal(&self, signal: Signal) {
+    /// Sends the signal to all below; whether it reached anybody.
+    fn signal(&self, signal: Signal) -> bool {
         let below = descendants();
-        for pid in &below {
-            // One of another user cannot be signalled; the loop goes on as long as it lives.
-            let _ = kill_process(*pid, signal);
-        }
         if let (true, Some(agent)) = (below.is_empty(), self.agent) {
             // Without /proc its group at least.
-            let _ = kill_process_group(agent, signal);
+            return kill_process_group(agent, signal).is_ok();
         }
+        below.into_iter().filter(|pid| kill_process(*pid, signal).is_ok()).count() > 0
     }
 }
 

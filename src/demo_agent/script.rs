@@ -10,7 +10,8 @@ use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
-    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST",
+    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
+    "UNENDED",
 ];
 
 /// Answers prompts until stdin ends.
@@ -140,6 +141,14 @@ impl Turn<'_> {
                 let padding = vec![b'x'; number().saturating_sub(frame.len())];
                 self.wire.print(&[head, &padding, tail, b"\n"].concat());
             }
+            "FLOOD" => {
+                let line = json!({ "type": "system", "subtype": "padding", "padding": "x".repeat(64 << 10) });
+                let line = format!("{line}\n");
+                for _ in 0..=number() / line.len() {
+                    self.wire.print(line.as_bytes());
+                }
+            }
+            "UNENDED" => self.wire.print(&vec![b'x'; number()]),
             "STDERR" => eprint!("{}", "stderr flood\n".repeat(number() / 13 + 1)),
             "SAY" => {
                 let before = self.session.prompts().split_last().map_or(&[][..], |(_, before)| before);
