@@ -24,11 +24,13 @@
 //! The facts about the CLI are those of version 2.1.330, measured.
 
 mod ask;
+mod elsewhere;
 mod events;
 mod failure;
 pub mod guard;
 mod kin;
 mod launch;
+mod leftovers;
 mod lines;
 mod process;
 mod story;
@@ -49,6 +51,7 @@ use tracing::{debug, info, warn};
 
 pub use events::Fallback;
 pub use failure::{Failure, Trouble};
+pub use leftovers::clean_daily;
 
 use crate::config;
 use crate::domain::{ChannelId, MicroUsd, Project, SessionId};
@@ -95,6 +98,8 @@ pub struct Asked {
     pub session: Option<SessionSeen>,
     /// The session was live and is not known any more; this turn began a new one.
     pub session_lost: bool,
+    /// Somebody had gone on with the session elsewhere; this turn went on from there.
+    pub used_elsewhere: bool,
     /// The tools that were denied, in order, each once.
     pub denied: Vec<String>,
     /// Another model answered than the one that was asked for.

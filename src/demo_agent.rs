@@ -12,6 +12,8 @@
 //! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s)
 //! ASK:Name:arg     ask for permission, then say what was decided
 //! ERR:status       fail as the API does        STALL         tell nothing more
+//! RETRY:n:ms       the API is overloaded n times, ms apart
+//! FALLBACK:model   another model goes on       CLEAR         go on in another session
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
 //! NOIDLE           never become idle, never exit when stdin ends
 //! FORK             leave a process in the group that holds stdout and stderr

@@ -14,6 +14,7 @@ use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
 use moonlane::{demo_agent, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 /// Turns Discord channels into Claude Code workplaces.
@@ -149,6 +150,8 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         _ = terminate.recv() => return ExitCode::SUCCESS,
         _ = interrupt.recv() => return ExitCode::SUCCESS,
     };
+    // Not in `Bot`: it is about this machine, and bots in tests share one.
+    let _cleaning = AbortOnDropHandle::new(tokio::spawn(moonlane::agent::clean_daily()));
     let failure = tokio::select! {
         failure = bot.failed() => Some(failure),
         _ = terminate.recv() => None,

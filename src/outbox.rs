@@ -268,6 +268,33 @@ impl Outbox {
         Ok(id)
     }
 
+    /// Gives a message of the bot's own another text.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn edit(&self, channel: ChannelId, message: MessageId, content: &str) -> Result<(), Refused> {
+        let body = wire::Edit { content, allowed_mentions: wire::AllowedMentions::default() };
+        let body = serde_json::to_vec(&body)
+            .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
+        let path = format!("/channels/{channel}/messages/{message}");
+        let call =
+            Call { method: Method::PATCH, body: Some(body), ..Call::get(Kind::Edit, channel.get(), path) };
+        self.0.sender.tell(call).await
+    }
+
+    /// Deletes a message of the bot's own. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn delete(&self, channel: ChannelId, message: MessageId) -> Result<(), Refused> {
+        let path = format!("/channels/{channel}/messages/{message}");
+        let call = Call { method: Method::DELETE, ..Call::get(Kind::Delete, channel.get(), path) };
+        match self.0.sender.tell(call).await {
+            Err(Refused::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Shows "is typing" for ten seconds. Best effort.
     pub async fn typing(&self, channel: ChannelId) {
         let path = format!("/channels/{channel}/typing");

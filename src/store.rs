@@ -385,6 +385,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_session_is_in_one_lane_at_a_time() {
+        let (_dir, store) = store();
+        let (here, project) = (turn(1).channel, turn(1).project);
+        let there = ChannelId::new(8).unwrap();
+        let (first, second) = (SessionId::random(), SessionId::random());
+        store.put_session(here, &project, first, PathBuf::from("/")).await.unwrap();
+        store.put_session(there, &project, second, PathBuf::from("/")).await.unwrap();
+        // Neither is given the other's, nor takes it away.
+        assert!(store.put_session(there, &project, first, PathBuf::from("/")).await.is_err());
+        assert!(
+            store.put_session(here, &ProjectName("other".into()), first, PathBuf::from("/")).await.is_err()
+        );
+        let id = |session: Option<Session>| session.map(|session| session.id);
+        assert_eq!(id(store.session(here, &project).await.unwrap()), Some(first));
+        assert_eq!(id(store.session(there, &project).await.unwrap()), Some(second));
+
+        // The agent here tells that it went on in the other's: this channel begins anew, and the turn is kept.
+        store.accept(turn(1)).await.unwrap();
+        store.begin(message(1)).await.unwrap();
+        let session = Some(SessionUpdate { id: second, cost: MicroUsd(5) });
+        let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
+        assert!(store.finish(message(1), end).await.unwrap());
+        assert_eq!(id(store.session(here, &project).await.unwrap()), None);
+        assert_eq!(id(store.session(there, &project).await.unwrap()), Some(second));
+    }
+
+    #[tokio::test]
     async fn a_closed_store_says_so_and_frees_the_file() {
         let (dir, store) = store();
         store.accept(turn(1)).await.unwrap();

@@ -13,6 +13,7 @@
 mod delivery;
 mod gate;
 mod intake;
+mod live;
 mod prompt;
 mod recovery;
 mod story;

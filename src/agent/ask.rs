@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::elsewhere;
 use super::events::{Event, TurnResult};
 use super::failure::{Failure, OLDEST, SessionTrouble, Version};
 use super::guard;
@@ -33,6 +34,7 @@ pub struct Turn<'a, P> {
     begun: Instant,
     session: SessionStart,
     session_lost: bool,
+    used_elsewhere: bool,
     seen: Option<SessionSeen>,
     story: Story,
 }
@@ -69,6 +71,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             manner,
             begun: Instant::now(),
             session_lost: false,
+            used_elsewhere: false,
             seen: None,
             story,
         }
@@ -89,6 +92,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             end,
             session: self.seen,
             session_lost: self.session_lost,
+            used_elsewhere: self.used_elsewhere,
             denied: self.story.denied(),
             fallback: self.story.fallback().cloned(),
             partial,
@@ -99,6 +103,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
             return Err(Cut::Stopped);
         }
+        self.used_elsewhere = self.was_used_elsewhere().await;
         let live = self.claim().await?;
         let mut reused = live.is_some();
         let mut process = match live {
@@ -133,6 +138,17 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         }
     }
 
+    async fn was_used_elsewhere(&self) -> bool {
+        let SessionStart::Live(session) = self.session else { return false };
+        let launch = self.launch.clone();
+        let used = move || elsewhere::used(|name| launch.variable(name), session);
+        let used = tokio::task::spawn_blocking(used).await.unwrap_or(false);
+        if used {
+            info!(channel = %self.ask.channel, %session, "the session was used elsewhere since our last turn");
+        }
+        used
+    }
+
     /// The channel's live process, if it fits; one that does not is closed.
     async fn claim(&mut self) -> Result<Option<Process>, Cut> {
         let claimed = tokio::select! {
@@ -142,7 +158,8 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         };
         let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
-        let fits = process.fits(&self.launch) && process.session == session;
+        // A process does not see what another one has written into its session.
+        let fits = process.fits(&self.launch) && process.session == session && !self.used_elsewhere;
         if fits && self.adapt(&mut process).await.is_ok() {
             return Ok(Some(process));
         }
@@ -294,7 +311,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
 
     /// Sends the prompt and follows the turn to its end.
     async fn prompt(&mut self, process: &mut Process) -> Verdict {
-        let message = uuid::Uuid::new_v4().to_string();
+        let message = elsewhere::message_id().to_string();
         process.send_prompt(&message, &self.ask.prompt);
         let turn_limit = self.limits().turn;
         let turn_deadline = self.begun + turn_limit;

@@ -335,7 +335,7 @@ impl Failure {
                  here."
                     .into()
             }
-            Self::Budget { .. } => "The budget set for Claude is spent; whoever runs me can raise it.".into(),
+            Self::Budget { .. } => "The budget set for this project is spent; whoever runs me can raise `max_usd` in routing.lua.".into(),
             Self::BypassAsRoot { .. } => {
                 "The permission mode `bypassPermissions` is not possible as root; choose another `permission_mode` in \
                  routing.lua, or run me as another user."
@@ -517,6 +517,66 @@ fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::transcripts::failure_of;
+
+    /// Each failure, with where it comes from: a recorded run of the real CLI, or what the system or our own clock says.
+    #[test]
+    fn every_failure_has_its_sentence() {
+        let recorded = [
+            "f7-no-key",
+            "f1-401",
+            "m4-oauth-401",
+            "f1-403",
+            "f1-404-model",
+            "f1-400",
+            "f2-429-retries2",
+            "m4-ratelimit-rejected",
+            "f4-529-default",
+            "f2-500-retries2",
+            "f4-refused-default",
+            "f5-cut",
+            "f5-sseerr-overloaded_error",
+            "g1-stdin-5M",
+            "f9-maxturns",
+            "g12-budget",
+            "n1-refusal-twice",
+            "f10-api-wait-SIGTERM",
+            "e7-bypass-root",
+            "g14-settings-badfile",
+            "m5-env-scrub",
+        ];
+        let limit = Duration::from_secs(300);
+        let disk_full = "Error: Claude Code could not save all of this session's transcript under /home/u/full because \
+                         the disk is full (ENOSPC).";
+        let own = [
+            Failure::NotInstalled { program: "claude".into() },
+            Failure::NotExecutable { program: "claude".into(), error: "Permission denied".into() },
+            Failure::TooOld { found: Some(Version(2, 0, 76)) },
+            Failure::TooOld { found: None },
+            Failure::DirectoryMissing { dir: "/srv/site".into() },
+            Failure::DirectoryDenied { dir: "/srv/site".into() },
+            Failure::StartTimeout { limit, stderr: String::new() },
+            Failure::Silence { limit },
+            Failure::ToolTimeout { limit, tool: "Bash".into() },
+            Failure::TurnTimeout { limit },
+            Failure::Refused { text: "set_model: no".into() },
+            Failure::of_end("exit status: 1".into(), disk_full.into()),
+        ];
+        let mut table = String::new();
+        let mut add = |from: &str, failure: Failure| {
+            let name: String = format!("{failure:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+            table += &format!("{name} ({from})\n    {}\n", failure.sentence());
+        };
+        recorded.into_iter().for_each(|name| add(name, failure_of(name)));
+        own.into_iter().for_each(|failure| add("ours", failure));
+        insta::with_settings!({
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/agent"),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!("failures", table);
+        });
+    }
 
     #[test]
     fn statuses_and_texts_without_a_transcript() {

@@ -140,6 +140,11 @@ impl Launch {
             })
     }
 
+    /// A variable of the agents' environment.
+    pub fn variable(&self, name: &str) -> Option<&OsString> {
+        self.environment.get(OsStr::new(name))
+    }
+
     /// The version that the program says it has, without starting a conversation.
     pub async fn version(&self) -> Option<Version> {
         let mut command = Command::new(&self.program);

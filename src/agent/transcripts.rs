@@ -58,6 +58,32 @@ fn open(file: &Path) -> Recorded {
     }
 }
 
+/// The failure that a recorded run shows first.
+pub fn failure_of(name: &str) -> Failure {
+    let run = open(&Path::new(FOLDER).join(name).with_extension("jsonl"));
+    let mut story = Story::new(AnswerForm::Last);
+    for recorded in &run.lines {
+        let Line::Out(line) = recorded else { continue };
+        let event = read(line);
+        if let Some(failure) = Failure::of_event(&event) {
+            return failure;
+        }
+        match event {
+            Event::Result(result) => match story.conclude(*result) {
+                Err(failure) => return failure,
+                Ok(_) => story = Story::new(AnswerForm::Last),
+            },
+            event => drop(story.take(event)),
+        }
+    }
+    let (exit, stderr) =
+        (run.harness["exit"].to_string(), run.harness["stderr"].as_str().unwrap().to_owned());
+    match run.lines.is_empty() {
+        true => Failure::of_start(exit, stderr),
+        false => Failure::of_end(exit, stderr),
+    }
+}
+
 /// What a person would be shown, a line for each thing.
 fn told(run: &Recorded) -> String {
     let mut told = format!("## {}\n", run.name);

@@ -11,7 +11,7 @@ use super::wire::{Interrupted, Prompt, Wire};
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED",
+    "UNENDED", "RETRY", "FALLBACK", "CLEAR",
 ];
 
 /// Answers prompts until stdin ends.
@@ -21,7 +21,7 @@ pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode
         session.add(&prompt.text);
         let mut turn = Turn {
             wire,
-            session: &session,
+            session: &mut session,
             args,
             prompt: &prompt,
             message: 0,
@@ -47,7 +47,7 @@ pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode
 
 struct Turn<'a> {
     wire: &'a mut Wire,
-    session: &'a Session,
+    session: &'a mut Session,
     args: &'a [String],
     prompt: &'a Prompt,
     message: u32,
@@ -122,6 +122,17 @@ impl Turn<'_> {
             "ASK" => self.tool(argument, true)?,
             "ERR" => self.error = Some(argument.parse().unwrap_or(500)),
             "STALL" => self.wire.wait(None)?,
+            "RETRY" => self.retry(argument)?,
+            "FALLBACK" => self.wire.emit(json!({
+                "type": "system", "subtype": "model_fallback", "trigger": "overloaded",
+                "original_model": self.wire.model, "fallback_model": argument,
+            })),
+            "CLEAR" => {
+                let id = uuid::Uuid::new_v4().to_string();
+                self.wire.emit(json!({ "type": "conversation_reset", "new_conversation_id": uuid::Uuid::new_v4() }));
+                self.wire.session.clone_from(&id);
+                self.session.clear(id);
+            }
             "CRASH" => return Err(Cut::Exit(argument.parse().unwrap_or(1))),
             "DEAF" => {
                 self.wire.deaf = true;
@@ -219,6 +230,19 @@ impl Turn<'_> {
 
     fn stream(&mut self, event: Value) {
         self.wire.emit(json!({ "type": "stream_event", "event": event, "parent_tool_use_id": null }));
+    }
+
+    fn retry(&mut self, argument: &str) -> Result<(), Cut> {
+        let (times, pause) = argument.split_once(':').unwrap_or((argument, "0"));
+        let pause = Duration::from_millis(pause.parse().unwrap_or(0));
+        for attempt in 1..=times.parse::<u32>().unwrap_or(1) {
+            self.wire.emit(json!({
+                "type": "system", "subtype": "api_retry", "attempt": attempt, "max_retries": 10,
+                "retry_delay_ms": pause.as_millis() as u64, "error_status": 529, "error": "overloaded",
+            }));
+            self.wire.wait(Some(pause))?;
+        }
+        Ok(())
     }
 
     fn tool(&mut self, call: &str, ask: bool) -> Result<(), Cut> {

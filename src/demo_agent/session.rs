@@ -69,6 +69,12 @@ impl Session {
         &self.id
     }
 
+    /// Goes on under another id, with nothing said, as `/clear` does.
+    pub fn clear(&mut self, id: String) {
+        *self = Self { file: folder().join(format!("{id}.jsonl")), id, prompts: Vec::new(), cost: 0.0 };
+        self.add("CLEAR");
+    }
+
     /// What was asked so far, the present turn included.
     pub fn prompts(&self) -> &[String] {
         &self.prompts

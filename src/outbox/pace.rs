@@ -20,6 +20,8 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Create,
+    Edit,
+    Delete,
     Typing,
     React,
     Channel,

@@ -104,7 +104,14 @@ pub(super) struct Create<'a> {
 }
 
 #[derive(Serialize)]
-struct AllowedMentions {
+pub(super) struct Edit<'a> {
+    pub(super) content: &'a str,
+    pub(super) allowed_mentions: AllowedMentions,
+}
+
+/// Nobody is pinged but the person replied to.
+#[derive(Serialize, Default)]
+pub(super) struct AllowedMentions {
     parse: [&'static str; 0],
     replied_user: bool,
 }

@@ -28,7 +28,7 @@
 //!
 //! **sessions**: Claude Code's conversations, one per channel and project.
 //! - `channel`, `project`: the key.
-//! - `id`: the session's UUID as text.
+//! - `id`: the session's UUID as text. No two rows have the same: a session is in one lane at a time.
 //! - `dir`: the directory it was begun in, as bytes: a session is only ever resumed from there.
 //! - `live`: 0 until the first result came; a session that is not live cannot be resumed.
 //! - `turns`: how many turns it has answered.
@@ -43,7 +43,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -89,6 +89,13 @@ const MIGRATIONS: [&str; 1] = ["
         last_used INTEGER NOT NULL,
         PRIMARY KEY (channel, project)
     ) STRICT, WITHOUT ROWID;
+", "
+    -- Where two have one session, the one that used it last keeps it.
+    DELETE FROM sessions AS older WHERE EXISTS (
+        SELECT 1 FROM sessions AS newer WHERE newer.id = older.id
+            AND (newer.last_used, newer.channel, newer.project) > (older.last_used, older.channel, older.project)
+    );
+    CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
 "];
 
 /// The newest version that this program knows.
@@ -126,9 +133,10 @@ mod tests {
         assert_eq!(version(&connection), VERSION);
 
         let tx = connection.transaction().unwrap();
-        migrate_with(&tx, &[MIGRATIONS[0], "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
+        let [first, second] = MIGRATIONS;
+        migrate_with(&tx, &[first, second, "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
         tx.commit().unwrap();
-        assert_eq!(version(&connection), 2);
+        assert_eq!(version(&connection), VERSION + 1);
         connection.execute("INSERT INTO later VALUES (1)", ()).unwrap();
     }
 
@@ -137,9 +145,28 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         let tx = connection.transaction().unwrap();
-        migrate_with(&tx, &[MIGRATIONS[0], "CREATE TABLE later (x INTEGER); CREATE nonsense"]).unwrap_err();
+        let [first, second] = MIGRATIONS;
+        migrate_with(&tx, &[first, second, "CREATE TABLE later (x INTEGER); CREATE nonsense"]).unwrap_err();
         drop(tx);
         assert_eq!(version(&connection), VERSION);
         assert!(connection.prepare("SELECT * FROM later").is_err());
+    }
+
+    #[test]
+    fn of_two_rows_with_one_session_the_later_one_stays() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &MIGRATIONS[..1]).unwrap();
+        tx.execute_batch(
+            "INSERT INTO sessions VALUES (1, 'a', 'x', x'2f', 1, 1, 0, 10), (2, 'a', 'x', x'2f', 1, 1, 0, 30),
+                 (3, 'a', 'x', x'2f', 1, 1, 0, 20), (4, 'a', 'y', x'2f', 1, 1, 0, 5), (5, 'b', 'z', x'2f', 1, 1, 0, 7),
+                 (6, 'b', 'z', x'2f', 1, 1, 0, 7)",
+        )
+        .unwrap();
+        migrate_with(&tx, &MIGRATIONS).unwrap();
+        tx.commit().unwrap();
+        let mut statement = connection.prepare("SELECT channel FROM sessions ORDER BY channel").unwrap();
+        let left: Vec<i64> = statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(left, [2, 4, 6]);
     }
 }

@@ -60,7 +60,7 @@ impl Store {
     /// that an id of which the CLI may know is never used twice.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// Where the database fails, or another channel or project has this session.
     pub async fn put_session(
         &self,
         channel: ChannelId,
@@ -70,9 +70,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let project = project.clone();
         self.step(move |tx| {
-            let sql =
-                "INSERT OR REPLACE INTO sessions (channel, project, id, dir, live, turns, cost, last_used)
-                       VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5)";
+            // Not REPLACE: that would take an id away from another channel.
+            let sql = "INSERT INTO sessions (channel, project, id, dir, live, turns, cost, last_used)
+                       VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5)
+                       ON CONFLICT (channel, project) DO UPDATE SET id = excluded.id, dir = excluded.dir,
+                           live = 0, turns = 0, cost = 0, last_used = excluded.last_used";
             let mut statement = tx.prepare_cached(sql)?;
             statement.execute(params![channel, project, id, Dir::column(&dir), Millis::now()])?;
             Ok(())

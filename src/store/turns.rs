@@ -1,6 +1,7 @@
 //! Turns: from an accepted message to its outcome.
 
 use rusqlite::{OptionalExtension, Transaction, params};
+use tracing::error;
 
 use super::deliveries::{self, DeliveryState};
 use super::values::Attachments;
@@ -347,6 +348,15 @@ fn update_session(
         tx.prepare_cached("SELECT cost FROM sessions WHERE channel = ?1 AND project = ?2 AND id = ?3")?;
     let before = statement.query_row(params![channel, project, update.id], |row| row.get(0)).optional()?;
     let MicroUsd(before) = before.unwrap_or_default();
+
+    // Two lanes must never work in one session. The other one had it first; this one begins anew.
+    let sql = "SELECT 1 FROM sessions WHERE id = ?3 AND NOT (channel = ?1 AND project = ?2)";
+    if tx.prepare_cached(sql)?.exists(params![channel, project, update.id])? {
+        error!(%channel, session = %update.id, "the agent goes on in a session of another channel; it is left");
+        let sql = "DELETE FROM sessions WHERE channel = ?1 AND project = ?2";
+        tx.prepare_cached(sql)?.execute(params![channel, project])?;
+        return Ok(update.cost);
+    }
 
     // No row: somebody had the session forgotten while the turn ran, and forgotten it stays.
     let sql = "UPDATE sessions SET id = ?3, live = 1, turns = turns + 1, cost = ?4, last_used = ?5

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use super::live::Live;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, MessageId, Outcome, Project, SessionId};
@@ -120,15 +121,23 @@ async fn ask(turns: &Turns, task: Task, project: &Arc<Project>, stop: &Stop) -> 
     }
     let (session, moved) = open_session(turns, &turn, project).await?;
     let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
-    let asked = turns.agents.ask(ask, stop.token.clone(), |_| {}).await;
+    let live = Live::new(turns, task);
+    let asked = turns.agents.ask(ask, stop.token.clone(), |progress| live.hear(&progress)).await;
+    drop(live);
     drop(typing);
 
     let mut notes = Vec::new();
     if asked.session_lost {
         notes.push(words::session_lost());
     }
+    if asked.used_elsewhere {
+        notes.push(words::used_elsewhere());
+    }
     if moved {
         notes.push(words::directory_changed());
+    }
+    if let Some(fallback) = &asked.fallback {
+        notes.push(words::fallback(&fallback.from, &fallback.to));
     }
     if !unread.is_empty() {
         notes.push(words::unread(&unread));

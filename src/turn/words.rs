@@ -75,6 +75,16 @@ pub fn session_lost() -> String {
     text::small("The earlier conversation of this channel is no longer there, so this is a new one")
 }
 
+/// Somebody went on with the session in a terminal.
+pub fn used_elsewhere() -> String {
+    text::small("This conversation was also used outside Discord since my last answer; I went on from there")
+}
+
+/// The model that was asked for had no capacity, and another one went on.
+pub fn fallback(from: &str, to: &str) -> String {
+    text::small(&format!("{} was overloaded, so {} went on", quoted(from), quoted(to)))
+}
+
 /// The project's directory is another one than the session began in.
 pub fn directory_changed() -> String {
     text::small("This project has moved to another directory, so this is a new conversation")

@@ -19,4 +19,6 @@ mod real_claude;
 mod scripts;
 mod secrets;
 mod separate;
+mod sessions;
 mod support;
+mod troubles;

@@ -14,10 +14,15 @@ use crate::support::{MOONLANE, Stage, within};
 
 /// Nothing of the environment of the tests but the PATH, and a home in this folder.
 pub fn clean(program: impl AsRef<OsStr>, folder: &Path) -> Command {
-    let home = folder.join("home");
+    let (home, temporary) = (folder.join("home"), folder.join("tmp"));
     std::fs::create_dir_all(&home).unwrap();
+    std::fs::create_dir_all(&temporary).unwrap();
     let mut command = Command::new(program);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("TMPDIR", temporary);
     command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     command
 }

@@ -1,0 +1,128 @@
+//! The one small line that says that the agent tries again.
+//!
+//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a trouble has lasted, edited
+//! as it goes on, and deleted when it is over. A bot that is killed in between leaves it behind.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::debug;
+
+use super::Turns;
+use super::story::Task;
+use crate::agent::Progress;
+use crate::domain::MessageId;
+use crate::outbox::Post;
+use crate::text;
+
+/// What is over sooner is not worth a word.
+const SHOWN_AFTER: Duration = Duration::from_secs(5);
+/// Discord is not asked to change it more often.
+const EDITED_EVERY: Duration = Duration::from_millis(1500);
+
+/// Hears the progress of one turn. What it showed goes away when this is dropped.
+pub struct Live {
+    /// What the line should say now.
+    wanted: watch::Sender<Option<String>>,
+}
+
+impl Live {
+    /// Nothing is shown yet.
+    pub fn new(turns: &Turns, task: Task) -> Self {
+        let (wanted, changes) = watch::channel(None);
+        let line = Line { turns: turns.clone(), task, shown: None };
+        turns.0.tasks.spawn(line.follow(changes));
+        Self { wanted }
+    }
+
+    /// Something happened in the turn.
+    pub fn hear(&self, progress: &Progress) {
+        let line = match progress {
+            Progress::Retrying { trouble, attempt, of } => {
+                Some(text::small(&trouble.sentence(*attempt, *of)))
+            }
+            _ => None,
+        };
+        self.wanted.send_if_modified(|wanted| {
+            let changed = *wanted != line;
+            *wanted = line;
+            changed
+        });
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.wanted.send_replace(None);
+    }
+}
+
+struct Line {
+    turns: Turns,
+    task: Task,
+    shown: Option<(MessageId, String)>,
+}
+
+impl Line {
+    /// Until the turn has ended.
+    async fn follow(mut self, mut wanted: watch::Receiver<Option<String>>) {
+        loop {
+            if wanted.wait_for(Option::is_some).await.is_err() {
+                // The turn has ended.
+                return;
+            }
+            let shown_at = Instant::now() + SHOWN_AFTER;
+            let recovered = async { drop(wanted.wait_for(Option::is_none).await) };
+            tokio::select! {
+                () = recovered => continue,
+                () = sleep_until(shown_at) => {}
+            }
+            loop {
+                let line = wanted.borrow_and_update().clone();
+                let Some(line) = line else { break };
+                self.show(line).await;
+                if wanted.changed().await.is_err() {
+                    break;
+                }
+                // Not at every change; but that it is over is heard at once.
+                let ended = async { drop(wanted.wait_for(Option::is_none).await) };
+                tokio::select! {
+                    () = ended => {}
+                    () = sleep(EDITED_EVERY) => {}
+                }
+            }
+            self.remove().await;
+        }
+    }
+
+    async fn show(&mut self, line: String) {
+        let Task { message, channel, .. } = self.task;
+        let outbox = &self.turns.outbox;
+        match &self.shown {
+            Some((_, shown)) if *shown == line => {}
+            Some((posted, _)) => {
+                let posted = *posted;
+                match outbox.edit(channel, posted, &line).await {
+                    Ok(()) => self.shown = Some((posted, line)),
+                    Err(refused) => debug!(%refused, "the live line was not edited"),
+                }
+            }
+            None => {
+                let nonce = format!("r-{message}");
+                let post = Post { content: line.clone(), nonce, reply_to: Some(message), notify: false };
+                match outbox.post(channel, post).await {
+                    Ok(posted) => self.shown = Some((posted, line)),
+                    Err(refused) => debug!(%refused, "the live line was not posted"),
+                }
+            }
+        }
+    }
+
+    async fn remove(&mut self) {
+        let Some((posted, _)) = self.shown.take() else { return };
+        if let Err(refused) = self.turns.outbox.delete(self.task.channel, posted).await {
+            debug!(%refused, "the live line was not deleted");
+        }
+    }
+}
