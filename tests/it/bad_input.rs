@@ -206,10 +206,10 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
       ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
       -# id ID
     · BOT ERR:500 → Failed
-      ⚠️ Anthropic's servers are overloaded or failing at the moment; please ask again in a few minutes.
+      ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
       -# id ID
     · BOT ERR:529 → Failed
-      ⚠️ Anthropic's servers are overloaded or failing at the moment; please ask again in a few minutes.
+      ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
       -# id ID
     · BOT TEXT:and all is well again → Answered
       and all is well again
