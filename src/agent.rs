@@ -50,7 +50,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 pub use events::Fallback;
-pub use failure::{Failure, Trouble};
+pub use failure::{Failure, OLDEST, Trouble, Version};
 pub use leftovers::clean_daily;
 
 use crate::config;
@@ -128,6 +128,15 @@ pub struct SessionSeen {
     pub cost: MicroUsd,
     /// Round trips to the model in this turn.
     pub num_turns: u32,
+}
+
+/// What an agent tells of itself before any prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The CLI's version.
+    pub version: Version,
+    /// Where its login comes from, in the CLI's words; `None` where it has none.
+    pub login: Option<String>,
 }
 
 /// What happens in a turn, as it happens.
@@ -235,6 +244,17 @@ impl Agents {
         progress: impl FnMut(Progress) + Send,
     ) -> Asked {
         Turn::new(&self.0, ask, stop, progress).run().await
+    }
+
+    /// Starts an agent of this project as a turn would, and ends it again. No prompt, no session, no cost.
+    ///
+    /// # Errors
+    /// What would fail a turn: the program, its version, the directory, the arguments.
+    pub async fn probe(&self, project: Arc<Project>) -> Result<About, Failure> {
+        let session = SessionStart::New(SessionId::random());
+        let channel = ChannelId::new(1).expect("1 is not 0");
+        let ask = Ask { channel, project, model: None, session, prompt: String::new() };
+        Turn::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
     }
 
     /// Ends all agents, those at work included, within 5 s. From now on every [`Agents::ask`] is stopped at once.

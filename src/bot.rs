@@ -23,10 +23,6 @@ const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
 
-/// Discord's permissions that the bot needs, as bits of an invite link: View Channel, Send Messages, Send Messages
-/// in Threads, Read Message History (to reply), Add Reactions.
-const PERMISSIONS: u64 = 1 << 10 | 1 << 11 | 1 << 38 | 1 << 16 | 1 << 6;
-
 /// Why the bot did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -108,7 +104,7 @@ impl Bot {
             let (turns, stop) = (turns.clone(), stop_serving.clone());
             async move { turns.serve(messages, stop).await }
         });
-        info!(name = %me.name, channels = %routed, invite = %invite(me.application), "ready");
+        info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
         Ok(Self { turns, gateway, serve, stop_serving })
     }
 
@@ -136,10 +132,4 @@ impl Bot {
         turns.store.close().await;
         info!("stopped");
     }
-}
-
-fn invite(application: u64) -> String {
-    format!(
-        "https://discord.com/oauth2/authorize?client_id={application}&scope=bot&permissions={PERMISSIONS}"
-    )
 }

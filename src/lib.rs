@@ -13,6 +13,7 @@
 //! - [`outbox`]: every call to Discord's REST API, paced
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
+//! - [`doctor`]: what is missing on this machine and in Discord
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod bot;
 pub mod config;
 pub mod demo_agent;
+pub mod doctor;
 pub mod domain;
 pub mod gateway;
 pub mod host;

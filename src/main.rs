@@ -12,7 +12,7 @@ use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
-use moonlane::{demo_agent, host, logging, playground};
+use moonlane::{demo_agent, doctor, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
@@ -40,6 +40,8 @@ enum Command {
     },
     /// Read configuration and scripts, and list every problem.
     Check,
+    /// Look for what is missing on this machine and in Discord; costs nothing, changes nothing.
+    Doctor,
     /// Run a local Discord alone, to try the bot against.
     LocalDiscord {
         /// The loopback address to listen on.
@@ -101,6 +103,9 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>) ->
     let config = Config::load(&root, environment);
     if let Command::Check = command {
         return check(config);
+    }
+    if let Command::Doctor = command {
+        return doctor::run(config, hidden).await;
     }
     let config = match config {
         Ok(config) => config,

@@ -16,6 +16,7 @@
 
 mod call;
 mod pace;
+mod rights;
 mod wire;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use crate::domain::{ChannelId, GuildId, MessageId, UserId};
 pub use call::Patience;
 use call::{Call, Sender, lock};
 pub(crate) use pace::Kind;
+pub use rights::{Access, Guild, NEEDED, Need, Permissions};
 
 /// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
 const USER_AGENT: &str = concat!("DiscordBot (https://moonlane.invalid, ", env!("CARGO_PKG_VERSION"), ")");
@@ -142,6 +144,17 @@ pub struct Identity {
     pub owners: Vec<UserId>,
     /// Whether the message content intent is switched on in the Developer Portal.
     pub message_content: bool,
+}
+
+impl Identity {
+    /// The link that takes the bot into a guild, with just the permissions that it needs.
+    pub fn invite(&self) -> String {
+        let permissions = NEEDED.iter().fold(0, |bits, need| bits | need.bit);
+        let application = self.application;
+        format!(
+            "https://discord.com/oauth2/authorize?client_id={application}&scope=bot&permissions={permissions}"
+        )
+    }
 }
 
 /// What Discord says about a channel.
@@ -454,7 +467,8 @@ impl Outbox {
     }
 
     async fn start<T: DeserializeOwned>(&self, path: &str) -> Result<T, StartError> {
-        let call = Call { give_up_after: Some(START_PATIENCE), ..Call::get(Kind::Start, 0, path.to_owned()) };
+        let patience = START_PATIENCE.min(self.0.sender.patience.give_up_after);
+        let call = Call { give_up_after: Some(patience), ..Call::get(Kind::Start, 0, path.to_owned()) };
         self.0.sender.ask(call).await.map_err(|refused| match refused {
             Refused::Token => StartError::Token,
             other => self.no_discord(other.to_string()),

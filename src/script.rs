@@ -24,7 +24,7 @@ use mlua::serde::SerializeOptions;
 use mlua::{Lua, LuaSerdeExt};
 
 use crate::config;
-use crate::domain::{Allow, Limits, Message, Project, ProjectName, Route, UserId, Work};
+use crate::domain::{Allow, ChannelId, Limits, Message, Project, ProjectName, Route, UserId, Work};
 use crate::worker::Worker;
 
 use data::{BadValue, Data};
@@ -178,6 +178,13 @@ impl ScriptSet {
     /// The project with this name.
     pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
         self.rules.routing.projects.get(name)
+    }
+
+    /// The channels that have an entry of their own, in the order of their ids.
+    pub fn channels(&self) -> Vec<ChannelId> {
+        let mut channels: Vec<_> = self.rules.routing.channels.keys().copied().collect();
+        channels.sort();
+        channels
     }
 
     /// How many channels have an entry of their own.

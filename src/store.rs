@@ -24,7 +24,7 @@ use std::time::SystemTime;
 use rusqlite::{Transaction, TransactionBehavior};
 
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, StoredPart};
-pub use open::{Holder, OpenError};
+pub use open::{Holder, OpenError, look};
 pub use sessions::Session;
 pub use turns::{Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished};
 

@@ -15,7 +15,7 @@ use super::guard;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
-use super::{Ask, Asked, End, Pool, Progress, SessionSeen, SessionStart};
+use super::{About, Ask, Asked, End, Pool, Progress, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId};
 
 /// How long an interrupted turn may take to end.
@@ -36,6 +36,8 @@ pub struct Turn<'a, P> {
     session_lost: bool,
     used_elsewhere: bool,
     seen: Option<SessionSeen>,
+    /// What the agent told when it got ready.
+    about: Option<About>,
     story: Story,
 }
 
@@ -73,6 +75,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             session_lost: false,
             used_elsewhere: false,
             seen: None,
+            about: None,
             story,
         }
     }
@@ -97,6 +100,21 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             fallback: self.story.fallback().cloned(),
             partial,
         }
+    }
+
+    /// Starts a process, has it get ready, and ends it: no prompt, no cost.
+    pub async fn probe(mut self) -> Result<About, Failure> {
+        let failure = match self.start().await {
+            Ok(mut process) => {
+                self.end(&mut process, self.limits().after_result).await;
+                return self.about.ok_or(Failure::TooOld { found: None });
+            }
+            Err(Cut::Failed(failure)) => failure,
+            Err(Cut::Stopped) => {
+                Failure::NotStarted { exit: "it was stopped".to_owned(), stderr: String::new() }
+            }
+        };
+        Err(failure)
     }
 
     async fn answer(&mut self) -> Result<String, Cut> {
@@ -250,8 +268,9 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 biased;
                 () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
                 happening = process.next() => match happening {
-                    Happening::Event(Event::Reply { request: id, version, .. }) if id == request => {
+                    Happening::Event(Event::Reply { request: id, version, login, .. }) if id == request => {
                         let version = version.as_deref().and_then(Version::parse);
+                        self.about = version.map(|version| About { version, login });
                         return if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) };
                     }
                     Happening::Event(Event::Result(result)) => {

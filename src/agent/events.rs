@@ -52,6 +52,8 @@ pub enum Event {
         refused: Option<String>,
         /// The CLI's version; only `initialize` tells it.
         version: Option<String>,
+        /// Where the CLI's login comes from, in its own words; only `initialize` tells it.
+        login: Option<String>,
     },
     /// A tool was denied by the CLI itself.
     Denied(Denial),
@@ -445,13 +447,23 @@ struct ResponseBody {
 struct ReplyBody {
     #[serde(default)]
     claude_code_version: Option<String>,
+    #[serde(default)]
+    account: Value,
+}
+
+/// `{"tokenSource":"none","apiKeySource":"ANTHROPIC_API_KEY","apiProvider":"firstParty"}`; without a login there is
+/// no `apiKeySource` either. Other providers have logins of their own, of which the CLI tells nothing.
+fn login(account: &Value) -> Option<String> {
+    let told = |key: &str| account[key].as_str().filter(|word| !matches!(*word, "none" | "" | "firstParty"));
+    ["tokenSource", "apiKeySource", "apiProvider"].into_iter().find_map(told).map(str::to_owned)
 }
 
 fn reply(Response { response }: Response) -> Event {
     let refused = (response.subtype != "success")
         .then(|| response.error.unwrap_or_else(|| "no reason given".to_owned()));
+    let login = response.response.as_ref().and_then(|body| login(&body.account));
     let version = response.response.and_then(|body| body.claude_code_version);
-    Event::Reply { request: response.request_id, refused, version }
+    Event::Reply { request: response.request_id, refused, version, login }
 }
 
 #[derive(Deserialize)]

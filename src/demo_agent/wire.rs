@@ -167,6 +167,7 @@ impl Wire {
         let body = match request["subtype"].as_str().unwrap_or_default() {
             "initialize" => json!({
                 "commands": [], "models": [], "pid": std::process::id(), "claude_code_version": VERSION,
+                "account": { "tokenSource": "none", "apiKeySource": "nothing: it is the demo agent" },
             }),
             "interrupt" if self.deaf => return Ok(()),
             "interrupt" => {

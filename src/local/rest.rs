@@ -40,7 +40,9 @@ pub(super) fn routes(hub: Arc<Hub>) -> Router {
         .route("/users/@me", get(me))
         .route("/applications/@me", get(application))
         .route("/oauth2/applications/@me", get(application))
+        .route("/users/@me/guilds", get(guilds))
         .route("/guilds/{guild}", get(guild))
+        .route("/guilds/{guild}/members/{user}", get(member))
         .route("/channels/{channel}", get(channel))
         .route("/channels/{channel}/messages", get(messages).post(create_message))
         .route("/channels/{channel}/messages/{message}", message)
@@ -183,6 +185,21 @@ async fn me(State(hub): Shared) -> Response {
 
 async fn application(State(hub): Shared) -> Response {
     Json(hub.lock().world.application_json()).into_response()
+}
+
+async fn guilds(State(hub): Shared) -> Response {
+    Json(json!([hub.lock().world.own_guild_json()])).into_response()
+}
+
+async fn member(State(hub): Shared, Path((guild, user)): Path<(u64, u64)>) -> Answer {
+    let state = hub.lock();
+    if Id::from(guild) != state.world.guild {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, 10004, "Unknown Guild"));
+    }
+    match state.world.users.get(&Id::from(user)) {
+        Some(user) => Ok(Json(state.world.member_json(user)).into_response()),
+        None => Err(Refusal::new(StatusCode::NOT_FOUND, 10007, "Unknown Member")),
+    }
 }
 
 async fn guild(State(hub): Shared, Path(guild): Path<u64>) -> Answer {

@@ -273,6 +273,19 @@ impl World {
     }
 
     /// The guild as REST gives it.
+    /// The guild as the bot finds it in the list of its own.
+    pub(super) fn own_guild_json(&self) -> Value {
+        json!({
+            "id": self.guild,
+            "name": "moonlane",
+            "icon": null,
+            "banner": null,
+            "owner": false,
+            "permissions": PERMISSIONS.to_string(),
+            "features": [],
+        })
+    }
+
     pub(super) fn guild_json(&self) -> Value {
         json!({
             "id": self.guild,

@@ -10,6 +10,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::Access;
 
 use super::{Millis, schema};
 
@@ -99,6 +100,36 @@ impl Database {
     }
 }
 
+/// Whether [`Database::open`] would find a database at `path` (or else make one), and could open it. Changes nothing.
+pub fn look(path: &Path) -> Result<bool, OpenError> {
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let may = |file: &Path| {
+        let unusable = |e: rustix::io::Errno| OpenError::Unusable {
+            file: file.display().to_string(),
+            detail: std::io::Error::from(e).to_string(),
+        };
+        rustix::fs::access(file, Access::READ_OK | Access::WRITE_OK).map_err(unusable)
+    };
+    may(path.parent().unwrap_or(Path::new("/")))?;
+    if !path.exists() {
+        return Ok(false);
+    }
+    may(path)?;
+    if let Ok(mut lock) = File::open(beside(path, ".lock"))
+        && let Err(TryLockError::WouldBlock) = lock.try_lock_shared()
+    {
+        return Err(held(path, &mut lock));
+    }
+    examine(path)?;
+    Ok(true)
+}
+
+fn held(path: &Path, lock: &mut File) -> OpenError {
+    let mut text = String::new();
+    let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+    OpenError::Held { file: path.display().to_string(), holder: pid.map_or(Holder::Unknown, Holder::Process) }
+}
+
 /// `path` with something appended to its last component.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -128,12 +159,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
             writeln!(file, "{}", std::process::id()).map_err(unusable)?;
             Ok(file)
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            let holder = pid.map_or(Holder::Unknown, Holder::Process);
-            Err(OpenError::Held { file: path.display().to_string(), holder })
-        }
+        Err(TryLockError::WouldBlock) => Err(held(path, &mut file)),
         Err(TryLockError::Error(e)) => Err(unusable(e)),
     }
 }

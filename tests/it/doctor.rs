@@ -1,1 +1,294 @@
+//! `moonlane doctor`, as the operator sees it.
 
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use moonlane::local::{LocalDiscord, Right};
+use tokio::process::Command;
+
+use crate::messages_api::MessagesApi;
+use crate::separate::{Process, bot_on, clean};
+use crate::support::{MOONLANE, Setup, Stage, routing_with};
+
+/// Three channels, by the names that they have in the local Discord.
+const ROUTED: &str = r#"return {
+    projects = { here = { dir = "WORK" } },
+    channels = { ["GENERAL"] = "here", ["QUIET"] = "here", ["THREAD"] = "here" },
+}"#;
+
+async fn stage(setup: Setup) -> Stage {
+    let stage = Stage::without_bot(setup).await;
+    let general = stage.discord.channel("general");
+    let ids = [("GENERAL", general), ("QUIET", stage.discord.channel("quiet"))];
+    let thread = ("THREAD", stage.discord.thread(general, "idea"));
+    let file = stage.root().join("scripts/routing.lua");
+    let mut routing = std::fs::read_to_string(&file).unwrap();
+    for (name, id) in ids.into_iter().chain([thread]) {
+        routing = routing.replace(name, &id.to_string());
+    }
+    std::fs::write(file, routing).unwrap();
+    stage
+}
+
+async fn routed() -> Stage {
+    stage(Setup { routing: ROUTED.to_owned(), ..Setup::default() }).await
+}
+
+/// Runs it with this change to its surroundings, and gives its exit code and what it said.
+async fn doctor(stage: &Stage, change: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
+    let mut command = clean(MOONLANE, stage.root());
+    command.args(["doctor", "--root"]).arg(stage.root());
+    command.env("DISCORD_TOKEN", stage.discord.token());
+    command.env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    command.env("CLAUDE_CONFIG_DIR", stage.root().join("claude"));
+    change(&mut command);
+    let mut process = Process::start(&mut command);
+    let code = process.ended().await.code();
+    (code, scrubbed(&process.said(), stage.root(), &stage.discord))
+}
+
+fn scrubbed(said: &str, root: &Path, discord: &LocalDiscord) -> String {
+    // What root hears is another test's.
+    let root_line = |line: &&str| !line.contains("runs as root") && !line.contains("the user is not root");
+    let lines: Vec<&str> = said.lines().filter(root_line).collect();
+    let said = lines.join("\n").replace(root.to_str().unwrap(), "ROOT").replace(discord.url(), "URL");
+    regex::Regex::new("[0-9]{17,20}").unwrap().replace_all(&said, "ID").into_owned()
+}
+
+/// Its exit code, and its lines that are not fine.
+async fn troubles(stage: &Stage, change: impl FnOnce(&mut Command)) -> String {
+    let (code, said) = doctor(stage, change).await;
+    let lines = said.lines().filter(|line| !line.starts_with('✓')).map(|line| format!("\n{line}"));
+    format!("exit code {}{}", code.unwrap(), lines.collect::<String>())
+}
+
+#[tokio::test]
+async fn where_all_is_well_every_line_says_so_and_nothing_is_changed() {
+    let stage = routed().await;
+    let before = files(stage.root());
+    let (code, said) = doctor(&stage, |_| {}).await;
+    insta::assert_snapshot!(said, @"
+    ✓ configuration
+    ✓ scripts: 1 project, 3 channels
+    ✓ time limits
+    ✓ other processes of this user cannot look into the bot
+    ✓ the kernel has all that ends agents for sure
+    ✓ database ROOT/moonlane.db: made at the first start
+    ✓ Discord takes the token: the bot is moonlane
+    ✓ message content intent: not needed
+    ✓ channel #general (ID): every permission
+    ✓ channel #quiet (ID): every permission
+    ✓ channel #idea (ID): every permission
+    ✓ project here: Claude Code 2.1.330, logged in by nothing: it is the demo agent
+    Everything that is needed is there.
+    ");
+    assert_eq!(code, Some(0));
+    let after = files(stage.root());
+    assert_eq!(before, after.into_iter().filter(|file| file != "home").collect::<Vec<_>>());
+    assert_eq!(stage.agent_log(), []);
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
+        }
+        found.push(name);
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn it_may_be_asked_while_the_bot_runs() {
+    let stage = routed().await;
+    let bot = Process::ready(&mut bot_on(&stage)).await;
+    let (code, said) = doctor(&stage, |_| {}).await;
+    assert_eq!(code, Some(0), "{said}");
+    let pid = bot.pid();
+    assert!(said.contains(&format!("✓ database ROOT/moonlane.db: in use by process {pid}")), "{said}");
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn permissions_are_missed_where_they_are_missing() {
+    let stage = routed().await;
+    let (general, quiet) = (stage.discord.channel("general"), stage.discord.channel("quiet"));
+    stage.discord.forbid(general, Right::History);
+    stage.discord.forbid(general, Right::React);
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 0
+    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    Everything that is needed is there.
+    ");
+    stage.discord.forbid(general, Right::Post);
+    stage.discord.forbid(quiet, Right::View);
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ✗ channel #general (ID): give the bot's role Send Messages (without it, it cannot answer), Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ✗ channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274877975616
+    ✗ channel #idea (ID): give the bot's role Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    3 things are wrong.
+    ");
+    stage.discord.delete_channel(quiet);
+    stage.discord.allow(general, Right::Post);
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ✗ channel ID: there is none; correct `channels` in routing.lua
+    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    1 thing is wrong.
+    ");
+}
+
+#[tokio::test]
+async fn a_token_or_an_intent_that_discord_does_not_take_is_named() {
+    let triggers = r#"return { prefixes = { "!ask " } }"#.to_owned();
+    let stage = stage(Setup { triggers, ..Setup::default() }).await;
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ✗ message content intent: the triggers need it: switch it on in the Developer Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent), or let the triggers answer mentions only
+    1 thing is wrong.
+    ");
+    insta::assert_snapshot!(troubles(&stage, |it| { it.env("DISCORD_TOKEN", "not.the.token"); }).await, @"
+    exit code 1
+    ✗ Discord refused the token: copy the current one from the Developer Portal (your application → Bot → Reset Token)
+    1 thing is wrong.
+    ");
+    insta::assert_snapshot!(troubles(&stage, |it| { it.env_remove("DISCORD_TOKEN"); }).await, @"
+    exit code 1
+    ✗ environment variable DISCORD_TOKEN: not set; put the bot's token there, or name a file in `discord.token_file`
+    1 thing is wrong.
+    ");
+    stage.discord.stop();
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ✗ Discord at URL does not answer as it should: gave up: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+    1 thing is wrong.
+    ");
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_started_is_named() {
+    let with = |agent: &[&str]| {
+        stage(Setup { agent: agent.iter().map(ToString::to_string).collect(), ..Setup::default() })
+    };
+    let none = with(&["no-such-claude"]).await;
+    insta::assert_snapshot!(troubles(&none, |_| {}).await, @"
+    exit code 1
+    ✗ project here: Claude Code is not installed where I run; whoever runs me has to install it, or name it in `agent.command`. (the program `no-such-claude` does not exist)
+    1 thing is wrong.
+    ");
+    let old = r#"case "$*" in *--version*) echo "2.0.76 (Claude Code)";; *) echo "error: unknown option" >&2; exit 1;; esac"#;
+    let old = with(&["sh", "-c", old, "claude"]).await;
+    insta::assert_snapshot!(troubles(&old, |_| {}).await, @"
+    exit code 1
+    ✗ project here: Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; whoever runs me has to update it. (Claude Code 2.0.76 is older than 2.1.330)
+    1 thing is wrong.
+    ");
+    let stranger = r#"read request; echo '{"type":"control_response","response":{"subtype":"success","request_id":"1","response":{"claude_code_version":"2.1.330","account":{"tokenSource":"none","apiProvider":"firstParty"}}}}'; cat > /dev/null"#;
+    let stranger = with(&["sh", "-c", stranger]).await;
+    insta::assert_snapshot!(troubles(&stranger, |_| {}).await, @"
+    exit code 1
+    ✗ project here: Claude Code 2.1.330 is not logged in: run `claude` as this user and log in, or set ANTHROPIC_API_KEY
+    1 thing is wrong.
+    ");
+}
+
+#[tokio::test]
+async fn directories_scripts_settings_and_the_database_are_looked_at() {
+    let config = "[limits]\nturn = '5m'\n[store]\npath = 'nowhere/moonlane.db'\n".to_owned();
+    let routing = routing_with("}, gone = { dir = 'gone', limits = { turn = '1h', tool = '1m' }");
+    let stage = stage(Setup { routing, config, ..Setup::default() }).await;
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ✗ scripts/routing.lua: projects.gone.dir: ROOT/gone does not exist
+    ⚠ config/moonlane.toml: limits: silence (10m) never comes to bear, because turn (5m) is shorter
+    ⚠ config/moonlane.toml: limits: tool (30m) never comes to bear, because turn (5m) is shorter
+    ⚠ project gone: limits: tool (1m) is shorter than silence (10m), so a tool gets less time than Claude itself to be silent
+    ✗ database ROOT/nowhere cannot be opened: No such file or directory (os error 2): let this user read and write there, or name another file in `[store] path`
+    2 things are wrong.
+    ");
+
+    std::fs::write(stage.root().join("config/moonlane.toml"), "[agnet]\n[agent]\nmax_running = 0\n").unwrap();
+    std::fs::write(stage.root().join("scripts/triggers.lua"), "return {").unwrap();
+    std::fs::write(stage.root().join("moonlane.db"), "Dear diary, this is no database at all.").unwrap();
+    insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
+    exit code 1
+    ✗ config/moonlane.toml: agnet: unknown key `agnet`, did you mean `agent`?
+    ✗ config/moonlane.toml: agent.max_running: must be at least 1
+    ✗ scripts/routing.lua: projects.gone.dir: ROOT/gone does not exist
+    ✗ scripts/triggers.lua:1: Expected identifier when parsing expression, got <eof>
+    ✗ database ROOT/moonlane.db is damaged (file is not a database): put a backup in its place, or move it away to start empty
+    5 things are wrong.
+    ");
+}
+
+#[tokio::test]
+async fn root_and_a_token_for_everybody_are_warnings() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be root");
+        return;
+    }
+    let config = "[discord]\ntoken_file = 'token'\n".to_owned();
+    let stage = stage(Setup { config, ..Setup::default() }).await;
+    std::fs::write(stage.root().join("token"), stage.discord.token()).unwrap();
+    let mut command = clean(MOONLANE, stage.root());
+    command.args(["doctor", "--root"]).arg(stage.root());
+    command.env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.ended().await.code(), Some(0), "warnings are no failures");
+    let said = process.said().replace(stage.root().to_str().unwrap(), "ROOT");
+    let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with('⚠')).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    ⚠ moonlane runs as root, and so does every agent: each can read the bot's token and change everything on this machine; give the bot a user of its own
+    ⚠ ROOT/token can be read by agents, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)
+    ");
+
+    // As somebody else, who may read the token file, but not write where the database is to be.
+    let program = stage.root().join("moonlane");
+    std::fs::copy(MOONLANE, &program).unwrap();
+    std::fs::set_permissions(stage.root(), PermissionsExt::from_mode(0o755)).unwrap();
+    chown(stage.root().join("home"), Some(65534), Some(65534)).unwrap();
+    let mut command = clean(&program, stage.root());
+    command.args(["doctor", "--root"]).arg(stage.root()).uid(65534).gid(65534);
+    command.env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.ended().await.code(), Some(1));
+    let said = process.said().replace(stage.root().to_str().unwrap(), "ROOT");
+    assert!(said.contains("✓ the user is not root"), "{said}");
+    assert!(said.contains("✗ database ROOT cannot be opened: Permission denied"), "{said}");
+}
+
+#[tokio::test]
+async fn the_real_claude_tells_its_login_without_a_call() {
+    let Some(claude) = std::env::var("MOONLANE_TEST_CLAUDE").ok().filter(|named| !named.is_empty()) else {
+        eprintln!("skipped: MOONLANE_TEST_CLAUDE names no Claude Code");
+        return;
+    };
+    let api = MessagesApi::start().await;
+    let stage = stage(Setup { agent: vec![claude], ..Setup::default() }).await;
+    let with = |key: &str, value: &str| {
+        let (key, value, url) = (key.to_owned(), value.to_owned(), api.url().to_owned());
+        move |command: &mut Command| {
+            command.env(key, value).env("ANTHROPIC_BASE_URL", url).env_remove("CLAUDE_CONFIG_DIR");
+        }
+    };
+    let last = |said: String| said.lines().find(|line| line.contains("project ")).unwrap_or(&said).to_owned();
+    for (key, value) in
+        [("ANTHROPIC_API_KEY", "sk-ant-dummy"), ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-dummy")]
+    {
+        let said = last(doctor(&stage, with(key, value)).await.1);
+        eprintln!("{said}");
+        assert!(said.starts_with("✓ project here: Claude Code 2.") && said.ends_with(key), "{said}");
+    }
+    let (code, said) = doctor(&stage, with("LC_TIME", "C")).await;
+    assert_eq!(code, Some(1));
+    assert!(last(said.clone()).contains("is not logged in: run `claude`"), "{said}");
+    assert_eq!(api.requests("").len(), 0, "nothing was spent");
+    assert!(!stage.root().join("home/.claude/projects").exists(), "no session was made");
+}
