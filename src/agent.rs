@@ -144,7 +144,7 @@ pub struct About {
 pub enum Progress {
     /// A process was started.
     Started {
-        /// Its id.
+        /// The id of its guard, which ends all of it on SIGTERM.
         pid: u32,
     },
     /// The agent is ready for the prompt.

@@ -130,7 +130,7 @@ fn every_byte_passes_through_and_the_ends_of_the_pipes_are_seen() {
     assert!(output.status.success() && output.stdout == bytes && errors.join().unwrap() == bytes);
 
     // The guard holds none of the pipes itself.
-    let mut guard = yard.guarded("exec <&- >&- 2>&-; : > closed; exec sleep 300");
+    let mut guard = yard.guarded("exec <&- >&- 2>&-; : > closed; exec sleep 20");
     let mut guard =
         guard.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     assert_eq!(guard.stdout.take().unwrap().read(&mut [0]).unwrap(), 0);
@@ -138,6 +138,7 @@ fn every_byte_passes_through_and_the_ends_of_the_pipes_are_seen() {
     yard.made("closed");
     let broken = guard.stdin.take().unwrap().write_all(b"x").unwrap_err();
     assert_eq!(broken.kind(), std::io::ErrorKind::BrokenPipe);
+    assert_eq!(guard.try_wait().unwrap(), None, "these were the agent's ends");
     kill_process(pid(&guard), Signal::TERM).unwrap();
     ended(&mut guard);
 }
