@@ -35,6 +35,8 @@ pub struct Turn<'a, P> {
     session: SessionStart,
     session_lost: bool,
     used_elsewhere: bool,
+    /// The id under which the prompt was sent.
+    message: String,
     seen: Option<SessionSeen>,
     /// What the agent told when it got ready.
     about: Option<About>,
@@ -74,6 +76,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             begun: Instant::now(),
             session_lost: false,
             used_elsewhere: false,
+            message: String::new(),
             seen: None,
             about: None,
             story,
@@ -330,8 +333,8 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
 
     /// Sends the prompt and follows the turn to its end.
     async fn prompt(&mut self, process: &mut Process) -> Verdict {
-        let message = elsewhere::message_id().to_string();
-        process.send_prompt(&message, &self.ask.prompt);
+        self.message = elsewhere::message_id().to_string();
+        process.send_prompt(&self.message, &self.ask.prompt);
         let turn_limit = self.limits().turn;
         let turn_deadline = self.begun + turn_limit;
         let mut last = Instant::now();
@@ -346,7 +349,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 happening = process.next() => match happening {
                     Happening::Written => (self.progress)(Progress::Prompted),
                     Happening::Ended => return Verdict::Ended,
-                    Happening::Event(Event::Result(result)) if result.answers(&message) => {
+                    Happening::Event(Event::Result(result)) if result.answers(&self.message) => {
                         return Verdict::Result(result);
                     }
                     Happening::Event(event) => {
@@ -409,7 +412,10 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         let result = async {
             loop {
                 match process.next().await {
-                    Happening::Event(Event::Result(result)) => return Some(result),
+                    // One of a turn that nobody asked for may come first.
+                    Happening::Event(Event::Result(result)) if result.answers(&self.message) => {
+                        return Some(result);
+                    }
                     Happening::Event(event) => drop(self.follow(process, event)),
                     Happening::Written => {}
                     Happening::Ended => return None,

@@ -136,8 +136,10 @@ pub enum Failure {
         resets: Option<u64>,
     },
     /// The API has no capacity at the moment.
-    #[error("overloaded: {text}")]
+    #[error("overloaded{}: {text}", if *.fallback { ", the fallback model too" } else { "" })]
     Overloaded {
+        /// The fallback model was tried too.
+        fallback: bool,
         /// The CLI's words.
         text: String,
     },
@@ -305,9 +307,10 @@ impl Failure {
                 }
                 None => "The account's usage limit is reached; please ask again later.".into(),
             },
-            Self::Overloaded { .. } => {
-                "Anthropic is overloaded at the moment; please ask again in a few minutes.".into()
-            }
+            Self::Overloaded { fallback, .. } => format!(
+                "Anthropic is overloaded at the moment{}; please ask again in a few minutes.",
+                if *fallback { ", the fallback model too" } else { "" }
+            ),
             Self::ServerError { .. } => {
                 "Anthropic's servers fail at the moment; please ask again in a few minutes.".into()
             }
@@ -396,7 +399,7 @@ impl Failure {
                 Self::UsageLimit { text, resets }
             }
             (_, Some(429)) => Self::RateLimit { text },
-            (_, Some(529)) => Self::Overloaded { text },
+            (_, Some(529)) => Self::Overloaded { fallback: false, text },
             (_, Some(500..)) => Self::ServerError { text },
             (_, None) if has(&["Connection dropped", "ECONNRESET", "EPIPE"]) => Self::StreamCut { text },
             (_, None) if result.api_error.as_deref() == Some("connection_failed") => {

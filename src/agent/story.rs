@@ -164,11 +164,15 @@ impl Story {
             return Ok(self.answer(result.result));
         }
         let resets = self.limit.filter(|limit| limit.rejected).and_then(|limit| limit.resets);
-        let failure = Failure::of_result(&result, resets);
-        if let Failure::Refusal { .. } = failure {
-            // What the safeguards stopped is shown to nobody.
-            self.texts.truncate(self.before_tool);
-            self.unfinished.clear();
+        let mut failure = Failure::of_result(&result, resets);
+        match &mut failure {
+            Failure::Overloaded { fallback, .. } => *fallback = self.fallback.is_some(),
+            Failure::Refusal { .. } => {
+                // What the safeguards stopped is shown to nobody.
+                self.texts.truncate(self.before_tool);
+                self.unfinished.clear();
+            }
+            _ => {}
         }
         Err(failure)
     }

@@ -136,7 +136,7 @@ async fn ask(turns: &Turns, task: Task, project: &Arc<Project>, stop: &Stop) -> 
     if moved {
         notes.push(words::directory_changed());
     }
-    if let Some(fallback) = &asked.fallback {
+    if let (Some(fallback), End::Answered(_)) = (&asked.fallback, &asked.end) {
         notes.push(words::fallback(&fallback.from, &fallback.to));
     }
     if !unread.is_empty() {

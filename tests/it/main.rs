@@ -16,6 +16,7 @@ mod messages_api;
 mod process_tests;
 mod processes;
 mod real_claude;
+mod real_failures;
 mod scripts;
 mod secrets;
 mod separate;

@@ -5,6 +5,9 @@
 //! TOOL:Name:{json}   use a tool; its result is repeated as the answer
 //! STATUS:n           fail with this status
 //! STALL              begin an answer, and never go on
+//! CUT                begin an answer, and drop the connection
+//! REFUSE             be stopped by safeguards, again and again
+//! BUSY:model         fail with 529 for models with this in their name
 //! anything else      is repeated
 //! ```
 
@@ -108,6 +111,8 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
     let text = |text: String| json!({ "type": "text", "text": text });
     let block = match (word, result) {
         ("STATUS", _) => return failure(argument.parse().unwrap()),
+        ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => return failure(529),
+        ("CUT", _) => return cut(&events(&body["model"], None)),
         ("STALL", _) => return streamed(&events(&body["model"], None), true),
         ("TOOL", None) => {
             let (name, input) = argument.split_once(':').unwrap();
@@ -117,8 +122,12 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("TOOL", Some(result)) => text(format!("the tool said: {result}")),
         _ => text(format!("you said: {prompt}")),
     };
+    let mut events = events(&body["model"], Some(&block));
+    if body["messages"].to_string().contains("REFUSE") {
+        events[4]["delta"]["stop_reason"] = "refusal".into();
+    }
     match body["stream"].as_bool() {
-        Some(true) => streamed(&events(&body["model"], Some(&block)), false),
+        Some(true) => streamed(&events, false),
         _ => axum::Json(message(&body["model"], json!([block]))).into_response(),
     }
 }
@@ -182,11 +191,19 @@ fn message(model: &Value, content: Value) -> Value {
     })
 }
 
+fn lines(events: &[Value]) -> String {
+    let line = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
+    events.iter().map(line).collect()
+}
+
+/// A body that ends in the middle: the connection is dropped.
+fn cut(events: &[Value]) -> Response {
+    let written = stream::iter([Ok(lines(events)), Err(std::io::Error::other("as the prompt says"))]);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(written)).into_response()
+}
+
 fn streamed(events: &[Value], stalls: bool) -> Response {
-    let lines: String = events
-        .iter()
-        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
-        .collect();
+    let lines = lines(events);
     let written = stream::once(async { Ok::<_, Infallible>(lines) });
     let body = match stalls {
         true => Body::from_stream(written.chain(stream::pending())),

@@ -1,0 +1,163 @@
+//! How the real Claude Code fails, and what a person then reads: over a Messages API of our own, as in
+//! [`crate::real_claude`].
+
+use crate::messages_api::MessagesApi;
+use crate::real_claude::Real;
+use crate::separate::{Process, bot_on, clean};
+use crate::support::{MOONLANE, Setup, Stage};
+
+/// What a person reads of a failure, on one line and without the id.
+async fn sentence(real: &Real, prompt: &str) -> String {
+    let answer = real.ask(prompt).await;
+    answer.replace("\n-# id ID", "").replace('\n', " ⏎ ")
+}
+
+async fn sentences(real: &Real, prompts: &[&str]) -> String {
+    let mut told = Vec::new();
+    for prompt in prompts {
+        told.push(format!("{prompt}: {}", sentence(real, prompt).await));
+    }
+    told.join("\n")
+}
+
+#[tokio::test]
+async fn claude_tells_what_the_api_says() {
+    let Some(mut real) = Real::open().await else { return };
+    let prompts = [
+        "STATUS:400",
+        "STATUS:403",
+        "STATUS:404",
+        "STATUS:413",
+        "STATUS:429",
+        "STATUS:500",
+        "STATUS:529",
+        "CUT",
+        "STATUS:401",
+    ];
+    insta::assert_snapshot!(sentences(&real, &prompts).await, @r#"
+    STATUS:400: ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
+    STATUS:403: ⚠️ Anthropic refused this with "forbidden"; whoever runs me has to check the account's rights.
+    STATUS:404: ⚠️ The model set for this project does not exist, or not for this account; correct `model` in routing.lua.
+    STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
+    STATUS:429: ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
+    STATUS:500: ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
+    STATUS:529: ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
+    CUT: ⚠️ The connection to Anthropic broke off again and again; please ask again, and if it stays, whoever runs me has to check the network.
+    STATUS:401: ⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.
+    "#);
+    assert_eq!(real.ask("Better now?").await, "you said: Better now?");
+    real.api = MessagesApi::start().await;
+    insta::assert_snapshot!(sentence(&real, "Is anybody there?").await, @"⚠️ Anthropic cannot be reached from where I run; please ask again later, and if it stays, whoever runs me has to check the network.");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_is_stopped_by_safeguards_and_nobody_reads_what_it_had_said() {
+    let Some(real) = Real::open().await else { return };
+    insta::assert_snapshot!(sentence(&real, "REFUSE").await, @"⚠️ Anthropic's safeguards stopped this answer; please ask in another way, or in a new thread, where the conversation starts afresh.");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_reaches_its_limits() {
+    const TOOL: &str = r#"TOOL:Bash:{"command": "ls"}"#;
+    let Some(real) = Real::with("max_turns = 1,").await else { return };
+    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ Claude reached the number of steps it may take in one turn; ask me to go on, and I continue from here.");
+    real.bot.stop().await;
+    let Some(real) = Real::with("max_usd = 0.00001,").await else { return };
+    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ The budget set for this project is spent; whoever runs me can raise `max_usd` in routing.lua.");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_falls_back_to_another_model() {
+    // It falls back only after two repetitions.
+    let keys = r#"model = "opus", fallback_model = "haiku",
+        settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "3" } }]],"#;
+    let Some(real) = Real::with(keys).await else { return };
+    insta::assert_snapshot!(sentence(&real, "BUSY:opus").await, @"you said: BUSY:opus ⏎  ⏎ -# `claude-opus-5-5` was overloaded, so `claude-haiku-5-5` went on");
+    insta::assert_snapshot!(sentence(&real, "BUSY:claude").await, @"⚠️ Anthropic is overloaded at the moment, the fallback model too; please ask again in a few minutes.");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_does_not_start() {
+    let Some(real) = Real::with(r#"settings = "WORK/none.json","#).await else { return };
+    insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ Claude Code does not find this project's settings; correct `settings` in routing.lua.");
+    real.bot.stop().await;
+
+    let Some(mut real) = Real::open().await else { return };
+    real.bot.stop().await;
+    real.bot = Process::ready(&mut bot_on(&real.stage)).await;
+    insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.");
+    real.bot.stop().await;
+
+    if rustix::process::getuid().is_root() {
+        let Some(real) = Real::with("").await else { return };
+        let routing = real.stage.root().join("scripts/routing.lua");
+        let text = std::fs::read_to_string(&routing).unwrap();
+        std::fs::write(&routing, text.replace(r#""default""#, r#""bypassPermissions""#)).unwrap();
+        real.bot.stop().await;
+        let bot = Real::start(&real.stage).await;
+        let real = Real { bot, ..real };
+        insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ The permission mode `bypassPermissions` is not possible as root; choose another `permission_mode` in routing.lua, or run me as another user.");
+        real.bot.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_used_in_a_terminal_is_told_and_what_was_said_there_is_known() {
+    let Some(real) = Real::open().await else { return };
+    assert_eq!(real.ask("The word is fernweh.").await, "you said: The word is fernweh.");
+    let session = real.api.asked("fernweh").await.session;
+    let claude = std::env::var("MOONLANE_TEST_CLAUDE").unwrap();
+    let terminal = clean(claude, real.stage.root())
+        .current_dir(real.stage.work())
+        .envs([("ANTHROPIC_BASE_URL", real.api.url()), ("ANTHROPIC_API_KEY", "sk-ant-dummy")])
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .args(["-p", "--resume", &session, "And wanderlust."])
+        .output()
+        .await
+        .unwrap();
+    assert!(terminal.status.success(), "{terminal:?}");
+    insta::assert_snapshot!(real.ask("Which words?").await, @"
+    you said: Which words?
+
+    -# This conversation was also used outside Discord since my last answer; I went on from there
+    ");
+    let request = real.api.asked("Which words?").await;
+    for said in ["fernweh", "wanderlust"] {
+        assert!(request.conversation().contains(said), "{}", request.conversation());
+    }
+    // Ours is the newest now, after a stopped turn and a restart too.
+    assert_eq!(real.ask("Again?").await, "you said: Again?");
+    let question = real.stage.say("general", "STALL");
+    real.api.asked("STALL").await;
+    real.stage.discord.delete(question);
+    assert_eq!(real.ask("And again?").await, "you said: And again?");
+    real.bot.stop().await;
+    let bot = Real::start(&real.stage).await;
+    let real = Real { bot, ..real };
+    assert_eq!(real.ask("Still?").await, "you said: Still?");
+    real.bot.stop().await;
+}
+
+/// Two ways in which old versions show their age.
+#[tokio::test]
+async fn an_old_version_is_refused_with_both_versions() {
+    let unknown_option = "echo \"error: unknown option '--system-prompt-snapshot=off'\" >&2; exit 1";
+    let no_version = "exec \"$0\" demo-agent \"$@\" | sed -u 's/,\"claude_code_version\":\"[^\"]*\"//; s/\"claude_code_version\":\"[^\"]*\",//'";
+    for fails in [unknown_option, no_version] {
+        let script =
+            format!(r#"case "$*" in *--version*) echo "2.0.76 (Claude Code)"; exit;; esac; {fails}"#);
+        let agent = ["sh", "-c", &script, MOONLANE].map(str::to_owned).to_vec();
+        let mut stage = Stage::with(Setup { agent, ..Setup::default() }).await;
+        let answer = stage.ask("general", "hi").await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(answer, @"
+            ⚠️ Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; whoever runs me has to update it.
+            -# id ID
+            ");
+        }
+    }
+}
