@@ -313,7 +313,11 @@ mod tests {
         };
         assert_eq!(limits(1, 10, 30, 60), "");
         assert_eq!(limits(5, 5, 5, 5), "");
-        insta::assert_snapshot!(limits(20, 20, 30, 15), @"");
-        insta::assert_snapshot!(limits(1, 10, 5, 60), @"");
+        insta::assert_snapshot!(limits(20, 20, 30, 15), @"
+        limits: start (20m) never comes to bear, because turn (15m) is shorter
+        limits: silence (20m) never comes to bear, because turn (15m) is shorter
+        limits: tool (30m) never comes to bear, because turn (15m) is shorter
+        ");
+        insta::assert_snapshot!(limits(1, 10, 5, 60), @"limits: tool (5m) is shorter than silence (10m), so a tool gets less time than Claude itself to be silent");
     }
 }
