@@ -3,11 +3,14 @@
 //! `MOONLANE_TEST_CLAUDE` names the executable; without it these tests are skipped, and say so. The bot is a process of
 //! its own with an environment of its own, so the CLI gets a home in a temporary folder and nothing of the machine's.
 
+use std::time::{Duration, Instant};
+
 use moonlane::local::Id;
+use rustix::process::Signal;
 
 use crate::messages_api::MessagesApi;
 use crate::separate::{Process, bot_on, clean};
-use crate::support::{Setup, Stage};
+use crate::support::{Setup, Stage, within};
 
 /// A stage with the real CLI as its agent.
 pub struct Real {
@@ -184,5 +187,42 @@ async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
     assert!(answer.contains("number of steps"), "{answer}");
     assert_eq!(real.ask("and now?").await, "you said: and now?");
     assert_eq!(real.agents_started(), 1);
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_and_its_tools_end_when_the_bot_is_killed_and_the_session_goes_on() {
+    let Some(mut real) = Real::with(r#"allowed_tools = { "Bash" },"#).await else { return };
+    real.ask("The word is fernweh.").await;
+    let script = "import time; open('made', 'w'); time.sleep(300)";
+    let tool = serde_json::json!({ "command": format!("python3 -c \"{script}\""), "description": "Wait" });
+    let question = real.stage.say("general", &format!("TOOL:Bash:{tool}"));
+    let made = real.stage.work().join("made");
+    within("the tool at work", async {
+        while !made.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let id = std::fs::read_to_string(real.stage.root().join("moonlane.db.agents")).unwrap();
+    let mark = format!("CLAUDE_LANE_MARK={}.", id.trim()).into_bytes();
+    let marked = || {
+        let folders = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let environments = folders.filter_map(|folder| std::fs::read(folder.path().join("environ")).ok());
+        environments.filter(|it| it.split(|&byte| byte == 0).any(|one| one.starts_with(&mark))).count()
+    };
+    let at_work = marked();
+    assert!(at_work >= 4, "guard, CLI, shell and tool have the mark, not only {at_work}");
+
+    let killed = Instant::now();
+    real.bot.signal(Signal::KILL);
+    real.bot.ended().await;
+    real.bot = Real::start(&real.stage).await;
+    assert_eq!(marked(), 0);
+    println!("{at_work} processes were gone, and the next bot ready, {:?} after the kill", killed.elapsed());
+    assert!(real.answer(question).await.contains("I was stopped while I worked on this"));
+    assert_eq!(real.ask("And now?").await, "you said: And now?");
+    let request = real.api.asked("And now?").await;
+    assert!(request.conversation().contains("The word is fernweh."), "{}", request.conversation());
     real.bot.stop().await;
 }
