@@ -17,6 +17,7 @@ mod process_tests;
 mod processes;
 mod real_claude;
 mod real_failures;
+mod record;
 mod scripts;
 mod secrets;
 mod separate;
