@@ -25,7 +25,7 @@ pub fn set_up() -> TempDir {
     );
     std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
     std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
-    let config = format!("[agent]\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n");
+    let config = format!("[agent]\nmax_live = 200\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n");
     std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
     folder
 }
