@@ -135,6 +135,18 @@ impl Store {
     /// # Errors
     /// Where the database fails: the message is not accepted then.
     pub async fn accept(&self, turn: Turn) -> Result<Accepted, StoreError> {
+        self.insert(turn, TurnState::Waiting).await
+    }
+
+    /// The same for a turn that has its lane already: it is written as running, which saves [`Store::begin`].
+    ///
+    /// # Errors
+    /// Where the database fails: the message is not accepted then.
+    pub async fn accept_begun(&self, turn: Turn) -> Result<Accepted, StoreError> {
+        self.insert(turn, TurnState::Running).await
+    }
+
+    async fn insert(&self, turn: Turn, state: TurnState) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
             if !insert_message(tx, turn.message, turn.channel, turn.author, &turn.author_name, turn.accepted)?
             {
@@ -144,9 +156,8 @@ impl Store {
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
             let Turn { message, project, prompt, model, fresh, .. } = turn;
             let attachments = Attachments(turn.attachments);
-            let waiting = TurnState::Waiting;
             let mut statement = tx.prepare_cached(sql)?;
-            statement.execute(params![message, project, prompt, model, fresh, attachments, waiting])?;
+            statement.execute(params![message, project, prompt, model, fresh, attachments, state])?;
             Ok(Accepted::New)
         })
         .await

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tracing::{Instrument, debug, error, info, warn};
 
-use super::story::{self, Task};
+use super::story::{self, Step, Task};
 use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
 use crate::domain::{Message, MessageId, Route, Work};
+use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
 use crate::store::{Accepted, Cancel, Millis, Said, StoreError, Turn};
@@ -130,21 +131,34 @@ async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work)
         attachments: message.attachments.clone(),
         accepted: Millis::now(),
     };
-    match turns.store.accept(turn).await {
-        Ok(Accepted::New) => {
-            let task = Task { message: message.id, channel: message.channel_id, recovered: false };
-            enter(turns, task, story::Step::Ask(work.project));
+    let task = Task { message: message.id, channel: message.channel_id, recovered: false };
+    // The lane first: a turn that runs at once is written as running, in one write instead of two. The place is given
+    // back where the message turns out to be known, or cannot be written.
+    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
+    let (accepted, step) = match place {
+        Place::Runs => {
+            let step = Step::Begun(work.project, Box::new(turn.clone()));
+            (turns.store.accept_begun(turn).await, step)
         }
+        Place::Waits(_) => (turns.store.accept(turn).await, Step::Ask(work.project)),
+    };
+    match accepted {
+        Ok(Accepted::New) => go_on(turns, task, step, place, ticket),
         Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
         Err(error) => not_written(turns, &message, &error).await,
     }
 }
 
-/// Puts the turn into its lane, in one step, and lets its task go on from there.
-pub fn enter(turns: &Turns, task: Task, step: story::Step) {
+/// Puts what an earlier bot left into its lane.
+pub fn enter(turns: &Turns, task: Task, step: Step) {
+    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
+    go_on(turns, task, step, place, ticket);
+}
+
+/// From here on the turn is a task of its own.
+fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket) {
     let stop = Arc::new(Stop::default());
     turns.stops().insert(task.message, Arc::clone(&stop));
-    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
     let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
     let turns_of_task = turns.clone();
     turns.0.tasks.spawn(

@@ -40,6 +40,8 @@ pub struct Task {
 pub enum Step {
     /// Ask Claude in this project, then deliver the answer.
     Ask(Arc<Project>),
+    /// The same for this turn, which has its lane and is written as running already.
+    Begun(Arc<Project>, Box<Turn>),
     /// End the turn with this outcome, and tell the person this.
     Tell(Outcome, String),
     /// Only go on delivering what was written down earlier.
@@ -55,11 +57,15 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
         }
         _ => task.recovered.then(|| Hourglass::left_behind(task)),
     };
-    let runs = tokio::select! {
-        // A turn that may start in the same moment in which it is to stop does not.
-        biased;
-        () = stop.token.cancelled() => false,
-        () = ticket.starts() => true,
+    let runs = match &step {
+        // Even one that is to stop by now has to be ended as a running one.
+        Step::Begun(..) => true,
+        _ => tokio::select! {
+            // A turn that may start in the same moment in which it is to stop does not.
+            biased;
+            () = stop.token.cancelled() => false,
+            () = ticket.starts() => true,
+        },
     };
     if let Some(hourglass) = hourglass {
         hourglass.remove(turns);
@@ -87,7 +93,13 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
     let written = match step {
-        Step::Ask(project) => ask(turns, task, &project, stop).await,
+        Step::Ask(project) => match turns.store.begin(task.message).await {
+            Ok(Some(turn)) => ask(turns, task, &project, turn, stop).await,
+            // It no longer waits: its message was deleted.
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        },
+        Step::Begun(project, turn) => ask(turns, task, &project, *turn, stop).await,
         Step::Tell(outcome, sentence) => {
             let told = words::failure(&sentence, task.message);
             turns.store.finish(task.message, finished(outcome, &told, None)).await.map(drop)
@@ -108,9 +120,14 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
     }
 }
 
-/// Runs the turn and writes down its end. A turn that no longer waits (its message was deleted) is none.
-async fn ask(turns: &Turns, task: Task, project: &Arc<Project>, stop: &Stop) -> Result<(), StoreError> {
-    let Some(turn) = turns.store.begin(task.message).await? else { return Ok(()) };
+/// Runs the turn and writes down its end.
+async fn ask(
+    turns: &Turns,
+    task: Task,
+    project: &Arc<Project>,
+    turn: Turn,
+    stop: &Stop,
+) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
