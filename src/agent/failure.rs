@@ -236,27 +236,27 @@ impl Failure {
     pub fn sentence(&self) -> String {
         match self {
             Self::NotInstalled { .. } => {
-                "Claude Code is not installed where I run; whoever runs me has to install it, or name it in \
+                "Claude Code is not installed where I run; my operator has to install it, or name it in \
                  `agent.command`."
                     .into()
             }
             Self::NotExecutable { .. } => {
-                "Claude Code cannot be started where I run; whoever runs me finds the reason in my log.".into()
+                "Claude Code cannot be started where I run; my operator finds the reason in my log.".into()
             }
             Self::TooOld { found } => {
                 let found = found.map_or("an older version".to_owned(), |found| found.to_string());
                 format!(
-                    "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; whoever runs me has \
+                    "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; my operator has \
                      to update it."
                 )
             }
             Self::DirectoryMissing { .. } => {
-                "This project's directory does not exist; whoever runs me has to create it, or correct `dir` in \
+                "This project's directory does not exist; my operator has to create it, or correct `dir` in \
                  routing.lua."
                     .into()
             }
             Self::DirectoryDenied { .. } => {
-                "I may not read this project's directory; whoever runs me has to allow it, or correct `dir` in \
+                "I may not read this project's directory; my operator has to allow it, or correct `dir` in \
                  routing.lua."
                     .into()
             }
@@ -278,12 +278,12 @@ impl Failure {
                 in_words(*limit)
             ),
             Self::NotLoggedIn { .. } => {
-                "Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or \
+                "Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or \
                  renew its key."
                     .into()
             }
             Self::Forbidden { .. } => {
-                "Anthropic refused this with \"forbidden\"; whoever runs me has to check the account's rights.".into()
+                "Anthropic refused this with \"forbidden\"; my operator has to check the account's rights.".into()
             }
             Self::NoSuchModel { .. } => {
                 "The model set for this project does not exist, or not for this account; correct `model` in \
@@ -315,8 +315,8 @@ impl Failure {
                 "Anthropic's servers fail at the moment; please ask again in a few minutes.".into()
             }
             Self::StreamCut { .. } => {
-                "The connection to Anthropic broke off again and again; please ask again, and if it stays, whoever runs \
-                 me has to check the network."
+                "The connection to Anthropic broke off again and again; please ask again, and if it stays, my \
+                 operator has to check the network."
                     .into()
             }
             Self::Refusal { .. } => {
@@ -325,8 +325,8 @@ impl Failure {
                     .into()
             }
             Self::Unreachable { .. } => {
-                "Anthropic cannot be reached from where I run; please ask again later, and if it stays, whoever runs \
-                 me has to check the network."
+                "Anthropic cannot be reached from where I run; please ask again later, and if it stays, my \
+                 operator has to check the network."
                     .into()
             }
             Self::PromptTooLong { .. } => {
@@ -338,14 +338,14 @@ impl Failure {
                  here."
                     .into()
             }
-            Self::Budget { .. } => "The budget set for this project is spent; whoever runs me can raise `max_usd` in routing.lua.".into(),
+            Self::Budget { .. } => "The budget set for this project is spent; my operator can raise `max_usd` in routing.lua.".into(),
             Self::BypassAsRoot { .. } => {
                 "The permission mode `bypassPermissions` is not possible as root; choose another `permission_mode` in \
                  routing.lua, or run me as another user."
                     .into()
             }
             Self::DiskFull { .. } => {
-                "The disk is full where I run, so Claude Code cannot work; whoever runs me has to free space.".into()
+                "The disk is full where I run, so Claude Code cannot work; my operator has to free space.".into()
             }
             Self::NoSettings { .. } => {
                 "Claude Code does not find this project's settings; correct `settings` in routing.lua.".into()
@@ -357,7 +357,7 @@ impl Failure {
                 "Claude stopped with an error; please try again (the reason is in my log).".into()
             }
             Self::NotStarted { .. } => {
-                "Claude Code ended before it was ready; whoever runs me finds the reason in my log.".into()
+                "Claude Code ended before it was ready; my operator finds the reason in my log.".into()
             }
             Self::NoResult { .. } => {
                 "Claude stopped without an answer; please ask again. I remember the conversation.".into()

@@ -191,10 +191,10 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
       ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
       -# id ID
     · BOT ERR:401 → Failed
-      ⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.
+      ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.
       -# id ID
     · BOT ERR:403 → Failed
-      ⚠️ Anthropic refused this with "forbidden"; whoever runs me has to check the account's rights.
+      ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
       -# id ID
     · BOT ERR:404 → Failed
       ⚠️ The model set for this project does not exist, or not for this account; correct `model` in routing.lua.
@@ -261,7 +261,7 @@ async fn an_agent_that_cannot_be_started_is_a_sentence_without_a_path() {
     let mut stage = stage_with("/srv/nowhere/claude").await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code is not installed where I run; whoever runs me has to install it, or name it in `agent.command`.
+      ⚠️ Claude Code is not installed where I run; my operator has to install it, or name it in `agent.command`.
       -# id ID
     ");
 
@@ -269,14 +269,14 @@ async fn an_agent_that_cannot_be_started_is_a_sentence_without_a_path() {
     let mut stage = stage_with(file.path().to_str().unwrap()).await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code cannot be started where I run; whoever runs me finds the reason in my log.
+      ⚠️ Claude Code cannot be started where I run; my operator finds the reason in my log.
       -# id ID
     ");
 
     let mut stage = stage_with("/bin/false").await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code ended before it was ready; whoever runs me finds the reason in my log.
+      ⚠️ Claude Code ended before it was ready; my operator finds the reason in my log.
       -# id ID
     ");
 
@@ -301,13 +301,13 @@ async fn a_project_directory_that_is_gone_is_a_sentence_until_it_is_back() {
     std::fs::rename(&work, &away).unwrap();
     insta::assert_snapshot!(table(&mut stage, &["BOT TEXT:gone"]).await, @"
     · BOT TEXT:gone → Failed
-      ⚠️ This project's directory does not exist; whoever runs me has to create it, or correct `dir` in routing.lua.
+      ⚠️ This project's directory does not exist; my operator has to create it, or correct `dir` in routing.lua.
       -# id ID
     ");
     std::fs::write(&work, "a file").unwrap();
     insta::assert_snapshot!(table(&mut stage, &["BOT TEXT:a file"]).await, @"
     · BOT TEXT:a file → Failed
-      ⚠️ This project's directory does not exist; whoever runs me has to create it, or correct `dir` in routing.lua.
+      ⚠️ This project's directory does not exist; my operator has to create it, or correct `dir` in routing.lua.
       -# id ID
     ");
     std::fs::remove_file(&work).unwrap();

@@ -36,18 +36,18 @@ async fn claude_tells_what_the_api_says() {
     ];
     insta::assert_snapshot!(sentences(&real, &prompts).await, @r#"
     STATUS:400: ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
-    STATUS:403: ⚠️ Anthropic refused this with "forbidden"; whoever runs me has to check the account's rights.
+    STATUS:403: ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
     STATUS:404: ⚠️ The model set for this project does not exist, or not for this account; correct `model` in routing.lua.
     STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
     STATUS:429: ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
     STATUS:500: ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
     STATUS:529: ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
-    CUT: ⚠️ The connection to Anthropic broke off again and again; please ask again, and if it stays, whoever runs me has to check the network.
-    STATUS:401: ⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.
+    CUT: ⚠️ The connection to Anthropic broke off again and again; please ask again, and if it stays, my operator has to check the network.
+    STATUS:401: ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.
     "#);
     assert_eq!(real.ask("Better now?").await, "you said: Better now?");
     real.api = MessagesApi::start().await;
-    insta::assert_snapshot!(sentence(&real, "Is anybody there?").await, @"⚠️ Anthropic cannot be reached from where I run; please ask again later, and if it stays, whoever runs me has to check the network.");
+    insta::assert_snapshot!(sentence(&real, "Is anybody there?").await, @"⚠️ Anthropic cannot be reached from where I run; please ask again later, and if it stays, my operator has to check the network.");
     real.bot.stop().await;
 }
 
@@ -65,7 +65,7 @@ async fn claude_reaches_its_limits() {
     insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ Claude reached the number of steps it may take in one turn; ask me to go on, and I continue from here.");
     real.bot.stop().await;
     let Some(real) = Real::with("max_usd = 0.00001,").await else { return };
-    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ The budget set for this project is spent; whoever runs me can raise `max_usd` in routing.lua.");
+    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ The budget set for this project is spent; my operator can raise `max_usd` in routing.lua.");
     real.bot.stop().await;
 }
 
@@ -89,7 +89,7 @@ async fn claude_does_not_start() {
     let Some(mut real) = Real::open().await else { return };
     real.bot.stop().await;
     real.bot = Process::ready(&mut bot_on(&real.stage)).await;
-    insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code is not logged in where I run; whoever runs me has to run `claude` there and log in, or renew its key.");
+    insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.");
     real.bot.stop().await;
 
     if rustix::process::getuid().is_root() {
@@ -155,7 +155,7 @@ async fn an_old_version_is_refused_with_both_versions() {
         let answer = stage.ask("general", "hi").await;
         insta::allow_duplicates! {
             insta::assert_snapshot!(answer, @"
-            ⚠️ Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; whoever runs me has to update it.
+            ⚠️ Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; my operator has to update it.
             -# id ID
             ");
         }

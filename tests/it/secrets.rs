@@ -81,6 +81,32 @@ async fn an_agent_can_read_the_token_nowhere_though_it_is_the_same_user() {
 }
 
 #[tokio::test]
+async fn a_directory_that_the_bot_may_not_enter_is_a_sentence() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can make a directory that the bot's user may not enter");
+        return;
+    }
+    let stage = Stage::without_bot(Setup { agent: vec!["true".to_owned()], ..Setup::default() }).await;
+    let folder = stage.root();
+    let program = folder.join("moonlane");
+    std::fs::copy(MOONLANE, &program).unwrap();
+    give(folder, NOBODY);
+    chown(stage.work(), Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(stage.work(), PermissionsExt::from_mode(0o700)).unwrap();
+    let mut bot = clean(&program, folder);
+    bot.args(["run", "--root"]).arg(folder).env("DISCORD_TOKEN", stage.discord.token());
+    bot.env("MOONLANE_DISCORD__API_URL", stage.discord.url()).uid(NOBODY).gid(NOBODY);
+    let bot = Process::ready(&mut bot).await;
+    let question = stage.say("general", "hello");
+    stage.parts_posted(question, 1).await;
+    insta::assert_snapshot!(stage.answer(question), @"
+    ⚠️ I may not read this project's directory; my operator has to allow it, or correct `dir` in routing.lua.
+    -# id ID
+    ");
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_that_agents_can_read_is_told_at_the_start() {
     let config = "[discord]\ntoken_file = \"token\"\n".to_owned();
     let stage = Stage::without_bot(Setup { config, ..Setup::default() }).await;
