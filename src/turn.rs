@@ -2,8 +2,8 @@
 //!
 //! # Theory of operation
 //! [`Turns::serve`] takes in what Discord sends, one thing after the other, so that the order of a channel's
-//! messages is never in doubt. For each message the scripts decide, the gate admits or ignores, the store writes
-//! it down, and it enters its lane: [`intake`]. From there on every turn is a task of its own: [`story`] waits for
+//! messages is never in doubt. For each message the scripts decide, the gate admits or ignores, it enters its lane,
+//! and the store writes it down: [`intake`]. From there on every turn is a task of its own: [`story`] waits for
 //! the lane, asks the agent, writes down what is to be said, and hands it to [`delivery`], which posts part by
 //! part. What an earlier bot left unfinished goes through the same two doors at start: [`recovery`].
 //!

@@ -1,4 +1,4 @@
-//! From a message to a place in its lane: scripts, gate, store, lane.
+//! From a message to a turn with a place in its lane: scripts, gate, lane, store.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use moonlane::agent::guard::refusal;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{MOONLANE, PATIENCE};
+use crate::support::{MOONLANE, PATIENCE, processes_with};
 
 /// A folder whose name marks everything that is started here.
 struct Yard(TempDir);
@@ -47,15 +47,8 @@ impl Yard {
     }
 
     /// Every process with the mark, zombies apart.
-    fn processes(&self) -> Vec<i32> {
-        let mark = format!("YARD={}", self.0.path().display()).into_bytes();
-        let pids =
-            std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|&byte| byte == 0).any(|variable| variable == mark)
-        })
-        .collect()
+    fn processes(&self) -> Vec<u32> {
+        processes_with(&format!("YARD={}", self.0.path().display()))
     }
 
     /// Waits until the script has made a file of this name.
@@ -73,7 +66,7 @@ impl Drop for Yard {
     /// A test that fails leaves nothing either.
     fn drop(&mut self) {
         for pid in self.processes() {
-            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+            let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
         }
     }
 }

@@ -252,14 +252,7 @@ impl Stage {
     /// Every process of the stage's agents: guards, agents, and what they have started, zombies apart. They are known
     /// by the log's name in their environment.
     pub fn agent_processes(&self) -> Vec<u32> {
-        let mark = format!("DEMO_AGENT_LOG={}", self.root().join("agent.log").display()).into_bytes();
-        let pids =
-            std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|&byte| byte == 0).any(|variable| variable == mark)
-        })
-        .collect()
+        processes_with(&format!("DEMO_AGENT_LOG={}", self.root().join("agent.log").display()))
     }
 
     /// Waits until nothing of any agent is left; fails after five seconds. Says how long it took.
@@ -316,6 +309,17 @@ impl Stage {
         });
         within(&format!("{which} off {message}"), seen).await;
     }
+}
+
+/// Every process with this `NAME=value` in its environment, zombies apart.
+pub fn processes_with(variable: &str) -> Vec<u32> {
+    let pids =
+        std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|it| it == variable.as_bytes())
+    })
+    .collect()
 }
 
 /// The configuration with the agent's command in its `[agent]` section.
