@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -201,6 +202,10 @@ pub struct Project {
     pub limits: Limits,
     /// What of Claude's text is the answer.
     pub answer: AnswerForm,
+    /// How its text becomes parts.
+    pub format: Format,
+    /// An answer of more parts than this is cut short, and the whole of it comes as a file; `None`: never.
+    pub max_parts: Option<NonZeroUsize>,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
 }
@@ -299,6 +304,25 @@ pub enum AnswerForm {
     /// Every top-level text block.
     All,
 }
+
+/// How Markdown becomes parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Whether what Discord does not know (tables, task lists, images …) is rewritten as what it knows.
+    pub dialect: bool,
+    /// A part is cut before it has more lines than this, where a good cut is: very tall messages are folded on
+    /// phones. What would be torn by that is not.
+    pub max_lines: Option<NonZeroUsize>,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self { dialect: true, max_lines: None }
+    }
+}
+
+/// How many parts an answer may have where the project does not say.
+pub const MAX_PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 
 /// How long each stage of a turn may take before the agent is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,8 @@ mod scan;
 
 use std::ops::Range;
 
+use crate::domain::Format;
+
 /// The most UTF-16 units in a part. Discord counts code points, of which there are never more.
 pub const LIMIT: usize = 2000;
 
@@ -37,7 +39,7 @@ pub struct Part {
 }
 
 /// Splits a Markdown text into parts; a blank one has none.
-pub fn parts(markdown: &str) -> Vec<Part> {
+pub fn parts(markdown: &str, _format: &Format) -> Vec<Part> {
     layout::lay_out(&scan::scan(markdown))
 }
 

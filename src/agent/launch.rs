@@ -321,7 +321,7 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnswerForm, Effort, Limits, MicroUsd, ProjectName};
+    use crate::domain::{AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, ProjectName};
 
     fn project() -> Project {
         let second = Duration::from_secs(1);
@@ -353,6 +353,8 @@ mod tests {
                 after_result: second,
             },
             answer: AnswerForm::Last,
+            format: Format::default(),
+            max_parts: Some(MAX_PARTS),
             allow: None,
         }
     }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::data::{self, BadValue, Id, ids, kind, segment, shown};
 use super::routing::Context;
 use crate::domain::{
-    Allow, AnswerForm, Effort, Limits, MicroUsd, PermissionMode, Project, ProjectName, RoleId, SettingSource,
-    Source, UserId,
+    Allow, AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
+    RoleId, SettingSource, Source, UserId,
 };
 
 /// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
@@ -137,6 +137,8 @@ pub(super) fn project(
         env: raw.env,
         limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
         answer: raw.answer,
+        format: Format::default(),
+        max_parts: Some(MAX_PARTS),
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
     })
 }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::{LIMIT, Part, parts, scan, small, units};
+use crate::domain::Format;
 
 fn texts(markdown: &str) -> Vec<String> {
-    parts(markdown).into_iter().map(|part| part.text).collect()
+    parts(markdown, &Format::default()).into_iter().map(|part| part.text).collect()
 }
 
 /// The part without what the split added.
@@ -26,7 +27,7 @@ fn toggles(line: &str) -> bool {
 /// The laws that hold for every text.
 fn check(source: &str) -> Result<(), TestCaseError> {
     let document = scan::scan(source).text;
-    let parts = parts(source);
+    let parts = parts(source, &Format::default());
     prop_assert_eq!(parts.is_empty(), source.trim().is_empty());
     let mut rest = document.as_str();
     let mut inside = false;
@@ -161,7 +162,7 @@ proptest! {
         }
 
         // Each code line arrives as it was; only three backticks in a row cannot stand in a block.
-        let arrived: String = parts(&source).iter().map(own).collect();
+        let arrived: String = parts(&source, &Format::default()).iter().map(own).collect();
         let joined = arrived.replace(['\n', '\u{200b}'], "");
         let mut rest = joined.as_str();
         for line in pieces.iter().flat_map(|piece| &piece.code) {
@@ -214,7 +215,7 @@ fn the_fixtures_are_split_like_this_and_keep_the_laws() {
         for file in files {
             let source = std::fs::read_to_string(&file).unwrap();
             check(&source).unwrap();
-            insta::assert_snapshot!(file.file_stem().unwrap().to_str().unwrap(), ruled(&parts(&source)));
+            insta::assert_snapshot!(file.file_stem().unwrap().to_str().unwrap(), ruled(&parts(&source, &Format::default())));
         }
     });
 }
@@ -222,7 +223,7 @@ fn the_fixtures_are_split_like_this_and_keep_the_laws() {
 #[test]
 fn nothing_short_and_exact_lengths() {
     for blank in ["", " ", "\n\r\n\t", "\u{3000}\n"] {
-        assert_eq!(parts(blank), []);
+        assert_eq!(parts(blank, &Format::default()), []);
     }
     let short = "# Title\n\n- *a*  \n  - b\n\n\n```rust\nfn  x() {}\n```\nend";
     assert_eq!(texts(&format!("\n {short} \n")), [short]);

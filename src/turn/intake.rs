@@ -6,7 +6,7 @@ use tracing::{Instrument, debug, error, info, warn};
 
 use super::story::{self, Step, Task};
 use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
-use crate::domain::{Message, MessageId, Route, Work};
+use crate::domain::{Format, Message, MessageId, Route, Work};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
@@ -168,7 +168,7 @@ fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket) {
 
 /// Says something in answer to a message that starts no turn: exactly once, through the ledger.
 async fn say(turns: &Turns, message: &Message, text: &str) {
-    let parts = text::parts(text).into_iter().map(|part| part.text).collect();
+    let parts = text::parts(text, &Format::default()).into_iter().map(|part| part.text).collect();
     let said = Said {
         message: message.id,
         channel: message.channel_id,

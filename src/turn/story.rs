@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::live::Live;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
-use crate::domain::{ChannelId, MessageId, Outcome, Project, SessionId};
+use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
@@ -214,7 +214,7 @@ fn join(texts: &[String]) -> String {
 }
 
 fn finished(outcome: Outcome, said: &str, session: Option<SessionUpdate>) -> Finished {
-    let parts = text::parts(said).into_iter().map(|part| part.text).collect();
+    let parts = text::parts(said, &Format::default()).into_iter().map(|part| part.text).collect();
     Finished { outcome, parts, session }
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
-    AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionId,
+    AnswerForm, ChannelId, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
+    SessionId,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,6 +72,8 @@ impl Bench {
                 after_result: seconds(5),
             },
             answer: AnswerForm::Last,
+            format: Format::default(),
+            max_parts: Some(MAX_PARTS),
             allow: None,
         };
         let session = SessionStart::New(SessionId::random());

@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agent", &["config", "domain"]),
     ("store", &["domain", "worker"]),
     ("outbox", &["domain"]),
-    ("text", &[]),
+    ("text", &["domain"]),
     ("config", &["domain", "nearest"]),
     ("domain", &[]),
     ("host", &["config"]),
