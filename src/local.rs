@@ -36,7 +36,7 @@
 //! curl $C/delete -d '{"message": "1234"}'
 //! curl $C/redeliver -d '{"message": "1234"}'                       # the same MESSAGE_CREATE once more
 //! curl $C/react -d '{"message": "1234", "user": "anna", "emoji": "👍"}'
-//! curl $C/forbid -d '{"channel": "general", "right": "post"}'      # view, post, history, react
+//! curl $C/forbid -d '{"channel": "general", "right": "post"}'      # view, post, history, attach, react
 //! curl $C/allow -d '{"channel": "general", "right": "post"}'
 //! curl $C/drop-gateway -d '{"how": "cut"}'      # op7, silence, {"op9": {"resumable": true}}, {"close": 4000}
 //! curl $C/refuse-gateway -d '{"connects": 2}'
@@ -288,6 +288,11 @@ impl LocalDiscord {
     /// One message as it stands now.
     pub fn message(&self, id: Id) -> Option<Message> {
         self.hub().lock().world.message(id).cloned()
+    }
+
+    /// What is in a file of a message, by the file's id.
+    pub fn file(&self, id: Id) -> Option<File> {
+        self.hub().lock().world.files.get(&id).cloned()
     }
 
     /// Everything that has happened.

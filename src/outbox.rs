@@ -34,7 +34,7 @@ use tracing::debug;
 use crate::domain::{ChannelId, GuildId, MessageId, UserId};
 
 pub use call::Patience;
-use call::{Call, Sender, lock};
+use call::{Body, Call, Sender, lock};
 pub(crate) use pace::Kind;
 pub use rights::{Access, Guild, NEEDED, Need, Permissions};
 
@@ -79,6 +79,17 @@ pub struct Post {
     pub reply_to: Option<MessageId>,
     /// Whether people are notified: a sound, and a ping of the person replied to. Nobody else is ever pinged.
     pub notify: bool,
+    /// A file attached to it.
+    pub file: Option<File>,
+}
+
+/// A text file to post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, such as `answer.md`.
+    pub name: String,
+    /// What is in it. Discord takes 10 MiB.
+    pub content: String,
 }
 
 /// Discord does not take it, and asking again would not help. The text is for the log.
@@ -272,6 +283,10 @@ impl Outbox {
         let body = wire::Create::new(post, reply_to);
         let body = serde_json::to_vec(&body)
             .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
+        let body = match &post.file {
+            None => Body::Json(body),
+            Some(file) => Body::Form(body, file.clone()),
+        };
         let call = Call {
             method: Method::POST,
             body: Some(body),
@@ -290,8 +305,11 @@ impl Outbox {
         let body = serde_json::to_vec(&body)
             .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
         let path = format!("/channels/{channel}/messages/{message}");
-        let call =
-            Call { method: Method::PATCH, body: Some(body), ..Call::get(Kind::Edit, channel.get(), path) };
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(Body::Json(body)),
+            ..Call::get(Kind::Edit, channel.get(), path)
+        };
         self.0.sender.tell(call).await
     }
 

@@ -179,6 +179,9 @@ impl Table {
                 let rule =
                     "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
                 self.print(&format!("{title}{rule}{length}\n{}", message.content));
+                for file in &message.attachments {
+                    self.print(&format!("[file {}, {}]", file.name, size(file.size)));
+                }
             }
             What::Typing { .. } if self.typing != event.channel => {
                 self.typing = event.channel;
@@ -227,6 +230,14 @@ impl Table {
         let words = content.split_once("> ").map_or(content.as_str(), |(_, words)| words);
         let short: String = words.chars().take(30).collect();
         format!("“{short}”")
+    }
+}
+
+/// A file's size for people.
+fn size(bytes: usize) -> String {
+    match bytes {
+        ..1000 => format!("{bytes} bytes"),
+        _ => format!("{} KB", (bytes + 500) / 1000),
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Transaction, TransactionBehavior};
 
-pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, StoredPart};
+pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
 pub use sessions::Session;
 pub use turns::{Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished};
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
-        Finished { outcome, parts: strings(parts), session: None }
+        Finished { outcome, parts: strings(parts), file: None, session: None }
     }
 
     fn strings(parts: &[&str]) -> Vec<String> {
@@ -278,6 +278,51 @@ mod tests {
         assert_eq!(store.cancel(message(2)).await.unwrap(), Cancel::Cancelled);
         assert_eq!(store.begin(message(2)).await.unwrap(), None);
         assert_eq!(state(&store, 2).await, TurnState::Ended(Outcome::Cancelled));
+    }
+
+    #[tokio::test]
+    async fn a_file_stands_for_the_last_parts_until_it_is_refused() {
+        let (_dir, store) = store();
+        let file = FilePart { text: "see the file".to_owned(), content: "1\0\n2 月".to_owned(), after: 1 };
+        for id in [1, 2] {
+            store.accept(turn(id)).await.unwrap();
+            let end = finished(Outcome::Answered, &["one", "two", "three"]);
+            let end = Finished { file: Some(file.clone()), ..end };
+            assert!(store.finish(message(id), end).await.unwrap());
+        }
+        let part = |number, text: &str, file: Option<&str>, posted: Option<u64>| StoredPart {
+            number,
+            text: text.to_owned(),
+            file: file.map(str::to_owned),
+            posted: posted.map(message),
+        };
+        let with_file =
+            |posted| vec![part(1, "one", None, Some(11)), part(4, "see the file", Some("1\0\n2 月"), posted)];
+        let without = |posted| {
+            let rest = [part(2, "two", None, posted), part(3, "three", None, None)];
+            [vec![part(1, "one", None, Some(11))], rest.to_vec()].concat()
+        };
+        let parts = async |id| store.undelivered(message(id)).await.unwrap().unwrap().parts;
+        for id in [1, 2] {
+            store.posted(message(id), 1, message(11)).await.unwrap();
+            assert_eq!(parts(id).await, with_file(None));
+        }
+
+        // Once posted it cannot be refused any more.
+        let early = store.close_delivery(message(1), DeliveryEnd::Done).await;
+        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
+        store.posted(message(1), 4, message(14)).await.unwrap();
+        assert_eq!(store.without_file(message(1)).await.unwrap(), with_file(Some(14)));
+        assert!(store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+
+        assert_eq!(store.without_file(message(2)).await.unwrap(), without(None));
+        store.posted(message(2), 2, message(12)).await.unwrap();
+        assert_eq!(store.without_file(message(2)).await.unwrap(), without(Some(12)));
+        assert_eq!(parts(2).await, without(Some(12)));
+        let early = store.close_delivery(message(2), DeliveryEnd::Done).await;
+        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
+        store.posted(message(2), 3, message(13)).await.unwrap();
+        assert!(store.close_delivery(message(2), DeliveryEnd::Done).await.unwrap());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod intake;
 mod live;
 mod prompt;
 mod recovery;
+mod said;
 mod story;
 mod words;
 

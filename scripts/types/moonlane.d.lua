@@ -46,6 +46,7 @@
 ---@field env? table<string, string> Added to the agent's environment.
 ---@field limits? Limits In place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
+---@field text? Text How its answers become Discord messages.
 ---@field allow? ProjectAllow Who may work here.
 
 ---@alias PermissionMode "default"|"acceptEdits"|"plan"|"dontAsk"|"auto"|"bypassPermissions"
@@ -61,6 +62,12 @@
 ---@field tool? Duration Without any event, while a tool runs.
 ---@field turn? Duration The whole turn.
 ---@field after_result? Duration From the result to idle.
+
+---How an answer becomes Discord messages.
+---@class (exact) Text
+---@field dialect? boolean Whether tables, task lists … are rewritten as what Discord knows; true by default.
+---@field max_lines? integer Of one message, as far as nothing is torn: phones fold tall ones. None by default.
+---@field max_parts? integer|false A longer answer ends with the whole of it in a file; 8 by default, false: never.
 
 ---What `route` may return besides a project's name and nil: a turn (`project`), or an answer (`reply`).
 ---@class (exact) Route

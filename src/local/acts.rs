@@ -103,7 +103,8 @@ impl State {
     pub(super) fn bot_posts(&mut self, channel: Id, draft: Draft) -> Result<Id, Refusal> {
         let world = &mut self.world;
         world.visible(channel)?;
-        if world.denied(channel, Right::Post) {
+        let may_attach = draft.files.is_empty() || !world.denied(channel, Right::Attach);
+        if world.denied(channel, Right::Post) || !may_attach {
             return Err(Refusal::missing_permissions());
         }
         let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();

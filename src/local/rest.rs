@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{
     ConnectInfo, DefaultBodyLimit, FromRequest, Json, Multipart, Path, Query, Request, State,
 };
@@ -327,15 +328,19 @@ async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
         let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await.map_err(|_| too_large())?;
         return parse(&bytes);
     }
-    let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
+    let refused = |error: MultipartError| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"),
+    };
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"))?;
     let (mut draft, mut files) = (Draft::default(), Vec::new());
-    while let Some(field) = form.next_field().await.map_err(|_| bad_form())? {
+    while let Some(field) = form.next_field().await.map_err(refused)? {
         if field.name() == Some("payload_json") {
-            draft = parse(&field.bytes().await.map_err(|_| bad_form())?)?;
+            draft = parse(&field.bytes().await.map_err(refused)?)?;
         } else if let Some(name) = field.file_name().map(str::to_owned) {
             let content_type = field.content_type().map(str::to_owned);
-            files.push(File { name, content_type, bytes: field.bytes().await.map_err(|_| bad_form())? });
+            files.push(File { name, content_type, bytes: field.bytes().await.map_err(refused)? });
         }
     }
     if files.iter().map(|file| file.bytes.len()).sum::<usize>() > LARGEST_UPLOAD {

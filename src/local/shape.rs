@@ -19,6 +19,7 @@ fn bit(right: Right) -> u64 {
     match right {
         Right::React => 1 << 6,
         Right::View => 1 << 10,
+        Right::Attach => 1 << 15,
         Right::Post => 1 << 11 | 1 << 38,
         Right::History => 1 << 16,
     }

@@ -579,6 +579,36 @@ async fn pages_of_messages() {
     assert_eq!(refusal(&call(&local, Method::GET, &path, Value::Null).await), (400, 50035));
 }
 
+/// Posts a file of so many bytes.
+async fn upload(local: &LocalDiscord, channel: Id, bytes: usize) -> (StatusCode, Value) {
+    let part = Part::bytes(vec![7; bytes]).file_name("a.bin");
+    let payload = json!({ "content": "see", "nonce": "n", "enforce_nonce": true }).to_string();
+    let form = Form::new().text("payload_json", payload).part("files[0]", part);
+    let url = format!("{}/api/v10/channels/{channel}/messages", local.url());
+    let request = Web::new().post(url).header("authorization", format!("Bot {}", local.token()));
+    let answer = request.multipart(form).send().await.unwrap();
+    (answer.status(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_file_is_posted_once_and_refused_where_it_may_not_be_or_is_too_large() {
+    let local = local(|_| ()).await;
+    let general = local.channel("general");
+    for bytes in [(10 << 20) + 1, 11 << 20] {
+        assert_eq!(refusal(&upload(&local, general, bytes).await), (413, 40005));
+    }
+    local.forbid(general, Right::Attach);
+    assert_eq!(refusal(&upload(&local, general, 3).await), (403, 50013));
+    local.allow(general, Right::Attach);
+    assert_eq!(local.messages(general), []);
+    let (first, again) = (upload(&local, general, 3).await.1, upload(&local, general, 3).await.1);
+    assert_eq!((&first["id"], &first["attachments"]), (&again["id"], &again["attachments"]));
+    let [message] = &local.messages(general)[..] else { panic!("posted once") };
+    let [file] = &message.attachments[..] else { panic!("one file") };
+    assert_eq!((file.name.as_str(), file.size), ("a.bin", 3));
+    assert_eq!(local.file(file.id).unwrap().bytes.as_ref(), [7, 7, 7]);
+}
+
 #[tokio::test]
 async fn files_arrive_and_are_served() {
     let local = local(|_| ()).await;

@@ -88,6 +88,8 @@ pub enum Right {
     Post,
     /// To read the history: without it a reply answers 160002, and reading gives nothing.
     History,
+    /// To attach files: 50013 without it.
+    Attach,
     /// To add reactions: 50013 without it.
     React,
 }

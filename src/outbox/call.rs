@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::Refused;
 use super::pace::{Kind, Limits, Pace};
+use super::{File, Refused};
 
 /// How long to try, and how long to wait in between.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +47,35 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// Below `/api/v10`, beginning with a slash.
     pub(super) path: String,
-    /// JSON.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Body>,
     /// In place of the outbox's own.
     pub(super) give_up_after: Option<Duration>,
+}
+
+/// What a call carries.
+pub(super) enum Body {
+    /// JSON.
+    Json(Vec<u8>),
+    /// The same, and a file: <https://discord.com/developers/docs/reference#uploading-files>.
+    Form(Vec<u8>, File),
+}
+
+const JSON: &str = "application/json";
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+impl Body {
+    /// Puts it into a request. A form is used up by its request, so each try makes one of its own.
+    fn put(&self, request: RequestBuilder) -> reqwest::Result<RequestBuilder> {
+        match self {
+            Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(json.clone())),
+            Self::Form(json, file) => {
+                let payload = Part::bytes(json.clone()).mime_str(JSON)?;
+                let file =
+                    Part::text(file.content.clone()).file_name(file.name.clone()).mime_str(MARKDOWN)?;
+                Ok(request.multipart(Form::new().part("payload_json", payload).part("files[0]", file)))
+            }
+        }
+    }
 }
 
 impl Call {
@@ -179,7 +205,7 @@ impl Sender {
         let mut request = self.http.request(call.method.clone(), url);
         request = request.header(AUTHORIZATION, self.token.clone()).timeout(self.patience.request);
         if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            request = body.put(request).map_err(broken)?;
         }
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());

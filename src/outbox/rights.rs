@@ -26,11 +26,12 @@ const SEND_IN_THREADS: u64 = 1 << 38;
 const ADMINISTRATOR: u64 = 1 << 3;
 
 /// What the bot needs, the most important first.
-pub const NEEDED: [Need; 5] = [
+pub const NEEDED: [Need; 6] = [
     Need { bit: VIEW, name: "View Channel", without: "it hears nothing" },
     Need { bit: SEND, name: "Send Messages", without: "it cannot answer" },
     Need { bit: SEND_IN_THREADS, name: "Send Messages in Threads", without: "it cannot answer in threads" },
     Need { bit: 1 << 16, name: "Read Message History", without: "its answers are no replies" },
+    Need { bit: 1 << 15, name: "Attach Files", without: "long answers come as many messages" },
     Need { bit: 1 << 6, name: "Add Reactions", without: "nobody sees that a message waits" },
 ];
 
@@ -214,7 +215,10 @@ mod tests {
         let names =
             |bits, thread| Permissions(bits).missing(thread).map(|need| need.name).collect::<Vec<_>>();
         assert_eq!(names(u64::MAX, false), [""; 0]);
-        assert_eq!(names(VIEW | SEND | 1 << 6, false), ["Send Messages in Threads", "Read Message History"]);
+        assert_eq!(
+            names(VIEW | SEND | 1 << 6, false),
+            ["Send Messages in Threads", "Read Message History", "Attach Files"]
+        );
         assert!(Permissions(VIEW | SEND).suffice(false) && !Permissions(VIEW | SEND).suffice(true));
         assert!(!Permissions(SEND).suffice(false) && Permissions(ADMINISTRATOR).suffice(true));
     }

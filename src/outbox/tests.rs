@@ -39,7 +39,9 @@ struct Seen {
     what: String,
     at: Instant,
     headers: HeaderMap,
+    /// `null` where it is no JSON.
     body: Value,
+    raw: Bytes,
 }
 
 fn answer(status: u16, body: Value) -> Answer {
@@ -68,11 +70,11 @@ impl Server {
         let at = Instant::now();
         let what = format!("{} {}", request.method(), request.uri().path());
         let (parts, body) = request.into_parts();
-        let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
+        let raw: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let body = serde_json::from_slice(&raw).unwrap_or_default();
         let (answer, takes, number) = {
             let mut script = lock(&server.0);
-            script.calls.push(Seen { what, at, headers: parts.headers, body });
+            script.calls.push(Seen { what, at, headers: parts.headers, body, raw });
             script.in_flight += 1;
             script.most_in_flight = script.most_in_flight.max(script.in_flight);
             (script.answers.pop_front(), script.takes, script.calls.len())
@@ -105,7 +107,8 @@ fn message(id: u64) -> MessageId {
 }
 
 fn post(text: &str) -> Post {
-    Post { content: text.to_owned(), nonce: "9-1".to_owned(), reply_to: Some(message(9)), notify: false }
+    let (content, nonce) = (text.to_owned(), "9-1".to_owned());
+    Post { content, nonce, reply_to: Some(message(9)), notify: false, file: None }
 }
 
 #[tokio::test]
@@ -131,6 +134,33 @@ async fn a_post_pings_nobody_shows_no_embeds_and_says_who_it_is() {
     assert_eq!(calls[0].headers["authorization"], format!("Bot {TOKEN}"));
     assert!(calls[0].headers["user-agent"].to_str().unwrap().starts_with("DiscordBot (https://"));
     assert!(!format!("{outbox:?}").contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_file_goes_with_the_same_words_and_is_whole_in_every_try() {
+    let (server, outbox) = Server::start([answer(502, json!({})), answer(500, json!({}))]).await;
+    let content = "# Title\r\n\r\n--x\n```\n月\0\n```\n".to_owned();
+    let file = File { name: "answer.md".to_owned(), content: content.clone() };
+    let with_file = Post { file: Some(file), ..post("see") };
+    assert_eq!(outbox.post(channel(7), with_file).await, Ok(message(3)));
+    assert_eq!(outbox.post(channel(7), post("see")).await, Ok(message(4)));
+
+    let calls = server.calls();
+    let plain = calls[3].raw.clone();
+    for call in &calls[..3] {
+        let kind = call.headers["content-type"].to_str().unwrap();
+        let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let form = std::str::from_utf8(&call.raw).unwrap();
+        let parts: Vec<&str> = form.split(&format!("--{boundary}")).collect();
+        let ["", payload, file, "--\r\n"] = parts[..] else { panic!("{form}") };
+        let (head, body) = payload.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("name=\"payload_json\"") && head.contains("application/json"), "{head}");
+        assert_eq!(body.trim_end().as_bytes(), plain, "the same as without a file");
+        let (head, body) = file.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("name=\"files[0]\"; filename=\"answer.md\""), "{head}");
+        assert!(head.contains("Content-Type: text/markdown; charset=utf-8"), "{head}");
+        assert_eq!(body, format!("{content}\r\n"));
+    }
 }
 
 #[tokio::test]

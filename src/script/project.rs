@@ -2,10 +2,13 @@
 //! a script may use.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::data::{self, BadValue, Id, ids, kind, segment, shown};
 use super::routing::Context;
@@ -51,7 +54,45 @@ pub(super) struct RawProject {
     limits: RawLimits,
     #[serde(default)]
     answer: AnswerForm,
+    #[serde(default)]
+    text: RawText,
     allow: Option<RawProjectAllow>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct RawText {
+    dialect: Option<bool>,
+    max_lines: Option<f64>,
+    max_parts: Option<NumberOrFalse>,
+}
+
+/// A number, or `false` where there is to be none.
+struct NumberOrFalse(Option<f64>);
+
+impl<'de> Deserialize<'de> for NumberOrFalse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = NumberOrFalse;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or false")
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<NumberOrFalse, E> {
+                Ok(NumberOrFalse(Some(number)))
+            }
+
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<NumberOrFalse, E> {
+                match on {
+                    false => Ok(NumberOrFalse(None)),
+                    true => Err(E::invalid_value(Unexpected::Bool(true), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -127,7 +168,7 @@ pub(super) fn project(
             .unwrap_or_else(|| vec![SettingSource::User, SettingSource::Project, SettingSource::Local]),
         effort: raw.effort,
         fallback_model: raw.fallback_model,
-        max_turns: raw.max_turns.map(max_turns).transpose().map_err(at("max_turns"))?,
+        max_turns: raw.max_turns.map(count).transpose().map_err(at("max_turns"))?,
         max_usd: raw.max_usd.map(max_usd).transpose().map_err(at("max_usd"))?,
         add_dirs: each("add_dirs", &raw.add_dirs, |dir| directory(dir, context.root))?,
         mcp_config: each("mcp_config", &raw.mcp_config, |text| source(text, context.root))?,
@@ -137,8 +178,8 @@ pub(super) fn project(
         env: raw.env,
         limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
         answer: raw.answer,
-        format: Format::default(),
-        max_parts: Some(MAX_PARTS),
+        format: format(&raw.text).map_err(at("text"))?,
+        max_parts: max_parts(&raw.text).map_err(at("text"))?,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
     })
 }
@@ -181,11 +222,29 @@ fn each<T>(
     clippy::cast_sign_loss,
     reason = "checked to be in range and whole"
 )]
-fn max_turns(turns: f64) -> Result<u32, BadValue> {
-    if turns.fract() != 0.0 || !(1.0..=1e6).contains(&turns) {
+fn count(number: f64) -> Result<u32, BadValue> {
+    if number.fract() != 0.0 || !(1.0..=1e6).contains(&number) {
         return Err(BadValue::here("must be a whole number of at least 1"));
     }
-    Ok(turns as u32)
+    Ok(number as u32)
+}
+
+fn length(key: &str, number: Option<f64>) -> Result<Option<NonZeroUsize>, BadValue> {
+    let number = number.map(count).transpose().map_err(|problem| problem.under(key))?;
+    Ok(number.and_then(|number| NonZeroUsize::new(number as usize)))
+}
+
+fn format(raw: &RawText) -> Result<Format, BadValue> {
+    let Format { dialect, .. } = Format::default();
+    let max_lines = length("max_lines", raw.max_lines)?;
+    Ok(Format { dialect: raw.dialect.unwrap_or(dialect), max_lines })
+}
+
+fn max_parts(raw: &RawText) -> Result<Option<NonZeroUsize>, BadValue> {
+    match &raw.max_parts {
+        None => Ok(Some(MAX_PARTS)),
+        Some(NumberOrFalse(number)) => length("max_parts", *number),
+    }
 }
 
 fn max_usd(dollars: f64) -> Result<MicroUsd, BadValue> {

@@ -501,6 +501,23 @@ fn a_project_has_what_it_says_and_the_defaults_for_the_rest() {
 }
 
 #[test]
+fn a_project_says_how_its_answers_become_messages() {
+    let text = |keys: &str| {
+        let routing = format!("return {{ projects = {{ p = {{ dir = '.', {keys} }} }}, route = print }}");
+        let project = set(&[("routing.lua", &routing)]).projects().next().cloned().unwrap();
+        (
+            project.format.dialect,
+            project.format.max_lines.map_or(0, Into::into),
+            project.max_parts.map_or(0, Into::into),
+        )
+    };
+    assert_eq!(text(""), (true, 0, 8));
+    assert_eq!(text("text = {}"), (true, 0, 8));
+    assert_eq!(text("text = { dialect = false, max_lines = 60, max_parts = 1 }"), (false, 60, 1));
+    assert_eq!(text("text = { dialect = true, max_parts = false }"), (true, 0, 0));
+}
+
+#[test]
 fn the_set_ends_with_its_last_clone() {
     let set = set(&[]);
     let scripts = set.clone().scripts;

@@ -14,7 +14,7 @@ pub struct Delivery {
     pub reply_to: MessageId,
     /// Who wrote that message: the one person whom the answer may notify.
     pub author: UserId,
-    /// All parts in order, posted ones too; never empty.
+    /// All parts in order, posted ones too; never empty. Spare ones are not among them.
     pub parts: Vec<StoredPart>,
 }
 
@@ -25,8 +25,21 @@ pub struct StoredPart {
     pub number: u32,
     /// What it says.
     pub text: String,
+    /// The content of the file that comes with it.
+    pub file: Option<String>,
     /// The Discord message, once posted.
     pub posted: Option<MessageId>,
+}
+
+/// A file in place of the last parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    /// What the part says that the file comes with. It is the last one.
+    pub text: String,
+    /// What is in the file.
+    pub content: String,
+    /// How many parts come before it. The others are spare: they are only posted if Discord refuses the file.
+    pub after: usize,
 }
 
 /// How a delivery ends.
@@ -50,16 +63,38 @@ pub enum DeliveryState {
 }
 
 /// Writes the parts as an open delivery; without parts there is nothing to deliver.
-pub(super) fn write(tx: &Transaction<'_>, message: MessageId, parts: &[String]) -> rusqlite::Result<()> {
+pub(super) fn write(
+    tx: &Transaction<'_>,
+    message: MessageId,
+    parts: &[String],
+    file: Option<&FilePart>,
+) -> rusqlite::Result<()> {
     if parts.is_empty() {
         return Ok(());
     }
     tx.prepare_cached("INSERT INTO deliveries (message, state) VALUES (?1, 'open')")?.execute([message])?;
-    let mut statement = tx.prepare_cached("INSERT INTO parts (message, number, text) VALUES (?1, ?2, ?3)")?;
-    for (number, text) in (1_u32..).zip(parts) {
-        statement.execute(params![message, number, text])?;
+    let sql = "INSERT INTO parts (message, number, text, file, spare) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut number = 0_u32;
+    for (place, text) in parts.iter().enumerate() {
+        let spare = file.is_some_and(|file| place >= file.after);
+        number += 1;
+        statement.execute(params![message, number, text, None::<String>, spare])?;
+    }
+    if let Some(FilePart { text, content, .. }) = file {
+        statement.execute(params![message, number + 1, text, content, false])?;
     }
     Ok(())
+}
+
+/// What is to be posted, in order.
+fn parts(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Vec<StoredPart>> {
+    let sql = "SELECT number, text, file, posted FROM parts WHERE message = ?1 AND NOT spare ORDER BY number";
+    let mut statement = tx.prepare_cached(sql)?;
+    let parts = statement.query_map([message], |row| {
+        Ok(StoredPart { number: row.get(0)?, text: row.get(1)?, file: row.get(2)?, posted: row.get(3)? })
+    })?;
+    parts.collect()
 }
 
 /// Where the delivery for this message is; `None` where there was nothing to say.
@@ -82,14 +117,23 @@ impl Store {
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some((channel, author)) = found else { return Ok(None) };
+            Ok(Some(Delivery { channel, reply_to: message, author, parts: parts(tx, message)? }))
+        })
+        .await
+    }
 
-            let sql = "SELECT number, text, posted FROM parts WHERE message = ?1 ORDER BY number";
-            let mut statement = tx.prepare_cached(sql)?;
-            let parts = statement.query_map([message], |row| {
-                Ok(StoredPart { number: row.get(0)?, text: row.get(1)?, posted: row.get(2)? })
-            })?;
-            let parts = parts.collect::<Result<_, _>>()?;
-            Ok(Some(Delivery { channel, reply_to: message, author, parts }))
+    /// Discord refuses the file: the spare parts take the place of the part that it comes with. All parts as they
+    /// are then; where there is no such part, or it is posted, nothing changes.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn without_file(&self, message: MessageId) -> Result<Vec<StoredPart>, StoreError> {
+        self.step(move |tx| {
+            let sql = "DELETE FROM parts WHERE message = ?1 AND file IS NOT NULL AND posted IS NULL";
+            if tx.prepare_cached(sql)?.execute([message])? > 0 {
+                tx.prepare_cached("UPDATE parts SET spare = 0 WHERE message = ?1")?.execute([message])?;
+            }
+            Ok(parts(tx, message)?)
         })
         .await
     }
@@ -134,7 +178,8 @@ impl Store {
                 tx.prepare_cached("UPDATE deliveries SET state = ?2, reason = ?3 WHERE message = ?1")?;
             match end {
                 DeliveryEnd::Done => {
-                    let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE message = ?1 AND posted IS NULL)";
+                    let sql = "SELECT EXISTS
+                               (SELECT 1 FROM parts WHERE message = ?1 AND posted IS NULL AND NOT spare)";
                     if tx.prepare_cached(sql)?.query_one([message], |row| row.get(0))? {
                         return Err(StoreError::Unposted(message));
                     }

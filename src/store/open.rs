@@ -420,7 +420,7 @@ mod tests {
                  INSERT INTO turns VALUES (1,'p','',NULL,0,'[]','answered',0), (2,'p','',NULL,0,'[]','waiting',0),
                      (3,'p','',NULL,0,'[]','running',0), (5,'p','',NULL,0,'[]','answered',0);
                  INSERT INTO deliveries VALUES (1,'done',NULL), (4,'open',NULL);
-                 INSERT INTO parts VALUES (1,1,'x',7), (4,1,'x',NULL);",
+                 INSERT INTO parts VALUES (1,1,'x',7,NULL,0), (4,1,'x',NULL,NULL,0);",
             )
             .unwrap();
         assert_eq!(prune(&connection, Millis(10)).unwrap(), 1);

@@ -24,6 +24,9 @@
 //! **parts**: the Discord messages of a delivery.
 //! - `message`, `number`: which delivery, and the place in it, from 1.
 //! - `text`: what is posted.
+//! - `file`: the whole Markdown of a long answer, which comes with this part; NULL in all others. Where there is such
+//!   a part it is the last.
+//! - `spare`: 1 in the parts that the file stands for. They are only posted if Discord refuses the file.
 //! - `posted`: the id of the Discord message, NULL until it is known to be posted.
 //!
 //! **sessions**: Claude Code's conversations, one per channel and project.
@@ -43,7 +46,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -96,6 +99,9 @@ const MIGRATIONS: [&str; 2] = ["
             AND (newer.last_used, newer.channel, newer.project) > (older.last_used, older.channel, older.project)
     );
     CREATE UNIQUE INDEX sessions_by_id ON sessions (id);
+", "
+    ALTER TABLE parts ADD COLUMN file TEXT;
+    ALTER TABLE parts ADD COLUMN spare INTEGER NOT NULL DEFAULT 0 CHECK (spare IN (0, 1));
 "];
 
 /// The newest version that this program knows.
@@ -133,8 +139,8 @@ mod tests {
         assert_eq!(version(&connection), VERSION);
 
         let tx = connection.transaction().unwrap();
-        let [first, second] = MIGRATIONS;
-        migrate_with(&tx, &[first, second, "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
+        let [first, second, third] = MIGRATIONS;
+        migrate_with(&tx, &[first, second, third, "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
         tx.commit().unwrap();
         assert_eq!(version(&connection), VERSION + 1);
         connection.execute("INSERT INTO later VALUES (1)", ()).unwrap();
@@ -145,11 +151,29 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         let tx = connection.transaction().unwrap();
-        let [first, second] = MIGRATIONS;
-        migrate_with(&tx, &[first, second, "CREATE TABLE later (x INTEGER); CREATE nonsense"]).unwrap_err();
+        let [first, second, third] = MIGRATIONS;
+        let broken = "CREATE TABLE later (x INTEGER); CREATE nonsense";
+        migrate_with(&tx, &[first, second, third, broken]).unwrap_err();
         drop(tx);
         assert_eq!(version(&connection), VERSION);
         assert!(connection.prepare("SELECT * FROM later").is_err());
+    }
+
+    #[test]
+    fn a_delivery_of_an_earlier_version_has_no_file_and_no_spare_parts() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &MIGRATIONS[..2]).unwrap();
+        tx.execute_batch(
+            "INSERT INTO messages VALUES (1, 1, 1, '', 5); INSERT INTO deliveries VALUES (1, 'open', NULL);
+             INSERT INTO parts VALUES (1, 1, 'x', NULL)",
+        )
+        .unwrap();
+        migrate_with(&tx, &MIGRATIONS).unwrap();
+        let sql = "SELECT text, file, spare FROM parts";
+        let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let part: (String, Option<String>, bool) = tx.query_one(sql, (), columns).unwrap();
+        assert_eq!(part, ("x".to_owned(), None, false));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use tracing::error;
 
-use super::deliveries::{self, DeliveryState};
+use super::deliveries::{self, DeliveryState, FilePart};
 use super::values::Attachments;
 use super::{Accepted, Millis, Store, StoreError};
 use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
@@ -92,6 +92,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// What to say, part by part; may be empty.
     pub parts: Vec<String>,
+    /// A file that is posted in place of the last of them.
+    pub file: Option<FilePart>,
     /// What the last result said of the session; `None` where there was no result.
     pub session: Option<SessionUpdate>,
 }
@@ -173,7 +175,7 @@ impl Store {
             {
                 return Ok(Accepted::Known);
             }
-            deliveries::write(tx, said.message, &said.parts)?;
+            deliveries::write(tx, said.message, &said.parts, None)?;
             Ok(Accepted::New)
         })
         .await
@@ -251,7 +253,7 @@ impl Store {
             };
             let sql = "UPDATE turns SET state = ?2, cost = ?3 WHERE message = ?1";
             tx.prepare_cached(sql)?.execute(params![message, TurnState::Ended(end.outcome), cost])?;
-            deliveries::write(tx, message, &end.parts)?;
+            deliveries::write(tx, message, &end.parts, end.file.as_ref())?;
             Ok(true)
         })
         .await

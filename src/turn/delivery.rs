@@ -4,15 +4,19 @@
 //! may stand in the channel all the same: the bot died between Discord's answer and the record. Its nonce makes
 //! Discord answer with the message that is there, but Discord forgets nonces after some minutes; so a delivery that
 //! is taken up again looks for the part in the channel first.
+//!
+//! The last part of a long answer has a file in place of further parts. These are in the ledger as well, as spare ones:
+//! where Discord refuses the file, one step of the store puts them in its place, and from then on they are parts like
+//! all others. So a crash before that step tries the file again, and one after it goes on with them.
 
 use std::sync::Arc;
 
 use tracing::{debug, error, warn};
 
-use super::Turns;
+use super::{Turns, words};
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
-use crate::outbox::{Post, Refused};
+use crate::outbox::{File, Post, Refused};
 use crate::store::{Delivery, DeliveryEnd, StoreError};
 
 /// Posts what the ledger holds for this message. Returns when all is posted, or refused for good.
@@ -67,24 +71,38 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
 async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Result<(), StoreError> {
     let speaking = turns.speaking(delivery.channel);
     let _only_speaker = speaking.lock().await;
-    let last = delivery.parts.len();
-    for (place, part) in delivery.parts.into_iter().enumerate() {
+    let mut parts = delivery.parts;
+    let mut place = 0;
+    while let Some(part) = parts.get(place) {
         if part.posted.is_some() {
+            place += 1;
             continue;
         }
-        let is_last = place + 1 == last;
+        let is_last = place + 1 == parts.len();
+        let file = part.file.clone();
+        let has_file = file.is_some();
         let post = Post {
-            content: part.text,
+            content: part.text.clone(),
             nonce: nonce(message, part.number),
             reply_to: (place == 0 || is_last).then_some(message),
             notify: is_last,
+            file: file.map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
         };
         match turns.outbox.post(delivery.channel, post).await {
-            Ok(posted) => turns.store.posted(message, part.number, posted).await?,
+            Ok(posted) => {
+                turns.store.posted(message, part.number, posted).await?;
+                place += 1;
+            }
             // Discord, or the token, may be back at the next start.
             Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
                 error!(error = %refused, part = part.number, "a part could not be posted; it stays in the ledger");
                 return Ok(());
+            }
+            // Too large, or no right to attach files, or whatever else: a person who asked wants the answer, however
+            // many messages it takes. What else is wrong here will refuse the next part, too.
+            Err(refused) if has_file => {
+                warn!(error = %refused, "Discord refused the file of a long answer; all of it is posted as messages");
+                parts = turns.store.without_file(message).await?;
             }
             Err(refused) => {
                 warn!(error = %refused, part = part.number, "Discord refused a part; the delivery is closed");
@@ -98,7 +116,7 @@ async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Re
 
 /// Says one thing that the store could not take.
 pub async fn post_unwritten(turns: &Turns, channel: ChannelId, message: MessageId, content: String) {
-    let post = Post { content, nonce: nonce(message, 0), reply_to: Some(message), notify: true };
+    let post = Post { content, nonce: nonce(message, 0), reply_to: Some(message), notify: true, file: None };
     if let Err(refused) = turns.outbox.post(channel, post).await {
         warn!(error = %refused, "Discord refused a message");
     }

@@ -110,7 +110,8 @@ impl Line {
             }
             None => {
                 let nonce = format!("r-{message}");
-                let post = Post { content: line.clone(), nonce, reply_to: Some(message), notify: false };
+                let post =
+                    Post { content: line.clone(), nonce, reply_to: Some(message), notify: false, file: None };
                 match outbox.post(channel, post).await {
                     Ok(posted) => self.shown = Some((posted, line)),
                     Err(refused) => debug!(%refused, "the live line was not posted"),

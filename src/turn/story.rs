@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use super::live::Live;
+use super::said::Said;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
@@ -16,7 +17,6 @@ use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
 use crate::store::{Finished, SessionUpdate, StoreError, Turn, TurnState};
-use crate::text;
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
@@ -101,8 +101,7 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
         },
         Step::Begun(project, turn) => ask(turns, task, &project, *turn, stop).await,
         Step::Tell(outcome, sentence) => {
-            let told = words::failure(&sentence, task.message);
-            turns.store.finish(task.message, finished(outcome, &told, None)).await.map(drop)
+            turns.store.finish(task.message, told(outcome, &sentence, task)).await.map(drop)
         }
         Step::Deliver => {
             ticket.free_slot();
@@ -133,8 +132,8 @@ async fn ask(
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
     if prompt::is_blank(&prompt) {
         // Files alone, and none of them is what Discord said it was.
-        let told = words::failure(&words::only_unread(&unread), task.message);
-        return turns.store.finish(task.message, finished(Outcome::Failed, &told, None)).await.map(drop);
+        let told = told(Outcome::Failed, &words::only_unread(&unread), task);
+        return turns.store.finish(task.message, told).await.map(drop);
     }
     let (session, moved) = open_session(turns, &turn, project).await?;
     let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
@@ -163,9 +162,10 @@ async fn ask(
         notes.push(words::denied(&asked.denied, &project.name));
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
-    let (outcome, said) = what_to_say(asked, stop, task.message, &notes);
+    let (outcome, said) = what_to_say(asked, stop, task.message, notes);
     info!(?outcome, "ends");
-    turns.store.finish(task.message, finished(outcome, &said, session)).await.map(drop)
+    let finished = said.finished(outcome, session, &project.format, project.max_parts);
+    turns.store.finish(task.message, finished).await.map(drop)
 }
 
 /// The session that the turn goes on with, and whether it is a new one because the project's directory changed.
@@ -188,43 +188,39 @@ async fn open_session(
     }
 }
 
-/// The outcome, and the whole text that the person gets: the answer or what was written so far, what went wrong,
-/// and the notes.
-fn what_to_say(asked: Asked, stop: &Stop, message: MessageId, notes: &[String]) -> (Outcome, String) {
+/// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
+fn what_to_say(asked: Asked, stop: &Stop, message: MessageId, notes: Vec<String>) -> (Outcome, Said) {
     let Asked { end, partial, .. } = asked;
-    let (outcome, body) = match end {
-        End::Answered(answer) if answer.trim().is_empty() => (Outcome::Answered, words::no_words()),
-        End::Answered(answer) => (Outcome::Answered, answer),
+    let (outcome, answer, sentence) = match end {
+        End::Answered(answer) if answer.trim().is_empty() => {
+            (Outcome::Answered, String::new(), words::no_words())
+        }
+        End::Answered(answer) => (Outcome::Answered, answer, String::new()),
         End::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
-            (Outcome::Failed, join(&[partial, words::failure(&failure.sentence(), message)]))
+            (Outcome::Failed, partial, words::failure(&failure.sentence(), message))
         }
         End::Stopped => match stop.reason.get() {
-            Some(StopReason::Deleted) => return (Outcome::Cancelled, String::new()),
-            _ => (Outcome::Interrupted, join(&[partial, words::failure(&words::interrupted(), message)])),
+            Some(StopReason::Deleted) => return (Outcome::Cancelled, Said::default()),
+            _ => (Outcome::Interrupted, partial, words::failure(&words::interrupted(), message)),
         },
     };
-    let notes = notes.join("\n");
-    (outcome, join(&[body, notes]))
+    (outcome, Said { answer, sentence, notes })
 }
 
-fn join(texts: &[String]) -> String {
-    let texts: Vec<&str> = texts.iter().map(|text| text.trim_end()).filter(|text| !text.is_empty()).collect();
-    texts.join("\n\n")
-}
-
-fn finished(outcome: Outcome, said: &str, session: Option<SessionUpdate>) -> Finished {
-    let parts = text::parts(said, &Format::default()).into_iter().map(|part| part.text).collect();
-    Finished { outcome, parts, session }
+/// The end of a turn of which there is nothing to say but what went wrong.
+fn told(outcome: Outcome, sentence: &str, task: Task) -> Finished {
+    let said = Said::sentence(words::failure(sentence, task.message));
+    said.finished(outcome, None, &Format::default(), None)
 }
 
 /// The last resort: the turn is closed if it can be, and its person hears of it.
 async fn broken(turns: &Turns, task: Task) {
-    let text = words::failure(&words::broken(), task.message);
-    match turns.store.finish(task.message, finished(Outcome::Failed, &text, None)).await {
+    match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task)).await {
         Ok(_) => delivery::deliver(turns, task.message).await,
         Err(error) => {
             error!(error = chain(&error), "not even the failure could be written down");
+            let text = words::failure(&words::broken(), task.message);
             delivery::post_unwritten(turns, task.channel, task.message, text).await;
         }
     }

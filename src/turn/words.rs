@@ -65,6 +65,25 @@ pub fn denied(tools: &[String], project: &ProjectName) -> String {
     ))
 }
 
+/// The name of the file that a long answer becomes.
+pub const ANSWER_FILE: &str = "answer.md";
+
+/// Stands where an answer of `parts` parts goes on in the file, after `posted` of them.
+pub fn in_file(posted: usize, parts: usize) -> String {
+    let length = match posted {
+        0 => format!("This would be {parts} messages"),
+        _ => format!("The rest would be {} more messages", parts - posted),
+    };
+    text::small(&format!("{length}: `{ANSWER_FILE}` has the whole text"))
+}
+
+/// The note below a long answer that had to come as messages.
+pub fn file_refused() -> String {
+    text::small(&format!(
+        "Discord did not take this as a file. Where my role has Attach Files, a long answer is `{ANSWER_FILE}`"
+    ))
+}
+
 /// Claude ended the turn without a word.
 pub fn no_words() -> String {
     "Claude finished without writing an answer. Ask what it did, or ask again.".to_owned()

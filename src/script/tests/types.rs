@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{AnswerForm, Effort, PermissionMode, SettingSource};
-use crate::script::project::{RawLimits, RawProject, RawProjectAllow};
+use crate::script::project::{RawLimits, RawProject, RawProjectAllow, RawText};
 use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute, RawSession};
 use crate::script::triggers::RawTriggers;
 
@@ -75,6 +75,7 @@ fn the_type_file_has_the_same_keys() {
         ("ProjectAllow", accepted::<RawProjectAllow>()),
         ("Project", accepted::<RawProject>()),
         ("Limits", accepted::<RawLimits>()),
+        ("Text", accepted::<RawText>()),
         ("Route", accepted::<RawRoute>()),
         ("TriggerTable", accepted::<RawTriggers>()),
         ("Message", given(&message)),
