@@ -22,6 +22,7 @@
 //! BIG:n            print one line of n bytes   STDERR:n      write n bytes to stderr
 //! FLOOD:n      print n bytes of events     UNENDED:n     print n bytes without a newline
 //! GHOST, GHOST:later   a turn that nobody asked for, now or after this one
+//! READ:file        say what is in this file, byte for byte
 //! SAY              say what was said before in this session
 //! ECHO             say the exact prompt, as a JSON string
 //! ENV:NAME         say a variable              CWD, ARGS     say the directory, the arguments

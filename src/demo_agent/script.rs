@@ -11,7 +11,7 @@ use super::wire::{Interrupted, Prompt, Wire};
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED", "RETRY", "FALLBACK", "CLEAR",
+    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ",
 ];
 
 /// Answers prompts until stdin ends.
@@ -112,6 +112,10 @@ impl Turn<'_> {
             "LONG" => {
                 let unit = "The quick brown fox jumps over the lazy dog. ";
                 self.say(&unit.repeat(number() / unit.len() + 1)[..number()])?;
+            }
+            "READ" => {
+                let text = std::fs::read_to_string(argument).unwrap_or_else(|e| format!("{argument}: {e}"));
+                self.say(&text)?;
             }
             "SLEEP" => {
                 let time = Duration::try_from_secs_f64(argument.parse().unwrap_or(0.0)).unwrap_or_default();

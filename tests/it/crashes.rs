@@ -13,16 +13,16 @@ use tokio::process::{Child, Command};
 use crate::support::{MOONLANE, Setup, Stage, within};
 
 /// A delay that no test waits for.
-const FOR_EVER: Duration = Duration::from_secs(3600);
+pub const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// The bot as a process of its own.
-struct Program {
+pub struct Program {
     child: Child,
 }
 
 impl Program {
     /// Starts it and waits until it is ready.
-    async fn start(stage: &Stage) -> Self {
+    pub async fn start(stage: &Stage) -> Self {
         let mut child = command(stage).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let ready = async {
@@ -47,7 +47,7 @@ impl Program {
     }
 
     /// Ends it as nothing can prevent.
-    async fn kill(mut self) {
+    pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
@@ -94,7 +94,7 @@ fn key(message: Id) -> i64 {
 }
 
 /// Waits until another process has done something that nothing tells of.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let wait = async {
         loop {
             match look() {
@@ -107,7 +107,7 @@ async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Waits until a turn has ended and everything is said; its outcome.
-async fn outcome(stage: &Stage, message: Id) -> String {
+pub async fn outcome(stage: &Stage, message: Id) -> String {
     let sql = "SELECT turns.state FROM turns LEFT JOIN deliveries USING (message)
                WHERE message = ?1 AND turns.state NOT IN ('waiting', 'running')
                AND coalesce(deliveries.state, 'done') <> 'open'";

@@ -120,28 +120,29 @@ async fn permissions_are_missed_where_they_are_missing() {
     let (general, quiet) = (stage.discord.channel("general"), stage.discord.channel("quiet"));
     stage.discord.forbid(general, Right::History);
     stage.discord.forbid(general, Right::React);
+    stage.discord.forbid(general, Right::Attach);
     insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
     exit code 0
-    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
-    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
+    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     Everything that is needed is there.
     ");
     stage.discord.forbid(general, Right::Post);
     stage.discord.forbid(quiet, Right::View);
     insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
     exit code 1
-    ✗ channel #general (ID): give the bot's role Send Messages (without it, it cannot answer), Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
-    ✗ channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274877975616
-    ✗ channel #idea (ID): give the bot's role Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ✗ channel #general (ID): give the bot's role Send Messages (without it, it cannot answer), Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
+    ✗ channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274878008384
+    ✗ channel #idea (ID): give the bot's role Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     3 things are wrong.
     ");
     stage.discord.delete_channel(quiet);
     stage.discord.allow(general, Right::Post);
     insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
     exit code 1
-    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     ✗ channel ID: there is none; correct `channels` in routing.lua
-    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Add Reactions (without it, nobody sees that a message waits)
+    ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     1 thing is wrong.
     ");
 }

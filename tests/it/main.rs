@@ -12,6 +12,7 @@ mod guard;
 mod lanes;
 mod layers;
 mod load;
+mod long_answers;
 mod messages_api;
 mod process_tests;
 mod processes;
