@@ -15,6 +15,7 @@
 //! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute.
 
 mod call;
+mod download;
 mod pace;
 mod rights;
 mod wire;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -35,6 +36,7 @@ use crate::domain::{ChannelId, GuildId, MessageId, UserId};
 
 pub use call::Patience;
 use call::{Body, Call, Sender, lock};
+pub use download::DownloadError;
 pub(crate) use pace::Kind;
 pub use rights::{Access, Guild, NEEDED, Need, Permissions};
 
@@ -177,23 +179,6 @@ pub struct ChannelInfo {
     pub parent: Option<ChannelId>,
     /// Its guild; `None` for a direct message.
     pub guild: Option<GuildId>,
-}
-
-/// Why an attachment was not fetched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DownloadError {
-    /// The address is none of Discord's.
-    #[error("this is not an address of Discord's file servers")]
-    NotDiscord,
-    /// It is larger than the caller takes.
-    #[error("larger than {0} bytes")]
-    TooLarge(usize),
-    /// Discord does not hand it out (any more).
-    #[error("Discord answers {0}")]
-    Refused(String),
-    /// It could not be fetched.
-    #[error("{0}")]
-    Failed(String),
 }
 
 impl Outbox {
@@ -416,57 +401,6 @@ impl Outbox {
             .collect();
         own.sort();
         Ok(own)
-    }
-
-    /// Fetches an attachment of at most `at_most` bytes.
-    ///
-    /// Only from Discord's file servers, or from the `api_url` itself: the address comes from a message, and must
-    /// not lead into the operator's own network. The token is not sent along.
-    ///
-    /// # Errors
-    /// See [`DownloadError`].
-    pub async fn download(&self, url: &str, at_most: usize) -> Result<Vec<u8>, DownloadError> {
-        let url = Url::parse(url).ok().filter(|url| self.serves_files(url));
-        let url = url.ok_or(DownloadError::NotDiscord)?;
-        let failed =
-            |e: reqwest::Error| DownloadError::Failed(format!("{:#}", anyhow::Error::from(e.without_url())));
-        let mut tries = 3;
-        loop {
-            tries -= 1;
-            let fetched = timeout(self.0.sender.patience.request, async {
-                let mut response = self.0.sender.http.get(url.clone()).send().await.map_err(failed)?;
-                match response.status() {
-                    status if status.is_success() => {}
-                    status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
-                        return Err(DownloadError::Refused(status.to_string()));
-                    }
-                    status => return Err(DownloadError::Failed(status.to_string())),
-                }
-                let mut content = Vec::new();
-                while let Some(chunk) = response.chunk().await.map_err(failed)? {
-                    if content.len() + chunk.len() > at_most {
-                        return Err(DownloadError::TooLarge(at_most));
-                    }
-                    content.extend_from_slice(&chunk);
-                }
-                Ok(content)
-            });
-            let fetched = fetched.await.unwrap_or_else(|_| Err(DownloadError::Failed("too slow".to_owned())));
-            match fetched {
-                Err(DownloadError::Failed(_)) if tries > 0 => {
-                    tokio::time::sleep(self.0.sender.patience.first_wait).await;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn serves_files(&self, url: &Url) -> bool {
-        let plain = url.username().is_empty() && url.password().is_none();
-        let discords = url.scheme() == "https"
-            && url.port().is_none()
-            && matches!(url.host_str(), Some("cdn.discordapp.com" | "media.discordapp.net"));
-        plain && (discords || url.origin() == self.0.api.origin())
     }
 
     /// Asks anything; `place` is the channel or guild that Discord counts by.

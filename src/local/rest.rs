@@ -328,12 +328,12 @@ async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
         let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await.map_err(|_| too_large())?;
         return parse(&bytes);
     }
+    let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
     let refused = |error: MultipartError| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"),
+        _ => bad_form(),
     };
-    let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"))?;
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
     let (mut draft, mut files) = (Draft::default(), Vec::new());
     while let Some(field) = form.next_field().await.map_err(refused)? {
         if field.name() == Some("payload_json") {
