@@ -37,7 +37,7 @@ impl Said {
     /// that message, too. An answer of exactly `max_parts` parts never becomes a file, even where a note below it
     /// takes a message more: nobody wants to open a file for a note.
     pub fn finished(
-        self,
+        mut self,
         outcome: Outcome,
         session: Option<SessionUpdate>,
         format: &Format,
@@ -45,6 +45,9 @@ impl Said {
     ) -> Finished {
         let mut parts: Vec<String> =
             text::parts(&self.answer, format).into_iter().map(|part| part.text).collect();
+        if parts.is_empty() && self.sentence.is_empty() && outcome == Outcome::Answered {
+            self.sentence = words::no_words();
+        }
         let file = max_parts.filter(|most| parts.len() > most.get()).and_then(|most| {
             let after = most.get() - 1;
             let text = self.below(&words::in_file(after, parts.len()));
@@ -114,8 +117,15 @@ mod tests {
         assert_eq!(finished(said("Hello.".to_owned(), &["-# a", "-# b"]), 8).parts, ["Hello.\n\n-# a\n-# b"]);
         let long = finished(said(answer(1), &["-# Not allowed here"]), 8);
         assert_eq!(long.parts, [answer(1), "-# Not allowed here".to_owned()]);
-        assert_eq!(finished(Said::default(), 8).parts, [""; 0]);
-        assert_eq!(finished(said(" \n".to_owned(), &["-# a"]), 8).parts, ["-# a"]);
+    }
+
+    #[test]
+    fn an_answer_without_anything_to_post_is_said_to_be_none() {
+        let none = words::no_words();
+        assert_eq!(finished(Said::default(), 8).parts, [none.as_str()]);
+        assert_eq!(finished(said(" \n".to_owned(), &["-# a"]), 8).parts, [format!("{none}\n\n-# a")]);
+        let cancelled = Said::default().finished(Outcome::Cancelled, None, &Format::default(), None);
+        assert_eq!(cancelled.parts, [""; 0]);
     }
 
     #[test]

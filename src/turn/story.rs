@@ -192,9 +192,6 @@ async fn open_session(
 fn what_to_say(asked: Asked, stop: &Stop, message: MessageId, notes: Vec<String>) -> (Outcome, Said) {
     let Asked { end, partial, .. } = asked;
     let (outcome, answer, sentence) = match end {
-        End::Answered(answer) if answer.trim().is_empty() => {
-            (Outcome::Answered, String::new(), words::no_words())
-        }
         End::Answered(answer) => (Outcome::Answered, answer, String::new()),
         End::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
