@@ -1,46 +1,136 @@
-//! Markdown as Claude writes it → the parts that Discord shows. Pure: no I/O, no state, no errors.
+//! Markdown as Claude writes it → the parts that Discord shows. Pure: no I/O, no errors.
 //!
 //! # Theory of operation
-//! Two steps, to be read separately:
+//! Two steps, to be read separately. [`scan`] makes blocks of the source: it knows what each line is, writes what
+//! Discord would misread in Discord's own way, and keeps for each byte where it comes from ([`document`]).
+//! [`layout`] cuts the blocks into parts. Both go on where they stopped when more of the text is there
+//! ([`Splitter`]); what is said once is never changed.
 //!
-//! 1. `scan` goes through the source line by line and knows for each line what it is: blank, heading, text,
-//!    or the opening, content or closing of a code block. On the way it writes what Discord would misread in
-//!    Discord's own way, and all that concerns fences: every fence becomes ` ``` `, a literal ` ``` ` within
-//!    code is broken up by zero-width spaces, a block that is open at the end is closed.
-//! 2. `layout` cuts the scanned document into parts. It looks at all places where the part that begins here
-//!    could end, each with a quality, and `layout::choose` weighs quality against fullness.
+//! # The cut
+//! From worst to best: after a heading · within a word · between words · between sentences · before an indented line
+//! or what a line with a colon announces · between lines · before a list item or after a blank line of code · between
+//! blocks · before a heading. The furthest cut is taken unless a better one fills the part at least half as far
+//! (`layout::choose`). A code block, a link, a code span, an address, a mention or emphasis is not cut where it
+//! fits in one part; emphasis and code that do not are closed at the cut and opened again after it, and what that
+//! takes is counted before the cut is chosen.
 //!
 //! # The laws
 //! - A part holds 1 to [`LIMIT`] UTF-16 units, is not blank, and has no white space at its ends, since Discord
 //!   trims it there.
-//! - Every code block that begins in a part ends in it.
-//! - The parts without what the split added ([`Part::added`]) are the scanned document in order; what is
-//!   missing between two of them is white space, and within code at most the one newline of the cut.
-//! - A part is one part when it is split again.
+//! - Every code block that begins in a part ends in it, by Discord's own way of counting.
+//! - The parts' sources tile the source. A part's text without [`Part::added`] is its source without
+//!   [`Part::dropped`], byte for byte.
+//! - Without the dialect, nothing is dropped but white space and what makes a fence Discord's (`~~~`, more than three
+//!   backticks, an endless info string) or a character that Discord does not take (NUL); and nothing is added but
+//!   what goes on over a cut (fences, quote marks, emphasis) and U+200B.
+//! - With it, every line of code arrives byte for byte, and every word of prose in order.
+//! - A part that is split again stays as it is.
+//! - A text that comes in pieces gives the parts of the whole.
+//!
+//! # The dialect
+//! | Markdown | becomes |
+//! | --- | --- |
+//! | table | aligned columns in a code block, repeated header; a wide one `- **header:** value`, row by row |
+//! | `####` to `######`, underlined headings | a bold line; `#`, `##` |
+//! | `![alt](url)`, also in a link | `[alt](url)`; in a link, `alt` |
+//! | `- [ ]`, `- [x]`; `+`; `1)`; `1.` `1.` `1.` | `- ☐`, `- ☑`; `-`; `1.`; counted |
+//! | `---` | a thin line |
+//! | `<!-- … -->`; `<details>`, `<summary>` | nothing; a bold line and the body |
+//! | `[^1]`, `[^1]: …` | `[1]`, and a line of small text where it stands |
+//! | code by indentation; a fence in a list item | a fence at the start of its line, code dedented |
+//! | an info string | its language |
+//! | `>>> ` | `> ` |
 
+mod clean;
+mod cut;
+mod dialect;
+mod document;
+mod inline;
 mod layout;
+mod line;
 mod scan;
+mod show;
+mod table;
 
 use std::ops::Range;
 
+pub use show::ruled;
+
 use crate::domain::Format;
+use layout::{Next, Place};
+use scan::Scanner;
 
 /// The most UTF-16 units in a part. Discord counts code points, of which there are never more.
 pub const LIMIT: usize = 2000;
+
+/// Longer indentations of text are cut to this, and deeper nests of markers are no fence: nobody means them, and
+/// what a part must repeat stays short.
+const INDENT: usize = 40;
+
+/// Keeps Discord from seeing what it would otherwise see, or from trimming what is to stay.
+const ZERO_WIDTH: &str = "\u{200b}";
 
 /// One Discord message of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// What to post.
     pub text: String,
-    /// Byte ranges of `text` that stand there only because of the cut: a reopened or closed fence, a
-    /// zero-width space that keeps an indentation.
+    /// The bytes of the source that it stands for.
+    pub source: Range<usize>,
+    /// The byte ranges of `text` that are not from the source, in order.
     pub added: Vec<Range<usize>>,
+    /// The byte ranges of the source, within [`Part::source`], that are not in `text`, in order.
+    pub dropped: Vec<Range<usize>>,
 }
 
 /// Splits a Markdown text into parts; a blank one has none.
-pub fn parts(markdown: &str, _format: &Format) -> Vec<Part> {
-    layout::lay_out(&scan::scan(markdown))
+pub fn parts(markdown: &str, format: &Format) -> Vec<Part> {
+    let mut splitter = Splitter::new(*format);
+    splitter.scanner.push(markdown);
+    splitter.finish()
+}
+
+/// Splits a text that still grows.
+pub struct Splitter {
+    format: Format,
+    scanner: Scanner,
+    /// Where the next part begins; nothing once all are out.
+    place: Option<Place>,
+}
+
+impl Splitter {
+    /// At the beginning of a text.
+    pub fn new(format: Format) -> Self {
+        Self { format, scanner: Scanner::new(format.dialect), place: Some(Place::START) }
+    }
+
+    /// Takes the next piece of the text; returns the parts that nothing can change any more and that were not
+    /// returned before.
+    pub fn push(&mut self, piece: &str) -> Vec<Part> {
+        self.scanner.push(piece);
+        self.take(false)
+    }
+
+    /// The text is complete; returns the parts that are left.
+    pub fn finish(mut self) -> Vec<Part> {
+        self.scanner.finish();
+        self.take(true)
+    }
+
+    fn take(&mut self, complete: bool) -> Vec<Part> {
+        let mut parts = Vec::new();
+        while let Some(place) = self.place {
+            let document = self.scanner.document();
+            match layout::next(document, place, self.scanner.len(), complete, self.format.max_lines) {
+                Next::Part(part, next) => {
+                    parts.push(part);
+                    self.place = next;
+                }
+                Next::Later => break,
+            }
+        }
+        parts
+    }
 }
 
 /// A line of small text (`-# …`), for what the bot says about an answer.
@@ -51,7 +141,7 @@ pub fn small(line: &str) -> String {
 
 /// The length that Discord's limit is about.
 fn units(text: &str) -> usize {
-    text.encode_utf16().count()
+    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }
 
 #[cfg(test)]

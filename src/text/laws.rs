@@ -1,320 +1,295 @@
-//! The laws of the splitter over generated documents, its named cases, and the snapshots of the fixtures.
+//! The laws of the splitter, for any source and any format, as one function: [`check`].
+//!
+//! [`alignment`] sees that the parts are the source, byte for byte, but for what they say was added and dropped.
+//! That makes a map from each byte of the source to the place where it arrived, and the rest builds on it: what may
+//! be added and dropped, what may be torn, and what an independent Markdown parser ([`oracle`]) says is code and
+//! prose. [`discord`] reads a part as Discord does.
+//!
+//! The laws are checked over generated documents ([`generate`]), the fixtures and their snapshots ([`fixtures`]),
+//! any folder ([`corpus`]), and the cases that have a name ([`named`]); [`wrong`] sees that each law can be broken.
+//! The fuzz target takes this file and what it needs into its own crate; hence each `cfg(test)`.
 
-use proptest::prelude::*;
+mod alignment;
+#[cfg(test)]
+mod corpus;
+mod discord;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod named;
+mod oracle;
+#[cfg(test)]
+mod wrong;
 
-use super::{LIMIT, Part, parts, scan, small, units};
+use std::ops::Range;
+
+use super::{LIMIT, Part, Splitter, parts, units};
 use crate::domain::Format;
+use alignment::{Map, Spot};
 
-fn texts(markdown: &str) -> Vec<String> {
-    parts(markdown, &Format::default()).into_iter().map(|part| part.text).collect()
+/// What is not longer than this (in UTF-16 units) is never torn: it fits in a part with all that a cut may have to
+/// add around it.
+const WHOLE: usize = 1500;
+
+/// A source with what became of it.
+struct Case<'a> {
+    source: &'a str,
+    format: &'a Format,
+    parts: &'a [Part],
+    /// Where each byte of the source arrived.
+    map: &'a Map,
+    /// The code blocks of each part, as Discord reads them.
+    blocks: &'a [Vec<discord::Block>],
 }
 
-/// The part without what the split added.
-fn own(part: &Part) -> String {
-    let mut text = part.text.clone();
-    for added in part.added.iter().rev() {
-        text.replace_range(added.clone(), "");
+/// Checks all laws; the error begins with the name of the law.
+pub fn check(source: &str, format: &Format) -> Result<(), String> {
+    judge(source, format, &parts(source, format), true)
+}
+
+/// Checks the laws that ask no parser: the ones for texts that nobody would call Markdown, about which two parsers
+/// may disagree for ever.
+pub fn check_form(source: &str, format: &Format) -> Result<(), String> {
+    judge(source, format, &parts(source, format), false)
+}
+
+fn judge(source: &str, format: &Format, parts: &[Part], with_oracle: bool) -> Result<(), String> {
+    // With dialect, a document may have nothing to show though it is not blank; then the oracle has nothing either.
+    if parts.is_empty() && !format.dialect && !source.trim().is_empty() {
+        return Err("size: nothing is left of the text".to_owned());
     }
-    text
-}
-
-/// Whether a line opens or closes a block in a scanned text. Simpler than the scanner, and independent of it.
-fn toggles(line: &str) -> bool {
-    let rest = line.trim_start_matches(|c: char| " \t>-*+.)".contains(c) || c.is_ascii_digit());
-    rest.strip_prefix("```").is_some_and(|info| !info.contains('`'))
-}
-
-/// The laws that hold for every text.
-fn check(source: &str) -> Result<(), TestCaseError> {
-    let document = scan::scan(source).text;
-    let parts = parts(source, &Format::default());
-    prop_assert_eq!(parts.is_empty(), source.trim().is_empty());
-    let mut rest = document.as_str();
-    let mut inside = false;
     for (number, part) in parts.iter().enumerate() {
-        let text = part.text.as_str();
-        prop_assert!(units(text) <= LIMIT, "{} units in part {number}", units(text));
-        prop_assert!(!text.trim().is_empty(), "part {number} is blank");
-        prop_assert_eq!(text.trim(), text, "white space around part {}", number);
-        prop_assert!(
-            text.split('\n').filter(|line| toggles(line)).count() % 2 == 0,
-            "part {number} leaves a fence open:\n{text}"
-        );
-        prop_assert_eq!(texts(text), [text], "part {} split again", number);
-
-        let own = own(part);
-        let at = rest.find(own.as_str());
-        prop_assert!(at.is_some(), "part {number} is not in the source:\n{own}");
-        let gap = &rest[..at.unwrap_or(0)];
-        prop_assert!(gap.trim().is_empty(), "part {number} leaves out {gap:?}");
-        prop_assert!(!inside || gap.is_empty() || gap == "\n", "part {number} leaves out {gap:?} of code");
-        rest = &rest[gap.len() + own.len()..];
-        inside ^= own.split('\n').filter(|line| toggles(line)).count() % 2 == 1;
+        size(part).map_err(|fault| format!("{fault} (part {number})\n{}", part.text))?;
     }
-    prop_assert!(rest.trim().is_empty(), "left over: {rest:?}");
+    let map = alignment::align(source, parts)?;
+    let blocks = parts.iter().map(|part| discord::blocks(&part.text)).collect::<Result<Vec<_>, _>>()?;
+    let case = Case { source, format, parts, map: &map, blocks: &blocks };
+    headings(&case)?;
+    added(&case)?;
+    if !format.dialect {
+        dropped(&case)?;
+    }
+    graphemes(&case)?;
+    if with_oracle {
+        oracle::check(&case)?;
+    }
+    again(&case)?;
+    pieces(&case)
+}
+
+/// 1 to [`LIMIT`] units, and nothing that Discord would trim.
+fn size(part: &Part) -> Result<(), String> {
+    let length = units(&part.text);
+    if length > LIMIT {
+        return Err(format!("size: {length} units"));
+    }
+    if part.text.trim().is_empty() {
+        return Err("size: blank".to_owned());
+    }
+    if part.text.trim() != part.text {
+        return Err("size: white space at an end".to_owned());
+    }
     Ok(())
 }
 
-/// A block of a generated document, and the code lines that must arrive.
-#[derive(Debug, Clone)]
-struct Piece {
-    markdown: String,
-    code: Vec<String>,
-}
-
-fn word() -> impl Strategy<Value = String> {
-    prop_oneof![
-        20 => "[a-zA-Z]{1,12}[,.:?!]?",
-        2 => "[a-z/?=&]{0,60}".prop_map(|path| format!("https://example.org/{}", path.repeat(4))),
-        2 => "`[a-z_ ()]{1,30}`",
-        2 => "\\*\\*[a-z ]{1,20}\\*\\*",
-        1 => (1_usize..700).prop_map(|n| "torn?no".repeat(n)),
-        1 => Just("👨‍👩‍👧‍👦🇨🇭🇯🇵e\u{301}".repeat(40)),
-        2 => "[月光道路語]{1,80}[。、]?",
-        1 => "[שלוםעולם]{1,20}",
-        2 => prop_oneof![Just("#"), Just("-"), Just(">"), Just("1."), Just("-#"), Just("*")].prop_map(str::to_owned),
-    ]
-}
-
-fn prose(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {
-    let space = prop_oneof![15 => Just(" "), 1 => Just("\n"), 1 => Just("   ")];
-    prop::collection::vec((word(), space), words).prop_map(|words| {
-        words.into_iter().map(|(word, space)| word + space).collect::<String>().trim().to_owned()
-    })
-}
-
-fn code_line() -> impl Strategy<Value = String> {
-    prop_oneof![
-        10 => "[ ]{0,12}[a-z(){};= ]{0,60}",
-        2 => Just(String::new()),
-        1 => (1_usize..500).prop_map(|n| "QmFzZTY0".repeat(n)),
-        1 => "\t[月🌙a-z👨‍👩‍👧]{0,80}  ",
-        1 => Just("# not a heading".to_owned()),
-        1 => Just("~~~".to_owned()),
-        1 => Just("``` within".to_owned()),
-    ]
-}
-
-fn code() -> impl Strategy<Value = Piece> {
-    let fence = prop_oneof![6 => Just("```"), 1 => Just("~~~~"), 1 => Just("`````")];
-    let info = prop_oneof![4 => Just(""), 8 => Just("rust"), 1 => Just("python title=\"a b\"")];
-    let before = prop_oneof![8 => Just(""), 1 => Just("   "), 1 => Just("> ")];
-    let lines = prop_oneof![3 => prop::collection::vec(code_line(), 0..12), 1 => prop::collection::vec(code_line(), 30..80)];
-    (fence, info, before, lines).prop_map(|(fence, info, before, code)| {
-        let code: Vec<String> = code.into_iter().map(|line| format!("{before}{line}")).collect();
-        let lines = code.iter().map(|line| format!("{line}\n")).collect::<String>();
-        let markdown = format!("{before}{fence}{info}\n{lines}{before}{fence}");
-        Piece { markdown, code }
-    })
-}
-
-fn piece() -> impl Strategy<Value = Piece> {
-    let plain = |markdown: String| Piece { markdown, code: Vec::new() };
-    let list = prop::collection::vec((0_usize..4, prose(1..12)), 1..30).prop_map(|items| {
-        let items = items
-            .into_iter()
-            .map(|(depth, text)| format!("{}- {}", "  ".repeat(depth), text.replace('\n', " ")));
-        items.collect::<Vec<_>>().join("\n")
-    });
-    let table = (2_usize..60, prose(1..5)).prop_map(|(rows, cell)| {
-        let row = format!("| {} | x |\n", cell.replace('\n', " "));
-        row.repeat(rows).trim_end().to_owned()
-    });
-    prop_oneof![
-        6 => prose(1..80).prop_map(plain),
-        1 => prose(100..300).prop_map(plain),
-        3 => (1_usize..7, "[A-Za-z ]{1,60}").prop_map(move |(n, t)| plain(format!("{} {t}", "#".repeat(n)))),
-        4 => code(),
-        3 => list.prop_map(plain),
-        1 => table.prop_map(plain),
-    ]
-}
-
-fn document() -> impl Strategy<Value = Vec<Piece>> {
-    prop::collection::vec(piece(), 0..9)
-}
-
-/// Fewer cases than usual, for they are large; `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
-    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_some() {
-        default
-    } else {
-        ProptestConfig { cases: 64, ..default }
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn the_laws_hold_for_markdown(pieces in document(), crlf in any::<bool>()) {
-        let blocks: Vec<&str> = pieces.iter().map(|piece| piece.markdown.as_str()).collect();
-        let mut source = blocks.join("\n\n");
-        if crlf {
-            source = source.replace('\n', "\r\n");
+/// A heading does not end a part while there is more to come. Nothing else is possible where a part is nothing but
+/// headings; a cut before them would leave it empty.
+fn headings(case: &Case) -> Result<(), String> {
+    let is_heading = |line: &&str| {
+        let level = line.len() - line.trim_start_matches('#').len();
+        (1..=3).contains(&level) && line[level..].starts_with(' ')
+    };
+    let is_bold = |line: &str| line.starts_with("**") && line.ends_with("**");
+    for (part, blocks) in case.parts.iter().zip(case.blocks).rev().skip(1) {
+        let code_ends = blocks.last().map_or(0, |block| block.range.end);
+        let mut lines = part.text[code_ends..].rsplit('\n').filter(|line| !line.trim().is_empty()).peekable();
+        if lines.peek().is_some_and(is_heading)
+            && (code_ends > 0 || !lines.all(|line| line.starts_with('#') || is_bold(line)))
+        {
+            return Err(format!("heading: it ends the part\n{}", part.text));
         }
-        check(&source)?;
+    }
+    Ok(())
+}
 
-        // Prose has no three backticks here, so that Discord's own way of counting says the same.
-        for text in texts(&source) {
-            prop_assert!(text.matches("```").count() % 2 == 0, "{text}");
+/// Nothing is made up: with dialect, each word of what was added is one of the source; without, only what opens,
+/// closes and separates is added.
+fn added(case: &Case) -> Result<(), String> {
+    let mut seen = std::collections::HashSet::new();
+    for part in case.parts {
+        for range in &part.added {
+            let text = &part.text[range.clone()];
+            if !case.format.dialect && !is_markup(text, case.source) {
+                return Err(format!("added: {text:?} in\n{}", part.text));
+            }
+            for word in text.split(|c: char| !c.is_alphanumeric()) {
+                let is_number = word.chars().all(|c| c.is_ascii_digit());
+                // An image without an alt text is called that.
+                if !is_number && word != "image" && seen.insert(word) && !case.source.contains(word) {
+                    return Err(format!(
+                        "added: the word {word:?} is not in the source; it is in\n{}",
+                        part.text
+                    ));
+                }
+            }
         }
+    }
+    Ok(())
+}
 
-        // Each code line arrives as it was; only three backticks in a row cannot stand in a block.
-        let arrived: String = parts(&source, &Format::default()).iter().map(own).collect();
-        let joined = arrived.replace(['\n', '\u{200b}'], "");
-        let mut rest = joined.as_str();
-        for line in pieces.iter().flat_map(|piece| &piece.code) {
-            let at = rest.find(line.as_str());
-            prop_assert!(at.is_some(), "lost: {line:?}");
-            rest = &rest[at.unwrap_or(0) + line.len()..];
+/// Whether this is nothing but fences with an info string of the source, quote markers, emphasis markers, code span
+/// markers, white space, U+200B, and U+FFFD for a NUL.
+fn is_markup(text: &str, source: &str) -> bool {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("```") {
+            let info = after.split('\n').next().unwrap_or(after);
+            if !source.replace('`', "").contains(info) {
+                return false;
+            }
+            rest = &after[info.len()..];
+        } else if c.is_whitespace()
+            || "\u{200b}>*_~|`".contains(c)
+            || (c == '\u{fffd}' && source.contains('\0'))
+        {
+            rest = &rest[c.len_utf8()..];
+        } else {
+            return false;
         }
-        let solid = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !"`~\u{200b}".contains(*c)).collect::<String>();
-        prop_assert_eq!(solid(&joined), solid(&source));
     }
-
-    #[test]
-    fn the_laws_hold_for_any_text(source in "(```|~~~|````|> |- |1\\. |# |\n|\n\n|[a-z]{1,9}|`| |    |[a ]{900}|\r\n|\t|月|\u{200b}|\u{0}|:\n){0,60}") {
-        check(&source)?;
-    }
-
-    #[test]
-    fn the_laws_hold_for_noise(source in "\\PC{0,2500}") {
-        check(&source)?;
-    }
+    true
 }
 
-/// Parts under rulers with their place and length; what the split added stands in ⟦ ⟧.
-fn ruled(parts: &[Part]) -> String {
-    let mut out = String::new();
-    for (number, part) in parts.iter().enumerate() {
-        let mut text = part.text.clone();
-        for added in part.added.iter().rev() {
-            text.insert(added.end, '⟧');
-            text.insert(added.start, '⟦');
+/// Without dialect, only this is dropped: white space (no line end but where parts are cut), what of a fence is no
+/// ` ``` `, what of an info string is too long, and a NUL.
+fn dropped(case: &Case) -> Result<(), String> {
+    for part in case.parts {
+        for range in &part.dropped {
+            let text = &case.source[range.clone()];
+            let fault = |why: &str| Err(format!("dropped: {why}: {text:?} from the part\n{}", part.text));
+            let within = range.start > part.source.start && range.end < part.source.end;
+            let before = &case.source[part.source.start..range.start];
+            let after = &case.source[range.end..part.source.end];
+            if within && text.contains('\n') && !before.trim().is_empty() && !after.trim().is_empty() {
+                return fault("a line end");
+            }
+            let of_fence = |c: char, at: usize| {
+                let start = case.source[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1);
+                let line = case.source[start..].split(['\n', '\r']).next().unwrap_or_default();
+                let rest = line.trim_start_matches(|c: char| " \t>-*+.)".contains(c) || c.is_ascii_digit());
+                let mark = rest.chars().next().filter(|c| matches!(c, '`' | '~')).unwrap_or('`');
+                let info = rest.trim_start_matches(mark);
+                let fence = rest.len() - info.len();
+                fence >= 3
+                    && (c == '`'
+                        || (c == '~' && at < start + line.len() - info.len())
+                        || units(info) > 40
+                        || info.contains('`'))
+            };
+            for (offset, c) in text.char_indices() {
+                if !c.is_whitespace() && c != '\0' && !of_fence(c, range.start + offset) {
+                    return fault("no white space and no fence");
+                }
+            }
         }
-        // A zero-width space is no use to a reader.
-        let text = text.replace('\u{200b}', "␣");
-        out += &format!("── {}/{} ── {} ──\n{text}\n", number + 1, parts.len(), units(&part.text));
     }
-    out
+    Ok(())
 }
 
-#[test]
-fn the_fixtures_are_split_like_this_and_keep_the_laws() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/text");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty());
-    insta::with_settings!({
-        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/text"),
-        prepend_module_to_snapshot => false,
-        omit_expression => true,
-    }, {
-        for file in files {
-            let source = std::fs::read_to_string(&file).unwrap();
-            check(&source).unwrap();
-            insta::assert_snapshot!(file.file_stem().unwrap().to_str().unwrap(), ruled(&parts(&source, &Format::default())));
+/// No cut goes through a grapheme cluster, unless that is longer than [`WHOLE`].
+fn graphemes(case: &Case) -> Result<(), String> {
+    for cut in case.map.cuts(case.source) {
+        let cursor = |at| unicode_segmentation::GraphemeCursor::new(at, case.source.len(), true);
+        // With the whole text at hand, a cursor never asks for more of it.
+        if !matches!(cursor(cut).is_boundary(case.source, 0), Ok(false)) {
+            continue;
         }
-    });
-}
-
-#[test]
-fn nothing_short_and_exact_lengths() {
-    for blank in ["", " ", "\n\r\n\t", "\u{3000}\n"] {
-        assert_eq!(parts(blank, &Format::default()), []);
+        let start = cursor(cut).prev_boundary(case.source, 0).ok().flatten().unwrap_or(0);
+        let end = cursor(cut).next_boundary(case.source, 0).ok().flatten().unwrap_or(case.source.len());
+        if units(&case.source[start..end]) <= WHOLE {
+            return Err(format!("torn: the grapheme {:?}", &case.source[start..end]));
+        }
     }
-    let short = "# Title\n\n- *a*  \n  - b\n\n\n```rust\nfn  x() {}\n```\nend";
-    assert_eq!(texts(&format!("\n {short} \n")), [short]);
-    assert_eq!(texts(&short.replace('\n', "\r\n")), [short]);
-    assert_eq!(texts("a\0b"), ["a\u{fffd}b"]);
-    assert_eq!(texts(&"x".repeat(2000)), ["x".repeat(2000)]);
-    assert_eq!(texts(&"x".repeat(2001)), ["x".repeat(2000), "x".to_owned()]);
-    assert_eq!(texts(&"🌙".repeat(1001)), ["🌙".repeat(1000), "🌙".to_owned()]);
+    Ok(())
 }
 
-#[test]
-fn the_best_cut_wins_in_this_order() {
-    let a = |n: usize| "a".repeat(n);
-    // A heading, a blank line, a line, a sentence, a space: each is taken before the ones after it.
-    let cases = [
-        format!("{}\n\n{}\n# H\n{}", a(900), a(800), a(1000)),
-        format!("{}\n{}\n\n{}\n{}", a(900), a(800), a(250), a(1000)),
-        format!("{}\n{}\n{}. A {}", a(900), a(800), a(250), a(1000)),
-        format!("{} {}. Then {} {}", a(900), a(800), a(250), a(1000)),
-        format!("{} {} {}", a(900), a(800), a(1000)),
-    ];
-    for (number, source) in cases.iter().enumerate() {
-        let length = units(&texts(source)[0]);
-        assert!((1701..1704).contains(&length), "case {number}: {length}");
+/// A part is one part when it is split again.
+fn again(case: &Case) -> Result<(), String> {
+    let format = Format { dialect: false, ..*case.format };
+    for part in case.parts {
+        let texts: Vec<String> = parts(&part.text, &format).into_iter().map(|part| part.text).collect();
+        if texts != [part.text.as_str()] {
+            return Err(format!("again: the part\n{}\nbecomes\n{texts:#?}", part.text));
+        }
     }
-    // The best one is not worth a part that is nearly empty.
-    let source = format!("{}\n\n{} {}", a(300), a(1600), a(500));
-    assert_eq!(texts(&source), [format!("{}\n\n{}", a(300), a(1600)), a(500)]);
-    // A word that fits in a part is not torn, though that part stays half empty.
-    assert_eq!(texts(&format!("{} {}", a(200), a(1999 - 10))), [a(200), a(1989)]);
+    Ok(())
 }
 
-#[test]
-fn a_heading_goes_with_its_text() {
-    let source = format!("{}\n\n## H\n\n{}", "a ".repeat(900), "b".repeat(400));
-    assert_eq!(texts(&source)[1], format!("## H\n\n{}", "b".repeat(400)));
-}
-
-#[test]
-fn a_block_that_fits_is_kept_whole_and_one_that_does_not_is_reopened() {
-    let code = "let x = 1;\n".repeat(180);
-    let block = format!("```rust\n{code}```");
-    assert_eq!(
-        texts(&format!("Before it.\n\n{block}\n\n{}", "a".repeat(300))),
-        ["Before it.".to_owned(), block, "a".repeat(300)]
-    );
-
-    let long = texts(&format!("```rust\n{code}{code}```"));
-    assert_eq!(long.len(), 2);
-    assert!(long.iter().all(|text| text.starts_with("```rust\nlet") && text.ends_with(";\n```")));
-
-    // The opening at the very limit: no empty block before the cut.
-    for before in 1988..2001 {
-        let texts = texts(&format!("{}\n```sh\nls\n```", "a".repeat(before)));
-        assert_eq!(texts.last().unwrap(), "```sh\nls\n```", "{before}");
+/// The text in any pieces gives the same parts as the whole.
+fn pieces(case: &Case) -> Result<(), String> {
+    let source = case.source;
+    // A linear congruential generator, seeded with the text: the same pieces in each run.
+    let mut state =
+        source.bytes().fold(source.len() as u64, |state, byte| state.wrapping_mul(31) + u64::from(byte));
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    let mut ways = Vec::new();
+    if source.len() <= 600 {
+        ways.push(source.char_indices().map(|(at, _)| at).skip(1).collect::<Vec<_>>());
     }
-}
-
-#[test]
-fn odd_fences_become_discords() {
-    let cases = [
-        ("~~~sh\nls\n~~~", "```sh\nls\n```"),
-        ("````md\n```\nx\n```\n````", "```md\n`\u{200b}``\nx\n`\u{200b}``\n```"),
-        ("```\nopen", "```\nopen\n```"),
-        ("> ```\n> x\nafter", "> ```\n> x\n> ```\nafter"),
-        ("- ```sh\n  ls\n  ```", "- ```sh\n  ls\n  ```"),
-        ("```not a fence``` but a span", "```not a fence``` but a span"),
-    ];
-    for (source, expected) in cases {
-        assert_eq!(texts(source), [expected]);
+    for count in [1, 7, 40] {
+        let mut at: Vec<usize> = (0..count).map(|_| floor(source, random(source.len() + 1))).collect();
+        at.sort_unstable();
+        ways.push(at);
     }
-    let long = texts(&format!("```{}\n{}\n```", "info".repeat(2000), "x\n".repeat(1500)));
-    assert!(long.len() == 2 && long[1].starts_with(&format!("```{}\nx", "info".repeat(20))));
+    // Line by line is how text really comes, and a line end in two pieces is where it goes wrong.
+    if source.len() <= 20_000 {
+        ways.push(source.match_indices(['\r', '\n']).map(|(at, _)| at + 1).collect());
+    }
+    for ends in ways {
+        let mut splitter = Splitter::new(*case.format);
+        let mut found = Vec::new();
+        let mut from = 0;
+        for end in ends.iter().copied().chain([source.len()]) {
+            found.extend(splitter.push(&source[from..end]));
+            from = end;
+        }
+        found.extend(splitter.finish());
+        if found != case.parts {
+            let odd = found
+                .iter()
+                .zip(case.parts)
+                .position(|(a, b)| a != b)
+                .unwrap_or(found.len().min(case.parts.len()));
+            return Err(format!(
+                "pieces: {} parts instead of {} with pieces that end at {ends:?}; part {odd} is\n{:?}\ninstead of\n{:?}",
+                found.len(),
+                case.parts.len(),
+                found.get(odd),
+                case.parts.get(odd),
+            ));
+        }
+    }
+    Ok(())
 }
 
-#[test]
-fn what_discord_would_trim_or_misread_at_the_start_of_a_part_is_kept() {
-    let long = "a".repeat(1500);
-    assert_eq!(texts(&format!("{long}\n    deep {long}"))[1], format!("\u{200b}    deep {long}"));
-    assert_eq!(texts(&format!("- {long}\n  - {long}"))[1], format!("\u{200b}\n  - {long}"));
-    assert_eq!(texts(&format!("{} # not a heading", "a".repeat(1999)))[1], "\u{200b}# not a heading");
+/// The character that this byte belongs to.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-#[test]
-fn a_sentence_may_end_in_a_line_separator() {
-    // The space after it belongs to neither sentence.
-    let source = format!("{}\u{2028} {}", "a".repeat(1500), "b".repeat(1000));
-    check(&source).unwrap();
-}
-
-#[test]
-fn small_text_is_one_line() {
-    assert_eq!(small(" denied:\n`Bash` "), "-# denied: `Bash`");
+/// What of the text is not white space, as ranges.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let mut tokens: Vec<Range<usize>> = Vec::new();
+    for (at, c) in text.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+        match tokens.last_mut() {
+            Some(last) if last.end == at => last.end += c.len_utf8(),
+            _ => tokens.push(at..at + c.len_utf8()),
+        }
+    }
+    tokens
 }

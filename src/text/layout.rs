@@ -1,13 +1,16 @@
 //! The second step: where to cut.
 
-use unicode_segmentation::UnicodeSegmentation;
+use std::num::NonZeroUsize;
+use std::ops::Range;
 
-use super::scan::{Block, Document, INDENT, Kind, ZERO_WIDTH, is_block_start, is_list_item};
-use super::{LIMIT, Part, units};
+use super::cut::{Room, ends_sentence};
+use super::document::{Document, Kind, quote_prefix};
+use super::line::{fits, fitting, is_block_start};
+use super::{INDENT, LIMIT, Part, ZERO_WIDTH, units};
 
 /// How good a cut is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Quality {
+pub enum Quality {
     /// After a heading: it would stand alone, away from its text.
     Orphan,
     /// Within a word.
@@ -16,104 +19,173 @@ enum Quality {
     Word,
     /// Between sentences.
     Sentence,
-    /// Between lines, but before an indented one, or between code and the line that announces it.
+    /// Between lines, but within a sentence, before an indented one, or between a line that announces something and
+    /// that.
     Loose,
     /// Between lines of text, or of a code block that fits in no part.
     Line,
+    /// Before an item of a list, or after a blank line of code.
+    Item,
     /// Between blocks.
     Block,
     /// Before a heading.
     Heading,
 }
 
+/// The units that are too few for the last part, if it can be helped.
+const SHORT: usize = 200;
+
 /// A place where a part can begin: an offset in the document's text, and the line it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    line: usize,
-    offset: usize,
+pub struct Place {
+    /// The number of the line.
+    pub line: usize,
+    /// In bytes.
+    pub offset: usize,
+}
+
+impl Place {
+    /// Where the first part begins.
+    pub const START: Self = Self { line: 0, offset: 0 };
 }
 
 /// A place where a part can end.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
-    quality: Quality,
+pub struct Cut {
+    /// How good it is.
+    pub quality: Quality,
     /// The units of the part if it ends here.
-    fill: usize,
+    pub fill: usize,
     /// Where its text ends.
-    end: usize,
+    pub end: usize,
     /// Where the next part begins.
-    next: Place,
+    pub next: Place,
 }
 
 /// Which of the cuts to take.
 ///
 /// A part is filled as far as it goes, unless that costs a better cut. A better one wins if it fills the part at
-/// least half as far as the furthest one does; before a heading it must be three quarters, since there is
-/// nearly always a good cut between blocks too. A heading is left alone only where there is no other way.
-fn choose(cuts: &[Cut]) -> Option<Cut> {
+/// least half as far as the furthest one does; the one before a heading only if it fills it two thirds as far, or
+/// else it is as good as any between blocks. Nobody likes an answer whose last part is one line: where so little is
+/// left that this could be (`rest`, in units), a third is enough, and a cut that leaves less than [`SHORT`] is taken
+/// only for want of others. A heading is left alone only where there is no other way.
+fn choose(cuts: &[Cut], rest: Option<usize>) -> Option<Cut> {
     let usable = |cut: &&Cut| cut.quality > Quality::Orphan;
     let Some(furthest) = cuts.iter().filter(usable).map(|cut| cut.fill).max() else {
         return cuts.last().copied();
     };
-    let enough = |cut: &&Cut| match cut.quality {
-        Quality::Heading => 4 * cut.fill >= 3 * furthest,
-        _ => 2 * cut.fill >= furthest,
+    let enough = |cut: &&Cut| cut.fill * if rest.is_some() { 3 } else { 2 } >= furthest;
+    let value = |cut: &Cut| {
+        let leaves_enough = rest.is_none_or(|rest| rest >= cut.fill + SHORT);
+        let quality = match cut.quality {
+            Quality::Heading if rest.is_none() && 3 * cut.fill < 2 * furthest => Quality::Block,
+            quality => quality,
+        };
+        // Better a short last part than a torn sentence.
+        (leaves_enough && quality > Quality::Loose, quality, cut.fill)
     };
-    cuts.iter().filter(usable).filter(enough).max_by_key(|cut| (cut.quality, cut.fill)).copied()
+    cuts.iter().filter(usable).filter(enough).max_by_key(|cut| value(cut)).copied()
 }
 
-/// Cuts a document into parts.
-pub fn lay_out(document: &Document) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut place = (!document.lines.is_empty()).then_some(Place { line: 0, offset: 0 });
-    while let Some(begin) = place {
-        let lead = lead(document, begin);
-        let cut = cuts(document, begin, &lead).and_then(|cuts| choose(&cuts));
-        parts.push(part(document, begin, lead, cut));
-        place = cut.map(|cut| cut.next);
-    }
-    parts
+/// What comes next.
+pub enum Next {
+    /// A part, and where the one after it begins.
+    Part(Part, Option<Place>),
+    /// More of the text has to be known.
+    Later,
 }
 
-/// The part from here to the cut, or to the end of the document.
-fn part(document: &Document, begin: Place, lead: String, cut: Option<Cut>) -> Part {
-    let end = cut.map_or(document.text.len(), |cut| cut.end);
-    let tail = cut.map_or(String::new(), |cut| tail(document, cut.next));
-    let mut added = Vec::new();
-    if !lead.is_empty() {
-        added.push(0..lead.len());
+/// The part that begins here. `source`: the length of the source; `complete`: nothing more will come.
+pub fn next(
+    document: &Document,
+    begin: Place,
+    source: usize,
+    complete: bool,
+    max_lines: Option<NonZeroUsize>,
+) -> Next {
+    if document.lines.is_empty() {
+        return Next::Later;
     }
-    let mut text = lead + &document.text[begin.offset..end];
-    if !tail.is_empty() {
-        added.push(text.len()..text.len() + tail.len());
+    let (begin, from) = match begin {
+        // Discord would trim it.
+        Place::START => {
+            let line = &document.text[document.lines[0].range.clone()];
+            (Place { line: 0, offset: line.len() - line.trim_start().len() }, 0)
+        }
+        _ => (begin, document.source_at(begin.offset)),
+    };
+    let lead = lead(document, begin);
+    if rest_fits(document, begin, &lead, max_lines) {
+        if !complete {
+            return Next::Later;
+        }
+        return Next::Part(last_part(document, begin, &lead, from..source), None);
     }
-    text += &tail;
-    Part { text, added }
+    let (_, end) = rest(document, begin);
+    let left = &document.text[begin.offset..end];
+    let short = fits(left, LIMIT + SHORT).then(|| units(left));
+    if short.is_some() && !complete {
+        return Next::Later;
+    }
+    match cuts(document, begin, &lead, complete, max_lines).map(|cuts| choose(&cuts, short)) {
+        Some(Some(cut)) => {
+            let until = document.source_at(cut.next.offset);
+            let tail = tail(document, cut.next);
+            let part = document.part(&lead, begin.offset..cut.end, &tail, from..until);
+            Next::Part(part, Some(cut.next))
+        }
+        // Nothing is left to cut at: what is higher than it should be, and must not be torn for that.
+        _ if complete => Next::Part(last_part(document, begin, &lead, from..source), None),
+        _ => Next::Later,
+    }
+}
+
+/// The part that holds all that is left.
+fn last_part(document: &Document, begin: Place, lead: &str, source: Range<usize>) -> Part {
+    let (_, end) = rest(document, begin);
+    document.part(lead, begin.offset..end, "", source)
+}
+
+/// The lines that are left, and where their text ends.
+fn rest(document: &Document, begin: Place) -> (usize, usize) {
+    let last = document.lines[begin.line..].iter().rposition(|line| line.kind != Kind::Blank).unwrap_or(0);
+    let end = document.lines[begin.line + last].range.end;
+    (last + 1, begin.offset + document.text[begin.offset..end].trim_end().len())
+}
+
+/// Whether everything from here on goes into one part.
+fn rest_fits(document: &Document, begin: Place, lead: &str, max_lines: Option<NonZeroUsize>) -> bool {
+    let (lines, end) = rest(document, begin);
+    let lines = lead.matches('\n').count() + lines;
+    let room = LIMIT - units(lead);
+    max_lines.is_none_or(|most| lines <= most.get()) && fits(&document.text[begin.offset..end], room)
 }
 
 /// What the part that begins here needs before its text.
-fn lead(document: &Document, begin: Place) -> String {
+pub fn lead(document: &Document, begin: Place) -> String {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
     // What makes the start of a block is short, and the rest of the line may be as long as the document.
     let text = &text[..fitting(text, 2 * INDENT)];
+    let before = &document.text[line.range.start..begin.offset];
+    if let Kind::Code(block) = line.kind {
+        let block = &document.blocks[block];
+        // The rest of a quoted line is a line of its own now; a blank first line Discord would leave out.
+        let quote = if before.is_empty() { "" } else { &block.quote };
+        let guard = if text.is_empty() { ZERO_WIDTH } else { "" };
+        return format!("{}{quote}{guard}", block.reopened());
+    }
+    let open = document.open_at(begin.offset).concat();
+    if !before.trim().is_empty() {
+        let quote = quote_prefix(before);
+        let guard = if open.is_empty() && is_block_start(text) { ZERO_WIDTH } else { "" };
+        return format!("{}{guard}{open}", quote.trim_start());
+    }
     match line.kind {
-        Kind::Code(block) => {
-            let block = &document.blocks[block];
-            // The rest of a quoted line is a line of its own now.
-            let within = begin.offset > line.range.start;
-            block.reopened() + if within { &block.quote } else { "" }
-        }
-        _ if !document.text[line.range.start..begin.offset].trim().is_empty() => {
-            if is_block_start(text) {
-                ZERO_WIDTH.to_owned()
-            } else {
-                String::new()
-            }
-        }
+        _ if !open.is_empty() => open,
         // On a line of its own, or Discord would no longer see a list.
-        Kind::Text if text.starts_with([' ', '\t']) && is_list_item(text) => format!("{ZERO_WIDTH}\n"),
-        Kind::Text if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
+        Kind::Item if text.starts_with([' ', '\t']) => format!("{ZERO_WIDTH}\n"),
+        Kind::Text | Kind::Item if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
         _ => String::new(),
     }
 }
@@ -122,37 +194,85 @@ fn lead(document: &Document, begin: Place) -> String {
 fn tail(document: &Document, next: Place) -> String {
     match document.lines[next.line].kind {
         Kind::Code(block) => document.blocks[block].closed(),
-        _ => String::new(),
+        _ => document.open_at(next.offset).into_iter().rev().collect(),
     }
 }
 
-/// Every cut for a part that begins here, the last ones in the first line that does not fit; `None` if the
-/// rest of the document fits.
-fn cuts(document: &Document, begin: Place, lead: &str) -> Option<Vec<Cut>> {
+/// Every cut for a part that begins here, the last ones in the first line that does not fit; `None` where all fits
+/// so far, or what comes later could change them.
+fn cuts(
+    document: &Document,
+    begin: Place,
+    lead: &str,
+    complete: bool,
+    max_lines: Option<NonZeroUsize>,
+) -> Option<Vec<Cut>> {
     let mut cuts = Vec::new();
+    let mut passed: Vec<(Place, usize)> = Vec::new();
+    let lead_lines = lead.matches('\n').count();
+    let known = begin.line + rest(document, begin).0;
     let mut used = units(lead);
+    // Whether there is nothing but blank lines in the code block so far, which Discord would not show as one.
+    let mut blank = false;
     let mut offset = begin.offset;
     for (number, line) in document.lines.iter().enumerate().skip(begin.line) {
         let text = &document.text[offset..line.range.end];
-        let last = number + 1 == document.lines.len();
-        let trimmed = if matches!(line.kind, Kind::Code(_)) { text } else { text.trim_end() };
-        let room = match line.kind {
-            Kind::Code(block) => LIMIT - document.blocks[block].closing,
-            _ => LIMIT,
+        let place = Place { line: number, offset };
+        let (trimmed, closing) = match line.kind {
+            Kind::Code(block) => (text, document.blocks[block].closing),
+            _ => (text.trim_end(), document.open_at(line.range.end).iter().map(|mark| mark.len()).sum()),
         };
-        // Not by counting the whole line: it may be as long as the document.
-        if used > room || fitting(trimmed, room - used) < trimmed.len() {
-            cuts.extend(cuts_within(document, Place { line: number, offset }, used, room, cuts.is_empty()));
+        let fence = usize::from(matches!(line.kind, Kind::Code(_)));
+        let lines = lead_lines + number - begin.line + 1 + fence;
+        let too_many = max_lines.is_some_and(|most| lines > most.get() && !cuts.is_empty());
+        if !complete && number >= known {
+            return None;
+        }
+        if too_many || used + closing > LIMIT || !fits(trimmed, LIMIT - closing - used) {
+            if let Kind::Code(block) = line.kind
+                && !complete
+                && !document.blocks[block].closed
+                && document.blocks[block].fits_whole()
+            {
+                // It may still fit whole.
+                return None;
+            }
+            // What must not be torn may begin lines before.
+            if let Some(solid) = document.solid_at(offset).filter(|solid| solid.start > begin.offset)
+                && let Some(&(place, used)) =
+                    passed.iter().rev().find(|(place, _)| place.offset < solid.start)
+            {
+                cuts.extend(cuts_within(document, place, used, solid.start, false));
+            }
+            if !too_many {
+                let forced = cuts.is_empty();
+                cuts.extend(cuts_within(document, place, used, line.range.end, forced));
+            }
+            if cuts.is_empty() && offset > begin.offset {
+                let end = begin.offset + document.text[begin.offset..offset].trim_end().len();
+                cuts.push(Cut { quality: Quality::Grapheme, fill: used, end, next: place });
+            }
             return Some(cuts);
         }
-        if !last && let Some((quality, next)) = boundary(document, number) {
-            let fill = used + units(trimmed) + (LIMIT - room);
+        match line.kind {
+            Kind::Open(_) => blank = true,
+            Kind::Code(_) => blank &= is_blank_code(text),
+            _ => blank = false,
+        }
+        if let Some((quality, next)) = boundary(document, number).filter(|_| !blank) {
+            let fill = used + units(trimmed) + closing;
             cuts.push(Cut { quality, fill, end: offset + trimmed.len(), next });
         }
+        passed.push((place, used));
         used += units(text) + 1;
         offset = line.range.end + 1;
     }
     None
+}
+
+/// Whether there is nothing in a line of code, but for the marks of its quote.
+fn is_blank_code(line: &str) -> bool {
+    line.trim_start_matches(['>', ' ']).trim().is_empty()
 }
 
 /// The cut after this line, if there may be one.
@@ -163,125 +283,110 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, Place)> {
     }
     let (following, next) =
         document.lines.iter().enumerate().skip(number + 1).find(|(_, line)| line.kind != Kind::Blank)?;
+    if document.solid_at(line.range.end).is_some() {
+        return None;
+    }
     let text = &document.text[next.range.clone()];
-    let announces = document.text[line.range.clone()].trim_end().ends_with(':');
+    let this = document.text[line.range.clone()].trim_end();
+    let indented = text.starts_with(char::is_whitespace);
+    let gap = following > number + 1;
     let quality = match (line.kind, next.kind) {
-        (Kind::Code(block), Kind::Code(_)) if !document.blocks[block].fits_whole() => Quality::Line,
+        // Discord leaves out the blank lines that a block begins with.
+        (Kind::Code(_), Kind::Code(_)) if is_blank_code(text) => return None,
+        (Kind::Code(block), Kind::Code(_)) if !document.blocks[block].fits_whole() => {
+            // In a terminal session, a command begins what belongs together.
+            if is_blank_code(this) || text.starts_with("$ ") { Quality::Item } else { Quality::Line }
+        }
         (Kind::Code(_), _) => return None,
         (Kind::Heading, _) => Quality::Orphan,
         (_, Kind::Heading) => Quality::Heading,
-        (_, Kind::Open(_)) if announces => Quality::Loose,
-        (_, Kind::Text | Kind::FenceLike) if text.starts_with(char::is_whitespace) => Quality::Loose,
-        (Kind::Close(_), _) | (_, Kind::Open(_)) => Quality::Block,
-        _ if following > number + 1 => Quality::Block,
+        (Kind::Text | Kind::Item, _) if this.ends_with([':', '：']) => Quality::Loose,
+        (Kind::Item, Kind::Open(_)) => Quality::Loose,
+        // What stands before code mostly says what it is.
+        (Kind::Text, Kind::Open(_)) => Quality::Line,
+        (_, Kind::Item) if indented => Quality::Line,
+        (_, Kind::Text) if indented => Quality::Loose,
+        (Kind::Item, Kind::Item) => Quality::Item,
+        (Kind::Close(_), _) => Quality::Block,
+        (_, Kind::Item) if this.starts_with(char::is_whitespace) => Quality::Item,
+        _ if gap => Quality::Block,
+        (Kind::Text, Kind::Text) if !ends_sentence(this) => Quality::Loose,
         _ => Quality::Line,
     };
-    // The indentation of a fence or a heading means nothing to Discord.
-    let indent = match next.kind {
-        Kind::Text | Kind::Code(_) => 0,
+    // The indentation of a fence or a heading means nothing to Discord. A quote mark comes before what is opened
+    // again.
+    let skipped = match next.kind {
+        Kind::Code(_) => 0,
+        Kind::Text | Kind::Item if document.open_at(next.range.start).is_empty() => 0,
+        Kind::Text | Kind::Item => quote_prefix(text).len().max(text.len() - text.trim_start().len()),
         _ => text.len() - text.trim_start().len(),
     };
-    Some((quality, Place { line: following, offset: next.range.start + indent }))
+    Some((quality, Place { line: following, offset: next.range.start + skipped }))
 }
 
-/// The furthest cuts within the first line that does not fit, as far as it may be cut at all: one between
-/// sentences, one between words, and one within a word that fits in no part. `forced`: there is no other cut.
-fn cuts_within(document: &Document, begin: Place, used: usize, room: usize, forced: bool) -> Vec<Cut> {
+/// The furthest cuts within a line, up to this offset at most, as far as it may be cut at all. `forced`: there is no
+/// other cut.
+fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, forced: bool) -> Vec<Cut> {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
-    let fit = fitting(text, room.saturating_sub(used));
+    let closing = match line.kind {
+        Kind::Code(block) => document.blocks[block].closing,
+        _ => document.closing_within(begin.offset..line.range.end),
+    };
+    let fit = fitting(text, LIMIT.saturating_sub(used + closing)).min(until.saturating_sub(begin.offset));
     let cut = |quality, end: usize, next: usize| Cut {
         quality,
-        fill: used + units(&text[..end]) + (LIMIT - room),
+        fill: used + units(&text[..end]) + closing,
         end: begin.offset + end,
         next: Place { line: begin.line, offset: begin.offset + next },
     };
-    let may_be_cut = match line.kind {
-        Kind::Text => true,
-        Kind::Heading | Kind::FenceLike => forced,
-        Kind::Code(block) => {
-            let line_fits = |block: &Block| block.fits(units(&document.text[line.range.clone()]) + 1);
-            begin.offset > line.range.start || !line_fits(&document.blocks[block])
-        }
-        Kind::Blank | Kind::Open(_) | Kind::Close(_) => false,
-    };
-    if !may_be_cut || fit == 0 {
+    if fit == 0 {
         return Vec::new();
     }
-    if matches!(line.kind, Kind::Code(_)) {
-        let end = last_grapheme(text, 0, fit);
-        return vec![cut(Quality::Grapheme, end, end)];
+    match line.kind {
+        Kind::Code(block) => {
+            let block = &document.blocks[block];
+            let torn = begin.offset > line.range.start || !block.fits(&document.text[line.range.clone()]);
+            if !torn {
+                return Vec::new();
+            }
+            let room = Room { text, fit, solid: &|_| None };
+            let end = room.last_token().or(room.last_grapheme(0, true)).unwrap_or(fit);
+            return vec![cut(Quality::Grapheme, end, end)];
+        }
+        Kind::Heading if !forced => return Vec::new(),
+        Kind::Text | Kind::Item | Kind::Heading => {}
+        Kind::Blank | Kind::Open(_) | Kind::Close(_) => return Vec::new(),
     }
 
+    let solid = |offset: usize| {
+        let range = document.solid_at(begin.offset + offset)?;
+        Some(range.start.saturating_sub(begin.offset)..range.end - begin.offset)
+    };
+    let room = Room { text, fit, solid: &solid };
     let mut cuts = Vec::new();
-    if let Some((end, next)) = last_sentence(text, fit) {
+    if let Some((end, next)) = room.last_sentence() {
         cuts.push(cut(Quality::Sentence, end, next));
     }
-    let word = last_space(text, fit);
+    let word = room.last_space();
     if let Some((end, next)) = word {
         cuts.push(cut(Quality::Word, end, next));
     }
-    let indent = text.len() - text.trim_start().len();
-    let word_start = word.map_or(indent, |(_, next)| next);
-    let too_long = text[word_start..]
-        .chars()
-        .take_while(|c| !c.is_whitespace())
-        .scan(0, |sum, c| {
-            *sum += c.len_utf16();
-            Some(*sum)
-        })
-        .any(|sum| sum >= LIMIT);
-    if word_start < fit && (too_long || (forced && word.is_none())) {
-        let end = last_grapheme(text, word_start, fit);
-        cuts.push(cut(Quality::Grapheme, end, end));
+    let start = word.map_or(room.indent(), |(_, next)| next);
+    if start >= fit {
+        return cuts;
+    }
+    let around = units(&lead(document, Place { line: begin.line, offset: begin.offset + start })) + closing;
+    let forced = forced && cuts.is_empty();
+    if forced || !room.word_fits(start, LIMIT.saturating_sub(around)) {
+        let hard = || forced.then(|| room.last_grapheme(start, true).unwrap_or(fit));
+        if let Some(end) = room.last_grapheme(start, false).or_else(hard) {
+            let next = text.len() - text[end..].trim_start().len();
+            let end = text[..end].trim_end().len();
+            if end > 0 && next < text.len() {
+                cuts.push(cut(Quality::Grapheme, end, next));
+            }
+        }
     }
     cuts
-}
-
-/// How many bytes of the text are at most this many units.
-fn fitting(text: &str, mut room: usize) -> usize {
-    for (offset, c) in text.char_indices() {
-        if c.len_utf16() > room {
-            return offset;
-        }
-        room -= c.len_utf16();
-    }
-    text.len()
-}
-
-/// The last gap between words that begins at `fit` or before: where it begins and where it ends.
-fn last_space(text: &str, fit: usize) -> Option<(usize, usize)> {
-    let at_limit = text[fit..].starts_with(char::is_whitespace);
-    let end = if at_limit { fit } else { text[..fit].rfind(char::is_whitespace)? };
-    let end = text[..end].trim_end().len();
-    let next = text.len() - text[end..].trim_start().len();
-    (end > 0 && next < text.len()).then_some((end, next))
-}
-
-/// The last gap between sentences that begins at `fit` or before.
-fn last_sentence(text: &str, fit: usize) -> Option<(usize, usize)> {
-    // A little more than fits, so that the rules see what follows.
-    let seen = &text[..fit + fitting(&text[fit..], 100)];
-    let mut found = None;
-    for (start, _) in seen.split_sentence_bound_indices().skip(1) {
-        let end = text[..start].trim_end().len();
-        if end > fit {
-            break;
-        }
-        // `?` in a URL ends no sentence; a full-width stop needs no space after it.
-        let ideographic = !text[..start].ends_with(|c: char| c.is_ascii());
-        let next = text.len() - text[start..].trim_start().len();
-        if end > 0 && next < text.len() && (end < start || ideographic) {
-            found = Some((end, next));
-        }
-    }
-    found
-}
-
-/// The last boundary between graphemes in `from..=fit`; where a single one is longer than that, `fit` itself.
-fn last_grapheme(text: &str, from: usize, fit: usize) -> usize {
-    let seen = &text[from..fit + fitting(&text[fit..], 100)];
-    let boundaries = seen.grapheme_indices(true).map(|(offset, _)| from + offset);
-    let last = boundaries.take_while(|&offset| offset <= fit).last();
-    last.filter(|&offset| offset > from).unwrap_or(fit)
 }

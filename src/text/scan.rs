@@ -1,300 +1,457 @@
-//! The first step: what each line is, and fences as Discord understands them.
+//! The first step: blocks. What each line is, fences in Discord's way, and the conversions of the dialect.
 //!
-//! CommonMark's fences are runs of three or more backticks or tildes, and a block ends at a run of the same
-//! kind that is at least as long. Discord knows three backticks only, wherever they stand.
+//! A scanner takes lines as they come. A paragraph, a list item's text and a table are held back until the line
+//! that ends them; a code block's lines are not. So what stands in [`Document`] stays as it is, whatever follows.
+
+mod code;
 
 use std::ops::Range;
 
-use super::{LIMIT, units};
+use super::clean::clean;
+use super::dialect::{self, Lists, Swap, swap};
+use super::document::{Document, Kind};
+use super::inline::{self, Span, SpanKind};
+use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
+use super::table::Table;
+use code::{CODE_INDENT, Code, dedent, quoted};
 
-/// Longer indentations of text are cut to this, and deeper nests of markers are no fence: nobody means them,
-/// and what a part must repeat stays short.
-pub const INDENT: usize = 40;
-/// Longer info strings are cut to this many UTF-16 units.
-const INFO: usize = 80;
-/// Keeps Discord from seeing what it would otherwise see, or from trimming what is to stay.
-pub const ZERO_WIDTH: &str = "\u{200b}";
-
-/// A scanned text.
-#[derive(Debug, Default)]
-pub struct Document {
-    /// The source, with fences in Discord's way and `\n` as the only line end; its first and last line are
-    /// not blank.
-    pub text: String,
-    /// All lines in order.
-    pub lines: Vec<Line>,
-    /// The code blocks in order; [`Kind`] counts them.
-    pub blocks: Vec<Block>,
+/// Scans a text that may come in pieces.
+pub struct Scanner {
+    source: String,
+    /// Where the first line begins that is not taken yet.
+    next: usize,
+    /// No line end is before this.
+    searched: usize,
+    blocks: Blocks,
 }
 
-/// One line.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// Where it stands in [`Document::text`], without its line end.
-    pub range: Range<usize>,
-    /// What it is.
-    pub kind: Kind,
+impl Scanner {
+    /// At the beginning of a text.
+    pub fn new(dialect: bool) -> Self {
+        let blocks = Blocks { dialect, after_blank: true, ..Blocks::default() };
+        Self { source: String::new(), next: 0, searched: 0, blocks }
+    }
+
+    /// Takes what comes next.
+    pub fn push(&mut self, piece: &str) {
+        self.source.push_str(piece);
+        self.take_lines(false);
+    }
+
+    /// Takes the end of the text.
+    pub fn finish(&mut self) {
+        self.take_lines(true);
+        if let Some(start) = self.blocks.comment.take() {
+            // It was none after all.
+            self.blocks.no_comments = true;
+            (self.next, self.searched) = (start, start);
+            self.take_lines(true);
+        }
+        self.blocks.end(&self.source);
+    }
+
+    /// What has been scanned so far, to the last line that nothing can change any more.
+    pub fn document(&self) -> &Document {
+        &self.blocks.document
+    }
+
+    /// The length of the source so far.
+    pub fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn take_lines(&mut self, all: bool) {
+        while let Some((end, next)) = self.line_end(all) {
+            self.blocks.line(&self.source, self.next..end);
+            (self.next, self.searched) = (next, next);
+        }
+        self.searched = self.source.len().saturating_sub(1).max(self.next);
+    }
+
+    /// Where the next line ends, and where the one after it begins.
+    fn line_end(&self, all: bool) -> Option<(usize, usize)> {
+        let bytes = self.source.as_bytes();
+        match memchr::memchr2(b'\n', b'\r', &bytes[self.searched..]).map(|found| self.searched + found) {
+            // It may be half of a line end.
+            Some(end) if bytes[end] == b'\r' && end + 1 == bytes.len() && !all => None,
+            Some(end) => Some((end, end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 })),
+            None => (all && self.next < bytes.len()).then_some((bytes.len(), bytes.len())),
+        }
+    }
 }
 
-/// What a line is.
+/// The blocks so far. All ranges are in bytes of the source.
+#[derive(Default)]
+struct Blocks {
+    dialect: bool,
+    document: Document,
+    /// The code block that is open.
+    code: Option<Code>,
+    /// The lines of the paragraph that may go on.
+    paragraph: Vec<Range<usize>>,
+    /// What was left out as a whole since the last line that was written.
+    hole: Option<Range<usize>>,
+    /// Where a comment began.
+    comment: Option<usize>,
+    /// No comment is closed from here on.
+    no_comments: bool,
+    /// Whether the line before was blank, or there was none.
+    after_blank: bool,
+    /// Whether the block before was code.
+    after_code: bool,
+    lists: Lists,
+}
+
+/// What a group of lines is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// White space outside code.
-    Blank,
-    /// `# …`
-    Heading,
-    /// Anything else outside code.
-    Text,
-    /// A line of text that starts like a fence and is none (a code span in three backticks): cut in two, its
-    /// first half would be one.
-    FenceLike,
-    /// The opening line of this code block.
-    Open(usize),
-    /// A line of code in this block.
-    Code(usize),
-    /// The closing line of this block.
-    Close(usize),
+enum Form {
+    Paragraph,
+    /// `## …`
+    Heading(usize),
+    /// A line that has an underline up to here.
+    Title {
+        level: usize,
+        underline: usize,
+    },
 }
 
-/// What a part must repeat to go on with a code block.
-#[derive(Debug)]
-pub struct Block {
-    /// The markers of the block quote it stands in, or nothing.
-    pub quote: String,
-    /// The info string.
-    pub info: String,
-    /// The UTF-16 units of its opening line, here or repeated, without the line end.
-    pub opening: usize,
-    /// The units of its closing line, here or added, with the line end before it.
-    pub closing: usize,
-    /// The units of the code itself, with a line end before each line.
-    pub code: usize,
-}
-
-impl Block {
-    /// The line that opens it again.
-    pub fn reopened(&self) -> String {
-        format!("{}```{}\n", self.quote, self.info)
-    }
-
-    /// What closes it after a line of code.
-    pub fn closed(&self) -> String {
-        format!("\n{}```", self.quote)
-    }
-
-    /// Whether it fits in one part, and so must not be split.
-    pub fn fits_whole(&self) -> bool {
-        self.fits(self.code)
-    }
-
-    /// Whether this much code fits in one part between its fences.
-    pub fn fits(&self, code: usize) -> bool {
-        self.opening + code + self.closing <= LIMIT
-    }
-}
-
-/// An opening fence in the source.
-struct Fence<'a> {
-    start: Start<'a>,
-    mark: char,
-    run: usize,
-    info: String,
-}
-
-/// How a line starts, before its text: indentation, quote and list markers.
-struct Start<'a> {
-    indent: &'a str,
-    markers: &'a str,
-    /// How many of the markers are quote markers.
-    quotes: usize,
-    rest: &'a str,
-}
-
-impl Start<'_> {
-    /// What stands before a fence, kept short.
-    fn before_fence(&self) -> String {
-        let indent = if self.indent.len() > INDENT { "" } else { self.indent };
-        format!("{indent}{}", self.markers)
-    }
-}
-
-/// Scans a text.
-pub fn scan(source: &str) -> Document {
-    let source = source.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{fffd}");
-    let mut document = Document::default();
-    let mut open: Option<Fence<'_>> = None;
-
-    for line in source.trim_end().split('\n') {
-        // A quote ends with the first line that is not marked, and with it what is open within.
-        if let Some(fence) =
-            open.take_if(|fence| fence.start.quotes > 0 && !line.trim_start().starts_with('>'))
-        {
-            document.close(&quote_of(&fence), "");
-        }
-        if let Some(fence) = &open {
-            match closing(line, fence) {
-                Some(before) => {
-                    document.close(&quote_of(fence), before);
-                    open = None;
+impl Blocks {
+    fn line(&mut self, source: &str, line: Range<usize>) {
+        let text = &source[line.clone()];
+        if let Some(start) = self.comment {
+            if let Some(end) = text.find("-->").map(|found| line.start + found + 3) {
+                self.comment = None;
+                self.leave_out(start..end);
+                if !source[end..line.end].trim().is_empty() {
+                    self.line(source, end..line.end);
                 }
-                None => document.code(line),
             }
-        } else if let Some(fence) = opening(line) {
-            document.open(&fence);
-            open = Some(fence);
-        } else {
-            document.text(line);
-        }
-    }
-    if let Some(fence) = &open {
-        document.close(&quote_of(fence), "");
-    }
-    document
-}
-
-impl Document {
-    fn push(&mut self, line: &str, kind: Kind) {
-        let blank_start = self.lines.is_empty() && kind == Kind::Blank;
-        if blank_start {
             return;
         }
-        if !self.lines.is_empty() {
-            self.text.push('\n');
+        if let Some(code) = self.code.take() {
+            let goes_on = match &code.fence {
+                // A quote ends with the first line that is not marked, and with it what is open within.
+                Some(fence) if fence.quotes > 0 && !text.trim_start().starts_with('>') => false,
+                Some(fence) if closing(quoted(text, fence.quotes), fence.mark, fence.run, fence.column) => {
+                    return self.close(source, &code, Some(line));
+                }
+                Some(_) => true,
+                None if text.trim().is_empty() => {
+                    // Part of it only if more code follows.
+                    self.code = Some(code);
+                    return;
+                }
+                None => columns(start(text).indent) >= CODE_INDENT,
+            };
+            if goes_on {
+                self.code_line(source, line, &code);
+                self.code = Some(code);
+                return;
+            }
+            self.close(source, &code, None);
+            self.after_blank = true;
         }
-        let start = self.text.len();
-        // Discord trims the very first indentation anyway.
-        self.text.push_str(if self.lines.is_empty() { line.trim_start() } else { line });
-        self.lines.push(Line { range: start..self.text.len(), kind });
+        self.text_line(source, line);
     }
 
-    fn open(&mut self, fence: &Fence<'_>) {
-        let quote = quote_of(fence);
-        let line = format!("{}```{}", fence.start.before_fence(), fence.info);
-        let opening = units(&line).max(units(&quote) + 3 + units(&fence.info));
-        let closing = units(&quote) + 4;
-        self.blocks.push(Block { quote, info: fence.info.clone(), opening, closing, code: 0 });
-        self.push(&line, Kind::Open(self.blocks.len() - 1));
-    }
-
-    fn code(&mut self, line: &str) {
-        let line = if line.contains("```") { broken(line) } else { line.to_owned() };
-        let number = self.blocks.len() - 1;
-        self.blocks[number].code += units(&line) + 1;
-        self.push(&line, Kind::Code(number));
-    }
-
-    fn close(&mut self, quote: &str, indent: &str) {
-        let line = format!("{indent}{quote}```");
-        let number = self.blocks.len() - 1;
-        let block = &mut self.blocks[number];
-        block.closing = block.closing.max(units(&line) + 1);
-        self.push(&line, Kind::Close(number));
-    }
-
-    fn text(&mut self, line: &str) {
-        let text = line.trim_start();
-        let indent = &line[..line.len() - text.len()];
-        let indent = if indent.len() > INDENT { &" ".repeat(INDENT) } else { indent };
+    /// A line outside code.
+    fn text_line(&mut self, source: &str, line: Range<usize>) {
+        let whole = &source[line.clone()];
+        let text = whole.trim_start();
+        let indent = columns(&whole[..whole.len() - text.len()]);
+        let after_blank = std::mem::replace(&mut self.after_blank, text.is_empty());
         if text.is_empty() {
-            self.push("", Kind::Blank);
-        } else if is_heading(text) {
-            self.push(&format!("{indent}{text}"), Kind::Heading);
-        } else if is_fence_like(text) && units(text) <= LIMIT {
-            self.push(&format!("{indent}{text}"), Kind::FenceLike);
-        } else if is_fence_like(text) {
-            self.push(&format!("{indent}{ZERO_WIDTH}{text}"), Kind::Text);
+            self.end_paragraph(source);
+        } else if self.dialect && text.starts_with("<!--") && self.comment_line(source, &line, text) {
+        } else if let Some(fence) = opening(whole)
+            && !(self.is_indented_code(indent, after_blank) && fence.start.markers.is_empty())
+        {
+            self.end_paragraph(source);
+            self.open(source, line, &fence);
+        } else if self.is_indented_code(indent, after_blank) {
+            self.open_indented(source, line);
+        } else if let Some(level) = line::underline(text).filter(|_| self.dialect && self.is_title(source)) {
+            let title = std::mem::take(&mut self.paragraph);
+            self.lists.end_at(indent);
+            self.write(source, &title, Form::Title { level, underline: line.end });
+        } else if let Some(level) = heading(text) {
+            self.end_paragraph(source);
+            self.lists.end_at(indent);
+            self.write(source, &[line], Form::Heading(level));
+        } else if is_rule(text) {
+            self.end_paragraph(source);
+            self.lists.end_at(indent);
+            self.rule(source, line);
         } else {
-            self.push(&format!("{indent}{text}"), Kind::Text);
+            if (after_blank || self.after_code) && !is_list_item(text) {
+                self.lists.end_at(indent);
+            }
+            self.after_code = false;
+            if self.begins_paragraph(source, whole) {
+                self.end_paragraph(source);
+            }
+            self.paragraph.push(line);
         }
     }
-}
 
-/// The quote markers that a line of this fence's block needs.
-fn quote_of(fence: &Fence<'_>) -> String {
-    "> ".repeat(fence.start.quotes)
-}
-
-/// The line with no three backticks in a row.
-fn broken(line: &str) -> String {
-    line.replace("``", &format!("`{ZERO_WIDTH}`"))
-}
-
-fn opening(line: &str) -> Option<Fence<'_>> {
-    let start = start(line);
-    let mark = start.rest.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let run = start.rest.chars().take_while(|&c| c == mark).count();
-    let info = start.rest[run..].trim();
-    // Backticks after three backticks: that is a code span.
-    if run < 3 || (mark == '`' && info.contains('`')) || start.markers.len() > INDENT {
-        return None;
+    /// Whether a line of text belongs to another paragraph than the lines before it.
+    fn begins_paragraph(&self, source: &str, line: &str) -> bool {
+        let (Some(first), Some(last)) = (self.paragraph.first(), self.paragraph.last()) else { return false };
+        let (first, this) = (start(&source[first.clone()]), start(line));
+        let item = this.markers.contains(|c: char| c != '>' && !c.is_whitespace());
+        // A quote's paragraph may go on without its mark.
+        let quote = match (first.quotes > 0, this.quotes > 0) {
+            (true, false) => !self.dialect || start(&source[last.clone()]).rest.is_empty(),
+            (false, quoted) => quoted,
+            (true, true) => false,
+        };
+        let details =
+            self.dialect && (dialect::is_details(this.rest) || dialect::is_whole_details(first.rest));
+        let note = this.rest.starts_with("[^");
+        item || quote || details || note
     }
-    let mut left = INFO;
-    let short = info.chars().filter(|&c| c != '`').take_while(|c| {
-        let fits = c.len_utf16() <= left;
-        left = left.saturating_sub(c.len_utf16());
-        fits
-    });
-    let info = short.collect::<String>().trim().to_owned();
-    Some(Fence { start, mark, run, info })
-}
 
-/// Where the line closes the block of this fence: its indentation, as far as it is kept.
-fn closing<'a>(line: &'a str, fence: &Fence<'_>) -> Option<&'a str> {
-    let quoted = fence.start.quotes > 0;
-    let rest = line.trim_start_matches(|c: char| matches!(c, ' ' | '\t') || (quoted && c == '>'));
-    let run = rest.chars().take_while(|&c| c == fence.mark).count();
-    let indent = &line[..line.len() - rest.len()];
-    let kept = if quoted || indent.len() > INDENT { "" } else { indent };
-    (run >= fence.run && rest[run..].trim().is_empty()).then_some(kept)
-}
+    /// A comment that begins a line; whether it was one.
+    fn comment_line(&mut self, source: &str, line: &Range<usize>, text: &str) -> bool {
+        let start = line.end - text.len();
+        match text.find("-->").map(|found| start + found + 3) {
+            Some(end) if source[end..line.end].trim().is_empty() => {
+                self.end_paragraph(source);
+                self.leave_out(start..line.end);
+                true
+            }
+            None if !self.no_comments => {
+                self.end_paragraph(source);
+                self.comment = Some(start);
+                true
+            }
+            _ => false,
+        }
+    }
 
-fn start(line: &str) -> Start<'_> {
-    let text = line.trim_start();
-    let mut rest = text;
-    let mut quotes = 0;
-    loop {
-        if let Some(after) = rest.strip_prefix('>') {
-            quotes += 1;
-            rest = after.trim_start();
-        } else if let Some(after) = after_list_marker(rest) {
-            rest = after.trim_start();
+    fn leave_out(&mut self, range: Range<usize>) {
+        let start = self.hole.take().map_or(range.start, |hole| hole.start);
+        self.hole = Some(start..range.end);
+    }
+
+    /// Goes to the beginning of a line, which is here in the source; returns where it begins in the text. The line
+    /// ends in between are kept. `code`: the blank lines among them belong to this block.
+    fn begin_line(&mut self, source: &str, here: usize, code: Option<usize>) -> usize {
+        let document = &mut self.document;
+        if document.lines.is_empty() {
+            self.hole = None;
+            document.skip_to(here);
+            return document.text.len();
+        }
+        let mut until = here;
+        let mut go_on = here;
+        if let Some(hole) = self.hole.take() {
+            // The wider of the two gaps is enough.
+            let breaks = |range: Range<usize>| source[range].bytes().filter(|&b| b == b'\n').count();
+            if breaks(document.at()..hole.start) < breaks(hole.end..here) {
+                document.skip_to(hole.end);
+            } else {
+                until = hole.start;
+                go_on = here;
+            }
+        }
+        let mut first = true;
+        while let Some(found) = source[document.at()..until].find(['\n', '\r']) {
+            let end = document.at() + found;
+            let begin = document.text.len();
+            if first {
+                document.skip_to(end);
+            } else {
+                match code {
+                    Some(block) => {
+                        dedent(document, source, end, CODE_INDENT);
+                        document.keep_to(source, end);
+                        document.end_line(begin, Kind::Code(block));
+                    }
+                    None => {
+                        document.skip_to(end);
+                        document.end_line(begin, Kind::Blank);
+                    }
+                }
+            }
+            first = false;
+            match &source.as_bytes()[end..] {
+                [b'\r', b'\n', ..] => {
+                    document.skip_to(end + 1);
+                    document.keep_to(source, end + 2);
+                }
+                [b'\r', ..] => document.swap_to(end + 1, "\n"),
+                _ => document.keep_to(source, end + 1),
+            }
+        }
+        if first {
+            document.put("\n");
+        }
+        document.skip_to(go_on);
+        document.text.len()
+    }
+
+    /// The text before this is written, or there is none.
+    fn end_paragraph(&mut self, source: &str) {
+        let lines = std::mem::take(&mut self.paragraph);
+        let table = if self.dialect { Table::find(source, &lines) } else { None };
+        match table {
+            Some(table) => {
+                if table.first > 0 {
+                    self.write(source, &lines[..table.first], Form::Paragraph);
+                }
+                self.lists.cut();
+                self.begin_line(source, lines[table.first].start, None);
+                table.write(source, &mut self.document);
+            }
+            None if lines.is_empty() => {}
+            None => self.write(source, &lines, Form::Paragraph),
+        }
+    }
+
+    /// Writes a paragraph or a heading.
+    fn write(&mut self, source: &str, lines: &[Range<usize>], form: Form) {
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return };
+        let at = first.end - source[first.clone()].trim_start().len();
+        let text = &source[at..last.end];
+        let mut end = last.end;
+        let mut spans = inline::spans(text);
+        let mut swaps = Vec::new();
+        clean(source, lines, at, &mut swaps);
+        if self.dialect {
+            dialect::near_links(text, at, &spans, &mut swaps);
+            dialect::images(text, at, &spans, &mut swaps);
+            dialect::hard_breaks(source, lines, &mut swaps);
+            dialect::comments(text, at, &spans, &mut swaps);
+            dialect::long_code(text, at, &spans, &mut swaps);
+            dialect::note_marks(at, &spans, &mut swaps);
+            dialect::loose_marks(at, &spans, &mut swaps);
+            let quoted = text.starts_with('>');
+            for line in lines {
+                dialect::quote(&source[line.clone()], line.start, quoted, &mut swaps);
+            }
+            match form {
+                Form::Heading(level) => dialect::heading(text, at, level, &spans, &mut swaps),
+                Form::Title { level, underline } => {
+                    swaps.push(swap(at..at, if level == 1 { "# " } else { "## " }));
+                    swaps.push(swap(end..underline, ""));
+                    end = underline;
+                }
+                Form::Paragraph if dialect::is_details(text) => dialect::details(text, at, &mut swaps),
+                Form::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
+                    self.lists.note(columns(&source[first.start..at]));
+                }
+                Form::Paragraph => {
+                    self.lists.item(text, &source[first.start..at], at, &mut swaps);
+                }
+            }
+            self.shift(source, lines, is_list_item(text), &mut swaps);
+        }
+        swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+        if !swaps.is_empty() && is_empty(text, applied(source, at..end, &swaps).trim()) {
+            self.leave_out(first.start..end);
+            return;
+        }
+
+        let here = if self.document.lines.is_empty() { at } else { first.start };
+        let begin = self.begin_line(source, here, None);
+        self.document.apply(source, end, &swaps);
+        let document = &mut self.document;
+        let written = &document.text[begin..];
+        let from = begin + written.len() - written.trim_start().len();
+        if !swaps.is_empty() {
+            spans = inline::spans(&document.text[from..]);
+        }
+        let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
+        document.end_lines(begin, |line| match line.trim() {
+            "" => Kind::Blank,
+            // To a reader it is a blank line, too.
+            ">" if self.dialect => Kind::Blank,
+            _ if heading => Kind::Heading,
+            // What stood before it was left out.
+            text if line::heading(text).is_some_and(|level| level <= 3) => Kind::Heading,
+            text if is_list_item(text) => Kind::Item,
+            _ => Kind::Text,
+        });
+        document.note_spans(from, &spans);
+    }
+
+    /// Moves lines of a list to the left where Discord would not see what they belong to.
+    fn shift(&mut self, source: &str, lines: &[Range<usize>], is_item: bool, swaps: &mut Vec<Swap>) {
+        let indent = |line: &Range<usize>| {
+            let text = &source[line.clone()];
+            text.len() - text.trim_start_matches(' ').len()
+        };
+        let by = self.lists.shift(lines.first().map_or(0, indent), is_item);
+        for line in lines {
+            let by = by.min(indent(line));
+            if by > 0 {
+                swaps.push(swap(line.start..line.start + by, ""));
+            }
+        }
+    }
+
+    /// Writes a rule, a line of its own.
+    fn rule(&mut self, source: &str, line: Range<usize>) {
+        if self.dialect {
+            let begin = self.begin_line(source, line.start, None);
+            self.document.swap_to(line.end, dialect::RULE);
+            self.document.end_line(begin, Kind::Text);
         } else {
-            break;
+            self.write(source, &[line], Form::Paragraph);
         }
     }
-    let indent = &line[..line.len() - text.len()];
-    Start { indent, markers: &text[..text.len() - rest.len()], quotes, rest }
+
+    /// Whether what is held back is one line of plain text, which an underline makes a heading.
+    fn is_title(&self, source: &str) -> bool {
+        let [line] = self.paragraph.as_slice() else { return false };
+        let start = start(&source[line.clone()]);
+        start.markers.is_empty() && start.indent.is_empty() && !start.rest.starts_with(['|', '['])
+    }
+
+    /// Whether a line indented like this is code without fences.
+    fn is_indented_code(&self, indent: usize, after_blank: bool) -> bool {
+        self.dialect
+            && indent >= CODE_INDENT
+            && after_blank
+            && self.paragraph.is_empty()
+            && !self.lists.is_open()
+    }
+
+    /// The end of the text.
+    fn end(&mut self, source: &str) {
+        self.end_paragraph(source);
+        if let Some(code) = self.code.take() {
+            self.close(source, &code, None);
+        }
+    }
 }
 
-fn after_list_marker(text: &str) -> Option<&str> {
-    let after = match text.strip_prefix(['-', '*', '+']) {
-        Some(after) => after,
-        None => {
-            let after = text.trim_start_matches(|c: char| c.is_ascii_digit());
-            let digits = text.len() - after.len();
-            after.strip_prefix(['.', ')']).filter(|_| (1..10).contains(&digits))?
+/// Whether nothing is left of a text but the marker of an item.
+fn is_empty(text: &str, left: &str) -> bool {
+    left.is_empty() || (left.len() < text.len() && is_list_item(&format!("{left} ")) && !left.contains(' '))
+}
+
+fn applied(source: &str, range: Range<usize>, swaps: &[Swap]) -> String {
+    let mut text = String::new();
+    let mut at = range.start;
+    for swap in swaps.iter().filter(|swap| swap.range.start >= range.start) {
+        if swap.range.start >= at {
+            text += &source[at..swap.range.start];
+            text += &swap.with;
+            at = swap.range.end;
         }
+    }
+    text + &source[at.min(range.end)..range.end]
+}
+
+/// A short line that is all bold is meant as a heading.
+fn is_bold_title(text: &str, spans: &[Span]) -> bool {
+    let text = text.trim_end();
+    let whole = |span: &Span| {
+        span.kind == SpanKind::Run(2)
+            && span.range.start == 0
+            && text[span.range.end.min(text.len())..].len() <= 1
     };
-    after.starts_with([' ', '\t']).then_some(after)
-}
-
-/// Whether the line is an item of a list.
-pub fn is_list_item(line: &str) -> bool {
-    after_list_marker(line.trim_start()).is_some()
-}
-
-fn is_heading(line: &str) -> bool {
-    let after = line.trim_start_matches('#');
-    (1..=6).contains(&(line.len() - after.len())) && (after.is_empty() || after.starts_with([' ', '\t']))
-}
-
-fn is_fence_like(line: &str) -> bool {
-    let rest = start(line).rest;
-    rest.starts_with("```") || rest.starts_with("~~~")
-}
-
-/// Whether a text that stood in the middle of a line would mean something else at the start of one.
-pub fn is_block_start(text: &str) -> bool {
-    let start = start(text);
-    !start.markers.is_empty() || is_heading(text) || text.starts_with("-#") || is_fence_like(text)
+    text.len() <= 100 && text.starts_with("**") && !text.contains('\n') && spans.first().is_some_and(whole)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
+mod answers;
 mod attachments;
 mod bad_input;
 mod conversations;

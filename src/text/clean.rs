@@ -1,0 +1,41 @@
+//! What is done to every text, with the dialect or without: what Discord does not take or takes for something else.
+
+use std::ops::Range;
+
+use super::dialect::{Swap, swap};
+use super::inline::long_ticks;
+use super::{INDENT, ZERO_WIDTH};
+
+/// Line ends, NULs, far indentations and what Discord would take for a fence in these lines, whose text begins at
+/// `at`.
+pub fn clean(source: &str, lines: &[Range<usize>], at: usize, swaps: &mut Vec<Swap>) {
+    for pair in lines.windows(2) {
+        let gap = pair[0].end..pair[1].start;
+        match &source[gap.clone()] {
+            "\n" => {}
+            "\r" => swaps.push(swap(gap, "\n")),
+            _ => swaps.push(swap(gap.start..gap.end - 1, "")),
+        }
+    }
+    for line in lines {
+        let text = &source[line.clone()];
+        let indent = text.len() - text.trim_start().len();
+        if indent > INDENT {
+            swaps.push(swap(line.start..line.start + indent, " ".repeat(INDENT)));
+        }
+    }
+    let end = lines.last().map_or(at, |line| line.end);
+    tidy(&source[at..end], at, swaps);
+}
+
+/// Breaks up runs of three backticks, which Discord takes for fences wherever they stand, and replaces NULs, which
+/// it does not take.
+pub fn tidy(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    for (start, length) in long_ticks(text) {
+        let places = (start + 1..start + length).step_by(2);
+        swaps.extend(places.map(|place| swap(at + place..at + place, ZERO_WIDTH)));
+    }
+    let nuls = memchr::memchr_iter(0, text.as_bytes());
+    swaps.extend(nuls.map(|place| swap(at + place..at + place + 1, "\u{fffd}")));
+    swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+}

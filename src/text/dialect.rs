@@ -1,0 +1,369 @@
+//! What Discord does not know, rewritten as what it knows. Each conversion is a small function that says what of
+//! the source becomes what; [`super::table`] is the one that takes more.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::inline::{Span, SpanKind};
+use super::line::{columns, is_rule, list_marker};
+
+/// A rule of Markdown.
+pub const RULE: &str = "──────────";
+
+/// A piece of the source, and what stands in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Swap {
+    /// In bytes of the source.
+    pub range: Range<usize>,
+    /// What is written there.
+    pub with: Cow<'static, str>,
+}
+
+/// A swap of this range.
+pub fn swap(range: Range<usize>, with: impl Into<Cow<'static, str>>) -> Swap {
+    Swap { range, with: with.into() }
+}
+
+/// The lists that are open, to write each item's number as it counts.
+#[derive(Debug, Default)]
+pub struct Lists {
+    open: Vec<List>,
+    /// Whether code or a table stood here since the last item.
+    cut: bool,
+    /// The columns that Discord is to count from.
+    left: usize,
+}
+
+#[derive(Debug)]
+struct List {
+    indent: usize,
+    /// The items before the last one.
+    count: u32,
+    /// Whether each has the number 1.
+    ones: bool,
+}
+
+impl Lists {
+    /// Whether a line that comes now may belong to an item.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// A line that is no item stands here: what is not indented further than a marker is beyond its list.
+    pub fn end_at(&mut self, indent: usize) {
+        self.open.retain(|list| list.indent < indent);
+    }
+
+    /// A footnote is defined here: what is indented belongs to it, as to an item.
+    pub fn note(&mut self, indent: usize) {
+        self.open.push(List { indent, count: 0, ones: false });
+    }
+
+    /// An item with this marker stands here. The number that it has, where it is not the one that is written: in
+    /// `1.`, `1.`, `1.` each counts, and Discord forgets the count at the first block between them.
+    fn number(&mut self, indent: usize, marker: &str) -> Option<u32> {
+        self.open.retain(|list| list.indent <= indent + 1);
+        let written = marker.trim_end_matches(['.', ')']).parse().ok();
+        match self.open.last_mut() {
+            Some(list) if indent <= list.indent + 1 => {
+                list.count = list.count.saturating_add(1);
+                list.ones &= written == Some(1);
+                list.ones.then_some(list.count + 1)
+            }
+            _ => {
+                self.open.push(List { indent, count: 0, ones: written == Some(1) });
+                None
+            }
+        }
+    }
+
+    /// The marks of an item, and its number as it counts.
+    pub fn item(&mut self, text: &str, indent: &str, at: usize, swaps: &mut Vec<Swap>) {
+        let Some((marker, _)) = list_marker(text) else { return };
+        match self.number(columns(indent), marker) {
+            Some(number) => swaps.push(swap(at..at + marker.len(), format!("{number}."))),
+            None => marker_mark(marker, at, swaps),
+        }
+        task(text, at, swaps);
+    }
+
+    /// Code or a table stands here: to Discord, every list ends.
+    pub fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// How far a line in this column is to be moved to the left: after a cut, Discord counts the columns of a list from
+    /// the first item that follows.
+    pub fn shift(&mut self, indent: usize, is_item: bool) -> usize {
+        if self.open.is_empty() {
+            (self.cut, self.left) = (false, 0);
+        } else if self.cut && !is_item {
+            return indent;
+        } else if self.cut || (is_item && indent < self.left) {
+            (self.cut, self.left) = (false, indent);
+        }
+        self.left
+    }
+}
+
+/// `+` → `-`, `1)` → `1.`
+fn marker_mark(marker: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let end = at + marker.len();
+    if marker == "+" {
+        swaps.push(swap(at..end, "-"));
+    } else if marker.ends_with(')') {
+        swaps.push(swap(end - 1..end, "."));
+    }
+}
+
+/// `- [ ]` → `- ☐`, `- [x]` → `- ☑`
+fn task(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let Some((_, rest)) = list_marker(text) else { return };
+    let task = rest.trim_start();
+    let done = match task.get(..3) {
+        Some("[ ]") => "☐",
+        Some("[x]" | "[X]") => "☑",
+        _ => return,
+    };
+    if task[3..].starts_with([' ', '\t']) {
+        let at = at + text.len() - task.len();
+        swaps.push(swap(at..at + 3, done));
+    }
+}
+
+/// `#### T` → `**T**`, and the closing `#`s of any heading go.
+pub fn heading(text: &str, at: usize, level: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    let title = text[level..].trim();
+    let closing = title.trim_end_matches('#');
+    let closed = closing.len() < title.len() && (closing.is_empty() || closing.ends_with([' ', '\t']));
+    let title = if closed { closing.trim_end() } else { title };
+    let begin = text.len() - text[level..].trim_start().len();
+    let end = begin + title.len();
+    if level <= 3 && !title.is_empty() {
+        if end < text.trim_end().len() {
+            swaps.push(swap(at + end..at + text.len(), ""));
+        }
+        return;
+    }
+    let marker = if title.is_empty() { "" } else { "**" };
+    swaps.push(swap(at..at + begin, marker));
+    // It cannot be bold twice.
+    for span in spans.iter().filter(|span| span.kind == SpanKind::Run(2)) {
+        if text[span.range.clone()].starts_with(['*', '_']) && span.range.end <= end {
+            swaps.push(swap(at + span.range.start..at + span.range.start + 2, ""));
+            swaps.push(swap(at + span.range.end - 2..at + span.range.end, ""));
+        }
+    }
+    swaps.push(swap(at + end..at + text.len(), marker));
+}
+
+/// `![alt](url)` → `[alt](url)`, and within a link → `alt`.
+pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    let mut link_end = 0;
+    for span in spans {
+        let SpanKind::Link { image, label } = &span.kind else { continue };
+        if !image {
+            link_end = span.range.end;
+            continue;
+        }
+        let alt = if text[label.clone()].trim().is_empty() { "image" } else { "" };
+        let start = at + span.range.start;
+        if span.range.end <= link_end {
+            swaps.push(swap(start..start + 2, alt));
+            swaps.push(swap(at + label.end..at + span.range.end, ""));
+        } else {
+            swaps.push(swap(start..start + 2, format!("[{alt}")));
+        }
+    }
+}
+
+/// `<!-- … -->` goes, with the space that would be one too many then.
+pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    for span in spans.iter().filter(|span| span.kind == SpanKind::Comment) {
+        let Range { mut start, mut end } = span.range;
+        let (before, after) = (&text[..start], &text[end..]);
+        if before.is_empty() || before.ends_with([' ', '\n']) {
+            end = text.len() - after.trim_start_matches(' ').len();
+        }
+        if text[end..].is_empty() || text[end..].starts_with(['\n', '\r']) {
+            start = before.trim_end_matches(' ').len();
+        }
+        swaps.push(swap(at + start..at + end, ""));
+    }
+}
+
+/// Discord shows a link's target only where it is an address: `[a](src/a.rs)` → `a (src/a.rs)` in code, and `[a](#b)`
+/// or one that says no more than its label → `a`.
+pub fn near_links(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    let mut link_end = 0;
+    for span in spans {
+        let SpanKind::Link { label, .. } = &span.kind else { continue };
+        let target = &text[label.end + 2..span.range.end - 1];
+        let is_path = target.contains(['/', '.', '#']) && !target.contains([' ', '`', '<', '(', ':', '?']);
+        let within = span.range.end <= link_end;
+        link_end = link_end.max(span.range.end);
+        if !is_path || within || label.is_empty() {
+            continue;
+        }
+        let end = at + span.range.end;
+        swaps.push(swap(at + span.range.start..at + label.start, ""));
+        if target.starts_with('#') || text[label.clone()].trim_matches('`') == target {
+            swaps.push(swap(at + label.end..end, ""));
+        } else {
+            swaps.push(swap(at + label.end..at + label.end + 2, " (`"));
+            swaps.push(swap(end - 1..end, "`)"));
+        }
+    }
+}
+
+/// A backslash at the end of a line is a line end only to Markdown.
+pub fn hard_breaks(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
+    for line in &lines[..lines.len() - 1] {
+        let text = &source[line.clone()];
+        if text.ends_with('\\') && !text.ends_with("\\\\") {
+            swaps.push(swap(line.end - 1..line.end, ""));
+        }
+    }
+}
+
+/// A code span between three or more backticks gets as few as do: to Discord it would be a block.
+pub fn long_code(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    for span in spans {
+        let SpanKind::Code(marker @ 3..) = span.kind else { continue };
+        let Range { start, end } = span.range;
+        let inner = &text[start + marker..end - marker];
+        let shorter = if inner.contains("``") {
+            continue;
+        } else if inner.contains('`') {
+            "``"
+        } else {
+            "`"
+        };
+        swaps.push(swap(at + start..at + start + marker, shorter));
+        swaps.push(swap(at + end - marker..at + end, shorter));
+    }
+}
+
+/// `[^1]` → `[1]`.
+pub fn note_marks(at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    for span in spans.iter().filter(|span| span.kind == SpanKind::Note) {
+        let mark = at + span.range.start + 1;
+        swaps.push(swap(mark..mark + 1, ""));
+    }
+}
+
+/// A definition `[^1]: x` → `-# [1] x` where it stands; whether these lines are one.
+pub fn note(source: &str, lines: &[Range<usize>], at: usize, spans: &[Span], swaps: &mut Vec<Swap>) -> bool {
+    let Some(Span { range, kind: SpanKind::Note }) = spans.first() else { return false };
+    let colon = at + range.end;
+    if range.start > 0 || !source[colon..].starts_with(':') {
+        return false;
+    }
+    swaps.push(swap(at..at, "-# "));
+    swaps.push(swap(colon..colon + 1, ""));
+    for line in &lines[1..] {
+        let indent = line.len() - source[line.clone()].trim_start().len();
+        swaps.push(swap(line.start..line.start + indent, "-# "));
+    }
+    true
+}
+
+/// A `*`, `_`, `~` or `|` that belongs to nothing gets a `\\`: Discord does not stop at the end of a paragraph, and
+/// would pair it with one in the next code block.
+pub fn loose_marks(at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    for span in spans.iter().filter(|span| span.kind == SpanKind::Loose) {
+        swaps.push(swap(at + span.range.start..at + span.range.start, "\\"));
+    }
+}
+
+/// Discord's quotes are lines with one `>` and a space: `>x` → `> x`, `>` → `> `, and `>>> `, which quotes all that
+/// follows, → `> `. `quoted`: the line belongs to a quote, whether it says so or not.
+pub fn quote(line: &str, at: usize, quoted: bool, swaps: &mut Vec<Swap>) {
+    let text = line.trim_start();
+    let at = at + line.len() - text.len();
+    if text.starts_with(">>>") {
+        let marks = text.len() - text.trim_start_matches(['>', ' ']).len();
+        swaps.push(swap(at..at + marks, "> "));
+    } else if let Some(inner) = text.strip_prefix('>') {
+        if !inner.starts_with(' ') {
+            swaps.push(swap(at + 1..at + 1, " "));
+        }
+        let item = inner.trim_start();
+        let at = at + text.len() - item.len();
+        if is_rule(item) {
+            swaps.push(swap(at..at + item.len(), RULE));
+        } else if let Some((marker, _)) = list_marker(item) {
+            marker_mark(marker, at, swaps);
+            task(item, at, swaps);
+        }
+    } else if quoted && !text.starts_with('>') {
+        swaps.push(swap(at..at, "> "));
+    }
+}
+
+/// Whether this is such a line, and nothing that it opens is left for the next one.
+pub fn is_whole_details(text: &str) -> bool {
+    let open = tag_end(text, "<summary").is_some() && !text.to_ascii_lowercase().contains("</summary");
+    is_details(text) && !open
+}
+
+/// Whether a line is about a `<details>` block.
+pub fn is_details(text: &str) -> bool {
+    TAGS.iter().any(|tag| tag_end(text, tag).is_some())
+}
+
+const TAGS: [&str; 4] = ["<details", "</details", "<summary", "</summary"];
+
+fn tag_end(text: &str, tag: &str) -> Option<usize> {
+    let rest =
+        text.get(..tag.len()).filter(|start| start.eq_ignore_ascii_case(tag)).map(|_| &text[tag.len()..])?;
+    rest.starts_with(['>', ' ']).then(|| rest.find('>')).flatten().map(|end| tag.len() + end + 1)
+}
+
+/// `<summary>T</summary>` → `**T**`; the other tags go.
+pub fn details(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let mut here = 0;
+    let mut title = None;
+    while let Some(start) = text[here..].find('<').map(|found| here + found) {
+        here = start + 1;
+        let rest = &text[start..];
+        if let Some(end) = tag_end(rest, "<summary").map(|end| start + end) {
+            let end = text.len() - text[end..].trim_start().len();
+            title = Some((end, swaps.len()));
+            swaps.push(swap(at + start..at + end, ""));
+            here = end;
+        } else if let Some(end) = tag_end(rest, "</summary").map(|end| start + end) {
+            let (begin, opening) = title.take().unwrap_or((start, swaps.len()));
+            let inner = text[begin..start].trim_end();
+            let bold = !inner.is_empty() && !inner.contains("**");
+            if bold {
+                swaps[opening].with = "**".into();
+            }
+            let gap = start - (begin + inner.len()).min(start);
+            let body = text[end..].chars().next().is_some_and(|c| c != '\n' && c != '\r');
+            let closing = match (bold, body) {
+                (true, true) => "**\n",
+                (true, false) => "**",
+                (false, true) => "\n",
+                (false, false) => "",
+            };
+            swaps.push(swap(at + start - gap..at + end, closing));
+            here = end;
+        } else if let Some(end) = ["<details", "</details"].iter().find_map(|tag| tag_end(rest, tag)) {
+            swaps.push(swap(at + start..at + start + end, ""));
+            here = start + end;
+        } else if let Some(tag) = ["<b>", "</b>", "<strong>", "</strong>"]
+            .iter()
+            .find(|tag| title.is_some() && rest.starts_with(**tag))
+        {
+            // The title is bold as a whole.
+            swaps.push(swap(at + start..at + start + tag.len(), ""));
+            here = start + tag.len();
+        } else if let Some(tag) =
+            ["<code>", "</code>"].iter().find(|tag| title.is_some() && rest.starts_with(**tag))
+        {
+            swaps.push(swap(at + start..at + start + tag.len(), "`"));
+            here = start + tag.len();
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! A text on its way from Markdown to parts: what the scan has made of it, and where each byte comes from.
+//!
+//! The scan goes through the source once, from its beginning to its end, and for each piece says either "keep" or
+//! "swap for this". So the document knows exactly what of it stands in the source, and nothing can be lost or
+//! moved on the way.
+
+use std::ops::Range;
+
+use super::dialect::Swap;
+use super::inline::{Span, SpanKind};
+use super::line::{fits, start};
+use super::{LIMIT, Part, ZERO_WIDTH, units};
+
+/// Emphasis is closed and opened again over cuts as far as it is nested no deeper than this.
+const OPEN_RUNS: usize = 4;
+
+/// A scanned text.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// What is to be posted, but for the cuts; `\n` is the only line end, and neither the first nor the last line
+    /// is blank.
+    pub text: String,
+    /// All lines in order.
+    pub lines: Vec<Line>,
+    /// The code blocks in order; [`Kind`] counts them.
+    pub blocks: Vec<Block>,
+    /// Ranges of `text` that must not be cut, since each fits in a part: in order, and none within another.
+    solids: Vec<Range<usize>>,
+    /// Emphasis that fits in no part, in order of its beginning.
+    runs: Vec<Run>,
+    /// What differs from the source, in order.
+    edits: Vec<Edit>,
+    /// How far the source is used up.
+    at: usize,
+}
+
+/// One line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Where it stands in [`Document::text`], without its line end.
+    pub range: Range<usize>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// White space outside code.
+    Blank,
+    /// A heading, or a short line that is all bold and stands alone like one.
+    Heading,
+    /// The first line of a list item.
+    Item,
+    /// Anything else outside code.
+    Text,
+    /// The opening line of this code block.
+    Open(usize),
+    /// A line of code in this block.
+    Code(usize),
+    /// The closing line of this block.
+    Close(usize),
+}
+
+/// What a part must repeat to go on with a code block.
+#[derive(Debug)]
+pub struct Block {
+    /// The markers of the block quote it stands in, or nothing.
+    pub quote: String,
+    /// The info string.
+    pub info: String,
+    /// The lines of a table's header, each with its line end; nothing where it is no table.
+    pub header: String,
+    /// The UTF-16 units of its opening line, here or repeated, without the line end.
+    pub opening: usize,
+    /// The units of its closing line, here or added, with the line end before it.
+    pub closing: usize,
+    /// The units of the code so far, with a line end before each line.
+    pub code: usize,
+    /// Whether all its code is blank, which to Discord is no code.
+    pub blank: bool,
+    /// Whether its closing line is there.
+    pub closed: bool,
+}
+
+impl Block {
+    /// The line that opens it again, and the header.
+    pub fn reopened(&self) -> String {
+        format!("{}```{}\n{}", self.quote, self.info, self.header)
+    }
+
+    /// What closes it after a line of code.
+    pub fn closed(&self) -> String {
+        format!("\n{}```", self.quote)
+    }
+
+    /// Whether it fits in one part, and so must not be split.
+    pub fn fits_whole(&self) -> bool {
+        self.opening + self.code + self.closing <= LIMIT
+    }
+
+    /// Whether this line fits in one part between its fences.
+    pub fn fits(&self, line: &str) -> bool {
+        self.opening + units(&self.header) + units(line) + 1 + self.closing <= LIMIT
+    }
+}
+
+/// Emphasis that is closed at a cut and opened again after it.
+#[derive(Debug)]
+struct Run {
+    range: Range<usize>,
+    /// The bytes of its marker, at its beginning as at its end.
+    marker: usize,
+}
+
+/// `source` became `text`.
+#[derive(Debug)]
+struct Edit {
+    source: Range<usize>,
+    text: Range<usize>,
+}
+
+/// Writing, in the order of the source.
+impl Document {
+    /// How far the source is used up.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Takes the source over as it is, up to here.
+    pub fn keep_to(&mut self, source: &str, to: usize) {
+        self.part_ticks(&source[self.at..to]);
+        self.text.push_str(&source[self.at..to]);
+        self.at = to;
+    }
+
+    /// Writes this in place of the source up to here.
+    pub fn swap_to(&mut self, to: usize, with: &str) {
+        if to == self.at && with.is_empty() {
+            return;
+        }
+        self.part_ticks(with);
+        let start = self.text.len();
+        self.text.push_str(with);
+        self.edits.push(Edit { source: self.at..to, text: start..self.text.len() });
+        self.at = to;
+    }
+
+    /// Backticks that something stood between must not come together.
+    fn part_ticks(&mut self, next: &str) {
+        let edited = self.edits.last().is_some_and(|edit| edit.text.end == self.text.len());
+        if edited && next.starts_with('`') && self.text.ends_with('`') {
+            self.put(ZERO_WIDTH);
+        }
+    }
+
+    /// Writes something that is not in the source.
+    pub fn put(&mut self, text: &str) {
+        self.swap_to(self.at, text);
+    }
+
+    /// Leaves the source out, up to here.
+    pub fn skip_to(&mut self, to: usize) {
+        self.swap_to(to, "");
+    }
+
+    /// Takes the source over up to here, with these swaps, which are in order.
+    pub fn apply(&mut self, source: &str, to: usize, swaps: &[Swap]) {
+        for swap in swaps {
+            // What another one has taken is gone.
+            if swap.range.start >= self.at {
+                self.keep_to(source, swap.range.start);
+                self.swap_to(swap.range.end, &swap.with);
+            }
+        }
+        self.keep_to(source, to.max(self.at));
+    }
+
+    /// Takes quote marks over up to here, each with the space behind it, and adds one where there is none.
+    pub fn keep_marks(&mut self, source: &str, to: usize) {
+        while self.at < to {
+            match &source.as_bytes()[self.at..to] {
+                [b'>', b' ', ..] => self.keep_to(source, self.at + 2),
+                [b'>', ..] => {
+                    self.keep_to(source, self.at + 1);
+                    self.put(" ");
+                }
+                _ => self.skip_to(self.at + 1),
+            }
+        }
+    }
+
+    /// Ends a line that began at `start` in [`Document::text`].
+    pub fn end_line(&mut self, start: usize, kind: Kind) {
+        if let Kind::Code(block) = kind {
+            let block = &mut self.blocks[block];
+            let line = &self.text[start..];
+            block.code += units(line) + 1;
+            block.blank &= line.trim_start_matches(['>', ' ']).trim().is_empty();
+        }
+        self.lines.push(Line { range: start..self.text.len(), kind });
+    }
+
+    /// Ends the lines that were written from `start` on; `kind` says what a line is by its text.
+    pub fn end_lines(&mut self, start: usize, kind: impl Fn(&str) -> Kind) {
+        let mut begin = start;
+        for line in self.text[start..].split('\n') {
+            let range = begin..begin + line.len();
+            begin = range.end + 1;
+            self.lines.push(Line { range, kind: kind(line) });
+        }
+    }
+
+    /// Begins a code block; its opening line is still to be written. `header` may come later.
+    pub fn begin_block(&mut self, quote: String, info: String, opening: usize) -> usize {
+        let closing = units(&quote) + 4;
+        let opening = opening.max(units(&quote) + 3 + units(&info));
+        let header = String::new();
+        self.blocks.push(Block {
+            quote,
+            info,
+            header,
+            opening,
+            closing,
+            code: 0,
+            blank: true,
+            closed: false,
+        });
+        self.blocks.len() - 1
+    }
+
+    /// Makes the last line of a block whose lines are all blank one that Discord shows, and adds one where there is
+    /// none.
+    pub fn guard_blank(&mut self, block: usize, quote: &str) {
+        match self.lines.last_mut() {
+            Some(Line { kind: Kind::Code(_), range }) => {
+                let start = range.start;
+                self.lines.pop();
+                self.put(ZERO_WIDTH);
+                self.lines.push(Line { range: start..self.text.len(), kind: Kind::Code(block) });
+                self.blocks[block].code += 1;
+            }
+            _ => {
+                self.put("\n");
+                let start = self.text.len();
+                self.put(quote);
+                self.put(ZERO_WIDTH);
+                self.end_line(start, Kind::Code(block));
+            }
+        }
+    }
+
+    /// Notes what must not be torn in the text from `start` on, a paragraph, and what is to be reopened if it is.
+    pub fn note_spans(&mut self, start: usize, spans: &[Span]) {
+        let prefix = units(quote_prefix(&self.text[start..]));
+        let first = self.solids.len();
+        let mut covered = start;
+        let mut open: Vec<(usize, usize)> = Vec::new();
+        for span in spans.iter().filter(|span| span.kind != SpanKind::Loose) {
+            let range = start + span.range.start..start + span.range.end;
+            open.retain(|&(end, _)| end > range.start);
+            let around: usize = open.iter().map(|&(_, marker)| 2 * marker).sum();
+            let marker = match span.kind {
+                SpanKind::Code(marker) | SpanKind::Run(marker) => Some(marker),
+                _ => None,
+            };
+            if fits(&self.text[range.clone()], LIMIT - prefix - around) {
+                if range.end > covered {
+                    covered = range.end;
+                    self.solids.push(range);
+                }
+            } else if let Some(marker) = marker.filter(|&marker| marker <= 3 && open.len() < OPEN_RUNS) {
+                // A marker is no marker without what stands beside it.
+                let first = self.text[range.start + marker..].chars().next().map_or(0, char::len_utf8);
+                let last = self.text[..range.end - marker].chars().next_back().map_or(0, char::len_utf8);
+                self.solids.push(range.start..range.start + marker + first);
+                self.solids.push(range.end - marker - last..range.end);
+                open.push((range.end, marker));
+                self.runs.push(Run { range, marker });
+            }
+        }
+        self.solids[first..].sort_by_key(|range| range.start);
+        let noted = self.solids.split_off(first);
+        for range in noted {
+            match self.solids[first..].last_mut() {
+                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => self.solids.push(range),
+            }
+        }
+    }
+}
+
+/// Reading.
+impl Document {
+    /// The range around this place that must not be cut.
+    pub fn solid_at(&self, offset: usize) -> Option<&Range<usize>> {
+        let after = self.solids.partition_point(|range| range.start < offset);
+        self.solids[..after].last().filter(|range| offset < range.end)
+    }
+
+    /// The markers of the emphasis that a cut here has to close, outermost first.
+    pub fn open_at(&self, offset: usize) -> Vec<&str> {
+        let after = self.runs.partition_point(|run| run.range.start < offset);
+        let open = self.runs[..after].iter().filter(|run| offset < run.range.end);
+        open.map(|run| &self.text[run.range.start..run.range.start + run.marker]).collect()
+    }
+
+    /// The units that close all emphasis which a cut in this range could have to close.
+    pub fn closing_within(&self, range: Range<usize>) -> usize {
+        let before = self.runs.partition_point(|run| run.range.start < range.end);
+        let open = self.runs[..before].iter().filter(|run| range.start < run.range.end);
+        open.map(|run| run.marker).sum()
+    }
+
+    /// The part that holds `lead`, this range of the text, and `tail`, and stands for this range of the source.
+    pub fn part(&self, lead: &str, range: Range<usize>, tail: &str, source: Range<usize>) -> Part {
+        let mut part = Part {
+            text: format!("{lead}{}{tail}", &self.text[range.clone()]),
+            source: source.clone(),
+            added: Vec::new(),
+            dropped: Vec::new(),
+        };
+        let (mut kept, mut dropped) = (0, source.start);
+        let mut keep = |text: Range<usize>, source_start: usize| {
+            if text.is_empty() {
+                return;
+            }
+            note(&mut part.added, kept..text.start);
+            note(&mut part.dropped, dropped..source_start);
+            kept = text.end;
+            dropped = source_start + text.len();
+        };
+        // Between two edits, text and source run side by side.
+        let first = self.edits.partition_point(|edit| edit.text.end <= range.start);
+        let before = self.edits[..first].last();
+        let (mut text_at, mut source_at) = before.map_or((0, 0), |edit| (edit.text.end, edit.source.end));
+        let end = Edit { source: 0..0, text: range.end..range.end };
+        for edit in self.edits[first..].iter().chain([&end]) {
+            let from = text_at.max(range.start);
+            let to = edit.text.start.min(range.end);
+            if from < to {
+                let shift = lead.len();
+                keep(from - range.start + shift..to - range.start + shift, source_at + (from - text_at));
+            }
+            if edit.text.start >= range.end {
+                break;
+            }
+            (text_at, source_at) = (edit.text.end, edit.source.end);
+        }
+        note(&mut part.added, kept..part.text.len());
+        note(&mut part.dropped, dropped..source.end);
+        part
+    }
+
+    /// The place in the source that this place in the text comes from, with what was left out right before it.
+    pub fn source_at(&self, offset: usize) -> usize {
+        let later = self.edits.partition_point(|edit| edit.text.start < offset);
+        match (self.edits.get(later), self.edits[..later].last()) {
+            (Some(edit), _) if edit.text.start == offset => edit.source.start,
+            (_, Some(edit)) if offset >= edit.text.end => edit.source.end + (offset - edit.text.end),
+            (_, Some(edit)) => edit.source.end,
+            (_, None) => offset,
+        }
+    }
+}
+
+fn note(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
+    if !range.is_empty() {
+        ranges.push(range);
+    }
+}
+
+/// The quote markers that a line begins with, with the white space around them.
+pub fn quote_prefix(text: &str) -> &str {
+    let line = text.split('\n').next().unwrap_or_default();
+    if start(line).quotes == 0 {
+        return "";
+    }
+    let rest = line.trim_start_matches(['>', ' ', '\t']);
+    &line[..line.len() - rest.len()]
+}

@@ -1,0 +1,109 @@
+//! The cases that have a name.
+
+use super::super::small;
+use super::{check, parts, units};
+use crate::domain::Format;
+
+fn texts(markdown: &str) -> Vec<String> {
+    parts(markdown, &Format::default()).into_iter().map(|part| part.text).collect()
+}
+
+#[test]
+fn nothing_short_and_exact_lengths() {
+    for blank in ["", " ", "\n\r\n\t", "\u{3000}\n"] {
+        assert_eq!(parts(blank, &Format::default()), []);
+    }
+    let short = "# Title\n\n- *a*  \n  - b\n\n\n```rust\nfn  x() {}\n```\nend";
+    assert_eq!(texts(&format!("\n {short} \n")), [short]);
+    assert_eq!(texts(&short.replace('\n', "\r\n")), [short]);
+    assert_eq!(texts("a\0b"), ["a\u{fffd}b"]);
+    assert_eq!(texts(&"x".repeat(2000)), ["x".repeat(2000)]);
+    assert_eq!(texts(&"x".repeat(2001)), ["x".repeat(2000), "x".to_owned()]);
+    assert_eq!(texts(&"🌙".repeat(1001)), ["🌙".repeat(1000), "🌙".to_owned()]);
+}
+
+#[test]
+fn the_best_cut_wins_in_this_order() {
+    let a = |n: usize| "a".repeat(n);
+    // A heading, a blank line, a line, a sentence, a space: each is taken before the ones after it.
+    let cases = [
+        format!("{}\n\n{}\n# H\n{}", a(900), a(800), a(1000)),
+        format!("{}\n{}\n\n{}\n{}", a(900), a(800), a(250), a(1000)),
+        format!("{}\n{}\n{}. A {}", a(900), a(800), a(250), a(1000)),
+        format!("{} {}. Then {} {}", a(900), a(800), a(250), a(1000)),
+        format!("{} {} {}", a(900), a(800), a(1000)),
+    ];
+    for (number, source) in cases.iter().enumerate() {
+        let length = units(&texts(source)[0]);
+        assert!((1701..1704).contains(&length), "case {number}: {length}");
+    }
+    // The best one is not worth a part that is nearly empty.
+    let source = format!("{}\n\n{} {}", a(300), a(1600), a(500));
+    assert_eq!(texts(&source), [format!("{}\n\n{}", a(300), a(1600)), a(500)]);
+    // A word that fits in a part is not torn, though that part stays half empty.
+    assert_eq!(texts(&format!("{} {}", a(200), a(1999 - 10))), [a(200), a(1989)]);
+}
+
+#[test]
+fn a_heading_goes_with_its_text() {
+    let source = format!("{}\n\n## H\n\n{}", "a ".repeat(900), "b".repeat(400));
+    assert_eq!(texts(&source)[1], format!("## H\n\n{}", "b".repeat(400)));
+}
+
+#[test]
+fn a_block_that_fits_is_kept_whole_and_one_that_does_not_is_reopened() {
+    let code = "let x = 1;\n".repeat(180);
+    let block = format!("```rust\n{code}```");
+    assert_eq!(
+        texts(&format!("Before it.\n\n{block}\n\n{}", "a".repeat(300))),
+        ["Before it.".to_owned(), block, "a".repeat(300)]
+    );
+
+    let long = texts(&format!("```rust\n{code}{code}```"));
+    assert_eq!(long.len(), 2);
+    assert!(long.iter().all(|text| text.starts_with("```rust\nlet") && text.ends_with(";\n```")));
+
+    // The opening at the very limit: no empty block before the cut.
+    for before in 1988..2001 {
+        let texts = texts(&format!("{}\n```sh\nls\n```", "a".repeat(before)));
+        assert_eq!(texts.last().unwrap(), "```sh\nls\n```", "{before}");
+    }
+}
+
+#[test]
+fn odd_fences_become_discords() {
+    let cases = [
+        ("~~~sh\nls\n~~~", "```sh\nls\n```"),
+        ("````md\n```\nx\n```\n````", "```md\n`\u{200b}``\nx\n`\u{200b}``\n```"),
+        ("```\nopen", "```\nopen\n```"),
+        ("> ```\n> x\nafter", "> ```\n> x\n> ```\nafter"),
+        ("- ```sh\n  ls\n  ```", "- \u{200b}\n```sh\nls\n```"),
+        ("```sh\n```", "```sh\n\u{200b}\n```"),
+        ("```not a fence``` but a span", "`not a fence` but a span"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(texts(source), [expected]);
+    }
+    let long = texts(&format!("```{}\n{}\n```", "info".repeat(2000), "x\n".repeat(1500)));
+    assert!(long.len() == 2 && long[1].starts_with(&format!("```{}\nx", "info".repeat(20))));
+}
+
+#[test]
+fn what_discord_would_trim_or_misread_at_the_start_of_a_part_is_kept() {
+    let long = "a".repeat(1500);
+    assert_eq!(texts(&format!("{long}\n    deep {long}"))[1], format!("\u{200b}    deep {long}"));
+    assert_eq!(texts(&format!("- {long}\n  - {long}"))[1], format!("\u{200b}\n  - {long}"));
+    assert_eq!(texts(&format!("{} # not a heading", "a".repeat(1999)))[1], "\u{200b}# not a heading");
+}
+
+#[test]
+fn a_sentence_may_end_in_a_line_separator() {
+    // The space after it belongs to neither sentence.
+    let source = format!("{}\u{2028} {}", "a".repeat(1500), "b".repeat(1000));
+    check(&source, &Format::default()).unwrap();
+}
+
+#[test]
+fn small_text_is_one_line() {
+    assert_eq!(small(" denied:\n`Bash` "), "-# denied: `Bash`");
+}

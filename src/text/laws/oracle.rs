@@ -1,0 +1,344 @@
+//! What pulldown-cmark, which knows nothing of the splitter, says must arrive: the lines of code byte for byte and
+//! in order, and each word of prose where the map says it is. The order of prose follows from exactness.
+//!
+//! Left out, with the reason:
+//! - HTML blocks, but for the words between their tags: tags and comments are no prose. A fence in an HTML block is
+//!   text to CommonMark and a block to Discord, so that neither its lines nor its fences are looked at.
+//! - The targets and titles of images: only the alt text has a meaning where there is no picture. The targets of
+//!   links must arrive.
+//! - Definitions of link references: CommonMark does not show them.
+//! - Indented code within list items and quotes: Discord has no notion of it, and the same indentation is a mere
+//!   continuation there; its words must arrive as prose. Without dialect that is true of all indented code.
+//! - Blank lines at the end of a block that nothing closes: they are the white space at the end of its container.
+//! - Character references (`&amp;`) and backslash escapes: the source's own bytes are looked for, not what
+//!   CommonMark makes of them, since Discord knows the escapes itself.
+//! - Of cells of tables, only words of letters and digits, and these may come as added text (a header is repeated
+//!   in each row): the splitter lays tables out anew.
+//! - All but the label of a footnote's mark: `[^1]:` becomes `[1]`, also where CommonMark does not see a footnote
+//!   because its definition is missing; the splitter cannot wait for it.
+//! - What begins a line and would be a list marker, if CommonMark let that list interrupt a paragraph (`7.`, a marker
+//!   with nothing after it): Discord sees a list, and the splitter writes `-` for `+`, `.` for `)`, and counts.
+//! - Indentation of a code line that has a tab in it or whose fence is itself indented by up to three spaces: by
+//!   how many columns it is dedented is the parser's choice. Without dialect, any white space before a code line,
+//!   for blocks stay in their lists.
+
+mod code;
+
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
+
+use super::discord;
+use super::{Case, Part, Spot, WHOLE, tokens, units};
+use code::Code;
+
+/// What must arrive.
+#[derive(Debug, Default)]
+struct Oracle {
+    code: Vec<Code>,
+    /// Prose, without white space.
+    prose: Vec<Range<usize>>,
+    tables: Vec<Range<usize>>,
+    /// Words of cells.
+    cells: Vec<Range<usize>>,
+    /// Links, code spans and emphasis, which are never torn where they fit.
+    whole: Vec<Range<usize>>,
+}
+
+pub fn check(case: &Case) -> Result<(), String> {
+    let oracle = Oracle::read(case.source, case.format.dialect);
+    oracle.prose(case)?;
+    oracle.cells(case)?;
+    oracle.torn(case)?;
+    oracle.code(case)?;
+    oracle.narrow(case)
+}
+
+impl Oracle {
+    fn read(source: &str, dialect: bool) -> Self {
+        // A line end to CommonMark, but not everywhere to its parser; no byte may move.
+        let is_alone = |at: usize| !source[at + 1..].starts_with('\n');
+        let ends = source.char_indices().map(|(at, c)| if c == '\r' && is_alone(at) { '\n' } else { c });
+        let source = ends.collect::<String>();
+        let source = source.as_str();
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_TASKLISTS;
+        let mut oracle = Self::default();
+        let mut block: Option<Code> = None;
+        let (mut items, mut quotes, mut cells) = (0, 0, 0);
+        let mut html = Html::Text;
+        for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
+            match event {
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    let (fenced, info) = match kind {
+                        CodeBlockKind::Fenced(info) => (true, info.to_string()),
+                        CodeBlockKind::Indented => (false, String::new()),
+                    };
+                    block = Some(Code {
+                        range,
+                        fenced,
+                        info,
+                        nested: items > 0 || (!fenced && quotes > 0),
+                        ..Code::default()
+                    });
+                }
+                Event::End(TagEnd::CodeBlock) => {
+                    if let Some(mut block) = block.take() {
+                        block.finish(source);
+                        oracle.code.push(block);
+                    }
+                }
+                Event::Text(text) => match &mut block {
+                    Some(block) => {
+                        block.lines.push(text.to_string());
+                        if !block.fenced && (block.nested || !dialect) {
+                            oracle.add(source, range);
+                        }
+                    }
+                    None if cells > 0 => oracle.add_cell(source, range),
+                    None => oracle.add(source, range),
+                },
+                Event::Code(_) if cells > 0 => oracle.add_cell(source, range),
+                Event::Code(_) => {
+                    // Between three backticks or more it is a span to nobody but CommonMark.
+                    let ticks = source[range.clone()].bytes().take_while(|&b| b == b'`').count();
+                    let ticks = if ticks >= 3 { ticks } else { 0 };
+                    oracle.add(source, range.start + ticks..range.end - ticks);
+                    oracle.whole.push(range);
+                }
+                Event::FootnoteReference(label) => oracle.add_within(source, range, &label),
+                Event::Start(Tag::FootnoteDefinition(label)) => oracle.add_within(source, range, &label),
+                Event::Start(Tag::Link { link_type, dest_url, .. }) => {
+                    // The target of a link within the document, or one that says what its label says, is left out.
+                    let label = source[range.clone()].split("](").next().unwrap_or_default();
+                    let said = label.trim_matches(['[', '`']) == &*dest_url || dest_url.starts_with('#');
+                    if cells == 0 && link_type == LinkType::Inline && !(dialect && said) {
+                        oracle.add_within(source, range.clone(), &dest_url);
+                    }
+                    oracle.whole.push(range);
+                }
+                Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough) => oracle.whole.push(range),
+                Event::Start(Tag::BlockQuote(_)) => quotes += 1,
+                Event::End(TagEnd::BlockQuote(_)) => quotes -= 1,
+                Event::Start(Tag::Item) => items += 1,
+                Event::End(TagEnd::Item) => items -= 1,
+                Event::Start(Tag::TableCell) => cells += 1,
+                Event::End(TagEnd::TableCell) => cells -= 1,
+                Event::Start(Tag::Table(_)) => oracle.tables.push(range),
+                Event::Start(Tag::HtmlBlock) => html = Html::Text,
+                Event::Html(_) => oracle.add_html(source, range, &mut html),
+                _ => {}
+            }
+        }
+        // Definitions of footnotes come where they are first used, and links before what is in them.
+        oracle.prose.sort_by_key(|range| range.start);
+        oracle.code.retain(|code| code.fenced || (dialect && !code.nested));
+        oracle.code.sort_by_key(|code| code.range.start);
+        oracle
+    }
+
+    fn add(&mut self, source: &str, range: Range<usize>) {
+        for token in tokens(&source[range.clone()]) {
+            self.prose.push(range.start + token.start..range.start + token.end);
+        }
+    }
+
+    /// The last place in this range where the source has this text.
+    fn add_within(&mut self, source: &str, range: Range<usize>, text: &str) {
+        if let Some(at) = source[range.clone()].rfind(text) {
+            self.add(source, range.start + at..range.start + at + text.len());
+        }
+    }
+
+    fn add_cell(&mut self, source: &str, range: Range<usize>) {
+        self.cells.extend(words(source, range));
+    }
+
+    /// A line of an HTML block, of which the words between tags and comments must arrive.
+    fn add_html(&mut self, source: &str, range: Range<usize>, state: &mut Html) {
+        let line = &source[range.clone()];
+        let is_fence = line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~");
+        let mut text = String::new();
+        for (at, c) in line.char_indices() {
+            let starts_tag = || line[at + 1..].starts_with(|c: char| c.is_alphabetic() || "/!?".contains(c));
+            if *state == Html::Text && c == '<' && starts_tag() {
+                *state = if line[at..].starts_with("<!--") { Html::Comment } else { Html::Tag };
+            }
+            let is_word = *state == Html::Text && !is_fence;
+            text.extend(std::iter::repeat_n(
+                if is_word && c.is_alphanumeric() { 'x' } else { ' ' },
+                c.len_utf8(),
+            ));
+            if c == '>' && (*state == Html::Tag || line[..=at].ends_with("-->")) {
+                *state = Html::Text;
+            }
+        }
+        self.prose.extend(
+            tokens(&text).into_iter().map(|token| range.start + token.start..range.start + token.end),
+        );
+    }
+
+    /// Each word of prose is there in one piece.
+    fn prose(&self, case: &Case) -> Result<(), String> {
+        for range in &self.prose {
+            let word = &case.source[range.clone()];
+            let mut last: Option<(u32, u32)> = None;
+            for (offset, c) in word.char_indices() {
+                let at = range.start + offset;
+                let Spot::At(part, place) = case.map.spots[at] else {
+                    if c == '\0' || is_footnote_mark(case, at) || is_list_mark(case, at, c) {
+                        continue;
+                    }
+                    return Err(format!("prose: {c:?} of {word:?} at {at} is lost"));
+                };
+                if let Some((before, end)) = last
+                    && before == part
+                {
+                    let between = &case.parts[part as usize].text[end as usize..place as usize];
+                    if !between.trim_matches(['\u{200b}', '\u{fffd}', '\\']).is_empty() {
+                        return Err(format!("prose: {between:?} stands within {word:?}"));
+                    }
+                }
+                last = Some((part, place + u32::try_from(c.len_utf8()).expect("short")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each word of a cell is there, too.
+    fn cells(&self, case: &Case) -> Result<(), String> {
+        for range in &self.cells {
+            if case.map.keeps(range.clone()) {
+                continue;
+            }
+            let word = &case.source[range.clone()];
+            let table = self.tables.iter().find(|table| table.contains(&range.start));
+            let table = table.expect("a cell is in a table");
+            if !added_near(case, table).any(|text| text.contains(word)) {
+                return Err(format!("prose: {word:?} of the table at {table:?} is lost"));
+            }
+        }
+        Ok(())
+    }
+
+    /// No cut goes through a word, a link, a code span or an emphasis that fits in a part.
+    fn torn(&self, case: &Case) -> Result<(), String> {
+        let fits = |range: &Range<usize>| units(&case.source[range.clone()]) <= WHOLE;
+        for cut in case.map.cuts(case.source) {
+            if self.code.iter().any(|code| code.range.contains(&cut)) {
+                continue;
+            }
+            let start = case.source[..cut].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+            let end =
+                case.source[cut..].find(char::is_whitespace).map_or(case.source.len(), |length| cut + length);
+            // The white space before a word may be wider than a byte.
+            let start = (start..=cut).find(|&at| case.source.is_char_boundary(at)).unwrap_or(cut);
+            let around = [case.source[..cut].chars().next_back(), case.source[cut..].chars().next()];
+            if fits(&(start..end)) && !may_part(around) {
+                return Err(format!("torn: the word {:?} at {cut}", &case.source[start..end]));
+            }
+        }
+        for (before, after) in case.map.edges() {
+            let whole =
+                self.whole.iter().find(|range| range.start <= before && after < range.end && fits(range));
+            if let Some(range) = whole {
+                return Err(format!("torn: {:?} between {before} and {after}", &case.source[range.clone()]));
+            }
+        }
+        Ok(())
+    }
+
+    /// A table that is laid out as a block is narrow enough for a phone.
+    fn narrow(&self, case: &Case) -> Result<(), String> {
+        for (part, blocks) in case.blocks.iter().enumerate() {
+            for block in blocks {
+                let origin = case.map.origins[part][block.range.clone()].iter().flatten().next();
+                if !origin.is_some_and(|at| self.tables.iter().any(|table| table.contains(at))) {
+                    continue;
+                }
+                // Less than its width, never more: a cluster is one or two columns wide.
+                let width =
+                    |line: &str| unicode_segmentation::UnicodeSegmentation::graphemes(line, true).count();
+                let text = &case.parts[part].text;
+                if let Some(line) =
+                    block.lines.iter().map(|line| &text[line.clone()]).find(|line| width(line) > 40)
+                {
+                    return Err(format!("table: more than 40 columns in {line:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where in an HTML block.
+#[derive(Debug, PartialEq, Eq)]
+enum Html {
+    Text,
+    Tag,
+    Comment,
+}
+
+fn words(source: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let solid: String = source[range.clone()]
+        .chars()
+        .flat_map(|c| std::iter::repeat_n(if c.is_alphanumeric() { 'x' } else { ' ' }, c.len_utf8()))
+        .collect();
+    tokens(&solid).into_iter().map(|token| range.start + token.start..range.start + token.end).collect()
+}
+
+/// Part of a `[^1]` or `[^1]:` whose label is there.
+fn is_footnote_mark(case: &Case, at: usize) -> bool {
+    let start = line_start(case.source, at);
+    let marks = case.source[start..].match_indices("[^").map(|(offset, _)| start + offset);
+    marks.take_while(|open| *open <= at).any(|open| {
+        let Some(length) = case.source[open..].find(']') else { return false };
+        let end = open + length + 1;
+        let end = end + usize::from(case.source[end..].starts_with(':'));
+        let label = &case.source[open + 2..open + length];
+        let label_is_there = || {
+            case.map.keeps(open + 2..open + length)
+                || added_near(case, &(open..end)).any(|text| text.contains(label))
+        };
+        at < end && label_is_there()
+    })
+}
+
+/// What was added to the parts that these bytes of the source are in.
+fn added_near<'a>(case: &Case<'a>, range: &Range<usize>) -> impl Iterator<Item = &'a str> {
+    let overlaps = |part: &&Part| part.source.start < range.end && range.start < part.source.end;
+    let parts = case.parts.iter().filter(overlaps);
+    parts.flat_map(|part| part.added.iter().map(|at| &part.text[at.clone()]))
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1)
+}
+
+/// Part of a `+`, `7.` or `7)` at the start of a line.
+fn is_list_mark(case: &Case, at: usize, c: char) -> bool {
+    let start = line_start(case.source, at);
+    let digits = case.source[at..].trim_start_matches(|c: char| c.is_ascii_digit());
+    let before = case.source[start..at].trim_end_matches(|c: char| c.is_ascii_digit());
+    let marks = match c {
+        '0'..='9' => digits.starts_with(['.', ')']),
+        '.' | ')' | '+' => true,
+        _ => false,
+    };
+    marks && discord::is_lead(before)
+}
+
+/// Whether a cut may be between these two though no space is: scripts without spaces, and after a stop that is not
+/// ASCII.
+fn may_part([before, after]: [Option<char>; 2]) -> bool {
+    let spaceless = |c: Option<char>| {
+        c.is_some_and(|c| {
+            matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+                | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}'
+                | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ffef}' | '\u{1f000}'..='\u{3ffff}')
+        })
+    };
+    spaceless(before) || spaceless(after) || before.is_some_and(|c| !c.is_ascii() && !c.is_alphanumeric())
+}

@@ -1,0 +1,345 @@
+//! Tables: Discord has none. A narrow one becomes aligned columns in a code block, a wide one a list of its rows.
+
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::clean::tidy;
+use super::dialect::{Swap, swap};
+use super::document::{Document, Kind};
+use super::inline::{self, SpanKind};
+use super::line::{list_marker, start};
+
+/// The columns that a usual phone shows in a line of code. Discord's app for Android leaves some 37 on a screen 393
+/// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow one has 33, a wide one 40.
+const WIDEST: usize = 36;
+
+/// A row that takes no more columns of text is one line of a list.
+const ROW: usize = 80;
+
+/// The spaces between two columns.
+const GAP: usize = 2;
+
+/// A table in a paragraph.
+pub struct Table {
+    /// Which of the paragraph's lines is its header.
+    pub first: usize,
+    quote: String,
+    columns: Vec<Align>,
+    header: Vec<Cell>,
+    rows: Vec<Vec<Cell>>,
+    /// Where it ends in the source.
+    end: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Align {
+    Left,
+    Center,
+    Right,
+}
+
+/// One cell.
+struct Cell {
+    /// Where its text stands in the source, without the white space around it.
+    range: Range<usize>,
+    /// What it shows as code: no markers.
+    bare: Vec<Swap>,
+    /// The columns that this takes.
+    width: usize,
+    /// What it shows in a list: nothing escaped.
+    rich: Vec<Swap>,
+    has_link: bool,
+    /// Whether some of it is read from right to left: in one line, such columns would change places.
+    is_rtl: bool,
+}
+
+impl Table {
+    /// The table in these lines, if there is one: a line of cells above one of dashes with as many.
+    pub fn find(source: &str, lines: &[Range<usize>]) -> Option<Self> {
+        let first = lines.windows(2).position(|pair| {
+            let (head, rule) = (&source[pair[0].clone()], &source[pair[1].clone()]);
+            head.contains('|')
+                && aligns(rule).is_some_and(|aligns| {
+                    split(head, 0, aligns.len()).len() == aligns.len()
+                        && list_marker(head.trim_start()).is_none()
+                })
+        })?;
+        let mut columns = aligns(&source[lines[first + 1].clone()])?;
+        let row = |line: &Range<usize>| -> Vec<Cell> {
+            let cells = split(&source[line.clone()], line.start, columns.len());
+            cells.into_iter().map(|range| Cell::new(source, range)).collect()
+        };
+        let header = row(&lines[first]);
+        let rows: Vec<_> = lines[first + 2..].iter().map(row).collect();
+        let most = rows.iter().map(Vec::len).max().unwrap_or(0);
+        columns.resize(columns.len().max(most), Align::Left);
+        let quote = "> ".repeat(start(&source[lines[first].clone()]).quotes);
+        let end = lines.last()?.end;
+        Some(Self { first, quote, columns, header, rows, end })
+    }
+
+    /// Writes it; the document is at the beginning of its first line.
+    pub fn write(&self, source: &str, document: &mut Document) {
+        let cells = || self.rows.iter().chain([&self.header]).flatten();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
+        let width = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+        let aligned = width <= WIDEST && !cells().any(|cell| cell.has_link || cell.is_rtl);
+        if aligned || self.rows.is_empty() {
+            self.write_columns(source, document, &widths);
+        } else {
+            self.write_list(source, document);
+        }
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let rows = self.rows.iter().chain([&self.header]);
+        rows.filter_map(|row| row.get(column)).map(|cell| cell.width).max().unwrap_or(0).max(1)
+    }
+
+    fn write_columns(&self, source: &str, document: &mut Document, widths: &[usize]) {
+        let begin = document.text.len();
+        document.put(&self.quote);
+        document.put("```");
+        let block = document.begin_block(self.quote.clone(), String::new(), 0);
+        document.end_line(begin, Kind::Open(block));
+        let begin = self.write_row(source, document, widths, &self.header, block);
+
+        document.put("\n");
+        let rule = document.text.len();
+        document.put(&self.quote);
+        let rules: Vec<_> = widths.iter().map(|&width| "─".repeat(width)).collect();
+        document.put(&rules.join(&" ".repeat(GAP)));
+        document.end_line(rule, Kind::Code(block));
+        document.blocks[block].header = format!("{}\n", &document.text[begin..]);
+
+        for row in &self.rows {
+            self.write_row(source, document, widths, row, block);
+        }
+        document.skip_to(self.end);
+        document.put("\n");
+        let begin = document.text.len();
+        document.put(&self.quote);
+        document.put("```");
+        document.end_line(begin, Kind::Close(block));
+        document.blocks[block].closed = true;
+    }
+
+    /// Writes one row as a line of code; returns where it begins.
+    fn write_row(
+        &self,
+        source: &str,
+        document: &mut Document,
+        widths: &[usize],
+        row: &[Cell],
+        block: usize,
+    ) -> usize {
+        document.put("\n");
+        let begin = document.text.len();
+        document.put(&self.quote);
+        let mut pending = 0;
+        for (column, cell) in row.iter().enumerate() {
+            let left = widths[column] - cell.width;
+            let before = match self.columns[column] {
+                Align::Left => 0,
+                Align::Center => left / 2,
+                Align::Right => left,
+            };
+            if cell.width > 0 {
+                document.skip_to(cell.range.start);
+                document.put(&" ".repeat(pending + before));
+                document.apply(source, cell.range.end, &cell.bare);
+                pending = 0;
+            } else {
+                pending += before;
+            }
+            pending += left - before + GAP;
+        }
+        document.end_line(begin, Kind::Code(block));
+        begin
+    }
+
+    /// `- **header:** value`, and the row's other values behind it or, where that is too long, in lines of their own.
+    fn write_list(&self, source: &str, document: &mut Document) {
+        let names: Vec<String> = self.header.iter().map(|cell| cell.shown(source)).collect();
+        let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
+        let lines = document.lines.len();
+        let mut first = true;
+        for row in &self.rows {
+            let filled = || row.iter().enumerate().filter(|(_, cell)| !cell.range.is_empty());
+            let width: usize = filled().map(|(column, cell)| name(column).width() + cell.width + 5).sum();
+            let mut start = true;
+            for (column, cell) in filled() {
+                let on_line = !start && width <= ROW;
+                if !std::mem::take(&mut first) && !on_line {
+                    document.put("\n");
+                }
+                let begin = match document.lines.last() {
+                    Some(line) if on_line => line.range.start,
+                    _ => document.text.len(),
+                };
+                document.skip_to(cell.range.start);
+                if on_line {
+                    document.lines.pop();
+                    document.put(" · ");
+                } else {
+                    document.put(&self.quote);
+                    document.put(if start { "- " } else { "  " });
+                }
+                let name = name(column);
+                // What has no name is one.
+                let bold = name.is_empty() && start && cell.bare.is_empty();
+                if bold {
+                    document.put("**");
+                } else if !name.is_empty() {
+                    let colon = if name.ends_with(['?', '!', ':']) { "" } else { ":" };
+                    document.put(&format!("**{name}{colon}** "));
+                }
+                document.apply(source, cell.range.end, &cell.rich);
+                if bold {
+                    document.put("**");
+                }
+                let kind = if start || on_line { Kind::Item } else { Kind::Text };
+                document.end_line(begin, kind);
+                start = false;
+            }
+        }
+        if first {
+            // All rows are empty.
+            let begin = document.text.len();
+            document.put("-");
+            document.end_line(begin, Kind::Text);
+        }
+        document.skip_to(self.end);
+        for number in lines..document.lines.len() {
+            let range = document.lines[number].range.clone();
+            let spans = inline::spans(&document.text[range.clone()]);
+            document.note_spans(range.start, &spans);
+        }
+    }
+}
+
+impl Cell {
+    fn new(source: &str, range: Range<usize>) -> Self {
+        let text = &source[range.clone()];
+        let at = range.start;
+        let (mut bare, mut rich) = (Vec::new(), Vec::new());
+        let mut has_link = false;
+        for span in inline::spans(text) {
+            let Range { start, end } = span.range;
+            match span.kind {
+                SpanKind::Code(marker) | SpanKind::Run(marker) => {
+                    bare.push(swap(at + start..at + start + marker, ""));
+                    bare.push(swap(at + end - marker..at + end, ""));
+                }
+                SpanKind::Comment => {
+                    bare.push(swap(at + start..at + end, ""));
+                    rich.push(swap(at + start..at + end, ""));
+                }
+                SpanKind::Link { image, .. } => {
+                    has_link = true;
+                    if image {
+                        rich.push(swap(at + start..at + start + 1, ""));
+                    }
+                }
+                SpanKind::Loose => rich.push(swap(at + start..at + start, "\\")),
+                SpanKind::Angle | SpanKind::Note => {}
+            }
+        }
+        has_link |= text.contains("://");
+        let mut both = Vec::new();
+        both.extend(text.match_indices("\\|").map(|(place, _)| swap(at + place..at + place + 1, "")));
+        for tag in ["<br>", "<br/>", "<br />"] {
+            both.extend(
+                text.match_indices(tag).map(|(place, _)| swap(at + place..at + place + tag.len(), " / ")),
+            );
+        }
+        tidy(text, at, &mut both);
+        let is_rtl = text
+            .chars()
+            .any(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'));
+        let mut cell = Self { range, bare, width: 0, rich, has_link, is_rtl };
+        for swaps in [&mut cell.bare, &mut cell.rich] {
+            swaps.extend(both.iter().map(|s| swap(s.range.clone(), s.with.clone())));
+            swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+        }
+        cell.width = cell.shown(source).width();
+        cell
+    }
+
+    /// The text without markers.
+    fn shown(&self, source: &str) -> String {
+        let mut document = Document::default();
+        document.skip_to(self.range.start);
+        document.apply(source, self.range.end, &self.bare);
+        document.text
+    }
+}
+
+/// The alignments that a line of dashes gives.
+fn aligns(line: &str) -> Option<Vec<Align>> {
+    let text = line.trim_start_matches(['>', ' ', '\t']).trim_end();
+    if !text.contains('-')
+        || !text.chars().all(|c| matches!(c, '|' | '-' | ':' | ' ' | '\t'))
+        || !text.contains('|')
+    {
+        return None;
+    }
+    let inner = text.strip_prefix('|').unwrap_or(text);
+    let inner = inner.strip_suffix('|').unwrap_or(inner);
+    let cells = inner.split('|').map(|cell| {
+        let cell = cell.trim();
+        let dashes = cell.trim_start_matches(':').trim_end_matches(':');
+        let valid = !dashes.is_empty() && dashes.chars().all(|c| c == '-');
+        valid.then(|| match (cell.starts_with(':'), cell.ends_with(':')) {
+            (true, true) => Align::Center,
+            (false, true) => Align::Right,
+            _ => Align::Left,
+        })
+    });
+    cells.collect()
+}
+
+/// The cells of a line that begins at `at` of the source. A `|` in a code span separates cells too, unless it is
+/// escaped, as on GitHub; but if only taking such spans whole gives `expected` cells, that is what was meant.
+fn split(line: &str, at: usize, expected: usize) -> Vec<Range<usize>> {
+    let text = line.trim_start_matches(['>', ' ', '\t']);
+    let at = at + line.len() - text.len();
+    let text = text.trim_end();
+    let strict = split_at(text, at, &[]);
+    if strict.len() == expected || !text.contains('`') {
+        return strict;
+    }
+    let spans = inline::spans(text);
+    let codes: Vec<_> =
+        spans.into_iter().filter(|s| matches!(s.kind, SpanKind::Code(_))).map(|s| s.range).collect();
+    let whole = split_at(text, at, &codes);
+    if whole.len() == expected { whole } else { strict }
+}
+
+fn split_at(text: &str, at: usize, whole: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut cells = Vec::new();
+    let mut begin = 0;
+    let mut escaped = false;
+    let mut skip = whole.iter().peekable();
+    for (place, byte) in text.bytes().enumerate() {
+        while skip.next_if(|range| range.end <= place).is_some() {}
+        let within = skip.peek().is_some_and(|range| range.contains(&place));
+        if byte == b'|' && !escaped && !within {
+            if place > 0 {
+                cells.push(begin..place);
+            }
+            begin = place + 1;
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    if begin < text.len() {
+        cells.push(begin..text.len());
+    }
+    let trimmed = cells.into_iter().map(|cell| {
+        let inner = &text[cell.clone()];
+        let start = cell.start + inner.len() - inner.trim_start().len();
+        at + start..at + start + inner.trim().len()
+    });
+    trimmed.collect()
+}
