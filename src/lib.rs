@@ -14,6 +14,7 @@
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
 //! - [`doctor`]: what is missing on this machine and in Discord
+//! - [`format`]: Markdown to parts, by hand
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 
@@ -23,6 +24,7 @@ pub mod config;
 pub mod demo_agent;
 pub mod doctor;
 pub mod domain;
+pub mod format;
 pub mod gateway;
 pub mod host;
 pub mod lane;

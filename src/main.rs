@@ -12,7 +12,7 @@ use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
-use moonlane::{demo_agent, doctor, host, logging, playground};
+use moonlane::{demo_agent, doctor, format, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
@@ -42,6 +42,17 @@ enum Command {
     Check,
     /// Look for what is missing on this machine and in Discord; costs nothing, changes nothing.
     Doctor,
+    /// Show how a Markdown text becomes Discord messages: under rulers, with what was added in ⟦ ⟧.
+    Format {
+        /// Print an array of strings, one for each message.
+        #[arg(long)]
+        json: bool,
+        /// Do not rewrite what Discord does not know, such as tables.
+        #[arg(long)]
+        plain: bool,
+        /// The text; by default, and for `-`, standard input.
+        file: Option<PathBuf>,
+    },
     /// Run a local Discord alone, to try the bot against.
     LocalDiscord {
         /// The loopback address to listen on.
@@ -73,10 +84,11 @@ const BAD_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Neither needs a runtime.
+    // None of them needs a runtime.
     match cli.command {
         Command::AgentGuard { bot, lock, command } => return guard::main(bot, lock.as_deref(), &command),
         Command::DemoAgent { arguments } => return demo_agent::main(arguments),
+        Command::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}
     }
     // Before anything reads the token. An agent comes to be much later.

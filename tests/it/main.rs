@@ -9,6 +9,7 @@ mod bad_input;
 mod conversations;
 mod crashes;
 mod doctor;
+mod format;
 mod guard;
 mod lanes;
 mod layers;
