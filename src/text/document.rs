@@ -196,7 +196,8 @@ impl Document {
             let block = &mut self.blocks[block];
             let line = &self.text[start..];
             block.code += units(line) + 1;
-            block.blank &= line.trim_start_matches(['>', ' ']).trim().is_empty();
+            let code = if block.quote.is_empty() { line } else { line.trim_start_matches(['>', ' ']) };
+            block.blank &= code.is_empty();
         }
         self.lines.push(Line { range: start..self.text.len(), kind });
     }

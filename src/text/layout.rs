@@ -249,7 +249,10 @@ fn cuts(
                 cuts.extend(cuts_within(document, place, used, line.range.end, forced));
             }
             if cuts.is_empty() && offset > begin.offset {
-                let end = begin.offset + document.text[begin.offset..offset].trim_end().len();
+                let end = match line.kind {
+                    Kind::Code(_) => offset - 1,
+                    _ => begin.offset + document.text[begin.offset..offset].trim_end().len(),
+                };
                 cuts.push(Cut { quality: Quality::Grapheme, fill: used, end, next: place });
             }
             return Some(cuts);

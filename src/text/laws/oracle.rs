@@ -108,6 +108,7 @@ impl Oracle {
                     oracle.add(source, range.start + ticks..range.end - ticks);
                     oracle.whole.push(range);
                 }
+                Event::FootnoteReference(_) if cells > 0 => oracle.add_cell(source, range),
                 Event::FootnoteReference(label) => oracle.add_within(source, range, &label),
                 Event::Start(Tag::FootnoteDefinition(label)) => oracle.add_within(source, range, &label),
                 Event::Start(Tag::Link { link_type, dest_url, .. }) => {
