@@ -468,7 +468,8 @@ async fn corner_cases_of_edits_and_deletions() {
         (twice, ANSWERED, "thrice"),
         (emptied, CANCELLED, ""),
         (bare, CANCELLED, ""),
-        (with_file, ANSWERED, r#""ECHO\n\nAttached file `late.txt`:\n```\nlate\n```""#),
+        // The prompt in quotes is one line, in which three backticks make a code span like any other.
+        (with_file, ANSWERED, r#""ECHO\n\nAttached file `late.txt`:\n`\nlate\n`""#),
         (previewed, ANSWERED, "https://example.com/"),
         (together[0], CANCELLED, ""),
         (together[1], CANCELLED, ""),
