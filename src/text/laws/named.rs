@@ -107,3 +107,66 @@ fn a_sentence_may_end_in_a_line_separator() {
 fn small_text_is_one_line() {
     assert_eq!(small(" denied:\n`Bash` "), "-# denied: `Bash`");
 }
+
+#[test]
+fn what_discord_does_not_know_becomes_what_it_knows() {
+    let cases = [
+        ("#### Four", "**Four**"),
+        ("##### A **b** ##", "**A b**"),
+        ("## Two ##", "## Two"),
+        ("Title\n=====\ntext", "# Title\ntext"),
+        ("Title\n---", "## Title"),
+        ("a\n\n---\n\nb", "a\n\n──────────\n\nb"),
+        ("- [ ] a\n- [x] b\n- [X] c\n- [y] d", "- ☐ a\n- ☑ b\n- ☑ c\n- [y] d"),
+        ("+ a\n1) b", "- a\n1. b"),
+        ("1. a\n1. b\n1. c", "1. a\n2. b\n3. c"),
+        ("3. a\n7. b", "3. a\n7. b"),
+        ("![alt](https://a.b/c.png)", "[alt](https://a.b/c.png)"),
+        ("![](https://a.b/c.png)", "[image](https://a.b/c.png)"),
+        ("[![alt](https://a.b/c.svg)](https://a.b)", "[alt](https://a.b)"),
+        ("[main](src/main.rs) [src/a.rs](src/a.rs) [up](#top)", "main (`src/main.rs`) src/a.rs up"),
+        ("f[a](x) stays", "f[a](x) stays"),
+        ("a <!-- b --> c", "a c"),
+        ("a\n\n<!-- b\n\nc -->\n\nd", "a\n\nd"),
+        ("a <!-- never closed", "a <!-- never closed"),
+        ("<details>\n<summary>T</summary>\n\nbody\n</details>", "**T**\n\nbody"),
+        ("a[^1]\n\n[^1]: b", "a[1]\n\n-# [1] b"),
+        ("a\n\n    code *here*\n\nb", "a\n\n```\ncode *here*\n```\n\nb"),
+        ("1. a:\n   ```sh\n   ls\n     -l\n   ```\n2. b", "1. a:\n```sh\nls\n  -l\n```\n2. b"),
+        ("```rust,ignore\nx\n```", "```rust\nx\n```"),
+        ("> a\n>\n>b\nc", "> a\n> \n> b\n> c"),
+        (">>> a", "> a"),
+        ("a\\\nb", "a\nb"),
+        ("a || b **c", "a \\|\\| b \\*\\*c"),
+        ("`a || b` $x_1$ 2 * 3", "`a || b` $x_1$ 2 * 3"),
+        ("| a | b |\n|---|--:|\n| **x** | 1 |\n| yy | 22 |", "```\na    b\n──  ──\nx    1\nyy  22\n```"),
+        ("| a |\n|---|\n| [x](https://a.b) |", "- **a:** [x](https://a.b)"),
+        ("```\n#### a | b\n- [ ] c\n```", "```\n#### a | b\n- [ ] c\n```"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(texts(source), [expected], "{source}");
+        // Nothing of that where the project wants its Markdown as it is: but for fences and blank ends.
+        let plain = parts(source, &Format { dialect: false, ..Format::default() });
+        assert!(source.contains("```") || plain[0].text == source, "{source}");
+    }
+}
+
+#[test]
+fn a_part_is_out_as_soon_as_nothing_can_change_it() {
+    let source = "A line of prose that is not too long.\n\n".repeat(200);
+    let whole = parts(&source, &Format::default());
+    let mut splitter = super::super::Splitter::new(Format::default());
+    let mut early = 0;
+    let mut read = 0;
+    for line in source.split_inclusive('\n') {
+        read += line.len();
+        for part in splitter.push(line) {
+            assert_eq!(part, whole[early]);
+            // It waits for no more than what could make the next part a short one, and the paragraph after that.
+            assert!(read < part.source.end + 400, "part {early} came after {read} bytes");
+            early += 1;
+        }
+    }
+    assert_eq!(early, whole.len() - 1);
+    assert_eq!(splitter.finish(), whole[early..]);
+}
