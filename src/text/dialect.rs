@@ -41,6 +41,8 @@ struct List {
     count: u32,
     /// Whether each has the number 1.
     ones: bool,
+    /// It is no list but a footnote.
+    note: bool,
 }
 
 impl Lists {
@@ -56,7 +58,12 @@ impl Lists {
 
     /// A footnote is defined here: what is indented belongs to it, as to an item.
     pub fn note(&mut self, indent: usize) {
-        self.open.push(List { indent, count: 0, ones: false });
+        self.open.push(List { indent, count: 0, ones: false, note: true });
+    }
+
+    /// Whether a paragraph in this column belongs to a footnote.
+    pub fn in_note(&self, indent: usize) -> bool {
+        self.open.last().is_some_and(|list| list.note && list.indent < indent)
     }
 
     /// An item with this marker stands here. The number that it has, where it is not the one that is written: in
@@ -71,7 +78,7 @@ impl Lists {
                 list.ones.then_some(list.count + 1)
             }
             _ => {
-                self.open.push(List { indent, count: 0, ones: written == Some(1) });
+                self.open.push(List { indent, count: 0, ones: written == Some(1), note: false });
                 None
             }
         }
@@ -185,7 +192,7 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
         if before.is_empty() || before.ends_with([' ', '\n']) {
             end = text.len() - after.trim_start_matches(' ').len();
         }
-        if text[end..].is_empty() || text[end..].starts_with(['\n', '\r']) {
+        if text[end..].is_empty() || text[end..].starts_with(['\n', '\r', '.', ',', ';', ':', '!', '?']) {
             start = before.trim_end_matches(' ').len();
         }
         swaps.push(swap(at + start..at + end, ""));
@@ -197,22 +204,39 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
 pub fn near_links(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let mut link_end = 0;
     for span in spans {
-        let SpanKind::Link { label, .. } = &span.kind else { continue };
-        let target = &text[label.end + 2..span.range.end - 1];
-        let is_path = target.contains(['/', '.', '#']) && !target.contains([' ', '`', '<', '(', ':', '?']);
+        let SpanKind::Link { image, label } = &span.kind else { continue };
         let within = span.range.end <= link_end;
         link_end = link_end.max(span.range.end);
-        if !is_path || within || label.is_empty() {
+        let inner = target(&text[label.end + 2..span.range.end - 1]);
+        let target = label.end + 2 + inner.start..label.end + 2 + inner.end;
+        let path = &text[target.clone()];
+        let is_address = ["://", "mailto:", "tel:", "data:"].iter().any(|scheme| path.contains(scheme));
+        // `f[i](x)` is a call.
+        let is_call =
+            text[..span.range.start].ends_with(char::is_alphanumeric) && !path.contains(['/', '.', '#']);
+        if is_address || is_call || within || path.is_empty() || path.contains('`') {
             continue;
         }
-        let end = at + span.range.end;
-        swaps.push(swap(at + span.range.start..at + label.start, ""));
-        if target.starts_with('#') || text[label.clone()].trim_matches('`') == target {
+        let (start, end) = (at + span.range.start, at + span.range.end);
+        let is_named = !text[label.clone()].trim().is_empty();
+        if !image && !is_named {
+            continue;
+        }
+        swaps.push(swap(start..at + label.start, if is_named { "" } else { "image" }));
+        if path.starts_with('#') || text[label.clone()].trim_matches('`') == path {
             swaps.push(swap(at + label.end..end, ""));
         } else {
-            swaps.push(swap(at + label.end..at + label.end + 2, " (`"));
-            swaps.push(swap(end - 1..end, "`)"));
+            swaps.push(swap(at + label.end..at + target.start, " (`"));
+            swaps.push(swap(at + target.end..end, "`)"));
         }
+    }
+}
+
+/// What of a link's target is the address, without a title and angle brackets.
+fn target(text: &str) -> Range<usize> {
+    match text.strip_prefix('<') {
+        Some(inner) => 1..1 + inner.find('>').unwrap_or(inner.len()),
+        None => 0..text.find(char::is_whitespace).unwrap_or(text.len()),
     }
 }
 
@@ -261,11 +285,16 @@ pub fn note(source: &str, lines: &[Range<usize>], at: usize, spans: &[Span], swa
     }
     swaps.push(swap(at..at, "-# "));
     swaps.push(swap(colon..colon + 1, ""));
-    for line in &lines[1..] {
+    small(source, &lines[1..], swaps);
+    true
+}
+
+/// Lines of small text.
+pub fn small(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
+    for line in lines {
         let indent = line.len() - source[line.clone()].trim_start().len();
         swaps.push(swap(line.start..line.start + indent, "-# "));
     }
-    true
 }
 
 /// A `*`, `_`, `~` or `|` that belongs to nothing gets a `\\`: Discord does not stop at the end of a paragraph, and

@@ -248,6 +248,7 @@ fn cuts(
                 let forced = cuts.is_empty();
                 cuts.extend(cuts_within(document, place, used, line.range.end, forced));
             }
+            free_announcement(document, number, &mut cuts);
             if cuts.is_empty() && offset > begin.offset {
                 let end = match line.kind {
                     Kind::Code(_) => offset - 1,
@@ -271,6 +272,32 @@ fn cuts(
         offset = line.range.end + 1;
     }
     None
+}
+
+/// A line that announces what fits beside it in no part need not wait for it: there is nothing to keep together.
+fn free_announcement(document: &Document, overflow: usize, cuts: &mut [Cut]) {
+    let [.., last] = cuts else { return };
+    let follower = last.next.line;
+    if last.quality != Quality::Loose || follower > overflow {
+        return;
+    }
+    let announced = match document.lines[follower].kind {
+        Kind::Open(block) if document.blocks[block].fits_whole() => {
+            let block = &document.blocks[block];
+            block.opening + block.code + block.closing
+        }
+        Kind::Text | Kind::Item if follower == overflow => {
+            let text = &document.text[document.lines[follower].range.clone()];
+            units(&text[..fitting(text, LIMIT)])
+        }
+        _ => return,
+    };
+    let end = last.end;
+    let line = document.lines[..follower].iter().rposition(|line| line.range.start < end).unwrap_or(0);
+    let announcement = units(&document.text[document.lines[line].range.start..end]);
+    if announcement + announced > LIMIT {
+        cuts[cuts.len() - 1].quality = Quality::Block;
+    }
 }
 
 /// Whether there is nothing in a line of code, but for the marks of its quote.

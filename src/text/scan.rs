@@ -115,6 +115,9 @@ enum Form {
     },
 }
 
+/// The most bytes that an underline makes a heading.
+const TITLE: usize = 200;
+
 impl Blocks {
     fn line(&mut self, source: &str, line: Range<usize>) {
         let text = &source[line.clone()];
@@ -160,9 +163,11 @@ impl Blocks {
         let text = whole.trim_start();
         let indent = columns(&whole[..whole.len() - text.len()]);
         let after_blank = std::mem::replace(&mut self.after_blank, text.is_empty());
+        if self.dialect && text.starts_with("<!--") && self.comment_line(source, &line, text) {
+            return;
+        }
         if text.is_empty() {
             self.end_paragraph(source);
-        } else if self.dialect && text.starts_with("<!--") && self.comment_line(source, &line, text) {
         } else if let Some(fence) = opening(whole)
             && !(self.is_indented_code(indent, after_blank) && fence.start.markers.is_empty())
         {
@@ -244,7 +249,6 @@ impl Blocks {
             return document.text.len();
         }
         let mut until = here;
-        let mut go_on = here;
         if let Some(hole) = self.hole.take() {
             // The wider of the two gaps is enough.
             let breaks = |range: Range<usize>| source[range].bytes().filter(|&b| b == b'\n').count();
@@ -252,7 +256,6 @@ impl Blocks {
                 document.skip_to(hole.end);
             } else {
                 until = hole.start;
-                go_on = here;
             }
         }
         let mut first = true;
@@ -287,11 +290,11 @@ impl Blocks {
         if first {
             document.put("\n");
         }
-        document.skip_to(go_on);
+        document.skip_to(here);
         document.text.len()
     }
 
-    /// The text before this is written, or there is none.
+    /// Writes the lines that were held back.
     fn end_paragraph(&mut self, source: &str) {
         let lines = std::mem::take(&mut self.paragraph);
         let table = if self.dialect { Table::find(source, &lines) } else { None };
@@ -333,6 +336,9 @@ impl Blocks {
             match form {
                 Form::Heading(level) => dialect::heading(text, at, level, &spans, &mut swaps),
                 Form::Title { level, underline } => {
+                    for pair in lines.windows(2) {
+                        swaps.push(swap(pair[0].end..pair[1].start, " "));
+                    }
                     swaps.push(swap(at..at, if level == 1 { "# " } else { "## " }));
                     swaps.push(swap(end..underline, ""));
                     end = underline;
@@ -340,6 +346,11 @@ impl Blocks {
                 Form::Paragraph if dialect::is_details(text) => dialect::details(text, at, &mut swaps),
                 Form::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
                     self.lists.note(columns(&source[first.start..at]));
+                }
+                Form::Paragraph
+                    if !is_list_item(text) && self.lists.in_note(columns(&source[first.start..at])) =>
+                {
+                    dialect::small(source, lines, &mut swaps);
                 }
                 Form::Paragraph => {
                     self.lists.item(text, &source[first.start..at], at, &mut swaps);
@@ -394,6 +405,7 @@ impl Blocks {
     /// Writes a rule, a line of its own.
     fn rule(&mut self, source: &str, line: Range<usize>) {
         if self.dialect {
+            self.lists.cut();
             let begin = self.begin_line(source, line.start, None);
             self.document.swap_to(line.end, dialect::RULE);
             self.document.end_line(begin, Kind::Text);
@@ -402,11 +414,14 @@ impl Blocks {
         }
     }
 
-    /// Whether what is held back is one line of plain text, which an underline makes a heading.
+    /// Whether what is held back is a little plain text, which an underline makes a heading.
     fn is_title(&self, source: &str) -> bool {
-        let [line] = self.paragraph.as_slice() else { return false };
-        let start = start(&source[line.clone()]);
-        start.markers.is_empty() && start.indent.is_empty() && !start.rest.starts_with(['|', '['])
+        let (Some(first), Some(last)) = (self.paragraph.first(), self.paragraph.last()) else { return false };
+        let start = start(&source[first.clone()]);
+        let plain =
+            start.markers.is_empty() && start.indent.is_empty() && !start.rest.starts_with(['|', '[']);
+        // What is longer than that is text above a rule, whatever CommonMark says.
+        plain && last.end - first.start <= TITLE
     }
 
     /// Whether a line indented like this is code without fences.

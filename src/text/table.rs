@@ -5,7 +5,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use super::clean::tidy;
-use super::dialect::{Swap, swap};
+use super::dialect::{self, Swap, swap};
 use super::document::{Document, Kind};
 use super::inline::{self, SpanKind};
 use super::line::{list_marker, start};
@@ -14,7 +14,7 @@ use super::line::{list_marker, start};
 /// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow one has 33, a wide one 40.
 const WIDEST: usize = 36;
 
-/// A row that takes no more columns of text is one line of a list.
+/// Where no row takes more columns of text than this, each is one line of a list.
 const ROW: usize = 80;
 
 /// The spaces between two columns.
@@ -47,6 +47,8 @@ struct Cell {
     bare: Vec<Swap>,
     /// The columns that this takes.
     width: usize,
+    /// What of this a list does not show, the targets of links.
+    hidden: usize,
     /// What it shows in a list: nothing escaped.
     rich: Vec<Swap>,
     has_link: bool,
@@ -162,49 +164,25 @@ impl Table {
     /// `- **header:** value`, and the row's other values behind it or, where that is too long, in lines of their own.
     fn write_list(&self, source: &str, document: &mut Document) {
         let names: Vec<String> = self.header.iter().map(|cell| cell.shown(source)).collect();
-        let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
+        let width = |row: &Vec<Cell>| -> usize {
+            let name = |column: usize| names.get(column).map_or(0, |name| name.width() + 5);
+            row.iter()
+                .enumerate()
+                .map(|(column, cell)| name(column) + cell.width.saturating_sub(cell.hidden))
+                .sum()
+        };
+        let widest = self.rows.iter().map(width).max().unwrap_or(0);
+        let between = if widest <= ROW { " · " } else { "\n" };
         let lines = document.lines.len();
-        let mut first = true;
         for row in &self.rows {
-            let filled = || row.iter().enumerate().filter(|(_, cell)| !cell.range.is_empty());
-            let width: usize = filled().map(|(column, cell)| name(column).width() + cell.width + 5).sum();
-            let mut start = true;
-            for (column, cell) in filled() {
-                let on_line = !start && width <= ROW;
-                if !std::mem::take(&mut first) && !on_line {
+            if row.iter().any(|cell| !cell.range.is_empty()) {
+                if document.lines.len() > lines {
                     document.put("\n");
                 }
-                let begin = match document.lines.last() {
-                    Some(line) if on_line => line.range.start,
-                    _ => document.text.len(),
-                };
-                document.skip_to(cell.range.start);
-                if on_line {
-                    document.lines.pop();
-                    document.put(" · ");
-                } else {
-                    document.put(&self.quote);
-                    document.put(if start { "- " } else { "  " });
-                }
-                let name = name(column);
-                // What has no name is one.
-                let bold = name.is_empty() && start && cell.bare.is_empty();
-                if bold {
-                    document.put("**");
-                } else if !name.is_empty() {
-                    let colon = if name.ends_with(['?', '!', ':']) { "" } else { ":" };
-                    document.put(&format!("**{name}{colon}** "));
-                }
-                document.apply(source, cell.range.end, &cell.rich);
-                if bold {
-                    document.put("**");
-                }
-                let kind = if start || on_line { Kind::Item } else { Kind::Text };
-                document.end_line(begin, kind);
-                start = false;
+                self.write_item(source, document, row, &names, between);
             }
         }
-        if first {
+        if document.lines.len() == lines {
             // All rows are empty.
             let begin = document.text.len();
             document.put("-");
@@ -217,6 +195,47 @@ impl Table {
             document.note_spans(range.start, &spans);
         }
     }
+
+    /// One row as an item of a list; `between` its values, a line end or something else.
+    fn write_item(
+        &self,
+        source: &str,
+        document: &mut Document,
+        row: &[Cell],
+        names: &[String],
+        between: &str,
+    ) {
+        let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
+        let filled = row.iter().enumerate().filter(|(_, cell)| !cell.range.is_empty());
+        let mut begin = document.text.len();
+        let mut kind = Kind::Item;
+        for (place, (column, cell)) in filled.enumerate() {
+            if place > 0 {
+                if between == "\n" {
+                    document.end_line(begin, kind);
+                    begin = document.text.len() + between.len();
+                    kind = Kind::Text;
+                }
+                document.put(between);
+            }
+            document.skip_to(cell.range.start);
+            if document.text.len() == begin {
+                document.put(&self.quote);
+                document.put(if place == 0 { "- " } else { "  " });
+            }
+            let name = name(column);
+            // What has no name is one.
+            let bold = if name.is_empty() && place == 0 && cell.bare.is_empty() { "**" } else { "" };
+            if !name.is_empty() {
+                let colon = if name.ends_with(['?', '!', ':']) { "" } else { ":" };
+                document.put(&format!("**{name}{colon}** "));
+            }
+            document.put(bold);
+            document.apply(source, cell.range.end, &cell.rich);
+            document.put(bold);
+        }
+        document.end_line(begin, kind);
+    }
 }
 
 impl Cell {
@@ -225,7 +244,11 @@ impl Cell {
         let at = range.start;
         let (mut bare, mut rich) = (Vec::new(), Vec::new());
         let mut has_link = false;
-        for span in inline::spans(text) {
+        let mut hidden = 0;
+        let spans = inline::spans(text);
+        dialect::near_links(text, at, &spans, &mut rich);
+        dialect::images(text, at, &spans, &mut rich);
+        for span in spans {
             let Range { start, end } = span.range;
             match span.kind {
                 SpanKind::Code(marker) | SpanKind::Run(marker) => {
@@ -236,11 +259,9 @@ impl Cell {
                     bare.push(swap(at + start..at + end, ""));
                     rich.push(swap(at + start..at + end, ""));
                 }
-                SpanKind::Link { image, .. } => {
+                SpanKind::Link { label, .. } => {
                     has_link = true;
-                    if image {
-                        rich.push(swap(at + start..at + start + 1, ""));
-                    }
+                    hidden += end - label.end + label.start - start;
                 }
                 SpanKind::Loose => rich.push(swap(at + start..at + start, "\\")),
                 SpanKind::Angle | SpanKind::Note => {}
@@ -258,7 +279,7 @@ impl Cell {
         let is_rtl = text
             .chars()
             .any(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'));
-        let mut cell = Self { range, bare, width: 0, rich, has_link, is_rtl };
+        let mut cell = Self { range, bare, width: 0, hidden, rich, has_link, is_rtl };
         for swaps in [&mut cell.bare, &mut cell.rich] {
             swaps.extend(both.iter().map(|s| swap(s.range.clone(), s.with.clone())));
             swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
