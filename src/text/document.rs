@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::dialect::Swap;
 use super::inline::{Span, SpanKind};
 use super::line::{fits, start};
-use super::{LIMIT, Part, ZERO_WIDTH, units};
+use super::{INDENT, LIMIT, Part, ZERO_WIDTH, units};
 
 /// Emphasis is closed and opened again over cuts as far as it is nested no deeper than this.
 const OPEN_RUNS: usize = 4;
@@ -310,7 +310,8 @@ impl Document {
     pub fn closing_within(&self, range: Range<usize>) -> usize {
         let before = self.runs.partition_point(|run| run.range.start < range.end);
         let open = self.runs[..before].iter().filter(|run| range.start < run.range.end);
-        open.map(|run| run.marker).sum()
+        // A backtick may have to be kept apart from one of the text.
+        open.map(|run| run.marker + usize::from(self.text[run.range.start..].starts_with('`'))).sum()
     }
 
     /// The part that holds `lead`, this range of the text, and `tail`, and stands for this range of the source.
@@ -371,12 +372,13 @@ fn note(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
     }
 }
 
-/// The quote markers that a line begins with, with the white space around them.
+/// The quote markers that a line begins with, with the white space around them; nothing where nobody means so many.
 pub fn quote_prefix(text: &str) -> &str {
     let line = text.split('\n').next().unwrap_or_default();
     if start(line).quotes == 0 {
         return "";
     }
     let rest = line.trim_start_matches(['>', ' ', '\t']);
-    &line[..line.len() - rest.len()]
+    let prefix = &line[..line.len() - rest.len()];
+    if prefix.len() > INDENT { "" } else { prefix }
 }

@@ -130,7 +130,7 @@ pub fn next(
     match cuts(document, begin, &lead, complete, max_lines).map(|cuts| choose(&cuts, short)) {
         Some(Some(cut)) => {
             let until = document.source_at(cut.next.offset);
-            let tail = tail(document, cut.next);
+            let tail = tail(document, &cut);
             let part = document.part(&lead, begin.offset..cut.end, &tail, from..until);
             Next::Part(part, Some(cut.next))
         }
@@ -179,10 +179,10 @@ pub fn lead(document: &Document, begin: Place) -> String {
     if !before.trim().is_empty() {
         let quote = quote_prefix(before);
         let guard = if open.is_empty() && is_block_start(text) { ZERO_WIDTH } else { "" };
-        return format!("{}{guard}{open}", quote.trim_start());
+        return format!("{}{guard}{}", quote.trim_start(), parted(open, text));
     }
     match line.kind {
-        _ if !open.is_empty() => open,
+        _ if !open.is_empty() => parted(open, text),
         // On a line of its own, or Discord would no longer see a list.
         Kind::Item if text.starts_with([' ', '\t']) => format!("{ZERO_WIDTH}\n"),
         Kind::Text | Kind::Item if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
@@ -190,12 +190,19 @@ pub fn lead(document: &Document, begin: Place) -> String {
     }
 }
 
-/// What the part before needs after its text if the next one begins here.
-fn tail(document: &Document, next: Place) -> String {
-    match document.lines[next.line].kind {
-        Kind::Code(block) => document.blocks[block].closed(),
-        _ => document.open_at(next.offset).into_iter().rev().collect(),
+/// A backtick that is opened again and one of the text are not to be read as one marker.
+fn parted(open: String, text: &str) -> String {
+    if open.ends_with('`') && text.starts_with('`') { open + ZERO_WIDTH } else { open }
+}
+
+/// What a part that ends with this cut needs after its text.
+fn tail(document: &Document, cut: &Cut) -> String {
+    if let Kind::Code(block) = document.lines[cut.next.line].kind {
+        return document.blocks[block].closed();
     }
+    let closing: String = document.open_at(cut.next.offset).into_iter().rev().collect();
+    let touches = closing.starts_with('`') && document.text[..cut.end].ends_with('`');
+    if touches { format!("{ZERO_WIDTH}{closing}") } else { closing }
 }
 
 /// Every cut for a part that begins here, the last ones in the first line that does not fit; `None` where all fits
@@ -220,7 +227,7 @@ fn cuts(
         let place = Place { line: number, offset };
         let (trimmed, closing) = match line.kind {
             Kind::Code(block) => (text, document.blocks[block].closing),
-            _ => (text.trim_end(), document.open_at(line.range.end).iter().map(|mark| mark.len()).sum()),
+            _ => (text.trim_end(), document.closing_within(line.range.end..line.range.end)),
         };
         let fence = usize::from(matches!(line.kind, Kind::Code(_)));
         let lines = lead_lines + number - begin.line + 1 + fence;
