@@ -3,6 +3,8 @@
 //! Nothing here does I/O, and nothing here knows Discord's, Lua's, SQLite's or the CLI's own types: each
 //! outer module converts at its edge.
 
+mod interaction;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -12,6 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use interaction::{
+    Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, OptionKind,
+    OptionValue, Permission, Subcommand,
+};
 
 /// A text that was meant to be a Discord id and is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +87,10 @@ snowflake! {
     RoleId,
     /// A guild (a "server").
     GuildId,
+    /// The use of a command, or a press of a button.
+    InteractionId,
+    /// The bot's application with Discord; commands are registered for it.
+    ApplicationId,
 }
 
 impl MessageId {
