@@ -359,13 +359,6 @@ pub struct Allow {
     pub roles: Vec<RoleId>,
 }
 
-impl Allow {
-    /// Whether this rule lets the author in.
-    pub fn admits(&self, author: &Author) -> bool {
-        self.users.contains(&author.id) || self.roles.iter().any(|role| author.roles.contains(role))
-    }
-}
-
 /// What the scripts decided for one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {

@@ -14,7 +14,7 @@
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
 //! - [`doctor`]: what is missing on this machine and in Discord
-//! - [`format`]: Markdown to parts, by hand
+//! - [`format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 
@@ -36,5 +36,6 @@ pub mod playground;
 pub mod script;
 pub mod store;
 pub mod text;
+pub mod try_out;
 pub mod turn;
 mod worker;

@@ -10,8 +10,10 @@ use clap::{Parser, Subcommand};
 use moonlane::agent::guard;
 use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
+use moonlane::domain::{ChannelId, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
+use moonlane::try_out::{self, Said};
 use moonlane::{demo_agent, doctor, format, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
@@ -40,6 +42,29 @@ enum Command {
     },
     /// Read configuration and scripts, and list every problem.
     Check,
+    /// Print as JSON what trigger, route and gate decide for a text. Runs nothing.
+    Try {
+        /// The channel or thread that it is written in.
+        #[arg(long, value_name = "ID")]
+        channel: ChannelId,
+        /// The channel that a thread belongs to.
+        #[arg(long, value_name = "ID")]
+        parent: Option<ChannelId>,
+        /// The channel's name, without `#`.
+        #[arg(long, value_name = "NAME", default_value = "")]
+        channel_name: String,
+        /// Who writes it.
+        #[arg(long, value_name = "ID")]
+        user: Option<UserId>,
+        /// A role of whoever writes it; may be given several times.
+        #[arg(long = "role", value_name = "ID")]
+        roles: Vec<RoleId>,
+        /// It does not mention the bot.
+        #[arg(long)]
+        no_mention: bool,
+        /// The text, without the mention.
+        text: String,
+    },
     /// Look for what is missing on this machine and in Discord; costs nothing, changes nothing.
     Doctor,
     /// Show how a Markdown text becomes Discord messages: under rulers, with what was added in ⟦ ⟧.
@@ -135,6 +160,15 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>) ->
                 None => failed(&*error),
             }
         }),
+        Command::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
+            // What a script prints.
+            if let Err(error) = logging::to_stderr(&config.log_level) {
+                return bad_setup(&error);
+            }
+            let mention = !no_mention;
+            let said = Said { channel, parent, channel_name, user, roles, mention, text };
+            try_out::run(&config, said).await
+        }
         _ => run(config, hidden).await,
     }
 }

@@ -25,7 +25,7 @@ use mlua::{Lua, LuaSerdeExt};
 
 use crate::config;
 use crate::domain::{Allow, ChannelId, Limits, Message, Project, ProjectName, Route, UserId, Work};
-use crate::worker::Worker;
+use crate::worker::{Gone, Worker};
 
 use data::{BadValue, Data};
 use problem::Failure;
@@ -154,10 +154,21 @@ impl ScriptSet {
     pub async fn decide(&self, message: Message) -> Result<Route, ScriptError> {
         let rules = Arc::clone(&self.rules);
         let decision = self.scripts.call(move |scripts| scripts.decide(&rules, &message)).await;
-        decision.unwrap_or_else(|gone| {
-            let failure = Failure::new(FailureKind::Gone, format!("the script set: {gone}"));
-            Err(ScriptError { stage: Stage::Trigger, failure })
-        })
+        decision.unwrap_or_else(|gone| Err(thread_gone(gone)))
+    }
+
+    /// The same, and what the trigger alone made of the message: the prompt, where it is for the bot.
+    ///
+    /// # Errors
+    /// As [`ScriptSet::decide`].
+    pub async fn explain(&self, message: Message) -> Result<(Option<String>, Route), ScriptError> {
+        let rules = Arc::clone(&self.rules);
+        let decision = self.scripts.call(move |scripts| {
+            let Some(prompt) = scripts.prompt(&rules, &message)? else { return Ok((None, Route::NotForMe)) };
+            let route = scripts.place(&rules, &message, prompt.clone())?;
+            Ok((Some(prompt), route))
+        });
+        decision.await.unwrap_or_else(|gone| Err(thread_gone(gone)))
     }
 
     /// Who is let in where a project has no rule of its own.
@@ -207,6 +218,11 @@ impl ScriptSet {
     }
 }
 
+fn thread_gone(gone: Gone) -> ScriptError {
+    let failure = Failure::new(FailureKind::Gone, format!("the script set: {gone}"));
+    ScriptError { stage: Stage::Trigger, failure }
+}
+
 /// What runs on the set's own thread.
 struct Scripts {
     vm: Vm,
@@ -214,11 +230,22 @@ struct Scripts {
 
 impl Scripts {
     fn decide(&mut self, rules: &Rules, message: &Message) -> Result<Route, ScriptError> {
-        let failed = |stage| move |failure| ScriptError { stage, failure };
-        let prompt = self.trigger(rules, message);
-        let prompt = prompt.map_err(|e| failed(Stage::Trigger)(e.or_in(&rules.triggers_file)))?;
-        let Some(prompt) = prompt else { return Ok(Route::NotForMe) };
+        match self.prompt(rules, message)? {
+            Some(prompt) => self.place(rules, message, prompt),
+            None => Ok(Route::NotForMe),
+        }
+    }
 
+    /// What the bot is asked, if the message is for it.
+    fn prompt(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, ScriptError> {
+        self.trigger(rules, message).map_err(|failure| {
+            let failure = failure.or_in(&rules.triggers_file);
+            ScriptError { stage: Stage::Trigger, failure }
+        })
+    }
+
+    /// Where a message that is for the bot goes.
+    fn place(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, ScriptError> {
         let channels = &rules.routing.channels;
         let parent = || message.parent_channel_id.and_then(|parent| channels.get(&parent));
         if let Some(project) = channels.get(&message.channel_id).or_else(parent) {
@@ -228,8 +255,10 @@ impl Scripts {
         if !rules.has_route {
             return Ok(Route::Unrouted);
         }
-        let route = self.route(rules, message, prompt);
-        route.map_err(|e| failed(Stage::Route)(e.or_in(&rules.routing_file)))
+        self.route(rules, message, prompt).map_err(|failure| {
+            let failure = failure.or_in(&rules.routing_file);
+            ScriptError { stage: Stage::Route, failure }
+        })
     }
 
     fn trigger(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, Failure> {

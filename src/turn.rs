@@ -11,7 +11,7 @@
 //! happens to its task, the lane's ticket is dropped with it.
 
 mod delivery;
-mod gate;
+pub mod gate;
 mod intake;
 mod live;
 mod prompt;

@@ -120,6 +120,11 @@ impl ScriptError {
         self.failure.kind
     }
 
+    /// The error as `moonlane check` would tell of one that was found at load.
+    pub fn problem(&self) -> Problem {
+        Problem::in_code("scripts", self.failure.clone())
+    }
+
     /// The calls that led to the error, one a line, for the log; `None` where there were none.
     pub fn traceback(&self) -> Option<&str> {
         self.failure.traceback.as_deref()

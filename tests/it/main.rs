@@ -27,3 +27,4 @@ mod separate;
 mod sessions;
 mod support;
 mod troubles;
+mod try_out;
