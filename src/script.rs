@@ -1,15 +1,17 @@
-//! The Lua side: routing.lua and triggers.lua become a [`ScriptSet`], which decides what happens to a message.
+//! The Lua side: routing.lua, triggers.lua and hooks.lua become a [`ScriptSet`], which decides what happens to a
+//! message.
 //!
 //! # Theory of operation
 //! A script set is one generation of all Lua files. [`ScriptSet::load`] runs them once, in a VM of their own,
 //! and decodes everything that they return into our own types; whatever can be wrong is found there, and a
-//! set with a problem never comes to be. What is left to ask at run time are two functions at most: the
-//! trigger and `route`. They are called on the set's own thread, with the message as a plain table, under a
-//! budget of time and memory (`vm`), so that a script can waste its budget and nothing else.
+//! set with a problem never comes to be. What is left to ask at run time are a few functions: the trigger and
+//! `route` about a message, the hooks about a turn. They are called on the set's own thread, with plain tables,
+//! under a budget of time and memory (`vm`), so that a script can waste its budget and nothing else.
 //!
 //! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
 
 mod data;
+mod hooks;
 mod problem;
 mod project;
 mod routing;
@@ -22,21 +24,25 @@ use std::sync::Arc;
 
 use mlua::serde::SerializeOptions;
 use mlua::{Lua, LuaSerdeExt};
+use serde::Serialize;
 
 use crate::config;
 use crate::domain::{Allow, ChannelId, Limits, Message, Project, ProjectName, Route, UserId, Work};
 use crate::worker::{Gone, Worker};
 
 use data::{BadValue, Data};
+use hooks::Hooks;
+pub use hooks::{HookedTurn, Person};
 use problem::Failure;
 pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
 use routing::{Context, Routing};
 use triggers::Triggers;
 use vm::{Budget, Vm};
 
-/// The names of the two files, without their ending.
+/// The names of the files, without their ending.
 const ROUTING: &str = "routing";
 const TRIGGERS: &str = "triggers";
+const HOOKS: &str = "hooks";
 
 /// All Lua files, loaded together as one generation.
 ///
@@ -69,15 +75,17 @@ struct Rules {
     routing: Routing,
     triggers: Triggers,
     has_route: bool,
-    /// How errors name the two files.
+    hooks: Hooks,
+    /// How errors name the files.
     routing_file: String,
     triggers_file: String,
+    hooks_file: String,
 }
 
 impl ScriptSet {
-    /// Reads routing.lua, triggers.lua and what they `require`, and checks all that they say.
+    /// Reads routing.lua, triggers.lua, hooks.lua if it is there, and what they `require`, and checks all that they say.
     ///
-    /// Blocks for as long as the files run, at most the time limit for each of the two. `limits` are those of
+    /// Blocks for as long as the files run, at most the time limit for each of them. `limits` are those of
     /// a project that sets none; `root` is where relative project directories start.
     ///
     /// # Errors
@@ -103,10 +111,13 @@ impl ScriptSet {
             };
             folder_problem(Failure::new(FailureKind::Failed, message))
         })?;
+        // A link that leads nowhere is a mistake, not an absent file.
+        let has_hooks = dir.join(format!("{HOOKS}.lua")).symlink_metadata().is_ok();
         let mut vm = Vm::new(dir, shown.clone(), budget).map_err(folder_problem)?;
 
         let routing_file = format!("{shown}/{ROUTING}.lua");
         let triggers_file = format!("{shown}/{TRIGGERS}.lua");
+        let hooks_file = format!("{shown}/{HOOKS}.lua");
         let mut problems = Vec::new();
         let mut has_route = false;
         let routing = vm.module(ROUTING).map_err(|failure| Problem::in_code(&routing_file, failure));
@@ -130,7 +141,14 @@ impl ScriptSet {
                 None
             }
         };
-        // Both files may require a third one that is broken.
+        let mut hooks = Hooks::default();
+        if has_hooks {
+            match vm.module(HOOKS) {
+                Ok(value) => hooks = hooks::decode(&value, &hooks_file, &mut problems),
+                Err(failure) => problems.push(Problem::in_code(&hooks_file, failure)),
+            }
+        }
+        // Several files may require one that is broken.
         problems.dedup();
 
         let (Some(routing), Some(triggers)) = (routing, triggers) else { return Err(problems) };
@@ -138,7 +156,7 @@ impl ScriptSet {
             return Err(problems);
         }
         vm.seal();
-        let rules = Rules { routing, triggers, has_route, routing_file, triggers_file };
+        let rules = Rules { routing, triggers, has_route, hooks, routing_file, triggers_file, hooks_file };
         let scripts = Worker::spawn("scripts", Scripts { vm }).map_err(|e| {
             folder_problem(Failure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
         })?;
@@ -267,7 +285,7 @@ impl Scripts {
             Triggers::Table(table) => return Ok(table.prompt(message)),
             Triggers::Function => self.call(TRIGGERS, |lua, module| {
                 let trigger: mlua::Function = lua.unpack(module)?;
-                trigger.call(message_table(lua, message)?)
+                trigger.call(plain_table(lua, message)?)
             })?,
         };
         result.and_then(triggers::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
@@ -278,7 +296,7 @@ impl Scripts {
         let result = self.call(ROUTING, |lua, module| {
             let routing: mlua::Table = lua.unpack(module)?;
             let route: mlua::Function = routing.raw_get("route")?;
-            route.call((message_table(lua, message)?, prompt.as_str()))
+            route.call((plain_table(lua, message)?, prompt.as_str()))
         })?;
         result
             .and_then(|value| routing::route(value, &rules.routing.projects, prompt))
@@ -306,13 +324,13 @@ impl Scripts {
     }
 }
 
-/// The table that scripts know as `message`: what is `None` is nil, and ids are strings.
-fn message_table(lua: &Lua, message: &Message) -> mlua::Result<mlua::Value> {
+/// The table of a value for scripts, such as `message`: what is `None` is nil, and ids are strings.
+fn plain_table(lua: &Lua, value: &impl Serialize) -> mlua::Result<mlua::Value> {
     let plain = SerializeOptions::new()
         .serialize_none_to_null(false)
         .serialize_unit_to_null(false)
         .set_array_metatable(false);
-    lua.to_value_with(message, plain)
+    lua.to_value_with(value, plain)
 }
 
 #[cfg(test)]

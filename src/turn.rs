@@ -12,6 +12,7 @@
 
 mod delivery;
 pub mod gate;
+mod hooks;
 mod intake;
 mod live;
 mod prompt;

@@ -86,6 +86,25 @@
 ---@field patterns? string[] Rust regular expressions; the first group, if there is one, is the prompt.
 ---@field all_messages_in? Id[] Every message in these channels and their threads.
 
+---What hooks.lua returns. Each function may be absent, and may return nil to change nothing.
+---@class (exact) Hooks
+---@field on_turn_start? fun(turn: Turn): string? What stands before the turn's prompt, up to 100 KiB.
+---@field on_answer? fun(text: string, turn: Turn): string? Asked once; what it returns takes the answer's place.
+---@field on_error? fun(error: string, turn: Turn): string? In place of the sentence, up to 1000 characters.
+
+---One prompt and all that Claude does until its answer.
+---@class (exact) Turn
+---@field id Id Of the message that asked.
+---@field channel Id The channel or thread.
+---@field project string The project's name.
+---@field author Person Who asked.
+---@field prompt string What is asked, without the files and without what `on_turn_start` adds.
+---@field model? string Of this turn; nil where the CLI chooses.
+
+---@class (exact) Person
+---@field id Id
+---@field name string As shown in this guild.
+
 ---What a person wrote in Discord.
 ---@class (exact) Message
 ---@field id Id

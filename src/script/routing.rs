@@ -321,14 +321,14 @@ fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone)
     })
 }
 
-fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
+pub(super) fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
     let listed = valid.join("`, `");
     let message = reword(&format!("unknown field `{key}`, expected one of `{listed}`"));
     BadValue::here(told(message)).under(&segment(key))
 }
 
 /// The entries of a table in the order of their keys, so that problems come in the same order every time.
-fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
+pub(super) fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
     let mut entries: Vec<_> = table.pairs::<mlua::Value, mlua::Value>().filter_map(Result::ok).collect();
     entries.sort_by_cached_key(|(key, _)| match key {
         mlua::Value::String(key) => key.to_string_lossy(),

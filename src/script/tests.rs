@@ -120,6 +120,7 @@ macro_rules! snapshot {
     };
 }
 
+mod hooks;
 mod problems;
 mod types;
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use super::hooks::Hooks;
 use super::live::Live;
 use super::said::Said;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
@@ -100,9 +101,7 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
             Err(error) => Err(error),
         },
         Step::Begun(project, turn) => ask(turns, task, &project, *turn, stop).await,
-        Step::Tell(outcome, sentence) => {
-            turns.store.finish(task.message, told(outcome, &sentence, task)).await.map(drop)
-        }
+        Step::Tell(outcome, sentence) => tell_end(turns, task, outcome, sentence).await,
         Step::Deliver => {
             ticket.free_slot();
             return delivery::take_up(turns, task.message).await;
@@ -119,6 +118,20 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
     }
 }
 
+/// Writes down the end of a turn that is not asked any more.
+async fn tell_end(
+    turns: &Turns,
+    task: Task,
+    outcome: Outcome,
+    mut sentence: String,
+) -> Result<(), StoreError> {
+    if let Some(row) = turns.store.turn(task.message).await? {
+        let project = turns.scripts.borrow().project(&row.turn.project).cloned();
+        sentence = Hooks::begin(turns, &row.turn, project.as_deref()).error(sentence).await;
+    }
+    turns.store.finish(task.message, told(outcome, &sentence, task)).await.map(drop)
+}
+
 /// Runs the turn and writes down its end.
 async fn ask(
     turns: &Turns,
@@ -128,13 +141,16 @@ async fn ask(
     stop: &Stop,
 ) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
+    let hooks = Hooks::begin(turns, &turn, Some(project));
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
     if prompt::is_blank(&prompt) {
         // Files alone, and none of them is what Discord said it was.
-        let told = told(Outcome::Failed, &words::only_unread(&unread), task);
+        let sentence = hooks.error(words::only_unread(&unread)).await;
+        let told = told(Outcome::Failed, &sentence, task);
         return turns.store.finish(task.message, told).await.map(drop);
     }
+    let prompt = hooks.prompt(prompt).await;
     let (session, moved) = open_session(turns, &turn, project).await?;
     let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
     let live = Live::new(turns, task);
@@ -162,7 +178,7 @@ async fn ask(
         notes.push(words::denied(&asked.denied, &project.name));
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
-    let (outcome, said) = what_to_say(asked, stop, task.message, notes);
+    let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
     let finished = said.finished(outcome, session, &project.format, project.max_parts);
     turns.store.finish(task.message, finished).await.map(drop)
@@ -189,20 +205,30 @@ async fn open_session(
 }
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
-fn what_to_say(asked: Asked, stop: &Stop, message: MessageId, notes: Vec<String>) -> (Outcome, Said) {
+async fn what_to_say(
+    asked: Asked,
+    stop: &Stop,
+    hooks: &Hooks,
+    message: MessageId,
+    notes: Vec<String>,
+) -> (Outcome, Said) {
     let Asked { end, partial, .. } = asked;
-    let (outcome, answer, sentence) = match end {
-        End::Answered(answer) => (Outcome::Answered, answer, String::new()),
+    let (outcome, wrong) = match end {
+        End::Answered(answer) => {
+            let answer = hooks.answer(answer).await;
+            return (Outcome::Answered, Said { answer, sentence: String::new(), notes });
+        }
         End::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
-            (Outcome::Failed, partial, words::failure(&failure.sentence(), message))
+            (Outcome::Failed, failure.sentence())
         }
         End::Stopped => match stop.reason.get() {
             Some(StopReason::Deleted) => return (Outcome::Cancelled, Said::default()),
-            _ => (Outcome::Interrupted, partial, words::failure(&words::interrupted(), message)),
+            _ => (Outcome::Interrupted, words::interrupted()),
         },
     };
-    (outcome, Said { answer, sentence, notes })
+    let sentence = words::failure(&hooks.error(wrong).await, message);
+    (outcome, Said { answer: partial, sentence, notes })
 }
 
 /// The end of a turn of which there is nothing to say but what went wrong.

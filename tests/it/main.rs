@@ -11,6 +11,7 @@ mod crashes;
 mod doctor;
 mod format;
 mod guard;
+mod hooks;
 mod lanes;
 mod layers;
 mod load;

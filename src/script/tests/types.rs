@@ -68,6 +68,16 @@ fn the_type_file_has_the_same_keys() {
     let attachment = Attachment { name: String::new(), size: 0, content_type: None, url: String::new() };
     let message = Message { attachments: vec![attachment], ..message("") };
     let message = serde_json::to_value(message).unwrap();
+    let turn = HookedTurn {
+        id: "1".parse().unwrap(),
+        channel: "2".parse().unwrap(),
+        project: ProjectName(String::new()),
+        author: Person { id: "3".parse().unwrap(), name: String::new() },
+        prompt: String::new(),
+        model: None,
+    };
+    let turn = serde_json::to_value(turn).unwrap();
+    let hooks = crate::script::hooks::keys().map(|key| format!("{key}?"));
     let routing = ROUTING_KEYS.map(|key| if key == "projects" { key.to_owned() } else { format!("{key}?") });
     let expected = [
         ("Routing", Keys::from(routing)),
@@ -78,6 +88,9 @@ fn the_type_file_has_the_same_keys() {
         ("Text", accepted::<RawText>()),
         ("Route", accepted::<RawRoute>()),
         ("TriggerTable", accepted::<RawTriggers>()),
+        ("Hooks", hooks.into()),
+        ("Turn", given(&turn)),
+        ("Person", given(&turn["author"])),
         ("Message", given(&message)),
         ("Author", given(&message["author"])),
         ("Attachment", given(&message["attachments"][0])),

@@ -1,0 +1,187 @@
+//! What hooks.lua returns: functions that are asked at certain points of every turn. The file may be absent, and so may
+//! each function.
+//!
+//! A hook that fails changes nothing: the log says why, with file and line, and the turn goes on as if it were absent.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::data::{BadValue, Data, kind, segment};
+use super::problem::{Failure, FailureKind, Problem};
+use super::routing::{entries, unknown_key};
+use super::{HOOKS, Rules, ScriptSet, Scripts, plain_table};
+use crate::domain::{ChannelId, MessageId, ProjectName, UserId};
+
+/// The largest context block, in bytes: that of a file that is attached.
+const MAX_CONTEXT: usize = 100 * 1024;
+/// The longest reworded error, in characters: it must fit into a message together with what stands around it.
+const MAX_ERROR: usize = 1000;
+
+/// What hooks know of a turn: the table `turn` in Lua.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HookedTurn {
+    /// The message, and so the turn.
+    pub id: MessageId,
+    /// Where it was written.
+    pub channel: ChannelId,
+    /// The project it works in.
+    pub project: ProjectName,
+    /// Who wrote it.
+    pub author: Person,
+    /// What is asked, without the files.
+    pub prompt: String,
+    /// The model that is asked for; `None` leaves the choice to the CLI.
+    pub model: Option<String>,
+}
+
+/// Somebody, by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// The person's id.
+    pub id: UserId,
+    /// The name shown in the guild.
+    pub name: String,
+}
+
+/// A function of hooks.lua.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hook {
+    TurnStart,
+    Answer,
+    Error,
+}
+
+impl Hook {
+    const ALL: [Self; 3] = [Self::TurnStart, Self::Answer, Self::Error];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::TurnStart => "on_turn_start",
+            Self::Answer => "on_answer",
+            Self::Error => "on_error",
+        }
+    }
+}
+
+/// The keys of hooks.lua.
+pub(super) fn keys() -> [&'static str; 3] {
+    Hook::ALL.map(Hook::name)
+}
+
+/// The hooks that there are.
+#[derive(Debug, Default)]
+pub struct Hooks(Vec<Hook>);
+
+/// Decodes what hooks.lua returned. Every problem goes to `problems`.
+pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> Hooks {
+    let mut hooks = Hooks::default();
+    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
+    let mlua::Value::Table(table) = value else {
+        let form = "must end with `return { on_answer = function(text, turn) … end }`";
+        bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
+        return hooks;
+    };
+    for (key, value) in entries(table) {
+        let mlua::Value::String(key) = &key else {
+            let form = "each hook needs its name: `on_answer = function(text, turn) … end`";
+            bad(BadValue::here(format!("{form}; found {} as a key", kind(&key))));
+            continue;
+        };
+        let key = key.to_string_lossy();
+        match (Hook::ALL.into_iter().find(|hook| hook.name() == key), value) {
+            (None, _) => bad(unknown_key(&key, &keys())),
+            (Some(hook), mlua::Value::Function(_)) => hooks.0.push(hook),
+            (Some(_), value) => {
+                let problem = format!("expected a function, found {}", kind(&value));
+                bad(BadValue::here(problem).under(&segment(&key)));
+            }
+        }
+    }
+    hooks
+}
+
+impl ScriptSet {
+    /// What `on_turn_start` wants to stand before this turn's prompt; never blank.
+    pub async fn on_turn_start(&self, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.ask_hook(Hook::TurnStart, None, turn).await
+    }
+
+    /// What `on_answer` makes of the answer, where it changes it; never blank.
+    pub async fn on_answer(&self, answer: &str, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.ask_hook(Hook::Answer, Some(answer), turn).await
+    }
+
+    /// How `on_error` words what went wrong, where it does; never blank, and at most a thousand characters.
+    pub async fn on_error(&self, sentence: &str, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.ask_hook(Hook::Error, Some(sentence), turn).await
+    }
+
+    async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.try_hook(hook, text, turn).await.unwrap_or_else(|failure| {
+            let traceback = failure.traceback.as_deref();
+            tracing::error!(hook = hook.name(), error = %failure, traceback, "a hook failed; nothing is changed");
+            None
+        })
+    }
+
+    pub(super) async fn try_hook(
+        &self,
+        hook: Hook,
+        text: Option<&str>,
+        turn: &Arc<HookedTurn>,
+    ) -> Result<Option<String>, Failure> {
+        if !self.rules.hooks.0.contains(&hook) {
+            return Ok(None);
+        }
+        let (rules, turn, text) = (Arc::clone(&self.rules), Arc::clone(turn), text.map(str::to_owned));
+        let result = self.scripts.call(move |scripts| scripts.hook(&rules, hook, text, &turn)).await;
+        result.unwrap_or_else(|gone| Err(Failure::new(FailureKind::Gone, format!("the script set: {gone}"))))
+    }
+}
+
+impl Scripts {
+    fn hook(
+        &mut self,
+        rules: &Rules,
+        hook: Hook,
+        text: Option<String>,
+        turn: &HookedTurn,
+    ) -> Result<Option<String>, Failure> {
+        let result = self.call(HOOKS, |lua, module| {
+            let hooks: mlua::Table = lua.unpack(module)?;
+            let function: mlua::Function = hooks.raw_get(hook.name())?;
+            let turn = plain_table(lua, turn)?;
+            match text {
+                Some(text) => function.call((text, turn)),
+                None => function.call(turn),
+            }
+        });
+        let file = &rules.hooks_file;
+        result
+            .map_err(|failure| failure.or_in(file))?
+            .and_then(|value| changed(hook, value))
+            .map_err(|bad| Failure::bad_value(file, bad.under(&format!("{}()", hook.name()))))
+    }
+}
+
+/// What a hook returned: a text, or nil (or false: `return x and …`) where it changes nothing.
+fn changed(hook: Hook, value: Option<Data>) -> Result<Option<String>, BadValue> {
+    let text = match value {
+        None | Some(Data::Bool(false)) => return Ok(None),
+        Some(Data::Text(text)) => text,
+        Some(other) => return Err(BadValue::here(format!("expected a string or nil, found {other}"))),
+    };
+    let blank = text.trim().is_empty();
+    match hook {
+        Hook::TurnStart if blank => Ok(None),
+        _ if blank => Err(BadValue::here("must not be empty; return nil to change nothing")),
+        Hook::TurnStart if text.len() > MAX_CONTEXT => {
+            Err(BadValue::here(format!("must not be longer than {} KiB", MAX_CONTEXT / 1024)))
+        }
+        Hook::Error if text.chars().count() > MAX_ERROR => {
+            Err(BadValue::here(format!("must not be longer than {MAX_ERROR} characters")))
+        }
+        _ => Ok(Some(text)),
+    }
+}

@@ -1,0 +1,118 @@
+//! hooks.lua: what it may say, and how it fails.
+
+use super::*;
+use crate::script::hooks::Hook;
+
+fn turn() -> Arc<HookedTurn> {
+    Arc::new(HookedTurn {
+        id: "1411922334455667789".parse().unwrap(),
+        channel: "10".parse().unwrap(),
+        project: ProjectName("here".to_owned()),
+        author: Person { id: "40".parse().unwrap(), name: "Ada".to_owned() },
+        prompt: "run the tests".to_owned(),
+        model: None,
+    })
+}
+
+/// What a hook with this body makes of `text`; the body begins on line 2.
+async fn hooked(hook: Hook, body: &str) -> String {
+    let arguments = if hook == Hook::TurnStart { "turn" } else { "text, turn" };
+    let set =
+        set(&[("hooks.lua", &format!("return {{ {} = function({arguments})\n{body}\nend }}", hook.name()))]);
+    let text = (hook != Hook::TurnStart).then_some("an answer");
+    match set.try_hook(hook, text, &turn()).await {
+        Ok(text) => format!("{:?}", text.map(|text| data::cut(text, 80))),
+        Err(failure) => format!("{:?}: {failure}", failure.kind),
+    }
+}
+
+#[tokio::test]
+async fn a_hook_changes_something_or_fails_with_file_and_line() {
+    let all = [Hook::TurnStart, Hook::Answer, Hook::Error];
+    let bodies = [
+        "return turn.author.name .. turn.author.id .. turn.channel .. turn.id .. turn.project .. turn.prompt .. tostring(turn.model)",
+        "return nil",
+        "return false",
+        "return ' \\n'",
+        "return 3",
+        "return {}",
+        "return 'a\\0b'",
+        "return '\\xff'",
+        "return print",
+        "\nerror('boom')",
+        "error({})",
+        "return turn.nothing.here",
+        "turn.prompt = 'changed'",
+        "while true do end",
+        "pcall(function() while true do end end) return 'late'",
+        "local t = {} while true do t[#t + 1] = string.rep('x', 1e6) .. #t end",
+        "return string.rep('x', 2e6)",
+    ];
+    let mut shown = Vec::new();
+    for hook in all {
+        for body in bodies {
+            shown.push((format!("{}: {body}", hook.name()), hooked(hook, body).await));
+        }
+    }
+    snapshot!("hooks", cases(shown.iter().map(|(name, text)| (name.as_str(), text.clone()))));
+}
+
+#[tokio::test]
+async fn what_each_hook_may_return_has_its_own_limit() {
+    for (hook, most) in [(Hook::TurnStart, 100 * 1024), (Hook::Answer, 1024 * 1024), (Hook::Error, 1000)] {
+        let fits = hooked(hook, &format!("return string.rep('x', {most})")).await;
+        assert!(fits.starts_with("Some("), "{fits}");
+        let over = hooked(hook, &format!("return string.rep('x', {most} + 1)")).await;
+        assert!(over.starts_with("Failed: scripts/hooks.lua: "), "{over}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_hook_has_used_up_the_memory_the_next_call_works() {
+    let hooks = "local kept = {}
+        return { on_answer = function(text)
+            if text == 'small' then return 'works' end
+            while true do kept[#kept + 1] = string.rep('x', 1e5) .. #kept end
+        end }";
+    let set = set(&[("hooks.lua", hooks)]);
+    let failure = set.try_hook(Hook::Answer, Some("large"), &turn()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::OutOfMemory, "{failure}");
+    assert_eq!(set.on_answer("small", &turn()).await.as_deref(), Some("works"));
+    assert_eq!(set.on_answer("large", &turn()).await, None);
+}
+
+#[tokio::test]
+async fn without_the_file_or_the_function_nothing_is_changed() {
+    for files in
+        [&[][..], &[("hooks.lua", "return {}")], &[("hooks.lua", "return { on_error = function() end }")]]
+    {
+        let set = set(files);
+        assert_eq!(set.on_turn_start(&turn()).await, None);
+        assert_eq!(set.on_answer("text", &turn()).await, None);
+        assert_eq!(set.on_error("error", &turn()).await, None);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_file_is_found_at_load() {
+    let hooks = |text: &'static str| (text, problems(&[("hooks.lua", text)]));
+    let snapshot = cases([
+        hooks(""),
+        hooks("return nil"),
+        hooks("return function() end"),
+        hooks("return { on_anser = function() end }"),
+        hooks("return { before = 1, on_error = 'sorry', on_answer = {} }"),
+        hooks("return { function() end }"),
+        hooks("return {\n  on_error = \n}"),
+        hooks("local x = nil\nx.y = 1"),
+        hooks("while true do end"),
+        hooks("return require 'lib/gone'"),
+        hooks("return { on_answer = function(text, turn) return text end }"),
+    ]);
+    snapshot!("problems_in_hooks", snapshot);
+
+    let root = root(&[]);
+    std::os::unix::fs::symlink("gone.lua", root.path().join("scripts/hooks.lua")).unwrap();
+    let problems = load(root.path()).unwrap_err();
+    assert_eq!(listing(&problems, root.path()), "scripts/hooks.lua: does not exist");
+}

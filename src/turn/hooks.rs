@@ -1,0 +1,58 @@
+//! What the scripts change of one turn.
+
+use std::sync::Arc;
+
+use super::Turns;
+use crate::domain::{Format, Project};
+use crate::script::{HookedTurn, Person, ScriptSet};
+use crate::store::Turn;
+use crate::text;
+
+/// The hooks of one turn: all of them from the script set that was in force when it began.
+pub struct Hooks {
+    set: ScriptSet,
+    turn: Arc<HookedTurn>,
+}
+
+impl Hooks {
+    /// The hooks of a turn that begins now. `project` is `None` where it is gone.
+    pub fn begin(turns: &Turns, turn: &Turn, project: Option<&Project>) -> Self {
+        let model = turn.model.clone().or_else(|| project.and_then(|project| project.model.clone()));
+        let turn = HookedTurn {
+            id: turn.message,
+            channel: turn.channel,
+            project: turn.project.clone(),
+            author: Person { id: turn.author, name: turn.author_name.clone() },
+            prompt: turn.prompt.clone(),
+            model,
+        };
+        Self { set: turns.scripts.borrow().clone(), turn: Arc::new(turn) }
+    }
+
+    /// The prompt with the context that the scripts put before it.
+    pub async fn prompt(&self, prompt: String) -> String {
+        match self.set.on_turn_start(&self.turn).await {
+            Some(context) => format!("{}\n\n{prompt}", context.trim_end()),
+            None => prompt,
+        }
+    }
+
+    /// The answer as the scripts want it. Where Claude has written none there is nothing to change.
+    pub async fn answer(&self, answer: String) -> String {
+        if answer.trim().is_empty() {
+            return answer;
+        }
+        self.set.on_answer(&answer, &self.turn).await.unwrap_or(answer)
+    }
+
+    /// What went wrong, as the scripts word it.
+    pub async fn error(&self, sentence: String) -> String {
+        let Some(worded) = self.set.on_error(&sentence, &self.turn).await else { return sentence };
+        // Like an answer, so that no block in it swallows the id below it.
+        let parts = text::parts(&worded, &Format::default());
+        if parts.is_empty() {
+            return sentence;
+        }
+        parts.into_iter().map(|part| part.text).collect::<Vec<_>>().join("\n")
+    }
+}
