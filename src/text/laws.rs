@@ -99,7 +99,8 @@ fn size(part: &Part) -> Result<(), String> {
 fn headings(case: &Case) -> Result<(), String> {
     let is_heading = |line: &&str| {
         let level = line.len() - line.trim_start_matches('#').len();
-        (1..=3).contains(&level) && line[level..].starts_with(' ')
+        // One that is cut itself ends where it must.
+        (1..=3).contains(&level) && line[level..].starts_with(' ') && units(line) <= WHOLE
     };
     let is_bold = |line: &str| line.starts_with("**") && line.ends_with("**");
     for (part, blocks) in case.parts.iter().zip(case.blocks).rev().skip(1) {

@@ -236,12 +236,12 @@ fn cuts(
             return None;
         }
         if too_many || used + closing > LIMIT || !fits(trimmed, LIMIT - closing - used) {
-            if let Kind::Code(block) = line.kind
+            if let Kind::Open(block) | Kind::Code(block) = line.kind
                 && !complete
                 && !document.blocks[block].closed
                 && document.blocks[block].fits_whole()
             {
-                // It may still fit whole.
+                // It may still fit whole, or not.
                 return None;
             }
             // What must not be torn may begin lines before.
