@@ -54,7 +54,7 @@ pub use failure::{Failure, OLDEST, Trouble, Version};
 pub use leftovers::clean_daily;
 
 use crate::config;
-use crate::domain::{ChannelId, MicroUsd, Project, SessionId};
+use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId};
 use ask::Turn;
 use events::Event;
 use kin::Kin;
@@ -74,6 +74,8 @@ pub struct Ask {
     pub project: Arc<Project>,
     /// A model in place of the project's.
     pub model: Option<String>,
+    /// A permission mode in place of the project's.
+    pub permission_mode: Option<PermissionMode>,
     /// The conversation.
     pub session: SessionStart,
     /// What the person says.
@@ -253,7 +255,8 @@ impl Agents {
     pub async fn probe(&self, project: Arc<Project>) -> Result<About, Failure> {
         let session = SessionStart::New(SessionId::random());
         let channel = ChannelId::new(1).expect("1 is not 0");
-        let ask = Ask { channel, project, model: None, session, prompt: String::new() };
+        let ask =
+            Ask { channel, project, model: None, permission_mode: None, session, prompt: String::new() };
         Turn::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
     }
 

@@ -1,4 +1,5 @@
-//! What must survive a crash: accepted messages, turns, deliveries, sessions. One SQLite file.
+//! What must survive a crash: accepted messages, turns, deliveries, sessions, and
+//! what channels have chosen. One SQLite file.
 //!
 //! # Theory of operation
 //! All of it happens on one thread that owns the only connection, so every method is one step that nothing
@@ -8,9 +9,11 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `deliveries` and `sessions` hold the methods; `open`
+//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `sessions` and `choices` hold the methods;
+//! `open`
 //! decides which file is fit to be used.
 
+mod choices;
 mod deliveries;
 mod open;
 mod schema;
@@ -23,10 +26,13 @@ use std::time::SystemTime;
 
 use rusqlite::{Transaction, TransactionBehavior};
 
+pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
-pub use sessions::Session;
-pub use turns::{Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished};
+pub use sessions::{Session, SessionRow};
+pub use turns::{
+    Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished, WaitingTurn,
+};
 
 use crate::domain::MessageId;
 use crate::worker::{Gone, Worker};
@@ -133,7 +139,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::domain::{Attachment, ChannelId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+    use crate::domain::{
+        Attachment, ChannelId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
+    };
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -454,6 +462,99 @@ mod tests {
         assert!(store.finish(message(1), end).await.unwrap());
         assert_eq!(id(store.session(here, &project).await.unwrap()), None);
         assert_eq!(id(store.session(there, &project).await.unwrap()), Some(second));
+    }
+
+    #[tokio::test]
+    async fn sessions_are_listed_the_latest_first() {
+        let (_dir, store) = store();
+        assert_eq!(store.sessions().await.unwrap(), []);
+        let [first, second] = [SessionId::random(), SessionId::random()];
+        let (channel, project) = (turn(1).channel, turn(1).project);
+        let there = ChannelId::new(u64::MAX).unwrap();
+        store.put_session(channel, &project, first, PathBuf::from("/a")).await.unwrap();
+        // Otherwise both are of the same millisecond.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        store.put_session(there, &project, second, PathBuf::from("/b")).await.unwrap();
+        let listed = async || {
+            let rows = store.sessions().await.unwrap();
+            rows.into_iter().map(|row| (row.channel, row.session.id, row.session.turns)).collect::<Vec<_>>()
+        };
+        assert_eq!(listed().await, [(there, second, 0), (channel, first, 0)]);
+
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        store.accept_begun(turn(1)).await.unwrap();
+        let session = Some(SessionUpdate { id: first, cost: MicroUsd(70) });
+        let end = Finished { session, ..finished(Outcome::Answered, &[]) };
+        store.finish(message(1), end).await.unwrap();
+        assert_eq!(listed().await, [(channel, first, 1), (there, second, 0)]);
+        let row = store.sessions().await.unwrap().remove(0);
+        assert_eq!((&row.project, row.session.cost), (&project, MicroUsd(70)));
+        assert_eq!(Some(row.session), store.session(channel, &project).await.unwrap());
+
+        assert!(store.forget_session(channel, &project).await.unwrap());
+        assert_eq!(listed().await, [(there, second, 0)]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_a_channel_is_listed_in_order() {
+        let (_dir, store) = store();
+        let channel = turn(1).channel;
+        let long = "月".repeat(300);
+        let waiting = [(5, 20, "second"), (2, 20, "first"), (9, 10, "taken before"), (6, 30, long.as_str())];
+        for (id, accepted, prompt) in waiting {
+            let turn = Turn { prompt: prompt.to_owned(), accepted: Millis(accepted), ..turn(id) };
+            store.accept(turn).await.unwrap();
+        }
+        let elsewhere = Turn { channel: ChannelId::new(8).unwrap(), ..turn(3) };
+        store.accept(elsewhere).await.unwrap();
+        store.accept_begun(turn(4)).await.unwrap();
+        store.accept(turn(7)).await.unwrap();
+        store.cancel(message(7)).await.unwrap();
+        store.say(said(8, &["hint"])).await.unwrap();
+
+        let listed = store.waiting(channel).await.unwrap();
+        let start = "月".repeat(200);
+        let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt_start.as_str())).collect();
+        assert_eq!(texts, [(9, "taken before"), (2, "first"), (5, "second"), (6, start.as_str())]);
+        let WaitingTurn { author, author_name, project, accepted, .. } = &listed[0];
+        assert_eq!((*author, author_name.as_str(), accepted.0), (turn(1).author, "Ada 🌙", 10));
+        assert_eq!(*project, turn(1).project);
+
+        store.begin(message(9)).await.unwrap();
+        assert_eq!(store.waiting(channel).await.unwrap().len(), 3);
+        assert_eq!(store.waiting(ChannelId::new(1).unwrap()).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_a_channel_chooses_is_kept_until_it_is_taken_back() {
+        let (dir, store) = store();
+        let [here, there] = [7, u64::MAX].map(|id| ChannelId::new(id).unwrap());
+        let nothing = ChannelChoice::default();
+        assert_eq!(store.choice(here).await.unwrap(), nothing);
+
+        let opus = ChannelChoice { model: Some("opus".to_owned()), ..nothing.clone() };
+        let model = |name: &str| NewChoice::Model(Some(name.to_owned()));
+        assert_eq!(store.set_choice(here, model("opus")).await.unwrap(), nothing);
+        assert_eq!(store.choice(here).await.unwrap(), opus);
+        for mode in ["default", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"] {
+            let mode: PermissionMode = serde_json::from_value(mode.into()).unwrap();
+            store.set_choice(here, NewChoice::PermissionMode(Some(mode))).await.unwrap();
+            let chosen = store.choice(here).await.unwrap();
+            assert_eq!(chosen, ChannelChoice { permission_mode: Some(mode), ..opus.clone() });
+        }
+        assert_eq!(store.choice(there).await.unwrap(), nothing);
+        store.set_choice(there, model("haiku")).await.unwrap();
+
+        store.close().await;
+        let again = Store::open(&dir.path().join("moonlane.db")).unwrap();
+        let bypass = Some(PermissionMode::BypassPermissions);
+        let both = ChannelChoice { permission_mode: bypass, ..opus };
+        assert_eq!(again.choice(here).await.unwrap(), both);
+        assert_eq!(again.set_choice(here, NewChoice::Model(None)).await.unwrap(), both);
+        let mode = ChannelChoice { permission_mode: bypass, model: None };
+        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), mode);
+        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), nothing);
+        assert_eq!(again.choice(there).await.unwrap().model.as_deref(), Some("haiku"));
     }
 
     #[tokio::test]

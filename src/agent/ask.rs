@@ -63,7 +63,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Self {
         let launch = Launch::new(&pool.config, &pool.environment, &ask.project);
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
-        let manner = Manner { model, mode: ask.project.permission_mode };
+        let manner = Manner { model, mode: ask.permission_mode.or(ask.project.permission_mode) };
         let story = Story::new(ask.project.answer);
         Self {
             pool,
@@ -251,7 +251,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     fn spawn(&mut self, conversation: Conversation) -> Result<Process, Cut> {
-        // A model that only this turn wants is no argument: it may come from what a person typed.
+        // A model that is not the project's is no argument: it may come from what a person typed.
         let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
         let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
             .map_err(Cut::Failed)?;

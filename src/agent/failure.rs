@@ -286,13 +286,13 @@ impl Failure {
                 "Anthropic refused this with \"forbidden\"; my operator has to check the account's rights.".into()
             }
             Self::NoSuchModel { .. } => {
-                "The model set for this project does not exist, or not for this account; correct `model` in \
-                 routing.lua."
+                "The model set for this project or channel does not exist, or not for this account; choose another \
+                 one for the channel, or correct `model` in routing.lua."
                     .into()
             }
             Self::Refused { .. } => {
-                "Claude Code refused this project's model or permission mode; correct them in routing.lua (the \
-                 reason is in my log)."
+                "Claude Code refused the model or permission mode of this project or channel; choose others for the \
+                 channel, or correct them in routing.lua (the reason is in my log)."
                     .into()
             }
             Self::RateLimit { .. } => {

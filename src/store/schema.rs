@@ -38,6 +38,11 @@
 //! - `cost`: what the CLI last reported for the whole session, in millionths of a dollar.
 //! - `last_used`: Unix milliseconds.
 //!
+//! **choices**: what channels have chosen for themselves, in place of what their project says; no row where that is
+//! nothing.
+//! - `channel`: the key.
+//! - `model`, `permission_mode`: as the CLI takes them; NULL for the project's own.
+//!
 //! The file carries moonlane's `application_id`, and in `user_version` the number of migrations it has had.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -46,7 +51,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 4] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -102,6 +107,13 @@ const MIGRATIONS: [&str; 3] = ["
 ", "
     ALTER TABLE parts ADD COLUMN file TEXT;
     ALTER TABLE parts ADD COLUMN spare INTEGER NOT NULL DEFAULT 0 CHECK (spare IN (0, 1));
+", "
+    CREATE TABLE choices (
+        channel INTEGER PRIMARY KEY,
+        model TEXT,
+        permission_mode TEXT,
+        CHECK (model IS NOT NULL OR permission_mode IS NOT NULL)
+    ) STRICT;
 "];
 
 /// The newest version that this program knows.
@@ -139,8 +151,7 @@ mod tests {
         assert_eq!(version(&connection), VERSION);
 
         let tx = connection.transaction().unwrap();
-        let [first, second, third] = MIGRATIONS;
-        migrate_with(&tx, &[first, second, third, "CREATE TABLE later (x INTEGER) STRICT"]).unwrap();
+        migrate_with(&tx, &[&MIGRATIONS[..], &["CREATE TABLE later (x INTEGER) STRICT"]].concat()).unwrap();
         tx.commit().unwrap();
         assert_eq!(version(&connection), VERSION + 1);
         connection.execute("INSERT INTO later VALUES (1)", ()).unwrap();
@@ -151,9 +162,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         let tx = connection.transaction().unwrap();
-        let [first, second, third] = MIGRATIONS;
         let broken = "CREATE TABLE later (x INTEGER); CREATE nonsense";
-        migrate_with(&tx, &[first, second, third, broken]).unwrap_err();
+        migrate_with(&tx, &[&MIGRATIONS[..], &[broken]].concat()).unwrap_err();
         drop(tx);
         assert_eq!(version(&connection), VERSION);
         assert!(connection.prepare("SELECT * FROM later").is_err());
@@ -174,6 +184,18 @@ mod tests {
         let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let part: (String, Option<String>, bool) = tx.query_one(sql, (), columns).unwrap();
         assert_eq!(part, ("x".to_owned(), None, false));
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_keeps_what_it_has_and_gets_room_for_choices() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &MIGRATIONS[..3]).unwrap();
+        tx.execute_batch("INSERT INTO sessions VALUES (1, 'a', 'x', x'2f', 1, 1, 0, 10)").unwrap();
+        migrate_with(&tx, &MIGRATIONS).unwrap();
+        let sql = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM choices)";
+        let counts: (i64, i64) = tx.query_one(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(counts, (1, 0));
     }
 
     #[test]

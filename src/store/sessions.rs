@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::values::Dir;
 use super::{Millis, Store, StoreError};
@@ -25,6 +25,31 @@ pub struct Session {
     pub last_used: Millis,
 }
 
+/// A session, and where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The project.
+    pub project: ProjectName,
+    /// The session.
+    pub session: Session,
+}
+
+/// The columns that [`session`] reads.
+const COLUMNS: &str = "id, live, dir, turns, cost, last_used";
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        live: row.get("live")?,
+        dir: row.get::<_, Dir>("dir")?.0,
+        turns: row.get("turns")?,
+        cost: row.get("cost")?,
+        last_used: row.get("last_used")?,
+    })
+}
+
 impl Store {
     /// The session of this channel and project, if there is one.
     ///
@@ -37,19 +62,27 @@ impl Store {
     ) -> Result<Option<Session>, StoreError> {
         let project = project.clone();
         self.step(move |tx| {
-            let sql = "SELECT id, live, dir, turns, cost, last_used FROM sessions
-                       WHERE channel = ?1 AND project = ?2";
-            let session = tx.prepare_cached(sql)?.query_row(params![channel, project], |row| {
-                Ok(Session {
-                    id: row.get(0)?,
-                    live: row.get(1)?,
-                    dir: row.get::<_, Dir>(2)?.0,
-                    turns: row.get(3)?,
-                    cost: row.get(4)?,
-                    last_used: row.get(5)?,
-                })
-            });
-            Ok(session.optional()?)
+            let sql = format!("SELECT {COLUMNS} FROM sessions WHERE channel = ?1 AND project = ?2");
+            Ok(tx.prepare_cached(&sql)?.query_row(params![channel, project], session).optional()?)
+        })
+        .await
+    }
+
+    /// All sessions, the one that was used last first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
+        self.step(|tx| {
+            let sql = format!(
+                "SELECT channel, project, {COLUMNS} FROM sessions ORDER BY last_used DESC, channel, project"
+            );
+            let mut statement = tx.prepare_cached(&sql)?;
+            let found = statement.query_map((), |row| {
+                let (channel, project) = (row.get("channel")?, row.get("project")?);
+                Ok(SessionRow { channel, project, session: session(row)? })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -50,6 +50,26 @@ pub struct Said {
     pub accepted: Millis,
 }
 
+/// A turn that has not begun, as people see it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingTurn {
+    /// The message, and so the turn.
+    pub message: MessageId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// The author's name in the guild.
+    pub author_name: String,
+    /// The project it works in.
+    pub project: ProjectName,
+    /// The first 200 characters of what it is to ask.
+    pub prompt_start: String,
+    /// When the bot took it.
+    pub accepted: Millis,
+}
+
+/// How much of a prompt [`Store::waiting`] shows, in characters.
+const PROMPT_START: usize = 200;
+
 /// Where a turn is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnState {
@@ -281,6 +301,32 @@ impl Store {
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
             Ok(unfinished)
+        })
+        .await
+    }
+
+    /// The turns of this channel that have not begun, the next one first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn waiting(&self, channel: ChannelId) -> Result<Vec<WaitingTurn>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT message, author, author_name, project, prompt, accepted
+                       FROM turns JOIN messages ON id = message
+                       WHERE state = 'waiting' AND channel = ?1 ORDER BY accepted, message";
+            let mut statement = tx.prepare_cached(sql)?;
+            let found = statement.query_map([channel], |row| {
+                let prompt: String = row.get(4)?;
+                Ok(WaitingTurn {
+                    message: row.get(0)?,
+                    author: row.get(1)?,
+                    author_name: row.get(2)?,
+                    project: row.get(3)?,
+                    prompt_start: prompt.chars().take(PROMPT_START).collect(),
+                    accepted: row.get(5)?,
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -8,7 +8,9 @@ use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
 use super::{DeliveryState, Millis, TurnState};
-use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+use crate::domain::{
+    Attachment, ChannelId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
+};
 
 macro_rules! ids {
     ($($id:ident),*) => {$(
@@ -76,6 +78,19 @@ impl ToSql for SessionId {
 impl FromSql for SessionId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for PermissionMode {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for PermissionMode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?;
+        serde_json::from_value(word.into()).map_err(FromSqlError::other)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Turns;
 use crate::domain::{Format, Project};
 use crate::script::{HookedTurn, Person, ScriptSet};
-use crate::store::Turn;
+use crate::store::{ChannelChoice, Turn};
 use crate::text;
 
 /// The hooks of one turn: all of them from the script set that was in force when it began.
@@ -16,8 +16,9 @@ pub struct Hooks {
 
 impl Hooks {
     /// The hooks of a turn that begins now. `project` is `None` where it is gone.
-    pub fn begin(turns: &Turns, turn: &Turn, project: Option<&Project>) -> Self {
-        let model = turn.model.clone().or_else(|| project.and_then(|project| project.model.clone()));
+    pub fn begin(turns: &Turns, turn: &Turn, choice: &ChannelChoice, project: Option<&Project>) -> Self {
+        let project_model = project.and_then(|project| project.model.as_ref());
+        let model = turn.model.as_ref().or(choice.model.as_ref()).or(project_model).cloned();
         let turn = HookedTurn {
             id: turn.message,
             channel: turn.channel,

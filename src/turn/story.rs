@@ -127,7 +127,8 @@ async fn tell_end(
 ) -> Result<(), StoreError> {
     if let Some(row) = turns.store.turn(task.message).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        sentence = Hooks::begin(turns, &row.turn, project.as_deref()).error(sentence).await;
+        let choice = turns.store.choice(task.channel).await?;
+        sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).error(sentence).await;
     }
     turns.store.finish(task.message, told(outcome, &sentence, task)).await.map(drop)
 }
@@ -141,7 +142,8 @@ async fn ask(
     stop: &Stop,
 ) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
-    let hooks = Hooks::begin(turns, &turn, Some(project));
+    let choice = turns.store.choice(task.channel).await?;
+    let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
     if prompt::is_blank(&prompt) {
@@ -152,7 +154,15 @@ async fn ask(
     }
     let prompt = hooks.prompt(prompt).await;
     let (session, moved) = open_session(turns, &turn, project).await?;
-    let ask = Ask { channel: task.channel, project: Arc::clone(project), model: turn.model, session, prompt };
+    let ask = Ask {
+        channel: task.channel,
+        project: Arc::clone(project),
+        // What the route says of this one turn goes first, then what the channel has chosen, then the project.
+        model: turn.model.or(choice.model),
+        permission_mode: choice.permission_mode,
+        session,
+        prompt,
+    };
     let live = Live::new(turns, task);
     let asked = turns.agents.ask(ask, stop.token.clone(), |progress| live.hear(&progress)).await;
     drop(live);

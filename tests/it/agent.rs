@@ -86,6 +86,7 @@ impl Bench {
             channel: ChannelId::new(1).unwrap(),
             project: Arc::new(self.project.clone()),
             model: None,
+            permission_mode: None,
             session: self.session,
             prompt: prompt.to_owned(),
         }

@@ -197,7 +197,7 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
       ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
       -# id ID
     · BOT ERR:404 → Failed
-      ⚠️ The model set for this project does not exist, or not for this account; correct `model` in routing.lua.
+      ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
       -# id ID
     · BOT ERR:413 → Failed
       ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.

@@ -6,6 +6,7 @@ mod agent;
 mod answers;
 mod attachments;
 mod bad_input;
+mod choices;
 mod conversations;
 mod crashes;
 mod doctor;

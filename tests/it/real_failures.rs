@@ -37,7 +37,7 @@ async fn claude_tells_what_the_api_says() {
     insta::assert_snapshot!(sentences(&real, &prompts).await, @r#"
     STATUS:400: ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
     STATUS:403: ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
-    STATUS:404: ⚠️ The model set for this project does not exist, or not for this account; correct `model` in routing.lua.
+    STATUS:404: ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
     STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
     STATUS:429: ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
     STATUS:500: ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
