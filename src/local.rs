@@ -7,8 +7,10 @@
 //! - `values`: what goes in and out of [`LocalDiscord`]
 //! - `world`: the guild as plain data, and its ids
 //! - `acts`: everything that can happen in it; `rules`: what Discord has against it
+//! - `commands`: what the bot registers; `layout`: its embeds and components; `form`: how their mistakes are told
+//! - `interactions`: what people do with them; `responses`: what the bot answers
 //! - `shape`: the world as Discord's JSON
-//! - `rest`, `limits`: the calls that a bot makes, and how many it may make
+//! - `rest`, `webhooks`, `limits`: the calls that a bot makes, and how many it may make
 //! - `gateway`: sessions and the WebSocket
 //! - `connection`: connections that can be cut
 //! - `control`: the HTTP interface for a separate process
@@ -22,8 +24,8 @@
 //! a whole: nothing is missed by looking late.
 //!
 //! # What it leaves out
-//! Direct messages, shards, voice, interactions, forums, more than one guild and one bot; the limits of identifies
-//! and of invalid requests; a late heartbeat is forgiven.
+//! Shards, voice, modals, forums, more than one guild and one bot; the limits of identifies and of invalid requests;
+//! components of the second version are not looked at; a late heartbeat is forgiven.
 //!
 //! # Control by HTTP
 //! Channels and users go by name and are made on demand; `parent/name` is a thread.
@@ -43,20 +45,33 @@
 //! curl $C/fail -d '{"calls": 1, "fault": {"status": 500}, "only": "POST /channels"}'
 //! #   faults: "drop_before", "drop_after", {"status": 500}, {"rate_limited": {"after": 2.5, "global": false}},
 //! #   {"delay": 2.5}
+//! curl $C/commands                                                 # as they are registered
+//! curl $C/use -d '{"channel": "general", "user": "owner", "name": "model", "options": {"name": "opus"}}'  # → {"id": "…"}
+//! curl $C/autocomplete -d '{"channel": "general", "user": "owner", "name": "model", "options": {"name": "o"}, "focused": "name"}'
+//! curl $C/press -d '{"message": "1234", "user": "anna", "custom_id": "yes"}'
+//! curl $C/choose -d '{"message": "1234", "user": "anna", "custom_id": "which", "values": ["a"]}'
+//! curl "$C/response?interaction=1234"           # → null, or {"acknowledged_after": "4ms", "message": …, …}
+//! #   without a channel, a command is used in direct messages
 //! curl $C/calls                                 # → [{"method": "POST", "path": "…", "status": 200}, …]
 //! ```
 
 mod acts;
+mod commands;
 mod connection;
 mod control;
+mod form;
 mod gateway;
+mod interactions;
+mod layout;
 mod limits;
+mod responses;
 mod rest;
 mod rules;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod values;
+mod webhooks;
 mod world;
 
 use std::io;
@@ -67,13 +82,19 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use commands::Command;
 pub use gateway::DropGateway;
+pub use interactions::{Refused, UseCommand};
+pub use responses::Response;
 pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
-pub use world::{Attachment, File, Id, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS};
+pub use world::{
+    Attachment, EPHEMERAL, File, Id, LOADING, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS,
+};
 
 use connection::{Connections, Cut, CuttableListener};
 use gateway::Sessions;
 use limits::Limits;
+use responses::Patience;
 use rest::Faults;
 use world::World;
 
@@ -123,6 +144,7 @@ impl LocalDiscord {
             url,
             token: options.token,
             heartbeat: options.heartbeat,
+            patience: Patience { acknowledge: options.acknowledge, token: options.interaction_token },
         });
         let connections = Connections::default();
         let listener = CuttableListener { listener, connections: connections.clone() };
@@ -185,6 +207,11 @@ impl LocalDiscord {
         self.hub().change(|state| state.channel(Some(parent), name))
     }
 
+    /// The direct messages between the bot and a user, made on demand.
+    pub fn direct(&self, user: Id) -> Id {
+        self.hub().change(|state| state.direct(user))
+    }
+
     /// Gives a channel another name. False if there is no such channel.
     pub fn rename_channel(&self, channel: Id, name: &str) -> bool {
         self.hub().change(|state| state.change_channel(channel, |it| name.clone_into(&mut it.name)))
@@ -224,6 +251,12 @@ impl LocalDiscord {
     pub fn give_role(&self, user: Id, role: Id) -> bool {
         self.hub()
             .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.insert(role)).is_some())
+    }
+
+    /// Lets the members of a role do more: Discord's bits, such as 1 << 13 to manage messages. False if there is no such
+    /// role.
+    pub fn permit(&self, role: Id, permissions: u64) -> bool {
+        self.hub().change(|state| state.permit(role, permissions))
     }
 
     /// Somebody writes. The new message's id.
@@ -278,11 +311,9 @@ impl LocalDiscord {
         self.hub().change(|state| state.deliver(message))
     }
 
-    /// The messages of a channel as they stand there now, oldest first.
+    /// The messages of a channel as they stand there now, oldest first; the ephemeral ones among them.
     pub fn messages(&self, channel: Id) -> Vec<Message> {
-        let state = self.hub().lock();
-        let channel = state.world.channels.get(&channel);
-        channel.map(|channel| channel.messages.values().cloned().collect()).unwrap_or_default()
+        self.hub().lock().world.messages(channel).cloned().collect()
     }
 
     /// One message as it stands now.
@@ -420,6 +451,7 @@ struct Hub {
     url: String,
     token: String,
     heartbeat: Duration,
+    patience: Patience,
 }
 
 impl Hub {

@@ -9,12 +9,25 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAGES, GUILDS};
+use super::layout::numbered;
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
+use super::shape::{PERMISSIONS, with_guild};
 use super::world::{Channel, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
 use super::{Say, State, What};
 
 /// How long Discord remembers a nonce: "a few minutes" in its documentation.
 const NONCE_MEMORY: Duration = Duration::from_secs(5 * 60);
+
+/// The intent of the same events without a guild.
+fn private(intent: u64) -> u64 {
+    intent << 3
+}
+
+/// The intent of a message's events. One that only one person sees counts as a direct message, wherever it stands.
+fn message_intent(message: &Message) -> u64 {
+    if message.ephemeral_to.is_some() { private(GUILD_MESSAGES) } else { GUILD_MESSAGES }
+}
+
 impl State {
     /// Tells everybody who can see the channel and asked for such events.
     fn tell(
@@ -26,15 +39,20 @@ impl State {
         body: impl Fn(&World, bool) -> Value,
     ) {
         if !self.world.denied(channel, Right::View) {
+            let of_guild = GUILD_MESSAGES | GUILD_MESSAGE_REACTIONS | GUILD_MESSAGE_TYPING;
+            let direct = self.world.is_direct(channel) && intent & of_guild != 0;
+            let intent = if direct { private(intent) } else { intent };
             let world = &self.world;
             self.sessions.dispatch(intent, name, message, |content| body(world, content));
         }
     }
 
     /// Puts a finished message into its channel, and tells.
-    fn post(&mut self, message: Message) -> Id {
+    pub(super) fn post(&mut self, message: Message) -> Id {
         let (id, channel) = (message.id, message.channel);
-        if let Some(channel) = self.world.channels.get_mut(&channel) {
+        if message.ephemeral_to.is_some() {
+            self.world.ephemeral.insert(id, message.clone());
+        } else if let Some(channel) = self.world.channels.get_mut(&channel) {
             channel.last_message = Some(id);
             channel.messages.insert(id, message.clone());
         }
@@ -46,7 +64,7 @@ impl State {
     /// Dispatches MESSAGE_CREATE, for the first time or again. False if there is no such message.
     pub(super) fn deliver(&mut self, id: Id) -> bool {
         let Some(message) = self.world.message(id).cloned() else { return false };
-        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_CREATE", Some(id), |world, content| {
+        self.tell(message.channel, message_intent(&message), "MESSAGE_CREATE", Some(id), |world, content| {
             world.message_event_json(&message, content)
         });
         true
@@ -94,6 +112,8 @@ impl State {
             embeds: Vec::new(),
             components: Vec::new(),
             webhook: say.webhook.then_some(self.world.webhook),
+            interaction: None,
+            ephemeral_to: None,
             edited: None,
             at: Instant::now(),
         })
@@ -108,8 +128,10 @@ impl State {
             return Err(Refusal::missing_permissions());
         }
         let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();
+        draft.check_layout(0)?;
         let nonce = draft.nonce.map(Nonce::checked).transpose()?;
-        let (embeds, components) = (draft.embeds.unwrap_or_default(), draft.components.unwrap_or_default());
+        let embeds = draft.embeds.unwrap_or_default();
+        let components = numbered(draft.components.unwrap_or_default());
         if content.is_empty() && embeds.is_empty() && components.is_empty() && draft.files.is_empty() {
             return Err(Refusal::empty_message());
         }
@@ -162,6 +184,8 @@ impl State {
             embeds,
             components,
             webhook: None,
+            interaction: None,
+            ephemeral_to: None,
             edited: None,
             at: now,
         }))
@@ -174,7 +198,14 @@ impl State {
             let reason = "Cannot edit a message authored by another user";
             return Err(Refusal::new(StatusCode::FORBIDDEN, 50005, reason));
         }
-        let mut edited = message.clone();
+        let edited = self.edited(message.clone(), draft)?;
+        self.replace(edited);
+        Ok(())
+    }
+
+    /// A message of the bot's as it is after an edit.
+    pub(super) fn edited(&mut self, mut edited: Message, draft: Draft) -> Result<Message, Refusal> {
+        draft.check_layout(edited.flags)?;
         if let Some(content) = &draft.content {
             edited.content = checked(content)?.to_owned();
             edited.edited = Some(SystemTime::now());
@@ -194,8 +225,8 @@ impl State {
             edited.flags = edited.flags & !SUPPRESS_EMBEDS | flags & SUPPRESS_EMBEDS;
         }
         edited.embeds = draft.embeds.unwrap_or(edited.embeds);
-        edited.components = draft.components.unwrap_or(edited.components);
-        edited.attachments.extend(self.world.attach(channel, draft.files));
+        edited.components = draft.components.map_or(edited.components, numbered);
+        edited.attachments.extend(self.world.attach(edited.channel, draft.files));
         if edited.content.is_empty()
             && edited.embeds.is_empty()
             && edited.components.is_empty()
@@ -203,8 +234,7 @@ impl State {
         {
             return Err(Refusal::empty_message());
         }
-        self.replace(edited);
-        Ok(())
+        Ok(edited)
     }
 
     /// A person edits. False if there is no such message.
@@ -241,7 +271,7 @@ impl State {
         true
     }
 
-    fn replace(&mut self, message: Message) {
+    pub(super) fn replace(&mut self, message: Message) {
         if let Some(place) = self.world.message_mut(message.id) {
             place.clone_from(&message);
         }
@@ -250,7 +280,7 @@ impl State {
     }
 
     fn tell_update(&mut self, message: &Message) {
-        self.tell(message.channel, GUILD_MESSAGES, "MESSAGE_UPDATE", None, |world, content| {
+        self.tell(message.channel, message_intent(message), "MESSAGE_UPDATE", None, |world, content| {
             world.message_event_json(message, content)
         });
     }
@@ -266,35 +296,30 @@ impl State {
 
     /// Somebody deletes a message. False if there is no such message.
     pub(super) fn delete(&mut self, id: Id) -> bool {
-        let Some(channel) = self.remove(id) else { return false };
-        self.tell(
-            channel,
-            GUILD_MESSAGES,
-            "MESSAGE_DELETE",
-            None,
-            |world, _| json!({ "id": id, "channel_id": channel, "guild_id": world.guild }),
-        );
+        let Some(message) = self.remove(id) else { return false };
+        let channel = message.channel;
+        let guild = self.world.guild_of(channel).filter(|_| message.ephemeral_to.is_none());
+        self.tell(channel, message_intent(&message), "MESSAGE_DELETE", None, |_, _| {
+            with_guild(guild, json!({ "id": id, "channel_id": channel }))
+        });
         true
     }
 
     /// A moderator deletes several messages of one channel in one go. The number of those that were there.
     pub(super) fn delete_bulk(&mut self, channel: Id, ids: &[Id]) -> usize {
         let found: Vec<Id> = ids.iter().copied().filter(|id| self.remove(*id).is_some()).collect();
-        self.tell(
-            channel,
-            GUILD_MESSAGES,
-            "MESSAGE_DELETE_BULK",
-            None,
-            |world, _| json!({ "ids": found, "channel_id": channel, "guild_id": world.guild }),
-        );
+        self.tell(channel, GUILD_MESSAGES, "MESSAGE_DELETE_BULK", None, |world, _| {
+            with_guild(world.guild_of(channel), json!({ "ids": found, "channel_id": channel }))
+        });
         found.len()
     }
 
-    fn remove(&mut self, id: Id) -> Option<Id> {
-        let channel = self.world.message(id)?.channel;
-        self.world.channels.get_mut(&channel)?.messages.remove(&id);
-        self.note(Some(channel), What::Deleted(id));
-        Some(channel)
+    fn remove(&mut self, id: Id) -> Option<Message> {
+        let message = self.world.message(id)?.clone();
+        self.world.ephemeral.remove(&id);
+        self.world.channels.get_mut(&message.channel)?.messages.remove(&id);
+        self.note(Some(message.channel), What::Deleted(id));
+        Some(message)
     }
 
     /// The bot reacts.
@@ -352,11 +377,11 @@ impl State {
         }
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         self.tell(channel, GUILD_MESSAGE_TYPING, "TYPING_START", None, |world, _| {
-            let member = world.member_json(&world.users[&world.bot]);
-            json!({
-                "channel_id": channel, "guild_id": world.guild, "user_id": world.bot, "timestamp": seconds,
-                "member": member,
-            })
+            let json = json!({ "channel_id": channel, "user_id": world.bot, "timestamp": seconds });
+            let Some(guild) = world.guild_of(channel) else { return json };
+            let mut json = with_guild(Some(guild), json);
+            json["member"] = world.member_json(&world.users[&world.bot]);
+            json
         });
         let user = self.world.bot;
         self.note(Some(channel), What::Typing { user });
@@ -370,7 +395,9 @@ impl State {
         }
         let id = self.world.new_id();
         let (name, denied, messages) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
-        self.world.channels.insert(id, Channel { id, name, parent, denied, messages, last_message: None });
+        self.world
+            .channels
+            .insert(id, Channel { id, name, parent, direct: None, denied, messages, last_message: None });
         let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
         self.tell(id, GUILDS, event, None, |world, _| {
             let mut json = world.channel_json(&world.channels[&id]);
@@ -379,6 +406,19 @@ impl State {
             }
             json
         });
+        id
+    }
+
+    /// The direct messages with this user, made on demand. Nobody is told: that is how Discord does it.
+    pub(super) fn direct(&mut self, user: Id) -> Id {
+        if let Some(known) = self.world.channels.values().find(|channel| channel.direct == Some(user)) {
+            return known.id;
+        }
+        let id = self.world.new_id();
+        let (name, denied, messages) = (String::new(), BTreeSet::new(), BTreeMap::new());
+        let channel =
+            Channel { id, name, parent: None, direct: Some(user), denied, messages, last_message: None };
+        self.world.channels.insert(id, channel);
         id
     }
 
@@ -426,10 +466,19 @@ impl State {
             return known.id;
         }
         let id = self.world.new_id();
-        let role = Role { id, name: name.to_owned(), bot: None };
+        let role = Role { id, name: name.to_owned(), bot: None, permissions: PERMISSIONS };
         let body = json!({ "guild_id": self.world.guild, "role": self.world.role_json(&role) });
         self.world.roles.insert(id, role);
         self.sessions.dispatch(GUILDS, "GUILD_ROLE_CREATE", None, |_| body.clone());
         id
+    }
+    /// Lets the members of a role do more. False if there is no such role.
+    pub(super) fn permit(&mut self, role: Id, permissions: u64) -> bool {
+        let Some(role) = self.world.roles.get_mut(&role) else { return false };
+        role.permissions |= permissions;
+        let role = role.clone();
+        let body = json!({ "guild_id": self.world.guild, "role": self.world.role_json(&role) });
+        self.sessions.dispatch(GUILDS, "GUILD_ROLE_UPDATE", None, |_| body.clone());
+        true
     }
 }

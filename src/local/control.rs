@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::world::{File, Id, Right};
-use super::{DropGateway, Fault, Hub, Say, rest};
+use super::{DropGateway, Fault, Hub, Refused, Say, UseCommand, rest};
 
 type Shared = State<Arc<Hub>>;
 type Answer = Result<Response, Response>;
@@ -32,6 +32,12 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<
         .route("/refuse-gateway", post(refuse_gateway))
         .route("/fail", post(fail))
         .route("/calls", get(calls))
+        .route("/commands", get(commands))
+        .route("/use", post(use_command))
+        .route("/autocomplete", post(autocomplete))
+        .route("/press", post(press))
+        .route("/choose", post(choose))
+        .route("/response", get(response))
         .with_state(hub)
 }
 
@@ -110,7 +116,7 @@ struct InChannel {
 async fn messages(State(hub): Shared, Query(query): Query<InChannel>) -> Response {
     hub.change(|state| {
         let channel = state.channel_by_name(&query.channel);
-        let all: Vec<_> = state.world.channels[&channel].messages.values().collect();
+        let all: Vec<_> = state.world.messages(channel).collect();
         Json(json!(all)).into_response()
     })
 }
@@ -248,4 +254,103 @@ async fn calls(State(hub): Shared) -> Response {
         .iter()
         .map(|call| json!({ "method": call.method, "path": call.path, "status": call.status }));
     Json(all.collect::<serde_json::Value>()).into_response()
+}
+
+async fn commands(State(hub): Shared) -> Response {
+    Json(json!(hub.lock().world.commands)).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UseBody {
+    /// None: direct messages.
+    channel: Option<String>,
+    user: String,
+    name: String,
+    subcommand: Option<String>,
+    #[serde(default)]
+    options: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    opened: bool,
+    /// For autocomplete: the option that the person types in.
+    focused: Option<String>,
+}
+
+impl UseBody {
+    fn used(self, state: &mut super::State) -> UseCommand {
+        let user = state.world.user(&self.user, false);
+        let channel = match &self.channel {
+            Some(name) => state.channel_by_name(name),
+            None => state.direct(user),
+        };
+        let options = self.options.into_iter().collect();
+        UseCommand {
+            channel,
+            user,
+            name: self.name,
+            subcommand: self.subcommand,
+            options,
+            opened: self.opened,
+        }
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "an answer is an answer")]
+fn interaction(id: Result<Id, Refused>) -> Answer {
+    match id {
+        Ok(id) => Ok(Json(json!({ "id": id })).into_response()),
+        Err(refused) => Err((StatusCode::FORBIDDEN, format!("{refused}\n")).into_response()),
+    }
+}
+
+async fn use_command(State(hub): Shared, body: Bytes) -> Answer {
+    let body: UseBody = read(&body)?;
+    interaction(hub.change(|state| {
+        let used = body.used(state);
+        state.use_command(&used)
+    }))
+}
+
+async fn autocomplete(State(hub): Shared, body: Bytes) -> Answer {
+    let body: UseBody = read(&body)?;
+    let focused = body.focused.clone().unwrap_or_default();
+    interaction(hub.change(|state| {
+        let used = body.used(state);
+        state.autocomplete(&used, &focused)
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PressBody {
+    message: Id,
+    user: String,
+    custom_id: String,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+async fn press(State(hub): Shared, body: Bytes) -> Answer {
+    let body: PressBody = read(&body)?;
+    interaction(hub.change(|state| {
+        let user = state.world.user(&body.user, false);
+        state.press(body.message, user, &body.custom_id)
+    }))
+}
+
+async fn choose(State(hub): Shared, body: Bytes) -> Answer {
+    let body: PressBody = read(&body)?;
+    interaction(hub.change(|state| {
+        let user = state.world.user(&body.user, false);
+        state.choose(body.message, user, &body.custom_id, &body.values)
+    }))
+}
+
+#[derive(Deserialize)]
+struct OfInteraction {
+    interaction: Id,
+}
+
+async fn response(State(hub): Shared, Query(query): Query<OfInteraction>) -> Response {
+    Json(json!(hub.lock().world.response(query.interaction))).into_response()
 }

@@ -113,7 +113,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Sends an event to every session that asked for it. `body` is told whether the session sees every text.
+    /// Sends an event to every session that asked for it, or to all with no intent. `body` is told whether the session sees every text.
     pub(super) fn dispatch(
         &mut self,
         intent: u64,
@@ -121,7 +121,7 @@ impl Sessions {
         message: Option<Id>,
         body: impl Fn(bool) -> Value,
     ) {
-        for session in self.all.iter_mut().filter(|session| session.intents & intent != 0) {
+        for session in self.all.iter_mut().filter(|session| intent == 0 || session.intents & intent != 0) {
             let body = body(session.sees_content());
             session.push(name, &body, message);
         }

@@ -1,7 +1,7 @@
 //! REST under /api/v10, and the files of messages under /attachments.
 //!
 //! Every call passes one gate, in this order: it is recorded, its token is checked, a planned fault hits it, its rate
-//! limit counts it. Then the handler acts.
+//! limit counts it. Then the handler acts. Calls about interactions have their token in the path, and no limit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,19 +18,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, body};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::connection::Cut;
 use super::limits::{Exceeded, Kind};
 use super::rules::{Draft, Refusal};
 use super::world::{File, Id, Right};
-use super::{Call, Fault, Hub, gateway};
+use super::{Call, Fault, Hub, gateway, webhooks};
 
 /// Discord's limit for the files of a message.
-const LARGEST_UPLOAD: usize = 10 << 20;
+pub(super) const LARGEST_UPLOAD: usize = 10 << 20;
 
-type Shared = State<Arc<Hub>>;
-type Answer = Result<Response, Refusal>;
+pub(super) type Shared = State<Arc<Hub>>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 /// All routes that the bot uses.
 pub(super) fn routes(hub: Arc<Hub>) -> Router {
@@ -49,6 +50,7 @@ pub(super) fn routes(hub: Arc<Hub>) -> Router {
         .route("/channels/{channel}/messages/{message}", message)
         .route("/channels/{channel}/messages/{message}/reactions/{emoji}/@me", put(react).delete(unreact))
         .route("/channels/{channel}/typing", post(typing))
+        .merge(webhooks::routes())
         .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "message": "404: Not Found", "code": 0 }))))
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "message": "405: Method Not Allowed", "code": 0 })))
@@ -73,7 +75,8 @@ async fn gate(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let path = uri.path_and_query().map_or(uri.path(), |it| it.as_str()).to_owned();
     let authorization = request.headers().get(AUTHORIZATION).and_then(|it| it.to_str().ok());
-    let known = authorization.and_then(|it| it.strip_prefix("Bot ")) == Some(hub.token.as_str());
+    let by_token = webhooks::by_token(uri.path());
+    let known = by_token || authorization.and_then(|it| it.strip_prefix("Bot ")) == Some(hub.token.as_str());
     let (kind, channel) = classify(&method, uri.path());
 
     // Recorded before it is answered: what a test waits for, it may look up at once.
@@ -82,7 +85,7 @@ async fn gate(
         let place = state.calls.len() - 1;
         let fault = if known { state.faults.strike(&method, &path) } else { None };
         let unharmed = known && matches!(fault, None | Some(Fault::DropAfter | Fault::Delay(_)));
-        (place, fault, unharmed.then(|| state.limits.count(kind, channel, at)))
+        (place, fault, (unharmed && !by_token).then(|| state.limits.count(kind, channel, at)))
     });
 
     let exceeded = verdict.as_ref().and_then(|verdict| verdict.exceeded);
@@ -320,13 +323,21 @@ async fn attachment(State(hub): Shared, uri: Uri, Path((_, id, _)): Path<(u64, u
     ([(CONTENT_TYPE, kind)], file.bytes).into_response()
 }
 
-/// The body of a message: JSON, or a form with JSON in `payload_json` and files in `files[n]`.
-async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
+/// The body of a message.
+pub(super) async fn draft(request: Request) -> Result<Draft, Refusal> {
+    let (draft, files) = form(request).await?;
+    Ok(Draft { files, ..draft })
+}
+
+/// A body with files: JSON, or a form with JSON in `payload_json` and files in `files[n]`.
+pub(super) async fn form<T: DeserializeOwned + Default>(
+    request: Request<Body>,
+) -> Result<(T, Vec<File>), Refusal> {
     let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, 40005, "Request entity too large");
     let kind = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("multipart/form-data") {
         let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await.map_err(|_| too_large())?;
-        return parse(&bytes);
+        return Ok((parse(&bytes)?, Vec::new()));
     }
     let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
     let refused = |error: MultipartError| match error.status() {
@@ -334,10 +345,10 @@ async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
         _ => bad_form(),
     };
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
-    let (mut draft, mut files) = (Draft::default(), Vec::new());
+    let (mut payload, mut files) = (T::default(), Vec::new());
     while let Some(field) = form.next_field().await.map_err(refused)? {
         if field.name() == Some("payload_json") {
-            draft = parse(&field.bytes().await.map_err(refused)?)?;
+            payload = parse(&field.bytes().await.map_err(refused)?)?;
         } else if let Some(name) = field.file_name().map(str::to_owned) {
             let content_type = field.content_type().map(str::to_owned);
             files.push(File { name, content_type, bytes: field.bytes().await.map_err(refused)? });
@@ -346,17 +357,20 @@ async fn draft(request: Request<Body>) -> Result<Draft, Refusal> {
     if files.iter().map(|file| file.bytes.len()).sum::<usize>() > LARGEST_UPLOAD {
         return Err(too_large());
     }
-    draft.files = files;
-    Ok(draft)
+    Ok((payload, files))
 }
 
-fn parse(json: &[u8]) -> Result<Draft, Refusal> {
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
     let value: Value = serde_json::from_slice(json).map_err(|_| {
         Refusal::new(StatusCode::BAD_REQUEST, 50109, "The request body contains invalid JSON.")
     })?;
+    parse_value(value)
+}
+
+pub(super) fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = error.path().to_string();
-        Refusal::field(&field, "BASE_TYPE_BAD_TYPE", &error.inner().to_string())
+        let at = error.path().to_string().replace('[', ".").replace(']', "");
+        Refusal::field(&at, "BASE_TYPE_BAD_TYPE", &error.inner().to_string())
     })
 }
 

@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 use axum::http::StatusCode;
 use regex::Regex;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::form::Mistakes;
+use super::layout::{COMPONENTS_V2, check_components, check_embeds};
 use super::world::{Attachment, Channel, File, Id, Message, Right, World};
 
 /// Discord's limit for bots, in code points (its OpenAPI description says 4000, which is for other clients).
@@ -28,12 +30,21 @@ impl Refusal {
         Self { status, code, message, errors: None }
     }
 
-    /// An invalid form: the reason stands under the name of the field.
-    pub(super) fn field(field: &str, code: &str, message: &str) -> Self {
-        let mut errors = serde_json::Map::new();
-        errors.insert(field.to_owned(), json!({ "_errors": [{ "code": code, "message": message }] }));
-        let refusal = Self::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
-        Self { errors: Some(errors.into()), ..refusal }
+    /// An invalid form with one mistake, at a dotted path.
+    pub(super) fn field(at: &str, code: &str, message: &str) -> Self {
+        let mut mistakes = Mistakes::default();
+        mistakes.add(at, code, message);
+        mistakes.into()
+    }
+
+    /// The same about a part of the body.
+    pub(super) fn within(self, part: &str) -> Self {
+        let mut around = serde_json::Map::new();
+        let errors = self.errors.map(|errors| {
+            around.insert(part.to_owned(), errors);
+            around.into()
+        });
+        Self { errors, ..self }
     }
 
     pub(super) fn unknown_channel() -> Self {
@@ -71,6 +82,18 @@ pub(super) struct Draft {
     pub(super) components: Option<Vec<Value>>,
     #[serde(skip)]
     pub(super) files: Vec<File>,
+}
+
+impl Draft {
+    /// Whether embeds and components keep to the limits, on a message with these flags besides the draft's.
+    pub(super) fn check_layout(&self, flags: u64) -> Result<(), Refusal> {
+        let mut mistakes = Mistakes::default();
+        check_embeds(self.embeds.as_deref().unwrap_or_default(), &mut mistakes);
+        if (flags | self.flags.unwrap_or(0)) & COMPONENTS_V2 == 0 {
+            check_components(self.components.as_deref().unwrap_or_default(), &mut mistakes);
+        }
+        mistakes.finish()
+    }
 }
 
 #[derive(Debug, Deserialize)]

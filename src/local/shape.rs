@@ -11,9 +11,21 @@ use serde_json::{Value, json};
 use super::world::{Attachment, Channel, Id, Message, Right, Role, User, World};
 
 /// Everything an ordinary member may do here, as a bit set: view, write (also in threads), embed, attach, read the
-/// history, mention everyone, react, use the own and others' emoji, change the own name.
-const PERMISSIONS: u64 =
-    1 << 6 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 26 | 1 << 38;
+/// history, mention everyone, react, use the own and others' emoji, change the own name, use commands.
+pub(super) const PERMISSIONS: u64 = 1 << 6
+    | 1 << 10
+    | 1 << 11
+    | 1 << 14
+    | 1 << 15
+    | 1 << 16
+    | 1 << 17
+    | 1 << 18
+    | 1 << 26
+    | 1 << 31
+    | 1 << 38;
+/// Everything: what the owner of the guild may do.
+const ALL_PERMISSIONS: u64 = (1 << 53) - 1;
+const ADMINISTRATOR: u64 = 1 << 3;
 
 fn bit(right: Right) -> u64 {
     match right {
@@ -23,6 +35,14 @@ fn bit(right: Right) -> u64 {
         Right::Post => 1 << 11 | 1 << 38,
         Right::History => 1 << 16,
     }
+}
+
+/// The JSON of something in the guild names the guild.
+pub(super) fn with_guild(guild: Option<Id>, mut json: Value) -> Value {
+    if let Some(guild) = guild {
+        json["guild_id"] = json!(guild);
+    }
+    json
 }
 
 fn time(time: SystemTime) -> Value {
@@ -75,7 +95,7 @@ impl World {
     }
 
     /// A member without its `user`, as messages carry it.
-    fn partial_member_json(&self, user: &User) -> Value {
+    pub(super) fn partial_member_json(&self, user: &User) -> Value {
         json!({
             "roles": user.roles,
             "joined_at": time(user.id.time()),
@@ -102,7 +122,7 @@ impl World {
             "id": role.id,
             "name": role.name,
             "description": null,
-            "permissions": PERMISSIONS.to_string(),
+            "permissions": role.permissions.to_string(),
             "position": if role.id == self.guild { 0 } else { 1 },
             "color": 0,
             "colors": { "primary_color": 0, "secondary_color": null, "tertiary_color": null },
@@ -119,7 +139,30 @@ impl World {
         json
     }
 
+    /// What a user may do in a channel.
+    pub(super) fn permissions(&self, user: &User, channel: Id) -> u64 {
+        if user.id == self.owner && !self.is_direct(channel) {
+            return ALL_PERMISSIONS;
+        }
+        let everybody = self.roles.get(&self.guild).map_or(0, |role| role.permissions);
+        let roles = user.roles.iter().filter_map(|role| self.roles.get(role));
+        let given = roles.fold(everybody, |all, role| all | role.permissions);
+        if given & ADMINISTRATOR != 0 {
+            return ALL_PERMISSIONS;
+        }
+        let rights = [Right::View, Right::Post, Right::History, Right::Attach, Right::React];
+        let denied = rights.into_iter().filter(|right| user.id == self.bot && self.denied(channel, *right));
+        denied.fold(given, |left, right| left & !bit(right))
+    }
+
     pub(super) fn channel_json(&self, channel: &Channel) -> Value {
+        if let Some(person) = channel.direct {
+            let people = self.users.get(&person).map(|user| self.user_json(user));
+            return json!({
+                "id": channel.id, "type": 1, "last_message_id": channel.last_message, "flags": 0,
+                "recipients": people.into_iter().collect::<Vec<_>>(),
+            });
+        }
         let mut json = json!({
             "id": channel.id,
             "type": 0,
@@ -167,9 +210,10 @@ impl World {
 
     /// Whether the bot may see the text of this message, given whether it may see every text.
     ///
-    /// Without the privileged intent it sees its own messages and those that mention it by name.
+    /// Without the privileged intent it sees its own messages, direct ones, and those that mention it by name.
     fn readable(&self, message: &Message, content: bool) -> bool {
-        content || message.author == self.bot || message.mentions.contains(&self.bot)
+        let own = message.author == self.bot || self.is_direct(message.channel);
+        content || own || message.mentions.contains(&self.bot)
     }
 
     fn bare_message_json(&self, message: &Message, content: bool) -> Value {
@@ -205,9 +249,12 @@ impl World {
             json["webhook_id"] = json!(webhook);
         }
         if let Some(replied) = message.reply_to {
-            json["message_reference"] = json!({
-                "type": 0, "channel_id": message.channel, "message_id": replied, "guild_id": self.guild,
-            });
+            let reference = json!({ "type": 0, "channel_id": message.channel, "message_id": replied });
+            json["message_reference"] = with_guild(self.guild_of(message.channel), reference);
+        }
+        if let Some(interaction) = message.interaction.and_then(|id| self.interactions.get(&id)) {
+            json["application_id"] = json!(self.application);
+            json["interaction_metadata"] = self.interaction_metadata_json(interaction);
         }
         let mut counts: Vec<(&str, u64, bool)> = Vec::new();
         for (emoji, user) in &message.reactions {
@@ -233,7 +280,7 @@ impl World {
     pub(super) fn message_json(&self, message: &Message, content: bool) -> Value {
         let mut json = self.bare_message_json(message, content);
         if let Some(replied) = message.reply_to {
-            let replied = self.channels.get(&message.channel).and_then(|it| it.messages.get(&replied));
+            let replied = self.message(replied).filter(|it| it.channel == message.channel);
             json["referenced_message"] =
                 replied.map_or(Value::Null, |replied| self.bare_message_json(replied, content));
         }
@@ -242,8 +289,13 @@ impl World {
 
     /// A message as the gateway gives it: with the guild, and with who is a member of it.
     pub(super) fn message_event_json(&self, message: &Message, content: bool) -> Value {
-        let mut json = self.message_json(message, content);
-        json["guild_id"] = json!(self.guild);
+        let json = self.message_json(message, content);
+        // Ephemeral ones come as if they were direct messages.
+        let guild = self.guild_of(message.channel).filter(|_| message.ephemeral_to.is_none());
+        let mut json = with_guild(guild, json);
+        if guild.is_none() {
+            return json;
+        }
         if let Some(user) = self.users.get(&message.author) {
             json["member"] = self.partial_member_json(user);
         }
@@ -256,24 +308,26 @@ impl World {
     }
 
     pub(super) fn reaction_json(&self, message: &Message, user: Id, emoji: &str, added: bool) -> Value {
-        let mut json = json!({
+        let json = json!({
             "user_id": user,
             "channel_id": message.channel,
             "message_id": message.id,
-            "guild_id": self.guild,
             "emoji": emoji_json(emoji),
             "burst": false,
             "type": 0,
         });
+        let guild = self.guild_of(message.channel);
+        let mut json = with_guild(guild, json);
         if added {
-            json["member"] = self.member_json(&self.users[&user]);
+            if guild.is_some() {
+                json["member"] = self.member_json(&self.users[&user]);
+            }
             json["message_author_id"] = json!(message.author);
             json["burst_colors"] = json!([]);
         }
         json
     }
 
-    /// The guild as REST gives it.
     /// The guild as the bot finds it in the list of its own.
     pub(super) fn own_guild_json(&self) -> Value {
         json!({
@@ -287,6 +341,7 @@ impl World {
         })
     }
 
+    /// The guild as REST gives it.
     pub(super) fn guild_json(&self) -> Value {
         json!({
             "id": self.guild,
@@ -336,7 +391,7 @@ impl World {
     /// as its only member.
     pub(super) fn guild_event_json(&self) -> Value {
         let mut json = self.guild_json();
-        let visible = |channel: &&Channel| !self.denied(channel.id, Right::View);
+        let visible = |channel: &&Channel| channel.direct.is_none() && !self.denied(channel.id, Right::View);
         let (threads, channels): (Vec<_>, Vec<_>) =
             self.channels.values().filter(visible).partition(|channel| channel.parent.is_some());
         let shapes =

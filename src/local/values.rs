@@ -19,6 +19,10 @@ pub struct Options {
     pub message_content: bool,
     /// How often the gateway wants a heartbeat.
     pub heartbeat: Duration,
+    /// How long an interaction waits to be acknowledged.
+    pub acknowledge: Duration,
+    /// How long the token of an interaction lives.
+    pub interaction_token: Duration,
     /// The bot's token.
     pub token: String,
 }
@@ -31,6 +35,8 @@ impl Default for Options {
             owner: Owner::User,
             message_content: false,
             heartbeat: Duration::from_millis(41_250),
+            acknowledge: Duration::from_secs(3),
+            interaction_token: Duration::from_secs(15 * 60),
             token: "local.discord.token-that-opens-nothing-else".to_owned(),
         }
     }
@@ -87,6 +93,19 @@ pub enum What {
     Typing {
         /// Who: the bot.
         user: Id,
+    },
+    /// Somebody used a command, typed in an option, pressed a button or chose in a menu.
+    Interacted {
+        /// The interaction.
+        interaction: Id,
+        /// Who.
+        user: Id,
+    },
+    /// The bot acknowledged an interaction: [`LocalDiscord::response`](super::LocalDiscord::response) says how. A
+    /// message that answers it was posted, or edited, before.
+    Acknowledged {
+        /// The interaction.
+        interaction: Id,
     },
     /// The bot has a session on the gateway: READY and GUILD_CREATE, or what it missed and RESUMED, are on their way.
     Connected {

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::body::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::commands::Command;
+use super::interactions::Interaction;
+use super::shape::PERMISSIONS;
+
 /// A Discord snowflake: of a user, a role, a channel, a message … It is a string in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);
@@ -76,6 +80,8 @@ pub(super) struct Role {
     pub(super) name: String,
     /// The bot that it belongs to, for a bot's own role.
     pub(super) bot: Option<Id>,
+    /// What it lets its members do, as Discord's bits.
+    pub(super) permissions: u64,
 }
 
 /// What can be taken from the bot in a channel (and so in its threads).
@@ -94,13 +100,15 @@ pub enum Right {
     React,
 }
 
-/// A text channel, or a thread of one.
+/// A text channel, a thread of one, or direct messages.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     pub(super) id: Id,
     pub(super) name: String,
     /// The channel that this is a thread of.
     pub(super) parent: Option<Id>,
+    /// The person that the bot talks with here, in direct messages.
+    pub(super) direct: Option<Id>,
     pub(super) denied: BTreeSet<Right>,
     pub(super) messages: BTreeMap<Id, Message>,
     /// The newest message there ever was, deleted or not.
@@ -144,10 +152,14 @@ pub struct Message {
     pub reactions: Vec<(String, Id)>,
     /// Embeds, as they were sent.
     pub embeds: Vec<serde_json::Value>,
-    /// Components (buttons …), as they were sent.
+    /// Components (buttons …), as they were sent, with Discord's numbers as their `id`.
     pub components: Vec<serde_json::Value>,
-    /// The webhook that posted it.
+    /// The webhook that posted it; for an answer to an interaction that is the application.
     pub webhook: Option<Id>,
+    /// The interaction that it answers, if it does.
+    pub interaction: Option<Id>,
+    /// The only person who sees it, if it is ephemeral. The bot cannot fetch it, react to it or reply to it.
+    pub ephemeral_to: Option<Id>,
     /// When its text was last changed.
     #[serde(skip)]
     pub edited: Option<SystemTime>,
@@ -160,6 +172,11 @@ pub struct Message {
 pub const SUPPRESS_EMBEDS: u64 = 1 << 2;
 /// The flag of a silent message: it mentions, but notifies nobody.
 pub const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
+
+/// The flag of a message that only one person sees.
+pub const EPHEMERAL: u64 = 1 << 6;
+/// The flag of an answer that was only promised so far: people see that the bot is thinking.
+pub const LOADING: u64 = 1 << 7;
 
 /// A file on a message. Its bytes are served under its URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -218,6 +235,10 @@ pub(super) struct World {
     pub(super) files: HashMap<Id, File>,
     /// The bot's nonces, and when they were used.
     pub(super) nonces: HashMap<String, (Id, Instant)>,
+    /// The messages that only one person sees. They are in no channel's history.
+    pub(super) ephemeral: BTreeMap<Id, Message>,
+    pub(super) commands: Vec<Command>,
+    pub(super) interactions: BTreeMap<Id, Interaction>,
 }
 
 impl World {
@@ -241,12 +262,15 @@ impl World {
             channels: BTreeMap::new(),
             files: HashMap::new(),
             nonces: HashMap::new(),
+            ephemeral: BTreeMap::new(),
+            commands: Vec::new(),
+            interactions: BTreeMap::new(),
         };
         let user = |id, name: &str, roles| User { id, name: name.to_owned(), bot: id == bot, roles };
         world.users.insert(bot, user(bot, "moonlane", BTreeSet::from([bot_role])));
         world.users.insert(owner_id, user(owner_id, "owner", BTreeSet::new()));
         // The role of everybody has the guild's own id.
-        let role = |id, name: &str, bot| Role { id, name: name.to_owned(), bot };
+        let role = |id, name: &str, bot| Role { id, name: name.to_owned(), bot, permissions: PERMISSIONS };
         world.roles.insert(guild, role(guild, "@everyone", None));
         world.roles.insert(bot_role, role(bot_role, "moonlane", Some(bot)));
         if owner == Owner::Team {
@@ -285,14 +309,35 @@ impl World {
         inherited || channel.denied.contains(&right)
     }
 
+    /// Whether these are direct messages.
+    pub(super) fn is_direct(&self, channel: Id) -> bool {
+        self.channels.get(&channel).is_some_and(|channel| channel.direct.is_some())
+    }
+
+    /// The guild, unless the channel is outside of it.
+    pub(super) fn guild_of(&self, channel: Id) -> Option<Id> {
+        (!self.is_direct(channel)).then_some(self.guild)
+    }
+
+    /// All messages of a channel, oldest first; the ephemeral ones among them.
+    pub(super) fn messages(&self, channel: Id) -> impl Iterator<Item = &Message> {
+        let ordinary = self.channels.get(&channel).into_iter().flat_map(|channel| channel.messages.values());
+        let ephemeral = self.ephemeral.values().filter(move |message| message.channel == channel);
+        let mut all: Vec<&Message> = ordinary.chain(ephemeral).collect();
+        all.sort_by_key(|message| message.id);
+        all.into_iter()
+    }
+
     /// The message with this id, wherever it stands.
     pub(super) fn message(&self, id: Id) -> Option<&Message> {
-        self.channels.values().find_map(|channel| channel.messages.get(&id))
+        let ordinary = self.channels.values().map(|channel| &channel.messages);
+        ordinary.chain([&self.ephemeral]).find_map(|messages| messages.get(&id))
     }
 
     /// The same, to be changed.
     pub(super) fn message_mut(&mut self, id: Id) -> Option<&mut Message> {
-        self.channels.values_mut().find_map(|channel| channel.messages.get_mut(&id))
+        let ordinary = self.channels.values_mut().map(|channel| &mut channel.messages);
+        ordinary.chain([&mut self.ephemeral]).find_map(|messages| messages.get_mut(&id))
     }
 }
 
@@ -323,7 +368,7 @@ mod tests {
         let (parent, thread) = (world.new_id(), world.new_id());
         for (id, parent) in [(parent, None), (thread, Some(parent))] {
             let (name, denied, messages) = ("x".to_owned(), BTreeSet::new(), BTreeMap::new());
-            let channel = Channel { id, name, parent, denied, messages, last_message: None };
+            let channel = Channel { id, name, parent, direct: None, denied, messages, last_message: None };
             world.channels.insert(id, channel);
         }
         world.channels.get_mut(&parent).unwrap().denied.insert(Right::Post);
