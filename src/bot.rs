@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::agent::{Agents, guard};
 use crate::config::Config;
-use crate::domain::MessageId;
+use crate::domain::{ChannelId, MessageId};
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::lane::Lanes;
-use crate::outbox::{self, Outbox};
-use crate::script::{Problem, ScriptSet};
+use crate::outbox::{self, Outbox, Post};
+use crate::reload::{self, Reloader};
+use crate::script::Problem;
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
 
@@ -49,6 +51,9 @@ pub struct Bot {
     gateway: Gateway,
     serve: JoinHandle<()>,
     stop_serving: CancellationToken,
+    reloader: Reloader,
+    /// Posts what operators should read about the scripts.
+    _news: Option<AbortOnDropHandle<()>>,
 }
 
 impl Bot {
@@ -62,12 +67,8 @@ impl Bot {
         token: &str,
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
     ) -> Result<Self, StartError> {
-        let loaded =
-            ScriptSet::load(&config.scripts, &config.root, &config.limits).map_err(StartError::Scripts)?;
-        for problem in &loaded.warnings {
-            warn!("{problem}");
-        }
-        let scripts = loaded.set;
+        let (news, is_news) = mpsc::unbounded_channel();
+        let (reloader, scripts) = Reloader::start(config, news).await.map_err(StartError::Scripts)?;
         let store = Store::open(&config.store_path)?;
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
@@ -75,12 +76,7 @@ impl Bot {
         let outbox = Outbox::new(&config.discord.api_url, token)?;
         let me = outbox.whoami().await?;
 
-        let routed = match scripts.has_route_function() {
-            true => "every channel (routing.lua has a route function)".to_owned(),
-            false => scripts.routed_channels().to_string(),
-        };
-        let needs_content = scripts.needs_message_content();
-        let (_, scripts) = watch::channel(scripts);
+        let routed = reload::routed(&scripts.borrow());
         // Before any lane opens.
         let agents =
             Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
@@ -97,15 +93,28 @@ impl Bot {
         turns.recover().await?;
 
         let (inbound, messages) = mpsc::unbounded_channel();
-        let start = gateway::Start { token: token.to_owned(), me: me.user, message_content: needs_content };
-        let gateway = gateway::start(start, outbox, inbound).await?;
+        let start = gateway::Start {
+            token: token.to_owned(),
+            me: me.user,
+            message_content: reloader.message_content(),
+        };
+        let gateway = gateway::start(start, outbox.clone(), inbound).await?;
         let stop_serving = CancellationToken::new();
         let serve = tokio::spawn({
             let (turns, stop) = (turns.clone(), stop_serving.clone());
             async move { turns.serve(messages, stop).await }
         });
+        let news = config
+            .scripts
+            .notify_channel
+            .map(|channel| AbortOnDropHandle::new(tokio::spawn(post_news(outbox, channel, is_news))));
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self { turns, gateway, serve, stop_serving })
+        Ok(Self { turns, gateway, serve, stop_serving, reloader, _news: news })
+    }
+
+    /// The scripts in force, and the way to load them anew.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Resolves only if the bot cannot go on by itself, with the reason.
@@ -115,7 +124,8 @@ impl Bot {
 
     /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
     pub async fn shut_down(self) {
-        let Self { turns, gateway, serve, stop_serving } = self;
+        let Self { turns, gateway, serve, stop_serving, reloader, .. } = self;
+        drop(reloader);
         stop_serving.cancel();
         // A panic there was logged. What takes longer hangs on a Discord that does not answer.
         let _ = timeout(TAKE_IN_WITHIN, serve).await;
@@ -131,5 +141,17 @@ impl Bot {
         }
         turns.store.close().await;
         info!("stopped");
+    }
+}
+
+/// Posts what the operators should read, one after the other. It is no answer to anybody: what is not posted when
+/// the bot stops stands in the log.
+async fn post_news(outbox: Outbox, channel: ChannelId, mut news: mpsc::UnboundedReceiver<String>) {
+    while let Some(content) = news.recv().await {
+        let nonce = format!("news-{:016x}", uuid::Uuid::new_v4().as_u64_pair().0);
+        let post = Post { content, nonce, reply_to: None, notify: true, file: None };
+        if let Err(error) = outbox.post(channel, post).await {
+            warn!(%channel, %error, "nothing can be posted to `scripts.notify_channel`");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::domain::Limits;
+use crate::domain::{ChannelId, Limits};
 use crate::nearest::reword;
 
 /// The file, relative to the root.
@@ -84,6 +84,8 @@ pub struct Scripts {
     pub time_limit: Duration,
     /// How much memory one script VM may hold.
     pub memory_limit: ByteSize,
+    /// The channel that hears of scripts which could not be reloaded; none by default.
+    pub notify_channel: Option<ChannelId>,
 }
 
 /// `[agent]`
@@ -163,6 +165,7 @@ impl Default for Scripts {
             dir: PathBuf::from("scripts"),
             time_limit: Duration::from_millis(100),
             memory_limit: ByteSize::mib(32),
+            notify_channel: None,
         }
     }
 }
@@ -437,6 +440,8 @@ mod tests {
         insta::assert_snapshot!(mistake("[limits]\nturn = '0s'"), @"config/moonlane.toml: limits.turn: must be longer than 0");
         insta::assert_snapshot!(mistake("[limits]\nturn = 'soon'"), @r#"config/moonlane.toml: limits.turn: invalid value: string "soon", expected a duration"#);
         insta::assert_snapshot!(mistake("[discord]\napi_url = 'discord.com'"), @"config/moonlane.toml: discord.api_url: must begin with https:// (or http:// for a server on this machine)");
+        insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = 231200000000000004"), @"config/moonlane.toml: scripts.notify_channel: invalid type: integer `231200000000000004`, expected a string");
+        insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = '#ops'"), @"config/moonlane.toml: scripts.notify_channel: `#ops` is not a Discord id: expected 1 to 20 digits, not 0, as a string");
         insta::assert_snapshot!(mistake("[agent]\ncommand = []"), @"config/moonlane.toml: agent.command: must name a program");
         insta::assert_snapshot!(mistake("[log]\nlevel = 1\n[log\n"), @"config/moonlane.toml:3: unclosed table, expected `]`");
     }

@@ -7,6 +7,7 @@
 //! - [`gateway`]: what comes in from Discord → our own values
 //! - [`turn`]: the story of one turn, from the message to the delivered answer
 //! - [`lane`]: who runs, and who waits at which place
+//! - [`reload`]: the scripts anew whenever they are saved
 //! - [`script`]: the Lua side: is a message for the bot, and which project is it?
 //! - [`agent`]: a `claude` process: arguments, environment, events, time limits, end
 //! - [`store`]: SQLite: sessions, turns, deliveries
@@ -33,6 +34,7 @@ pub mod logging;
 mod nearest;
 pub mod outbox;
 pub mod playground;
+pub mod reload;
 pub mod script;
 pub mod store;
 pub mod text;

@@ -1,7 +1,7 @@
 //! The command line: a table of contents of what moonlane can do.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -188,11 +188,13 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         Ok(token) => token,
         Err(error) => return bad_setup(&error),
     };
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return failed(&error),
-        };
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)] = signals else {
+        let error = signals.into_iter().find_map(Result::err);
+        return failed(&error.unwrap_or_else(|| io::ErrorKind::Other.into()));
+    };
+    // Before it can be closed.
+    let had_terminal = has_terminal();
     let mut bot = tokio::select! {
         started = Bot::start(&config, &token, None) => match started {
             Ok(bot) => bot,
@@ -203,13 +205,31 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
     };
     // Not in `Bot`: it is about this machine, and bots in tests share one.
     let _cleaning = AbortOnDropHandle::new(tokio::spawn(moonlane::agent::clean_daily()));
-    let failure = tokio::select! {
-        failure = bot.failed() => Some(failure),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+    let reloader = bot.reloader().clone();
+    let failure = loop {
+        tokio::select! {
+            failure = bot.failed() => break Some(failure),
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            _ = hang_up.recv() => {
+                // The terminal was closed: nobody asked for a reload.
+                if had_terminal && !has_terminal() {
+                    break None;
+                }
+                let reloader = reloader.clone();
+                // What comes of it is logged there.
+                tokio::spawn(async move { reloader.reload_now().await });
+            }
+        }
     };
+    drop(reloader);
     bot.shut_down().await;
     failure.map_or(ExitCode::SUCCESS, |failure| failed(&failure))
+}
+
+/// Whether somebody sits at a terminal that the bot was started from.
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
 }
 
 /// Runs until it is killed. What it prints are commands to copy.

@@ -33,6 +33,7 @@ fn load(root: &Path) -> Result<Loaded, Vec<Problem>> {
         dir: root.join("scripts"),
         time_limit: Duration::from_millis(60),
         memory_limit: ByteSize::mib(8),
+        ..Default::default()
     };
     ScriptSet::load(&config, root, &LIMITS)
 }

@@ -23,6 +23,7 @@ mod processes;
 mod real_claude;
 mod real_failures;
 mod record;
+mod reload;
 mod scripts;
 mod secrets;
 mod separate;

@@ -298,7 +298,7 @@ async fn a_missing_project_directory_is_a_warning_to_run() {
     let log = String::from_utf8(output.stderr).unwrap();
     let warning = log.lines().find(|line| line.contains("WARN") && !line.contains("runs as root")).unwrap();
     let warning = warning.split_once("WARN ").unwrap().1.replace(root.path().to_str().unwrap(), "ROOT");
-    insta::assert_snapshot!(warning, @"moonlane::bot: scripts/routing.lua: warning: projects.site.dir: ROOT/gone does not exist");
+    insta::assert_snapshot!(warning, @"moonlane::reload: scripts/routing.lua: warning: projects.site.dir: ROOT/gone does not exist");
 }
 
 /// The playground with these lines on its standard input.

@@ -74,6 +74,11 @@ impl Process {
         text.lines().find(|line| line.contains(what)).unwrap().to_owned()
     }
 
+    /// Waits until it says more.
+    pub async fn more(&self) {
+        self.said.subscribe().changed().await.unwrap();
+    }
+
     /// The process's id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")

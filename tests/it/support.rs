@@ -12,6 +12,7 @@ use moonlane::bot::Bot;
 use moonlane::config::Config;
 use moonlane::domain::MessageId;
 use moonlane::local::{Id, LocalDiscord, Message, Options, RateLimits, Say, What};
+use moonlane::reload::Reloader;
 use moonlane::turn::Settled;
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -109,12 +110,8 @@ impl Stage {
         for name in ["config", "scripts", "work", "claude"] {
             std::fs::create_dir(root.join(name)).unwrap();
         }
-        let filled = |script: &str| {
-            let (work, log) = (root.join("work"), root.join("agent.log"));
-            script.replace("WORK", work.to_str().unwrap()).replace("LOG\"", &format!("{}\"", log.display()))
-        };
-        std::fs::write(root.join("scripts/routing.lua"), filled(&setup.routing)).unwrap();
-        std::fs::write(root.join("scripts/triggers.lua"), filled(&setup.triggers)).unwrap();
+        std::fs::write(root.join("scripts/routing.lua"), filled(root, &setup.routing)).unwrap();
+        std::fs::write(root.join("scripts/triggers.lua"), filled(root, &setup.triggers)).unwrap();
         std::fs::write(root.join("config/moonlane.toml"), with_agent(&setup.config, &setup.agent)).unwrap();
         let (_, settling) = mpsc::unbounded_channel();
         Self { discord, folder, bot: None, settling, settled: HashMap::new() }
@@ -123,6 +120,16 @@ impl Stage {
     /// The stage's folder: `--root` for a separate process.
     pub fn root(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What reloads the running bot's scripts.
+    pub fn reloader(&self) -> &Reloader {
+        self.bot.as_ref().expect("a bot that runs").reloader()
+    }
+
+    /// Writes this file of the script folder, in place; `WORK` and `LOG` are as in [`Setup::routing`].
+    pub fn save(&self, file: &str, script: &str) {
+        std::fs::write(self.root().join("scripts").join(file), filled(self.root(), script)).unwrap();
     }
 
     /// Where the project's agents work.
@@ -309,6 +316,12 @@ impl Stage {
         });
         within(&format!("{which} off {message}"), seen).await;
     }
+}
+
+/// The script with the stage's own paths in it.
+fn filled(root: &Path, script: &str) -> String {
+    let (work, log) = (root.join("work"), root.join("agent.log"));
+    script.replace("WORK", work.to_str().unwrap()).replace("LOG\"", &format!("{}\"", log.display()))
 }
 
 /// Every process with this `NAME=value` in its environment, zombies apart.

@@ -11,7 +11,12 @@ fn no_memory_is_too_little_memory() {
     for limit in [ByteSize::b(0), ByteSize::kib(1)] {
         let root = root(&[]);
         let dir = root.path().join("scripts");
-        let config = config::Scripts { dir, time_limit: Duration::from_millis(60), memory_limit: limit };
+        let config = config::Scripts {
+            dir,
+            time_limit: Duration::from_millis(60),
+            memory_limit: limit,
+            ..Default::default()
+        };
         let problems = listing(&ScriptSet::load(&config, root.path(), &LIMITS).unwrap_err(), root.path());
         assert!(problems.contains("`scripts.memory_limit`"), "{problems}");
     }

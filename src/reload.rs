@@ -1,0 +1,466 @@
+//! Hot reload: the script folder is watched, and what is saved there is live a moment later, or not at all.
+//!
+//! # Theory of operation
+//! One thread does everything, one thing after the other. It sleeps until its inbox has something: a file was
+//! saved ([`folder`] says which changes count), somebody asks by hand, the bot stops. Then it waits until nothing
+//! has changed for [`QUIET`], so that an editor's several steps are one save, and loads a whole new [`ScriptSet`]
+//! beside the live one. Only a set without a problem is swapped in, in one step, through a `watch` channel; whoever
+//! took the old one before keeps it for as long as it likes.
+//!
+//! A set that fails may be half saved. So its errors wait for [`GRACE`] before they count: if anything changes
+//! meanwhile, nobody hears of them. After that they are told once each, until a set is good again.
+//!
+//! What the scripts say is not all that depends on them: whether the gateway asks for the content of messages is
+//! settled when it connects. A later set that needs it is live all the same, and the log says what is missing.
+
+mod folder;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
+use tracing::{debug, error, info, warn};
+
+use crate::config::{self, Config};
+use crate::domain::Limits;
+use crate::script::{Loaded, Problem, ScriptSet, Severity};
+use folder::{Files, Folder};
+
+/// How long nothing may change before the files count as saved.
+const QUIET: Duration = Duration::from_millis(100);
+/// After how long a stream of changes is no longer waited for: from then on a short gap in it will do.
+const LONGEST: Duration = Duration::from_millis(500);
+/// That gap. Without any, the files would be read while they are written: a change is heard when it begins.
+const GAP: Duration = Duration::from_millis(5);
+/// How long the errors of a set wait for a further change: it may be half saved.
+const GRACE: Duration = Duration::from_millis(300);
+/// The longest that a stream of changes puts errors off.
+const LONGEST_GRACE: Duration = Duration::from_secs(2);
+/// The longest text that is told, in characters: Discord takes 2000.
+const MAX_NEWS: usize = 1900;
+
+/// What reloading by hand comes to: the generation that is live now, or why the one before still is.
+type Outcome = Result<u64, Vec<Problem>>;
+
+/// The handle to the reloader. A clone is the same one; it ends with the last clone.
+#[derive(Clone)]
+pub struct Reloader(Arc<Handle>);
+
+struct Handle {
+    inbox: mpsc::Sender<Event>,
+    state: watch::Receiver<State>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.inbox.send(Event::Stop);
+    }
+}
+
+/// Where the reloader stands.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The number of the live set: 1 is the one that the bot began with.
+    pub generation: u64,
+    /// How many sets were tried, with those that failed.
+    pub tried: u64,
+    /// What the last one tried had to be told of: errors if it failed, else warnings.
+    pub problems: Vec<Problem>,
+    /// Whether the first set needed the content of messages that do not mention the bot.
+    message_content: bool,
+}
+
+/// What the reloader hears.
+#[derive(Debug)]
+enum Event {
+    /// A script was saved, removed or renamed.
+    Saved,
+    /// Something changed that may concern scripts: only a look at the files tells.
+    Perhaps,
+    /// The watched folder itself is gone.
+    Ended,
+    /// The system cannot watch the folder any more.
+    Failed(notify::Error),
+    /// Somebody asks for a reload.
+    ByHand(oneshot::Sender<Outcome>),
+    /// The bot stops.
+    Stop,
+}
+
+impl Reloader {
+    /// Loads the first set and watches the folder from then on. `news` gets what the operators should read: each
+    /// error once, and the end of the trouble; at most 2000 characters of Discord's Markdown each.
+    ///
+    /// # Errors
+    /// What is wrong with the first set; there is none to fall back on.
+    pub async fn start(
+        config: &Config,
+        news: tokio_mpsc::UnboundedSender<String>,
+    ) -> Result<(Self, watch::Receiver<ScriptSet>), Vec<Problem>> {
+        let source =
+            Source { scripts: config.scripts.clone(), root: config.root.clone(), limits: config.limits };
+        let ended = |why: &str| vec![source.problem(format!("the thread that loads the scripts {why}"))];
+        let (inbox, events) = mpsc::channel();
+        let (state, is_state) = watch::channel(State::default());
+        let (first, is_first) = oneshot::channel();
+        let handle = Self(Arc::new(Handle { inbox: inbox.clone(), state: is_state }));
+        let work = {
+            let (source, folder) = (source.clone(), Folder::new(source.scripts.dir.clone(), inbox));
+            move || begin(source, folder, events, state, news, first)
+        };
+        std::thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(work)
+            .map_err(|e| ended(&format!("cannot start: {e}")))?;
+        let scripts = is_first.await.unwrap_or_else(|_| Err(ended("has ended")))?;
+        Ok((handle, scripts))
+    }
+
+    /// The number of the live set: 1 is the one that the bot began with.
+    pub fn generation(&self) -> u64 {
+        self.0.state.borrow().generation
+    }
+
+    /// What the last set that was tried had to be told of: errors if it failed, else warnings.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.0.state.borrow().problems.clone()
+    }
+
+    /// Hears of every set that was tried, once it is live or told to have failed.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.state.clone()
+    }
+
+    /// Whether the first set needed the content of messages that do not mention the bot: what the gateway is to
+    /// ask for, once.
+    pub fn message_content(&self) -> bool {
+        self.0.state.borrow().message_content
+    }
+
+    /// Loads all files now, changed or not, and gives the new generation.
+    ///
+    /// # Errors
+    /// Why the live set stays: every problem that was found.
+    pub async fn reload_now(&self) -> Result<u64, Vec<Problem>> {
+        let (answer, answered) = oneshot::channel();
+        // Where the thread has ended, the answer's sender is dropped.
+        let _ = self.0.inbox.send(Event::ByHand(answer));
+        answered.await.unwrap_or_else(|_| {
+            Err(vec![Problem {
+                file: "scripts".to_owned(),
+                line: None,
+                path: None,
+                message: "the thread that loads the scripts has ended; restart moonlane".to_owned(),
+                severity: Severity::Error,
+            }])
+        })
+    }
+}
+
+/// Which channels a set routes, for the log.
+pub fn routed(set: &ScriptSet) -> String {
+    match set.has_route_function() {
+        true => "every channel (routing.lua has a route function)".to_owned(),
+        false => set.routed_channels().to_string(),
+    }
+}
+
+/// What is loaded, again and again.
+#[derive(Clone)]
+struct Source {
+    scripts: config::Scripts,
+    root: PathBuf,
+    limits: Limits,
+}
+
+impl Source {
+    fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        ScriptSet::load(&self.scripts, &self.root, &self.limits)
+    }
+
+    /// A problem of the folder as a whole.
+    fn problem(&self, message: String) -> Problem {
+        let dir = &self.scripts.dir;
+        let file = dir.strip_prefix(&self.root).unwrap_or(dir).display().to_string();
+        Problem { file, line: None, path: None, message, severity: Severity::Error }
+    }
+}
+
+/// The thread: the first set, then all the others.
+fn begin(
+    source: Source,
+    mut folder: Folder,
+    events: mpsc::Receiver<Event>,
+    state: watch::Sender<State>,
+    news: tokio_mpsc::UnboundedSender<String>,
+    first: oneshot::Sender<Result<watch::Receiver<ScriptSet>, Vec<Problem>>>,
+) {
+    // Before the files are read, or a save in between would be missed.
+    folder.look();
+    let seen = folder.files();
+    let Loaded { set, warnings } = match source.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => return drop(first.send(Err(problems))),
+    };
+    let message_content = set.needs_message_content();
+    let said_routed = routed(&set);
+    let (scripts, is_scripts) = watch::channel(set);
+    let mut live = Live {
+        source,
+        folder,
+        events,
+        scripts,
+        state,
+        news,
+        seen,
+        heard: Heard::default(),
+        shown: BTreeSet::new(),
+        warned: BTreeSet::new(),
+        said_routed,
+        lacks_content: false,
+    };
+    live.warn(&warnings);
+    live.state.send_replace(State { generation: 1, tried: 1, problems: warnings, message_content });
+    if first.send(Ok(is_scripts)).is_ok() {
+        live.run();
+    }
+}
+
+/// The reloader's thread.
+struct Live {
+    source: Source,
+    folder: Folder,
+    events: mpsc::Receiver<Event>,
+    scripts: watch::Sender<ScriptSet>,
+    state: watch::Sender<State>,
+    news: tokio_mpsc::UnboundedSender<String>,
+    /// The files as they were when they were last loaded.
+    seen: Files,
+    heard: Heard,
+    /// The errors that were told since a set was good.
+    shown: BTreeSet<Problem>,
+    /// The warnings of the last set.
+    warned: BTreeSet<Problem>,
+    /// What was last said about the channels.
+    said_routed: String,
+    /// The live set needs message content, and the gateway did not ask for it.
+    lacks_content: bool,
+}
+
+/// What has come in since the files were last loaded.
+#[derive(Default)]
+struct Heard {
+    saved: bool,
+    asked: Vec<oneshot::Sender<Outcome>>,
+    stop: bool,
+}
+
+impl Live {
+    fn run(mut self) {
+        loop {
+            // Nothing heard: a look, for some things are not told.
+            if !self.listen(self.folder.pause()) && !self.folder.look() {
+                continue;
+            }
+            let begun = Instant::now();
+            loop {
+                self.settle();
+                if self.heard.stop {
+                    return;
+                }
+                let Heard { saved, asked, .. } = std::mem::take(&mut self.heard);
+                let Some(result) = self.load(saved || !asked.is_empty()) else { break };
+                let may_be_half = result.is_err() && asked.is_empty() && begun.elapsed() < LONGEST_GRACE;
+                if may_be_half && self.listen(GRACE) {
+                    // Whatever it was: nobody has heard of these errors yet.
+                    self.heard.saved = true;
+                    continue;
+                }
+                self.tell(result, asked);
+                break;
+            }
+        }
+    }
+
+    /// Waits at most this long for one thing, and notes it; whether there was one.
+    fn listen(&mut self, wait: Duration) -> bool {
+        let event = match self.events.recv_timeout(wait) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => return false,
+            Err(RecvTimeoutError::Disconnected) => Event::Stop,
+        };
+        match event {
+            Event::Saved => self.heard.saved = true,
+            Event::Perhaps => {}
+            Event::Ended => self.folder.ended(),
+            Event::Failed(error) => self.folder.failed(&error),
+            Event::ByHand(answer) => self.heard.asked.push(answer),
+            Event::Stop => self.heard.stop = true,
+        }
+        true
+    }
+
+    /// Waits until the changes have come to rest. Who asks by hand does not wait.
+    fn settle(&mut self) {
+        let begun = Instant::now();
+        while self.heard.asked.is_empty() && !self.heard.stop {
+            let left = LONGEST.saturating_sub(begun.elapsed());
+            if !self.listen(QUIET.min(left).max(GAP)) || begun.elapsed() > 2 * LONGEST {
+                return;
+            }
+        }
+    }
+
+    /// A new set; `None` where the files are as they were, and there is no other reason for one.
+    fn load(&mut self, in_any_case: bool) -> Option<Result<Loaded, Vec<Problem>>> {
+        // Before the files are read, or a save in between would be missed.
+        self.folder.look();
+        let files = self.folder.files();
+        if !in_any_case && files == self.seen {
+            return None;
+        }
+        self.seen = files;
+        if self.folder.is_gone() {
+            let gone = "the script folder is gone; put it back, and it is loaded again".to_owned();
+            return Some(Err(vec![self.source.problem(gone)]));
+        }
+        Some(self.source.load())
+    }
+
+    /// Makes a good set live, or leaves the one that is; and says so where it is news.
+    fn tell(&mut self, result: Result<Loaded, Vec<Problem>>, asked: Vec<oneshot::Sender<Outcome>>) {
+        let by_hand = !asked.is_empty();
+        let outcome = match result {
+            Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings, by_hand)),
+            Err(problems) => {
+                self.keep(&problems, by_hand);
+                Err(problems)
+            }
+        };
+        for answer in asked {
+            // Who asked may not wait for it.
+            let _ = answer.send(outcome.clone());
+        }
+    }
+
+    fn swap(&mut self, set: ScriptSet, warnings: Vec<Problem>, by_hand: bool) -> u64 {
+        let routed = routed(&set);
+        let needs_content = set.needs_message_content();
+        self.scripts.send_replace(set);
+        self.warn(&warnings);
+        self.state.send_modify(|state| {
+            state.generation += 1;
+            state.tried += 1;
+            state.problems = warnings;
+        });
+        let generation = self.state.borrow().generation;
+
+        let was_trouble = !self.shown.is_empty();
+        self.shown.clear();
+        if was_trouble {
+            self.send(format!("✅ reloaded, generation {generation}"));
+        }
+        if was_trouble || by_hand {
+            info!("reloaded, generation {generation}");
+        } else {
+            debug!("reloaded, generation {generation}");
+        }
+        if routed != self.said_routed {
+            info!(channels = %routed, "the scripts route other channels now");
+            self.said_routed = routed;
+        }
+        let lacks_content = needs_content && !self.state.borrow().message_content;
+        if lacks_content && !self.lacks_content {
+            warn!(
+                "triggers.lua now needs the content of messages that do not mention the bot, which Discord gives \
+                 only to a bot that asks for it when it connects: restart moonlane (and see that Message Content \
+                 Intent is on in the Developer Portal); until then only mentions count"
+            );
+        }
+        self.lacks_content = lacks_content;
+        generation
+    }
+
+    fn keep(&mut self, problems: &[Problem], by_hand: bool) {
+        let generation = self.state.borrow().generation;
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+        let fresh = errors.filter(|problem| self.shown.insert((*problem).clone())).count();
+        if fresh > 0 || by_hand {
+            error!("the scripts are not reloaded; generation {generation} stays live, because of:");
+            for problem in problems {
+                error!("{problem}");
+            }
+        }
+        if fresh > 0 {
+            self.send(bad_news(generation, problems));
+        }
+        self.state.send_modify(|state| {
+            state.tried += 1;
+            state.problems = problems.to_vec();
+        });
+    }
+
+    /// Logs the warnings that the last set did not have.
+    fn warn(&mut self, warnings: &[Problem]) {
+        for problem in warnings.iter().filter(|problem| !self.warned.contains(problem)) {
+            warn!("{problem}");
+        }
+        self.warned = warnings.iter().cloned().collect();
+    }
+
+    fn send(&self, news: String) {
+        // Nobody may want to hear it.
+        let _ = self.news.send(news);
+    }
+}
+
+/// What the operators read of errors: the lines of the log.
+fn bad_news(generation: u64, problems: &[Problem]) -> String {
+    let mut lines = String::new();
+    for (told, problem) in problems.iter().enumerate() {
+        // A fence in it would end ours.
+        let line = problem.to_string().replace("```", "'''");
+        let room = MAX_NEWS.saturating_sub(lines.chars().count());
+        if line.chars().count() > room {
+            let start: String = line.chars().take(if told == 0 { room } else { 0 }).collect();
+            lines.push_str(&format!("{start}\n… the log has all {}", problems.len()));
+            break;
+        }
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    format!(
+        "⚠️ The scripts are not reloaded; generation {generation} stays live.\n```\n{}\n```",
+        lines.trim()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(message: &str) -> Problem {
+        let file = "scripts/routing.lua".to_owned();
+        Problem { file, line: Some(1), path: None, message: message.to_owned(), severity: Severity::Error }
+    }
+
+    #[test]
+    fn bad_news_fit_into_a_message_and_no_fence_ends_them() {
+        insta::assert_snapshot!(bad_news(6, &[problem("one ```"), problem("two")]), @"
+        ⚠️ The scripts are not reloaded; generation 6 stays live.
+        ```
+        scripts/routing.lua:1: one '''
+        scripts/routing.lua:1: two
+        ```
+        ");
+        let endless = bad_news(6, &[problem(&"ü".repeat(5000)), problem("two")]);
+        assert!(endless.chars().count() <= 2000 && endless.ends_with("üü\n… the log has all 2\n```"));
+        let many: Vec<_> = (0..100).map(|n| problem(&format!("{n} {}", "x".repeat(50)))).collect();
+        let told = bad_news(6, &many);
+        assert!(told.chars().count() <= 2000 && told.ends_with("x\n\n… the log has all 100\n```"), "{told}");
+    }
+}
