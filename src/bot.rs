@@ -80,8 +80,11 @@ impl Bot {
         // Before any lane opens.
         let agents =
             Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
+        // Nobody takes interactions yet.
+        let (interactions, _) = mpsc::unbounded_channel();
         let turns = Turns::new(Needs {
             scripts,
+            interactions,
             store,
             lanes: Lanes::new(config.agent.max_running),
             agents,

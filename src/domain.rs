@@ -436,7 +436,7 @@ pub enum Outcome {
 }
 
 /// What reaches the bot from Discord, in the order in which Discord sent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Inbound {
     /// Somebody wrote a message. Bots' and webhooks' messages are marked `author.bot`.
     Message(Message),
@@ -444,4 +444,7 @@ pub enum Inbound {
     Edited(Message),
     /// Messages were deleted.
     Deleted(Vec<MessageId>),
+    /// Somebody used a command, pressed a button or is typing in an option. It waits for nothing that Discord sent
+    /// before, since it must be answered within three seconds.
+    Interaction(Interaction),
 }

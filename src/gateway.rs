@@ -11,6 +11,9 @@
 //! ours before it could wait for anything. One task reads that queue; whatever an event has to wait for, the
 //! following ones wait for too.
 //!
+//! Only what people do with commands and buttons goes past them, through a queue of its own: Discord waits three
+//! seconds for its answer, and an event may wait for longer.
+//!
 //! **For ever.** serenity reconnects and resumes by itself. Where it gives up, gets stuck or stays unconnected, its
 //! whole client is replaced by a fresh one ([`life`]), with growing waits. Only a bad token and disallowed intents
 //! end the gateway.
@@ -24,12 +27,14 @@
 
 mod convert;
 mod event;
+mod interaction;
 mod life;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serenity::model::event::Event;
 use serenity::model::gateway::GatewayIntents;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -64,6 +69,7 @@ pub struct Gateway {
     stop: DropGuard,
     supervisor: JoinHandle<GatewayError>,
     converter: JoinHandle<()>,
+    interactions: JoinHandle<()>,
     ended: Option<GatewayError>,
 }
 
@@ -106,15 +112,17 @@ pub async fn start(
     }
     let (events, queue) = mpsc::unbounded_channel();
     let (ready, is_ready) = oneshot::channel();
-    let plan = Plan { token: start.token, intents, http: outbox.http(), events };
+    let (urgent, interactions) = mpsc::unbounded_channel();
+    let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
     let url = outbox.gateway_url().await?;
     let life = begin(&plan, &url)?;
 
     let stop = CancellationToken::new();
-    let converter = Converter::new(start.me, outbox.clone(), inbound, ready);
+    let converter = Converter::new(start.me, outbox.clone(), inbound.clone(), ready);
     let mut gateway = Gateway {
         supervisor: tokio::spawn(supervise(plan, life, outbox, stop.clone())),
         converter: tokio::spawn(converter.run(queue)),
+        interactions: tokio::spawn(pass_on(interactions, inbound)),
         stop: stop.drop_guard(),
         ended: None,
     };
@@ -138,14 +146,31 @@ impl Gateway {
 
     /// Says good-bye and disconnects; takes up to three seconds. Nothing is sent to `inbound` afterwards.
     pub async fn shut_down(self) {
-        let Self { stop, mut supervisor, converter, ended } = self;
+        let Self { stop, mut supervisor, converter, interactions, ended } = self;
         drop(stop);
         if ended.is_none() && timeout(Duration::from_secs(3), &mut supervisor).await.is_err() {
             supervisor.abort();
         }
-        converter.abort();
-        // Aborting is an error here, and the only one expected.
-        drop(converter.await);
+        for task in [converter, interactions] {
+            task.abort();
+            // Aborting is an error here, and the only one expected.
+            drop(task.await);
+        }
+    }
+}
+
+/// Passes on what people do with commands and buttons.
+async fn pass_on(
+    mut events: mpsc::UnboundedReceiver<(std::time::Instant, Box<Event>)>,
+    inbound: mpsc::UnboundedSender<Inbound>,
+) {
+    while let Some((received, event)) = events.recv().await {
+        match interaction::read(&event, received) {
+            // Nobody listens any more when the bot is stopping.
+            Ok(Some(interaction)) => drop(inbound.send(Inbound::Interaction(interaction))),
+            Ok(None) => {}
+            Err(error) => warn!("Discord sends an interaction in a form that is not understood: {error}"),
+        }
     }
 }
 

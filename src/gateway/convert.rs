@@ -330,7 +330,7 @@ impl Place {
 }
 
 /// The name that people see: the one for this guild, else the one for all of Discord, else the account's.
-fn shown_name(user: &Person, member: Option<&Member>) -> String {
+pub(super) fn shown_name(user: &Person, member: Option<&Member>) -> String {
     let nick = member.and_then(|member| member.nick.as_deref());
     first_name([nick, user.global_name.as_deref(), Some(&user.username)]).into_owned()
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{GatewayError, event};
+use super::{GatewayError, event, interaction};
 
 /// How long a client may be without a connection before it is replaced by a fresh one.
 const UNCONNECTED: Duration = Duration::from_secs(90);
@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) intents: GatewayIntents,
     pub(super) http: reqwest::Client,
     pub(super) events: mpsc::UnboundedSender<Box<Event>>,
+    /// Where interactions go, with the moment at which they came.
+    pub(super) urgent: mpsc::UnboundedSender<(std::time::Instant, Box<Event>)>,
 }
 
 /// How a life ended.
@@ -59,7 +61,10 @@ impl Life {
         let options = ShardManagerOptions {
             data: Arc::new(RwLock::default()),
             event_handlers: Vec::new(),
-            raw_event_handlers: vec![Arc::new(Forward(plan.events.clone()))],
+            raw_event_handlers: vec![Arc::new(Forward {
+                events: plan.events.clone(),
+                urgent: plan.urgent.clone(),
+            })],
             shard_index: 0,
             shard_init: 1,
             shard_total: 1,
@@ -133,14 +138,19 @@ fn fatal(error: &serenity::gateway::GatewayError) -> End {
 }
 
 /// Passes events on. It must not wait before it has sent: see the module's text on order.
-struct Forward(mpsc::UnboundedSender<Box<Event>>);
+struct Forward {
+    events: mpsc::UnboundedSender<Box<Event>>,
+    urgent: mpsc::UnboundedSender<(std::time::Instant, Box<Event>)>,
+}
 
 #[async_trait]
 impl RawEventHandler for Forward {
     async fn raw_event(&self, _: Context, event: Event) {
-        if event::is_wanted(&event) {
-            // Nobody listens any more when the bot is stopping.
-            drop(self.0.send(Box::new(event)));
+        // Nobody listens any more when the bot is stopping.
+        if interaction::is_one(&event) {
+            drop(self.urgent.send((std::time::Instant::now(), Box::new(event))));
+        } else if event::is_wanted(&event) {
+            drop(self.events.send(Box::new(event)));
         }
     }
 }

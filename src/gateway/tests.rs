@@ -38,13 +38,13 @@ struct Rest {
 
 impl Discord {
     async fn start() -> Self {
+        Self::that_takes(Duration::from_millis(30)).await
+    }
+
+    /// REST takes this long.
+    async fn that_takes(delay: Duration) -> Self {
         let (connect, connections) = mpsc::unbounded_channel();
-        let rest = Rest {
-            connect,
-            answers: Arc::default(),
-            asked: Arc::default(),
-            delay: Duration::from_millis(30),
-        };
+        let rest = Rest { connect, answers: Arc::default(), asked: Arc::default(), delay };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let app = Router::new()
@@ -288,6 +288,21 @@ async fn an_unknown_channel_is_asked_for_once_and_nothing_overtakes() {
         assert_eq!((id(&message), message.channel_name.as_str(), message.parent_channel_id), expected);
     }
     assert_eq!(discord.asked(), ["/channels/77", "/channels/78"]);
+}
+
+#[tokio::test]
+async fn an_interaction_does_not_wait_for_the_messages_before_it() {
+    let mut discord = Discord::that_takes(Duration::from_secs(2)).await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    connection.tell(100, "MESSAGE_CREATE", message(100, "78", "x")).await;
+    let stop = json!({"id": "30", "type": 2, "token": "t", "channel_id": CHANNEL, "data": {"name": "stop", "type": 1},
+        "guild_id": GUILD, "member": {"user": person("40", "ann"), "roles": ["52"], "permissions": "0"}});
+    connection.tell(101, "INTERACTION_CREATE", json!({"id": "29", "type": 2})).await;
+    connection.tell(102, "INTERACTION_CREATE", stop).await;
+    let Inbound::Interaction(interaction) = next(&mut heard).await else { panic!() };
+    assert_eq!((interaction.id.get(), interaction.author.roles[0].get()), (30, 52));
+    assert!(interaction.received.elapsed() < Duration::from_secs(1));
+    assert_eq!(id(&next_message(&mut heard).await), 100);
 }
 
 #[tokio::test]
