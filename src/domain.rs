@@ -4,6 +4,7 @@
 //! outer module converts at its edge.
 
 mod interaction;
+mod reply;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, OptionKind,
     OptionValue, Permission, Subcommand,
+};
+pub use reply::{
+    Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,
+    Row, Select, SelectOption,
 };
 
 /// A text that was meant to be a Discord id and is not one.

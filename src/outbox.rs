@@ -15,7 +15,9 @@
 //! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute.
 
 mod call;
+mod commands;
 mod download;
+mod interaction;
 mod pace;
 mod rights;
 mod wire;
@@ -32,11 +34,13 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::domain::{ChannelId, GuildId, MessageId, UserId};
+use crate::domain::{ApplicationId, ChannelId, File, GuildId, MessageId, UserId};
 
 pub use call::Patience;
 use call::{Body, Call, Sender, lock};
+pub use commands::{Registration, Scope};
 pub use download::DownloadError;
+pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::Kind;
 pub use rights::{Access, Guild, NEEDED, Need, Permissions};
 
@@ -83,15 +87,6 @@ pub struct Post {
     pub notify: bool,
     /// A file attached to it.
     pub file: Option<File>,
-}
-
-/// A text file to post.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its name, such as `answer.md`.
-    pub name: String,
-    /// What is in it. Discord takes 10 MiB.
-    pub content: String,
 }
 
 /// Discord does not take it, and asking again would not help. The text is for the log.
@@ -152,7 +147,7 @@ pub struct Identity {
     /// Its name.
     pub name: String,
     /// The application's id, which stands in the invite link.
-    pub application: u64,
+    pub application: ApplicationId,
     /// Who owns the application; of a team, the accepted members that may do more than read.
     pub owners: Vec<UserId>,
     /// Whether the message content intent is switched on in the Developer Portal.
@@ -227,7 +222,7 @@ impl Outbox {
             user: user.id,
             name: user.username,
             message_content: application.message_content(),
-            application: application.id.get(),
+            application: application.id,
             owners: application.owners(),
         })
     }
@@ -270,7 +265,7 @@ impl Outbox {
             .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
         let body = match &post.file {
             None => Body::Json(body),
-            Some(file) => Body::Form(body, file.clone()),
+            Some(file) => Body::Form(body, vec![file.clone()]),
         };
         let call = Call {
             method: Method::POST,
@@ -454,4 +449,4 @@ fn is_loopback(host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::Refused;
 use super::pace::{Kind, Limits, Pace};
-use super::{File, Refused};
+use crate::domain::File;
 
 /// How long to try, and how long to wait in between.
 #[derive(Debug, Clone, Copy)]
@@ -56,23 +57,29 @@ pub(super) struct Call {
 pub(super) enum Body {
     /// JSON.
     Json(Vec<u8>),
-    /// The same, and a file: <https://discord.com/developers/docs/reference#uploading-files>.
-    Form(Vec<u8>, File),
+    /// The same, and files: <https://discord.com/developers/docs/reference#uploading-files>.
+    Form(Vec<u8>, Vec<File>),
 }
 
 const JSON: &str = "application/json";
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl Body {
     /// Puts it into a request. A form is used up by its request, so each try makes one of its own.
     fn put(&self, request: RequestBuilder) -> reqwest::Result<RequestBuilder> {
         match self {
             Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(json.clone())),
-            Self::Form(json, file) => {
+            Self::Form(json, files) => {
                 let payload = Part::bytes(json.clone()).mime_str(JSON)?;
-                let file =
-                    Part::text(file.content.clone()).file_name(file.name.clone()).mime_str(MARKDOWN)?;
-                Ok(request.multipart(Form::new().part("payload_json", payload).part("files[0]", file)))
+                let mut form = Form::new().part("payload_json", payload);
+                for (n, file) in files.iter().enumerate() {
+                    let kind = if file.name.ends_with(".md") { MARKDOWN } else { PLAIN };
+                    let part =
+                        Part::text(file.content.clone()).file_name(file.name.clone()).mime_str(kind)?;
+                    form = form.part(format!("files[{n}]"), part);
+                }
+                Ok(request.multipart(form))
             }
         }
     }
@@ -115,6 +122,20 @@ enum Failure {
         limited: bool,
     },
     Final(Refused),
+}
+
+/// What came of one request.
+pub(super) enum Sent {
+    /// It worked; this is the answer.
+    Done(Vec<u8>),
+    /// Too many; it did nothing, and may come again after this long.
+    Limited(Duration),
+    /// It never reached Discord.
+    Never(String),
+    /// It may have done its work or not.
+    Unclear(String),
+    /// It did nothing and never will.
+    Refused(StatusCode, Problem),
 }
 
 /// How long a refused token is believed to be bad.
@@ -234,6 +255,51 @@ impl Sender {
         Err(Failure::Final(problem.refused(status)))
     }
 
+    /// Sends a request once, unpaced, and without the bot's token: what lets it in is in its path.
+    pub(super) async fn send_open(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Body>,
+        limit: Duration,
+    ) -> Sent {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(limit);
+        // The path is a secret.
+        let words = |e: reqwest::Error| format!("{:#}", anyhow::Error::from(e.without_url()));
+        if let Some(body) = body {
+            request = match body.put(request) {
+                Ok(request) => request,
+                Err(e) => {
+                    return Sent::Refused(StatusCode::BAD_REQUEST, Problem { code: None, why: words(e) });
+                }
+            };
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(e) if e.is_connect() => return Sent::Never(words(e)),
+            Err(e) => return Sent::Unclear(words(e)),
+        };
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = match response.bytes().await {
+            Ok(body) => body,
+            Err(e) if status.is_success() => return Sent::Unclear(words(e)),
+            Err(_) => Default::default(),
+        };
+        if status.is_success() {
+            return Sent::Done(body.to_vec());
+        }
+        if let Some(refusal) =
+            Limits::read(status.as_u16(), &headers, &body, self.patience.first_wait).refused
+        {
+            return Sent::Limited(refusal.wait);
+        }
+        let problem = Problem::read(status, &body);
+        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return Sent::Unclear(problem.why);
+        }
+        Sent::Refused(status, problem)
+    }
+
     fn enter(&self, place: u64) -> Place<'_> {
         let queues = Arc::clone(lock(&self.queues).entry(place).or_default());
         Place { sender: self, place, queues: Some(queues) }
@@ -264,8 +330,8 @@ impl Drop for Place<'_> {
 }
 
 /// The body of a refusal: `{"message": "Missing Permissions", "code": 50013}`.
-struct Problem {
-    code: Option<u32>,
+pub(super) struct Problem {
+    pub(super) code: Option<u32>,
     why: String,
 }
 
@@ -287,7 +353,7 @@ impl Problem {
         Self { code, why: format!("{status}: {message}{number}{details}") }
     }
 
-    fn refused(self, status: StatusCode) -> Refused {
+    pub(super) fn refused(self, status: StatusCode) -> Refused {
         let Self { code, why } = self;
         match status {
             StatusCode::UNAUTHORIZED => Refused::Token,

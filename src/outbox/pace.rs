@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Channel,
     History,
     Member,
+    Commands,
     Start,
 }
 

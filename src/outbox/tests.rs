@@ -16,40 +16,41 @@ const TOKEN: &str = "t0ken.with.parts";
 
 /// A server with a script: each call takes the next answer; after the last one, everything works.
 #[derive(Clone, Default)]
-struct Server(Arc<Mutex<Script>>);
+pub(crate) struct Server(pub(crate) Arc<Mutex<Script>>);
 
 #[derive(Default)]
-struct Script {
-    answers: VecDeque<Answer>,
+pub(crate) struct Script {
+    pub(crate) answers: VecDeque<Answer>,
     calls: Vec<Seen>,
     in_flight: usize,
     most_in_flight: usize,
     /// How long each call takes.
-    takes: Duration,
+    pub(crate) takes: Duration,
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     body: Value,
 }
 
 #[derive(Debug, Clone)]
-struct Seen {
-    what: String,
-    at: Instant,
-    headers: HeaderMap,
+pub(crate) struct Seen {
+    pub(crate) what: String,
+    pub(crate) query: Option<String>,
+    pub(crate) at: Instant,
+    pub(crate) headers: HeaderMap,
     /// `null` where it is no JSON.
-    body: Value,
-    raw: Bytes,
+    pub(crate) body: Value,
+    pub(crate) raw: Bytes,
 }
 
-fn answer(status: u16, body: Value) -> Answer {
+pub(crate) fn answer(status: u16, body: Value) -> Answer {
     Answer { status, headers: Vec::new(), body }
 }
 
 impl Server {
-    async fn start(answers: impl IntoIterator<Item = Answer>) -> (Self, Outbox) {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> (Self, Outbox) {
         let server = Self::default();
         lock(&server.0).answers.extend(answers);
         let app = axum::Router::new().fallback(Self::serve).with_state(server.clone());
@@ -69,12 +70,13 @@ impl Server {
     async fn serve(State(server): State<Self>, request: Request) -> Response {
         let at = Instant::now();
         let what = format!("{} {}", request.method(), request.uri().path());
+        let query = request.uri().query().map(str::to_owned);
         let (parts, body) = request.into_parts();
         let raw: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let body = serde_json::from_slice(&raw).unwrap_or_default();
         let (answer, takes, number) = {
             let mut script = lock(&server.0);
-            script.calls.push(Seen { what, at, headers: parts.headers, body, raw });
+            script.calls.push(Seen { what, query, at, headers: parts.headers, body, raw });
             script.in_flight += 1;
             script.most_in_flight = script.most_in_flight.max(script.in_flight);
             (script.answers.pop_front(), script.takes, script.calls.len())
@@ -89,11 +91,11 @@ impl Server {
         response.body(Body::from(answer.body.to_string())).unwrap()
     }
 
-    fn calls(&self) -> Vec<Seen> {
+    pub(crate) fn calls(&self) -> Vec<Seen> {
         lock(&self.0).calls.clone()
     }
 
-    fn whats(&self) -> Vec<String> {
+    pub(crate) fn whats(&self) -> Vec<String> {
         self.calls().into_iter().map(|seen| seen.what).collect()
     }
 }
@@ -322,7 +324,7 @@ async fn the_owners_of_a_team_are_its_accepted_members_that_may_write() {
     let (_server, outbox) = Server::start([me, application]).await;
     let identity = outbox.whoami().await.unwrap();
     assert_eq!(identity.owners, [UserId::new(1).unwrap(), UserId::new(2).unwrap()]);
-    assert_eq!((identity.application, identity.message_content), (6, true));
+    assert_eq!((identity.application.get(), identity.message_content), (6, true));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Post;
-use crate::domain::{ChannelId, GuildId, MessageId, UserId};
+use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
 
 #[derive(Deserialize)]
 pub(super) struct Gateway {
@@ -27,7 +27,7 @@ pub(super) struct Written {
 
 #[derive(Deserialize)]
 pub(super) struct Application {
-    pub(super) id: UserId,
+    pub(super) id: ApplicationId,
     owner: Option<User>,
     team: Option<Team>,
     #[serde(default)]

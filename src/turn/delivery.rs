@@ -14,9 +14,9 @@ use std::sync::Arc;
 use tracing::{debug, error, warn};
 
 use super::{Turns, words};
-use crate::domain::{ChannelId, MessageId};
+use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
-use crate::outbox::{File, Post, Refused};
+use crate::outbox::{Post, Refused};
 use crate::store::{Delivery, DeliveryEnd, StoreError};
 
 /// Posts what the ledger holds for this message. Returns when all is posted, or refused for good.

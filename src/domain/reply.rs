@@ -1,0 +1,193 @@
+//! What the bot says in answer to an interaction, as plain data.
+
+use super::UserId;
+
+/// A message with all that Discord shows in one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// At most 2000 characters of Discord's Markdown.
+    pub text: String,
+    /// At most 10, of 6000 characters in all.
+    pub embeds: Vec<Embed>,
+    /// At most 5.
+    pub rows: Vec<Row>,
+    /// At most 10.
+    pub files: Vec<File>,
+    /// Whether only the person who asked sees it.
+    pub ephemeral: bool,
+}
+
+impl Reply {
+    /// Just words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Just words, for the person who asked alone.
+    pub fn ephemeral(text: impl Into<String>) -> Self {
+        Self { ephemeral: true, ..Self::text(text) }
+    }
+}
+
+/// A text file to post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, such as `answer.md`.
+    pub name: String,
+    /// What is in it. Discord takes 10 MiB.
+    pub content: String,
+}
+
+/// A framed box below the text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Embed {
+    /// At most 256 characters.
+    pub title: Option<String>,
+    /// At most 4096 characters of Markdown.
+    pub description: Option<String>,
+    /// Where the title leads.
+    pub url: Option<String>,
+    /// The colour of its edge, as 0xRRGGBB.
+    pub color: Option<u32>,
+    /// At most 25.
+    pub fields: Vec<EmbedField>,
+    /// At most 2048 characters, in small print.
+    pub footer: Option<String>,
+}
+
+/// A heading with a text below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedField {
+    /// 1 to 256 characters.
+    pub name: String,
+    /// 1 to 1024 characters.
+    pub value: String,
+    /// Whether it may stand beside others.
+    pub inline: bool,
+}
+
+/// A line of what can be pressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// 1 to 5 buttons.
+    Buttons(Vec<Button>),
+    /// A menu, which has its line for itself.
+    Select(Select),
+}
+
+/// A button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// 1 to 80 characters.
+    pub label: String,
+    /// What happens when it is pressed.
+    pub action: Action,
+    /// Whether it is grey and cannot be pressed.
+    pub disabled: bool,
+}
+
+/// What a button does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It tells the bot.
+    Press {
+        /// What the bot knows it by: 1 to 100 characters, once per message.
+        custom_id: String,
+        /// How it looks.
+        style: ButtonStyle,
+    },
+    /// It opens this address.
+    Open(String),
+}
+
+/// How a button looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ButtonStyle {
+    /// Blue.
+    Primary,
+    /// Grey.
+    #[default]
+    Secondary,
+    /// Green.
+    Success,
+    /// Red.
+    Danger,
+}
+
+/// A menu of which one entry is chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Select {
+    /// As for a button.
+    pub custom_id: String,
+    /// What stands in it as long as nothing is chosen; at most 150 characters.
+    pub placeholder: Option<String>,
+    /// 1 to 25.
+    pub options: Vec<SelectOption>,
+    /// Whether it is grey and cannot be opened.
+    pub disabled: bool,
+}
+
+/// An entry of a menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectOption {
+    /// 1 to 100 characters.
+    pub label: String,
+    /// What the bot knows it by: 1 to 100 characters, once per menu.
+    pub value: String,
+    /// At most 100 characters.
+    pub description: Option<String>,
+    /// Whether it is the one that is chosen.
+    pub chosen: bool,
+}
+
+/// A question that waits for a person to press something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// What is asked. Its rows, if any, stand above the dialog's own.
+    pub question: Reply,
+    /// Between which answers.
+    pub controls: Controls,
+    /// How long it waits.
+    pub timeout: std::time::Duration,
+    /// Who may answer; nobody named means the person who asked.
+    pub who: Vec<UserId>,
+}
+
+/// How a dialog offers its answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Controls {
+    /// 1 to 25 buttons, five to a row.
+    Buttons(Vec<DialogButton>),
+    /// A menu of 1 to 25 entries; `chosen` is the one that is chosen at first.
+    Select {
+        /// What stands in it as long as nothing is chosen.
+        placeholder: Option<String>,
+        /// Its entries.
+        options: Vec<SelectOption>,
+    },
+}
+
+/// A button of a dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialogButton {
+    /// 1 to 80 characters.
+    pub label: String,
+    /// What the answer is when it is pressed.
+    pub value: String,
+    /// How it looks.
+    pub style: ButtonStyle,
+}
+
+/// How a dialog ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DialogEnd {
+    /// Somebody answered.
+    Chosen {
+        /// The value of what was pressed or chosen.
+        value: String,
+        /// Who it was.
+        by: UserId,
+    },
+    /// Nobody did in time.
+    TimedOut,
+}

@@ -1,0 +1,421 @@
+//! Answers to interactions: callbacks, edits and further messages, each let in by the interaction's own token.
+//!
+//! They are not paced: Discord does not count them by channel, and gives three seconds for the first. What may have
+//! reached Discord is sent again only where a second time changes nothing, so an edit is and a message is not.
+//!
+//! See <https://discord.com/developers/docs/interactions/receiving-and-responding>.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+use super::call::{Body, Call, Sent};
+use super::wire::{self, AllowedMentions};
+use super::{Kind, Outbox, Refused};
+use crate::domain::{
+    Action, ApplicationId, Button, ButtonStyle, ChannelId, Choice, Embed, File, Interaction, MessageId,
+    OptionValue, Reply, Row, Select,
+};
+
+/// How long Discord waits for the first answer.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// The longest that one first answer may take. A later one cannot be in time.
+const LONGEST_CALLBACK: Duration = Duration::from_secs(5);
+/// How long anything else is tried.
+const PATIENCE: Duration = Duration::from_secs(30);
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Discord's codes: <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>.
+const UNKNOWN_WEBHOOK: u32 = 10015;
+const UNKNOWN_INTERACTION: u32 = 10062;
+const ANSWERED_ALREADY: u32 = 40060;
+const INVALID_WEBHOOK_TOKEN: u32 = 50027;
+
+const EPHEMERAL: u64 = 1 << 6;
+
+/// The part of the outbox that belongs to the application. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Interactions {
+    pub(super) outbox: Outbox,
+    pub(super) application: ApplicationId,
+}
+
+/// The first answer to an interaction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Callback<'a> {
+    /// A message.
+    Reply(&'a Reply),
+    /// "… is thinking"; the message follows.
+    Defer {
+        /// Whether only the person who asked sees it, and the message.
+        ephemeral: bool,
+    },
+    /// To a press: nothing changes for now.
+    DeferUpdate,
+    /// To a press: its message changes.
+    Update(Change<'a>),
+    /// To somebody who types in an option: at most 25 suggestions.
+    Suggest(&'a [Choice]),
+}
+
+/// How a message changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Change<'a> {
+    /// All of it.
+    Whole(&'a Reply),
+    /// What can be pressed; the rest stays.
+    Rows(&'a [Row]),
+}
+
+/// An interaction could not be answered. The text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The three seconds or the fifteen minutes are over.
+    #[error("Discord takes no answer to this interaction any more")]
+    TooLate,
+    /// A first answer was there before.
+    #[error("the interaction is answered already")]
+    Already,
+    /// Discord may have got it or not.
+    #[error("it may have arrived or not: {0}")]
+    Unclear(String),
+    /// Anything else.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Outbox {
+    /// The way to answer what people do with this application.
+    pub fn interactions(&self, application: ApplicationId) -> Interactions {
+        Interactions { outbox: self.clone(), application }
+    }
+}
+
+impl Interactions {
+    /// Gives the first answer. Of a message it returns the id, if Discord tells it.
+    ///
+    /// # Errors
+    /// See [`Unanswered`]. It was sent again only if it surely had not arrived and three seconds had not passed since
+    /// the interaction was received.
+    pub async fn answer(
+        &self,
+        interaction: &Interaction,
+        callback: Callback<'_>,
+    ) -> Result<Option<MessageId>, Unanswered> {
+        #[derive(Default, Deserialize)]
+        struct Answer {
+            resource: Option<Resource>,
+        }
+        #[derive(Deserialize)]
+        struct Resource {
+            message: Option<wire::Created>,
+        }
+        let (kind, data, files) = match callback {
+            Callback::Reply(reply) => (4, create(reply), &*reply.files),
+            Callback::Defer { ephemeral } => (5, json!({"flags": flags(ephemeral)}), &[][..]),
+            Callback::DeferUpdate => (6, Value::Null, &[][..]),
+            Callback::Update(change) => (7, change.json(), change.files()),
+            Callback::Suggest(choices) => (8, suggestions(choices), &[][..]),
+        };
+        let mut body = json!({"type": kind});
+        if !data.is_null() {
+            body["data"] = data;
+        }
+        let query = if kind == 4 { "?with_response=true" } else { "" };
+        let (id, token) = (interaction.id, &interaction.token.0);
+        let path = format!("/interactions/{id}/{token}/callback{query}");
+        let until = Instant::from_std(interaction.received) + DEADLINE;
+        let call = Open { method: Method::POST, path, body: Some(body), files, twice: false, until };
+        let answer = self.send(call, LONGEST_CALLBACK).await?;
+        // No body is an answer as well.
+        let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
+        Ok(answer.resource.and_then(|resource| resource.message).map(|message| message.id))
+    }
+
+    /// Changes the first answer, or gives it after a deferral. To a press, it is the message that was pressed.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn edit_original(
+        &self,
+        interaction: &Interaction,
+        change: Change<'_>,
+    ) -> Result<MessageId, Unanswered> {
+        self.patch(interaction, "@original", change).await
+    }
+
+    /// Changes a further message.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn edit(
+        &self,
+        interaction: &Interaction,
+        message: MessageId,
+        change: Change<'_>,
+    ) -> Result<MessageId, Unanswered> {
+        self.patch(interaction, &message.to_string(), change).await
+    }
+
+    async fn patch(
+        &self,
+        interaction: &Interaction,
+        message: &str,
+        change: Change<'_>,
+    ) -> Result<MessageId, Unanswered> {
+        let path = format!("{}/messages/{message}", self.webhook(interaction));
+        let (body, files) = (Some(change.json()), change.files());
+        let until = Instant::now() + PATIENCE;
+        let call = Open { method: Method::PATCH, path, body, files, twice: true, until };
+        created(&self.send(call, PATIENCE).await?)
+    }
+
+    /// Posts a further message.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn follow_up(&self, interaction: &Interaction, reply: &Reply) -> Result<MessageId, Unanswered> {
+        let path = format!("{}?wait=true", self.webhook(interaction));
+        let (body, until) = (Some(create(reply)), Instant::now() + PATIENCE);
+        let call = Open { method: Method::POST, path, body, files: &reply.files, twice: false, until };
+        created(&self.send(call, PATIENCE).await?)
+    }
+
+    /// Takes the first answer away, also one that is still "thinking". One that is gone already is no error.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn delete_original(&self, interaction: &Interaction) -> Result<(), Unanswered> {
+        let path = format!("{}/messages/@original", self.webhook(interaction));
+        let until = Instant::now() + PATIENCE;
+        let call = Open { method: Method::DELETE, path, body: None, files: &[], twice: true, until };
+        match self.send(call, PATIENCE).await {
+            Err(Unanswered::Refused(Refused::NotFound { .. })) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Says it as an ordinary message, which everybody in the channel sees.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn say(&self, channel: ChannelId, reply: &Reply) -> Result<MessageId, Refused> {
+        let mut body = create(&Reply { ephemeral: false, ..reply.clone() });
+        // 25 characters at most.
+        let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(24).collect();
+        body["nonce"] = nonce.into();
+        body["enforce_nonce"] = true.into();
+        let call = Call {
+            method: Method::POST,
+            body: Some(form(body, &reply.files)),
+            give_up_after: Some(PATIENCE),
+            ..Call::get(Kind::Create, channel.get(), format!("/channels/{channel}/messages"))
+        };
+        let wire::Created { id } = self.outbox.0.sender.ask(call).await?;
+        Ok(id)
+    }
+
+    /// Changes a message that everybody in the channel sees.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn edit_said(
+        &self,
+        channel: ChannelId,
+        message: MessageId,
+        change: Change<'_>,
+    ) -> Result<(), Refused> {
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(form(change.json(), change.files())),
+            give_up_after: Some(PATIENCE),
+            ..Call::get(Kind::Edit, channel.get(), format!("/channels/{channel}/messages/{message}"))
+        };
+        self.outbox.0.sender.tell(call).await
+    }
+
+    fn webhook(&self, interaction: &Interaction) -> String {
+        format!("/webhooks/{}/{}", self.application, interaction.token.0)
+    }
+
+    async fn send(&self, call: Open<'_>, limit: Duration) -> Result<Vec<u8>, Unanswered> {
+        let sender = &self.outbox.0.sender;
+        let Open { method, path, body, files, twice, until } = call;
+        let body = body.map(|body| form(body, files));
+        let limit = limit.min(sender.patience.request);
+        let mut wait = sender.patience.first_wait.min(SHORTEST_WAIT);
+        loop {
+            let (why, pause) = match sender.send_open(method.clone(), &path, body.as_ref(), limit).await {
+                Sent::Done(answer) => return Ok(answer),
+                Sent::Refused(status, problem) => {
+                    return Err(match problem.code {
+                        Some(UNKNOWN_INTERACTION | UNKNOWN_WEBHOOK | INVALID_WEBHOOK_TOKEN) => {
+                            Unanswered::TooLate
+                        }
+                        Some(ANSWERED_ALREADY) => Unanswered::Already,
+                        // It is the interaction's token that is refused: no other was sent.
+                        _ if status == StatusCode::UNAUTHORIZED => Unanswered::TooLate,
+                        _ => Unanswered::Refused(problem.refused(status)),
+                    });
+                }
+                Sent::Unclear(why) if !twice => return Err(Unanswered::Unclear(why)),
+                Sent::Limited(pause) => ("over Discord's rate limit".to_owned(), pause.max(wait)),
+                Sent::Never(why) | Sent::Unclear(why) => (why, wait),
+            };
+            if Instant::now() + pause > until {
+                return Err(Refused::GaveUp { why }.into());
+            }
+            debug!(%method, "an answer to an interaction is sent again in {pause:?}: {why}");
+            sleep(pause).await;
+            wait *= 2;
+        }
+    }
+}
+
+/// A call that the token in its path lets in.
+struct Open<'a> {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    files: &'a [File],
+    /// Whether it may do its work twice.
+    twice: bool,
+    /// When to give up.
+    until: Instant,
+}
+
+impl<'a> Change<'a> {
+    fn json(self) -> Value {
+        match self {
+            Self::Whole(reply) => message(reply),
+            Self::Rows(list) => {
+                json!({"components": rows(list), "allowed_mentions": AllowedMentions::default()})
+            }
+        }
+    }
+
+    fn files(self) -> &'a [File] {
+        match self {
+            Self::Whole(reply) => &reply.files,
+            Self::Rows(_) => &[],
+        }
+    }
+}
+
+fn created(answer: &[u8]) -> Result<MessageId, Unanswered> {
+    let created: Result<wire::Created, _> = serde_json::from_slice(answer);
+    created.map(|created| created.id).map_err(|e| Unanswered::Unclear(format!("answer not understood: {e}")))
+}
+
+fn form(body: Value, files: &[File]) -> Body {
+    let body = body.to_string().into_bytes();
+    if files.is_empty() { Body::Json(body) } else { Body::Form(body, files.to_vec()) }
+}
+
+fn flags(ephemeral: bool) -> u64 {
+    if ephemeral { EPHEMERAL } else { 0 }
+}
+
+/// A message that is new.
+fn create(reply: &Reply) -> Value {
+    let mut body = message(reply);
+    body["flags"] = flags(reply.ephemeral).into();
+    body
+}
+
+/// The whole of a message: what is not there is taken away by an edit.
+fn message(reply: &Reply) -> Value {
+    let files = reply.files.iter().enumerate();
+    let attachments = files.map(|(n, file)| json!({"id": n.to_string(), "filename": file.name}));
+    json!({
+        "content": reply.text,
+        "embeds": reply.embeds.iter().map(embed).collect::<Vec<_>>(),
+        "components": rows(&reply.rows),
+        "attachments": attachments.collect::<Vec<_>>(),
+        "allowed_mentions": AllowedMentions::default(),
+    })
+}
+
+fn embed(embed: &Embed) -> Value {
+    let fields = embed.fields.iter();
+    let fields =
+        fields.map(|field| json!({"name": field.name, "value": field.value, "inline": field.inline}));
+    given(json!({
+        "title": embed.title,
+        "description": embed.description,
+        "url": embed.url,
+        "color": embed.color,
+        "fields": fields.collect::<Vec<_>>(),
+        "footer": embed.footer.as_ref().map(|text| json!({"text": text})),
+    }))
+}
+
+fn rows(rows: &[Row]) -> Value {
+    let row = |row: &Row| {
+        let components = match row {
+            Row::Buttons(buttons) => buttons.iter().map(button).collect(),
+            Row::Select(menu) => vec![select(menu)],
+        };
+        json!({"type": 1, "components": components})
+    };
+    rows.iter().map(row).collect()
+}
+
+fn button(button: &Button) -> Value {
+    let (style, custom_id, url) = match &button.action {
+        Action::Open(url) => (5, None, Some(url)),
+        Action::Press { custom_id, style } => {
+            let style = match style {
+                ButtonStyle::Primary => 1,
+                ButtonStyle::Secondary => 2,
+                ButtonStyle::Success => 3,
+                ButtonStyle::Danger => 4,
+            };
+            (style, Some(custom_id), None)
+        }
+    };
+    given(json!({"type": 2, "style": style, "label": button.label, "custom_id": custom_id, "url": url,
+        "disabled": button.disabled}))
+}
+
+fn select(select: &Select) -> Value {
+    let options = select.options.iter().map(|option| {
+        given(json!({"label": option.label, "value": option.value, "description": option.description,
+            "default": option.chosen}))
+    });
+    given(json!({"type": 3, "custom_id": select.custom_id, "placeholder": select.placeholder,
+        "options": options.collect::<Vec<_>>(), "disabled": select.disabled}))
+}
+
+fn suggestions(choices: &[Choice]) -> Value {
+    let choices = choices.iter().map(|choice| json!({"name": choice.name, "value": value(&choice.value)}));
+    json!({"choices": choices.collect::<Vec<_>>()})
+}
+
+/// A choice's value as Discord takes it.
+pub(super) fn value(value: &OptionValue) -> Value {
+    match value {
+        OptionValue::Text(text) => json!(text),
+        OptionValue::Integer(number) => json!(number),
+        OptionValue::Number(number) => json!(number),
+        OptionValue::Boolean(boolean) => json!(boolean),
+        OptionValue::User(id) => json!(id),
+        OptionValue::Channel(id) => json!(id),
+        OptionValue::Role(id) => json!(id),
+    }
+}
+
+/// Without the keys that have no value.
+fn given(mut object: Value) -> Value {
+    if let Value::Object(keys) = &mut object {
+        keys.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests;
