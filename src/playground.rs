@@ -1,11 +1,16 @@
 //! The bot against a local Discord, in the terminal.
 //!
 //! A line is a message that mentions the bot; `#name` alone switches the channel, `@name` alone the person who
-//! speaks. With piped input each line is one message, and it ends when all of them are settled.
+//! speaks; `/name option=value` uses a command, and a number alone presses the button, or chooses the option of a
+//! menu, that is shown with it. With piped input a line is read as soon as the command before it has its answer, and
+//! it ends when all messages are settled and all commands answered.
+
+mod hands;
 
 use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -13,9 +18,11 @@ use tokio::sync::mpsc;
 use crate::bot::Bot;
 use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
-use crate::local::{Event, Id, LocalDiscord, Options, RateLimits, Say, What};
+use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimits, Say, What};
 use crate::logging;
 use crate::turn::Settled;
+
+use hands::Target;
 
 /// Who answers in the playground.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,6 +62,8 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         typing: None,
         printed: 0,
         pending: HashMap::new(),
+        asked: Vec::new(),
+        targets: Vec::new(),
         failed: false,
         gone: false,
         discord,
@@ -64,6 +73,17 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
     table.talk(settling).await;
     bot.shut_down().await;
     Ok(if table.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// How long the bot has to acknowledge a command or a press, as with Discord.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A command or a press that waits for its answer.
+struct Asked {
+    interaction: Id,
+    /// As the person would call it.
+    what: String,
+    at: Instant,
 }
 
 /// Where the person sits.
@@ -82,6 +102,10 @@ struct Table {
     printed: usize,
     /// What was said and is not settled.
     pending: HashMap<u64, Id>,
+    /// The commands and presses without an answer.
+    asked: Vec<Asked>,
+    /// What can be pressed, by its number less one; none where it is not there any more.
+    targets: Vec<Option<Target>>,
     failed: bool,
     /// Nobody reads any more what is printed.
     gone: bool,
@@ -97,7 +121,8 @@ impl Table {
         });
         if self.interactive {
             self.print(
-                "A line is a message to the bot. #name switches the channel, @name the speaker; Ctrl-D ends.",
+                "A line is a message to the bot. #name switches the channel, @name the speaker, /name uses a command, \
+                 a number presses a button; Ctrl-D ends.",
             );
         }
     }
@@ -107,12 +132,15 @@ impl Table {
         let mut open = true;
         let ctrl_c = tokio::signal::ctrl_c();
         tokio::pin!(ctrl_c);
-        while (open || !self.pending.is_empty()) && !self.gone {
+        while (open || !self.pending.is_empty() || !self.asked.is_empty()) && !self.gone {
             if open {
                 self.prompt();
             }
             let discord = self.discord.clone();
             let printed = self.printed;
+            // A button must be there before it can be pressed: a person waits for it, a pipe would not.
+            let ready = open && (self.interactive || self.asked.is_empty());
+            let unanswered = self.unanswered();
             tokio::select! {
                 biased;
                 fresh = discord.wait_for(|log| (log.len() > printed).then(|| log[printed..].to_vec())) => {
@@ -122,7 +150,8 @@ impl Table {
                     }
                 }
                 Some((message, settled)) = settling.recv() => self.settle(message, settled),
-                line = lines.recv(), if open => match line {
+                () = until(unanswered), if unanswered.is_some() => self.give_up(),
+                line = lines.recv(), if ready => match line {
                     Some(line) => self.line(&line),
                     None => open = false,
                 },
@@ -130,7 +159,7 @@ impl Table {
             }
         }
         // Ctrl-C, or nobody who reads, leaves something behind.
-        self.failed |= self.gone || !self.pending.is_empty();
+        self.failed |= self.gone || !self.pending.is_empty() || !self.asked.is_empty();
         for event in self.discord.log().split_off(self.printed) {
             self.show(&event);
         }
@@ -153,8 +182,62 @@ impl Table {
             if !self.interactive {
                 self.print(&format!("@{}: {line}", self.name(self.person)));
             }
+            if let Some(command) = line.strip_prefix('/').filter(|rest| begins_with_name(rest)) {
+                return self.use_command(command);
+            }
+            if let Some(target) = self.target(line) {
+                return self.press(&target);
+            }
             let message = self.discord.say(Say::to_bot(self.channel, self.person, line));
             self.pending.insert(message.get(), self.person);
+        }
+    }
+
+    fn use_command(&mut self, line: &str) {
+        let used = hands::command(&self.discord, self.channel, self.person, line);
+        let what = format!("/{}", line.split_whitespace().next().unwrap_or_default());
+        let done =
+            used.and_then(|used| self.discord.use_command(used).map_err(|refused| refused.to_string()));
+        self.asked(what, done);
+    }
+
+    fn press(&mut self, target: &Target) {
+        let Target { message, custom_id, value, label } = target;
+        let done = match value {
+            None => self.discord.press(*message, self.person, custom_id),
+            Some(value) => self.discord.choose(*message, self.person, custom_id, &[value]),
+        };
+        self.asked(format!("“{label}”"), done.map_err(|refused| refused.to_string()));
+    }
+
+    fn asked(&mut self, what: String, done: Result<Id, String>) {
+        match done {
+            Ok(interaction) => self.asked.push(Asked { interaction, what, at: Instant::now() }),
+            Err(refused) => self.print(&format!("· {refused}")),
+        }
+    }
+
+    /// What has this number.
+    fn target(&self, line: &str) -> Option<Target> {
+        let number = line.parse::<usize>().ok()?;
+        self.targets.get(number.checked_sub(1)?)?.clone()
+    }
+
+    /// When the first that is not acknowledged is given up.
+    fn unanswered(&self) -> Option<Instant> {
+        let waiting = self.asked.iter().filter(|asked| self.discord.response(asked.interaction).is_none());
+        waiting.map(|asked| asked.at + PATIENCE).min()
+    }
+
+    fn give_up(&mut self) {
+        let discord = self.discord.clone();
+        let late = |asked: &mut Asked| {
+            asked.at.elapsed() >= PATIENCE && discord.response(asked.interaction).is_none()
+        };
+        let given_up: Vec<Asked> = self.asked.extract_if(.., late).collect();
+        for asked in given_up {
+            self.failed = true;
+            self.print(&format!("· no answer to {}: the bot did not respond", asked.what));
         }
     }
 
@@ -171,18 +254,21 @@ impl Table {
     }
 
     fn show(&mut self, event: &Event) {
+        let discord = self.discord.clone();
+        let answered =
+            |it: &Asked| discord.response(it.interaction).is_some_and(|response| !response.loading);
+        self.asked.retain(|asked| !answered(asked));
         match &event.what {
             What::Posted(message) if message.by_bot => {
                 self.typing = None;
-                let title = format!("── moonlane in #{} ", self.channel_of(event));
-                let length = format!(" {} ──", message.content.chars().count());
-                let rule =
-                    "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
-                self.print(&format!("{title}{rule}{length}\n{}", message.content));
-                for file in &message.attachments {
-                    self.print(&format!("[file {}, {}]", file.name, size(file.size)));
-                }
+                self.show_message(event, message, "moonlane");
             }
+            // The live line, which answers no interaction, changes too often to be shown each time.
+            What::Edited(message) if message.by_bot && message.interaction.is_some() => {
+                self.show_message(event, message, "moonlane changed its message");
+            }
+            What::Edited(message) => self.forget_targets(message.id),
+            What::Deleted(message) => self.forget_targets(*message),
             What::Typing { .. } if self.typing != event.channel => {
                 self.typing = event.channel;
                 self.print(&format!("· moonlane is typing in #{}", self.channel_of(event)));
@@ -197,9 +283,60 @@ impl Table {
         }
     }
 
+    fn show_message(&mut self, event: &Event, message: &Message, who: &str) {
+        self.forget_targets(message.id);
+        if message.flags & LOADING != 0 {
+            return self.print(&format!("· moonlane is thinking in #{}", self.channel_of(event)));
+        }
+        let only = message.ephemeral_to.map(|person| format!(", only to @{}", self.name(person)));
+        let title = format!("── {who} in #{}{} ", self.channel_of(event), only.unwrap_or_default());
+        let length = format!(" {} ──", message.content.chars().count());
+        let rule = "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
+        self.print(&format!("{title}{rule}{length}\n{}", message.content));
+        for embed in &message.embeds {
+            self.show_embed(embed);
+        }
+        for file in &message.attachments {
+            self.print(&format!("[file {}, {}]", file.name, size(file.size)));
+        }
+        let mut buttons = Vec::new();
+        for target in hands::targets(message) {
+            buttons.push(format!("[{}] {}", self.targets.len() + 1, target.label));
+            self.targets.push(Some(target));
+        }
+        if !buttons.is_empty() {
+            self.print(&buttons.join("  "));
+        }
+    }
+
+    fn show_embed(&mut self, embed: &serde_json::Value) {
+        for text in [&embed["title"], &embed["description"]] {
+            self.show_quoted(text.as_str().unwrap_or_default());
+        }
+        for field in embed["fields"].as_array().into_iter().flatten() {
+            let (name, value) = (field["name"].as_str(), field["value"].as_str());
+            self.show_quoted(&format!("{}: {}", name.unwrap_or_default(), value.unwrap_or_default()));
+        }
+        self.show_quoted(embed["footer"]["text"].as_str().unwrap_or_default());
+    }
+
+    fn show_quoted(&mut self, text: &str) {
+        for line in text.lines() {
+            self.print(&format!("│ {line}"));
+        }
+    }
+
+    fn forget_targets(&mut self, message: Id) {
+        for target in &mut self.targets {
+            if target.as_ref().is_some_and(|target| target.message == message) {
+                *target = None;
+            }
+        }
+    }
+
     /// Says whose turn it is to speak, unless it is the bot's.
     fn prompt(&mut self) {
-        if self.interactive && !self.prompted && self.pending.is_empty() {
+        if self.interactive && !self.prompted && self.pending.is_empty() && self.asked.is_empty() {
             self.put(&format!("#{} @{}> ", self.names[&self.channel], self.name(self.person)));
             self.prompted = true;
         }
@@ -248,6 +385,20 @@ fn name_after(line: &str, sign: char) -> Option<&str> {
     is_name.then_some(name)
 }
 
+/// Whether a line after its slash begins with the name of a command, and not with a path or nothing.
+fn begins_with_name(rest: &str) -> bool {
+    let name = rest.split_whitespace().next().unwrap_or_default();
+    rest.starts_with(name)
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || "-_'".contains(c))
+}
+
+async fn until(time: Option<Instant>) {
+    if let Some(time) = time {
+        tokio::time::sleep_until(time.into()).await;
+    }
+}
+
 /// The lines of standard input, read on a thread that the runtime need not wait for.
 fn lines() -> mpsc::UnboundedReceiver<String> {
     let (send, receive) = mpsc::unbounded_channel();
@@ -273,5 +424,13 @@ mod tests {
         assert_eq!(name_after("#", '#'), None);
         assert_eq!(name_after("@anna what now?", '@'), None);
         assert_eq!(name_after("@anna", '@'), Some("anna"));
+    }
+    #[test]
+    fn a_path_is_no_command() {
+        assert!(begins_with_name("reset"));
+        assert!(begins_with_name("model opus"));
+        assert!(!begins_with_name("etc/passwd what is it?"));
+        assert!(!begins_with_name(" reset"));
+        assert!(!begins_with_name(""));
     }
 }

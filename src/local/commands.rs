@@ -62,8 +62,9 @@ impl Command {
         bits.and_then(|bits| bits.parse().ok()).unwrap_or(0)
     }
 
-    /// The options of the command itself, or of one of its subcommands.
-    pub(super) fn options(&self, subcommand: Option<&str>) -> Option<&[Value]> {
+    /// The options of the command itself, or of one of its subcommands. None where there is no such subcommand, and for
+    /// a command that has subcommands and no options of its own.
+    pub fn options(&self, subcommand: Option<&str>) -> Option<&[Value]> {
         let own = list(&self.definition);
         let nested = own.iter().any(|option| matches!(option["type"].as_u64(), Some(SUBCOMMAND | GROUP)));
         match subcommand {

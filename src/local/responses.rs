@@ -48,6 +48,8 @@ pub struct Response {
     pub acknowledged_after: Duration,
     /// Whether the first answer was only a promise: of a message (5) or of an update (6).
     pub deferred: bool,
+    /// Whether it is still that promise: people see that the bot is thinking.
+    pub loading: bool,
     /// Whether its answer is one that only the person sees.
     pub ephemeral: bool,
     /// The answer as it stands now: the message, or the updated one with the component. None while the bot is thinking,
@@ -65,7 +67,9 @@ impl World {
         let interaction = self.interactions.get(&interaction)?;
         let acknowledged = interaction.acknowledged.as_ref()?;
         let there = |id: &Id| self.message(*id).filter(|message| message.flags & LOADING == 0).cloned();
+        let original = interaction.original.and_then(|id| self.message(id));
         Some(Response {
+            loading: original.is_some_and(|message| message.flags & LOADING != 0),
             acknowledged_after: acknowledged.after,
             deferred: matches!(acknowledged.how, DEFERRED_MESSAGE | DEFERRED_UPDATE),
             ephemeral: acknowledged.ephemeral,
