@@ -11,11 +11,12 @@ use tracing::{info, warn};
 
 use crate::agent::{Agents, guard};
 use crate::config::Config;
-use crate::domain::{ChannelId, MessageId};
+use crate::domain::{ChannelId, Interaction, MessageId};
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::lane::Lanes;
 use crate::outbox::{self, Outbox, Post};
 use crate::reload::{self, Reloader};
+use crate::respond::{Responders, Times};
 use crate::script::Problem;
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
@@ -24,6 +25,21 @@ use crate::turn::{Needs, Settled, Turns};
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
+
+/// What somebody hears who uses a command that Discord still shows.
+const UNKNOWN_COMMAND: &str = "This command is not known here any more.";
+
+/// Answers commands and presses on dialogs. A command is always one of another bot's or of an earlier one.
+async fn respond(responders: Responders, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
+    while let Some(interaction) = interactions.recv().await {
+        let Some(responder) = responders.take(interaction) else { continue };
+        tokio::spawn(async move {
+            if let Err(error) = responder.finish(UNKNOWN_COMMAND).await {
+                warn!("an interaction is not answered: {error}");
+            }
+        });
+    }
+}
 
 /// Why the bot did not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +96,10 @@ impl Bot {
         // Before any lane opens.
         let agents =
             Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
-        // Nobody takes interactions yet.
-        let (interactions, _) = mpsc::unbounded_channel();
+        let (interactions, interacted) = mpsc::unbounded_channel();
+        let responders = Responders::new(outbox.interactions(me.application), Times::default());
+        // It ends with the turns, which hold the other end.
+        tokio::spawn(respond(responders, interacted));
         let turns = Turns::new(Needs {
             scripts,
             interactions,

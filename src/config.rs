@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::domain::{ChannelId, Limits};
+use crate::domain::{ChannelId, GuildId, Limits};
 use crate::nearest::reword;
 
 /// The file, relative to the root.
@@ -71,6 +71,8 @@ pub struct Discord {
     pub token_file: Option<PathBuf>,
     /// Discord itself, or a server that speaks its protocol; REST is under `/api/v10`.
     pub api_url: String,
+    /// The guilds that get the commands; none means all of them, and direct messages.
+    pub guilds: Vec<GuildId>,
 }
 
 /// `[scripts]`
@@ -155,6 +157,7 @@ impl Default for Discord {
             token_env: "DISCORD_TOKEN".to_owned(),
             token_file: None,
             api_url: "https://discord.com".to_owned(),
+            guilds: Vec::new(),
         }
     }
 }
@@ -409,7 +412,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 17, "a new key belongs into the shipped file");
+        assert_eq!(shown, 18, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));
@@ -442,6 +445,8 @@ mod tests {
         insta::assert_snapshot!(mistake("[discord]\napi_url = 'discord.com'"), @"config/moonlane.toml: discord.api_url: must begin with https:// (or http:// for a server on this machine)");
         insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = 231200000000000004"), @"config/moonlane.toml: scripts.notify_channel: invalid type: integer `231200000000000004`, expected a string");
         insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = '#ops'"), @"config/moonlane.toml: scripts.notify_channel: `#ops` is not a Discord id: expected 1 to 20 digits, not 0, as a string");
+        insta::assert_snapshot!(mistake("[discord]\nguilds = ['1', 'x']"), @"config/moonlane.toml: discord.guilds[1]: `x` is not a Discord id: expected 1 to 20 digits, not 0, as a string");
+        insta::assert_snapshot!(mistake("[discord]\nguilds = [1]"), @"config/moonlane.toml: discord.guilds[0]: invalid type: integer `1`, expected a string");
         insta::assert_snapshot!(mistake("[agent]\ncommand = []"), @"config/moonlane.toml: agent.command: must name a program");
         insta::assert_snapshot!(mistake("[log]\nlevel = 1\n[log\n"), @"config/moonlane.toml:3: unclosed table, expected `]`");
     }

@@ -11,6 +11,7 @@
 //! - [`script`]: the Lua side: is a message for the bot, and which project is it?
 //! - [`agent`]: a `claude` process: arguments, environment, events, time limits, end
 //! - [`store`]: SQLite: sessions, turns, deliveries
+//! - [`respond`]: answers to commands and buttons, and dialogs
 //! - [`outbox`]: every call to Discord's REST API, paced
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
@@ -35,6 +36,7 @@ mod nearest;
 pub mod outbox;
 pub mod playground;
 pub mod reload;
+pub mod respond;
 pub mod script;
 pub mod store;
 pub mod text;

@@ -1,0 +1,421 @@
+//! Answers to what people do with commands and buttons, within Discord's rules about time.
+//!
+//! # Theory of operation
+//! Discord waits three seconds for the first answer to an interaction, and takes further ones for fifteen minutes. A
+//! [`Responder`] keeps both for whoever answers: after two seconds it defers ("… is thinking") by itself, and the
+//! answer then takes the place of that; after fourteen minutes its messages are ordinary ones, which Discord always
+//! takes, but which everybody sees. What was to be seen by one person alone is refused then. A press on a dialog is an
+//! interaction of its own, so it starts the fourteen minutes afresh.
+//!
+//! [`Responders::take`] is where all interactions go first: presses on dialogs find the one who waits for them there,
+//! and nobody else has to do with them. A dialog is known by a random key in the ids of its buttons. It is open as
+//! long as somebody waits; the first press that counts takes it out, so an answer counts once, and a press on a dialog
+//! of an earlier bot finds none.
+
+mod dialog;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use crate::domain::{Choice, Interaction, InteractionId, InteractionKind, MessageId, Reply};
+use crate::outbox::{Callback, Change, Interactions, Refused, Unanswered};
+use dialog::{Key, Open};
+
+/// The most suggestions that Discord takes.
+const SUGGESTIONS: usize = 25;
+/// How many interactions are remembered, for those that Discord tells twice.
+const REMEMBERED: usize = 256;
+
+/// How long things take, counted from the moment at which the interaction was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// When an interaction that has no answer yet is deferred.
+    pub defer: Duration,
+    /// Until when the interaction's token is used.
+    pub token: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { defer: Duration::from_secs(2), token: Duration::from_secs(14 * 60) }
+    }
+}
+
+/// An answer could not be given. The text is for whoever wrote the script.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RespondError {
+    /// The time for messages to one person is over.
+    #[error(
+        "too much time has passed since the command or the last press: only a message that everybody sees is possible \
+         now, and this one is ephemeral"
+    )]
+    Late,
+    /// Nothing is there to edit.
+    #[error("there is no reply yet that could be edited")]
+    NothingSaid,
+    /// Somebody else gave the first answer.
+    #[error("it was answered already, by another bot with the same token")]
+    Elsewhere,
+    /// A dialog that Discord would refuse.
+    #[error("{0}")]
+    Unfit(&'static str),
+    /// Discord refused, or could not be reached.
+    #[error("Discord did not take it: {0}")]
+    Discord(Unanswered),
+}
+
+impl From<Refused> for RespondError {
+    fn from(refused: Refused) -> Self {
+        Self::Discord(refused.into())
+    }
+}
+
+/// The first stop of every interaction. A cheap handle.
+#[derive(Clone)]
+pub struct Responders(Arc<Desk>);
+
+struct Desk {
+    discord: Interactions,
+    times: Times,
+    /// The dialogs that wait for a press.
+    open: Mutex<HashMap<Key, Open>>,
+    /// The newest interactions.
+    seen: Mutex<VecDeque<InteractionId>>,
+}
+
+impl fmt::Debug for Responders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responders").field("open", &self.open().len()).finish_non_exhaustive()
+    }
+}
+
+impl Responders {
+    /// Nothing under way yet.
+    pub fn new(discord: Interactions, times: Times) -> Self {
+        Self(Arc::new(Desk { discord, times, open: Mutex::default(), seen: Mutex::default() }))
+    }
+
+    /// Takes an interaction in. `None` where it is done with: a press on a dialog, or one that came before.
+    ///
+    /// Waits for nothing; needs a tokio runtime.
+    pub fn take(&self, interaction: Interaction) -> Option<Responder> {
+        let mut seen = lock(&self.0.seen);
+        if seen.contains(&interaction.id) {
+            debug!(id = %interaction.id, "known already: delivered twice by Discord");
+            return None;
+        }
+        seen.truncate(REMEMBERED - 1);
+        seen.push_front(interaction.id);
+        drop(seen);
+        let interaction = self.pressed(interaction)?;
+        Some(Responder::new(self, interaction))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
+        lock(&self.0.open)
+    }
+}
+
+/// Answers one interaction. Clones are the same; once the last one is dropped, nothing is deferred any more.
+#[derive(Clone)]
+pub struct Responder(Arc<Shared>);
+
+struct Shared {
+    desk: Responders,
+    asked: Interaction,
+    /// Held by whoever is saying something, so that nothing overtakes.
+    line: tokio::sync::Mutex<Line>,
+}
+
+/// How things stand between the bot and the person.
+struct Line {
+    /// The newest interaction: the one that was asked, or a press on a dialog of its.
+    newest: Interaction,
+    stage: Stage,
+    /// The last message that was said, which is the one to edit.
+    last: Option<Said>,
+}
+
+/// How things stand with the newest interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has no answer yet.
+    Open,
+    /// The bot "is thinking", for one person alone or for everybody.
+    Deferred { ephemeral: bool },
+    /// It is answered; further messages are possible.
+    Answered,
+    /// It takes nothing any more.
+    Closed,
+}
+
+/// A message that was said.
+#[derive(Debug, Clone)]
+struct Said {
+    /// Not known where Discord did not tell it.
+    id: Option<MessageId>,
+    ephemeral: bool,
+    /// The interaction that it came through, as its first answer or as a further one; none for an ordinary message.
+    through: Option<(Interaction, bool)>,
+}
+
+impl Said {
+    /// Whether it is the same message.
+    fn is(&self, other: &Self) -> bool {
+        let through =
+            |said: &Self| said.through.as_ref().map(|(interaction, first)| (interaction.id, *first));
+        self.id == other.id && through(self) == through(other)
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").field("asked", &self.0.asked.id).finish_non_exhaustive()
+    }
+}
+
+impl Responder {
+    fn new(desk: &Responders, asked: Interaction) -> Self {
+        let last = match asked.kind {
+            // A press stands below a message that can be edited.
+            InteractionKind::Press { message, .. } => {
+                Some(Said { id: Some(message), ephemeral: false, through: Some((asked.clone(), true)) })
+            }
+            _ => None,
+        };
+        let line = Line { newest: asked.clone(), stage: Stage::Open, last };
+        let shared = Arc::new(Shared { desk: desk.clone(), asked, line: tokio::sync::Mutex::new(line) });
+        if !matches!(shared.asked.kind, InteractionKind::Autocomplete(..)) {
+            let at = Instant::from_std(shared.asked.received) + desk.0.times.defer;
+            tokio::spawn(defer_at(at, Arc::downgrade(&shared)));
+        }
+        Self(shared)
+    }
+
+    /// What is answered.
+    pub fn interaction(&self) -> &Interaction {
+        &self.0.asked
+    }
+
+    /// Says that an answer will come, if there is none yet. It happens by itself after two seconds, for everybody.
+    pub async fn defer(&self, ephemeral: bool) {
+        self.0.defer(ephemeral).await;
+    }
+
+    /// Answers, at first; later it says one more thing.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn reply(&self, reply: &Reply) -> Result<(), RespondError> {
+        let mut line = self.0.line.lock().await;
+        let said = self.0.say(&mut line, reply).await?;
+        line.last = Some(said);
+        Ok(())
+    }
+
+    /// Says one more thing. Where there is no answer yet, it is the answer: Discord insists on having one first.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn follow_up(&self, reply: &Reply) -> Result<(), RespondError> {
+        self.reply(reply).await
+    }
+
+    /// Puts this in the place of what was said last. Who sees it stays as it was.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn edit(&self, reply: &Reply) -> Result<(), RespondError> {
+        let mut line = self.0.line.lock().await;
+        let Some(last) = line.last.clone() else { return Err(RespondError::NothingSaid) };
+        let pressed = matches!(line.newest.kind, InteractionKind::Press { .. });
+        if line.stage == Stage::Open && pressed {
+            let update = Callback::Update(Change::Whole(reply));
+            match self.0.desk.0.discord.answer(&line.newest, update).await {
+                Ok(_) => {
+                    line.stage = Stage::Answered;
+                    return Ok(());
+                }
+                Err(Unanswered::Unclear(_)) => line.stage = Stage::Answered,
+                Err(Unanswered::TooLate) => line.stage = Stage::Closed,
+                Err(Unanswered::Already) => {
+                    line.stage = Stage::Answered;
+                    return Err(RespondError::Elsewhere);
+                }
+                Err(other) => return Err(RespondError::Discord(other)),
+            }
+        }
+        line.last = Some(self.0.change(&last, Change::Whole(reply)).await?);
+        Ok(())
+    }
+
+    /// Answers somebody who is typing in an option; more than 25 suggestions are cut off.
+    ///
+    /// # Errors
+    /// See [`RespondError`]; a late answer is worth no more than none.
+    pub async fn suggest(&self, choices: &[Choice]) -> Result<(), RespondError> {
+        let mut line = self.0.line.lock().await;
+        line.stage = Stage::Answered;
+        let choices = Callback::Suggest(&choices[..choices.len().min(SUGGESTIONS)]);
+        let answered = self.0.desk.0.discord.answer(&line.newest, choices).await;
+        answered.map(drop).map_err(RespondError::Discord)
+    }
+
+    /// Ends the answer: where nothing was said, the person who asked hears this alone. Nobody is left with a bot that
+    /// "is thinking" for ever.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn finish(&self, otherwise: &str) -> Result<(), RespondError> {
+        match self.0.asked.kind {
+            InteractionKind::Autocomplete(..) => self.suggest(&[]).await,
+            InteractionKind::Press { .. } => {
+                self.defer(false).await;
+                Ok(())
+            }
+            InteractionKind::Command(_) => {
+                let mut line = self.0.line.lock().await;
+                if line.last.is_some() || matches!(line.stage, Stage::Answered) {
+                    return Ok(());
+                }
+                let said = self.0.say(&mut line, &Reply::ephemeral(otherwise)).await?;
+                line.last = Some(said);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn defer_at(at: Instant, shared: Weak<Shared>) {
+    sleep_until(at).await;
+    // Nobody would give the answer otherwise.
+    if let Some(shared) = shared.upgrade() {
+        shared.defer(false).await;
+    }
+}
+
+impl Shared {
+    async fn defer(&self, ephemeral: bool) {
+        let mut line = self.line.lock().await;
+        if line.stage != Stage::Open {
+            return;
+        }
+        let (callback, stage) = match line.newest.kind {
+            InteractionKind::Press { .. } => (Callback::DeferUpdate, Stage::Answered),
+            _ => (Callback::Defer { ephemeral }, Stage::Deferred { ephemeral }),
+        };
+        line.stage = match self.desk.0.discord.answer(&line.newest, callback).await {
+            // If it has not arrived after all, the answer will show it.
+            Ok(_) | Err(Unanswered::Unclear(_)) => stage,
+            Err(Unanswered::Already) => Stage::Answered,
+            Err(error) => {
+                warn!(id = %line.newest.id, "an interaction could not be deferred: {error}");
+                Stage::Closed
+            }
+        };
+    }
+
+    /// Says something new by the best way there is.
+    async fn say(&self, line: &mut Line, reply: &Reply) -> Result<Said, RespondError> {
+        let discord = &self.desk.0.discord;
+        if !self.is_fresh(&line.newest) {
+            line.stage = Stage::Closed;
+        }
+        let newest = &line.newest;
+        let (first, answered) = match line.stage {
+            Stage::Open => match discord.answer(newest, Callback::Reply(reply)).await {
+                // If it has arrived, this changes nothing; if not, Discord knows of no answer.
+                Err(Unanswered::Unclear(why)) => {
+                    debug!(id = %newest.id, "an answer may have arrived or not: {why}");
+                    (true, discord.edit_original(newest, Change::Whole(reply)).await.map(Some))
+                }
+                other => (true, other),
+            },
+            Stage::Deferred { ephemeral } if ephemeral == reply.ephemeral => {
+                (true, discord.edit_original(newest, Change::Whole(reply)).await.map(Some))
+            }
+            // Who sees it was settled by the deferral, which is taken back.
+            Stage::Deferred { .. } => {
+                match discord.delete_original(newest).await {
+                    Ok(()) => {}
+                    Err(error) => debug!(id = %newest.id, "a deferral could not be taken back: {error}"),
+                }
+                line.stage = Stage::Answered;
+                (false, discord.follow_up(newest, reply).await.map(Some))
+            }
+            Stage::Answered => (false, discord.follow_up(newest, reply).await.map(Some)),
+            Stage::Closed => (false, Err(Unanswered::TooLate)),
+        };
+        match answered {
+            Ok(id) => {
+                line.stage = Stage::Answered;
+                Ok(Said { id, ephemeral: reply.ephemeral, through: Some((newest.clone(), first)) })
+            }
+            Err(Unanswered::TooLate) => {
+                line.stage = Stage::Closed;
+                self.say_openly(reply).await
+            }
+            Err(Unanswered::Already) => {
+                line.stage = Stage::Answered;
+                Err(RespondError::Elsewhere)
+            }
+            Err(error) => Err(RespondError::Discord(error)),
+        }
+    }
+
+    async fn say_openly(&self, reply: &Reply) -> Result<Said, RespondError> {
+        if reply.ephemeral {
+            return Err(RespondError::Late);
+        }
+        let id = self.desk.0.discord.say(self.asked.channel_id, reply).await?;
+        Ok(Said { id: Some(id), ephemeral: false, through: None })
+    }
+
+    /// Changes something that was said, and tells what is there now.
+    async fn change(&self, said: &Said, change: Change<'_>) -> Result<Said, RespondError> {
+        let discord = &self.desk.0.discord;
+        let through = said.through.as_ref().filter(|(interaction, _)| self.is_fresh(interaction));
+        let changed = match (through, said.id) {
+            (Some((interaction, true)), _) => discord.edit_original(interaction, change).await,
+            (Some((interaction, false)), Some(id)) => discord.edit(interaction, id, change).await,
+            _ => Err(Unanswered::TooLate),
+        };
+        match changed {
+            Ok(id) => return Ok(Said { id: Some(id), ..said.clone() }),
+            Err(Unanswered::TooLate) => {}
+            Err(error) => return Err(RespondError::Discord(error)),
+        }
+        if said.ephemeral {
+            return Err(RespondError::Late);
+        }
+        if let Some(id) = said.id {
+            match discord.edit_said(self.asked.channel_id, id, change).await {
+                Ok(()) => return Ok(Said { through: None, ..said.clone() }),
+                Err(Refused::NotFound { .. }) => {}
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        match change {
+            Change::Whole(reply) => self.say_openly(&Reply { ephemeral: false, ..reply.clone() }).await,
+            // Nothing is there whose buttons could be switched off.
+            Change::Rows(_) => Err(RespondError::Late),
+        }
+    }
+
+    fn is_fresh(&self, interaction: &Interaction) -> bool {
+        interaction.received.elapsed() < self.desk.0.times.token
+    }
+}
+
+/// A lock whose holders cannot leave it half changed; a panic elsewhere is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Dialogs: a question with buttons or a menu, and the wait for somebody to press.
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{RespondError, Responder, Responders, Said, Stage};
+use crate::domain::{
+    Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Interaction, InteractionKind,
+    Reply, Row, Select, UserId,
+};
+use crate::outbox::{Callback, Change, Unanswered};
+
+/// What the ids of our buttons begin with: `moonlane:KEY:N`.
+const PREFIX: &str = "moonlane:";
+/// The most buttons in a row, rows in a message, and entries in a menu.
+const ROW: usize = 5;
+const ROWS: usize = 5;
+const MENU: usize = 25;
+
+const OVER: &str = "This question is over. If it still matters, use the command again.";
+const NOT_YOURS: &str = "Only the person who used the command may answer this.";
+const NOT_NAMED: &str = "This question is for somebody else.";
+
+/// What a dialog is known by. Nobody can guess it, and none is used twice.
+pub(super) type Key = uuid::Uuid;
+
+/// A dialog that waits.
+pub(super) struct Open {
+    /// Who may answer.
+    who: Vec<UserId>,
+    /// What those hear who may not.
+    refusal: &'static str,
+    /// The answers, by number.
+    values: Vec<String>,
+    tell: oneshot::Sender<Pressed>,
+}
+
+/// The press that counts.
+struct Pressed {
+    value: String,
+    interaction: Interaction,
+}
+
+impl Responder {
+    /// Asks with two buttons; `None` if nobody answered in time.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn confirm(
+        &self,
+        question: Reply,
+        (yes, no): (&str, &str),
+        wait: std::time::Duration,
+        who: Vec<UserId>,
+    ) -> Result<Option<bool>, RespondError> {
+        let button = |label: &str, value: &str, style| DialogButton {
+            label: label.to_owned(),
+            value: value.to_owned(),
+            style,
+        };
+        let buttons =
+            vec![button(yes, "yes", ButtonStyle::Primary), button(no, "no", ButtonStyle::Secondary)];
+        let end =
+            self.ask(Dialog { question, controls: Controls::Buttons(buttons), timeout: wait, who }).await?;
+        Ok(match end {
+            DialogEnd::Chosen { value, .. } => Some(value == "yes"),
+            DialogEnd::TimedOut => None,
+        })
+    }
+
+    /// Asks, and waits for somebody to press. Then, or when nobody does in time, the buttons are switched off.
+    ///
+    /// Dropping the future ends the dialog: a press then says that it is over.
+    ///
+    /// # Errors
+    /// See [`RespondError`]; none of them once the question stands there.
+    pub async fn ask(&self, dialog: Dialog) -> Result<DialogEnd, RespondError> {
+        let Dialog { question, controls, timeout: wait, who } = dialog;
+        let key = Key::new_v4();
+        let rows = rows(&question.rows, &controls, key)?;
+        let (who, refusal) = match who.is_empty() {
+            true => (vec![self.0.asked.author.id], NOT_YOURS),
+            false => (who, NOT_NAMED),
+        };
+        let values = match &controls {
+            Controls::Buttons(buttons) => buttons.iter().map(|button| button.value.clone()).collect(),
+            Controls::Select { options, .. } => options.iter().map(|option| option.value.clone()).collect(),
+        };
+        let (tell, mut pressed) = oneshot::channel();
+        // Before it is posted: somebody may be quick.
+        let waiting = Waiting::begin(&self.0.desk, key, Open { who, refusal, values, tell });
+        let ephemeral = question.ephemeral;
+        let said = {
+            let mut line = self.0.line.lock().await;
+            let said = self.0.say(&mut line, &Reply { rows: rows.clone(), ..question }).await?;
+            line.last = Some(said.clone());
+            said
+        };
+        let answer = match timeout(wait, &mut pressed).await {
+            Ok(answer) => answer.ok(),
+            Err(_) if waiting.end() => None,
+            // Somebody pressed at the very last moment.
+            Err(_) => pressed.await.ok(),
+        };
+        let Some(Pressed { value, interaction }) = answer else {
+            let off = switched_off(&rows, key, &[]);
+            if let Err(error) = self.0.change(&said, Change::Rows(&off)).await {
+                debug!("the buttons of a dialog that timed out stay: {error}");
+            }
+            return Ok(DialogEnd::TimedOut);
+        };
+        let by = interaction.author.id;
+        let chosen = match &interaction.kind {
+            InteractionKind::Press { custom_id, values, .. } => {
+                [std::slice::from_ref(custom_id), values].concat()
+            }
+            _ => Vec::new(),
+        };
+        self.switch_off(said, &switched_off(&rows, key, &chosen), interaction, ephemeral).await;
+        Ok(DialogEnd::Chosen { value, by })
+    }
+
+    /// Answers the press by switching the buttons off. From then on its token is the newest.
+    async fn switch_off(&self, said: Said, off: &[Row], press: Interaction, ephemeral: bool) {
+        let update = Callback::Update(Change::Rows(off));
+        // Before the line is had: whoever holds it may take longer than Discord waits.
+        let answered = self.0.desk.0.discord.answer(&press, update).await;
+        let mut line = self.0.line.lock().await;
+        let taken = match answered {
+            Ok(_) => true,
+            // An edit does no harm, and shows whether the token works.
+            Err(Unanswered::Unclear(_)) => {
+                let edit = self.0.desk.0.discord.edit_original(&press, Change::Rows(off)).await;
+                edit.is_ok()
+            }
+            Err(error) => {
+                warn!(id = %press.id, "a press could not be answered: {error}");
+                false
+            }
+        };
+        if !taken {
+            if let Err(error) = self.0.change(&said, Change::Rows(off)).await {
+                debug!("the buttons of a dialog stay: {error}");
+            }
+            return;
+        }
+        if line.newest.received <= press.received {
+            line.newest = press.clone();
+            line.stage = Stage::Answered;
+        }
+        // Unless something was said meanwhile, the question is what an edit changes.
+        let is_last = line.last.as_ref().is_some_and(|last| last.is(&said));
+        if is_last {
+            let id = match press.kind {
+                InteractionKind::Press { message, .. } => Some(message),
+                _ => said.id,
+            };
+            line.last = Some(Said { id, ephemeral, through: Some((press, true)) });
+        }
+    }
+}
+
+impl Responders {
+    /// Takes a press to its dialog; everything else comes back.
+    pub(super) fn pressed(&self, interaction: Interaction) -> Option<Interaction> {
+        let InteractionKind::Press { custom_id, values, .. } = &interaction.kind else {
+            return Some(interaction);
+        };
+        let Some(rest) = custom_id.strip_prefix(PREFIX) else { return Some(interaction) };
+        let refusal = 'refusal: {
+            let mut open = self.open();
+            let found = find(rest).filter(|(key, _)| open.contains_key(key));
+            let Some((key, number)) = found else { break 'refusal OVER };
+            let dialog = &open[&key];
+            if !dialog.who.contains(&interaction.author.id) {
+                break 'refusal dialog.refusal;
+            }
+            let value = match number {
+                Some(number) => dialog.values.get(number),
+                None => values.first().and_then(|value| dialog.values.iter().find(|known| *known == value)),
+            };
+            let Some(value) = value.cloned() else { break 'refusal OVER };
+            // Under the lock, so that whoever gives up sees either the dialog or the press.
+            let press = Pressed { value, interaction: interaction.clone() };
+            if open.remove(&key).is_some_and(|dialog| dialog.tell.send(press).is_ok()) {
+                return None;
+            }
+            OVER
+        };
+        let discord = self.0.discord.clone();
+        tokio::spawn(async move {
+            let answered = discord.answer(&interaction, Callback::Reply(&Reply::ephemeral(refusal))).await;
+            if let Err(error) = answered {
+                debug!(id = %interaction.id, "a press that does not count is not answered: {error}");
+            }
+        });
+        None
+    }
+}
+
+/// A dialog's place among those that wait.
+struct Waiting<'a> {
+    desk: &'a Responders,
+    key: Key,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(desk: &'a Responders, key: Key, dialog: Open) -> Self {
+        desk.open().insert(key, dialog);
+        Self { desk, key }
+    }
+
+    /// Whether it was still waiting.
+    fn end(&self) -> bool {
+        self.desk.open().remove(&self.key).is_some()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The key, and the number of a button; a menu has none.
+fn find(rest: &str) -> Option<(Key, Option<usize>)> {
+    let (key, number) = rest.split_once(':')?;
+    let number = match number {
+        "menu" => None,
+        number => Some(number.parse().ok()?),
+    };
+    Some((Key::try_parse(key).ok()?, number))
+}
+
+/// The rows of the question, and below them the dialog's own.
+fn rows(above: &[Row], controls: &Controls, key: Key) -> Result<Vec<Row>, RespondError> {
+    let id = |what: &str| format!("{PREFIX}{}:{what}", key.simple());
+    let own: Vec<Row> = match controls {
+        Controls::Buttons(buttons) => {
+            let buttons: Vec<Button> = buttons
+                .iter()
+                .enumerate()
+                .map(|(n, button)| Button {
+                    label: button.label.clone(),
+                    action: Action::Press { custom_id: id(&n.to_string()), style: button.style },
+                    disabled: false,
+                })
+                .collect();
+            buttons.chunks(ROW).map(|row| Row::Buttons(row.to_vec())).collect()
+        }
+        Controls::Select { placeholder, options } if (1..=MENU).contains(&options.len()) => {
+            vec![Row::Select(Select {
+                custom_id: id("menu"),
+                placeholder: placeholder.clone(),
+                options: options.clone(),
+                disabled: false,
+            })]
+        }
+        Controls::Select { .. } => {
+            return Err(RespondError::Unfit("a menu needs at least 1 entry and has room for 25"));
+        }
+    };
+    let rows = [above, &own].concat();
+    if own.is_empty() || rows.len() > ROWS {
+        return Err(RespondError::Unfit("a dialog needs at least 1 button and has room for 5 rows of 5"));
+    }
+    Ok(rows)
+}
+
+/// The same rows, but that nothing of the dialog can be pressed any more; of its buttons and entries, those in `chosen`
+/// stand out.
+fn switched_off(rows: &[Row], key: Key, chosen: &[String]) -> Vec<Row> {
+    let own = format!("{PREFIX}{}:", key.simple());
+    let mut rows = rows.to_vec();
+    for row in &mut rows {
+        match row {
+            Row::Select(select) if select.custom_id.starts_with(&own) => {
+                select.disabled = true;
+                if !chosen.is_empty() {
+                    select
+                        .options
+                        .iter_mut()
+                        .for_each(|option| option.chosen = chosen.contains(&option.value));
+                }
+            }
+            Row::Select(_) => {}
+            Row::Buttons(buttons) => {
+                for button in buttons {
+                    if let Action::Press { custom_id, style } = &mut button.action
+                        && custom_id.starts_with(&own)
+                    {
+                        button.disabled = true;
+                        if !chosen.is_empty() && !chosen.contains(custom_id) {
+                            *style = ButtonStyle::Secondary;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    rows
+}
