@@ -87,9 +87,9 @@ async fn without_the_file_or_the_function_nothing_is_changed() {
         [&[][..], &[("hooks.lua", "return {}")], &[("hooks.lua", "return { on_error = function() end }")]]
     {
         let set = set(files);
-        assert_eq!(set.on_turn_start(&turn()).await, None);
-        assert_eq!(set.on_answer("text", &turn()).await, None);
-        assert_eq!(set.on_error("error", &turn()).await, None);
+        for hook in [Hook::TurnStart, Hook::Answer, Hook::Error] {
+            assert_eq!(set.try_hook(hook, Some("text"), &turn()).await, Ok(None));
+        }
     }
 }
 
