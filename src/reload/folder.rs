@@ -271,6 +271,29 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_folder_is_heard_and_another_one_is_watched() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("scripts");
+        std::fs::create_dir(&dir).unwrap();
+        let (inbox, events) = mpsc::channel();
+        let hear = |what: fn(&Event) -> bool| {
+            while !what(&events.recv_timeout(Duration::from_secs(30)).expect("to be told")) {}
+        };
+        let mut scripts = Folder::new(dir.clone(), inbox);
+        assert!(scripts.is_gone() && scripts.look() && !scripts.look());
+        for round in 0..3 {
+            std::fs::remove_dir_all(&dir).unwrap();
+            // It may even have the old one's inode.
+            std::fs::create_dir(&dir).unwrap();
+            hear(|event| matches!(event, Event::Ended));
+            scripts.ended();
+            assert!(scripts.is_gone() && scripts.look() && !scripts.is_gone());
+            std::fs::write(dir.join(format!("{round}.lua")), "").unwrap();
+            hear(|event| matches!(event, Event::Saved));
+        }
+    }
+
+    #[test]
     fn a_system_without_watches_left_is_polled_and_the_reason_says_what_to_raise() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("routing.lua"), "return 1").unwrap();
