@@ -186,6 +186,7 @@ pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
 
 /// `<!-- … -->` goes, with the space that would be one too many then.
 pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+    let mut gone = 0;
     for span in spans.iter().filter(|span| span.kind == SpanKind::Comment) {
         let Range { mut start, mut end } = span.range;
         let (before, after) = (&text[..start], &text[end..]);
@@ -193,8 +194,9 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
             end = text.len() - after.trim_start_matches(' ').len();
         }
         if text[end..].is_empty() || text[end..].starts_with(['\n', '\r', '.', ',', ';', ':', '!', '?']) {
-            start = before.trim_end_matches(' ').len();
+            start = before.trim_end_matches(' ').len().max(gone);
         }
+        gone = end;
         swaps.push(swap(at + start..at + end, ""));
     }
 }

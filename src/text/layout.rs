@@ -109,8 +109,8 @@ pub fn next(
     let (begin, from) = match begin {
         // Discord would trim it.
         Place::START => {
-            let line = &document.text[document.lines[0].range.clone()];
-            (Place { line: 0, offset: line.len() - line.trim_start().len() }, 0)
+            let offset = document.text.len() - document.text.trim_start().len();
+            (Place { line: document.lines.partition_point(|line| line.range.end <= offset), offset }, 0)
         }
         _ => (begin, document.source_at(begin.offset)),
     };

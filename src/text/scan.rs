@@ -219,7 +219,8 @@ impl Blocks {
     /// A comment that begins a line; whether it was one.
     fn comment_line(&mut self, source: &str, line: &Range<usize>, text: &str) -> bool {
         let start = line.end - text.len();
-        match text.find("-->").map(|found| start + found + 3) {
+        // `<!-->` is not one yet.
+        match text[4..].find("-->").map(|found| start + 4 + found + 3) {
             Some(end) if source[end..line.end].trim().is_empty() => {
                 self.end_paragraph(source);
                 self.leave_out(start..line.end);

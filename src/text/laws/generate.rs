@@ -238,6 +238,8 @@ fn nested_code() -> Pieces {
     let inner = prop::sample::select(&["- ", "1. ", "* "][..]);
     (outer, inner, line(1..9), line(1..9), fence_open(0.0), prop::bool::weighted(0.2), line(1..20))
         .prop_map(|(outer, inner, first, second, code, bare, after)| {
+            // An item without a text is an underline to CommonMark.
+            let second = if second.is_empty() { "x".to_owned() } else { second };
             let second = if bare && !code.markdown.starts_with(' ') {
                 code.markdown
             } else {

@@ -129,6 +129,7 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
         ("a <!-- b --> c", "a c"),
         ("a\n\n<!-- b\n\nc -->\n\nd", "a\n\nd"),
         ("a <!-- never closed", "a <!-- never closed"),
+        ("<!-- a --> <!-- b -->\ntext", "text"),
         ("<details>\n<summary>T</summary>\n\nbody\n</details>", "**T**\n\nbody"),
         ("a[^1]\n\n[^1]: b", "a[1]\n\n-# [1] b"),
         ("a\n\n    code *here*\n\nb", "a\n\n```\ncode *here*\n```\n\nb"),
