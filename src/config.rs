@@ -88,6 +88,8 @@ pub struct Scripts {
     pub memory_limit: ByteSize,
     /// The channel that hears of scripts which could not be reloaded; none by default.
     pub notify_channel: Option<ChannelId>,
+    /// How many commands may wait at once, for a person or for Discord.
+    pub max_waiting: usize,
 }
 
 /// `[agent]`
@@ -169,6 +171,7 @@ impl Default for Scripts {
             time_limit: Duration::from_millis(100),
             memory_limit: ByteSize::mib(32),
             notify_channel: None,
+            max_waiting: 1000,
         }
     }
 }
@@ -268,6 +271,9 @@ impl Config {
             } else if value > LONGEST {
                 wrong(key, "must be at most 30 days");
             }
+        }
+        if raw.scripts.max_waiting == 0 {
+            wrong("scripts.max_waiting", "must be at least 1");
         }
         if raw.agent.max_running == 0 {
             wrong("agent.max_running", "must be at least 1");
@@ -412,7 +418,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 18, "a new key belongs into the shipped file");
+        assert_eq!(shown, 19, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));

@@ -8,10 +8,16 @@
 //! `route` about a message, the hooks about a turn. They are called on the set's own thread, with plain tables,
 //! under a budget of time and memory (`vm`), so that a script can waste its budget and nothing else.
 //!
+//! Commands are a third thing: each is a coroutine in a VM of its own kind (`commands`).
+//!
 //! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
 
+mod command;
+mod commands;
 mod data;
+mod effect;
 mod hooks;
+mod permission;
 mod problem;
 mod project;
 mod routing;
@@ -27,10 +33,18 @@ use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
 use crate::config;
-use crate::domain::{Allow, ChannelId, Limits, Message, Project, ProjectName, Route, UserId, Work};
+use crate::domain::{
+    Allow, ChannelId, Choice, Command, Limits, Message, Project, ProjectName, Route, UserId, Work,
+};
 use crate::worker::{Gone, Worker};
 
+use commands::Commands;
+pub use commands::{Call, Step, Waiting};
 use data::{BadValue, Data};
+pub use effect::{
+    Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, LogLevel, Pick, ProjectFacts,
+    Reloaded, Say, SessionFacts, Status, TurnFacts,
+};
 use hooks::Hooks;
 pub use hooks::{HookedTurn, Person};
 use problem::Failure;
@@ -51,6 +65,7 @@ const HOOKS: &str = "hooks";
 pub struct ScriptSet {
     rules: Arc<Rules>,
     scripts: Worker<Scripts>,
+    commands: Commands,
 }
 
 impl fmt::Debug for ScriptSet {
@@ -113,7 +128,7 @@ impl ScriptSet {
         })?;
         // A link that leads nowhere is a mistake, not an absent file.
         let has_hooks = dir.join(format!("{HOOKS}.lua")).symlink_metadata().is_ok();
-        let mut vm = Vm::new(dir, shown.clone(), budget).map_err(folder_problem)?;
+        let mut vm = Vm::new(dir.clone(), shown.clone(), budget).map_err(folder_problem)?;
 
         let routing_file = format!("{shown}/{ROUTING}.lua");
         let triggers_file = format!("{shown}/{TRIGGERS}.lua");
@@ -150,6 +165,8 @@ impl ScriptSet {
         }
         // Several files may require one that is broken.
         problems.dedup();
+        let limits = commands::Limits { budget, waiting: config.max_waiting };
+        let commands = Commands::load(&dir, &shown, limits, &mut problems).map_err(folder_problem)?;
 
         let (Some(routing), Some(triggers)) = (routing, triggers) else { return Err(problems) };
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -160,7 +177,7 @@ impl ScriptSet {
         let scripts = Worker::spawn("scripts", Scripts { vm }).map_err(|e| {
             folder_problem(Failure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
         })?;
-        let set = Self { rules: Arc::new(rules), scripts };
+        let set = Self { rules: Arc::new(rules), scripts, commands };
         Ok(Loaded { set, warnings: problems })
     }
 
@@ -189,6 +206,25 @@ impl ScriptSet {
         decision.await.unwrap_or_else(|gone| Err(thread_gone(gone)))
     }
 
+    /// The commands, in the order of their files.
+    pub fn commands(&self) -> &[Arc<Command>] {
+        self.commands.definitions()
+    }
+
+    /// Starts a command; permission and gate are the caller's business. Ask only for what [`ScriptSet::commands`]
+    /// has: anything else fails.
+    pub async fn call(&self, call: Call) -> Step {
+        self.commands.call(call).await
+    }
+
+    /// What to suggest while somebody types in this option: at most 25.
+    ///
+    /// # Errors
+    /// As [`ScriptSet::decide`]; also where the option has no suggestions.
+    pub async fn autocomplete(&self, call: Call, option: String) -> Result<Vec<Choice>, ScriptError> {
+        self.commands.autocomplete(call, option).await
+    }
+
     /// Who is let in where a project has no rule of its own.
     pub fn allow(&self) -> &Allow {
         &self.rules.routing.allow
@@ -207,6 +243,12 @@ impl ScriptSet {
     /// The project with this name.
     pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
         self.rules.routing.projects.get(name)
+    }
+
+    /// The project of a channel that has an entry, or whose parent has one.
+    pub fn project_of(&self, channel: ChannelId, parent: Option<ChannelId>) -> Option<&Arc<Project>> {
+        let channels = &self.rules.routing.channels;
+        channels.get(&channel).or_else(|| parent.and_then(|parent| channels.get(&parent)))
     }
 
     /// The channels that have an entry of their own, in the order of their ids.
@@ -238,7 +280,7 @@ impl ScriptSet {
 
 fn thread_gone(gone: Gone) -> ScriptError {
     let failure = Failure::new(FailureKind::Gone, format!("the script set: {gone}"));
-    ScriptError { stage: Stage::Trigger, failure }
+    ScriptError::new(Stage::Trigger, failure)
 }
 
 /// What runs on the set's own thread.
@@ -258,7 +300,7 @@ impl Scripts {
     fn prompt(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, ScriptError> {
         self.trigger(rules, message).map_err(|failure| {
             let failure = failure.or_in(&rules.triggers_file);
-            ScriptError { stage: Stage::Trigger, failure }
+            ScriptError::new(Stage::Trigger, failure)
         })
     }
 
@@ -275,7 +317,7 @@ impl Scripts {
         }
         self.route(rules, message, prompt).map_err(|failure| {
             let failure = failure.or_in(&rules.routing_file);
-            ScriptError { stage: Stage::Route, failure }
+            ScriptError::new(Stage::Route, failure)
         })
     }
 

@@ -52,6 +52,12 @@ impl<T: Send + 'static> Worker<T> {
         self.jobs.send(job).map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
     }
+
+    /// Runs `job` on the thread, if it has not ended, and waits for nothing.
+    pub fn tell(&self, job: impl FnOnce(&mut T) + Send + 'static) {
+        // Where the thread has ended, its value is gone too, and with it all that the job is about.
+        drop(self.jobs.send(Box::new(job)));
+    }
 }
 
 #[cfg(test)]

@@ -129,3 +129,239 @@
 ---@field size integer In bytes.
 ---@field content_type? string Such as "text/plain; charset=utf-8".
 ---@field url string
+
+---What a file in commands/ returns: one slash command. Either `run`, or subcommands that have it.
+---@class (exact) Command
+---@field name string 1 to 32 lower-case letters, digits, `-` or `_`.
+---@field description string 1 to 100 characters.
+---@field options? Option[] At most 25, the required ones first.
+---@field subcommands? Subcommand[] At most 25; then the command itself has neither options nor `run`.
+---@field permission? string Who may use it, by Discord's name in lower case, such as "manage_messages".
+---@field guild_only? boolean Not in direct messages.
+---@field run? fun(ctx: Ctx, args: table<string, any>) What it does.
+
+---@class (exact) Subcommand
+---@field name string
+---@field description string
+---@field options? Option[]
+---@field run? fun(ctx: Ctx, args: table<string, any>)
+
+---Something that is given with a command. `args` has it by its name; people, channels and roles are ids.
+---@class (exact) Option
+---@field name string As for a command.
+---@field description string As for a command.
+---@field type? OptionType "string" by default.
+---@field required? boolean
+---@field choices? (string|number|Choice)[] The only values; at most 25, for strings and numbers.
+---@field min? number The least number, or the least length of a string.
+---@field max? number The greatest number, or the greatest length of a string.
+---@field autocomplete? fun(ctx: SuggestCtx, typed: string): (string|number|Choice)[]? Suggests values; the first 25 count.
+
+---@alias OptionType "string"|"integer"|"number"|"boolean"|"user"|"channel"|"role"
+
+---@class (exact) Choice
+---@field name string What people see.
+---@field value string|number What the command gets.
+
+---A use of a command. The functions up to `reload` ask the bot for something: they wait for the answer, and raise where
+---the bot refuses. What a script does not catch, the person is told. Each takes one value, or a table with more: its
+---first item is that value.
+---@class (exact) Ctx
+---@field command string
+---@field subcommand? string
+---@field args table<string, any>
+---@field user Author Who used the command.
+---@field channel CtxChannel
+---@field guild_id? Id nil in direct messages.
+---@field reply fun(self: Ctx, say: string|Say) Answers the command.
+---@field edit fun(self: Ctx, say: string|Say) Puts this in the place of the answer.
+---@field follow_up fun(self: Ctx, say: string|Say) Says something more.
+---@field confirm fun(self: Ctx, confirm: string|Confirm): boolean? Yes or no; nil where nobody answers in time.
+---@field choose fun(self: Ctx, choose: Choose): string? The value of what was chosen; nil where nobody does in time.
+---@field session fun(self: Ctx, channel?: Id): Session? That of this channel, or of another.
+---@field sessions fun(self: Ctx): Session[]
+---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it; gives what it was.
+---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
+---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.
+---@field stop fun(self: Ctx, channel?: Id): Turn? Ends the running turn; nil where none runs.
+---@field queue fun(self: Ctx, channel?: Id): Turn[] Who runs and who waits, in order.
+---@field take_out fun(self: Ctx, turn: Id): boolean Whether it was still waiting.
+---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this user; gives its id.
+---@field send fun(self: Ctx, send: Send) Says something in a channel that routes.
+---@field projects fun(self: Ctx): ProjectInfo[]
+---@field status fun(self: Ctx): Status
+---@field log fun(self: Ctx, log: string|Log)
+---@field reload fun(self: Ctx): Reloaded Reads the scripts again; only operators may.
+---@field now fun(self: Ctx): number Seconds since 1970.
+---@field regex fun(self: Ctx, pattern: string, text: string): table? [0]: what was found, [1]…: its groups; nil: nothing.
+---@field json Json
+---@field may fun(self: Ctx, permission: string): boolean Whether the person has this permission here.
+---@field commands fun(self: Ctx): CommandInfo[] All commands.
+
+---What `autocomplete` gets: a use of a command that is still being typed. It can ask for nothing.
+---@class (exact) SuggestCtx
+---@field command string
+---@field subcommand? string
+---@field args table<string, any>
+---@field user Author
+---@field channel CtxChannel
+---@field guild_id? Id
+---@field now fun(self: SuggestCtx): number
+---@field regex fun(self: SuggestCtx, pattern: string, text: string): table?
+---@field json Json
+---@field may fun(self: SuggestCtx, permission: string): boolean
+---@field commands fun(self: SuggestCtx): CommandInfo[]
+
+---@class (exact) CtxChannel
+---@field id Id
+---@field name string Without `#`.
+---@field parent_id? Id The channel that a thread belongs to.
+
+---@class (exact) Json
+---@field encode fun(value: any): string
+---@field decode fun(text: string): any
+
+---What is said in one message.
+---@class (exact) Say
+---@field [1]? string The text.
+---@field text? string The same; at most 2000 characters.
+---@field embed? Embed
+---@field links? Link[] Buttons that open a page.
+---@field file? File
+---@field ephemeral? boolean Only who used the command sees it.
+
+---@class (exact) Embed
+---@field title? string At most 256 characters.
+---@field text? string At most 4096 characters.
+---@field url? string What the title leads to.
+---@field color? string|integer Such as "#5865f2".
+---@field fields? Field[] At most 25.
+---@field footer? string
+
+---@class (exact) Field
+---@field name string At most 256 characters.
+---@field text string At most 1024 characters.
+---@field inline? boolean Others may stand beside it.
+
+---@class (exact) Link
+---@field label string At most 80 characters.
+---@field url string
+
+---@class (exact) File
+---@field name string
+---@field text string
+
+---@class (exact) Confirm
+---@field [1]? string The question.
+---@field text? string The same.
+---@field yes? string The button for yes; "Yes" by default.
+---@field no? string The button for no; "Cancel" by default.
+---@field timeout? number|Duration In seconds, or such as "10m"; a minute by default, a day at most.
+---@field who? Who Who may answer; by default only who used the command.
+---@field ephemeral? boolean Only who used the command sees it.
+
+---@class (exact) Choose
+---@field [1]? string The question.
+---@field text? string The same.
+---@field options? (string|Pick)[] 1 to 25.
+---@field timeout? number|Duration
+---@field who? Who
+---@field ephemeral? boolean
+
+---@class (exact) Pick
+---@field label string What people see: at most 100 characters.
+---@field value? string What `choose` gives; the label by default.
+---@field description? string
+
+---@class (exact) Who
+---@field users? Id[]
+---@field roles? Id[]
+
+---@class (exact) SetModel
+---@field [1]? string|false
+---@field model? string|false The same.
+---@field channel? Id
+
+---@class (exact) SetMode
+---@field [1]? PermissionMode|false
+---@field mode? PermissionMode|false The same.
+---@field channel? Id
+
+---@class (exact) Ask
+---@field [1]? string The prompt.
+---@field prompt? string The same.
+---@field project? string In place of the channel's.
+---@field model? string For this turn.
+---@field session? "fresh" Forget the session first.
+
+---@class (exact) Send
+---@field [1]? string The text.
+---@field text? string The same; at most 20,000 characters.
+---@field channel? Id Which channel; it must be there.
+
+---@class (exact) Log
+---@field [1]? string The text.
+---@field text? string The same.
+---@field level? LogLevel "info" by default.
+
+---@alias LogLevel "debug"|"info"|"warn"|"error"
+
+---@class (exact) Session
+---@field channel_id Id
+---@field project string
+---@field model? string Of the next turn; nil: the CLI chooses.
+---@field permission_mode? PermissionMode Of the next turn; nil: the CLI's settings say.
+---@field turns integer
+---@field cost_usd number As the CLI estimates it.
+---@field last_used number Seconds since 1970.
+---@field waiting integer How many turns wait in the channel.
+---@field running boolean Whether one runs there.
+
+---@class (exact) Turn
+---@field id Id
+---@field user_id Id
+---@field user_name string
+---@field prompt string Its beginning.
+---@field running boolean Else it waits.
+---@field seconds number For how long it has been there.
+
+---@class (exact) ProjectInfo
+---@field name string
+---@field model? string
+---@field permission_mode? PermissionMode
+
+---@class (exact) Changed
+---@field before? string nil: the project says nothing.
+---@field after? string
+
+---@class (exact) Status
+---@field version string
+---@field uptime number In seconds.
+---@field generation integer Of the scripts, since the start.
+---@field running integer How many turns run, over all channels.
+---@field waiting integer How many wait.
+
+---@class (exact) Reloaded
+---@field generation integer That is live now.
+---@field problems string[] What is wrong with the files.
+---@field live boolean Whether the files are live.
+
+---@class (exact) CommandInfo
+---@field name string
+---@field description string
+---@field options OptionInfo[]
+---@field subcommands SubcommandInfo[]
+---@field permission? string
+---@field guild_only boolean
+---@field allowed boolean Whether this person has the permission.
+
+---@class (exact) SubcommandInfo
+---@field name string
+---@field description string
+---@field options OptionInfo[]
+
+---@class (exact) OptionInfo
+---@field name string
+---@field description string
+---@field type OptionType
+---@field required boolean

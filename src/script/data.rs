@@ -37,6 +37,8 @@ pub enum Data {
     Map(Vec<(String, Data)>),
     /// `{}`, which is a list or a map, as needed.
     Empty,
+    /// A function, where [`read_code`] found one: that it is there, not what it does.
+    Function,
 }
 
 /// Something is wrong with a value.
@@ -82,7 +84,32 @@ pub fn segment(key: &str) -> String {
 /// # Errors
 /// Where the value holds a function, is too large, or is a table that is neither a list nor has string keys.
 pub fn read(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
-    let mut room = Room { bytes: MAX_BYTES, values: MAX_VALUES };
+    read_as(value, Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: None })
+}
+
+/// As [`read`], but what is read may hold functions.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_code(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
+    read_as(value, Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: true, first: None })
+}
+
+/// As [`read`], for what may be given as `"text"` or `{ "text", key = … }` instead of `{ first = "text", key = … }`:
+/// the value itself, or its first item, then stands under the key `first`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_first(value: &mlua::Value, first: &'static str) -> Result<Data, BadValue> {
+    let room = Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: Some(first) };
+    Ok(match read_as(value, room)? {
+        None => Data::Empty,
+        Some(table @ (Data::Map(_) | Data::Empty)) => table,
+        Some(value) => Data::Map(vec![(first.to_owned(), value)]),
+    })
+}
+
+fn read_as(value: &mlua::Value, mut room: Room) -> Result<Option<Data>, BadValue> {
     match value {
         mlua::Value::Nil => Ok(None),
         value => room.read(value, MAX_DEPTH).map(Some),
@@ -121,6 +148,10 @@ pub fn decode_lua<T: DeserializeOwned>(value: &mlua::Value) -> Result<T, BadValu
 struct Room {
     bytes: usize,
     values: usize,
+    /// Whether functions may stand in it.
+    functions: bool,
+    /// The key of the outermost table's first item.
+    first: Option<&'static str>,
 }
 
 impl Room {
@@ -139,6 +170,7 @@ impl Room {
                 Err(BadValue::here(format!("tables are nested more than {MAX_DEPTH} deep")))
             }
             mlua::Value::Table(table) => self.table(table, depth - 1),
+            mlua::Value::Function(_) if self.functions => Ok(Data::Function),
             other => Err(BadValue::here(format!("a {} cannot stand here", other.type_name()))),
         }
     }
@@ -157,6 +189,8 @@ impl Room {
     }
 
     fn table(&mut self, table: &mlua::Table, depth: usize) -> Result<Data, BadValue> {
+        // Not for the tables inside it.
+        let first = self.first.take();
         let mut items = Vec::new();
         let mut fields = Vec::new();
         for pair in table.pairs::<mlua::Value, mlua::Value>() {
@@ -177,6 +211,12 @@ impl Room {
                     return Err(BadValue::here(problem));
                 }
             }
+        }
+        if let (Some(first), [(1, _)]) = (first, items.as_slice()) {
+            if fields.iter().any(|(key, _)| key == first) {
+                return Err(BadValue::here("is there twice: by its name and as the first item").under(first));
+            }
+            fields.extend(items.drain(..).map(|(_, value)| (first.to_owned(), value)));
         }
         match (items.is_empty(), fields.is_empty()) {
             (true, true) => Ok(Data::Empty),
@@ -208,6 +248,7 @@ impl Data {
             Self::Text(text) => Unexpected::Str(text),
             Self::List(_) => Unexpected::Seq,
             Self::Map(_) | Self::Empty => Unexpected::Map,
+            Self::Function => Unexpected::Other("a function"),
         }
     }
 }
@@ -257,6 +298,7 @@ fn found_words(found: Unexpected<'_>) -> String {
         Unexpected::Str(text) => shown(text),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a table".to_owned(),
+        Unexpected::Unit => "a function".to_owned(),
         other => other.to_string(),
     }
 }
@@ -313,6 +355,8 @@ impl<'de> Deserializer<'de> for Data {
             Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Map(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
             Self::Empty => visitor.visit_map(MapDeserializer::new(std::iter::empty::<(String, Self)>())),
+            // What a function decodes to is `Function`; the visitors of all other types refuse this.
+            Self::Function => visitor.visit_unit(),
         }
     }
 
@@ -363,6 +407,30 @@ impl<'de> Deserializer<'de> for Data {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// A function, of which it is enough to know that it is there.
+#[derive(Debug)]
+pub struct Function;
+
+impl<'de> Deserialize<'de> for Function {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FunctionVisitor;
+
+        impl Visitor<'_> for FunctionVisitor {
+            type Value = Function;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a function")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Function, E> {
+                Ok(Function)
+            }
+        }
+
+        deserializer.deserialize_any(FunctionVisitor)
     }
 }
 

@@ -85,6 +85,7 @@ impl fmt::Display for Problem {
 pub struct ScriptError {
     pub(super) stage: Stage,
     pub(super) failure: Failure,
+    pub(super) refusal: Option<String>,
 }
 
 /// Which decision a script was asked for.
@@ -94,6 +95,10 @@ pub enum Stage {
     Trigger,
     /// Where the message goes: the trigger has said that it is for the bot.
     Route,
+    /// What a command does.
+    Command,
+    /// What is suggested while somebody types in an option of a command.
+    Autocomplete,
 }
 
 /// How a call into a script failed.
@@ -105,11 +110,23 @@ pub enum FailureKind {
     TimedOut,
     /// It ran into the memory limit.
     OutOfMemory,
+    /// Too many commands wait.
+    Busy,
     /// The script set is gone: its thread has ended.
     Gone,
 }
 
 impl ScriptError {
+    pub(super) fn new(stage: Stage, failure: Failure) -> Self {
+        Self { stage, failure, refusal: None }
+    }
+
+    /// Why the core has refused an effect, where that is what ended the command: a sentence for people, which takes
+    /// the place of [`ScriptError::sentence`].
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
     /// Which script it was.
     pub fn stage(&self) -> Stage {
         self.stage
@@ -140,6 +157,15 @@ impl ScriptError {
             (FailureKind::TimedOut, Stage::Route) => {
                 "The script that decides where your message goes took too long; please tell my operator, \
                  who finds the place in the log."
+            }
+            (FailureKind::Busy, _) => {
+                "Too many commands are waiting for an answer; please try again in a minute."
+            }
+            (FailureKind::TimedOut, Stage::Command | Stage::Autocomplete) => {
+                "The script of this command took too long; please tell my operator, who finds the place in the log."
+            }
+            (_, Stage::Command | Stage::Autocomplete) => {
+                "The script of this command failed; please tell my operator, who finds the reason in the log."
             }
             (_, Stage::Trigger) => {
                 "The script that decides which messages are for me failed; please tell my operator, \

@@ -33,6 +33,7 @@ fn load(root: &Path) -> Result<Loaded, Vec<Problem>> {
         dir: root.join("scripts"),
         time_limit: Duration::from_millis(60),
         memory_limit: ByteSize::mib(8),
+        max_waiting: 100,
         ..Default::default()
     };
     ScriptSet::load(&config, root, &LIMITS)
@@ -121,8 +122,11 @@ macro_rules! snapshot {
     };
 }
 
+mod commands;
+mod definitions;
 mod hooks;
 mod problems;
+mod shipped;
 mod types;
 
 #[tokio::test]

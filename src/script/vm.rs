@@ -34,6 +34,10 @@ const MAX_SOURCE: u64 = 1024 * 1024;
 const MAX_PRINTED: u32 = 50;
 const MAX_PRINTED_BYTES: usize = 2000;
 
+/// Functions of Luau's `coroutine`, and where they are kept in the registry.
+const YIELD: &str = "yield";
+const YIELDABLE: &str = "isyieldable";
+
 /// How much a call into a script may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -63,7 +67,8 @@ impl Vm {
     fn with_files(files: Files, budget: Budget) -> Result<Self, Failure> {
         let clock = Arc::new(Clock { running: Mutex::new(None), printed: AtomicU32::new(0) });
         let files = Arc::new(Mutex::new(files));
-        let libraries = StdLib::TABLE
+        let libraries = StdLib::COROUTINE
+            | StdLib::TABLE
             | StdLib::STRING
             | StdLib::MATH
             | StdLib::UTF8
@@ -108,6 +113,14 @@ impl Vm {
             drop(self.lua.gc_collect());
         }
         result
+    }
+
+    /// What the driver of commands needs of `coroutine`, which scripts do not have: `yield` and `isyieldable`.
+    ///
+    /// # Errors
+    /// Where they are not there.
+    pub fn coroutine(lua: &Lua) -> mlua::Result<(mlua::Function, mlua::Function)> {
+        Ok((lua.named_registry_value(YIELD)?, lua.named_registry_value(YIELDABLE)?))
     }
 
     /// Runs the file of this module (`routing`, `lib/names`) once, and gives what it returned.
@@ -218,6 +231,10 @@ fn processor_time() -> Duration {
 
 fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Result<()> {
     let globals = lua.globals();
+    let coroutine: mlua::Table = globals.raw_get("coroutine")?;
+    for name in [YIELD, YIELDABLE] {
+        lua.set_named_registry_value(name, coroutine.raw_get::<mlua::Function>(name)?)?;
+    }
     for name in ["coroutine", "loadstring", "getfenv", "setfenv", "collectgarbage", "newproxy"] {
         globals.raw_set(name, mlua::Nil)?;
     }

@@ -15,6 +15,7 @@ fn no_memory_is_too_little_memory() {
             dir,
             time_limit: Duration::from_millis(60),
             memory_limit: limit,
+            max_waiting: 1,
             ..Default::default()
         };
         let problems = listing(&ScriptSet::load(&config, root.path(), &LIMITS).unwrap_err(), root.path());

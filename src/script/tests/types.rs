@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{AnswerForm, Effort, PermissionMode, SettingSource};
+use crate::script::command::{RawCommand, RawKind, RawNamedChoice, RawOption, RawSubcommand};
+use crate::script::commands::{CommandFacts, CtxFacts};
+use crate::script::effect::{
+    NAMES, RawAsk, RawChoose, RawConfirm, RawEmbed, RawField, RawFile, RawLevel, RawLink, RawLog, RawPick,
+    RawSay, RawSend, RawSetMode, RawSetModel, RawWho,
+};
 use crate::script::project::{RawLimits, RawProject, RawProjectAllow, RawText};
 use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute, RawSession};
 use crate::script::triggers::RawTriggers;
@@ -63,6 +69,60 @@ fn given(value: &Value) -> Keys {
     fields.map(|(key, value)| if value.is_null() { format!("{key}?") } else { key.clone() }).collect()
 }
 
+/// As [`accepted`], where the value of this key may be the first item instead.
+fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
+    let keys = accepted::<T>().into_iter().map(|key| if key == first { format!("{key}?") } else { key });
+    keys.chain(["[1]?".to_owned()]).collect()
+}
+
+/// What commands get.
+fn crossing() -> Vec<(&'static str, Keys)> {
+    let call = commands::call_of("test", &[]);
+    let ctx = serde_json::to_value(CtxFacts::of(&Call { guild_id: None, ..call })).unwrap();
+    let tools = ["now", "regex", "json", "may", "commands"].map(str::to_owned);
+    let suggest: Keys = given(&ctx).into_iter().chain(tools).collect();
+    let effects = NAMES.iter().map(|(name, _)| (*name).to_owned());
+    let all: Keys = suggest.iter().cloned().chain(effects).collect();
+
+    let options = "options = { { name = 'a', description = 'x' } }";
+    let sub = format!("{{ name = 'a', description = 'x', run = print, {options} }}");
+    let file = format!("return {{ name = 'a', description = 'x', subcommands = {{ {sub} }} }}");
+    let set = set(&[("commands/a.lua", &file)]);
+    let info = serde_json::to_value(CommandFacts::of(&set.commands()[0], 0)).unwrap();
+
+    let project = ProjectName(String::new());
+    let (channel_id, id, user_id) = ("1".parse().unwrap(), "1".parse().unwrap(), "1".parse().unwrap());
+    let (user_name, prompt, version) = (String::new(), String::new(), String::new());
+    let session = SessionFacts {
+        channel_id,
+        project: project.clone(),
+        model: None,
+        permission_mode: None,
+        turns: 0,
+        cost_usd: 0.0,
+        last_used: 0.0,
+        waiting: 0,
+        running: false,
+    };
+    let turn = TurnFacts { id, user_id, user_name, prompt, running: false, seconds: 0.0 };
+    let status = Status { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 };
+    let keys = |value: Value| given(&value);
+    vec![
+        ("Ctx", all),
+        ("SuggestCtx", suggest),
+        ("CtxChannel", given(&ctx["channel"])),
+        ("Session", keys(json!(session))),
+        ("Turn", keys(json!(turn))),
+        ("ProjectInfo", keys(json!(ProjectFacts { name: project, model: None, permission_mode: None }))),
+        ("Changed", keys(json!(Changed { before: None, after: None }))),
+        ("Status", keys(json!(status))),
+        ("Reloaded", keys(json!(Reloaded { generation: 1, problems: Vec::new(), live: true }))),
+        ("CommandInfo", given(&info)),
+        ("SubcommandInfo", given(&info["subcommands"][0])),
+        ("OptionInfo", given(&info["subcommands"][0]["options"][0])),
+    ]
+}
+
 #[test]
 fn the_type_file_has_the_same_keys() {
     let attachment = Attachment { name: String::new(), size: 0, content_type: None, url: String::new() };
@@ -94,9 +154,29 @@ fn the_type_file_has_the_same_keys() {
         ("Message", given(&message)),
         ("Author", given(&message["author"])),
         ("Attachment", given(&message["attachments"][0])),
+        ("Command", accepted::<RawCommand>()),
+        ("Subcommand", accepted::<RawSubcommand>()),
+        ("Option", accepted::<RawOption>()),
+        ("Choice", accepted::<RawNamedChoice>()),
+        ("Say", or_first::<RawSay>("text")),
+        ("Embed", accepted::<RawEmbed>()),
+        ("Field", accepted::<RawField>()),
+        ("Link", accepted::<RawLink>()),
+        ("File", accepted::<RawFile>()),
+        ("Confirm", or_first::<RawConfirm>("text")),
+        ("Choose", or_first::<RawChoose>("text")),
+        ("Pick", accepted::<RawPick>()),
+        ("Who", accepted::<RawWho>()),
+        ("SetModel", or_first::<RawSetModel>("model")),
+        ("SetMode", or_first::<RawSetMode>("mode")),
+        ("Ask", or_first::<RawAsk>("prompt")),
+        ("Send", or_first::<RawSend>("text")),
+        ("Log", or_first::<RawLog>("text")),
+        ("Json", Keys::from(["encode", "decode"].map(str::to_owned))),
     ];
+    let expected = expected.into_iter().chain(crossing());
     let expected = expected.map(|(name, keys)| (name.to_owned(), keys));
-    assert_eq!(documented(), BTreeMap::from(expected));
+    assert_eq!(documented(), expected.collect::<BTreeMap<_, _>>());
 }
 
 #[test]
@@ -105,5 +185,7 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("---@alias SettingSource "), words::<SettingSource>());
     assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
     assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
+    assert_eq!(documented_words("---@alias OptionType "), words::<RawKind>());
+    assert_eq!(documented_words("---@alias LogLevel "), words::<RawLevel>());
     assert_eq!(documented_words("---@field session? "), words::<RawSession>());
 }

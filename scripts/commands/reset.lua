@@ -1,0 +1,35 @@
+-- /reset [channel]: forget a channel's session, after asking.
+local say = require "lib/say"
+
+---@type Command
+return {
+  name = "reset",
+  description = "Start a channel's session afresh",
+  permission = "manage_messages",
+  guild_only = true,
+  options = {
+    { name = "channel", description = "Another channel than this one", type = "channel" },
+  },
+  run = function(ctx, args)
+    local session = ctx:session(args.channel)
+    if not session then
+      return ctx:reply { "There is no session to reset.", ephemeral = true }
+    end
+    local question = ("Forget %s with **%s** in <#%s>?"):format(
+      say.count(session.turns, "turn"), session.project, session.channel_id)
+    local answer = ctx:confirm { question, yes = "Reset", timeout = 60 }
+    if answer == nil then
+      return ctx:follow_up { "Nobody answered, so nothing was reset.", ephemeral = true }
+    elseif not answer then
+      return ctx:follow_up { "Nothing was reset.", ephemeral = true }
+    end
+    -- It may have gone meanwhile: what counts is what was there now.
+    local was = ctx:reset_session(args.channel)
+    if was then
+      ctx:follow_up(("Forgot %s with **%s**. The next message starts afresh."):format(
+        say.count(was.turns, "turn"), was.project))
+    else
+      ctx:follow_up "The session was gone already. The next message starts afresh."
+    end
+  end,
+}

@@ -1,0 +1,278 @@
+//! The commands of a script set: their definitions, and the driver of what they do.
+//!
+//! # Theory of operation
+//! `run` of a command is a coroutine in a VM and on a thread that only commands use, so that a slow command delays no
+//! message. It runs until it ends or asks for an effect, which is a *slice*; only a slice is on the clock. Asking is
+//! yielding the effect's name and a plain table (`commands/ctx.lua`), which become an [`Effect`]. Whoever gets it in a
+//! [`Step`] performs it and gives the answer to [`Waiting::resume`], which is the next slice. Between slices the
+//! coroutine costs some memory and nothing else. What is wrong with the table itself goes back into the script within
+//! the same slice, and is raised at the line that asked.
+//!
+//! A [`Waiting`] keeps the thread, and so the script set's commands, alive: a command ends on the set it began with.
+//! Dropping it ends the coroutine.
+//!
+//! A VM whose memory stays full after a slice is replaced: new calls get a fresh one, from the same sources. What
+//! waits in the old one goes on there, as far as its memory allows. There are two VMs at most: where the second one
+//! has to be replaced too, what still waits in the first is ended, and says so when it is resumed.
+
+mod ctx;
+mod runner;
+mod tools;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+#[cfg(test)]
+pub(super) use ctx::CtxFacts;
+#[cfg(test)]
+pub(super) use tools::CommandFacts;
+
+use super::command;
+use super::data::{BadValue, shown};
+use super::effect::Effect;
+use super::problem::{Failure, FailureKind, Problem, ScriptError, Stage};
+use super::vm::{Budget, Vm};
+use crate::domain::{Author, ChannelId, Choice, Command, GuildId, Interaction, Invocation};
+use crate::worker::Worker;
+use runner::{Asked, Runner};
+
+/// The folder of the commands in the script folder.
+const FOLDER: &str = "commands";
+
+/// A use of a command, with what the script is told about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The command, and what was given.
+    pub invocation: Invocation,
+    /// Who uses it.
+    pub author: Author,
+    /// Where; a thread, too.
+    pub channel_id: ChannelId,
+    /// The channel that a thread belongs to.
+    pub parent_channel_id: Option<ChannelId>,
+    /// The channel's name without `#`; empty where Discord has not told it.
+    pub channel_name: String,
+    /// The guild; none in direct messages.
+    pub guild_id: Option<GuildId>,
+    /// What the person may do in that channel, as Discord's bits.
+    pub permissions: u64,
+}
+
+impl Call {
+    /// What this interaction says about a use of a command.
+    pub fn new(interaction: &Interaction, invocation: Invocation) -> Self {
+        Self {
+            invocation,
+            author: interaction.author.clone(),
+            channel_id: interaction.channel_id,
+            parent_channel_id: interaction.parent_channel_id,
+            channel_name: interaction.channel_name.clone(),
+            guild_id: interaction.guild_id,
+            permissions: interaction.permissions,
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub enum Step {
+    /// It asks for this, and waits for the answer.
+    Effect(Effect, Waiting),
+    /// It has ended.
+    Done,
+    /// It has failed, and has ended.
+    Failed(ScriptError),
+}
+
+/// A command that waits for the answer to its effect. Dropping this ends it.
+pub struct Waiting {
+    worker: Worker<Runner>,
+    id: u64,
+    resumed: bool,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Waiting").field(&self.id).finish()
+    }
+}
+
+impl Waiting {
+    /// Goes on with the answer to the effect. An error is raised at the line that asked.
+    ///
+    /// An error that the script does not catch becomes [`ScriptError::refusal`], so let it be a sentence for people.
+    pub async fn resume(mut self, answer: Result<serde_json::Value, String>) -> Step {
+        // From here on the job ends it, also where nobody waits for the job.
+        self.resumed = true;
+        let id = self.id;
+        step(&self.worker, move |runner| runner.resume(id, answer)).await
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.resumed {
+            let id = self.id;
+            self.worker.tell(move |runner| runner.end(id));
+        }
+    }
+}
+
+/// All commands of a script set.
+#[derive(Clone)]
+pub(super) struct Commands {
+    entries: Arc<[Entry]>,
+    definitions: Arc<[Arc<Command>]>,
+    /// None where there is no command.
+    worker: Option<Worker<Runner>>,
+}
+
+/// A command and its file.
+pub(super) struct Entry {
+    command: Arc<Command>,
+    /// As `require` knows the file.
+    module: String,
+    /// As errors name it.
+    file: String,
+}
+
+/// The limits of commands.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub budget: Budget,
+    /// How many commands may wait at once.
+    pub waiting: usize,
+}
+
+impl Commands {
+    /// Loads all files of the folder `commands` in `dir`, which errors name as `shown`. What is wrong goes to
+    /// `problems`; then what comes back is not to be used.
+    pub fn load(
+        dir: &Path,
+        shown: &str,
+        limits: Limits,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Self, Failure> {
+        let none = Self { entries: Arc::new([]), definitions: Arc::new([]), worker: None };
+        let folder = format!("{shown}/{FOLDER}");
+        let files = match files(&dir.join(FOLDER)) {
+            Ok(files) => files,
+            Err(message) => {
+                problems.push(Problem::in_code(&folder, Failure::new(FailureKind::Failed, message)));
+                return Ok(none);
+            }
+        };
+        if files.is_empty() {
+            return Ok(none);
+        }
+        let mut vm = Vm::new(dir.to_owned(), shown.to_owned(), limits.budget)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        for name in files {
+            let module = format!("{FOLDER}/{name}");
+            let file = format!("{shown}/{module}.lua");
+            let value = match vm.module(&module) {
+                Ok(value) => value,
+                Err(failure) => {
+                    let problem = Problem::in_code(&file, failure);
+                    // Several files may require one that is broken.
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
+                    continue;
+                }
+            };
+            let decoded = command::decode(&value).and_then(|command| {
+                match entries.iter().find(|other| other.command.name == command.name) {
+                    None => Ok(command),
+                    Some(other) => Err(command::named_twice(&command.name, &other.file)),
+                }
+            });
+            match decoded {
+                Ok(command) => entries.push(Entry { command: Arc::new(command), module, file }),
+                Err(bad) => problems.push(Problem::in_value(&file, bad)),
+            }
+        }
+        if entries.len() > command::MAX_COMMANDS {
+            let message =
+                format!("Discord takes at most {} commands, not {}", command::MAX_COMMANDS, entries.len());
+            problems.push(Problem::in_value(&folder, BadValue::here(message)));
+        }
+        vm.seal();
+        let definitions = entries.iter().map(|entry| Arc::clone(&entry.command)).collect();
+        let entries: Arc<[Entry]> = entries.into();
+        let runner = Runner::new(vm, Arc::clone(&entries), limits)?;
+        let worker = Worker::spawn("commands", runner)
+            .map_err(|e| Failure::new(FailureKind::Gone, format!("no thread for the commands: {e}")))?;
+        Ok(Self { entries, definitions, worker: Some(worker) })
+    }
+
+    pub fn definitions(&self) -> &[Arc<Command>] {
+        &self.definitions
+    }
+
+    pub async fn call(&self, call: Call) -> Step {
+        let (worker, place) = match self.find(&call.invocation) {
+            Ok(found) => found,
+            Err(failure) => return Step::Failed(ScriptError::new(Stage::Command, failure)),
+        };
+        step(&worker, move |runner| runner.start(place, &call)).await
+    }
+
+    pub async fn autocomplete(&self, call: Call, option: String) -> Result<Vec<Choice>, ScriptError> {
+        let failed = |failure| ScriptError::new(Stage::Autocomplete, failure);
+        let (worker, place) = self.find(&call.invocation).map_err(failed)?;
+        let suggestions = worker.call(move |runner| runner.suggest(place, &call, &option)).await;
+        suggestions.unwrap_or_else(|e| Err(Failure::new(FailureKind::Gone, e.to_string()))).map_err(failed)
+    }
+
+    /// The thread of the commands, and the place of this one among them.
+    fn find(&self, invocation: &Invocation) -> Result<(Worker<Runner>, usize), Failure> {
+        let place = self.entries.iter().position(|entry| entry.command.name == invocation.command);
+        let (Some(place), Some(worker)) = (place, self.worker.clone()) else {
+            let message = format!("there is no command {}", shown(&invocation.command));
+            return Err(Failure::new(FailureKind::Failed, message));
+        };
+        Ok((worker, place))
+    }
+}
+
+/// The names of the files in the folder, without their ending, in order. None where there is no folder.
+fn files(folder: &Path) -> Result<Vec<String>, String> {
+    let cannot = |e: std::io::Error| format!("cannot be read: {e}");
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Err("is not a folder".to_owned()),
+        Err(e) => return Err(cannot(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(cannot)?.file_name();
+        let Some(file) = file.to_str() else { return Err(format!("{file:?} has a name that is not UTF-8")) };
+        // Editors keep files of their own beside ours, such as `.#reset.lua`.
+        if let Some(name) = file.strip_suffix(".lua").filter(|name| !name.starts_with('.')) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+async fn step(
+    worker: &Worker<Runner>,
+    job: impl FnOnce(&mut Runner) -> Result<Option<Asked>, ScriptError> + Send + 'static,
+) -> Step {
+    // The guard is made on the thread: if nobody waits for the job any more, dropping its result ends the coroutine.
+    let at = worker.clone();
+    let result = worker.call(move |runner| match job(runner) {
+        Ok(Some(Asked { id, effect })) => Step::Effect(effect, Waiting { worker: at, id, resumed: false }),
+        Ok(None) => Step::Done,
+        Err(error) => Step::Failed(error),
+    });
+    result.await.unwrap_or_else(|e| gone(&e.to_string()))
+}
+
+fn gone(reason: &str) -> Step {
+    Step::Failed(ScriptError::new(Stage::Command, Failure::new(FailureKind::Gone, reason)))
+}

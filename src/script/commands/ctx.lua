@@ -1,0 +1,82 @@
+-- What commands know as `ctx`. Runs once in each VM of commands, before any script.
+--
+-- A function that asks for an effect yields its name and the value that it was given; the driver resumes it with
+-- true and the answer, or with false and what is wrong, which is raised where the script called.
+local yield, yieldable, effects, tools = ...
+
+local CTX = "ctx" -- what getmetatable gives scripts, in place of the metatable
+local OPTIONAL = { guild_id = true, subcommand = true }
+
+-- The permissions of whoever uses the command, by ctx: scripts cannot change them.
+local permissions = setmetatable({}, { __mode = "k" })
+
+local function effect(name)
+  return function(self, value, ...)
+    if getmetatable(self) ~= CTX then
+      error(`write ctx:{name}(…), with a colon`, 2)
+    end
+    if select("#", ...) > 0 then
+      error(`ctx:{name} takes one value; put several into a table: ctx:{name} \{ first, key = … }`, 2)
+    end
+    if not yieldable() then
+      error(`ctx:{name} cannot wait inside a function that table.sort, string.gsub, a metamethod or require calls; ask before it, or use a loop`, 2)
+    end
+    local done, answer = yield(name, value)
+    if done then
+      return answer
+    end
+    error(answer, 2)
+  end
+end
+
+local function no_effect(name)
+  return function()
+    error(`ctx:{name} is not possible in autocomplete, which only makes suggestions`, 2)
+  end
+end
+
+-- The tools cannot raise at the line that called; this can.
+local function raising(tool)
+  return function(...)
+    local done, answer = tool(...)
+    if done then
+      return answer
+    end
+    error(answer, 2)
+  end
+end
+
+local function local_functions(methods)
+  methods.now = function() return tools.now() end
+  methods.regex = raising(function(_, pattern, text) return tools.regex(pattern, text) end)
+  methods.json = table.freeze { encode = raising(tools.encode), decode = raising(tools.decode) }
+  methods.may = raising(function(self, permission) return tools.may(permissions[self], permission) end)
+  methods.commands = raising(function(self) return tools.commands(permissions[self]) end)
+  return methods
+end
+
+local function class(methods)
+  return {
+    __metatable = CTX,
+    __index = function(_, key)
+      local method = methods[key]
+      if method == nil and not OPTIONAL[key] then
+        error(tools.unknown(key), 2)
+      end
+      return method
+    end,
+  }
+end
+
+local asking, suggesting = {}, {}
+for _, name in effects do
+  asking[name] = effect(name)
+  suggesting[name] = no_effect(name)
+end
+asking, suggesting = class(local_functions(asking)), class(local_functions(suggesting))
+
+return function(ctx, bits, suggests)
+  setmetatable(ctx, suggests and suggesting or asking)
+  permissions[ctx] = bits
+  return ctx
+end

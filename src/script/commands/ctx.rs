@@ -1,0 +1,103 @@
+//! The table that commands know as `ctx`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mlua::serde::SerializeOptions;
+use mlua::{Lua, LuaSerdeExt};
+use serde::Serialize;
+
+use super::{Call, Entry, tools};
+use crate::domain::{Author, ChannelId, GuildId, OptionValue};
+use crate::script::effect;
+use crate::script::problem::Failure;
+use crate::script::vm::Vm;
+
+/// The function of `ctx.lua` that makes a `ctx`, in the VM's registry.
+const MAKE_CTX: &str = "moonlane.ctx";
+
+/// What is `None` is nil, and tables have no metatables.
+pub fn plain() -> SerializeOptions {
+    SerializeOptions::new()
+        .serialize_none_to_null(false)
+        .serialize_unit_to_null(false)
+        .set_array_metatable(false)
+}
+
+/// The plain data of a `ctx`.
+#[derive(Serialize)]
+pub struct CtxFacts<'a> {
+    pub command: &'a str,
+    pub subcommand: Option<&'a str>,
+    pub args: BTreeMap<&'a str, Arg<'a>>,
+    pub user: &'a Author,
+    pub channel: ChannelFacts<'a>,
+    pub guild_id: Option<GuildId>,
+}
+
+/// A channel, as scripts see it.
+#[derive(Serialize)]
+pub struct ChannelFacts<'a> {
+    pub id: ChannelId,
+    pub name: &'a str,
+    pub parent_id: Option<ChannelId>,
+}
+
+/// The value of an option, as scripts see it: ids are strings.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Arg<'a> {
+    Text(&'a str),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
+    Id(String),
+}
+
+impl<'a> CtxFacts<'a> {
+    pub fn of(call: &'a Call) -> Self {
+        let args = call.invocation.options.iter().map(|(name, value)| {
+            let arg = match value {
+                OptionValue::Text(text) => Arg::Text(text),
+                OptionValue::Integer(number) => Arg::Integer(*number),
+                OptionValue::Number(number) => Arg::Number(*number),
+                OptionValue::Boolean(on) => Arg::Boolean(*on),
+                OptionValue::User(id) => Arg::Id(id.to_string()),
+                OptionValue::Channel(id) => Arg::Id(id.to_string()),
+                OptionValue::Role(id) => Arg::Id(id.to_string()),
+            };
+            (name.as_str(), arg)
+        });
+        Self {
+            command: &call.invocation.command,
+            subcommand: call.invocation.subcommand.as_deref(),
+            args: args.collect(),
+            user: &call.author,
+            channel: ChannelFacts {
+                id: call.channel_id,
+                name: &call.channel_name,
+                parent_id: call.parent_channel_id,
+            },
+            guild_id: call.guild_id,
+        }
+    }
+}
+
+/// The table that scripts know as `ctx`.
+pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table> {
+    let facts = lua.to_value_with(&CtxFacts::of(call), plain())?;
+    let make: mlua::Function = lua.named_registry_value(MAKE_CTX)?;
+    make.call((facts, call.permissions.to_string(), suggesting))
+}
+
+/// Runs `ctx.lua` in a new VM.
+pub fn make_ctx(vm: &mut Vm, entries: &Arc<[Entry]>) -> Result<(), Failure> {
+    vm.run(|lua| {
+        let (yields, yieldable) = Vm::coroutine(lua)?;
+        let names: Vec<&str> = effect::NAMES.iter().map(|(name, _)| *name).collect();
+        let tools = tools::table(lua, entries)?;
+        let chunk = lua.load(include_str!("ctx.lua")).set_name("=ctx");
+        let make: mlua::Function = chunk.call((yields, yieldable, names, tools))?;
+        lua.set_named_registry_value(MAKE_CTX, make)
+    })
+}

@@ -1,0 +1,325 @@
+//! Everything that a command can ever cause: one enum. A script asks for an effect by a function of its `ctx`, the
+//! core performs it, and the answer, or an error, goes back to the line that asked.
+//!
+//! All of it is checked here as far as that is possible without Discord: lengths and counts are within its limits.
+
+mod decode;
+mod values;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, UserId};
+
+pub(super) use decode::{NAMES, decode};
+#[cfg(test)]
+pub(super) use decode::{
+    RawAsk, RawChoose, RawConfirm, RawEmbed, RawField, RawFile, RawLevel, RawLink, RawLog, RawPick, RawSay,
+    RawSend, RawSetMode, RawSetModel, RawWho,
+};
+
+/// One thing that a command asks the core to do. Where a variant has a channel, none means the one that the command
+/// was used in.
+///
+/// The core answers with JSON; what that is stands with each variant, `null` where nothing is said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Answer the command.
+    Reply(Say),
+    /// Put this in the place of the answer.
+    Edit(Say),
+    /// Say something more.
+    FollowUp(Say),
+    /// Ask yes or no. The answer is `true`, `false`, or `null` where nobody answered in time.
+    Confirm(Confirm),
+    /// Let a person choose. The answer is the value that was chosen, or `null` where nobody chose in time.
+    Choose(Choose),
+    /// What session a channel has. The answer is a [`SessionFacts`], or `null` where there is none.
+    Session {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
+    /// All sessions. The answer is a list of [`SessionFacts`].
+    Sessions,
+    /// Forget a channel's session. The answer is what it was, a [`SessionFacts`], or `null` where there was none.
+    ResetSession {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
+    /// From the next turn on, use this model. The answer is a [`Changed`].
+    SetModel {
+        /// Where.
+        channel: Option<ChannelId>,
+        /// None: the project's own.
+        model: Option<String>,
+    },
+    /// From the next turn on, use this permission mode. The answer is a [`Changed`].
+    SetPermissionMode {
+        /// Where.
+        channel: Option<ChannelId>,
+        /// None: the project's own.
+        mode: Option<PermissionMode>,
+    },
+    /// End the running turn. The answer is the turn, a [`TurnFacts`], or `null` where none runs.
+    Stop {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
+    /// Who runs and who waits in a channel's lane. The answer is a list of [`TurnFacts`], in order.
+    Queue {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
+    /// Take a waiting turn out of its lane; only its own person may. The answer is whether it was still waiting.
+    TakeOut {
+        /// Which.
+        turn: MessageId,
+    },
+    /// Start a turn as the person who used the command; the gate is asked. The answer is its id, a string.
+    Ask(Ask),
+    /// Say something in a channel that routes.
+    Send {
+        /// Where.
+        channel: ChannelId,
+        /// What; it may become several messages.
+        text: String,
+    },
+    /// All projects. The answer is a list of [`ProjectFacts`].
+    Projects,
+    /// How the bot is. The answer is a [`Status`].
+    Status,
+    /// Write a line to the log.
+    Log {
+        /// How serious it is.
+        level: LogLevel,
+        /// What; one line.
+        text: String,
+    },
+    /// Read the scripts again, if the person is an operator. The answer is a [`Reloaded`].
+    Reload,
+}
+
+/// What is said in one message.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Say {
+    /// At most 2000 characters; may be empty beside an embed or a file.
+    pub text: String,
+    /// A box below it.
+    pub embed: Option<Embed>,
+    /// At most 25 buttons that open a page.
+    pub links: Vec<Link>,
+    /// A file.
+    pub file: Option<File>,
+    /// Whether only the person who used the command sees it.
+    pub ephemeral: bool,
+}
+
+/// A box with a coloured edge; at most 6000 characters in all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Embed {
+    /// At most 256 characters.
+    pub title: Option<String>,
+    /// At most 4096 characters.
+    pub text: Option<String>,
+    /// What the title leads to.
+    pub url: Option<String>,
+    /// 0xRRGGBB
+    pub color: Option<u32>,
+    /// At most 25.
+    pub fields: Vec<Field>,
+    /// At most 2048 characters.
+    pub footer: Option<String>,
+}
+
+/// A part of an embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// 1 to 256 characters.
+    pub name: String,
+    /// 1 to 1024 characters.
+    pub text: String,
+    /// Whether others may stand beside it.
+    pub inline: bool,
+}
+
+/// A button that opens a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// 1 to 80 characters.
+    pub label: String,
+    /// `https://…` or `http://…`, at most 512 characters.
+    pub url: String,
+}
+
+/// A text file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without folders.
+    pub name: String,
+    /// Its content; may be empty.
+    pub text: String,
+}
+
+/// A question that is answered by yes or no.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// 1 to 2000 characters.
+    pub text: String,
+    /// The button for yes: 1 to 80 characters.
+    pub yes: String,
+    /// The button for no.
+    pub no: String,
+    /// Who may answer, and how long.
+    pub dialog: Dialog,
+}
+
+/// A question that is answered by one of several options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choose {
+    /// 1 to 2000 characters.
+    pub text: String,
+    /// 1 to 25, each with another value.
+    pub options: Vec<Pick>,
+    /// Who may answer, and how long.
+    pub dialog: Dialog,
+}
+
+impl Choose {
+    /// Whether the options fit on buttons: they are few, short, and need no explanation. Otherwise it is a menu.
+    pub fn fits_buttons(&self) -> bool {
+        let short = |pick: &Pick| pick.label.chars().count() <= 80 && pick.description.is_none();
+        self.options.len() <= 5 && self.options.iter().all(short)
+    }
+}
+
+/// One of the options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pick {
+    /// 1 to 100 characters.
+    pub label: String,
+    /// What the script gets: 1 to 100 characters.
+    pub value: String,
+    /// 1 to 100 characters.
+    pub description: Option<String>,
+}
+
+/// What all questions have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dialog {
+    /// After this long it is over: 1 s to 24 h.
+    pub timeout: Duration,
+    /// Who may answer; none: the person who used the command.
+    pub who: Option<Allow>,
+    /// Whether only the person who used the command sees it.
+    pub ephemeral: bool,
+}
+
+/// A turn to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What to ask; not empty.
+    pub prompt: String,
+    /// In place of the channel's project.
+    pub project: Option<ProjectName>,
+    /// For this turn, in place of the channel's or the project's.
+    pub model: Option<String>,
+    /// Whether to forget the session first.
+    pub fresh: bool,
+}
+
+/// How serious a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the levels of the log")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A session, as scripts see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SessionFacts {
+    /// Where.
+    pub channel_id: ChannelId,
+    /// The name of its project.
+    pub project: ProjectName,
+    /// The model that the next turn uses; none: the CLI chooses.
+    pub model: Option<String>,
+    /// The permission mode that the next turn uses; none: the CLI's settings say.
+    pub permission_mode: Option<PermissionMode>,
+    /// How many turns it has answered.
+    pub turns: u32,
+    /// What it has cost, in dollars, as the CLI estimates it.
+    pub cost_usd: f64,
+    /// When it was begun or last gave a result, in seconds since 1970.
+    pub last_used: f64,
+    /// How many turns wait in the channel.
+    pub waiting: usize,
+    /// Whether a turn runs in the channel.
+    pub running: bool,
+}
+
+/// A turn in a lane, as scripts see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TurnFacts {
+    /// Its id: that of the message that it answers.
+    pub id: MessageId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Their name.
+    pub user_name: String,
+    /// The beginning of the prompt.
+    pub prompt: String,
+    /// Whether it runs; else it waits.
+    pub running: bool,
+    /// For how long it has been there, in seconds.
+    pub seconds: f64,
+}
+
+/// A project, as scripts see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProjectFacts {
+    /// Its name.
+    pub name: ProjectName,
+    /// None: the CLI chooses.
+    pub model: Option<String>,
+    /// None: the CLI's settings say.
+    pub permission_mode: Option<PermissionMode>,
+}
+
+/// What a setting was, and what it is now; none: the project's own, and the project says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// Before.
+    pub before: Option<String>,
+    /// From the next turn on.
+    pub after: Option<String>,
+}
+
+/// How the bot is, as scripts see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The bot's version.
+    pub version: String,
+    /// For how long it has been running, in seconds.
+    pub uptime: f64,
+    /// The number of the newest script set since the start, from 1.
+    pub generation: u64,
+    /// How many turns run, over all channels.
+    pub running: usize,
+    /// How many turns wait.
+    pub waiting: usize,
+}
+
+/// What came of reading the scripts again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// The number of the script set that is live now.
+    pub generation: u64,
+    /// What is wrong with the files; where there is an error among it, the set that was live still is.
+    pub problems: Vec<String>,
+    /// Whether the files are live.
+    pub live: bool,
+}

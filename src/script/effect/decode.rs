@@ -1,0 +1,464 @@
+//! What a script gave to a function of its `ctx` → [`Effect`]. The structs here are the format: their fields are the
+//! keys that a script may use.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::values::{Color, OrFalse, TextOrPick, Timeout};
+use super::{Ask, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, LogLevel, Pick, Say};
+use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, RoleId, UserId};
+use crate::script::data::{self, BadValue, Data, Id, ids, shown};
+use crate::script::project::check_model;
+use crate::script::routing::RawSession;
+
+/// The functions of `ctx` that ask for an effect, and the key under which each knows a value that is given alone.
+pub const NAMES: [(&str, &str); 19] = [
+    ("reply", "text"),
+    ("edit", "text"),
+    ("follow_up", "text"),
+    ("confirm", "text"),
+    ("choose", "text"),
+    ("session", "channel"),
+    ("sessions", ""),
+    ("reset_session", "channel"),
+    ("set_model", "model"),
+    ("set_permission_mode", "mode"),
+    ("stop", "channel"),
+    ("queue", "channel"),
+    ("take_out", "turn"),
+    ("ask", "prompt"),
+    ("send", "text"),
+    ("projects", ""),
+    ("status", ""),
+    ("log", "text"),
+    ("reload", ""),
+];
+
+/// Discord's limits, in characters.
+const MAX_TEXT: usize = 2000;
+const MAX_LABEL: usize = 80;
+const MAX_OPTION: usize = 100;
+const MAX_URL: usize = 512;
+const MAX_EMBED: usize = 6000;
+/// What one `send` may say: about ten messages.
+const MAX_SEND: usize = 20_000;
+/// One line of the log.
+const MAX_LOG: usize = 2000;
+/// How many options, fields or links there may be.
+const MAX_LISTED: usize = 25;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[derive(Default)]
+pub struct RawSay {
+    text: String,
+    embed: Option<RawEmbed>,
+    links: Vec<RawLink>,
+    file: Option<RawFile>,
+    ephemeral: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawEmbed {
+    title: Option<String>,
+    text: Option<String>,
+    url: Option<String>,
+    color: Option<Color>,
+    fields: Vec<RawField>,
+    footer: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawField {
+    name: String,
+    text: String,
+    #[serde(default)]
+    inline: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawLink {
+    label: String,
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawFile {
+    name: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawConfirm {
+    text: String,
+    yes: Option<String>,
+    no: Option<String>,
+    timeout: Option<Timeout>,
+    who: Option<RawWho>,
+    #[serde(default)]
+    ephemeral: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawChoose {
+    text: String,
+    #[serde(default)]
+    options: Vec<TextOrPick>,
+    timeout: Option<Timeout>,
+    who: Option<RawWho>,
+    #[serde(default)]
+    ephemeral: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawPick {
+    label: String,
+    value: Option<String>,
+    description: Option<String>,
+}
+
+impl RawPick {
+    /// One that is only a label.
+    pub fn labelled(label: &str) -> Self {
+        Self { label: label.to_owned(), value: None, description: None }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawWho {
+    users: Vec<Id<UserId>>,
+    roles: Vec<Id<RoleId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawChannel {
+    channel: Option<Id<ChannelId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "nothing")]
+pub struct RawNothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawSetModel {
+    model: Option<OrFalse<String>>,
+    channel: Option<Id<ChannelId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawSetMode {
+    mode: Option<OrFalse<PermissionMode>>,
+    channel: Option<Id<ChannelId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawTakeOut {
+    turn: Option<Id<MessageId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawAsk {
+    prompt: String,
+    project: Option<String>,
+    model: Option<String>,
+    session: Option<RawSession>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawSend {
+    text: String,
+    channel: Option<Id<ChannelId>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawLog {
+    text: String,
+    #[serde(default)]
+    level: RawLevel,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawLevel {
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+/// The effect that a function of `ctx` asks for, given this value.
+pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
+    let first = NAMES.iter().find(|(known, _)| *known == name).map(|(_, first)| *first);
+    let Some(first) = first else {
+        return Err(BadValue::here(format!("there is no effect {}", shown(name))));
+    };
+    let data = match first {
+        "" => data::read(value)?.unwrap_or(Data::Empty),
+        first => data::read_with_first(value, first)?,
+    };
+    Ok(match name {
+        "reply" => Effect::Reply(say(data)?),
+        "edit" => Effect::Edit(say(data)?),
+        "follow_up" => Effect::FollowUp(say(data)?),
+        "confirm" => Effect::Confirm(confirm(data)?),
+        "choose" => Effect::Choose(choose(data)?),
+        "session" => Effect::Session { channel: channel(data)? },
+        "reset_session" => Effect::ResetSession { channel: channel(data)? },
+        "set_model" => set_model(data)?,
+        "set_permission_mode" => set_permission_mode(data)?,
+        "stop" => Effect::Stop { channel: channel(data)? },
+        "queue" => Effect::Queue { channel: channel(data)? },
+        "take_out" => {
+            let raw: RawTakeOut = data::decode(data)?;
+            Effect::TakeOut { turn: there(raw.turn, "turn")?.0 }
+        }
+        "ask" => Effect::Ask(ask(data)?),
+        "send" => {
+            let raw: RawSend = data::decode(data)?;
+            check("text", &raw.text, MAX_SEND)?;
+            Effect::Send { channel: there(raw.channel, "channel")?.0, text: raw.text }
+        }
+        "log" => log(data)?,
+        no_keys => {
+            let RawNothing {} = data::decode(data)?;
+            match no_keys {
+                "sessions" => Effect::Sessions,
+                "projects" => Effect::Projects,
+                "status" => Effect::Status,
+                _ => Effect::Reload,
+            }
+        }
+    })
+}
+
+fn say(data: Data) -> Result<Say, BadValue> {
+    let raw: RawSay = data::decode(data)?;
+    if raw.text.chars().count() > MAX_TEXT {
+        let hint = "say the rest with ctx:follow_up, or put it into a `file`";
+        let problem = format!("has at most {MAX_TEXT} characters; {hint}");
+        return Err(BadValue::here(problem).under("text"));
+    }
+    if raw.text.trim().is_empty() && raw.embed.is_none() && raw.file.is_none() {
+        return Err(BadValue::here("there must be a text, an `embed` or a `file`"));
+    }
+    Ok(Say {
+        embed: raw.embed.map(embed).transpose().map_err(|e| e.under("embed"))?,
+        links: links(raw.links)?,
+        file: raw.file.map(file).transpose().map_err(|e| e.under("file"))?,
+        text: raw.text,
+        ephemeral: raw.ephemeral,
+    })
+}
+
+fn embed(raw: RawEmbed) -> Result<Embed, BadValue> {
+    let mut chars = 0;
+    let mut optional = |key: &str, text: &Option<String>, max: usize| match text {
+        Some(text) => {
+            chars += text.chars().count();
+            check(key, text, max)
+        }
+        None => Ok(()),
+    };
+    optional("title", &raw.title, 256)?;
+    optional("text", &raw.text, 4096)?;
+    optional("footer", &raw.footer, 2048)?;
+    if let Some(url) = &raw.url {
+        check_url(url)?;
+    }
+    if raw.title.is_none() && raw.text.is_none() && raw.fields.is_empty() && raw.footer.is_none() {
+        return Err(BadValue::here("there must be a `title`, a `text`, `fields` or a `footer`"));
+    }
+    check_count("fields", raw.fields.len())?;
+    let mut fields = Vec::new();
+    for (place, raw) in (1..).zip(raw.fields) {
+        let checked = check("name", &raw.name, 256).and_then(|()| check("text", &raw.text, 1024));
+        checked.map_err(|e| e.under(&format!("fields[{place}]")))?;
+        chars += raw.name.chars().count() + raw.text.chars().count();
+        fields.push(Field { name: raw.name, text: raw.text, inline: raw.inline });
+    }
+    if chars > MAX_EMBED {
+        return Err(BadValue::here(format!("all of it has at most {MAX_EMBED} characters, not {chars}")));
+    }
+    Ok(Embed {
+        title: raw.title,
+        text: raw.text,
+        url: raw.url,
+        color: raw.color.map(|color| color.0),
+        fields,
+        footer: raw.footer,
+    })
+}
+
+fn links(raw: Vec<RawLink>) -> Result<Vec<Link>, BadValue> {
+    check_count("links", raw.len())?;
+    let each = (1..).zip(raw).map(|(place, raw)| {
+        let checked = check("label", &raw.label, MAX_LABEL).and_then(|()| check_url(&raw.url));
+        checked.map_err(|e| e.under(&format!("links[{place}]")))?;
+        Ok(Link { label: raw.label, url: raw.url })
+    });
+    each.collect()
+}
+
+fn file(raw: RawFile) -> Result<File, BadValue> {
+    let odd = |c: char| c.is_control() || c == '/' || c == '\\';
+    if raw.name.trim().is_empty() || raw.name.contains(odd) || raw.name.chars().count() > 100 {
+        let problem = "must be the name of a file without folders, such as \"list.txt\"";
+        return Err(BadValue::here(problem).under("name"));
+    }
+    Ok(File { name: raw.name, text: raw.text })
+}
+
+fn confirm(data: Data) -> Result<Confirm, BadValue> {
+    let raw: RawConfirm = data::decode(data)?;
+    check("text", &raw.text, MAX_TEXT)?;
+    let label = |key: &str, label: Option<String>, default: &str| {
+        let label = label.unwrap_or_else(|| default.to_owned());
+        check(key, &label, MAX_LABEL).map(|()| label)
+    };
+    Ok(Confirm {
+        text: raw.text,
+        yes: label("yes", raw.yes, "Yes")?,
+        no: label("no", raw.no, "Cancel")?,
+        dialog: dialog(raw.timeout, raw.who, raw.ephemeral)?,
+    })
+}
+
+fn choose(data: Data) -> Result<Choose, BadValue> {
+    let raw: RawChoose = data::decode(data)?;
+    check("text", &raw.text, MAX_TEXT)?;
+    if raw.options.is_empty() {
+        let problem = "there must be at least one: options = { \"this\", \"that\" }";
+        return Err(BadValue::here(problem).under("options"));
+    }
+    check_count("options", raw.options.len())?;
+    let mut seen = BTreeSet::new();
+    let mut options = Vec::new();
+    for (place, TextOrPick(raw)) in (1..).zip(raw.options) {
+        let value = raw.value.unwrap_or_else(|| raw.label.clone());
+        let checked = check("label", &raw.label, MAX_OPTION)
+            .and_then(|()| check("value", &value, MAX_OPTION))
+            .and_then(|()| {
+                raw.description.as_ref().map_or(Ok(()), |text| check("description", text, MAX_OPTION))
+            })
+            .and_then(|()| match seen.insert(value.clone()) {
+                true => Ok(()),
+                false => Err(BadValue::here(format!("{} is there twice", shown(&value))).under("value")),
+            });
+        checked.map_err(|e| e.under(&format!("options[{place}]")))?;
+        options.push(Pick { label: raw.label, value, description: raw.description });
+    }
+    Ok(Choose { text: raw.text, options, dialog: dialog(raw.timeout, raw.who, raw.ephemeral)? })
+}
+
+fn dialog(timeout: Option<Timeout>, who: Option<RawWho>, ephemeral: bool) -> Result<Dialog, BadValue> {
+    let who = who.map(|who| Allow { users: ids(who.users), roles: ids(who.roles) });
+    if who.as_ref().is_some_and(|who| who.users.is_empty() && who.roles.is_empty()) {
+        return Err(BadValue::here("nobody could answer: name `users` or `roles`").under("who"));
+    }
+    if who.is_some() && ephemeral {
+        let problem = "others cannot answer what only one person sees: leave out `who` or `ephemeral`";
+        return Err(BadValue::here(problem).under("ephemeral"));
+    }
+    Ok(Dialog { timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0), who, ephemeral })
+}
+
+fn channel(data: Data) -> Result<Option<ChannelId>, BadValue> {
+    let raw: RawChannel = data::decode(data)?;
+    Ok(raw.channel.map(|id| id.0))
+}
+
+fn set_model(data: Data) -> Result<Effect, BadValue> {
+    let raw: RawSetModel = data::decode(data)?;
+    let model = there(raw.model, "model")?.0;
+    if let Some(model) = &model {
+        check_model(model).map_err(|e| e.under("model"))?;
+    }
+    Ok(Effect::SetModel { channel: raw.channel.map(|id| id.0), model })
+}
+
+fn set_permission_mode(data: Data) -> Result<Effect, BadValue> {
+    let raw: RawSetMode = data::decode(data)?;
+    let mode = there(raw.mode, "mode")?.0;
+    Ok(Effect::SetPermissionMode { channel: raw.channel.map(|id| id.0), mode })
+}
+
+fn ask(data: Data) -> Result<Ask, BadValue> {
+    let raw: RawAsk = data::decode(data)?;
+    if raw.prompt.trim().is_empty() {
+        return Err(BadValue::here("must not be empty").under("prompt"));
+    }
+    if let Some(model) = &raw.model {
+        check_model(model).map_err(|e| e.under("model"))?;
+    }
+    Ok(Ask {
+        prompt: raw.prompt,
+        project: raw.project.map(ProjectName),
+        model: raw.model,
+        fresh: matches!(raw.session, Some(RawSession::Fresh)),
+    })
+}
+
+fn log(data: Data) -> Result<Effect, BadValue> {
+    let raw: RawLog = data::decode(data)?;
+    let level = match raw.level {
+        RawLevel::Debug => LogLevel::Debug,
+        RawLevel::Info => LogLevel::Info,
+        RawLevel::Warn => LogLevel::Warn,
+        RawLevel::Error => LogLevel::Error,
+    };
+    let text = raw.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Ok(Effect::Log { level, text: data::cut(text, MAX_LOG) })
+}
+
+fn there<T>(value: Option<T>, key: &str) -> Result<T, BadValue> {
+    value.ok_or_else(|| BadValue::here(format!("`{key}` is missing")))
+}
+
+fn check(key: &str, text: &str, max: usize) -> Result<(), BadValue> {
+    match text.chars().count() {
+        _ if text.trim().is_empty() => Err(BadValue::here("must not be empty").under(key)),
+        chars if chars > max => {
+            Err(BadValue::here(format!("has at most {max} characters, not {chars}")).under(key))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_count(key: &str, count: usize) -> Result<(), BadValue> {
+    match count {
+        ..=MAX_LISTED => Ok(()),
+        _ => Err(BadValue::here(format!("there are at most {MAX_LISTED}, not {count}")).under(key)),
+    }
+}
+
+fn check_url(url: &str) -> Result<(), BadValue> {
+    let web = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain =
+        |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    if !web.is_some_and(plain) || url.chars().count() > MAX_URL {
+        let problem =
+            format!("must be an address such as \"https://example.org\", at most {MAX_URL} characters");
+        return Err(BadValue::here(problem).under("url"));
+    }
+    Ok(())
+}

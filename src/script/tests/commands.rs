@@ -1,0 +1,511 @@
+//! What commands do, and what they cannot.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::{InteractionId, Invocation, OptionValue};
+
+/// A file of a command `/test` that does this.
+pub(super) fn test_command(body: &str) -> String {
+    format!("return {{ name = 'test', description = 'A test', run = function(ctx, args)\n{body}\nend }}")
+}
+
+pub(super) fn commands(body: &str) -> ScriptSet {
+    set(&[("commands/test.lua", &test_command(body))])
+}
+
+pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> Call {
+    let Message { author, channel_id, channel_name, guild_id, .. } = message("");
+    Call {
+        invocation: Invocation {
+            command: command.to_owned(),
+            subcommand: None,
+            options: options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        },
+        author,
+        channel_id,
+        parent_channel_id: None,
+        channel_name,
+        guild_id: Some(guild_id),
+        permissions: 1 << 13,
+    }
+}
+
+fn call() -> Call {
+    call_of("test", &[])
+}
+
+/// What an effect says, in a few words.
+pub(super) fn said(effect: &Effect) -> String {
+    match effect {
+        Effect::Reply(say) if say.ephemeral => format!("reply to one: {}", say.text),
+        Effect::Reply(say) => format!("reply: {}", say.text),
+        Effect::Edit(say) => format!("edit: {}", say.text),
+        Effect::FollowUp(say) => format!("follow up: {}", say.text),
+        Effect::Confirm(confirm) => format!("confirm: {} [{}] [{}]", confirm.text, confirm.yes, confirm.no),
+        Effect::Choose(choose) => {
+            let labels: Vec<&str> = choose.options.iter().map(|pick| pick.label.as_str()).collect();
+            format!("choose: {} [{}]", choose.text, labels.join("] ["))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Runs a command to its end; `core` answers its effects. Gives what it asked for, and its error last.
+pub(super) async fn played(
+    set: &ScriptSet,
+    call: Call,
+    mut core: impl FnMut(&Effect) -> Result<Value, String>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut step = set.call(call).await;
+    loop {
+        match step {
+            Step::Effect(effect, waiting) => {
+                lines.push(said(&effect));
+                step = waiting.resume(core(&effect)).await;
+            }
+            Step::Done => return lines,
+            Step::Failed(error) => {
+                let refusal = error.refusal().map(|said| format!(" ({said})")).unwrap_or_default();
+                lines.push(format!("{:?}: {error}{refusal}", error.kind()));
+                return lines;
+            }
+        }
+    }
+}
+
+/// The same where every effect is answered by nothing.
+async fn plain(body: &str) -> String {
+    played(&commands(body), call(), |_| Ok(Value::Null)).await.join("\n")
+}
+
+#[tokio::test]
+async fn a_set_without_commands_has_none() {
+    let set = set(&[]);
+    assert!(set.commands().is_empty());
+    assert!(
+        matches!(set.call(call()).await, Step::Failed(error) if error.to_string() == r#"there is no command "test""#)
+    );
+}
+
+#[tokio::test]
+async fn a_dialog_reads_from_top_to_bottom() {
+    let body = "local s = ctx:session()
+if not s then return ctx:reply { 'There is no session here.', ephemeral = true } end
+if ctx:confirm { ('Forget %d turns with **%s**?'):format(s.turns, s.project), yes = 'Reset', timeout = 60 } then
+  ctx:reset_session()
+  ctx:reply 'Done.'
+end";
+    let set = commands(body);
+    let answers = |confirmed: Value| {
+        move |effect: &Effect| match effect {
+            Effect::Session { .. } => Ok(json!({ "turns": 3, "project": "site" })),
+            Effect::Confirm(confirm) => {
+                assert_eq!(confirm.dialog.timeout, Duration::from_secs(60));
+                Ok(confirmed.clone())
+            }
+            _ => Ok(Value::Null),
+        }
+    };
+    let asked = ["Session { channel: None }", "confirm: Forget 3 turns with **site**? [Reset] [Cancel]"];
+    let reset = ["ResetSession { channel: None }", "reply: Done."];
+    let yes = played(&set, call(), answers(json!(true))).await;
+    assert_eq!(yes, [asked, reset].concat());
+    assert_eq!(played(&set, call(), answers(json!(false))).await, asked);
+    assert_eq!(played(&set, call(), answers(Value::Null)).await, asked);
+    let none = played(&set, call(), |_| Ok(Value::Null)).await;
+    assert_eq!(none, [asked[0], "reply to one: There is no session here."]);
+}
+
+#[tokio::test]
+async fn an_effect_that_fails_raises_at_the_line_that_asked() {
+    let refuse = |_: &Effect| Err("There is no such model.".to_owned());
+    let uncaught = played(&commands("local x\nctx:set_model 'x'\nctx:reply 'never'"), call(), refuse).await;
+    assert_eq!(
+        uncaught[1..],
+        ["Failed: scripts/commands/test.lua:3: There is no such model. (There is no such model.)"]
+    );
+    // What the script itself raises is not the core's word.
+    let body = "local ok, problem = pcall(function()\nctx:set_model 'x' end)\nerror('my ' .. problem, 0)";
+    let own = played(&commands(body), call(), refuse).await;
+    assert_eq!(own[1..], ["Failed: my scripts/commands/test.lua:3: There is no such model."]);
+    let caught = "if not pcall(ctx.set_model, ctx, 'x') then ctx:log 'refused' end";
+    let caught = played(&commands(caught), call(), refuse).await;
+    assert_eq!(caught.len(), 3, "{caught:?}");
+}
+
+#[tokio::test]
+async fn effects_are_decoded_with_paths_in_their_errors() {
+    let bodies = [
+        "ctx:reply {}",
+        "ctx:reply { ' ', ephemeral = 'yes' }",
+        "ctx:reply { 'x', ephemral = true }",
+        "ctx:reply { 'x', text = 'y' }",
+        "ctx:reply { 'x', 'y' }",
+        "ctx:reply(7)",
+        "ctx:reply(print)",
+        "ctx:reply(('x'):rep(2001))",
+        "ctx:reply { 'x', links = { { label = 'a', url = 'javascript:x' } } }",
+        "ctx:reply { embed = {} }",
+        "ctx:reply { embed = { title = 'x', color = 'red' } }",
+        "ctx:reply { embed = { fields = { { name = 'a', text = 'b' }, { name = 'a' } } } }",
+        "ctx:reply { embed = { text = ('x'):rep(4096), footer = ('x'):rep(2000) } }",
+        "ctx:reply { file = { name = '../x', text = '' } }",
+        "ctx:edit '\\255'",
+        "ctx:follow_up(('x'):rep(2e6))",
+        "ctx:confirm { 'x', timeout = 0 }",
+        "ctx:confirm { 'x', timeout = 'soon' }",
+        "ctx:confirm { 'x', timeout = '2 days' }",
+        "ctx:confirm { 'x', yes = '' }",
+        "ctx:confirm { 'x', who = {} }",
+        "ctx:confirm { 'x', who = { users = { 5 } } }",
+        "ctx:choose 'x'",
+        "ctx:choose { 'x', options = { 'a', 5 } }",
+        "ctx:choose { 'x', options = { 'a', { label = 'b', value = 'a' } } }",
+        "ctx:choose { 'x', options = { { lable = 'b' } } }",
+        "ctx:session(12)",
+        "ctx:session 'general'",
+        "ctx:sessions { channel = '1' }",
+        "ctx:set_model()",
+        "ctx:set_model '--resume'",
+        "ctx:set_model(true)",
+        "ctx:set_permission_mode 'acceptEdit'",
+        "ctx:take_out()",
+        "ctx:ask ' '",
+        "ctx:ask { 'x', session = 'new' }",
+        "ctx:send 'x'",
+        "ctx:send('1', 'x')",
+        "ctx:log { 'x', level = 'warning' }",
+        "ctx.reply 'x'",
+        "ctx:replay 'x'",
+        "ctx.zzz = ctx.zzz",
+    ];
+    let mut lines = Vec::new();
+    for body in bodies {
+        lines.push((body, plain(&format!("local line2\n{body}")).await));
+    }
+    snapshot!("problems_in_effects", cases(lines));
+}
+
+#[tokio::test]
+async fn every_effect_can_be_asked_for() {
+    let body = "
+ctx:reply 'a'
+ctx:reply { 'a', ephemeral = true, embed = { title = 't', text = 'x', url = 'https://x.org', color = '#0000ff',
+  fields = { { name = 'n', text = 'v', inline = true } }, footer = 'f' },
+  links = { { label = 'l', url = 'https://x.org/y' } }, file = { name = 'a.txt', text = 'b' } }
+ctx:edit { text = 'b' }
+ctx:follow_up 'c'
+ctx:confirm { 'sure?', no = 'No', who = { users = { '1' }, roles = { '2' } }, timeout = '2m' }
+ctx:choose { 'which?', options = { 'a', { label = 'B', value = 'b', description = 'c' } }, ephemeral = true }
+ctx:session '5'
+ctx:session { channel = '5' }
+ctx:sessions()
+ctx:reset_session()
+ctx:set_model { 'opus', channel = '5' }
+ctx:set_model(false)
+ctx:set_permission_mode 'plan'
+ctx:stop()
+ctx:queue()
+ctx:take_out '9'
+ctx:ask 'why?'
+ctx:ask { 'why?', project = 'site', model = 'opus', session = 'fresh' }
+ctx:send { 'hi', channel = '5' }
+ctx:projects()
+ctx:status()
+ctx:log 'x'
+ctx:log { 'x\\ny', level = 'warn' }
+ctx:reload()";
+    let mut lines = Vec::new();
+    let mut step = commands(body).call(call()).await;
+    while let Step::Effect(effect, waiting) = step {
+        lines.push(format!("{effect:?}"));
+        step = waiting.resume(Ok(Value::Null)).await;
+    }
+    assert!(matches!(step, Step::Done), "{step:?}");
+    snapshot!("effects", lines.join("\n"));
+    for (name, _) in effect::NAMES {
+        assert!(body.contains(&format!("ctx:{name}")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_knows_who_used_it_where_and_with_what() {
+    let body = "local a = args
+ctx:reply(ctx.json.encode { a = a, same = a == ctx.args, user = ctx.user, channel = ctx.channel, guild = ctx.guild_id,
+  command = ctx.command, sub = ctx.subcommand or 'none', may = { ctx:may 'manage_messages', ctx:may 'ban_members' } })";
+    let options = [
+        ("text", OptionValue::Text("x".to_owned())),
+        ("count", OptionValue::Integer(3)),
+        ("share", OptionValue::Number(0.5)),
+        ("on", OptionValue::Boolean(false)),
+        ("who", OptionValue::User("1411922334455667789".parse().unwrap())),
+        ("where", OptionValue::Channel("7".parse().unwrap())),
+        ("role", OptionValue::Role("8".parse().unwrap())),
+    ];
+    let set = commands(body);
+    let lines = played(&set, call_of("test", &options), |_| Ok(Value::Null)).await;
+    let private = Call { guild_id: None, parent_channel_id: Some("6".parse().unwrap()), ..call() };
+    let private = played(&set, private, |_| Ok(Value::Null)).await;
+    snapshot!("ctx_table", cases([("in a guild", lines.join("\n")), ("elsewhere", private.join("\n"))]));
+}
+
+#[test]
+fn a_call_is_what_the_interaction_says() {
+    use crate::domain::{Interaction, InteractionKind, InteractionToken};
+    let call = Call { parent_channel_id: Some("6".parse().unwrap()), ..call() };
+    let interaction = Interaction {
+        id: "1".parse::<InteractionId>().unwrap(),
+        token: InteractionToken(String::new()),
+        channel_id: call.channel_id,
+        parent_channel_id: call.parent_channel_id,
+        channel_name: call.channel_name.clone(),
+        guild_id: call.guild_id,
+        author: call.author.clone(),
+        permissions: call.permissions,
+        received: Instant::now(),
+        kind: InteractionKind::Command(call.invocation.clone()),
+    };
+    assert_eq!(Call::new(&interaction, call.invocation.clone()), call);
+}
+
+#[tokio::test]
+async fn local_functions_yield_nothing() {
+    let shown = async |expression: &str| plain(&format!("ctx:reply(tostring({expression}))")).await;
+    assert_eq!(shown("ctx:now() > 1.7e9").await, "reply: true");
+    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb')[0]").await, "reply: bb");
+    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb').a").await, "reply: bb");
+    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb')[2]").await, "reply: nil");
+    assert_eq!(shown("ctx:regex('b', 'x')").await, "reply: nil");
+    assert_eq!(
+        shown("ctx.json.encode { 1, 2.5, 'x', { a = true } }").await,
+        r#"reply: [1,2.5,"x",{"a":true}]"#
+    );
+    assert_eq!(shown("ctx.json.decode('{ \"a\": [1, null] }').a[1]").await, "reply: 1");
+    assert_eq!(shown("#ctx:commands() .. ctx:commands()[1].name").await, "reply: 1test");
+    // Inside a callback too, where an effect is impossible.
+    assert_eq!(
+        shown("(('x'):gsub('x', function(x) return ctx:regex('.', x)[0] .. 'y' end))").await,
+        "reply: xy"
+    );
+    let failures = [
+        "ctx:regex('(', 'x')",
+        "ctx:regex('\\\\w{1000}', 'x')",
+        "ctx:regex('x', ('x'):rep(1e6))",
+        "ctx:regex('x')",
+        "ctx.json.encode { print }",
+        "ctx.json.decode '{'",
+        "ctx.json.decode(5)",
+        "ctx.json.decode(('['):rep(1000))",
+        "ctx:may 'manage_mesages'",
+        "ctx.may 'manage_messages'",
+    ];
+    let mut lines = Vec::new();
+    for code in failures {
+        lines.push((code, plain(&format!("local x = {code}")).await));
+    }
+    snapshot!("problems_in_ctx", cases(lines));
+}
+
+#[tokio::test]
+async fn an_effect_in_a_callback_says_why_not() {
+    let bodies = [
+        "table.sort({ 2, 1 }, function(a, b) ctx:reply 'x' return a < b end)",
+        "return (('x'):gsub('x', function() ctx:reply 'x' end))",
+        "return tostring(setmetatable({}, { __tostring = function() ctx:reply 'x' return '' end }))",
+    ];
+    for body in bodies {
+        let lines = plain(body).await;
+        assert!(
+            lines.starts_with("Failed: scripts/commands/test.lua:2: ctx:reply cannot wait inside"),
+            "{lines}"
+        );
+    }
+    // These may wait.
+    let fine = "for _, x in (function() ctx:log 'i' return nil end) do end
+pcall(function() ctx:log 'p' end)
+local t = setmetatable({}, { __index = function(_, k) return k end })
+ctx:log(t.x)";
+    assert_eq!(plain(fine).await.lines().count(), 3, "{}", plain(fine).await);
+}
+
+#[tokio::test]
+async fn a_runaway_costs_one_command_and_the_others_wait_on() {
+    let mut seen = Vec::new();
+    for (name, body) in RUNAWAYS {
+        let test = format!(
+            "if args.text == 'wait' then ctx:reply('had ' .. tostring(ctx:confirm 'sure?')) return end\nif args.text then {body} end"
+        );
+        let set = commands(&test);
+        let with = |text: &str| call_of("test", &[("text", OptionValue::Text(text.to_owned()))]);
+        let Step::Effect(_, waiting) = set.call(with("wait")).await else { panic!("{name}") };
+        for _ in 0..2 {
+            let start = Instant::now();
+            seen.push((name, played(&set, with("run away"), |_| Ok(Value::Null)).await.join("\n")));
+            assert!(start.elapsed() < Duration::from_secs(5), "{name}");
+            assert_eq!(played(&set, call(), |_| Ok(Value::Null)).await, [""; 0], "{name}");
+        }
+        let step = waiting.resume(Ok(json!(true))).await;
+        let went_on = matches!(&step, Step::Effect(effect, _) if said(effect) == "reply: had true");
+        // Where globals fill the VM, it is replaced, perhaps twice.
+        let ended = matches!(&step, Step::Failed(e) if e.kind() == FailureKind::OutOfMemory);
+        assert!(went_on || (ended && name.starts_with("growing global")), "{name}: {step:?}");
+    }
+    for pair in seen.chunks(2) {
+        assert_eq!(pair[0], pair[1], "the second time is like the first");
+    }
+    snapshot!("runaways_in_commands", cases(seen.into_iter().step_by(2)));
+}
+
+#[tokio::test]
+async fn a_runaway_after_an_answer_ends_too() {
+    let body = "ctx:log 'x' while true do pcall(ctx.reply, ctx, {}) end";
+    let lines = plain(body).await;
+    assert!(lines.contains("\nTimedOut: scripts/commands/test.lua:2: ran longer than 60ms"), "{lines}");
+    let waiting = "while true do pcall(ctx.log, ctx, 'x') end";
+    let Step::Effect(_, waiting) = commands(waiting).call(call()).await else { panic!() };
+    // Waiting is not on the clock.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(matches!(waiting.resume(Ok(Value::Null)).await, Step::Effect(..)));
+}
+
+#[tokio::test]
+async fn a_waiting_command_goes_on_in_a_vm_that_was_replaced_once() {
+    let body = "KEPT = KEPT or {} local mine = tostring(ctx:confirm 'sure?') ctx:reply(mine .. ' ' .. #KEPT)";
+    // Without garbage, so that it is certain how full the VM is.
+    let fill = "KEPT = KEPT or {} for i = 1, 7 do KEPT[i] = buffer.create(1e6) end";
+    let set = set(&[
+        ("commands/test.lua", &test_command(body)),
+        ("commands/fill.lua", &test_command(fill).replace("name = 'test'", "name = 'fill'")),
+    ]);
+    let fill = async || played(&set, call_of("fill", &[]), |_| Ok(Value::Null)).await;
+    let wait = async || match set.call(call()).await {
+        Step::Effect(_, waiting) => waiting,
+        other => panic!("{other:?}"),
+    };
+    let (first, second) = (wait().await, wait().await);
+    assert_eq!(fill().await, [""; 0]);
+    let (third, fourth) = (wait().await, wait().await);
+    let Step::Effect(effect, _) = third.resume(Ok(json!(true))).await else { panic!() };
+    assert_eq!(said(&effect), "reply: true 0", "it began in a fresh VM");
+    let Step::Effect(effect, _) = first.resume(Ok(json!(false))).await else { panic!() };
+    assert_eq!(said(&effect), "reply: false 7", "it goes on in the old one");
+    assert_eq!(fill().await, [""; 0]);
+    let Step::Failed(error) = second.resume(Ok(json!(true))).await else { panic!() };
+    assert_eq!(error.kind(), FailureKind::OutOfMemory);
+    assert!(error.to_string().starts_with("it was ended while it waited"), "{error}");
+    let Step::Effect(effect, _) = fourth.resume(Ok(json!(true))).await else { panic!() };
+    assert_eq!(said(&effect), "reply: true 7");
+}
+
+#[tokio::test]
+async fn only_so_many_commands_wait() {
+    let set = commands("ctx:confirm 'sure?'");
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let Step::Effect(_, one) = set.call(call()).await else { panic!() };
+        waiting.push(one);
+    }
+    let Step::Failed(error) = set.call(call()).await else { panic!() };
+    assert_eq!(error.kind(), FailureKind::Busy);
+    let message = "scripts/commands/test.lua: 100 commands are waiting already (`scripts.max_waiting`)";
+    assert_eq!(error.to_string(), message);
+    // Dropping one makes room.
+    waiting.pop();
+    assert!(matches!(set.call(call()).await, Step::Effect(..)));
+}
+
+#[tokio::test]
+async fn a_waiting_command_outlives_its_set() {
+    let root =
+        root(&[("commands/test.lua", &test_command("ctx:reply(ctx:choose { 'x', options = { 'a' } })"))]);
+    let set = load(root.path()).unwrap().set;
+    let Step::Effect(_, waiting) = set.call(call()).await else { panic!() };
+    drop((set, root));
+    let Step::Effect(effect, _) = waiting.resume(Ok(json!("a"))).await else { panic!() };
+    assert_eq!(said(&effect), "reply: a");
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_refused() {
+    let set = commands("ctx:sessions()");
+    let lines = played(&set, call(), |_| Ok(json!("x".repeat(2 * 1024 * 1024)))).await;
+    assert_eq!(
+        lines[1..],
+        [
+            "Failed: scripts/commands/test.lua:2: the answer has more than 1024 KiB (the answer has more than 1024 KiB)"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn subcommands_have_their_own_run() {
+    let set = set(&[(
+        "commands/q.lua",
+        "local function say(text) return function(ctx) ctx:reply(text .. ctx.subcommand) end end
+return { name = 'q', description = 'q', subcommands = {
+  { name = 'show', description = 's', run = say 'A' },
+  { name = 'clear', description = 'c', run = say 'B' },
+} }",
+    )]);
+    let sub = |name: Option<&str>| {
+        let mut call = call_of("q", &[]);
+        call.invocation.subcommand = name.map(str::to_owned);
+        call
+    };
+    let played = async |name| played(&set, sub(name), |_| Ok(Value::Null)).await.join("\n");
+    assert_eq!(played(Some("clear")).await, "reply: Bclear");
+    assert_eq!(played(Some("show")).await, "reply: Ashow");
+    assert_eq!(
+        played(Some("shwo")).await,
+        r#"Failed: scripts/commands/q.lua: there is no subcommand "shwo"; there is "show""#
+    );
+    assert_eq!(played(None).await, r#"Failed: scripts/commands/q.lua: there is no subcommand """#);
+}
+
+#[tokio::test]
+async fn suggestions() {
+    let suggest = async |kind: &str, body: &str, typed: OptionValue| {
+        let file = format!(
+            "return {{ name = 'test', description = 'x', run = print, options = {{ {{ name = 'first', description = 'x' }},
+  {{ name = 'what', description = 'x', type = '{kind}', autocomplete = function(ctx, typed) {body} end }} }} }}"
+        );
+        let set = set(&[("commands/test.lua", &file)]);
+        let call = call_of("test", &[("what", typed)]);
+        match set.autocomplete(call, "what".to_owned()).await {
+            Ok(choices) => choices
+                .iter()
+                .map(|choice| format!("{}={:?}", choice.name, choice.value))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(error) => format!("{:?} {:?}: {error}", error.stage(), error.kind()),
+        }
+    };
+    let text = || OptionValue::Text("op".to_owned());
+    let lines = [
+        (
+            "as typed",
+            suggest("string", "return { typed .. 'us', { name = 'S', value = ctx.user.id } }", text()).await,
+        ),
+        ("nothing", suggest("string", "", text()).await),
+        ("numbers", suggest("integer", "return { tonumber(typed) + 1 }", OptionValue::Integer(4)).await),
+        (
+            "more than 25",
+            suggest("integer", "local t = {} for i = 1, 99 do t[i] = i end return t", text()).await,
+        ),
+        ("no list", suggest("string", "return 'opus'", text()).await),
+        ("wrong kind", suggest("string", "return { 'a', 5 }", text()).await),
+        ("unknown key", suggest("string", "return { { nam = 'a', value = 'b' } }", text()).await),
+        ("an effect", suggest("string", "return ctx:projects()", text()).await),
+        ("raises", suggest("string", "return typed.x.y", text()).await),
+        ("for ever", suggest("string", "while true do end", text()).await),
+    ];
+    snapshot!("suggestions", cases(lines));
+    let set = commands("");
+    let error = set.autocomplete(call(), "what".to_owned()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"scripts/commands/test.lua: there is no autocomplete for the option "what""#
+    );
+}

@@ -1,0 +1,152 @@
+//! The commands that come with moonlane, played against a core that answers by a list.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use super::commands::{call_of, played};
+use super::*;
+use crate::domain::OptionValue;
+
+fn shipped() -> ScriptSet {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = config::Scripts { dir: root.join("scripts"), ..config::Scripts::default() };
+    match ScriptSet::load(&config, root, &LIMITS) {
+        Ok(loaded) => loaded.set,
+        Err(problems) => panic!("{}", listing(&problems, root)),
+    }
+}
+
+/// What a command does when its effects get these answers, and nothing after them.
+async fn play(call: Call, answers: &[Value]) -> String {
+    let mut answers: VecDeque<Value> = answers.to_vec().into();
+    let lines = played(&shipped(), call, |_| Ok(answers.pop_front().unwrap_or_default())).await;
+    assert!(answers.is_empty(), "not asked for: {answers:?}, {lines:?}");
+    lines.join("\n")
+}
+
+fn text(name: &'static str, text: &str) -> (&'static str, OptionValue) {
+    (name, OptionValue::Text(text.to_owned()))
+}
+
+#[test]
+fn the_shipped_commands_are_these() {
+    let names: Vec<String> = shipped().commands().iter().map(|command| command.name.clone()).collect();
+    assert_eq!(names, ["ask", "help", "model", "queue", "reload", "reset", "status", "stop"]);
+}
+
+#[tokio::test]
+async fn the_shipped_commands_do_what_they_say() {
+    let session = json!({ "channel_id": "10", "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
+    let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user_id": user, "user_name": "Ada", "prompt": "why\nnot", "running": running, "seconds": 90.5 });
+    let queue = json!([turn("1", "41", true), turn("2", "40", false), turn("3", "42", false)]);
+    let there = [("channel", OptionValue::Channel("77".parse().unwrap()))];
+    let reset = || call_of("reset", &[]);
+    let model = |name: &str| call_of("model", &[text("name", name)]);
+    let changed = |before: Option<&str>, after: Option<&str>| json!({ "before": before, "after": after });
+    let lines = [
+        ("reset: confirmed", play(reset(), &[session.clone(), json!(true), session.clone()]).await),
+        (
+            "reset: another channel",
+            play(call_of("reset", &there), &[session.clone(), json!(true), session.clone()]).await,
+        ),
+        ("reset: cancelled", play(reset(), &[session.clone(), json!(false)]).await),
+        ("reset: nobody answers", play(reset(), std::slice::from_ref(&session)).await),
+        ("reset: gone meanwhile", play(reset(), &[session.clone(), json!(true)]).await),
+        ("reset: nothing there", play(reset(), &[]).await),
+        ("model", play(model(" opus "), &[changed(Some("sonnet"), Some("opus"))]).await),
+        ("model: the project's", play(model("project"), &[changed(Some("opus"), None)]).await),
+        ("model: the same", play(model("opus"), &[changed(Some("opus"), Some("opus"))]).await),
+        ("stop", play(call_of("stop", &[]), &[turn("1", "41", true)]).await),
+        ("stop: nothing runs", play(call_of("stop", &[]), &[]).await),
+        ("queue: mine", play(call_of("queue", &[]), &[queue.clone(), json!("2"), json!(true)]).await),
+        (
+            "queue: started meanwhile",
+            play(call_of("queue", &[]), &[queue.clone(), json!("2"), json!(false)]).await,
+        ),
+        ("queue: kept", play(call_of("queue", &[]), &[queue.clone(), json!("keep")]).await),
+        ("queue: none of mine", play(call_of("queue", &[]), &[json!([turn("1", "41", true)])]).await),
+        ("queue: empty", play(call_of("queue", &[]), &[json!([])]).await),
+        ("ask", play(call_of("ask", &[text("prompt", "why?\nnow")]), &[json!("9")]).await),
+        (
+            "ask: afresh",
+            play(
+                call_of(
+                    "ask",
+                    &[text("prompt", "why?"), text("model", "opus"), ("fresh", OptionValue::Boolean(true))],
+                ),
+                &[json!("9")],
+            )
+            .await,
+        ),
+        ("help", play(call_of("help", &[]), &[]).await),
+        ("help: without permissions", play(Call { permissions: 0, ..call_of("help", &[]) }, &[]).await),
+        (
+            "reload",
+            play(call_of("reload", &[]), &[json!({ "generation": 2, "problems": [], "live": true })]).await,
+        ),
+        (
+            "reload: errors",
+            play(
+                call_of("reload", &[]),
+                &[json!({ "generation": 1, "problems": ["x:1: y"], "live": false })],
+            )
+            .await,
+        ),
+    ];
+    snapshot!("shipped_commands", cases(lines));
+}
+
+#[tokio::test]
+async fn status_shows_every_session_that_fits() {
+    let status = json!({ "version": "0.1.0", "uptime": 7300.0, "generation": 3, "running": 1, "waiting": 2 });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let session = |place: u64| {
+        json!({ "channel_id": place.to_string(), "project": "p".repeat(100), "model": "m".repeat(200),
+        "turns": place, "cost_usd": 0.125, "last_used": now - 300 * place, "waiting": 1, "running": place == 1 })
+    };
+    let set = shipped();
+    for count in [0, 1, 40] {
+        let sessions: Value = (1..=count).map(session).collect();
+        let mut answers = VecDeque::from([status.clone(), sessions, Value::Null]);
+        let mut embed = None;
+        let lines = played(&set, call_of("status", &[]), |effect| {
+            if let Effect::Reply(say) = effect {
+                embed = say.embed.clone();
+            }
+            Ok(answers.pop_front().unwrap())
+        });
+        let lines = lines.await;
+        let embed = embed.unwrap_or_else(|| panic!("{lines:?}"));
+        assert_eq!(embed.footer.as_deref(), Some("moonlane 0.1.0 · up 2h · scripts 3"));
+        match count {
+            0 => assert_eq!(embed.text.as_deref(), Some("No sessions yet.\n1 running, 2 waiting")),
+            1 => assert!(
+                embed.fields[0].text.ends_with("1 turn · $0.12 · 5m ago\nrunning, 1 waiting"),
+                "{embed:?}"
+            ),
+            _ => assert!(embed.text.unwrap().starts_with("40 sessions, the newest ")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_the_person() {
+    let mut step = shipped().call(call_of("reload", &[])).await;
+    while let Step::Effect(_, waiting) = step {
+        step = waiting.resume(Err("Only operators may reload the scripts.".to_owned())).await;
+    }
+    let Step::Failed(error) = step else { panic!("{step:?}") };
+    assert_eq!(error.refusal(), Some("Only operators may reload the scripts."));
+}
+
+#[tokio::test]
+async fn model_suggests_names() {
+    let suggest = async |typed: &str| {
+        let choices =
+            shipped().autocomplete(call_of("model", &[text("name", typed)]), "name".to_owned()).await;
+        choices.unwrap().into_iter().map(|choice| choice.name).collect::<Vec<_>>()
+    };
+    assert_eq!(suggest("").await.len(), 4);
+    assert_eq!(suggest("So").await, ["sonnet"]);
+}
