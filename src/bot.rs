@@ -1,6 +1,6 @@
 //! The whole bot, put together in the order in which its parts need each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -10,8 +10,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::agent::{Agents, guard};
+use crate::command::{self, Commands};
 use crate::config::Config;
-use crate::domain::{ChannelId, Interaction, MessageId};
+use crate::domain::{ChannelId, MessageId};
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::lane::Lanes;
 use crate::outbox::{self, Outbox, Post};
@@ -25,21 +26,6 @@ use crate::turn::{Needs, Settled, Turns};
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
-
-/// What somebody hears who uses a command that Discord still shows.
-const UNKNOWN_COMMAND: &str = "This command is not known here any more.";
-
-/// Answers commands and presses on dialogs. A command is always one of another bot's or of an earlier one.
-async fn respond(responders: Responders, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
-    while let Some(interaction) = interactions.recv().await {
-        let Some(responder) = responders.take(interaction) else { continue };
-        tokio::spawn(async move {
-            if let Err(error) = responder.finish(UNKNOWN_COMMAND).await {
-                warn!("an interaction is not answered: {error}");
-            }
-        });
-    }
-}
 
 /// Why the bot did not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +54,8 @@ pub struct Bot {
     serve: JoinHandle<()>,
     stop_serving: CancellationToken,
     reloader: Reloader,
+    /// They end with the bot: what waits for a press then is over.
+    _commands: [AbortOnDropHandle<()>; 2],
     /// Posts what operators should read about the scripts.
     _news: Option<AbortOnDropHandle<()>>,
 }
@@ -83,6 +71,7 @@ impl Bot {
         token: &str,
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
     ) -> Result<Self, StartError> {
+        let started = Instant::now();
         let (news, is_news) = mpsc::unbounded_channel();
         let (reloader, scripts) = Reloader::start(config, news).await.map_err(StartError::Scripts)?;
         let store = Store::open(&config.store_path)?;
@@ -97,9 +86,9 @@ impl Bot {
         let agents =
             Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
         let (interactions, interacted) = mpsc::unbounded_channel();
-        let responders = Responders::new(outbox.interactions(me.application), Times::default());
-        // It ends with the turns, which hold the other end.
-        tokio::spawn(respond(responders, interacted));
+        let discord = outbox.interactions(me.application);
+        let responders = Responders::new(discord.clone(), Times::default());
+        let live = scripts.clone();
         let turns = Turns::new(Needs {
             scripts,
             interactions,
@@ -112,6 +101,19 @@ impl Bot {
             settled,
         });
         turns.recover().await?;
+        let commands = Commands::new(command::Needs {
+            scripts: live,
+            turns: turns.clone(),
+            reloader: reloader.clone(),
+            discord,
+            guilds: config.discord.guilds.clone(),
+            started,
+        });
+        commands.register().await;
+        let commands = [
+            AbortOnDropHandle::new(tokio::spawn(commands.clone().follow_reloads())),
+            AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted))),
+        ];
 
         let (inbound, messages) = mpsc::unbounded_channel();
         let start = gateway::Start {
@@ -130,7 +132,7 @@ impl Bot {
             .notify_channel
             .map(|channel| AbortOnDropHandle::new(tokio::spawn(post_news(outbox, channel, is_news))));
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self { turns, gateway, serve, stop_serving, reloader, _news: news })
+        Ok(Self { turns, gateway, serve, stop_serving, reloader, _commands: commands, _news: news })
     }
 
     /// The scripts in force, and the way to load them anew.

@@ -5,6 +5,7 @@
 //!
 //! - [`bot`]: the whole bot, put together; [`playground`]: the bot in a terminal
 //! - [`gateway`]: what comes in from Discord → our own values
+//! - [`command`]: slash commands at work
 //! - [`turn`]: the story of one turn, from the message to the delivered answer
 //! - [`lane`]: who runs, and who waits at which place
 //! - [`reload`]: the scripts anew whenever they are saved
@@ -22,6 +23,7 @@
 
 pub mod agent;
 pub mod bot;
+pub mod command;
 pub mod config;
 pub mod demo_agent;
 pub mod doctor;

@@ -10,6 +10,7 @@
 //! A turn that must stop (its message was deleted, the bot shuts down) is told so by its [`Stop`]. Whatever
 //! happens to its task, the lane's ticket is dropped with it.
 
+mod by_hand;
 mod delivery;
 pub mod gate;
 mod hooks;
@@ -87,6 +88,8 @@ pub enum Settled {
 enum StopReason {
     /// The message was deleted: nobody wants the answer.
     Deleted,
+    /// Somebody stopped it by a command.
+    Asked,
     /// The bot shuts down.
     Shutdown,
 }

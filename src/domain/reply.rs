@@ -1,6 +1,6 @@
 //! What the bot says in answer to an interaction, as plain data.
 
-use super::UserId;
+use super::{Allow, UserId};
 
 /// A message with all that Discord shows in one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -150,7 +150,7 @@ pub struct Dialog {
     /// How long it waits.
     pub timeout: std::time::Duration,
     /// Who may answer; nobody named means the person who asked.
-    pub who: Vec<UserId>,
+    pub who: Allow,
 }
 
 /// How a dialog offers its answers.

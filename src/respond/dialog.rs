@@ -6,8 +6,8 @@ use tracing::{debug, warn};
 
 use super::{RespondError, Responder, Responders, Said, Stage};
 use crate::domain::{
-    Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Interaction, InteractionKind,
-    Reply, Row, Select, UserId,
+    Action, Allow, Author, Button, ButtonStyle, Controls, Dialog, DialogEnd, Interaction, InteractionKind,
+    Reply, Row, Select,
 };
 use crate::outbox::{Callback, Change, Unanswered};
 
@@ -28,7 +28,7 @@ pub(super) type Key = uuid::Uuid;
 /// A dialog that waits.
 pub(super) struct Open {
     /// Who may answer.
-    who: Vec<UserId>,
+    who: Allow,
     /// What those hear who may not.
     refusal: &'static str,
     /// The answers, by number.
@@ -43,32 +43,6 @@ struct Pressed {
 }
 
 impl Responder {
-    /// Asks with two buttons; `None` if nobody answered in time.
-    ///
-    /// # Errors
-    /// See [`RespondError`].
-    pub async fn confirm(
-        &self,
-        question: Reply,
-        (yes, no): (&str, &str),
-        wait: std::time::Duration,
-        who: Vec<UserId>,
-    ) -> Result<Option<bool>, RespondError> {
-        let button = |label: &str, value: &str, style| DialogButton {
-            label: label.to_owned(),
-            value: value.to_owned(),
-            style,
-        };
-        let buttons =
-            vec![button(yes, "yes", ButtonStyle::Primary), button(no, "no", ButtonStyle::Secondary)];
-        let end =
-            self.ask(Dialog { question, controls: Controls::Buttons(buttons), timeout: wait, who }).await?;
-        Ok(match end {
-            DialogEnd::Chosen { value, .. } => Some(value == "yes"),
-            DialogEnd::TimedOut => None,
-        })
-    }
-
     /// Asks, and waits for somebody to press. Then, or when nobody does in time, the buttons are switched off.
     ///
     /// Dropping the future ends the dialog: a press then says that it is over.
@@ -79,8 +53,8 @@ impl Responder {
         let Dialog { question, controls, timeout: wait, who } = dialog;
         let key = Key::new_v4();
         let rows = rows(&question.rows, &controls, key)?;
-        let (who, refusal) = match who.is_empty() {
-            true => (vec![self.0.asked.author.id], NOT_YOURS),
+        let (who, refusal) = match who == Allow::default() {
+            true => (Allow { users: vec![self.0.asked.author.id], roles: Vec::new() }, NOT_YOURS),
             false => (who, NOT_NAMED),
         };
         let values = match &controls {
@@ -173,7 +147,7 @@ impl Responders {
             let found = find(rest).filter(|(key, _)| open.contains_key(key));
             let Some((key, number)) = found else { break 'refusal OVER };
             let dialog = &open[&key];
-            if !dialog.who.contains(&interaction.author.id) {
+            if !names(&dialog.who, &interaction.author) {
                 break 'refusal dialog.refusal;
             }
             let value = match number {
@@ -197,6 +171,11 @@ impl Responders {
         });
         None
     }
+}
+
+/// Whether the rule names this person, by id or by role.
+fn names(who: &Allow, person: &Author) -> bool {
+    who.users.contains(&person.id) || who.roles.iter().any(|role| person.roles.contains(role))
 }
 
 /// A dialog's place among those that wait.

@@ -5,7 +5,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::domain::{
-    ApplicationId, Author, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, DialogEnd,
+    Allow, ApplicationId, Author, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, DialogEnd,
     InteractionToken, Invocation, OptionValue, SelectOption, UserId,
 };
 use crate::outbox::tests::{Answer, Seen, Server, answer};
@@ -249,7 +249,7 @@ fn confirmation(ephemeral: bool, wait: Duration, who: &[u64]) -> Dialog {
             button("No", "n", ButtonStyle::Primary),
         ]),
         timeout: wait,
-        who: who.iter().map(|id| UserId::new(*id).unwrap()).collect(),
+        who: Allow { users: who.iter().map(|id| UserId::new(*id).unwrap()).collect(), roles: Vec::new() },
     }
 }
 

@@ -104,7 +104,8 @@ fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
     !prompt::is_blank(&work.prompt) || files.iter().any(prompt::is_readable)
 }
 
-async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work) {
+/// Starts a turn, if its author is let in and there is something to ask.
+pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work) {
     if !let_in(turns, scripts, &message, Some(&work)) {
         return turns.settled(message.id, Settled::Ignored);
     }

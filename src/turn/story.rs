@@ -234,6 +234,10 @@ async fn what_to_say(
         }
         End::Stopped => match stop.reason.get() {
             Some(StopReason::Deleted) => return (Outcome::Cancelled, Said::default()),
+            // Nothing is wrong: somebody wanted it so.
+            Some(StopReason::Asked) => {
+                return (Outcome::Cancelled, Said { answer: partial, sentence: words::stopped(), notes });
+            }
             _ => (Outcome::Interrupted, words::interrupted()),
         },
     };

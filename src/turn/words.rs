@@ -109,6 +109,11 @@ pub fn directory_changed() -> String {
     text::small("This project has moved to another directory, so this is a new conversation")
 }
 
+/// Somebody ended the turn.
+pub fn stopped() -> String {
+    "⏹️ Stopped.".to_owned()
+}
+
 /// The bot died or was stopped under a running turn.
 pub fn interrupted() -> String {
     "I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again."

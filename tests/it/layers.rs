@@ -30,14 +30,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "bot",
         &[
-            "agent", "config", "domain", "gateway", "lane", "outbox", "reload", "respond", "script", "store",
-            "turn",
+            "agent", "command", "config", "domain", "gateway", "lane", "outbox", "reload", "respond",
+            "script", "store", "turn",
         ],
     ),
     ("gateway", &["domain", "outbox"]),
     ("turn", &["agent", "domain", "lane", "logging", "outbox", "respond", "script", "store", "text"]),
     ("reload", &["config", "domain", "script"]),
     ("respond", &["domain", "outbox"]),
+    ("command", &["domain", "logging", "outbox", "reload", "respond", "script", "store", "turn"]),
     ("lane", &["domain"]),
     ("script", &["config", "domain", "nearest", "worker"]),
     ("agent", &["config", "domain"]),

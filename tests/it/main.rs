@@ -7,6 +7,7 @@ mod answers;
 mod attachments;
 mod bad_input;
 mod choices;
+mod commands;
 mod conversations;
 mod crashes;
 mod doctor;

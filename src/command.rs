@@ -1,0 +1,193 @@
+//! Slash commands at work: which ones Discord shows, who may use them, and what they ask for.
+//!
+//! # Theory of operation
+//! The definitions of the live script set are registered with Discord, at the start and whenever a reload changes them.
+//! A use of a command goes through the gate like a message; then its script runs until it asks for an effect, the
+//! effect is performed ([`perform`]), and the script goes on with the answer. So a command is one task that mostly
+//! waits, and ends on the script set it began with. Discord's deadlines are [`crate::respond`]'s business.
+
+mod perform;
+mod reply;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{Instrument, debug, error, info, warn};
+
+use crate::domain::{Command, GuildId, Interaction, InteractionKind, Invocation, Project};
+use crate::outbox::{Interactions, Registration};
+use crate::reload::Reloader;
+use crate::respond::{Responder, Responders};
+use crate::script::{Call, ScriptSet, Step};
+use crate::turn::Turns;
+
+/// Whoever has this may do anything in a guild.
+const ADMINISTRATOR: u64 = 1 << 3;
+
+const UNKNOWN: &str = "This command is not known here any more.";
+const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
+const GUILD_ONLY: &str = "This command works in a server only.";
+const NOTHING_SAID: &str = "Done.";
+
+/// What commands need of the rest of the bot.
+pub struct Needs {
+    /// The live script set.
+    pub scripts: watch::Receiver<ScriptSet>,
+    /// The turns: lanes, store, agents.
+    pub turns: Turns,
+    /// The way to load the scripts anew.
+    pub reloader: Reloader,
+    /// The way to register commands.
+    pub discord: Interactions,
+    /// The guilds that get the commands; empty for all.
+    pub guilds: Vec<GuildId>,
+    /// When the bot was started.
+    pub started: Instant,
+}
+
+/// All commands of the bot. A cheap handle.
+#[derive(Clone)]
+pub struct Commands(Arc<Needs>);
+
+impl Commands {
+    /// Nothing under way yet.
+    pub fn new(needs: Needs) -> Self {
+        Self(Arc::new(needs))
+    }
+
+    /// Registers the commands of the live set where Discord knows others. What it refuses is logged.
+    pub async fn register(&self) {
+        let commands = self.definitions();
+        for (scope, registered) in self.0.discord.register_all(&self.0.guilds, &commands).await {
+            match registered {
+                Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
+                Ok(Registration::Replaced) => {
+                    info!(?scope, count = commands.len(), "registered the commands")
+                }
+                Err(refused) => error!(?scope, %refused, "the commands could not be registered"),
+            }
+        }
+    }
+
+    fn definitions(&self) -> Vec<Command> {
+        self.0.scripts.borrow().commands().iter().map(|command| (**command).clone()).collect()
+    }
+
+    /// Registers again whenever a reload changes a definition, for as long as there is a reloader.
+    pub async fn follow_reloads(self) {
+        let mut scripts = self.0.scripts.clone();
+        let mut known = self.definitions();
+        while scripts.changed().await.is_ok() {
+            let now = self.definitions();
+            if now != known {
+                self.register().await;
+                known = now;
+            }
+        }
+    }
+
+    /// Takes in what people do, until the sender is dropped. Each is a task of its own.
+    pub async fn serve(self, responders: Responders, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
+        while let Some(interaction) = interactions.recv().await {
+            let Some(responder) = responders.take(interaction) else { continue };
+            let asked = responder.interaction();
+            let span = tracing::info_span!("command", id = %asked.id, channel = %asked.channel_id);
+            let commands = self.clone();
+            tokio::spawn(async move { commands.handle(&responder).await }.instrument(span));
+        }
+    }
+
+    async fn handle(&self, responder: &Responder) {
+        let said = match &responder.interaction().kind {
+            InteractionKind::Command(invocation) => self.run(responder, invocation.clone()).await,
+            InteractionKind::Autocomplete(invocation, option) => {
+                return self.suggest(responder, invocation.clone(), option.clone()).await;
+            }
+            InteractionKind::Press { .. } => UNKNOWN.to_owned(),
+        };
+        if let Err(error) = responder.finish(&said).await {
+            warn!("an interaction is not answered: {error}");
+        }
+    }
+
+    /// Runs a command to its end; gives what is to be said where it has said nothing.
+    async fn run(&self, responder: &Responder, invocation: Invocation) -> String {
+        let scripts = self.0.scripts.borrow().clone();
+        let name = invocation.command.clone();
+        let Some(command) = scripts.commands().iter().find(|command| command.name == name).cloned() else {
+            return UNKNOWN.to_owned();
+        };
+        let asked = responder.interaction();
+        if let Some(refusal) = self.refusal(&scripts, &command, asked) {
+            info!(name, user = %asked.author.id, "refused: {refusal}");
+            return refusal;
+        }
+        info!(name, user = %asked.author.id, "runs");
+        let mut step = scripts.call(Call::new(asked, invocation)).await;
+        loop {
+            match step {
+                Step::Effect(effect, waiting) => {
+                    let answer = perform::perform(&self.0, &scripts, responder, effect).await;
+                    step = waiting.resume(answer).await;
+                }
+                Step::Done => return NOTHING_SAID.to_owned(),
+                Step::Failed(error) => match error.refusal() {
+                    Some(refusal) => {
+                        info!(name, "ends: {refusal}");
+                        return self.told(responder, refusal.to_owned()).await;
+                    }
+                    None => {
+                        error!(name, %error, traceback = error.traceback(), "a command failed");
+                        return self.told(responder, error.sentence().to_owned()).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Says why a command ended early, also where it has said something before.
+    async fn told(&self, responder: &Responder, sentence: String) -> String {
+        let reply = crate::domain::Reply::ephemeral(format!("⚠️ {sentence}"));
+        if let Err(error) = responder.follow_up(&reply).await {
+            debug!("the end of a command could not be told: {error}");
+        }
+        sentence
+    }
+
+    /// Why this person may not use this command here.
+    fn refusal(&self, scripts: &ScriptSet, command: &Command, asked: &Interaction) -> Option<String> {
+        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
+        if !self.is_let_in(scripts, project.map(|project| &**project), asked) {
+            return Some(NOT_LET_IN.to_owned());
+        }
+        if command.guild_only && asked.guild_id.is_none() {
+            return Some(GUILD_ONLY.to_owned());
+        }
+        let permission = command.permission?;
+        let has = asked.permissions & (permission.bits | ADMINISTRATOR);
+        let may = has & ADMINISTRATOR != 0 || has == permission.bits;
+        (!may).then(|| format!("You need the permission “{}” for this.", permission.name.replace('_', " ")))
+    }
+
+    fn is_let_in(&self, scripts: &ScriptSet, project: Option<&Project>, asked: &Interaction) -> bool {
+        self.0.turns.lets_in(scripts, project, &asked.author) || perform::is_operator(&self.0, scripts, asked)
+    }
+
+    async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
+        let scripts = self.0.scripts.borrow().clone();
+        let asked = responder.interaction();
+        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
+        let choices = if self.is_let_in(&scripts, project.map(|project| &**project), asked) {
+            scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
+                warn!(%error, "no suggestions: the script failed");
+                Vec::new()
+            })
+        } else {
+            Vec::new()
+        };
+        if let Err(error) = responder.suggest(&choices).await {
+            debug!("suggestions came too late: {error}");
+        }
+    }
+}

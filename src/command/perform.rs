@@ -1,0 +1,306 @@
+//! Performing what a script asks for. An error is a sentence for the person: it is raised at the line that asked.
+
+use serde::Serialize;
+use serde_json::Value;
+use tracing::{error, info};
+
+use super::{Needs, reply};
+use crate::domain::{
+    ChannelId, DialogEnd, Interaction, Message, MessageId, PermissionMode, Project, Reply, Route, Work,
+};
+use crate::logging::chain;
+use crate::respond::{RespondError, Responder};
+use crate::script::{
+    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+};
+use crate::store::{Millis, NewChoice, SessionRow, StoreError};
+
+type Answer = Result<Value, String>;
+
+/// How much of a prompt scripts see.
+const PROMPT_START: usize = 200;
+
+const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
+const ELSEWHERE: &str = "You may not do that in this channel.";
+
+/// One use of a command.
+struct Use<'a> {
+    needs: &'a Needs,
+    scripts: &'a ScriptSet,
+    responder: &'a Responder,
+}
+
+/// Performs an effect.
+pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, effect: Effect) -> Answer {
+    let used = Use { needs, scripts, responder };
+    match effect {
+        Effect::Reply(say) => said(responder.reply(&reply::reply(say)).await),
+        Effect::Edit(say) => said(responder.edit(&reply::reply(say)).await),
+        Effect::FollowUp(say) => said(responder.follow_up(&reply::reply(say)).await),
+        Effect::Confirm(confirm) => {
+            used.ask_person(reply::confirm(confirm), |value| Value::Bool(value == reply::YES)).await
+        }
+        Effect::Choose(choose) => used.ask_person(reply::choose(choose), Value::String).await,
+        Effect::Session { channel } => {
+            let channel = used.channel(channel)?;
+            match used.session(channel).await? {
+                Some(row) => json(used.session_facts(row).await?),
+                None => Ok(Value::Null),
+            }
+        }
+        Effect::Sessions => {
+            let rows = needs.turns.store.sessions().await.map_err(database)?;
+            let mut facts = Vec::new();
+            for row in rows {
+                facts.push(used.session_facts(row).await?);
+            }
+            json(facts)
+        }
+        Effect::ResetSession { channel } => {
+            let channel = used.channel(channel)?;
+            let Some(row) = used.session(channel).await? else { return Ok(Value::Null) };
+            let project = row.project.clone();
+            let facts = used.session_facts(row).await?;
+            needs.turns.store.forget_session(channel, &project).await.map_err(database)?;
+            json(facts)
+        }
+        Effect::SetModel { channel, model } => {
+            used.choose(channel, NewChoice::Model(model.clone()), model, |before| before.model).await
+        }
+        Effect::SetPermissionMode { channel, mode } => {
+            let named = |mode: PermissionMode| mode.as_str().to_owned();
+            let before = move |before: crate::store::ChannelChoice| before.permission_mode.map(named);
+            used.choose(channel, NewChoice::PermissionMode(mode), mode.map(named), before).await
+        }
+        Effect::Stop { channel } => {
+            let channel = used.channel(channel)?;
+            let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
+            let facts = used.turn_facts(turn, true).await?;
+            needs.turns.stop(turn);
+            json(facts)
+        }
+        Effect::Queue { channel } => {
+            let channel = used.channel(channel)?;
+            let mut facts = Vec::new();
+            for (turn, running) in needs.turns.queue(channel) {
+                facts.extend(used.turn_facts(turn, running).await?);
+            }
+            json(facts)
+        }
+        Effect::TakeOut { turn } => used.take_out(turn).await,
+        Effect::Ask(ask) => used.ask(ask).await,
+        Effect::Send { channel, text } => {
+            let project = scripts.project_of(channel, None).cloned();
+            let Some(project) = project else { return Err("That channel has no project.".to_owned()) };
+            used.may(Some(&project))?;
+            needs
+                .turns
+                .say_in(&needs.discord, channel, &text)
+                .await
+                .map_err(|refused| format!("Discord did not take it: {refused}"))?;
+            Ok(Value::Null)
+        }
+        Effect::Projects => {
+            let facts = |project: &std::sync::Arc<Project>| ProjectFacts {
+                name: project.name.clone(),
+                model: project.model.clone(),
+                permission_mode: project.permission_mode,
+            };
+            json(scripts.projects().map(facts).collect::<Vec<_>>())
+        }
+        Effect::Status => {
+            let (running, waiting) = needs.turns.counts();
+            json(Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime: needs.started.elapsed().as_secs_f64(),
+                generation: needs.reloader.generation(),
+                running,
+                waiting,
+            })
+        }
+        Effect::Log { level, text } => {
+            match level {
+                LogLevel::Debug => tracing::debug!(target: "moonlane::script", "{text}"),
+                LogLevel::Info => info!(target: "moonlane::script", "{text}"),
+                LogLevel::Warn => tracing::warn!(target: "moonlane::script", "{text}"),
+                LogLevel::Error => error!(target: "moonlane::script", "{text}"),
+            }
+            Ok(Value::Null)
+        }
+        Effect::Reload => {
+            if !is_operator(needs, scripts, responder.interaction()) {
+                return Err("Only my operators may do that.".to_owned());
+            }
+            let reloaded = needs.reloader.reload_now().await;
+            let live = reloaded.is_ok();
+            let problems = reloaded.err().unwrap_or_else(|| needs.reloader.problems());
+            let problems = problems.iter().map(ToString::to_string).collect();
+            json(Reloaded { generation: needs.reloader.generation(), problems, live })
+        }
+    }
+}
+
+/// Whether this person may administer the bot.
+pub fn is_operator(needs: &Needs, scripts: &ScriptSet, asked: &Interaction) -> bool {
+    let id = asked.author.id;
+    needs.turns.owners.contains(&id) || scripts.operators().contains(&id)
+}
+
+impl Use<'_> {
+    /// The channel that is meant, where this person may work in it.
+    fn channel(&self, channel: Option<ChannelId>) -> Result<ChannelId, String> {
+        let here = self.responder.interaction().channel_id;
+        match channel.filter(|channel| *channel != here) {
+            None => Ok(here),
+            Some(other) => {
+                self.may(self.scripts.project_of(other, None).map(|project| &**project))?;
+                Ok(other)
+            }
+        }
+    }
+
+    fn may(&self, project: Option<&Project>) -> Result<(), String> {
+        let asked = self.responder.interaction();
+        let may = self.needs.turns.lets_in(self.scripts, project, &asked.author)
+            || is_operator(self.needs, self.scripts, asked);
+        if may { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
+    }
+
+    async fn ask_person(
+        &self,
+        dialog: crate::domain::Dialog,
+        answer: impl FnOnce(String) -> Value,
+    ) -> Answer {
+        match self.responder.ask(dialog).await {
+            Ok(DialogEnd::Chosen { value, .. }) => Ok(answer(value)),
+            Ok(DialogEnd::TimedOut) => Ok(Value::Null),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The session that the channel used last.
+    async fn session(&self, channel: ChannelId) -> Result<Option<SessionRow>, String> {
+        let rows = self.needs.turns.store.sessions().await.map_err(database)?;
+        Ok(rows.into_iter().filter(|row| row.channel == channel).max_by_key(|row| row.session.last_used))
+    }
+
+    async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
+        let choice = self.needs.turns.store.choice(row.channel).await.map_err(database)?;
+        let project = self.scripts.project(&row.project);
+        let queue = self.needs.turns.queue(row.channel);
+        let cost = row.session.cost.0;
+        Ok(SessionFacts {
+            channel_id: row.channel,
+            model: choice.model.or_else(|| project.and_then(|project| project.model.clone())),
+            permission_mode: choice
+                .permission_mode
+                .or_else(|| project.and_then(|project| project.permission_mode)),
+            project: row.project,
+            turns: row.session.turns,
+            cost_usd: cost as f64 / 1e6,
+            last_used: row.session.last_used.0 as f64 / 1e3,
+            waiting: queue.iter().filter(|(_, running)| !running).count(),
+            running: queue.iter().any(|(_, running)| *running),
+        })
+    }
+
+    async fn choose(
+        &self,
+        channel: Option<ChannelId>,
+        new: NewChoice,
+        after: Option<String>,
+        chosen: impl FnOnce(crate::store::ChannelChoice) -> Option<String>,
+    ) -> Answer {
+        let channel = self.channel(channel)?;
+        let is_model = matches!(new, NewChoice::Model(_));
+        let before = self.needs.turns.store.set_choice(channel, new).await.map_err(database)?;
+        let project = self.scripts.project_of(channel, self.responder.interaction().parent_channel_id);
+        let own = || match is_model {
+            true => project.and_then(|project| project.model.clone()),
+            false => project.and_then(|project| project.permission_mode).map(|mode| mode.as_str().to_owned()),
+        };
+        json(Changed { before: chosen(before).or_else(own), after: after.or_else(own) })
+    }
+
+    /// None where it has ended meanwhile.
+    async fn turn_facts(&self, turn: MessageId, running: bool) -> Result<Option<TurnFacts>, String> {
+        let Some(row) = self.needs.turns.store.turn(turn).await.map_err(database)? else { return Ok(None) };
+        let seconds = (Millis::now().0 - row.turn.accepted.0).max(0) as f64 / 1e3;
+        Ok(Some(TurnFacts {
+            id: turn,
+            user_id: row.turn.author,
+            user_name: row.turn.author_name,
+            prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
+            running,
+            seconds,
+        }))
+    }
+
+    async fn take_out(&self, turn: MessageId) -> Answer {
+        let row = self.needs.turns.store.turn(turn).await.map_err(database)?;
+        let Some(row) = row else { return Ok(Value::Bool(false)) };
+        if row.turn.author != self.responder.interaction().author.id {
+            return Err("Only the person who asked may take it out.".to_owned());
+        }
+        self.needs.turns.take_out(turn).await.map(Value::Bool).map_err(database)
+    }
+
+    /// Posts the question, so that everybody sees what is answered, and starts the turn with it.
+    async fn ask(&self, ask: Ask) -> Answer {
+        let asked = self.responder.interaction();
+        let Some(guild_id) = asked.guild_id else {
+            return Err("There is no project in direct messages.".to_owned());
+        };
+        let placeholder = MessageId::new(asked.id.get()).ok_or("Discord sent no id.")?;
+        let mut message = Message {
+            id: placeholder,
+            channel_id: asked.channel_id,
+            parent_channel_id: asked.parent_channel_id,
+            channel_name: asked.channel_name.clone(),
+            guild_id,
+            author: asked.author.clone(),
+            text: ask.prompt.clone(),
+            raw_text: ask.prompt.clone(),
+            mentions_me: true,
+            attachments: Vec::new(),
+        };
+        let work = match ask.project {
+            Some(name) => match self.scripts.project(&name) {
+                Some(project) => {
+                    Work { project: project.clone(), prompt: ask.prompt, model: None, fresh: false }
+                }
+                None => return Err(format!("There is no project {name}.")),
+            },
+            None => match self.scripts.decide(message.clone()).await {
+                Ok(Route::Turn(work)) => work,
+                Ok(_) => return Err("This channel has no project.".to_owned()),
+                Err(failure) => {
+                    error!(%failure, "a script failed");
+                    return Err(failure.sentence().to_owned());
+                }
+            },
+        };
+        let work = Work { model: ask.model.or(work.model), fresh: ask.fresh || work.fresh, ..work };
+        self.may(Some(&work.project))?;
+        let quoted: String = work.prompt.chars().take(1500).collect();
+        let question = Reply::text(format!("**{}** asks:\n{quoted}", asked.author.name));
+        let posted = self.needs.discord.say(asked.channel_id, &question).await;
+        message.id = posted.map_err(|refused| format!("Discord did not take the question: {refused}"))?;
+        let id = message.id;
+        self.needs.turns.start(self.scripts, message, work).await;
+        json(id)
+    }
+}
+
+fn said(said: Result<(), RespondError>) -> Answer {
+    said.map(|()| Value::Null).map_err(|error| error.to_string())
+}
+
+fn json(facts: impl Serialize) -> Answer {
+    serde_json::to_value(facts).map_err(|e| e.to_string())
+}
+
+fn database(failure: StoreError) -> String {
+    error!(error = chain(&failure), "a command could not use the database");
+    NO_DATABASE.to_owned()
+}

@@ -1,0 +1,76 @@
+//! What commands do with turns.
+
+use crate::domain::{Author, ChannelId, Message, MessageId, Project, Reply, Work};
+use crate::outbox::Refused;
+use crate::script::ScriptSet;
+use crate::store::{Cancel, StoreError};
+
+use super::{StopReason, Turns, gate, intake};
+
+impl Turns {
+    /// Whether the gate lets this person work in the project, or in general.
+    pub fn lets_in(&self, scripts: &ScriptSet, project: Option<&Project>, author: &Author) -> bool {
+        gate::admits(&self.owners, scripts.allow(), project, author)
+    }
+
+    /// Starts a turn with a message that the bot has posted itself for this person; the gate is asked once more.
+    pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
+        intake::start(self, scripts, message, work).await;
+    }
+
+    /// The turn that runs in this channel.
+    pub fn running(&self, channel: ChannelId) -> Option<MessageId> {
+        self.queue(channel).into_iter().find(|(_, running)| *running).map(|(turn, _)| turn)
+    }
+
+    /// The turns of this channel in order, and whether each runs.
+    pub fn queue(&self, channel: ChannelId) -> Vec<(MessageId, bool)> {
+        let view = self.lanes.view().into_iter().find(|lane| lane.channel == channel);
+        let Some(lane) = view else { return Vec::new() };
+        let running = lane.running.map(|(turn, _)| (turn, true));
+        running.into_iter().chain(lane.waiting.into_iter().map(|(turn, _)| (turn, false))).collect()
+    }
+
+    /// How many turns run, and how many wait, over all channels.
+    pub fn counts(&self) -> (usize, usize) {
+        let lanes = self.lanes.view();
+        let running = lanes.iter().filter(|lane| lane.running.is_some()).count();
+        (running, lanes.iter().map(|lane| lane.waiting.len()).sum())
+    }
+
+    /// Ends a turn that runs; its person hears that somebody has.
+    pub fn stop(&self, turn: MessageId) {
+        if let Some(stop) = self.stops().get(&turn) {
+            stop.stop(StopReason::Asked);
+        }
+    }
+
+    /// Takes a waiting turn out of its lane; whether it was still waiting.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn take_out(&self, turn: MessageId) -> Result<bool, StoreError> {
+        let cancelled = self.store.cancel(turn).await? == Cancel::Cancelled;
+        if cancelled && let Some(stop) = self.stops().get(&turn) {
+            stop.stop(StopReason::Deleted);
+        }
+        Ok(cancelled)
+    }
+
+    /// Says something in a channel that is an answer to nobody.
+    ///
+    /// # Errors
+    /// Where Discord refuses.
+    pub async fn say_in(
+        &self,
+        discord: &crate::outbox::Interactions,
+        channel: ChannelId,
+        text: &str,
+    ) -> Result<(), Refused> {
+        let parts = crate::text::parts(text, &crate::domain::Format::default());
+        for part in parts {
+            discord.say(channel, &Reply::text(part.text)).await?;
+        }
+        Ok(())
+    }
+}

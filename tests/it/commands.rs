@@ -1,0 +1,250 @@
+//! Slash commands as people use them: the ones that come with moonlane, and their refusals.
+
+use moonlane::domain::Outcome;
+use moonlane::local::{Id, Message, UseCommand};
+use moonlane::turn::Settled;
+
+use crate::support::{Setup, Stage, routing_with, within};
+
+/// A stage with the commands that come with moonlane; the role "team" is let in.
+async fn stage() -> Stage {
+    let mut stage = Stage::without_bot(Setup { routing: routing_with(""), ..Setup::default() }).await;
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    for folder in ["commands", "lib"] {
+        std::fs::create_dir_all(stage.root().join("scripts").join(folder)).unwrap();
+        for file in std::fs::read_dir(shipped.join(folder)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), stage.root().join("scripts").join(folder).join(file.file_name()))
+                .unwrap();
+        }
+    }
+    let_in(&stage, "ada");
+    stage.start().await;
+    stage
+}
+
+/// Lets this person in, besides the owner.
+fn let_in(stage: &Stage, person: &str) {
+    let id = stage.discord.user(person);
+    let routing = routing_with("");
+    let allowed = format!("return {{ allow = {{ users = {{ '{id}' }} }},");
+    stage.save("routing.lua", &routing.replacen("return {", &allowed, 1));
+}
+
+fn use_as(stage: &Stage, person: &str, name: &str, options: &[(&str, &str)]) -> Id {
+    let person = if person == "owner" { stage.discord.owner() } else { stage.discord.user(person) };
+    let mut used = UseCommand::new(stage.discord.channel("general"), person, name);
+    for (key, value) in options {
+        used = used.option(*key, *value);
+    }
+    used.opened = true;
+    stage.discord.use_command(used).unwrap()
+}
+
+/// What the bot says to a use of a command.
+async fn says(stage: &Stage, interaction: Id) -> Message {
+    within("an answer to a command", stage.discord.response_message(interaction)).await
+}
+
+async fn said(stage: &Stage, person: &str, name: &str, options: &[(&str, &str)]) -> Message {
+    says(stage, use_as(stage, person, name, options)).await
+}
+
+fn puts(stage: &Stage) -> usize {
+    stage
+        .discord
+        .calls()
+        .iter()
+        .filter(|call| call.method == "PUT" && call.path.ends_with("/commands"))
+        .count()
+}
+
+/// The ids of the buttons of a message, in order.
+fn buttons(message: &Message) -> Vec<String> {
+    let text = serde_json::to_string(&message.components).unwrap();
+    let ids = text.split("\"custom_id\":\"").skip(1);
+    ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn commands_are_registered_once_and_again_when_a_definition_changes() {
+    let mut stage = stage().await;
+    let names: Vec<String> = stage.discord.commands().into_iter().map(|command| command.name).collect();
+    assert_eq!(names, ["ask", "help", "model", "queue", "reload", "reset", "status", "stop"]);
+    assert_eq!(puts(&stage), 1);
+    for _ in 0..3 {
+        stage.stop().await;
+        stage.start().await;
+    }
+    assert_eq!(puts(&stage), 1, "nothing has changed");
+
+    stage.save(
+        "commands/hello.lua",
+        "return { name = 'hello', description = 'Hi', run = function(ctx) ctx:reply 'Hi' end }",
+    );
+    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
+    within("a registration", stage.discord.wait_until(known)).await;
+    assert_eq!(puts(&stage), 2);
+    assert_eq!(said(&stage, "owner", "hello", &[]).await.content, "Hi");
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_may_not_use_a_command() {
+    let stage = stage().await;
+    let refused = said(&stage, "eve", "status", &[]).await;
+    assert_eq!(refused.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(refused.ephemeral_to, Some(stage.discord.user("eve")));
+    let allowed = said(&stage, "ada", "help", &[]).await;
+    assert!(allowed.content.contains("`/model <name>`"), "{}", allowed.content);
+}
+
+#[tokio::test]
+async fn a_reset_needs_the_permission_asks_first_and_counts_once() {
+    let mut stage = stage().await;
+    let nothing = said(&stage, "owner", "reset", &[]).await;
+    assert_eq!(nothing.content, "There is no session to reset.");
+    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
+
+    let refused = said(&stage, "ada", "reset", &[]).await;
+    assert_eq!(refused.content, "You need the permission “manage messages” for this.");
+
+    let question = said(&stage, "owner", "reset", &[]).await;
+    assert!(question.content.starts_with("Forget 1 turn with **"), "{}", question.content);
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    // Somebody else, then the owner, then the owner again.
+    let other = stage.discord.press(question.id, stage.discord.user("ada"), yes).unwrap();
+    assert_eq!(says(&stage, other).await.content, "Only the person who used the command may answer this.");
+    stage.discord.press(question.id, stage.discord.owner(), yes).unwrap();
+    heard(&stage, "Forgot 1 turn with **here**").await;
+    let again = stage.discord.press(question.id, stage.discord.owner(), yes);
+    assert!(again.is_err(), "the button is switched off");
+    assert_eq!(said(&stage, "owner", "reset", &[]).await.content, "There is no session to reset.");
+}
+
+/// Waits for a message in the channel that begins so.
+async fn heard(stage: &Stage, text: &str) -> Message {
+    let channel = stage.discord.channel("general");
+    let look = |discord: &moonlane::local::LocalDiscord| {
+        discord.messages(channel).into_iter().rev().find(|message| message.content.starts_with(text))
+    };
+    within(text, stage.discord.wait_until(look)).await
+}
+
+#[tokio::test]
+async fn a_question_of_an_earlier_bot_is_over() {
+    let mut stage = stage().await;
+    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
+    let question = said(&stage, "owner", "reset", &[]).await;
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.stop().await;
+    stage.start().await;
+    let pressed = stage.discord.press(question.id, stage.discord.owner(), yes).unwrap();
+    let told = says(&stage, pressed).await;
+    assert_eq!(told.content, "This question is over. If it still matters, use the command again.");
+}
+
+#[tokio::test]
+async fn a_model_is_kept_for_the_channel_and_counts_from_the_next_turn_on() {
+    let mut stage = stage().await;
+    let told = said(&stage, "ada", "model", &[("name", "opus")]).await;
+    assert_eq!(told.content, "Model: **the default** → **opus**, from the next turn on.");
+    stage.stop().await;
+    stage.start().await;
+    let told = said(&stage, "ada", "model", &[("name", "sonnet")]).await;
+    assert_eq!(told.content, "Model: **opus** → **sonnet**, from the next turn on.");
+}
+
+#[tokio::test]
+async fn a_running_turn_is_stopped_and_a_waiting_one_taken_out_by_its_own_person() {
+    let mut stage = stage().await;
+    assert_eq!(said(&stage, "ada", "stop", &[]).await.content, "Nothing is running here.");
+    assert_eq!(said(&stage, "ada", "queue", &[]).await.content, "Nothing is running and nobody is waiting.");
+
+    let running = stage.say("general", "SLEEP:600");
+    stage.prompted("SLEEP:600").await;
+    let waiting = stage.say_as("ada", "general", "TEXT:never");
+    stage.reacted(waiting, "⏳").await;
+    let queue = said(&stage, "ada", "queue", &[]).await;
+    assert!(queue.content.contains("TEXT:never"), "{}", queue.content);
+    let [mine, _keep] = &buttons(&queue)[..] else { panic!("two buttons: {queue:?}") };
+    stage.discord.press(queue.id, stage.discord.user("ada"), mine).unwrap();
+    assert_eq!(stage.settled(waiting).await, Settled::Ended(Outcome::Cancelled));
+
+    let told = said(&stage, "ada", "stop", &[]).await;
+    assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()));
+    assert_eq!(stage.settled(running).await, Settled::Ended(Outcome::Cancelled));
+    assert_eq!(stage.answer(running), "⏹️ Stopped.");
+    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+}
+
+#[tokio::test]
+async fn a_turn_may_be_asked_for_without_a_mention() {
+    let stage = stage().await;
+    let told = said(&stage, "ada", "ask", &[("prompt", "TEXT:asked")]).await;
+    assert_eq!(told.content, "Asked: TEXT:asked");
+    let question = heard(&stage, "**ada** asks:").await;
+    assert!(question.content.ends_with("TEXT:asked"), "{}", question.content);
+    let answer = heard(&stage, "asked").await;
+    assert_eq!(answer.reply_to, Some(question.id));
+}
+
+#[tokio::test]
+async fn the_status_tells_of_sessions_and_only_operators_reload() {
+    let mut stage = stage().await;
+    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
+    let status = said(&stage, "ada", "status", &[]).await;
+    let embed = serde_json::to_string(&status.embeds).unwrap();
+    assert!(embed.contains("1 session") && embed.contains("scripts 1"), "{embed}");
+    assert_eq!(status.ephemeral_to, Some(stage.discord.user("ada")));
+
+    let refused = said(&stage, "ada", "reload", &[]).await;
+    assert!(refused.content.contains("Only my operators may do that."), "{}", refused.content);
+    assert_eq!(said(&stage, "owner", "reload", &[]).await.content, "Reloaded, generation 2.");
+    stage.save("triggers.lua", "return { mentoin = true }");
+    let told = said(&stage, "owner", "reload", &[]).await;
+    assert_eq!(told.content, "There are errors, so generation 2 stays live.");
+    let file = stage.discord.file(told.attachments[0].id).unwrap();
+    let problems = String::from_utf8_lossy(&file.bytes).into_owned();
+    assert!(problems.contains("scripts/triggers.lua") && problems.contains("mention"), "{problems}");
+}
+
+#[tokio::test]
+async fn a_command_that_fails_says_so_and_loops_end() {
+    let stage = stage().await;
+    let save = |name: &str, body: &str| {
+        let script =
+            format!("return {{ name = '{name}', description = 'x', run = function(ctx)\n{body}\nend }}");
+        stage.save(&format!("commands/{name}.lua"), &script);
+    };
+    save("loops", "while true do end");
+    save("fails", "error 'boom'");
+    save("silent", "");
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 11).then_some(());
+    within("the registration", stage.discord.wait_until(known)).await;
+    let sorry = "⚠️ ";
+    assert!(said(&stage, "ada", "loops", &[]).await.content.starts_with(sorry));
+    assert!(said(&stage, "ada", "fails", &[]).await.content.starts_with(sorry));
+    assert_eq!(said(&stage, "ada", "silent", &[]).await.content, "Done.");
+    assert!(said(&stage, "ada", "help", &[]).await.content.contains("/silent"));
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_direct_messages() {
+    let stage = stage().await;
+    let script = "return { name = 'patient', description = 'x', guild_only = true, run = function(ctx)
+        ctx:follow_up(tostring(ctx:confirm { 'Well?', timeout = 1 }))
+    end }";
+    stage.save("commands/patient.lua", script);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
+    within("the registration", stage.discord.wait_until(known)).await;
+    let question = said(&stage, "ada", "patient", &[]).await;
+    heard(&stage, "nil").await;
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    assert!(stage.discord.press(question.id, stage.discord.user("ada"), yes).is_err(), "it is switched off");
+
+    let ada = stage.discord.user("ada");
+    let refused = stage.discord.use_command(UseCommand::new(stage.discord.direct(ada), ada, "patient"));
+    assert!(refused.is_err(), "Discord does not offer it there");
+}
