@@ -248,3 +248,27 @@ async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_d
     let refused = stage.discord.use_command(UseCommand::new(stage.discord.direct(ada), ada, "patient"));
     assert!(refused.is_err(), "Discord does not offer it there");
 }
+
+#[tokio::test]
+async fn a_command_that_is_slower_than_discord_waits_is_deferred_and_answers_all_the_same() {
+    let stage = stage().await;
+    stage.save(
+        "commands/slow.lua",
+        "return { name = 'slow', description = 'x', run = function(ctx)
+            ctx:ask 'TEXT:asked slowly'
+            ctx:reply 'at last'
+        end }",
+    );
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
+    within("the registration", stage.discord.wait_until(known)).await;
+    // The question of the command takes longer than the three seconds.
+    let slow = std::time::Duration::from_millis(3200);
+    stage.discord.fail_next(1, moonlane::local::Fault::Delay(slow), "POST /channels");
+    let used = use_as(&stage, "ada", "slow", &[]);
+    let acknowledged = within("a first answer", stage.discord.acknowledged(used)).await;
+    let told = heard(&stage, "at last").await;
+    assert_eq!(told.interaction, Some(used));
+    assert!(acknowledged.deferred, "{acknowledged:?}");
+    assert!(acknowledged.acknowledged_after < std::time::Duration::from_secs(3), "{acknowledged:?}");
+}
