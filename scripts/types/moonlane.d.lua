@@ -183,8 +183,8 @@
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it; gives what it was.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.
----@field stop fun(self: Ctx, channel?: Id): Turn? Ends the running turn; nil where none runs.
----@field queue fun(self: Ctx, channel?: Id): Turn[] Who runs and who waits, in order.
+---@field stop fun(self: Ctx, channel?: Id): QueuedTurn? Ends the running turn; nil where none runs.
+---@field queue fun(self: Ctx, channel?: Id): QueuedTurn[] Who runs and who waits, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Whether it was still waiting.
 ---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this user; gives its id.
 ---@field send fun(self: Ctx, send: Send) Says something in a channel that routes.
@@ -317,7 +317,7 @@
 ---@field waiting integer How many turns wait in the channel.
 ---@field running boolean Whether one runs there.
 
----@class (exact) Turn
+---@class (exact) QueuedTurn
 ---@field id Id
 ---@field user_id Id
 ---@field user_name string

@@ -150,13 +150,46 @@ fn cases<'a>(cases: impl IntoIterator<Item = (&'a str, String)>) -> String {
     cases.collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn the_first_route_of_the_readme_loads() {
+/// The examples of the README that are whole files, by the names in their first lines.
+fn readme_files() -> Vec<(&'static str, &'static str)> {
     let readme = include_str!("../../scripts/README.md");
-    let example = readme.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let problems = routing_problems(example);
+    let examples = readme.split("```lua\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let whole = examples.filter(|example| example.lines().any(|line| line.starts_with("return ")));
+    whole
+        .map(|example| {
+            let name = example.lines().next().and_then(|line| line.strip_prefix("-- "));
+            (name.unwrap_or_else(|| panic!("no file name above this:\n{example}")), example)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_files_of_the_readme_load_and_decide() {
+    let files = readme_files();
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let commands = ["commands/hello.lua", "commands/explain.lua", "commands/review.lua"];
+    assert_eq!(names, [&["routing.lua", "triggers.lua"], &commands[..], &["hooks.lua"]].concat());
+    let problems = problems(&files);
     assert!(problems.lines().count() <= 1 && !problems.contains("error"), "{problems}");
     assert!(problems.contains("projects.site.dir: "), "only that its directory is missing: {problems}");
+
+    let set = set(&files);
+    let channel = || "231200000000000004".parse().unwrap();
+    let there = |message: Message| Message { channel_id: channel(), ..message };
+    assert_eq!(decided(&set, there(message("hello"))).await, r#"site: "hello""#);
+    assert_eq!(decided(&set, there(unmentioned("moon, hello"))).await, r#"site: "hello""#);
+    assert_eq!(decided(&set, there(unmentioned("hello"))).await, "not for me");
+    assert_eq!(decided(&set, message("hello")).await, "unrouted");
+}
+
+#[test]
+fn the_readme_names_all_that_ctx_can_do() {
+    let readme = include_str!("../../scripts/README.md");
+    let table =
+        readme.split("### What `ctx` can do").nth(1).and_then(|rest| rest.split("###").next()).unwrap();
+    for (name, _) in effect::NAMES {
+        assert!(table.contains(&format!("`{name}`")), "{name} is not in the table");
+    }
 }
 
 #[tokio::test]

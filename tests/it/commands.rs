@@ -272,3 +272,42 @@ async fn a_command_that_is_slower_than_discord_waits_is_deferred_and_answers_all
     assert!(acknowledged.deferred, "{acknowledged:?}");
     assert!(acknowledged.acknowledged_after < std::time::Duration::from_secs(3), "{acknowledged:?}");
 }
+
+#[tokio::test]
+async fn the_commands_of_the_readme_do_what_it_says() {
+    let stage = stage().await;
+    let readme = include_str!("../../scripts/README.md");
+    let examples = readme.split("```lua\n-- commands/").skip(1);
+    let mut count = 0;
+    for example in examples.map(|rest| rest.split("```").next().unwrap()) {
+        let (file, script) = example.split_once('\n').unwrap();
+        stage.save(&format!("commands/{file}"), script);
+        count += 1;
+    }
+    assert_eq!(count, 3, "each of them is used below");
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 11).then_some(());
+    within("the registration", stage.discord.wait_until(known)).await;
+
+    assert_eq!(said(&stage, "ada", "hello", &[]).await.content, "Hello ada, this is #general.");
+
+    let refused = said(&stage, "ada", "explain", &[("file", "src/main.rs")]).await;
+    assert_eq!(refused.content, "You need the permission “manage messages” for this.");
+    let options = [("file", "src/main.rs"), ("style", "line by line")];
+    let told = said(&stage, "owner", "explain", &options).await;
+    assert_eq!(told.content, "I will explain it below.");
+    assert_eq!(told.ephemeral_to, Some(stage.discord.owner()));
+    let asked = heard(&stage, "**owner** asks:").await;
+    assert!(asked.content.ends_with("Explain src/main.rs line by line."), "{}", asked.content);
+
+    let question = said(&stage, "ada", "review", &[]).await;
+    assert!(question.content.starts_with("What shall I review?"), "{}", question.content);
+    let [_commit, branch] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.discord.press(question.id, stage.discord.user("ada"), branch).unwrap();
+    let question = heard(&stage, "Shall I also fix what I find?").await;
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.discord.press(question.id, stage.discord.user("ada"), yes).unwrap();
+    let asked = heard(&stage, "**ada** asks:").await;
+    let prompt = "Review all commits of this branch and fix what you find.";
+    assert!(asked.content.ends_with(prompt), "{}", asked.content);
+}

@@ -112,7 +112,7 @@ fn crossing() -> Vec<(&'static str, Keys)> {
         ("SuggestCtx", suggest),
         ("CtxChannel", given(&ctx["channel"])),
         ("Session", keys(json!(session))),
-        ("Turn", keys(json!(turn))),
+        ("QueuedTurn", keys(json!(turn))),
         ("ProjectInfo", keys(json!(ProjectFacts { name: project, model: None, permission_mode: None }))),
         ("Changed", keys(json!(Changed { before: None, after: None }))),
         ("Status", keys(json!(status))),
