@@ -130,7 +130,7 @@ pub fn next(
     match cuts(document, begin, &lead, complete, max_lines).map(|cuts| choose(&cuts, short)) {
         Some(Some(cut)) => {
             let until = document.source_at(cut.next.offset);
-            let tail = tail(document, &cut);
+            let tail = tail(document, begin, &cut);
             let part = document.part(&lead, begin.offset..cut.end, &tail, from..until);
             Next::Part(part, Some(cut.next))
         }
@@ -196,13 +196,24 @@ fn parted(open: String, text: &str) -> String {
 }
 
 /// What a part that ends with this cut needs after its text.
-fn tail(document: &Document, cut: &Cut) -> String {
+fn tail(document: &Document, begin: Place, cut: &Cut) -> String {
     if let Kind::Code(block) = document.lines[cut.next.line].kind {
-        return document.blocks[block].closed();
+        let guard = if shows_no_code(document, begin, cut.next) { ZERO_WIDTH } else { "" };
+        return format!("{guard}{}", document.blocks[block].closed());
     }
     let closing: String = document.open_at(cut.next.offset).into_iter().rev().collect();
     let touches = closing.starts_with('`') && document.text[..cut.end].ends_with('`');
     if touches { format!("{ZERO_WIDTH}{closing}") } else { closing }
+}
+
+/// Whether the part from here to there would end with a code block in which there are blank lines only: Discord would
+/// not see it as one. What goes on with a block has its guard at its beginning.
+fn shows_no_code(document: &Document, begin: Place, end: Place) -> bool {
+    let goes_on = matches!(document.lines[begin.line].kind, Kind::Code(_));
+    let is_torn = end.offset > document.lines[end.line].range.start;
+    let before = document.lines[begin.line..end.line].iter().rev();
+    let mut code = before.take_while(|line| matches!(line.kind, Kind::Code(_)));
+    !goes_on && !is_torn && code.all(|line| is_blank_code(&document.text[line.range.clone()]))
 }
 
 /// Every cut for a part that begins here, the last ones in the first line that does not fit; `None` where all fits

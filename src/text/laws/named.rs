@@ -171,3 +171,15 @@ fn a_part_is_out_as_soon_as_nothing_can_change_it() {
     assert_eq!(early, whole.len() - 1);
     assert_eq!(splitter.finish(), whole[early..]);
 }
+
+#[test]
+fn a_block_that_is_cut_after_a_blank_line_alone_is_still_seen_as_one() {
+    // The line fits in a part, but not together with the blank one above it.
+    let (info, line) = ("info".repeat(20), "x".repeat(1912));
+    let source = format!("```{info}\n\n{line}\ny\n```");
+    for dialect in [true, false] {
+        let format = Format { dialect, ..Format::default() };
+        super::check(&source, &format).unwrap();
+        assert_eq!(parts(&source, &format)[0].text, format!("```{info}\n\u{200b}\n```"));
+    }
+}
