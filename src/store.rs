@@ -31,7 +31,8 @@ pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart}
 pub use open::{Holder, OpenError, look};
 pub use sessions::{Session, SessionRow};
 pub use turns::{
-    Cancel, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished, WaitingTurn,
+    Cancel, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
+    WaitingTurn,
 };
 
 use crate::domain::MessageId;

@@ -13,12 +13,9 @@ use crate::respond::{RespondError, Responder};
 use crate::script::{
     Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
-use crate::store::{Millis, NewChoice, SessionRow, StoreError};
+use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
 
 type Answer = Result<Value, String>;
-
-/// How much of a prompt scripts see.
-const PROMPT_START: usize = 200;
 
 const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
 const ELSEWHERE: &str = "You may not do that in this channel.";
@@ -75,17 +72,13 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         Effect::Stop { channel } => {
             let channel = used.channel(channel)?;
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
-            let facts = used.turn_facts(turn, true).await?;
+            let facts = used.running(turn).await?;
             needs.turns.stop(turn);
             json(facts)
         }
         Effect::Queue { channel } => {
             let channel = used.channel(channel)?;
-            let mut facts = Vec::new();
-            for (turn, running) in needs.turns.queue(channel) {
-                facts.extend(used.turn_facts(turn, running).await?);
-            }
-            json(facts)
+            json(used.queue(channel).await?)
         }
         Effect::TakeOut { turn } => used.take_out(turn).await,
         Effect::Ask(ask) => used.ask(ask).await,
@@ -222,18 +215,39 @@ impl Use<'_> {
         json(Changed { before: chosen(before).or_else(own), after: after.or_else(own) })
     }
 
-    /// None where it has ended meanwhile.
-    async fn turn_facts(&self, turn: MessageId, running: bool) -> Result<Option<TurnFacts>, String> {
-        let Some(row) = self.needs.turns.store.turn(turn).await.map_err(database)? else { return Ok(None) };
-        let seconds = (Millis::now().0 - row.turn.accepted.0).max(0) as f64 / 1e3;
-        Ok(Some(TurnFacts {
+    /// A turn that runs; none where it has ended meanwhile.
+    async fn running(&self, turn: MessageId) -> Result<Option<TurnFacts>, String> {
+        let row = self.needs.turns.store.turn(turn).await.map_err(database)?;
+        Ok(row.map(|row| TurnFacts {
             id: turn,
             user_id: row.turn.author,
             user_name: row.turn.author_name,
             prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
-            running,
-            seconds,
+            running: true,
+            seconds: seconds_since(row.turn.accepted),
         }))
+    }
+
+    /// Who runs and who waits in the channel, in the order of its lane.
+    async fn queue(&self, channel: ChannelId) -> Result<Vec<TurnFacts>, String> {
+        let mut facts = Vec::new();
+        let mut waiting = self.needs.turns.store.waiting(channel).await.map_err(database)?;
+        for (turn, running) in self.needs.turns.queue(channel) {
+            if running {
+                facts.extend(self.running(turn).await?);
+            } else if let Some(place) = waiting.iter().position(|row| row.message == turn) {
+                let row = waiting.swap_remove(place);
+                facts.push(TurnFacts {
+                    id: turn,
+                    user_id: row.author,
+                    user_name: row.author_name,
+                    prompt: row.prompt_start,
+                    running: false,
+                    seconds: seconds_since(row.accepted),
+                });
+            }
+        }
+        Ok(facts)
     }
 
     async fn take_out(&self, turn: MessageId) -> Answer {
@@ -290,6 +304,10 @@ impl Use<'_> {
         self.needs.turns.start(self.scripts, message, work).await;
         json(id)
     }
+}
+
+fn seconds_since(time: Millis) -> f64 {
+    (Millis::now().0 - time.0).max(0) as f64 / 1e3
 }
 
 fn said(said: Result<(), RespondError>) -> Answer {

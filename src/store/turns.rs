@@ -67,8 +67,8 @@ pub struct WaitingTurn {
     pub accepted: Millis,
 }
 
-/// How much of a prompt [`Store::waiting`] shows, in characters.
-const PROMPT_START: usize = 200;
+/// How much of a prompt lists show, in characters.
+pub const PROMPT_START: usize = 200;
 
 /// Where a turn is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
