@@ -20,7 +20,7 @@ use crate::outbox::{Interactions, Registration};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptSet, Step};
-use crate::turn::Turns;
+use crate::turn::{Turns, gate};
 
 /// Whoever has this may do anything in a guild.
 const ADMINISTRATOR: u64 = 1 << 3;
@@ -44,6 +44,26 @@ pub struct Needs {
     pub guilds: Vec<GuildId>,
     /// When the bot was started.
     pub started: Instant,
+}
+
+impl Needs {
+    /// Whether this person may administer the bot.
+    fn is_operator(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
+        let id = asked.author.id;
+        self.turns.owners.contains(&id) || scripts.operators().contains(&id)
+    }
+
+    /// Whether this person may work in the project, or in general. Operators may everywhere.
+    fn lets_in(&self, scripts: &ScriptSet, project: Option<&Project>, asked: &Interaction) -> bool {
+        gate::admits(&self.turns.owners, scripts.allow(), project, &asked.author)
+            || self.is_operator(scripts, asked)
+    }
+
+    /// The same, where the command is used.
+    fn lets_in_here(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
+        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
+        self.lets_in(scripts, project.map(|project| &**project), asked)
+    }
 }
 
 /// All commands of the bot. A cheap handle.
@@ -157,8 +177,7 @@ impl Commands {
 
     /// Why this person may not use this command here.
     fn refusal(&self, scripts: &ScriptSet, command: &Command, asked: &Interaction) -> Option<String> {
-        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
-        if !self.is_let_in(scripts, project.map(|project| &**project), asked) {
+        if !self.0.lets_in_here(scripts, asked) {
             return Some(NOT_LET_IN.to_owned());
         }
         if command.guild_only && asked.guild_id.is_none() {
@@ -170,15 +189,10 @@ impl Commands {
         (!may).then(|| format!("You need the permission “{}” for this.", permission.name.replace('_', " ")))
     }
 
-    fn is_let_in(&self, scripts: &ScriptSet, project: Option<&Project>, asked: &Interaction) -> bool {
-        self.0.turns.lets_in(scripts, project, &asked.author) || perform::is_operator(&self.0, scripts, asked)
-    }
-
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
         let scripts = self.0.scripts.borrow().clone();
         let asked = responder.interaction();
-        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
-        let choices = if self.is_let_in(&scripts, project.map(|project| &**project), asked) {
+        let choices = if self.0.lets_in_here(&scripts, asked) {
             scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
                 warn!(%error, "no suggestions: the script failed");
                 Vec::new()

@@ -6,7 +6,7 @@ use tracing::{error, info};
 
 use super::{Needs, reply};
 use crate::domain::{
-    ChannelId, DialogEnd, Interaction, Message, MessageId, PermissionMode, Project, Reply, Route, Work,
+    ChannelId, DialogEnd, Format, Message, MessageId, PermissionMode, Project, Reply, Route, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
@@ -14,6 +14,7 @@ use crate::script::{
     Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
 use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
+use crate::text;
 
 type Answer = Result<Value, String>;
 
@@ -86,11 +87,10 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             let project = scripts.project_of(channel, None).cloned();
             let Some(project) = project else { return Err("That channel has no project.".to_owned()) };
             used.may(Some(&project))?;
-            needs
-                .turns
-                .say_in(&needs.discord, channel, &text)
-                .await
-                .map_err(|refused| format!("Discord did not take it: {refused}"))?;
+            for part in text::parts(&text, &Format::default()) {
+                let said = needs.discord.say(channel, &Reply::text(part.text)).await;
+                said.map_err(|refused| format!("Discord did not take it: {refused}"))?;
+            }
             Ok(Value::Null)
         }
         Effect::Projects => {
@@ -121,7 +121,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             Ok(Value::Null)
         }
         Effect::Reload => {
-            if !is_operator(needs, scripts, responder.interaction()) {
+            if !needs.is_operator(scripts, responder.interaction()) {
                 return Err("Only my operators may do that.".to_owned());
             }
             let reloaded = needs.reloader.reload_now().await;
@@ -131,12 +131,6 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             json(Reloaded { generation: needs.reloader.generation(), problems, live })
         }
     }
-}
-
-/// Whether this person may administer the bot.
-pub fn is_operator(needs: &Needs, scripts: &ScriptSet, asked: &Interaction) -> bool {
-    let id = asked.author.id;
-    needs.turns.owners.contains(&id) || scripts.operators().contains(&id)
 }
 
 impl Use<'_> {
@@ -153,9 +147,7 @@ impl Use<'_> {
     }
 
     fn may(&self, project: Option<&Project>) -> Result<(), String> {
-        let asked = self.responder.interaction();
-        let may = self.needs.turns.lets_in(self.scripts, project, &asked.author)
-            || is_operator(self.needs, self.scripts, asked);
+        let may = self.needs.lets_in(self.scripts, project, self.responder.interaction());
         if may { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
     }
 

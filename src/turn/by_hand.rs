@@ -1,18 +1,12 @@
 //! What commands do with turns.
 
-use crate::domain::{Author, ChannelId, Message, MessageId, Project, Reply, Work};
-use crate::outbox::Refused;
+use crate::domain::{ChannelId, Message, MessageId, Work};
 use crate::script::ScriptSet;
 use crate::store::{Cancel, StoreError};
 
-use super::{StopReason, Turns, gate, intake};
+use super::{StopReason, Turns, intake};
 
 impl Turns {
-    /// Whether the gate lets this person work in the project, or in general.
-    pub fn lets_in(&self, scripts: &ScriptSet, project: Option<&Project>, author: &Author) -> bool {
-        gate::admits(&self.owners, scripts.allow(), project, author)
-    }
-
     /// Starts a turn with a message that the bot has posted itself for this person; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
         intake::start(self, scripts, message, work).await;
@@ -55,22 +49,5 @@ impl Turns {
             stop.stop(StopReason::Deleted);
         }
         Ok(cancelled)
-    }
-
-    /// Says something in a channel that is an answer to nobody.
-    ///
-    /// # Errors
-    /// Where Discord refuses.
-    pub async fn say_in(
-        &self,
-        discord: &crate::outbox::Interactions,
-        channel: ChannelId,
-        text: &str,
-    ) -> Result<(), Refused> {
-        let parts = crate::text::parts(text, &crate::domain::Format::default());
-        for part in parts {
-            discord.say(channel, &Reply::text(part.text)).await?;
-        }
-        Ok(())
     }
 }

@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("turn", &["agent", "domain", "lane", "logging", "outbox", "respond", "script", "store", "text"]),
     ("reload", &["config", "domain", "script"]),
     ("respond", &["domain", "outbox"]),
-    ("command", &["domain", "logging", "outbox", "reload", "respond", "script", "store", "turn"]),
+    ("command", &["domain", "logging", "outbox", "reload", "respond", "script", "store", "text", "turn"]),
     ("lane", &["domain"]),
     ("script", &["config", "domain", "nearest", "worker"]),
     ("agent", &["config", "domain"]),
