@@ -15,6 +15,7 @@ use crate::script::{
 };
 use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
 use crate::text;
+use crate::turn::gate;
 
 type Answer = Result<Value, String>;
 
@@ -287,7 +288,10 @@ impl Use<'_> {
             },
         };
         let work = Work { model: ask.model.or(work.model), fresh: ask.fresh || work.fresh, ..work };
-        self.may(Some(&work.project))?;
+        // As a message would be: what an operator may do besides does not start turns.
+        if !gate::admits(&self.needs.turns.owners, self.scripts.allow(), Some(&work.project), &asked.author) {
+            return Err(ELSEWHERE.to_owned());
+        }
         let quoted: String = work.prompt.chars().take(1500).collect();
         let question = Reply::text(format!("**{}** asks:\n{quoted}", asked.author.name));
         let posted = self.needs.discord.say(asked.channel_id, &question).await;

@@ -311,3 +311,16 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     let prompt = "Review all commits of this branch and fix what you find.";
     assert!(asked.content.ends_with(prompt), "{}", asked.content);
 }
+
+#[tokio::test]
+async fn an_operator_who_is_not_let_in_may_ask_nothing_and_hears_so() {
+    let stage = stage().await;
+    let eve = stage.discord.user("eve");
+    let allowed = format!("return {{ allow = {{ operators = {{ '{eve}' }} }},");
+    stage.save("routing.lua", &routing_with("").replacen("return {", &allowed, 1));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let refused = said(&stage, "eve", "ask", &[("prompt", "TEXT:no")]).await;
+    assert_eq!(refused.content, "⚠️ You may not do that in this channel.");
+    let asked = |message: &Message| message.content.contains("TEXT:no");
+    assert!(!stage.discord.messages(stage.discord.channel("general")).iter().any(asked));
+}
