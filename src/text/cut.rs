@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use super::LIMIT;
 use super::line::{fits, fitting};
@@ -56,8 +56,8 @@ impl Room<'_> {
             // `?` in a URL ends no sentence; a full-width stop needs no space after it.
             let ideographic = !text[..start].ends_with(|c: char| c.is_ascii());
             let next = text.len() - text[start..].trim_start().len();
-            let gap = end > 0 && next < text.len() && (end < start || ideographic);
-            if gap && (self.solid)(end).is_none() {
+            let gap = end < start || (ideographic && is_between_graphemes(text, start));
+            if gap && end > 0 && next < text.len() && (self.solid)(end).is_none() {
                 found = Some((end, next));
             }
         }
@@ -76,9 +76,9 @@ impl Room<'_> {
     /// The end of the last token in a line of data that is not too far back: behind a comma, a bracket, a space.
     pub fn last_token(&self) -> Option<usize> {
         let near = self.fit - self.fit / 4;
-        let ends = |&(at, c): &(usize, char)| at + c.len_utf8() >= near && ",; }])>&".contains(c);
-        let tokens = self.text[..self.fit].char_indices().rev().find(ends);
-        tokens.map(|(at, c)| at + c.len_utf8())
+        let tokens = self.text[..self.fit].rmatch_indices([',', ';', ' ', '}', ']', ')', '>', '&']);
+        let mut ends = tokens.map(|(at, token)| at + token.len()).take_while(|&end| end >= near);
+        ends.find(|&end| is_between_graphemes(self.text, end))
     }
 
     /// Whether the word that begins here, with all in it that must not be cut, has at most this many units.
@@ -105,6 +105,12 @@ impl Room<'_> {
         let usable = |&offset: &usize| offset > from && (anywhere || (self.solid)(offset).is_none());
         boundaries.take_while(|&offset| offset <= self.fit).filter(usable).last()
     }
+}
+
+/// Whether no grapheme is torn here.
+fn is_between_graphemes(text: &str, at: usize) -> bool {
+    // With the whole text at hand, a cursor never asks for more of it.
+    GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(false)
 }
 
 /// Whether a sentence ends with this text, whatever markers stand behind it.

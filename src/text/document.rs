@@ -262,15 +262,17 @@ impl Document {
             open.retain(|&(end, _)| end > range.start);
             let around: usize = open.iter().map(|&(_, marker)| 2 * marker).sum();
             let marker = match span.kind {
-                SpanKind::Code(marker) | SpanKind::Run(marker) => Some(marker),
+                SpanKind::Code(marker) | SpanKind::Run(marker) => Some(marker).filter(|&marker| marker <= 3),
                 _ => None,
             };
-            if fits(&self.text[range.clone()], LIMIT - prefix - around) {
+            // What can be opened again gives way to the words at its ends.
+            let whole = if marker.is_some() { self.with_words(&range) } else { range.clone() };
+            if fits(&self.text[whole], LIMIT - prefix - around) {
                 if range.end > covered {
                     covered = range.end;
                     self.solids.push(range);
                 }
-            } else if let Some(marker) = marker.filter(|&marker| marker <= 3 && open.len() < OPEN_RUNS) {
+            } else if let Some(marker) = marker.filter(|_| open.len() < OPEN_RUNS) {
                 // A marker is no marker without what stands beside it.
                 let first = self.text[range.start + marker..].chars().next().map_or(0, char::len_utf8);
                 let last = self.text[..range.end - marker].chars().next_back().map_or(0, char::len_utf8);
@@ -293,6 +295,23 @@ impl Document {
 
 /// Reading.
 impl Document {
+    /// This range with the words that it begins and ends in, and with the indentation of its line. A short one gives
+    /// way to nothing, and is given back as it is.
+    fn with_words(&self, range: &Range<usize>) -> Range<usize> {
+        if range.len() < LIMIT / 2 {
+            return range.clone();
+        }
+        let (before, after) = self.text.split_at(range.start);
+        let after = &after[range.len()..];
+        let of_word = |c: &char| !c.is_whitespace();
+        let start: usize = before.chars().rev().take(LIMIT).take_while(of_word).map(char::len_utf8).sum();
+        let end: usize = after.chars().take(LIMIT).take_while(of_word).map(char::len_utf8).sum();
+        let line = before[..before.len() - start].trim_end_matches([' ', '\t']);
+        // The line end stands for the guard that keeps the indentation at the beginning of a part.
+        let start = if line.ends_with('\n') { line.len() - 1 } else { range.start - start };
+        start..range.end + end
+    }
+
     /// The range around this place that must not be cut.
     pub fn solid_at(&self, offset: usize) -> Option<&Range<usize>> {
         let after = self.solids.partition_point(|range| range.start < offset);

@@ -183,3 +183,24 @@ fn a_block_that_is_cut_after_a_blank_line_alone_is_still_seen_as_one() {
         assert_eq!(parts(&source, &format)[0].text, format!("```{info}\n\u{200b}\n```"));
     }
 }
+
+/// What the laws once found, in small.
+#[test]
+fn what_stands_close_together_is_not_torn() {
+    let (words, line) = ("aa ".repeat(800), "b".repeat(1900));
+    let cases = [
+        // A heading that fits in no part is text: the one after it goes with its block.
+        format!("# {words}\n# :\n```\n{}", "x".repeat(1000)),
+        // A danda ends a sentence, but not where a vowel sign belongs to it.
+        format!("{} \u{a8cf}\u{eb3}{}", "a".repeat(1500), "b".repeat(1000)),
+        // The same for a comma in code.
+        format!("```\n{},\u{301}{}\n```", "a".repeat(1900), "b".repeat(1900)),
+        // Emphasis nearly as long as a part gives way to the word that it ends in.
+        format!("It is:\n\n    x\n    __a\n    {line}{}\n    == (_;a==;(_;_(\n    y", "c".repeat(70)),
+    ];
+    for source in cases {
+        for dialect in [true, false] {
+            check(&source, &Format { dialect, ..Format::default() }).unwrap();
+        }
+    }
+}
