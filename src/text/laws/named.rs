@@ -190,7 +190,7 @@ fn what_stands_close_together_is_not_torn() {
     let (words, line) = ("aa ".repeat(800), "b".repeat(1900));
     let cases = [
         // A heading that fits in no part is text: the one after it goes with its block.
-        format!("# {words}\n# :\n```\n{}", "x".repeat(1000)),
+        format!("# {words}\n# :\n```\n{}", "x".repeat(1700)),
         // A danda ends a sentence, but not where a vowel sign belongs to it.
         format!("{} \u{a8cf}\u{eb3}{}", "a".repeat(1500), "b".repeat(1000)),
         // The same for a comma in code.
