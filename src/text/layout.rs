@@ -346,7 +346,8 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, Place)> {
             if is_blank_code(this) || text.starts_with("$ ") { Quality::Item } else { Quality::Line }
         }
         (Kind::Code(_), _) => return None,
-        (Kind::Heading, _) => Quality::Orphan,
+        // One that fits in no part belongs to nothing.
+        (Kind::Heading, _) if fits(this, LIMIT) => Quality::Orphan,
         (_, Kind::Heading) => Quality::Heading,
         (Kind::Text | Kind::Item, _) if this.ends_with([':', '：']) => Quality::Loose,
         (Kind::Item, Kind::Open(_)) => Quality::Loose,

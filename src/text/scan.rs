@@ -7,12 +7,11 @@ mod code;
 
 use std::ops::Range;
 
-use super::LIMIT;
 use super::clean::clean;
 use super::dialect::{self, Lists, Swap, swap};
 use super::document::{Document, Kind};
 use super::inline::{self, Span, SpanKind};
-use super::line::{self, closing, columns, fits, heading, is_list_item, is_rule, opening, start};
+use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
 use super::table::Table;
 use code::{CODE_INDENT, Code, dedent, quoted};
 
@@ -376,14 +375,13 @@ impl Blocks {
             spans = inline::spans(&document.text[from..]);
         }
         let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
-        // Also where what stood before it was left out.
-        let is_heading = |text: &str| heading || line::heading(text).is_some_and(|level| level <= 3);
         document.end_lines(begin, |line| match line.trim() {
             "" => Kind::Blank,
             // To a reader it is a blank line, too.
             ">" if self.dialect => Kind::Blank,
-            // One that fits in no part is text.
-            text if fits(text, LIMIT) && is_heading(text) => Kind::Heading,
+            _ if heading => Kind::Heading,
+            // What stood before it was left out.
+            text if line::heading(text).is_some_and(|level| level <= 3) => Kind::Heading,
             text if is_list_item(text) => Kind::Item,
             _ => Kind::Text,
         });

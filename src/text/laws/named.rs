@@ -189,7 +189,7 @@ fn a_block_that_is_cut_after_a_blank_line_alone_is_still_seen_as_one() {
 fn what_stands_close_together_is_not_torn() {
     let (words, line) = ("aa ".repeat(800), "b".repeat(1900));
     let cases = [
-        // A heading that fits in no part is text: the one after it goes with its block.
+        // A heading that fits in no part ends one where it ends: the one after it goes with its block.
         format!("# {words}\n# :\n```\n{}", "x".repeat(1700)),
         // A danda ends a sentence, but not where a vowel sign belongs to it.
         format!("{} \u{a8cf}\u{eb3}{}", "a".repeat(1500), "b".repeat(1000)),
