@@ -95,7 +95,7 @@ fn size(part: &Part) -> Result<(), String> {
 }
 
 /// A heading does not end a part while there is more to come. Nothing else is possible where a part is nothing but
-/// headings; a cut before them would leave it empty.
+/// headings, and marks of empty quotes before them; a cut before them would leave it empty.
 fn headings(case: &Case) -> Result<(), String> {
     let is_heading = |line: &&str| {
         let level = line.len() - line.trim_start_matches('#').len();
@@ -103,11 +103,13 @@ fn headings(case: &Case) -> Result<(), String> {
         (1..=3).contains(&level) && line[level..].starts_with(' ') && units(line) <= WHOLE
     };
     let is_bold = |line: &str| line.starts_with("**") && line.ends_with("**");
+    let is_empty_quote = |line: &str| line.chars().all(|c| "> ".contains(c));
     for (part, blocks) in case.parts.iter().zip(case.blocks).rev().skip(1) {
         let code_ends = blocks.last().map_or(0, |block| block.range.end);
         let mut lines = part.text[code_ends..].rsplit('\n').filter(|line| !line.trim().is_empty()).peekable();
         if lines.peek().is_some_and(is_heading)
-            && (code_ends > 0 || !lines.all(|line| line.starts_with('#') || is_bold(line)))
+            && (code_ends > 0
+                || !lines.all(|line| line.starts_with('#') || is_bold(line) || is_empty_quote(line)))
         {
             return Err(format!("heading: it ends the part\n{}", part.text));
         }

@@ -267,6 +267,20 @@ fn cuts(
                 cuts.extend(cuts_within(document, place, used, line.range.end, forced));
             }
             free_announcement(document, number, &mut cuts);
+            if cuts.is_empty()
+                && let Kind::Code(block) = line.kind
+                && !document.blocks[block].quote.is_empty()
+                && is_blank_code(text)
+                && let Some(&(Place { line, offset: start }, used)) = passed.last()
+            {
+                // Before a quote mark nothing can guard a blank line: something of the line before goes with it.
+                let before = &document.text[start..offset - 1];
+                let fit = before.char_indices().next_back().map_or(0, |(last, _)| last);
+                let end = start + end_in_code(before, fit);
+                let fill = used + units(&document.text[start..end]) + closing;
+                let next = Place { line, offset: end };
+                cuts.extend((end > start).then_some(Cut { quality: Quality::Grapheme, fill, end, next }));
+            }
             if cuts.is_empty() && offset > begin.offset {
                 let end = match line.kind {
                     Kind::Code(_) => offset - 1,
@@ -399,8 +413,7 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
             if !torn {
                 return Vec::new();
             }
-            let room = Room { text, fit, solid: &|_| None };
-            let end = room.last_token().or(room.last_grapheme(0, true)).unwrap_or(fit);
+            let end = end_in_code(text, fit);
             return vec![cut(Quality::Grapheme, end, end)];
         }
         Kind::Heading if !forced => return Vec::new(),
@@ -438,4 +451,10 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
         }
     }
     cuts
+}
+
+/// Where to cut a line of code of which so many bytes fit.
+fn end_in_code(line: &str, fit: usize) -> usize {
+    let room = Room { text: line, fit, solid: &|_| None };
+    room.last_token().or(room.last_grapheme(0, true)).unwrap_or(fit)
 }
