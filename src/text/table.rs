@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::LIMIT;
 use super::clean::tidy;
 use super::dialect::{self, Swap, swap};
 use super::document::{Document, Kind};
@@ -57,7 +58,8 @@ struct Cell {
 }
 
 impl Table {
-    /// The table in these lines, if there is one: a line of cells above one of dashes with as many.
+    /// The table in these lines, if there is one: a line of cells above one of dashes with as many. A header without
+    /// rows is one only where it can be shown as columns.
     pub fn find(source: &str, lines: &[Range<usize>]) -> Option<Self> {
         let first = lines.windows(2).position(|pair| {
             let (head, rule) = (&source[pair[0].clone()], &source[pair[1].clone()]);
@@ -78,20 +80,27 @@ impl Table {
         columns.resize(columns.len().max(most), Align::Left);
         let quote = "> ".repeat(start(&source[lines[first].clone()]).quotes);
         let end = lines.last()?.end;
-        Some(Self { first, quote, columns, header, rows, end })
+        let table = Self { first, quote, columns, header, rows, end };
+        (!table.rows.is_empty() || table.widths().is_some()).then_some(table)
     }
 
     /// Writes it; the document is at the beginning of its first line.
     pub fn write(&self, source: &str, document: &mut Document) {
-        let cells = || self.rows.iter().chain([&self.header]).flatten();
+        match self.widths() {
+            Some(widths) => self.write_columns(source, document, &widths),
+            None => self.write_list(source, document),
+        }
+    }
+
+    /// How wide its columns are; nothing where they cannot be shown in a block of code.
+    fn widths(&self) -> Option<Vec<usize>> {
+        let mut cells = self.rows.iter().chain([&self.header]).flatten();
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
         let width = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-        let aligned = width <= WIDEST && !cells().any(|cell| cell.has_link || cell.is_rtl);
-        if aligned || self.rows.is_empty() {
-            self.write_columns(source, document, &widths);
-        } else {
-            self.write_list(source, document);
-        }
+        // Of what takes no width, such as accents, there could be any number, and each part repeats the header.
+        let header: usize = self.header.iter().map(|cell| cell.range.len()).sum();
+        let fits = width <= WIDEST && header <= LIMIT / 2;
+        (fits && !cells.any(|cell| cell.has_link || cell.is_rtl)).then_some(widths)
     }
 
     fn width(&self, column: usize) -> usize {

@@ -184,6 +184,19 @@ fn a_block_that_is_cut_after_a_blank_line_alone_is_still_seen_as_one() {
     }
 }
 
+#[test]
+fn a_header_that_no_part_could_repeat_is_shown_without_columns() {
+    let accents = format!("a{}", "\u{301}".repeat(2500));
+    for source in [
+        format!("| {} |\n|--|", "a ".repeat(1000)),
+        format!("| {accents} |\n|--|"),
+        format!("| {accents} |\n|--|\n| b |"),
+    ] {
+        check(&source, &Format::default()).unwrap();
+        assert!(!texts(&source)[0].contains("```"), "{source}");
+    }
+}
+
 /// What the laws once found, in small.
 #[test]
 fn what_stands_close_together_is_not_torn() {
