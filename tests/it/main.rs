@@ -25,6 +25,7 @@ mod real_claude;
 mod real_failures;
 mod record;
 mod reload;
+mod runaway;
 mod scripts;
 mod secrets;
 mod separate;
