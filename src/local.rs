@@ -399,7 +399,8 @@ impl LocalDiscord {
         self.hub().change(|state| state.world.files.clear());
     }
 
-    /// Lets the next calls go wrong: so many of those whose method and path (`POST /channels/…`) contain `only`.
+    /// Lets the next calls go wrong: so many of those whose method and path (`POST /channels/…`) contain `only`. The
+    /// fetching of a file (`GET /attachments/…`) is late or fails.
     pub fn fail_next(&self, calls: usize, fault: Fault, only: &str) {
         self.hub().change(|state| state.faults.plan(calls, fault, only));
     }

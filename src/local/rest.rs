@@ -311,13 +311,18 @@ async fn typing(State(hub): Shared, Path(channel): Path<u64>) -> Answer {
 
 /// A message's file, for anybody who knows its address, as on Discord's own content network.
 async fn attachment(State(hub): Shared, uri: Uri, Path((_, id, _)): Path<(u64, u64, String)>) -> Response {
-    let file = hub.change(|state| {
+    let (file, fault) = hub.change(|state| {
         let file = state.world.files.get(&Id::from(id)).cloned();
         let status = Some(if file.is_some() { 200 } else { 404 });
         let path = uri.path().to_owned();
         state.calls.push(Call { method: "GET".to_owned(), path, status, at: Instant::now() });
-        file
+        (file, state.faults.strike(&Method::GET, uri.path()))
     });
+    match fault {
+        None => {}
+        Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+        Some(_) => return StatusCode::BAD_GATEWAY.into_response(),
+    }
     let Some(file) = file else { return StatusCode::NOT_FOUND.into_response() };
     let kind = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
     ([(CONTENT_TYPE, kind)], file.bytes).into_response()

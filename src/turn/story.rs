@@ -143,6 +143,8 @@ async fn ask(
 ) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
     let choice = turns.store.choice(task.channel).await?;
+    // Before anything that takes time: a session that is forgotten from here on does not come back with this turn.
+    let (session, moved) = open_session(turns, &turn, project).await?;
     let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
@@ -153,7 +155,6 @@ async fn ask(
         return turns.store.finish(task.message, told).await.map(drop);
     }
     let prompt = hooks.prompt(prompt).await;
-    let (session, moved) = open_session(turns, &turn, project).await?;
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),

@@ -1,14 +1,23 @@
 //! Slash commands as people use them: the ones that come with moonlane, and their refusals.
 
+mod resets;
+
 use moonlane::domain::Outcome;
 use moonlane::local::{Id, Message, UseCommand};
 use moonlane::turn::Settled;
 
 use crate::support::{Setup, Stage, routing_with, within};
 
-/// A stage with the commands that come with moonlane; the role "team" is let in.
+/// A stage with the commands that come with moonlane; ada is let in.
 async fn stage() -> Stage {
-    let mut stage = Stage::without_bot(Setup { routing: routing_with(""), ..Setup::default() }).await;
+    let mut stage = shipped().await;
+    stage.start().await;
+    stage
+}
+
+/// The same before its bot has started.
+async fn shipped() -> Stage {
+    let stage = Stage::without_bot(Setup { routing: routing_with(""), ..Setup::default() }).await;
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     for folder in ["commands", "lib"] {
         std::fs::create_dir_all(stage.root().join("scripts").join(folder)).unwrap();
@@ -19,7 +28,6 @@ async fn stage() -> Stage {
         }
     }
     let_in(&stage, "ada");
-    stage.start().await;
     stage
 }
 
