@@ -1,5 +1,6 @@
 //! Slash commands as people use them: the ones that come with moonlane, and their refusals.
 
+mod effects;
 mod resets;
 
 use moonlane::domain::Outcome;
@@ -27,14 +28,13 @@ async fn shipped() -> Stage {
                 .unwrap();
         }
     }
-    let_in(&stage, "ada");
+    let_in(&stage, "ada", &routing_with(""));
     stage
 }
 
-/// Lets this person in, besides the owner.
-fn let_in(stage: &Stage, person: &str) {
+/// Saves this routing, which lets this person in, besides the owner.
+fn let_in(stage: &Stage, person: &str, routing: &str) {
     let id = stage.discord.user(person);
-    let routing = routing_with("");
     let allowed = format!("return {{ allow = {{ users = {{ '{id}' }} }},");
     stage.save("routing.lua", &routing.replacen("return {", &allowed, 1));
 }
@@ -47,6 +47,16 @@ fn use_as(stage: &Stage, person: &str, name: &str, options: &[(&str, &str)]) -> 
     }
     used.opened = true;
     stage.discord.use_command(used).unwrap()
+}
+
+/// A further command, as if its operator had just saved it.
+async fn add(stage: &Stage, name: &str, script: &str) {
+    stage.save(&format!("commands/{name}.lua"), script);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let known = |discord: &moonlane::local::LocalDiscord| {
+        discord.commands().iter().any(|command| command.name == name).then_some(())
+    };
+    within("the registration", stage.discord.wait_until(known)).await;
 }
 
 /// What the bot says to a use of a command.
@@ -243,10 +253,7 @@ async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_d
     let script = "return { name = 'patient', description = 'x', guild_only = true, run = function(ctx)
         ctx:follow_up(tostring(ctx:confirm { 'Well?', timeout = 1 }))
     end }";
-    stage.save("commands/patient.lua", script);
-    within("a reload", stage.reloader().reload_now()).await.unwrap();
-    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
-    within("the registration", stage.discord.wait_until(known)).await;
+    add(&stage, "patient", script).await;
     let question = said(&stage, "ada", "patient", &[]).await;
     heard(&stage, "nil").await;
     let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
@@ -260,16 +267,11 @@ async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_d
 #[tokio::test]
 async fn a_command_that_is_slower_than_discord_waits_is_deferred_and_answers_all_the_same() {
     let stage = stage().await;
-    stage.save(
-        "commands/slow.lua",
-        "return { name = 'slow', description = 'x', run = function(ctx)
-            ctx:ask 'TEXT:asked slowly'
-            ctx:reply 'at last'
-        end }",
-    );
-    within("a reload", stage.reloader().reload_now()).await.unwrap();
-    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
-    within("the registration", stage.discord.wait_until(known)).await;
+    let script = "return { name = 'slow', description = 'x', run = function(ctx)
+        ctx:ask 'TEXT:asked slowly'
+        ctx:reply 'at last'
+    end }";
+    add(&stage, "slow", script).await;
     // The question of the command takes longer than the three seconds.
     let slow = std::time::Duration::from_millis(3200);
     stage.discord.fail_next(1, moonlane::local::Fault::Delay(slow), "POST /channels");

@@ -5,7 +5,7 @@ use moonlane::local::Id;
 use moonlane::turn::Settled;
 
 use crate::separate::{Process, bot_on};
-use crate::support::{Setup, Stage, routing_with};
+use crate::support::{Setup, Stage, routing_with, within};
 
 const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
 const FAILED: Settled = Settled::Ended(Outcome::Failed);
@@ -92,6 +92,23 @@ async fn where_on_answer_changes_nothing_or_fails_the_answer_is_as_it_was() {
             with_hooks(&format!("return {{ on_answer = function(text, turn) {body} end }}")).await;
         assert_eq!(stage.ask("general", "TEXT:hello").await, "hello", "{what}");
         assert_eq!(stage.ask("general", "TEXT:again").await, "again", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_runs_is_answered_by_the_hooks_it_began_with() {
+    let marking =
+        |mark: &str| format!("return {{ on_answer = function(text) return '{mark}: ' .. text end }}");
+    let mut stage = with_hooks(&marking("old")).await;
+    let running = stage.held("general").await;
+    let waiting = stage.say("general", "TEXT:next");
+    stage.reacted(waiting, "⏳").await;
+    stage.save("hooks.lua", &marking("new"));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    stage.let_go("done").await;
+    for (message, answer) in [(running, "old: done"), (waiting, "new: next")] {
+        assert_eq!(stage.settled(message).await, ANSWERED);
+        assert_eq!(stage.answer(message), answer);
     }
 }
 

@@ -24,6 +24,9 @@ pub const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
 /// How long a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The prompt of [`Stage::held`].
+pub const HELD: &str = "READ:gate";
+
 /// Waits for `future`, and fails with `what` if it does not come.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
@@ -254,6 +257,23 @@ impl Stage {
             }
         };
         within(&format!("the prompt {prompt:?} at an agent"), wait).await
+    }
+
+    /// A turn of the owner whose agent is at work until [`Stage::let_go`].
+    pub async fn held(&self, channel: &str) -> Id {
+        let made = std::process::Command::new("mkfifo").arg(self.work().join("gate")).status().unwrap();
+        assert!(made.success());
+        let message = self.say(channel, HELD);
+        self.prompted(HELD).await;
+        message
+    }
+
+    /// Lets the agent of [`Stage::held`] end with this answer.
+    pub async fn let_go(&self, answer: &'static str) {
+        let gate = self.work().join("gate");
+        // Opening it waits until the agent reads.
+        let write = tokio::task::spawn_blocking(move || std::fs::write(gate, answer));
+        within("the held agent to read", write).await.unwrap().unwrap();
     }
 
     /// Every process of the stage's agents: guards, agents, and what they have started, zombies apart. They are known

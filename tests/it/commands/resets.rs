@@ -1,16 +1,15 @@
 //! `/reset` while the channel is at work: what began before it never comes back into the session of what begins after.
 
-use std::fs;
 use std::time::Duration;
 
 use moonlane::domain::Outcome;
-use moonlane::local::{Fault, File, Id, Say};
+use moonlane::local::{Fault, File, Say};
 use moonlane::turn::Settled;
 use rustix::process::Signal;
 
 use super::{buttons, heard, said, shipped, stage};
 use crate::separate::{Process, bot_on};
-use crate::support::{AgentEvent, Stage};
+use crate::support::{AgentEvent, HELD, Stage};
 
 const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
 
@@ -18,23 +17,6 @@ const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
 const SAY: &str = "SAY";
 /// What it says where there were none.
 const NOTHING: &str = "(nothing was said before)";
-
-/// A turn whose agent is held until [`let_go`].
-async fn held(stage: &Stage) -> Id {
-    let gate = stage.work().join("gate");
-    let made = std::process::Command::new("mkfifo").arg(gate).status().unwrap();
-    assert!(made.success());
-    let message = stage.say("general", "READ:gate");
-    stage.prompted("READ:gate").await;
-    message
-}
-
-/// Lets the held agent end with this answer.
-async fn let_go(stage: &Stage, answer: &'static str) {
-    let gate = stage.work().join("gate");
-    // Opening it waits until the agent reads.
-    tokio::task::spawn_blocking(move || fs::write(gate, answer)).await.unwrap().unwrap();
-}
 
 /// The owner resets the session, and confirms.
 async fn reset(stage: &Stage, turns: &str) {
@@ -55,16 +37,16 @@ fn agent(stage: &Stage, prompt: &str) -> AgentEvent {
 async fn a_turn_that_runs_ends_well_and_does_not_bring_its_session_back() {
     let mut stage = stage().await;
     assert_eq!(stage.ask("general", "TEXT:one").await, "one");
-    let running = held(&stage).await;
+    let running = stage.held("general").await;
     reset(&stage, "1 turn").await;
-    let_go(&stage, "done").await;
+    stage.let_go("done").await;
     assert_eq!(stage.settled(running).await, ANSWERED);
     assert_eq!(stage.answer(running), "done");
     assert_eq!(said(&stage, "owner", "reset", &[]).await.content, "There is no session to reset.");
 
     // The live agent of the channel knows the old session, so it does not serve the next turn.
     assert_eq!(stage.ask("general", SAY).await, NOTHING);
-    let (old, new) = (agent(&stage, "READ:gate"), agent(&stage, SAY));
+    let (old, new) = (agent(&stage, HELD), agent(&stage, SAY));
     assert!(old.session != new.session && old.pid != new.pid, "{old:?} {new:?}");
     assert_eq!(stage.ask("general", SAY).await, SAY, "and this one goes on as usual");
 }
@@ -72,9 +54,9 @@ async fn a_turn_that_runs_ends_well_and_does_not_bring_its_session_back() {
 #[tokio::test]
 async fn the_first_turn_of_a_session_does_not_bring_it_back_either() {
     let mut stage = stage().await;
-    let running = held(&stage).await;
+    let running = stage.held("general").await;
     reset(&stage, "0 turns").await;
-    let_go(&stage, "done").await;
+    stage.let_go("done").await;
     assert_eq!(stage.settled(running).await, ANSWERED);
     stage.stop().await;
     stage.start().await;
@@ -101,11 +83,11 @@ async fn a_turn_that_has_not_asked_its_agent_yet_does_not_either() {
 async fn a_follow_up_that_waits_is_the_first_of_the_new_session() {
     let mut stage = stage().await;
     assert_eq!(stage.ask("general", "TEXT:one").await, "one");
-    let running = held(&stage).await;
+    let running = stage.held("general").await;
     let waiting = stage.say("general", SAY);
     stage.reacted(waiting, "⏳").await;
     reset(&stage, "1 turn").await;
-    let_go(&stage, "done").await;
+    stage.let_go("done").await;
     assert_eq!(stage.settled(running).await, ANSWERED);
     assert_eq!(stage.settled(waiting).await, ANSWERED);
     assert_eq!(stage.answer(waiting), NOTHING);
@@ -130,7 +112,7 @@ async fn a_bot_that_dies_after_the_reset_has_forgotten_all_the_same() {
     let mut bot = Process::ready(&mut bot_on(&stage)).await;
     let first = stage.say("general", "TEXT:one");
     stage.parts_posted(first, 1).await;
-    let running = held(&stage).await;
+    let running = stage.held("general").await;
     let waiting = stage.say("general", SAY);
     stage.reacted(waiting, "⏳").await;
     reset(&stage, "1 turn").await;
