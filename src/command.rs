@@ -20,6 +20,7 @@ use crate::outbox::{Interactions, Registration};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptSet, Step};
+use crate::text;
 use crate::turn::{Turns, gate};
 
 /// Whoever has this may do anything in a guild.
@@ -112,7 +113,7 @@ impl Commands {
         while let Some(interaction) = interactions.recv().await {
             let Some(responder) = responders.take(interaction) else { continue };
             let asked = responder.interaction();
-            let span = tracing::info_span!("command", id = %asked.id, channel = %asked.channel_id);
+            let span = tracing::info_span!("command", id = %asked.id.short(), channel = %asked.channel_id);
             let commands = self.clone();
             tokio::spawn(async move { commands.handle(&responder).await }.instrument(span));
         }
@@ -139,6 +140,7 @@ impl Commands {
             return UNKNOWN.to_owned();
         };
         let asked = responder.interaction();
+        let id = asked.id.short();
         if let Some(refusal) = self.refusal(&scripts, &command, asked) {
             info!(name, user = %asked.author.id, "refused: {refusal}");
             return refusal;
@@ -159,7 +161,7 @@ impl Commands {
                     }
                     None => {
                         error!(name, %error, traceback = error.traceback(), "a command failed");
-                        return self.told(responder, error.sentence().to_owned()).await;
+                        return self.told(responder, text::with_id(error.sentence(), &id)).await;
                     }
                 },
             }

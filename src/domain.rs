@@ -103,12 +103,23 @@ impl MessageId {
     ///
     /// It keeps the low bits, which differ between any two messages of the same hour.
     pub fn short(self) -> String {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        // The low 12 bits count within one process and millisecond and are nearly always 0; what lies
-        // above them is the time in milliseconds (with ten bits of worker and process in between).
-        let mixed = (self.0 >> 22) ^ (self.0 & 0x3f_ffff).wrapping_mul(0x9E37_79B1);
-        (0..6).rev().map(|i| char::from(DIGITS[(mixed >> (5 * i)) as usize & 31])).collect()
+        short(self.0)
     }
+}
+
+impl InteractionId {
+    /// The same as of a message, for a use of a command.
+    pub fn short(self) -> String {
+        short(self.0)
+    }
+}
+
+fn short(id: u64) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    // The low 12 bits count within one process and millisecond and are nearly always 0; what lies
+    // above them is the time in milliseconds (with ten bits of worker and process in between).
+    let mixed = (id >> 22) ^ (id & 0x3f_ffff).wrapping_mul(0x9E37_79B1);
+    (0..6).rev().map(|i| char::from(DIGITS[(mixed >> (5 * i)) as usize & 31])).collect()
 }
 
 /// What a person wrote in Discord, as the scripts see it: this is the table `message` in Lua.

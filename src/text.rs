@@ -139,6 +139,11 @@ pub fn small(line: &str) -> String {
     format!("-# {}", words.join(" "))
 }
 
+/// What went wrong, and below it the short id that finds it in the log.
+pub fn with_id(sentence: &str, id: &str) -> String {
+    format!("{sentence}\n{}", small(&format!("id {id}")))
+}
+
 /// The length that Discord's limit is about.
 fn units(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }

@@ -48,7 +48,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             }
         }
         Effect::Sessions => {
-            let rows = needs.turns.store.sessions().await.map_err(database)?;
+            let rows = needs.turns.store.sessions().await.map_err(|failure| used.database(failure))?;
             let mut facts = Vec::new();
             for row in rows {
                 facts.push(used.session_facts(row).await?);
@@ -60,7 +60,12 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             let Some(row) = used.session(channel).await? else { return Ok(Value::Null) };
             let project = row.project.clone();
             let facts = used.session_facts(row).await?;
-            needs.turns.store.forget_session(channel, &project).await.map_err(database)?;
+            needs
+                .turns
+                .store
+                .forget_session(channel, &project)
+                .await
+                .map_err(|failure| used.database(failure))?;
             json(facts)
         }
         Effect::SetModel { channel, model } => {
@@ -166,12 +171,13 @@ impl Use<'_> {
 
     /// The session that the channel used last.
     async fn session(&self, channel: ChannelId) -> Result<Option<SessionRow>, String> {
-        let rows = self.needs.turns.store.sessions().await.map_err(database)?;
+        let rows = self.needs.turns.store.sessions().await.map_err(|failure| self.database(failure))?;
         Ok(rows.into_iter().filter(|row| row.channel == channel).max_by_key(|row| row.session.last_used))
     }
 
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
-        let choice = self.needs.turns.store.choice(row.channel).await.map_err(database)?;
+        let choice =
+            self.needs.turns.store.choice(row.channel).await.map_err(|failure| self.database(failure))?;
         let project = self.scripts.project(&row.project);
         let queue = self.needs.turns.queue(row.channel);
         let cost = row.session.cost.0;
@@ -199,7 +205,13 @@ impl Use<'_> {
     ) -> Answer {
         let channel = self.channel(channel)?;
         let is_model = matches!(new, NewChoice::Model(_));
-        let before = self.needs.turns.store.set_choice(channel, new).await.map_err(database)?;
+        let before = self
+            .needs
+            .turns
+            .store
+            .set_choice(channel, new)
+            .await
+            .map_err(|failure| self.database(failure))?;
         let project = self.scripts.project_of(channel, self.responder.interaction().parent_channel_id);
         let own = || match is_model {
             true => project.and_then(|project| project.model.clone()),
@@ -210,7 +222,7 @@ impl Use<'_> {
 
     /// A turn that runs; none where it has ended meanwhile.
     async fn running(&self, turn: MessageId) -> Result<Option<TurnFacts>, String> {
-        let row = self.needs.turns.store.turn(turn).await.map_err(database)?;
+        let row = self.needs.turns.store.turn(turn).await.map_err(|failure| self.database(failure))?;
         Ok(row.map(|row| TurnFacts {
             id: turn,
             user_id: row.turn.author,
@@ -224,7 +236,8 @@ impl Use<'_> {
     /// Who runs and who waits in the channel, in the order of its lane.
     async fn queue(&self, channel: ChannelId) -> Result<Vec<TurnFacts>, String> {
         let mut facts = Vec::new();
-        let mut waiting = self.needs.turns.store.waiting(channel).await.map_err(database)?;
+        let mut waiting =
+            self.needs.turns.store.waiting(channel).await.map_err(|failure| self.database(failure))?;
         for (turn, running) in self.needs.turns.queue(channel) {
             if running {
                 facts.extend(self.running(turn).await?);
@@ -244,12 +257,12 @@ impl Use<'_> {
     }
 
     async fn take_out(&self, turn: MessageId) -> Answer {
-        let row = self.needs.turns.store.turn(turn).await.map_err(database)?;
+        let row = self.needs.turns.store.turn(turn).await.map_err(|failure| self.database(failure))?;
         let Some(row) = row else { return Ok(Value::Bool(false)) };
         if row.turn.author != self.responder.interaction().author.id {
             return Err("Only the person who asked may take it out.".to_owned());
         }
-        self.needs.turns.take_out(turn).await.map(Value::Bool).map_err(database)
+        self.needs.turns.take_out(turn).await.map(Value::Bool).map_err(|failure| self.database(failure))
     }
 
     /// Posts the question, so that everybody sees what is answered, and starts the turn with it.
@@ -283,7 +296,7 @@ impl Use<'_> {
                 Ok(_) => return Err("This channel has no project.".to_owned()),
                 Err(failure) => {
                     error!(%failure, "a script failed");
-                    return Err(failure.sentence().to_owned());
+                    return Err(self.with_id(failure.sentence()));
                 }
             },
         };
@@ -300,6 +313,16 @@ impl Use<'_> {
         self.needs.turns.start(self.scripts, message, work).await;
         json(id)
     }
+
+    fn database(&self, failure: StoreError) -> String {
+        error!(error = chain(&failure), "a command could not use the database");
+        self.with_id(NO_DATABASE)
+    }
+
+    /// What is told of something that the log says more about.
+    fn with_id(&self, sentence: &str) -> String {
+        text::with_id(sentence, &self.responder.interaction().id.short())
+    }
 }
 
 fn seconds_since(time: Millis) -> f64 {
@@ -312,9 +335,4 @@ fn said(said: Result<(), RespondError>) -> Answer {
 
 fn json(facts: impl Serialize) -> Answer {
     serde_json::to_value(facts).map_err(|e| e.to_string())
-}
-
-fn database(failure: StoreError) -> String {
-    error!(error = chain(&failure), "a command could not use the database");
-    NO_DATABASE.to_owned()
 }

@@ -9,7 +9,7 @@ use crate::text;
 
 /// A failure as the person reads it: the sentence and the short id that finds it in the log.
 pub fn failure(sentence: &str, message: MessageId) -> String {
-    format!("⚠️ {sentence}\n{}", text::small(&format!("id {}", message.short())))
+    format!("⚠️ {}", text::with_id(sentence, &message.short()))
 }
 
 /// A bare mention.

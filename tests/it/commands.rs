@@ -1,6 +1,7 @@
 //! Slash commands as people use them: the ones that come with moonlane, and their refusals.
 
 mod effects;
+mod failures;
 mod resets;
 
 use moonlane::domain::Outcome;
