@@ -15,7 +15,7 @@ use crate::config::{BadConfig, Config, FILE};
 use crate::domain::{ChannelId, Limits, Project};
 use crate::host;
 use crate::logging::{self, chain};
-use crate::outbox::{Identity, Outbox, Patience, Permissions, Refused};
+use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
 use crate::script::{Problem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
 
@@ -200,6 +200,9 @@ async fn discord(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fi
         Err(error) => return findings.wrong(error),
     };
     findings.fine(format!("Discord takes the token: the bot is {}", me.name));
+    if let Some(channel) = config.scripts.notify_channel {
+        notify_channel(&outbox, &me, channel, findings).await;
+    }
     let Some(scripts) = scripts else { return };
     match (scripts.needs_message_content(), me.message_content) {
         (true, false) => findings.wrong(
@@ -230,20 +233,52 @@ async fn guilds(outbox: &Outbox, me: &Identity, everywhere: bool, findings: &mut
 }
 
 async fn permissions(outbox: &Outbox, me: &Identity, channel: ChannelId, findings: &mut Findings) {
-    match outbox.access(channel, me.user).await {
-        Ok(access) => {
-            let place = format!("channel #{} ({channel})", access.name);
-            report(&place, access.permissions, access.is_thread, findings);
-        }
+    let found = outbox.access(channel, me.user).await;
+    if let Some(access) =
+        accessible(found, me, &format!("channel {channel}"), "`channels` in routing.lua", findings)
+    {
+        let place = format!("channel #{} ({channel})", access.name);
+        report(&place, access.permissions, access.is_thread, findings);
+    }
+}
+
+/// The channel that hears what is wrong with the scripts: the bot only posts there.
+async fn notify_channel(outbox: &Outbox, me: &Identity, channel: ChannelId, findings: &mut Findings) {
+    let named = format!("`scripts.notify_channel` in {FILE}");
+    let found = outbox.access(channel, me.user).await;
+    let Some(access) = accessible(found, me, &format!("notify channel {channel}"), &named, findings) else {
+        return;
+    };
+    let place = format!("notify channel #{} ({channel})", access.name);
+    if access.permissions.suffice(access.is_thread) {
+        return findings.fine(format!("{place}: the bot can post there"));
+    }
+    let right = if access.is_thread { "Send Messages in Threads" } else { "Send Messages" };
+    findings.wrong(format!(
+        "{place}: give the bot's role View Channel and {right}; without them nobody there hears what is wrong with the \
+         scripts"
+    ));
+}
+
+/// What the bot may do in a channel that it can see; what is wrong with any other goes to the findings. `named` is
+/// where the operator has written its id.
+fn accessible(
+    found: Result<Access, Refused>,
+    me: &Identity,
+    place: &str,
+    named: &str,
+    findings: &mut Findings,
+) -> Option<Access> {
+    match found {
+        Ok(access) => return Some(access),
         Err(Refused::Forbidden { .. }) => findings.wrong(format!(
-            "channel {channel}: the bot cannot see it: give it View Channel there, or invite it to that server with {}",
+            "{place}: the bot cannot see it: give it View Channel there, or invite it to that server with {}",
             me.invite()
         )),
-        Err(Refused::NotFound { .. }) => {
-            findings.wrong(format!("channel {channel}: there is none; correct `channels` in routing.lua"));
-        }
-        Err(error) => findings.wrong(format!("channel {channel}: {error}")),
+        Err(Refused::NotFound { .. }) => findings.wrong(format!("{place}: there is none; correct {named}")),
+        Err(error) => findings.wrong(format!("{place}: {error}")),
     }
+    None
 }
 
 fn report(place: &str, permissions: Permissions, is_thread: bool, findings: &mut Findings) {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use moonlane::local::{LocalDiscord, Right};
+use moonlane::local::{Id, LocalDiscord, Right};
 use tokio::process::Command;
 
 use crate::messages_api::MessagesApi;
@@ -144,6 +144,52 @@ async fn permissions_are_missed_where_they_are_missing() {
     ✗ channel ID: there is none; correct `channels` in routing.lua
     ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     1 thing is wrong.
+    ");
+}
+
+#[tokio::test]
+async fn the_notify_channel_is_one_that_the_bot_can_post_in() {
+    let config = "[scripts]\nnotify_channel = 'OPS'\n".to_owned();
+    let stage = stage(Setup { config, ..Setup::default() }).await;
+    let ops = stage.discord.channel("ops");
+    let thread = stage.discord.thread(ops, "scripts");
+    let file = stage.root().join("config/moonlane.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let name = |channel: Id| std::fs::write(&file, text.replace("OPS", &channel.to_string())).unwrap();
+    let lines = async || {
+        let (code, said) = doctor(&stage, |_| {}).await;
+        let about: Vec<&str> = said.lines().filter(|line| line.contains("notify")).collect();
+        format!("exit code {}\n{}", code.unwrap(), about.join("\n"))
+    };
+    name(ops);
+    // It answers nobody there.
+    stage.discord.forbid(ops, Right::History);
+    insta::assert_snapshot!(lines().await, @"
+    exit code 0
+    ✓ notify channel #ops (ID): the bot can post there
+    ");
+    // It hears of what is wrong with the scripts, so it is looked at also where something is.
+    std::fs::write(stage.root().join("scripts/triggers.lua"), "return {").unwrap();
+    stage.discord.forbid(ops, Right::Post);
+    insta::assert_snapshot!(lines().await, @"
+    exit code 1
+    ✗ notify channel #ops (ID): give the bot's role View Channel and Send Messages; without them nobody there hears what is wrong with the scripts
+    ");
+    name(thread);
+    insta::assert_snapshot!(lines().await, @"
+    exit code 1
+    ✗ notify channel #scripts (ID): give the bot's role View Channel and Send Messages in Threads; without them nobody there hears what is wrong with the scripts
+    ");
+    stage.discord.forbid(ops, Right::View);
+    insta::assert_snapshot!(lines().await, @"
+    exit code 1
+    ✗ notify channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274878008384
+    ");
+    stage.discord.delete_channel(ops);
+    name(ops);
+    insta::assert_snapshot!(lines().await, @"
+    exit code 1
+    ✗ notify channel ID: there is none; correct `scripts.notify_channel` in config/moonlane.toml
     ");
 }
 
