@@ -10,21 +10,28 @@ mod perform;
 mod reply;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tracing::{Instrument, debug, error, info, warn};
 
-use crate::domain::{Command, GuildId, Interaction, InteractionKind, Invocation, Project};
+use crate::domain::{
+    ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, Project,
+    Route, Work,
+};
 use crate::outbox::{Interactions, Registration};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
-use crate::script::{Call, ScriptSet, Step};
+use crate::script::{Call, ScriptError, ScriptSet, Step};
 use crate::text;
 use crate::turn::{Turns, gate};
 
 /// Whoever has this may do anything in a guild.
 const ADMINISTRATOR: u64 = 1 << 3;
+
+/// How long Discord is asked about another channel.
+const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
 const UNKNOWN: &str = "This command is not known here any more.";
 const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
@@ -65,6 +72,44 @@ impl Needs {
         let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
         self.lets_in(scripts, project.map(|project| &**project), asked)
     }
+
+    /// Where a message without text, of this person in this channel, would go now.
+    async fn routed(
+        &self,
+        scripts: &ScriptSet,
+        asked: &Interaction,
+        channel: ChannelId,
+    ) -> Result<Option<Work>, ScriptError> {
+        let Some(mut message) = message(asked, "") else { return Ok(None) };
+        if channel != asked.channel_id {
+            // Only Discord knows whether it is a thread, and whose. Where it does not say, the channel has to do.
+            let known = timeout(CHANNEL_PATIENCE, self.turns.outbox.channel(channel)).await;
+            let known = known.ok().and_then(Result::ok);
+            message.channel_id = channel;
+            message.parent_channel_id = known.as_ref().and_then(|known| known.parent);
+            message.channel_name = known.map(|known| known.name).unwrap_or_default();
+        }
+        match scripts.route(message).await? {
+            Route::Turn(work) => Ok(Some(work)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// This text as if the person had written it in the channel; none in direct messages.
+fn message(asked: &Interaction, text: &str) -> Option<Message> {
+    Some(Message {
+        id: MessageId::new(asked.id.get())?,
+        channel_id: asked.channel_id,
+        parent_channel_id: asked.parent_channel_id,
+        channel_name: asked.channel_name.clone(),
+        guild_id: asked.guild_id?,
+        author: asked.author.clone(),
+        text: text.to_owned(),
+        raw_text: text.to_owned(),
+        mentions_me: true,
+        attachments: Vec::new(),
+    })
 }
 
 /// All commands of the bot. A cheap handle.

@@ -192,7 +192,20 @@ impl ScriptSet {
         decision.unwrap_or_else(|gone| Err(thread_gone(gone)))
     }
 
-    /// The same, and what the trigger alone made of the message: the prompt, where it is for the bot.
+    /// Where a message goes that is for the bot: as [`ScriptSet::decide`] without the trigger.
+    ///
+    /// # Errors
+    /// As [`ScriptSet::decide`].
+    pub async fn route(&self, message: Message) -> Result<Route, ScriptError> {
+        let rules = Arc::clone(&self.rules);
+        let decision = self.scripts.call(move |scripts| {
+            let prompt = message.text.clone();
+            scripts.place(&rules, &message, prompt)
+        });
+        decision.await.unwrap_or_else(|gone| Err(thread_gone(gone)))
+    }
+
+    /// As [`ScriptSet::decide`], and what the trigger alone made of the message: the prompt, where it is for the bot.
     ///
     /// # Errors
     /// As [`ScriptSet::decide`].

@@ -178,9 +178,9 @@
 ---@field follow_up fun(self: Ctx, say: string|Say) Says something more.
 ---@field confirm fun(self: Ctx, confirm: string|Confirm): boolean? Yes or no; nil where nobody answers in time.
 ---@field choose fun(self: Ctx, choose: Choose): string? The value of what was chosen; nil where nobody does in time.
----@field session fun(self: Ctx, channel?: Id): Session? That of this channel, or of another.
+---@field session fun(self: Ctx, channel?: Id): Session? The one that the next turn here, or in that channel, goes on with.
 ---@field sessions fun(self: Ctx): Session[]
----@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it, from the next turn that begins; gives what it was.
+---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it: the next turn that begins starts afresh. Gives what it was.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.
 ---@field stop fun(self: Ctx, channel?: Id): QueuedTurn? Ends the running turn; nil where none runs.

@@ -4,14 +4,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
 
-use super::{Needs, reply};
-use crate::domain::{
-    ChannelId, DialogEnd, Format, Message, MessageId, PermissionMode, Project, Reply, Route, Work,
-};
+use super::{Needs, message, reply};
+use crate::domain::{ChannelId, DialogEnd, Format, MessageId, PermissionMode, Project, Reply, Route, Work};
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptError, ScriptSet, SessionFacts, Status,
+    TurnFacts,
 };
 use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
 use crate::text;
@@ -169,10 +168,25 @@ impl Use<'_> {
         }
     }
 
-    /// The session that the channel used last.
+    /// Where a message of this person in this channel would go now.
+    async fn routed(&self, channel: ChannelId) -> Result<Option<Work>, String> {
+        let routed = self.needs.routed(self.scripts, self.responder.interaction(), channel).await;
+        routed.map_err(|failure| self.no_route(&failure))
+    }
+
+    fn no_route(&self, failure: &ScriptError) -> String {
+        error!(%failure, traceback = failure.traceback(), "a script failed");
+        self.with_id(failure.sentence())
+    }
+
+    /// The session that the channel's next turn goes on with.
     async fn session(&self, channel: ChannelId) -> Result<Option<SessionRow>, String> {
-        let rows = self.needs.turns.store.sessions().await.map_err(|failure| self.database(failure))?;
-        Ok(rows.into_iter().filter(|row| row.channel == channel).max_by_key(|row| row.session.last_used))
+        let Some(work) = self.routed(channel).await?.filter(|work| !work.fresh) else { return Ok(None) };
+        let project = &work.project;
+        let stored = self.needs.turns.store.session(channel, &project.name).await;
+        let session = stored.map_err(|failure| self.database(failure))?;
+        let session = session.filter(|session| session.dir == project.dir);
+        Ok(session.map(|session| SessionRow { channel, project: project.name.clone(), session }))
     }
 
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
@@ -204,6 +218,7 @@ impl Use<'_> {
         chosen: impl FnOnce(crate::store::ChannelChoice) -> Option<String>,
     ) -> Answer {
         let channel = self.channel(channel)?;
+        let project = self.routed(channel).await?.map(|work| work.project);
         let is_model = matches!(new, NewChoice::Model(_));
         let before = self
             .needs
@@ -212,10 +227,12 @@ impl Use<'_> {
             .set_choice(channel, new)
             .await
             .map_err(|failure| self.database(failure))?;
-        let project = self.scripts.project_of(channel, self.responder.interaction().parent_channel_id);
         let own = || match is_model {
-            true => project.and_then(|project| project.model.clone()),
-            false => project.and_then(|project| project.permission_mode).map(|mode| mode.as_str().to_owned()),
+            true => project.as_ref().and_then(|project| project.model.clone()),
+            false => project
+                .as_ref()
+                .and_then(|project| project.permission_mode)
+                .map(|mode| mode.as_str().to_owned()),
         };
         json(Changed { before: chosen(before).or_else(own), after: after.or_else(own) })
     }
@@ -268,21 +285,8 @@ impl Use<'_> {
     /// Posts the question, so that everybody sees what is answered, and starts the turn with it.
     async fn ask(&self, ask: Ask) -> Answer {
         let asked = self.responder.interaction();
-        let Some(guild_id) = asked.guild_id else {
+        let Some(mut message) = message(asked, &ask.prompt) else {
             return Err("There is no project in direct messages.".to_owned());
-        };
-        let placeholder = MessageId::new(asked.id.get()).ok_or("Discord sent no id.")?;
-        let mut message = Message {
-            id: placeholder,
-            channel_id: asked.channel_id,
-            parent_channel_id: asked.parent_channel_id,
-            channel_name: asked.channel_name.clone(),
-            guild_id,
-            author: asked.author.clone(),
-            text: ask.prompt.clone(),
-            raw_text: ask.prompt.clone(),
-            mentions_me: true,
-            attachments: Vec::new(),
         };
         let work = match ask.project {
             Some(name) => match self.scripts.project(&name) {
@@ -294,10 +298,7 @@ impl Use<'_> {
             None => match self.scripts.decide(message.clone()).await {
                 Ok(Route::Turn(work)) => work,
                 Ok(_) => return Err("This channel has no project.".to_owned()),
-                Err(failure) => {
-                    error!(%failure, "a script failed");
-                    return Err(self.with_id(failure.sentence()));
-                }
+                Err(failure) => return Err(self.no_route(&failure)),
             },
         };
         let work = Work { model: ask.model.or(work.model), fresh: ask.fresh || work.fresh, ..work };

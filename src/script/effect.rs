@@ -35,7 +35,8 @@ pub enum Effect {
     Confirm(Confirm),
     /// Let a person choose. The answer is the value that was chosen, or `null` where nobody chose in time.
     Choose(Choose),
-    /// What session a channel has. The answer is a [`SessionFacts`], or `null` where there is none.
+    /// Which session the next turn of a channel goes on with, as it routes now. The answer is a [`SessionFacts`], or
+    /// `null` where there is none.
     Session {
         /// Where.
         channel: Option<ChannelId>,

@@ -1,18 +1,15 @@
 //! Suggestions, and the effects that the commands that come with moonlane do not use.
 
-use moonlane::local::{Id, UseCommand};
+use moonlane::local::{Id, Say, UseCommand};
 
-use super::{add, heard, let_in, said, stage};
+use super::{add, buttons, heard, let_in, said, says, stage};
 use crate::support::{Stage, within};
 
 /// Three projects; the one of the channel is `here`, and nobody but the owner is let into `locked`.
-fn projects(stage: &Stage) -> String {
+fn routing(stage: &Stage) -> String {
     let general = stage.discord.channel("general");
     let next = stage.discord.channel("next");
     let closed = stage.discord.channel("closed");
-    for folder in ["there", "locked"] {
-        std::fs::create_dir(stage.work().join(folder)).unwrap();
-    }
     let project = |name: &str, dir: &str, more: &str| {
         format!(r#"{name} = {{ dir = "WORK{dir}", env = {{ DEMO_AGENT_LOG = "LOG" }}, {more} }},"#)
     };
@@ -30,8 +27,10 @@ fn projects(stage: &Stage) -> String {
 /// A stage with those projects.
 async fn with_projects() -> Stage {
     let stage = stage().await;
-    let_in(&stage, "ada", &projects(&stage));
-    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    for folder in ["there", "locked"] {
+        std::fs::create_dir(stage.work().join(folder)).unwrap();
+    }
+    route(&stage, &routing(&stage)).await;
     stage
 }
 
@@ -117,4 +116,101 @@ async fn something_is_sent_to_a_channel_with_a_project_by_who_is_let_into_it() {
     assert!(messages("closed").is_empty() && messages("elsewhere").is_empty());
     assert_eq!(tell("owner", "closed").await, "Sent.");
     assert_eq!(messages("closed").len(), 2);
+}
+
+/// Says which session goes on in a channel, and after how many turns.
+const TELL: &str = "return { name = 'tell', description = 'x',
+    options = { { name = 'channel', description = 'x', type = 'channel' } },
+    run = function(ctx, args)
+        local session = ctx:session(args.channel)
+        ctx:reply(session and session.project .. ' ' .. session.turns or 'none')
+    end }";
+
+/// Makes this routing live; ada is let in.
+async fn route(stage: &Stage, routing: &str) {
+    let_in(stage, "ada", routing);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_session_of_a_channel_is_the_one_that_its_next_turn_goes_on_with() {
+    let mut stage = with_projects().await;
+    add(&stage, "tell", TELL).await;
+    let tells = async |stage: &Stage| said(stage, "owner", "tell", &[]).await.content;
+    let general = stage.discord.channel("general").to_string();
+    let to_here = routing(&stage);
+    let to_there =
+        to_here.replace(&format!(r#"["{general}"] = "here""#), &format!(r#"["{general}"] = "there""#));
+
+    assert_eq!(tells(&stage).await, "none");
+    stage.ask("general", "TEXT:one").await;
+    stage.ask("general", "TEXT:two").await;
+    assert_eq!(tells(&stage).await, "here 2");
+    route(&stage, &to_there).await;
+    assert_eq!(tells(&stage).await, "none");
+    assert_eq!(said(&stage, "owner", "reset", &[]).await.content, "There is no session to reset.");
+    stage.ask("general", "TEXT:three").await;
+    assert_eq!(tells(&stage).await, "there 1");
+
+    // Not the newest one.
+    route(&stage, &to_here).await;
+    assert_eq!(tells(&stage).await, "here 2");
+    // A session cannot go on in another directory, and none does in a channel without a project.
+    route(&stage, &to_here.replace(r#"dir = "WORK","#, r#"dir = "WORK/locked","#)).await;
+    assert_eq!(tells(&stage).await, "none");
+    route(&stage, &to_here.replace(&general, "1")).await;
+    assert_eq!(tells(&stage).await, "none");
+
+    route(&stage, &to_here).await;
+    let question = said(&stage, "owner", "reset", &[]).await;
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.discord.press(question.id, stage.discord.owner(), yes).unwrap();
+    heard(&stage, "Forgot 2 turns with **here**").await;
+    assert_eq!(tells(&stage).await, "none");
+    route(&stage, &to_there).await;
+    assert_eq!(tells(&stage).await, "there 1", "the other one is still there");
+}
+
+#[tokio::test]
+async fn a_route_function_says_which_session_goes_on() {
+    let mut stage = stage().await;
+    add(&stage, "tell", TELL).await;
+    let general = stage.discord.channel("general");
+    let thread = stage.discord.thread(general, "aside");
+    // Threads by their channel, other channels by their names, and ada always begins afresh.
+    let routing = format!(
+        r#"return {{
+            projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, model = "haiku" }} }},
+            route = function(message, prompt)
+                if message.parent_channel_id ~= "{general}" and message.channel_name ~= "next" then return nil end
+                return {{ project = "here", session = message.author.name == "ada" and "fresh" or nil }}
+            end,
+        }}"#
+    );
+    route(&stage, &routing).await;
+    let next = stage.discord.channel("next");
+    for place in [thread, next] {
+        let question = stage.discord.say(Say::to_bot(place, stage.discord.owner(), "TEXT:one"));
+        stage.settled(question).await;
+        assert_eq!(stage.answer(question), "one");
+    }
+    let tells = async |person: &str, channel: Id| {
+        said(&stage, person, "tell", &[("channel", &channel.to_string())]).await.content
+    };
+    for place in [thread, next] {
+        assert_eq!(tells("owner", place).await, "here 1");
+        assert_eq!(tells("ada", place).await, "none");
+    }
+    assert_eq!(tells("owner", general).await, "none");
+    let mut used = UseCommand::new(thread, stage.discord.owner(), "model").option("name", "opus");
+    used.opened = true;
+    let used = stage.discord.use_command(used).unwrap();
+    assert_eq!(says(&stage, used).await.content, "Model: **haiku** → **opus**, from the next turn on.");
+
+    // Where that script fails, the person hears so.
+    route(&stage, &routing.replace("(message, prompt)", "(message, prompt) error 'boom'")).await;
+    let told = tells("owner", next).await;
+    let sentence = "⚠️ The script that decides where your message goes failed; please tell my operator, who finds the \
+                    reason in the log.\n-# id ";
+    assert!(told.starts_with(sentence), "{told}");
 }
