@@ -267,19 +267,8 @@ fn cuts(
                 cuts.extend(cuts_within(document, place, used, line.range.end, forced));
             }
             free_announcement(document, number, &mut cuts);
-            if cuts.is_empty()
-                && let Kind::Code(block) = line.kind
-                && !document.blocks[block].quote.is_empty()
-                && is_blank_code(text)
-                && let Some(&(Place { line, offset: start }, used)) = passed.last()
-            {
-                // Before a quote mark nothing can guard a blank line: something of the line before goes with it.
-                let before = &document.text[start..offset - 1];
-                let fit = before.char_indices().next_back().map_or(0, |(last, _)| last);
-                let end = start + end_in_code(before, fit);
-                let fill = used + units(&document.text[start..end]) + closing;
-                let next = Place { line, offset: end };
-                cuts.extend((end > start).then_some(Cut { quality: Quality::Grapheme, fill, end, next }));
+            if cuts.is_empty() {
+                cuts.extend(before_quoted_blank(document, number, &passed));
             }
             if cuts.is_empty() && offset > begin.offset {
                 let end = match line.kind {
@@ -304,6 +293,26 @@ fn cuts(
         offset = line.range.end + 1;
     }
     None
+}
+
+/// A cut within the last line that shows something, where the next part would begin with a blank line of quoted code:
+/// before a quote mark nothing can guard that line, so something has to go with it.
+fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(Place, usize)]) -> Option<Cut> {
+    let text = |line: usize| &document.text[document.lines[line].range.clone()];
+    let Kind::Code(block) = document.lines[overflow].kind else { return None };
+    let block = &document.blocks[block];
+    if block.quote.is_empty() || !is_blank_code(text(overflow)) {
+        return None;
+    }
+    let &(begin, used) = passed.iter().rev().find(|(place, _)| !is_blank_code(text(place.line)))?;
+    let line = &document.text[begin.offset..document.lines[begin.line].range.end];
+    let (last, _) = line.char_indices().next_back()?;
+    let end = end_in_code(line, last);
+    let fill = used + units(&line[..end]) + block.closing;
+    let end = begin.offset + end;
+    let cut = Cut { quality: Quality::Grapheme, fill, end, next: Place { line: begin.line, offset: end } };
+    let is_code = document.lines[begin.line].kind == document.lines[overflow].kind;
+    (is_code && end > begin.offset).then_some(cut)
 }
 
 /// A line that announces what fits beside it in no part need not wait for it: there is nothing to keep together.

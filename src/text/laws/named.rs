@@ -210,6 +210,7 @@ fn what_stands_close_together_is_not_torn() {
         format!("```\n{},\u{301}{}\n```", "a".repeat(1900), "b".repeat(1900)),
         // What stands before a blank line at the end of quoted code cannot be cut right there.
         format!("> > - A\n> >   ```\n> >   {}\n> >\n> >   ```\n> > - b", "QmFzZTY0".repeat(247)),
+        format!("> > ```{}\n> > {}\n> >\n> >\n> > ```", "info".repeat(3), "QmFzZTY0".repeat(245)),
         // Emphasis nearly as long as a part gives way to the word that it ends in.
         format!("It is:\n\n    x\n    __a\n    {line}{}\n    == (_;a==;(_;_(\n    y", "c".repeat(70)),
     ];
