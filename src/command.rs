@@ -20,7 +20,7 @@ use crate::domain::{
     ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, Project,
     Route, Work,
 };
-use crate::outbox::{Interactions, Registration};
+use crate::outbox::{Interactions, Refused, Registration, Scope};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptError, ScriptSet, Step};
@@ -124,14 +124,25 @@ impl Commands {
 
     /// Registers the commands of the live set where Discord knows others. What it refuses is logged.
     pub async fn register(&self) {
-        let commands = self.definitions();
-        for (scope, registered) in self.0.discord.register_all(&self.0.guilds, &commands).await {
-            match registered {
+        let (commands, guilds, store) = (self.definitions(), &self.0.guilds, &self.0.turns.store);
+        let left = store.give_commands_to(guilds.clone()).await.unwrap_or_else(|failure| {
+            warn!(?failure, "guilds that get no commands any more may keep old ones");
+            Vec::new()
+        });
+        for (scope, registered) in self.0.discord.register_all(guilds, &left, &commands).await {
+            match &registered {
                 Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
-                Ok(Registration::Replaced) => {
-                    info!(?scope, count = commands.len(), "registered the commands")
-                }
+                Ok(Registration::Replaced) => {}
                 Err(refused) => error!(?scope, %refused, "the commands could not be registered"),
+            }
+            // A guild that the bot has left needs no second try.
+            let is_final = !matches!(registered, Err(Refused::GaveUp { .. } | Refused::Token));
+            if let Scope::Guild(guild) = scope
+                && left.contains(&guild)
+                && is_final
+                && let Err(failure) = store.took_commands_from(guild).await
+            {
+                warn!(?failure, %guild, "its commands are taken away again at the next start");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What must survive a crash: accepted messages, turns, deliveries, sessions, and
-//! what channels have chosen. One SQLite file.
+//! What must survive a crash: accepted messages, turns, deliveries, sessions, what
+//! channels have chosen, and which guilds have commands. One SQLite file.
 //!
 //! # Theory of operation
 //! All of it happens on one thread that owns the only connection, so every method is one step that nothing
@@ -9,11 +9,11 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `sessions` and `choices` hold the methods;
-//! `open`
-//! decides which file is fit to be used.
+//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `sessions`, `choices` and `command_guilds`
+//! hold the methods; `open` decides which file is fit to be used.
 
 mod choices;
+mod command_guilds;
 mod deliveries;
 mod open;
 mod schema;

@@ -31,17 +31,18 @@ pub enum Registration {
 
 impl Interactions {
     /// Registers the commands in these guilds and nowhere else, or globally if there are none. What each scope came
-    /// to is told on its own: one guild may have thrown the bot out.
-    ///
-    /// Commands in a guild that was named earlier, and no longer is, stay there.
+    /// to is told on its own: one guild may have thrown the bot out. `left`: guilds that have commands of an earlier
+    /// time, and lose them.
     pub async fn register_all(
         &self,
         guilds: &[GuildId],
+        left: &[GuildId],
         commands: &[Command],
     ) -> Vec<(Scope, Result<Registration, Refused>)> {
         let global = if guilds.is_empty() { commands } else { &[] };
         let mut done = vec![(Scope::Global, self.register(Scope::Global, global).await)];
-        for guild in guilds {
+        let theirs = guilds.iter().map(|guild| (guild, commands));
+        for (guild, commands) in theirs.chain(left.iter().map(|guild| (guild, &[][..]))) {
             let scope = Scope::Guild(*guild);
             done.push((scope, self.register(scope, commands).await));
         }

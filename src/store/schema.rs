@@ -43,6 +43,9 @@
 //! - `channel`: the key.
 //! - `model`, `permission_mode`: as the CLI takes them; NULL for the project's own.
 //!
+//! **command_guilds**: the guilds that have commands of their own.
+//! - `guild`: the key.
+//!
 //! The file carries moonlane's `application_id`, and in `user_version` the number of migrations it has had.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -51,7 +54,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 4] = ["
+const MIGRATIONS: [&str; 5] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -114,6 +117,8 @@ const MIGRATIONS: [&str; 4] = ["
         permission_mode TEXT,
         CHECK (model IS NOT NULL OR permission_mode IS NOT NULL)
     ) STRICT;
+", "
+    CREATE TABLE command_guilds (guild INTEGER PRIMARY KEY) STRICT;
 "];
 
 /// The newest version that this program knows.

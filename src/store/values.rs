@@ -9,7 +9,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 
 use super::{DeliveryState, Millis, TurnState};
 use crate::domain::{
-    Attachment, ChannelId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
+    Attachment, ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId,
+    UserId,
 };
 
 macro_rules! ids {
@@ -30,7 +31,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(ChannelId, MessageId, UserId);
+ids!(ChannelId, GuildId, MessageId, UserId);
 
 impl ToSql for Millis {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -108,6 +108,31 @@ async fn commands_are_registered_once_and_again_when_a_definition_changes() {
 }
 
 #[tokio::test]
+async fn a_guild_that_is_named_no_more_has_no_commands_of_its_own() {
+    let mut stage = shipped().await;
+    let file = stage.root().join("config/moonlane.toml");
+    let everywhere = std::fs::read_to_string(&file).unwrap();
+    let guild = stage.discord.guild();
+    let registered = |stage: &Stage| {
+        let guilds: Vec<_> = stage.discord.commands().iter().map(|command| command.guild).collect();
+        (guilds.len(), guilds.iter().all(|it| *it == Some(guild)), guilds.iter().all(Option::is_none))
+    };
+
+    std::fs::write(&file, format!("{everywhere}\n[discord]\nguilds = [\"{guild}\"]\n")).unwrap();
+    stage.start().await;
+    assert_eq!(registered(&stage), (8, true, false));
+    stage.stop().await;
+
+    std::fs::write(&file, everywhere).unwrap();
+    stage.start().await;
+    assert_eq!(registered(&stage), (8, false, true));
+    let calls = puts(&stage);
+    stage.stop().await;
+    stage.start().await;
+    assert_eq!(puts(&stage), calls);
+}
+
+#[tokio::test]
 async fn who_is_not_let_in_may_not_use_a_command() {
     let stage = stage().await;
     let refused = said(&stage, "eve", "status", &[]).await;

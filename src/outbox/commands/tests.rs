@@ -170,7 +170,7 @@ async fn a_guild_has_no_contexts_and_one_that_refuses_stops_no_other() {
         [answer(200, json!([])), no, answer(200, there), answer(200, json!([])), answer(200, json!([]))];
     let (server, discord) = start(mine).await;
     let guilds = [10, 11, 12].map(|id| GuildId::new(id).unwrap());
-    let done = discord.register_all(&guilds, &commands()).await;
+    let done = discord.register_all(&guilds, &[], &commands()).await;
     let guild = |id: u64| format!("/api/v10/applications/8/guilds/{id}/commands");
     assert_eq!(
         server.whats(),
@@ -192,7 +192,7 @@ async fn a_guild_has_no_contexts_and_one_that_refuses_stops_no_other() {
 #[tokio::test]
 async fn global_commands_go_when_guilds_are_named() {
     let (server, discord) = start([answer(200, registered()), answer(200, json!([]))]).await;
-    let done = discord.register_all(&[], &[]).await;
+    let done = discord.register_all(&[], &[], &[]).await;
     assert_eq!(done, [(Scope::Global, Ok(Registration::Replaced))]);
     assert_eq!(server.calls()[1].body, json!([]));
 }
