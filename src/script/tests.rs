@@ -308,6 +308,22 @@ fn a_runaway_at_top_level_is_a_problem() {
     snapshot!("runaways_at_load", cases(lines));
 }
 
+#[test]
+fn what_takes_all_memory_at_load_is_named_where_it_stands() {
+    let hog = "local hog = {}\nreturn function()\n  while true do\n    hog[#hog + 1] = ('x'):rep(1e5) .. #hog\n  end\nend";
+    let calling = "local fill = require 'lib/hog'\n\nfill()\nreturn {}";
+    let told = problems(&[("lib/hog.lua", hog), ("routing.lua", calling)]);
+    insta::assert_snapshot!(told, @"scripts/lib/hog.lua:4: needed more memory than 8.0 MiB (`scripts.memory_limit`)");
+    // Two files that are too large together only: neither is to blame alone.
+    let half = |end: &str| {
+        format!("KEPT = {{}}\nfor n = 1, 50 do\n  KEPT[n] = ('x'):rep(1e5) .. n\nend\nreturn {end}")
+    };
+    let routing = half("{ projects = { here = { dir = '.' } }, route = function() return #KEPT end }");
+    let triggers = half("function() return #KEPT end");
+    let told = problems(&[("routing.lua", &routing), ("triggers.lua", &triggers)]);
+    insta::assert_snapshot!(told, @"scripts/triggers.lua: needed more memory than 8.0 MiB (`scripts.memory_limit`)");
+}
+
 #[tokio::test]
 async fn a_slow_decision_delays_the_next_and_nothing_else() {
     let slow = "return { projects = { here = { dir = '.' } }, route = function(m) while m.text == 'slow' do end return 'here' end }";

@@ -65,7 +65,11 @@ impl Vm {
     }
 
     fn with_files(files: Files, budget: Budget) -> Result<Self, Failure> {
-        let clock = Arc::new(Clock { running: Mutex::new(None), printed: AtomicU32::new(0) });
+        let clock = Arc::new(Clock {
+            running: Mutex::new(None),
+            printed: AtomicU32::new(0),
+            places: Mutex::new(None),
+        });
         let files = Arc::new(Mutex::new(files));
         let libraries = StdLib::COROUTINE
             | StdLib::TABLE
@@ -130,6 +134,11 @@ impl Vm {
     pub fn module(&mut self, name: &str) -> Result<mlua::Value, Failure> {
         let files = Arc::clone(&self.files);
         self.run(|lua| require(lua, &files, name)).map_err(|mut failure| {
+            if failure.kind == FailureKind::OutOfMemory
+                && let Some((file, line)) = self.hog(name)
+            {
+                (failure.file, failure.line) = (Some(file), Some(line));
+            }
             let path = lock(&self.files).shown_path(&format!("{name}.lua"));
             // A problem of the file itself begins with its name, for those who require it.
             if let (None, Some(rest)) = (&failure.file, failure.message.strip_prefix(&path)) {
@@ -137,6 +146,19 @@ impl Vm {
             }
             failure.or_in(&path)
         })
+    }
+
+    /// Where memory ends when this module runs. Luau's memory error tells no place, so it is run once more in a new VM
+    /// that notes each interrupt's; the last one is the line at most one call or turn of a loop before.
+    fn hog(&self, name: &str) -> Option<(String, u32)> {
+        let mut again = self.afresh().ok()?;
+        // Noting takes longer than running.
+        again.budget.time = again.budget.time.saturating_mul(PATIENCE);
+        *lock(&again.clock.places) = Some(None);
+        let files = Arc::clone(&again.files);
+        let ended = again.run(|lua| require(lua, &files, name));
+        let place = lock(&again.clock.places).take().flatten();
+        place.filter(|_| ended.is_err_and(|failure| failure.kind == FailureKind::OutOfMemory))
     }
 
     /// From here on no further file is read: a script set is what its files were when it was loaded.
@@ -177,6 +199,8 @@ struct Clock {
     running: Mutex<Option<Running>>,
     /// How many lines the call has printed.
     printed: AtomicU32,
+    /// Where the latest interrupt was; the outer `None` where nobody wants to know.
+    places: Mutex<Option<Option<(String, u32)>>>,
 }
 
 struct Running {
@@ -205,6 +229,9 @@ impl Clock {
     }
 
     fn check(&self, lua: &Lua) -> mlua::Result<VmState> {
+        if let Some(place) = lock(&self.places).as_mut() {
+            *place = innermost(lua);
+        }
         let mut running = lock(&self.running);
         let Some(running) = running.as_mut() else { return Ok(VmState::Continue) };
         if running.struck.is_none() {
@@ -221,6 +248,17 @@ impl Clock {
         }
         Err(mlua::Error::external(OutOfTime))
     }
+}
+
+/// The innermost line of a script that is running.
+fn innermost(lua: &Lua) -> Option<(String, u32)> {
+    (0..16).find_map(|level| {
+        lua.inspect_stack(level, |frame| {
+            let line = u32::try_from(frame.current_line()?).ok()?;
+            Some((frame.source().short_src?.to_string(), line))
+        })
+        .flatten()
+    })
 }
 
 /// The processor time that this thread has used.
@@ -251,7 +289,8 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Resul
 /// Lua's `print`, to the log.
 fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
     let printed = clock.printed.fetch_add(1, Ordering::Relaxed);
-    if printed > MAX_PRINTED {
+    // What is only run to find a place has printed all this before.
+    if printed > MAX_PRINTED || lock(&clock.places).is_some() {
         return Ok(());
     }
     let place = lua.inspect_stack(1, |frame| {
