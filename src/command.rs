@@ -67,10 +67,19 @@ impl Needs {
             || self.is_operator(scripts, asked)
     }
 
-    /// The same, where the command is used.
-    fn lets_in_here(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
-        let project = scripts.project_of(asked.channel_id, asked.parent_channel_id);
-        self.lets_in(scripts, project.map(|project| &**project), asked)
+    /// The same for the project that this channel is now.
+    async fn lets_in_at(
+        &self,
+        scripts: &ScriptSet,
+        asked: &Interaction,
+        channel: ChannelId,
+    ) -> Result<bool, ScriptError> {
+        // Without asking a script: whoever mends the scripts needs the commands.
+        if self.is_operator(scripts, asked) {
+            return Ok(true);
+        }
+        let work = self.routed(scripts, asked, channel).await?;
+        Ok(self.lets_in(scripts, work.as_ref().map(|work| &*work.project), asked))
     }
 
     /// Where a message without text, of this person in this channel, would go now.
@@ -197,7 +206,7 @@ impl Commands {
         };
         let asked = responder.interaction();
         let id = asked.id.short();
-        if let Some(refusal) = self.refusal(&scripts, &command, asked) {
+        if let Some(refusal) = self.refusal(&scripts, &command, asked).await {
             info!(name, user = %asked.author.id, "refused: {refusal}");
             return refusal;
         }
@@ -234,9 +243,14 @@ impl Commands {
     }
 
     /// Why this person may not use this command here.
-    fn refusal(&self, scripts: &ScriptSet, command: &Command, asked: &Interaction) -> Option<String> {
-        if !self.0.lets_in_here(scripts, asked) {
-            return Some(NOT_LET_IN.to_owned());
+    async fn refusal(&self, scripts: &ScriptSet, command: &Command, asked: &Interaction) -> Option<String> {
+        match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
+            Ok(true) => {}
+            Ok(false) => return Some(NOT_LET_IN.to_owned()),
+            Err(error) => {
+                error!(%error, traceback = error.traceback(), "a script failed");
+                return Some(text::with_id(error.sentence(), &asked.id.short()));
+            }
         }
         if command.guild_only && asked.guild_id.is_none() {
             return Some(GUILD_ONLY.to_owned());
@@ -250,7 +264,8 @@ impl Commands {
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
         let scripts = self.0.scripts.borrow().clone();
         let asked = responder.interaction();
-        let choices = if self.0.lets_in_here(&scripts, asked) {
+        let let_in = self.0.lets_in_at(&scripts, asked, asked.channel_id).await;
+        let choices = if let_in.unwrap_or(false) {
             scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
                 warn!(%error, "no suggestions: the script failed");
                 Vec::new()

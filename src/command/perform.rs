@@ -40,7 +40,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         }
         Effect::Choose(choose) => used.ask_person(reply::choose(choose), Value::String).await,
         Effect::Session { channel } => {
-            let channel = used.channel(channel)?;
+            let channel = used.channel(channel).await?;
             match used.session(channel).await? {
                 Some(row) => json(used.session_facts(row).await?),
                 None => Ok(Value::Null),
@@ -55,7 +55,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             json(facts)
         }
         Effect::ResetSession { channel } => {
-            let channel = used.channel(channel)?;
+            let channel = used.channel(channel).await?;
             let Some(row) = used.session(channel).await? else { return Ok(Value::Null) };
             let project = row.project.clone();
             let facts = used.session_facts(row).await?;
@@ -76,14 +76,14 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             used.choose(channel, NewChoice::PermissionMode(mode), mode.map(named), before).await
         }
         Effect::Stop { channel } => {
-            let channel = used.channel(channel)?;
+            let channel = used.channel(channel).await?;
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
             let facts = used.running(turn).await?;
             needs.turns.stop(turn);
             json(facts)
         }
         Effect::Queue { channel } => {
-            let channel = used.channel(channel)?;
+            let channel = used.channel(channel).await?;
             json(used.queue(channel).await?)
         }
         Effect::TakeOut { turn } => used.take_out(turn).await,
@@ -140,13 +140,16 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
 
 impl Use<'_> {
     /// The channel that is meant, where this person may work in it.
-    fn channel(&self, channel: Option<ChannelId>) -> Result<ChannelId, String> {
+    async fn channel(&self, channel: Option<ChannelId>) -> Result<ChannelId, String> {
         let here = self.responder.interaction().channel_id;
         match channel.filter(|channel| *channel != here) {
             None => Ok(here),
             Some(other) => {
-                self.may(self.scripts.project_of(other, None).map(|project| &**project))?;
-                Ok(other)
+                let let_in = self.needs.lets_in_at(self.scripts, self.responder.interaction(), other).await;
+                match let_in.map_err(|failure| self.no_route(&failure))? {
+                    true => Ok(other),
+                    false => Err(ELSEWHERE.to_owned()),
+                }
             }
         }
     }
@@ -217,7 +220,7 @@ impl Use<'_> {
         after: Option<String>,
         chosen: impl FnOnce(crate::store::ChannelChoice) -> Option<String>,
     ) -> Answer {
-        let channel = self.channel(channel)?;
+        let channel = self.channel(channel).await?;
         let project = self.routed(channel).await?.map(|work| work.project);
         let is_model = matches!(new, NewChoice::Model(_));
         let before = self

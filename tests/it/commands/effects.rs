@@ -214,3 +214,38 @@ async fn a_route_function_says_which_session_goes_on() {
                     reason in the log.\n-# id ";
     assert!(told.starts_with(sentence), "{told}");
 }
+
+#[tokio::test]
+async fn the_gate_is_that_of_the_project_that_the_channel_is_routed_to() {
+    let stage = with_projects().await;
+    add(&stage, "tell", TELL).await;
+    // A thread has its channel's project, also where it is named from elsewhere.
+    let closed = stage.discord.channel("closed");
+    let thread = stage.discord.thread(closed, "aside").to_string();
+    let told = said(&stage, "ada", "tell", &[("channel", &thread)]).await;
+    assert_eq!(told.content, "⚠️ You may not do that in this channel.");
+    assert_eq!(said(&stage, "owner", "tell", &[("channel", &thread)]).await.content, "none");
+
+    let by_function = |allow: &str| {
+        format!(
+            r#"return {{
+                projects = {{ here = {{ dir = "WORK", allow = {{ {allow} }} }} }},
+                route = function() return "here" end,
+            }}"#
+        )
+    };
+    route(&stage, &by_function("")).await;
+    let told = said(&stage, "ada", "tell", &[]).await;
+    assert_eq!(told.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(offered(&stage, stage.discord.user("ada"), "").await, [""; 0]);
+    let eve = stage.discord.user("eve");
+    route(&stage, &by_function(&format!("users = {{ '{eve}' }}"))).await;
+    assert_eq!(said(&stage, "eve", "tell", &[]).await.content, "none");
+
+    // Where the function fails, operators still have their commands.
+    route(&stage, &by_function("").replace("function()", "function() error 'boom'")).await;
+    let told = said(&stage, "ada", "help", &[]).await.content;
+    assert!(told.starts_with("The script that decides where your message goes failed;"), "{told}");
+    assert!(told.contains("\n-# id "), "{told}");
+    assert!(said(&stage, "owner", "help", &[]).await.content.contains("/reload"));
+}
