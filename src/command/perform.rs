@@ -89,9 +89,10 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         Effect::TakeOut { turn } => used.take_out(turn).await,
         Effect::Ask(ask) => used.ask(ask).await,
         Effect::Send { channel, text } => {
-            let project = scripts.project_of(channel, None).cloned();
-            let Some(project) = project else { return Err("That channel has no project.".to_owned()) };
-            used.may(Some(&project))?;
+            let Some(work) = used.routed(channel).await? else {
+                return Err("That channel has no project.".to_owned());
+            };
+            used.may(Some(&work.project))?;
             for part in text::parts(&text, &Format::default()) {
                 let said = needs.discord.say(channel, &Reply::text(part.text)).await;
                 said.map_err(|refused| format!("Discord did not take it: {refused}"))?;
@@ -298,8 +299,9 @@ impl Use<'_> {
                 }
                 None => return Err(format!("There is no project {name}.")),
             },
-            None => match self.scripts.decide(message.clone()).await {
+            None => match self.scripts.route(message.clone()).await {
                 Ok(Route::Turn(work)) => work,
+                Ok(Route::Reply(words)) => return Err(words),
                 Ok(_) => return Err("This channel has no project.".to_owned()),
                 Err(failure) => return Err(self.no_route(&failure)),
             },

@@ -90,6 +90,23 @@ async fn a_turn_may_be_asked_for_in_another_project_by_who_is_let_into_it() {
 }
 
 #[tokio::test]
+async fn a_question_needs_no_trigger_and_is_told_what_the_route_says() {
+    let stage = stage().await;
+    stage.save("triggers.lua", "return { mention = false, prefixes = { '!' } }");
+    let routing = r#"return {
+        projects = { here = { dir = "WORK", env = { DEMO_AGENT_LOG = "LOG" } } },
+        route = function(message, prompt)
+            return prompt:find 'prod' and { reply = 'Not on Fridays.' } or 'here'
+        end,
+    }"#;
+    route(&stage, routing).await;
+    assert_eq!(said(&stage, "ada", "ask", &[("prompt", "TEXT:yes")]).await.content, "Asked: TEXT:yes");
+    heard(&stage, "yes").await;
+    let refused = said(&stage, "ada", "ask", &[("prompt", "prod")]).await;
+    assert_eq!(refused.content, "⚠️ Not on Fridays.");
+}
+
+#[tokio::test]
 async fn something_is_sent_to_a_channel_with_a_project_by_who_is_let_into_it() {
     let stage = with_projects().await;
     let script = "return { name = 'tell', description = 'x',
@@ -116,6 +133,10 @@ async fn something_is_sent_to_a_channel_with_a_project_by_who_is_let_into_it() {
     assert!(messages("closed").is_empty() && messages("elsewhere").is_empty());
     assert_eq!(tell("owner", "closed").await, "Sent.");
     assert_eq!(messages("closed").len(), 2);
+    // The function is asked, too.
+    let function = routing(&stage).replacen("return {", "return { route = function() return 'there' end,", 1);
+    route(&stage, &function).await;
+    assert_eq!(tell("ada", "elsewhere").await, "Sent.");
 }
 
 /// Says which session goes on in a channel, and after how many turns.
