@@ -260,7 +260,8 @@ fn cuts(
                 && let Some(&(place, used)) =
                     passed.iter().rev().find(|(place, _)| place.offset < solid.start)
             {
-                cuts.extend(cuts_within(document, place, used, solid.start, false));
+                let forced = cuts.is_empty();
+                cuts.extend(cuts_within(document, place, used, solid.start, forced));
             }
             if !too_many {
                 let forced = cuts.is_empty();

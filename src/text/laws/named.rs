@@ -212,6 +212,11 @@ fn what_stands_close_together_is_not_torn() {
         format!("> > - A\n> >   ```\n> >   {}\n> >\n> >   ```\n> > - b", "QmFzZTY0".repeat(247)),
         format!("> > ```{}\n> > {}\n> >\n> >\n> > ```", "info".repeat(3), "QmFzZTY0".repeat(245)),
         // Emphasis nearly as long as a part gives way to the word that it ends in.
+        format!(
+            "It is:\n\n    x\n    ___;\n    {}\n     a=;_(_a\n    {}\n    ;_(_(\n    y",
+            "b".repeat(1336),
+            "c".repeat(632)
+        ),
         format!("It is:\n\n    x\n    __a\n    {line}{}\n    == (_;a==;(_;_(\n    y", "c".repeat(70)),
     ];
     for source in cases {

@@ -87,6 +87,9 @@ impl Oracle {
                 Event::End(TagEnd::CodeBlock) => {
                     if let Some(mut block) = block.take() {
                         block.finish(source);
+                        if !block.fenced && (block.nested || !dialect) {
+                            oracle.add_wholes_of_prose(source, &block.range, options);
+                        }
                         oracle.code.push(block);
                     }
                 }
@@ -143,6 +146,33 @@ impl Oracle {
     fn add(&mut self, source: &str, range: Range<usize>) {
         for token in tokens(&source[range.clone()]) {
             self.prose.push(range.start + token.start..range.start + token.end);
+        }
+    }
+
+    /// What must not be torn in indented code, which is prose to Discord: read once more with a word in place of each
+    /// indentation.
+    fn add_wholes_of_prose(&mut self, source: &str, code: &Range<usize>, options: Options) {
+        let prose: String = source[code.clone()]
+            .split_inclusive('\n')
+            .map(|line| {
+                let text = line.trim_start_matches([' ', '\t', '>']);
+                let indent = line.len() - text.len();
+                if indent < 2 || text.trim().is_empty() {
+                    line.to_owned()
+                } else {
+                    format!("{:indent$}{text}", "a")
+                }
+            })
+            .collect();
+        for (event, range) in Parser::new_ext(&prose, options).into_offset_iter() {
+            let is_whole = matches!(
+                event,
+                Event::Code(_)
+                    | Event::Start(Tag::Link { .. } | Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
+            );
+            if is_whole {
+                self.whole.push(code.start + range.start..code.start + range.end);
+            }
         }
     }
 
@@ -224,7 +254,27 @@ impl Oracle {
         Ok(())
     }
 
-    /// No cut goes through a word, a link, a code span or an emphasis that fits in a part.
+    /// A word with all that must not be torn and hangs together with it.
+    fn with_wholes(&self, source: &str, word: Range<usize>) -> Range<usize> {
+        let mut all = word;
+        loop {
+            let touching = self.whole.iter().filter(|range| {
+                range.start <= all.end && all.start <= range.end && units(&source[(*range).clone()]) <= WHOLE
+            });
+            let (start, end) = touching.fold((all.start, all.end), |(start, end), range| {
+                (start.min(range.start), end.max(range.end))
+            });
+            let start = source[..start].trim_end_matches(|c: char| !c.is_whitespace()).len();
+            let end = source.len() - source[end..].trim_start_matches(|c: char| !c.is_whitespace()).len();
+            if (start..end) == all || end - start > 4 * WHOLE {
+                return start..end;
+            }
+            all = start..end;
+        }
+    }
+
+    /// No cut goes through a word, a link, a code span or an emphasis that fits in a part. Where what hangs together
+    /// does not, a word gives way.
     fn torn(&self, case: &Case) -> Result<(), String> {
         let fits = |range: &Range<usize>| units(&case.source[range.clone()]) <= WHOLE;
         for cut in case.map.cuts(case.source) {
@@ -237,7 +287,7 @@ impl Oracle {
             // The white space before a word may be wider than a byte.
             let start = (start..=cut).find(|&at| case.source.is_char_boundary(at)).unwrap_or(cut);
             let around = [case.source[..cut].chars().next_back(), case.source[cut..].chars().next()];
-            if fits(&(start..end)) && !may_part(around) {
+            if fits(&(start..end)) && !may_part(around) && fits(&self.with_wholes(case.source, start..end)) {
                 return Err(format!("torn: the word {:?} at {cut}", &case.source[start..end]));
             }
         }
