@@ -103,7 +103,7 @@ fn headings(case: &Case) -> Result<(), String> {
         (1..=3).contains(&level) && line[level..].starts_with(' ') && units(line) <= WHOLE
     };
     let is_bold = |line: &str| line.starts_with("**") && line.ends_with("**");
-    let is_empty_quote = |line: &str| line.chars().all(|c| "> ".contains(c));
+    let is_empty_quote = |line: &str| line.chars().all(|c| c == '>' || c.is_whitespace());
     for (part, blocks) in case.parts.iter().zip(case.blocks).rev().skip(1) {
         let code_ends = blocks.last().map_or(0, |block| block.range.end);
         let mut lines = part.text[code_ends..].rsplit('\n').filter(|line| !line.trim().is_empty()).peekable();
