@@ -186,17 +186,25 @@ pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
 
 /// `<!-- … -->` goes, with the space that would be one too many then.
 pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
-    let mut gone = 0;
+    let blank = [' ', '\t'];
+    let mut comments: Vec<Range<usize>> = Vec::new();
     for span in spans.iter().filter(|span| span.kind == SpanKind::Comment) {
-        let Range { mut start, mut end } = span.range;
+        match comments.last_mut() {
+            // Several in a row go as one.
+            Some(last) if text[last.end..span.range.start].trim_matches(blank).is_empty() => {
+                last.end = span.range.end;
+            }
+            _ => comments.push(span.range.clone()),
+        }
+    }
+    for Range { mut start, mut end } in comments {
         let (before, after) = (&text[..start], &text[end..]);
-        if before.is_empty() || before.ends_with([' ', '\n']) {
-            end = text.len() - after.trim_start_matches(' ').len();
+        if before.is_empty() || before.ends_with([' ', '\t', '\n']) {
+            end = text.len() - after.trim_start_matches(blank).len();
         }
         if text[end..].is_empty() || text[end..].starts_with(['\n', '\r', '.', ',', ';', ':', '!', '?']) {
-            start = before.trim_end_matches(' ').len().max(gone);
+            start = before.trim_end_matches(blank).len();
         }
-        gone = end;
         swaps.push(swap(at + start..at + end, ""));
     }
 }

@@ -183,19 +183,11 @@ impl Table {
         let widest = self.rows.iter().map(width).max().unwrap_or(0);
         let between = if widest <= ROW { " · " } else { "\n" };
         let lines = document.lines.len();
-        for row in &self.rows {
-            if row.iter().any(|cell| !cell.range.is_empty()) {
-                if document.lines.len() > lines {
-                    document.put("\n");
-                }
-                self.write_item(source, document, row, &names, between);
+        for entries in self.items(&names) {
+            if document.lines.len() > lines {
+                document.put("\n");
             }
-        }
-        if document.lines.len() == lines {
-            // All rows are empty.
-            let begin = document.text.len();
-            document.put("-");
-            document.end_line(begin, Kind::Text);
+            self.write_item(source, document, &entries, between);
         }
         document.skip_to(self.end);
         for number in lines..document.lines.len() {
@@ -205,20 +197,42 @@ impl Table {
         }
     }
 
-    /// One row as an item of a list; `between` its values, a line end or something else.
+    /// What the items of the list show: for each row with something in it, the name and the cell of each column that has
+    /// one there. The first item also names the columns that have none anywhere.
+    fn items<'a>(&'a self, names: &'a [String]) -> Vec<Vec<(&'a str, Option<&'a Cell>)>> {
+        let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
+        let filled = |row: &'a Vec<Cell>| {
+            let cells = row.iter().enumerate().filter(|(_, cell)| !cell.range.is_empty());
+            cells.map(|(column, cell)| (name(column), Some(cell))).collect::<Vec<_>>()
+        };
+        let mut items: Vec<_> = self.rows.iter().map(filled).filter(|item| !item.is_empty()).collect();
+        if items.is_empty() {
+            items.push(Vec::new());
+        }
+        let is_filled =
+            |row: &Vec<Cell>, column: usize| row.get(column).is_some_and(|cell| !cell.range.is_empty());
+        for column in 0..names.len() {
+            if !name(column).is_empty() && !self.rows.iter().any(|row| is_filled(row, column)) {
+                items[0].push((name(column), None));
+            }
+        }
+        items
+    }
+
+    /// One item of the list; `between` its values, a line end or something else.
     fn write_item(
         &self,
         source: &str,
         document: &mut Document,
-        row: &[Cell],
-        names: &[String],
+        entries: &[(&str, Option<&Cell>)],
         between: &str,
     ) {
-        let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
-        let filled = row.iter().enumerate().filter(|(_, cell)| !cell.range.is_empty());
         let mut begin = document.text.len();
         let mut kind = Kind::Item;
-        for (place, (column, cell)) in filled.enumerate() {
+        if entries.is_empty() {
+            document.put("-");
+        }
+        for (place, (name, cell)) in entries.iter().enumerate() {
             if place > 0 {
                 if between == "\n" {
                     document.end_line(begin, kind);
@@ -227,23 +241,25 @@ impl Table {
                 }
                 document.put(between);
             }
-            document.skip_to(cell.range.start);
+            if let Some(cell) = cell {
+                document.skip_to(cell.range.start);
+            }
             if document.text.len() == begin {
                 document.put(&self.quote);
                 document.put(if place == 0 { "- " } else { "  " });
             }
-            let name = name(column);
-            // What has no name is one.
-            let bold = if name.is_empty() && place == 0 && cell.bare.is_empty() { "**" } else { "" };
             if !name.is_empty() {
                 let colon = if name.ends_with(['?', '!', ':']) { "" } else { ":" };
-                document.put(&format!("**{name}{colon}** "));
+                document.put(&format!("**{name}{colon}**"));
             }
-            document.put(bold);
+            let Some(cell) = cell else { continue };
+            // What has no name is one.
+            let bold = if name.is_empty() && place == 0 && cell.bare.is_empty() { "**" } else { "" };
+            document.put(if name.is_empty() { bold } else { " " });
             document.apply(source, cell.range.end, &cell.rich);
             document.put(bold);
         }
-        document.end_line(begin, kind);
+        document.end_line(begin, if entries.is_empty() { Kind::Text } else { kind });
     }
 }
 

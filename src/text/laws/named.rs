@@ -142,6 +142,12 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
         ("`a || b` $x_1$ 2 * 3", "`a || b` $x_1$ 2 * 3"),
         ("| a | b |\n|---|--:|\n| **x** | 1 |\n| yy | 22 |", "```\na    b\n──  ──\nx    1\nyy  22\n```"),
         ("| a |\n|---|\n| [x](https://a.b) |", "- **a:** [x](https://a.b)"),
+        (
+            "| a | b |\n|--|--|\n| [x](https://a.b) | |\n| y | |",
+            "- **a:** [x](https://a.b) · **b:**\n- **a:** y",
+        ),
+        ("| [a](https://a.b) | b |\n|--|--|\n| | |", "- **[a](https://a.b):** · **b:**"),
+        ("- a\n\t<!----> <!---->\nb", "- a\n\nb"),
         ("```\n#### a | b\n- [ ] c\n```", "```\n#### a | b\n- [ ] c\n```"),
     ];
     for (source, expected) in cases {
