@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
 
-use super::{Needs, message, reply};
-use crate::domain::{ChannelId, DialogEnd, Format, MessageId, PermissionMode, Project, Reply, Route, Work};
+use super::{NOT_LET_IN, Needs, message, reply};
+use crate::domain::{
+    Author, ChannelId, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, Reply, Route, Work,
+};
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
@@ -166,9 +168,20 @@ impl Use<'_> {
         answer: impl FnOnce(String) -> Value,
     ) -> Answer {
         match self.responder.ask(dialog).await {
-            Ok(DialogEnd::Chosen { value, .. }) => Ok(answer(value)),
+            Ok(DialogEnd::Chosen { value, by }) => self.may_answer(by).await.map(|()| answer(value)),
             Ok(DialogEnd::TimedOut) => Ok(Value::Null),
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A press passes the gate as it is now: since the command was used, somebody may have been shut out.
+    async fn may_answer(&self, by: Author) -> Result<(), String> {
+        let live = self.needs.scripts.borrow().clone();
+        let press = Interaction { author: by, ..self.responder.interaction().clone() };
+        match self.needs.lets_in_at(&live, &press, press.channel_id).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NOT_LET_IN.to_owned()),
+            Err(failure) => Err(self.no_route(&failure)),
         }
     }
 

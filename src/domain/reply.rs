@@ -1,6 +1,6 @@
 //! What the bot says in answer to an interaction, as plain data.
 
-use super::{Allow, UserId};
+use super::{Allow, Author};
 
 /// A message with all that Discord shows in one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -186,7 +186,7 @@ pub enum DialogEnd {
         /// The value of what was pressed or chosen.
         value: String,
         /// Who it was.
-        by: UserId,
+        by: Author,
     },
     /// Nobody did in time.
     TimedOut,

@@ -84,7 +84,7 @@ impl Responder {
             }
             return Ok(DialogEnd::TimedOut);
         };
-        let by = interaction.author.id;
+        let by = interaction.author.clone();
         let chosen = match &interaction.kind {
             InteractionKind::Press { custom_id, values, .. } => {
                 [std::slice::from_ref(custom_id), values].concat()

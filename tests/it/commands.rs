@@ -188,6 +188,28 @@ async fn a_question_of_an_earlier_bot_is_over() {
 }
 
 #[tokio::test]
+async fn who_is_shut_out_answers_no_question_any_more() {
+    let mut stage = stage().await;
+    add(
+        &stage,
+        "forget",
+        "return { name = 'forget', description = 'x', run = function(ctx)
+            if ctx:confirm 'Sure?' then ctx:reset_session() ctx:follow_up 'Forgot it.' end
+        end }",
+    )
+    .await;
+    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
+    let question = said(&stage, "ada", "forget", &[]).await;
+    stage.save("routing.lua", &routing_with(""));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.discord.press(question.id, stage.discord.user("ada"), yes).unwrap();
+    heard(&stage, "⚠️ You may not use me here; my operator can let you in.").await;
+    let question = said(&stage, "owner", "reset", &[]).await;
+    assert!(question.content.starts_with("Forget 1 turn"), "it is still there: {}", question.content);
+}
+
+#[tokio::test]
 async fn a_model_is_kept_for_the_channel_and_counts_from_the_next_turn_on() {
     let mut stage = stage().await;
     let told = said(&stage, "ada", "model", &[("name", "opus")]).await;
