@@ -165,7 +165,7 @@
 
 ---A use of a command. The functions up to `reload` ask the bot for something: they wait for the answer, and raise where
 ---the bot refuses. What a script does not catch, the person is told. Each takes one value, or a table with more: its
----first item is that value.
+---first item is that value. One use of a command may call them 500 times in all.
 ---@class (exact) Ctx
 ---@field command string
 ---@field subcommand? string

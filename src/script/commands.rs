@@ -8,6 +8,8 @@
 //! coroutine costs some memory and nothing else. What is wrong with the table itself goes back into the script within
 //! the same slice, and is raised at the line that asked.
 //!
+//! A use of a command may ask for so many effects ([`runner::MAX_EFFECTS`]): a loop of them ends too.
+//!
 //! A [`Waiting`] keeps the thread, and so the script set's commands, alive: a command ends on the set it began with.
 //! Dropping it ends the coroutine.
 //!
@@ -25,6 +27,8 @@ use std::sync::Arc;
 
 #[cfg(test)]
 pub(super) use ctx::CtxFacts;
+#[cfg(test)]
+pub(super) use runner::MAX_EFFECTS;
 #[cfg(test)]
 pub(super) use tools::CommandFacts;
 

@@ -18,6 +18,9 @@ use crate::script::vm::Vm;
 
 /// The largest answer to an effect, as JSON, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// How many effects one use of a command may ask for. Each begins a new slice, so that no time limit ends a loop of
+/// them.
+pub(in crate::script) const MAX_EFFECTS: u32 = 500;
 
 /// What runs on the commands' own thread.
 pub struct Runner {
@@ -35,6 +38,8 @@ struct Coroutine {
     vm: u64,
     /// Its command.
     place: usize,
+    /// How many effects it has asked for.
+    effects: u32,
 }
 
 /// A coroutine asks for an effect, and waits.
@@ -78,7 +83,7 @@ impl Runner {
                 return Err(failed(failure));
             }
         };
-        let coroutine = Coroutine { thread, vm: number, place };
+        let coroutine = Coroutine { thread, vm: number, place, effects: 0 };
         self.slice(coroutine, |_| Ok(args), None)
     }
 
@@ -122,7 +127,7 @@ impl Runner {
         args: impl FnOnce(&Lua) -> mlua::Result<MultiValue>,
         refused: Option<String>,
     ) -> Result<Option<Asked>, ScriptError> {
-        let Coroutine { thread, vm: number, place } = coroutine;
+        let Coroutine { thread, vm: number, place, effects } = coroutine;
         let entries = Arc::clone(&self.entries);
         let Some(vm) = self.vms.get_mut(&number) else {
             return Err(ScriptError::new(Stage::Command, no_vm()));
@@ -140,10 +145,15 @@ impl Runner {
                 }
             }
         });
+        let result = match result {
+            Ok(Some(_)) if effects == MAX_EFFECTS => Err(too_many_effects(vm, &thread)),
+            result => result,
+        };
         let waiting = match result {
             Ok(Some(effect)) => {
                 self.last_id += 1;
-                self.waiting.insert(self.last_id, Coroutine { thread, vm: number, place });
+                let effects = effects + 1;
+                self.waiting.insert(self.last_id, Coroutine { thread, vm: number, place, effects });
                 Ok(Some(Asked { id: self.last_id, effect }))
             }
             // What it held is garbage before anybody looks how full the VM is.
@@ -237,6 +247,17 @@ impl Runner {
 
 fn no_vm() -> Failure {
     Failure::new(FailureKind::Gone, "the commands have no VM")
+}
+
+/// A command that asks on and on is ended as one that runs on and on, at the line that asked.
+fn too_many_effects(vm: &mut Vm, thread: &Thread) -> Failure {
+    let failure =
+        Failure::new(FailureKind::TimedOut, format!("asked `ctx` for more than {MAX_EFFECTS} things"));
+    let traceback = vm.run(|lua| {
+        let debug: mlua::Table = lua.globals().get("debug")?;
+        debug.get::<mlua::Function>("traceback")?.call::<String>(thread)
+    });
+    traceback.map_or(failure.clone(), |traceback| failure.traced(&traceback))
 }
 
 /// The effect that a coroutine asks for, or what is wrong with it, in words for the line that asked.

@@ -373,6 +373,26 @@ async fn a_runaway_after_an_answer_ends_too() {
 }
 
 #[tokio::test]
+async fn a_loop_of_effects_ends_too() {
+    let loops = ["while true do ctx:log 'x' end", "while true do\npcall(function() ctx:log 'x' end)\nend"];
+    let ends = ["scripts/commands/test.lua:2:", "scripts/commands/test.lua:3:"];
+    for (body, end) in loops.iter().zip(ends) {
+        let mut performed = 0;
+        let count = |_: &Effect| {
+            performed += 1;
+            assert!(performed < 10_000, "it goes on and on");
+            Ok(Value::Null)
+        };
+        let lines = played(&commands(body), call(), count).await;
+        assert_eq!(performed, crate::script::commands::MAX_EFFECTS);
+        assert_eq!(lines.last().unwrap(), &format!("TimedOut: {end} asked `ctx` for more than 500 things"));
+    }
+    // As many as it may, and then it ends by itself.
+    let body = "for _ = 1, 500 do ctx:log 'x' end";
+    assert_eq!(plain(body).await.lines().count(), 500);
+}
+
+#[tokio::test]
 async fn a_waiting_command_goes_on_in_a_vm_that_was_replaced_once() {
     let body = "KEPT = KEPT or {} local mine = tostring(ctx:confirm 'sure?') ctx:reply(mine .. ' ' .. #KEPT)";
     // Without garbage, so that it is certain how full the VM is.
