@@ -17,6 +17,7 @@ mod commands;
 mod data;
 mod effect;
 mod hooks;
+mod pattern;
 mod permission;
 mod problem;
 mod project;

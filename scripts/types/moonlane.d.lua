@@ -83,7 +83,7 @@
 ---@class (exact) TriggerTable
 ---@field mention? boolean Messages that mention the bot; true by default.
 ---@field prefixes? string[] Messages that begin with one of these; the rest is the prompt.
----@field patterns? string[] Rust regular expressions; the first group, if there is one, is the prompt.
+---@field patterns? string[] Rust regular expressions of up to 1000 bytes; the first group, if there is one, is the prompt.
 ---@field all_messages_in? Id[] Every message in these channels and their threads.
 
 ---What hooks.lua returns. Each function may be absent, and may return nil to change nothing.

@@ -4,8 +4,12 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::data::{self, BadValue, Data, Id, ids, kind};
+use super::pattern;
 use super::problem::Problem;
 use crate::domain::{ChannelId, Message};
+
+/// How much a compiled pattern may take, in bytes. It looks at messages only, which Discord keeps short.
+const MAX_REGEX: usize = 256 * 1024;
 
 /// What triggers.lua says.
 #[derive(Debug)]
@@ -60,9 +64,9 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> O
     };
     let mut patterns = Vec::new();
     for (place, pattern) in (1..).zip(&raw.patterns) {
-        match Regex::new(pattern) {
+        match pattern::compile(pattern, MAX_REGEX) {
             Ok(pattern) => patterns.push(pattern),
-            Err(problem) => bad(bad_pattern(&problem).under(&format!("patterns[{place}]"))),
+            Err(problem) => bad(BadValue::here(problem).under(&format!("patterns[{place}]"))),
         }
     }
     for (place, prefix) in (1..).zip(&raw.prefixes) {
@@ -116,11 +120,4 @@ pub fn prompt(value: Option<Data>) -> Result<Option<String>, BadValue> {
         Some(Data::Text(prompt)) => Ok(Some(prompt)),
         Some(other) => Err(BadValue::here(format!("expected the prompt (a string) or nil, found {other}"))),
     }
-}
-
-/// A regex error spans several lines with a caret; its last line says what is wrong.
-fn bad_pattern(error: &regex::Error) -> BadValue {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    BadValue::here(format!("not a regular expression: {}", last.trim_start_matches("error: ")))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Serialize;
 
 use super::Entry;
@@ -15,13 +15,14 @@ use crate::domain::{Command, CommandOption, OptionKind};
 use crate::nearest::nearest;
 use crate::script::data::{self, Data, kind};
 use crate::script::effect;
+use crate::script::pattern;
 use crate::script::permission::{admits, permission};
 
-/// How much a compiled regular expression may take, and its tables while it runs, in bytes.
+/// How much a compiled regular expression may take, in bytes.
 const MAX_REGEX: usize = 128 * 1024;
-/// How long a text may be that a regular expression looks at. The time it takes is at most the product of both, and
-/// nothing can interrupt it.
-const MAX_TEXT: usize = 100_000;
+/// How long a text may be that a regular expression looks at, in bytes: more than the longest message. With
+/// [`MAX_REGEX`], the worst pattern takes half a second for it.
+const MAX_TEXT: usize = 16_000;
 /// How many regular expressions are kept compiled.
 const KEPT: usize = 16;
 /// The longest JSON text that is read.
@@ -132,14 +133,9 @@ fn find(
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let regex = match kept.iter().position(|regex| regex.as_str() == pattern) {
         Some(place) => kept.remove(place),
-        None => match RegexBuilder::new(&pattern).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build() {
+        None => match pattern::compile(&pattern, MAX_REGEX) {
             Ok(regex) => regex,
-            Err(e) => {
-                // It spans several lines, with a caret; the last says what is wrong.
-                let text = e.to_string();
-                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                return problem(format!("not a regular expression: {last}"));
-            }
+            Err(bad) => return problem(bad),
         },
     };
     let found = lua.create_table()?;

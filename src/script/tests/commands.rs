@@ -293,6 +293,8 @@ async fn local_functions_yield_nothing() {
         "ctx:regex('(', 'x')",
         "ctx:regex('\\\\w{1000}', 'x')",
         "ctx:regex('x', ('x'):rep(1e6))",
+        "ctx:regex(('\\\\w'):rep(1e5), 'x')",
+        "ctx:regex(('(a*)'):rep(200) .. '$', ('a'):rep(1e4))",
         "ctx:regex('x')",
         "ctx.json.encode { print }",
         "ctx.json.decode '{'",

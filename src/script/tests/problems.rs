@@ -183,6 +183,9 @@ fn problems_in_triggers() {
         ("one prefix", triggers("return { prefixes = '!ask' }")),
         ("empty prefix", triggers("return { prefixes = { '!ask', ' ' } }")),
         ("bad patterns", triggers("return { patterns = { '^ok$', '(', 'a{2,1}', '(?=x)' } }")),
+        ("long pattern", triggers("return { patterns = { ('\\\\w'):rep(1e5) } }")),
+        ("large pattern", triggers("return { patterns = { '(?:a{1000}){100}' } }")),
+        ("many groups", triggers("return { patterns = { ('(a?)'):rep(200) .. '$' } }")),
         ("channel is a number", triggers("return { all_messages_in = { 12 } }")),
         ("nothing triggers", triggers("return { mention = false }")),
     ]);
