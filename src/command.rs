@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use tracing::{Instrument, debug, error, info, warn};
 
 use crate::domain::{
-    ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, Project,
-    Route, Work,
+    ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, OptionValue,
+    Project, Route, Work,
 };
 use crate::outbox::{Interactions, Refused, Registration, Scope};
 use crate::reload::Reloader;
@@ -206,7 +206,7 @@ impl Commands {
         };
         let asked = responder.interaction();
         let id = asked.id.short();
-        if let Some(refusal) = self.refusal(&scripts, &command, asked).await {
+        if let Some(refusal) = self.refusal(&scripts, &command, &invocation, asked).await {
             info!(name, user = %asked.author.id, "refused: {refusal}");
             return refusal;
         }
@@ -242,8 +242,14 @@ impl Commands {
         sentence
     }
 
-    /// Why this person may not use this command here.
-    async fn refusal(&self, scripts: &ScriptSet, command: &Command, asked: &Interaction) -> Option<String> {
+    /// Why this person may not use this command here, on the channels among its options.
+    async fn refusal(
+        &self,
+        scripts: &ScriptSet,
+        command: &Command,
+        invocation: &Invocation,
+        asked: &Interaction,
+    ) -> Option<String> {
         match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
             Ok(false) => return Some(NOT_LET_IN.to_owned()),
@@ -256,9 +262,19 @@ impl Commands {
             return Some(GUILD_ONLY.to_owned());
         }
         let permission = command.permission?;
-        let has = asked.permissions & (permission.bits | ADMINISTRATOR);
-        let may = has & ADMINISTRATOR != 0 || has == permission.bits;
-        (!may).then(|| format!("You need the permission “{}” for this.", permission.name.replace('_', " ")))
+        let may = |has: u64| has & ADMINISTRATOR != 0 || has & permission.bits == permission.bits;
+        let name = permission.name.replace('_', " ");
+        if !may(asked.permissions) {
+            return Some(format!("You need the permission “{name}” for this."));
+        }
+        // What may be done here may not be done there.
+        let channels = invocation.options.iter().filter_map(|(_, value)| match value {
+            OptionValue::Channel(channel) => Some(channel),
+            _ => None,
+        });
+        let mut refused =
+            channels.filter(|channel| !may(invocation.permissions.get(channel).copied().unwrap_or(0)));
+        refused.next().map(|channel| format!("You need the permission “{name}” in <#{channel}> for this."))
     }
 
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {

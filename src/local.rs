@@ -259,6 +259,13 @@ impl LocalDiscord {
         self.hub().change(|state| state.permit(role, permissions))
     }
 
+    /// Lets one person do more in a channel and its threads. False if there is no such channel.
+    pub fn permit_in(&self, channel: Id, user: Id, permissions: u64) -> bool {
+        let permit =
+            |channel: &mut world::Channel| *channel.permitted.entry(user).or_default() |= permissions;
+        self.hub().change(|state| state.change_channel(channel, permit))
+    }
+
     /// Somebody writes. The new message's id.
     ///
     /// # Panics

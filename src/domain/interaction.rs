@@ -1,5 +1,6 @@
 //! Slash commands, buttons and menus as plain data: what is registered with Discord, and what a person does with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -161,4 +162,6 @@ pub struct Invocation {
     pub subcommand: Option<String>,
     /// What was given, in the order in which it was.
     pub options: Vec<(String, OptionValue)>,
+    /// What the person may do in each channel among the options, as Discord's bits.
+    pub permissions: BTreeMap<ChannelId, u64>,
 }

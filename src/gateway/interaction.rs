@@ -1,6 +1,7 @@
 //! INTERACTION_CREATE → [`Interaction`]. All that is needed stands in the event itself, so that it never waits for the
 //! events before it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -87,6 +88,21 @@ struct CommandData {
     kind: Option<u8>,
     #[serde(default, deserialize_with = "null_is_default")]
     options: Vec<Given>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    resolved: Resolved,
+}
+
+/// What the options name.
+#[derive(Default, Deserialize)]
+struct Resolved {
+    #[serde(default, deserialize_with = "null_is_default")]
+    channels: BTreeMap<ChannelId, NamedChannel>,
+}
+
+#[derive(Deserialize)]
+struct NamedChannel {
+    /// The person's, as text.
+    permissions: Option<String>,
 }
 
 /// An option, or the subcommand that has options.
@@ -147,10 +163,15 @@ fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interacti
             roles: member.map(|member| member.roles).unwrap_or_default(),
             bot: user.bot,
         },
-        permissions: permissions.and_then(|bits| bits.parse().ok()).unwrap_or(0),
+        permissions: bits(permissions),
         received,
         kind,
     }))
+}
+
+/// What Discord does not tell is not allowed.
+fn bits(permissions: Option<String>) -> u64 {
+    permissions.and_then(|bits| bits.parse().ok()).unwrap_or(0)
 }
 
 fn from<T: DeserializeOwned>(data: Value) -> serde_json::Result<T> {
@@ -163,7 +184,10 @@ fn invocation(autocomplete: bool, data: CommandData) -> serde_json::Result<Optio
         debug!(command = %data.name, "a command of a menu is ignored: the bot registers none");
         return Ok(None);
     }
-    let mut invocation = Invocation { command: data.name, subcommand: None, options: Vec::new() };
+    let channels = data.resolved.channels.into_iter();
+    let permissions = channels.map(|(id, channel)| (id, bits(channel.permissions))).collect();
+    let mut invocation =
+        Invocation { command: data.name, subcommand: None, options: Vec::new(), permissions };
     let mut focused = None;
     for given in data.options {
         match given.kind {
@@ -310,6 +334,7 @@ mod tests {
                     ("position".into(), OptionValue::Integer(3)),
                     ("who".into(), OptionValue::User(UserId::new(41).unwrap())),
                 ],
+                permissions: BTreeMap::new(),
             }),
         };
         assert_eq!(read(&event, received).unwrap(), Some(expected));
@@ -336,6 +361,19 @@ mod tests {
             ("h".to_owned(), OptionValue::Integer(-9_007_199_254_740_991)),
         ];
         assert_eq!((invocation.subcommand, invocation.options.as_slice()), (None, &expected[..]));
+    }
+
+    #[test]
+    fn a_channel_among_the_options_has_what_the_person_may_do_there() {
+        let channel = |id: &str, permissions: Value| json!({"id": id, "type": 0, "name": "x", "permissions": permissions});
+        let mut given = options(json!([{"type": 7, "name": "where", "value": "20"}]));
+        given["data"]["resolved"] = json!({"channels": {"20": channel("20", json!("8192")),
+            "21": channel("21", json!(null))}});
+        let Ok(Some(Interaction { kind: InteractionKind::Command(invocation), .. })) = arrive(given) else {
+            panic!()
+        };
+        let channel = |id| ChannelId::new(id).unwrap();
+        assert_eq!(invocation.permissions, BTreeMap::from([(channel(20), 8192), (channel(21), 0)]));
     }
 
     #[test]

@@ -395,9 +395,9 @@ impl State {
         }
         let id = self.world.new_id();
         let (name, denied, messages) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
-        self.world
-            .channels
-            .insert(id, Channel { id, name, parent, direct: None, denied, messages, last_message: None });
+        let (permitted, last_message) = (BTreeMap::new(), None);
+        let channel = Channel { id, name, parent, direct: None, denied, permitted, messages, last_message };
+        self.world.channels.insert(id, channel);
         let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
         self.tell(id, GUILDS, event, None, |world, _| {
             let mut json = world.channel_json(&world.channels[&id]);
@@ -416,8 +416,8 @@ impl State {
         }
         let id = self.world.new_id();
         let (name, denied, messages) = (String::new(), BTreeSet::new(), BTreeMap::new());
-        let channel =
-            Channel { id, name, parent: None, direct: Some(user), denied, messages, last_message: None };
+        let (permitted, parent, direct, last_message) = (BTreeMap::new(), None, Some(user), None);
+        let channel = Channel { id, name, parent, direct, denied, permitted, messages, last_message };
         self.world.channels.insert(id, channel);
         id
     }

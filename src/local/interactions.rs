@@ -203,7 +203,7 @@ impl State {
                 given["focused"] = true.into();
                 focused_type = option["type"].as_u64().unwrap_or(0);
             } else {
-                world.check_value(used.channel, option, value, &mut resolved)?;
+                world.check_value(used, option, value, &mut resolved)?;
             }
             options.push(given);
         }
@@ -340,7 +340,7 @@ impl World {
     /// Whether a value suits an option. What it names goes into `resolved`.
     fn check_value(
         &self,
-        channel: Id,
+        used: &UseCommand,
         option: &Value,
         value: &Value,
         resolved: &mut Map<String, Value>,
@@ -380,9 +380,9 @@ impl World {
                 let users = matches!(kind, USER | MENTIONABLE);
                 if let Some(user) = self.users.get(&id).filter(|_| users) {
                     resolve("users", id, self.user_json(user));
-                    if !self.is_direct(channel) {
+                    if !self.is_direct(used.channel) {
                         let mut member = self.partial_member_json(user);
-                        member["permissions"] = self.permissions(user, channel).to_string().into();
+                        member["permissions"] = self.permissions(user, used.channel).to_string().into();
                         resolve("members", id, member);
                     }
                 } else if let Some(role) = self.roles.get(&id).filter(|_| matches!(kind, ROLE | MENTIONABLE))
@@ -390,7 +390,9 @@ impl World {
                     resolve("roles", id, self.role_json(role));
                 } else if let Some(found) = self.channels.get(&id).filter(|_| kind == CHANNEL) {
                     let mut json = self.channel_json(found);
-                    json["permissions"] = super::shape::PERMISSIONS.to_string().into();
+                    // Of the person that uses the command, and not of the bot.
+                    let may = self.users.get(&used.user).map_or(0, |user| self.permissions(user, id));
+                    json["permissions"] = may.to_string().into();
                     resolve("channels", id, json);
                 } else {
                     return refused("somebody or something that is there");

@@ -150,6 +150,7 @@ impl World {
         if given & ADMINISTRATOR != 0 {
             return ALL_PERMISSIONS;
         }
+        let given = given | self.permitted(channel, user.id);
         let rights = [Right::View, Right::Post, Right::History, Right::Attach, Right::React];
         let denied = rights.into_iter().filter(|right| user.id == self.bot && self.denied(channel, *right));
         denied.fold(given, |left, right| left & !bit(right))
@@ -190,8 +191,10 @@ impl World {
             return json;
         }
         let denied: u64 = channel.denied.iter().map(|right| bit(*right)).fold(0, |all, bit| all | bit);
-        let overwrite = json!({ "id": self.bot, "type": 1, "allow": "0", "deny": denied.to_string() });
-        json["permission_overwrites"] = if denied == 0 { json!([]) } else { json!([overwrite]) };
+        let overwrite = |id: Id, allow: u64, deny: u64| json!({ "id": id, "type": 1, "allow": allow.to_string(), "deny": deny.to_string() });
+        let bot = (denied != 0).then(|| overwrite(self.bot, 0, denied));
+        let people = channel.permitted.iter().map(|(user, bits)| overwrite(*user, *bits, 0));
+        json["permission_overwrites"] = bot.into_iter().chain(people).collect();
         json["position"] = 0.into();
         json["topic"] = Value::Null;
         json["nsfw"] = false.into();

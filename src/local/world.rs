@@ -110,6 +110,8 @@ pub(super) struct Channel {
     /// The person that the bot talks with here, in direct messages.
     pub(super) direct: Option<Id>,
     pub(super) denied: BTreeSet<Right>,
+    /// What single people may do here besides, as Discord's bits.
+    pub(super) permitted: BTreeMap<Id, u64>,
     pub(super) messages: BTreeMap<Id, Message>,
     /// The newest message there ever was, deleted or not.
     pub(super) last_message: Option<Id>,
@@ -309,6 +311,13 @@ impl World {
         inherited || channel.denied.contains(&right)
     }
 
+    /// What this person may do besides in this channel, or in the channel that this is a thread of.
+    pub(super) fn permitted(&self, channel: Id, user: Id) -> u64 {
+        let Some(channel) = self.channels.get(&channel) else { return 0 };
+        let inherited = channel.parent.map_or(0, |parent| self.permitted(parent, user));
+        inherited | channel.permitted.get(&user).copied().unwrap_or(0)
+    }
+
     /// Whether these are direct messages.
     pub(super) fn is_direct(&self, channel: Id) -> bool {
         self.channels.get(&channel).is_some_and(|channel| channel.direct.is_some())
@@ -368,7 +377,9 @@ mod tests {
         let (parent, thread) = (world.new_id(), world.new_id());
         for (id, parent) in [(parent, None), (thread, Some(parent))] {
             let (name, denied, messages) = ("x".to_owned(), BTreeSet::new(), BTreeMap::new());
-            let channel = Channel { id, name, parent, direct: None, denied, messages, last_message: None };
+            let (permitted, last_message) = (BTreeMap::new(), None);
+            let channel =
+                Channel { id, name, parent, direct: None, denied, permitted, messages, last_message };
             world.channels.insert(id, channel);
         }
         world.channels.get_mut(&parent).unwrap().denied.insert(Right::Post);

@@ -38,7 +38,12 @@ fn interaction(id: u64, user: u64, kind: InteractionKind) -> Interaction {
 }
 
 fn command() -> InteractionKind {
-    InteractionKind::Command(Invocation { command: "x".into(), subcommand: None, options: Vec::new() })
+    InteractionKind::Command(Invocation {
+        command: "x".into(),
+        subcommand: None,
+        options: Vec::new(),
+        permissions: Default::default(),
+    })
 }
 
 fn press(custom_id: &str, values: &[&str]) -> InteractionKind {
@@ -213,7 +218,12 @@ async fn an_interaction_that_comes_twice_counts_once_and_nobody_is_left_waiting(
 #[tokio::test]
 async fn suggestions_are_answered_and_never_deferred() {
     let (server, responders) = start([]).await;
-    let invocation = Invocation { command: "x".into(), subcommand: None, options: Vec::new() };
+    let invocation = Invocation {
+        command: "x".into(),
+        subcommand: None,
+        options: Vec::new(),
+        permissions: Default::default(),
+    };
     let typing = |id| interaction(id, ANN, InteractionKind::Autocomplete(invocation.clone(), "o".into()));
     let slow = responders.take(typing(31)).unwrap();
     sleep(DEFER * 2).await;

@@ -81,7 +81,12 @@ async fn weigh() {
 async fn dialog(set: &ScriptSet) -> Waiting {
     let Message { author, channel_id, channel_name, guild_id, .. } = message("10");
     let call = Call {
-        invocation: Invocation { command: "reset".to_owned(), subcommand: None, options: Vec::new() },
+        invocation: Invocation {
+            command: "reset".to_owned(),
+            subcommand: None,
+            options: Vec::new(),
+            permissions: Default::default(),
+        },
         author,
         channel_id,
         parent_channel_id: None,

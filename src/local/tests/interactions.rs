@@ -95,6 +95,7 @@ async fn serenity_hears_a_command_with_all_that_was_given() {
     local.give_role(anna, staff);
     local.permit(staff, 1 << 13);
     local.forbid(general, Right::Attach);
+    local.permit_in(general, anna, 1 << 4);
     let mut bot = Bot::start(&local, intents()).await;
     bot.guild().await;
     let used = UseCommand::new(thread, anna, "do").option("count", 3).option("kind", "s");
@@ -121,7 +122,12 @@ async fn serenity_hears_a_command_with_all_that_was_given() {
             | ("loud", ResolvedValue::Boolean(true)) => {}
             ("share", ResolvedValue::Number(share)) => assert!((share - 0.5).abs() < 1e-9),
             ("who", ResolvedValue::User(user, Some(_))) => assert_eq!(user.id.get(), local.owner().get()),
-            ("where", ResolvedValue::Channel(channel)) => assert_eq!(channel.id.get(), general.get()),
+            ("where", ResolvedValue::Channel(channel)) => {
+                assert_eq!(channel.id.get(), general.get());
+                let may = channel.permissions.unwrap();
+                assert!(may.contains(Permissions::MANAGE_MESSAGES | Permissions::MANAGE_CHANNELS));
+                assert!(!may.administrator(), "the person's, and nobody else's");
+            }
             ("as", ResolvedValue::Role(role)) => assert_eq!(role.id.get(), staff.get()),
             other => panic!("{other:?}"),
         }

@@ -29,6 +29,7 @@ fn interaction() -> Interaction {
             command: "x".into(),
             subcommand: None,
             options: Vec::new(),
+            permissions: Default::default(),
         }),
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> Call {
             command: command.to_owned(),
             subcommand: None,
             options: options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            permissions: Default::default(),
         },
         author,
         channel_id,

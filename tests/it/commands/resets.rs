@@ -34,6 +34,24 @@ fn agent(stage: &Stage, prompt: &str) -> AgentEvent {
 }
 
 #[tokio::test]
+async fn the_permission_is_asked_for_in_the_channel_that_is_reset() {
+    let mut stage = stage().await;
+    let (here, there) = (stage.discord.channel("general"), stage.discord.channel("other"));
+    let ada = stage.discord.user("ada");
+    stage.ask("other", "TEXT:one").await;
+    stage.discord.permit_in(here, ada, 1 << 13);
+    let there_by_name = there.to_string();
+    let reset = [("channel", there_by_name.as_str())];
+    let refused = said(&stage, "ada", "reset", &reset).await;
+    assert_eq!(refused.content, format!("You need the permission “manage messages” in <#{there}> for this."));
+    assert_eq!(said(&stage, "ada", "reset", &[]).await.content, "There is no session to reset.");
+
+    stage.discord.permit_in(there, ada, 1 << 13);
+    let question = said(&stage, "ada", "reset", &reset).await;
+    assert!(question.content.starts_with("Forget 1 turn with **here**"), "{}", question.content);
+}
+
+#[tokio::test]
 async fn a_turn_that_runs_ends_well_and_does_not_bring_its_session_back() {
     let mut stage = stage().await;
     assert_eq!(stage.ask("general", "TEXT:one").await, "one");
