@@ -91,7 +91,6 @@ impl Bot {
         let live = scripts.clone();
         let turns = Turns::new(Needs {
             scripts,
-            interactions,
             store,
             lanes: Lanes::new(config.agent.max_running),
             agents,
@@ -121,7 +120,7 @@ impl Bot {
             me: me.user,
             message_content: reloader.message_content(),
         };
-        let gateway = gateway::start(start, outbox.clone(), inbound).await?;
+        let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
         let stop_serving = CancellationToken::new();
         let serve = tokio::spawn({
             let (turns, stop) = (turns.clone(), stop_serving.clone());

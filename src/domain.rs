@@ -460,7 +460,4 @@ pub enum Inbound {
     Edited(Message),
     /// Messages were deleted.
     Deleted(Vec<MessageId>),
-    /// Somebody used a command, pressed a button or is typing in an option. It waits for nothing that Discord sent
-    /// before, since it must be answered within three seconds.
-    Interaction(Interaction),
 }

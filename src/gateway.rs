@@ -42,7 +42,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
-use crate::domain::{Inbound, UserId};
+use crate::domain::{Inbound, Interaction, UserId};
 use crate::outbox::{Outbox, StartError};
 use convert::Converter;
 use life::{End, Life, Plan};
@@ -97,7 +97,8 @@ pub enum GatewayError {
     Broken(String),
 }
 
-/// Connects, and returns when Discord says READY. From then on `inbound` receives what is said.
+/// Connects, and returns when Discord says READY. From then on `inbound` receives what is said, and
+/// `interactions` what people do with commands and buttons: it must not wait for what is said.
 ///
 /// # Errors
 /// A bad token, disallowed intents, or no READY within a minute.
@@ -105,6 +106,7 @@ pub async fn start(
     start: Start,
     outbox: Outbox,
     inbound: mpsc::UnboundedSender<Inbound>,
+    interactions: mpsc::UnboundedSender<Interaction>,
 ) -> Result<Gateway, GatewayError> {
     let mut intents = GatewayIntents::GUILDS | GatewayIntents::GUILD_MESSAGES;
     if start.message_content {
@@ -112,17 +114,17 @@ pub async fn start(
     }
     let (events, queue) = mpsc::unbounded_channel();
     let (ready, is_ready) = oneshot::channel();
-    let (urgent, interactions) = mpsc::unbounded_channel();
+    let (urgent, interacted) = mpsc::unbounded_channel();
     let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
     let url = outbox.gateway_url().await?;
     let life = begin(&plan, &url)?;
 
     let stop = CancellationToken::new();
-    let converter = Converter::new(start.me, outbox.clone(), inbound.clone(), ready);
+    let converter = Converter::new(start.me, outbox.clone(), inbound, ready);
     let mut gateway = Gateway {
         supervisor: tokio::spawn(supervise(plan, life, outbox, stop.clone())),
         converter: tokio::spawn(converter.run(queue)),
-        interactions: tokio::spawn(pass_on(interactions, inbound)),
+        interactions: tokio::spawn(pass_on(interacted, interactions)),
         stop: stop.drop_guard(),
         ended: None,
     };
@@ -144,7 +146,7 @@ impl Gateway {
         self.ended.insert(error).clone()
     }
 
-    /// Says good-bye and disconnects; takes up to three seconds. Nothing is sent to `inbound` afterwards.
+    /// Says good-bye and disconnects; takes up to three seconds. Nothing is received afterwards.
     pub async fn shut_down(self) {
         let Self { stop, mut supervisor, converter, interactions, ended } = self;
         drop(stop);
@@ -162,12 +164,12 @@ impl Gateway {
 /// Passes on what people do with commands and buttons.
 async fn pass_on(
     mut events: mpsc::UnboundedReceiver<(std::time::Instant, Box<Event>)>,
-    inbound: mpsc::UnboundedSender<Inbound>,
+    interactions: mpsc::UnboundedSender<Interaction>,
 ) {
     while let Some((received, event)) = events.recv().await {
         match interaction::read(&event, received) {
             // Nobody listens any more when the bot is stopping.
-            Ok(Some(interaction)) => drop(inbound.send(Inbound::Interaction(interaction))),
+            Ok(Some(interaction)) => drop(interactions.send(interaction)),
             Ok(None) => {}
             Err(error) => warn!("Discord sends an interaction in a form that is not understood: {error}"),
         }

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
-use crate::domain::{ChannelId, Inbound, Interaction, MessageId, Outcome, UserId};
+use crate::domain::{ChannelId, Inbound, MessageId, Outcome, UserId};
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
@@ -46,8 +46,6 @@ pub struct Needs {
     pub lanes: Lanes,
     /// The agents.
     pub agents: Agents,
-    /// Takes what people do with commands and buttons, without ever making the messages behind wait.
-    pub interactions: mpsc::UnboundedSender<Interaction>,
     /// The way to Discord.
     pub outbox: Outbox,
     /// The bot's own user.
@@ -137,8 +135,6 @@ impl Turns {
                 Some(Inbound::Message(message)) => intake::arrived(self, message).await,
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
                 Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
-                // Nobody listens any more when the bot is stopping.
-                Some(Inbound::Interaction(interaction)) => drop(self.interactions.send(interaction)),
                 None => return,
             }
         }

@@ -76,8 +76,16 @@ impl Discord {
 
     /// Starts a gateway against this Discord and takes it to READY.
     async fn bot(&mut self) -> (Gateway, mpsc::UnboundedReceiver<Inbound>, Connection) {
+        self.bot_with(mpsc::unbounded_channel().0).await
+    }
+
+    /// The same, with what takes interactions.
+    async fn bot_with(
+        &mut self,
+        interactions: mpsc::UnboundedSender<Interaction>,
+    ) -> (Gateway, mpsc::UnboundedReceiver<Inbound>, Connection) {
         let (inbound, heard) = mpsc::unbounded_channel();
-        let starting = tokio::spawn(start(plan(), self.outbox(), inbound));
+        let starting = tokio::spawn(start(plan(), self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
         connection.ready().await;
@@ -293,13 +301,14 @@ async fn an_unknown_channel_is_asked_for_once_and_nothing_overtakes() {
 #[tokio::test]
 async fn an_interaction_does_not_wait_for_the_messages_before_it() {
     let mut discord = Discord::that_takes(Duration::from_secs(2)).await;
-    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    let (interactions, mut interacted) = mpsc::unbounded_channel();
+    let (_gateway, mut heard, mut connection) = discord.bot_with(interactions).await;
     connection.tell(100, "MESSAGE_CREATE", message(100, "78", "x")).await;
     let stop = json!({"id": "30", "type": 2, "token": "t", "channel_id": CHANNEL, "data": {"name": "stop", "type": 1},
         "guild_id": GUILD, "member": {"user": person("40", "ann"), "roles": ["52"], "permissions": "0"}});
     connection.tell(101, "INTERACTION_CREATE", json!({"id": "29", "type": 2})).await;
     connection.tell(102, "INTERACTION_CREATE", stop).await;
-    let Inbound::Interaction(interaction) = next(&mut heard).await else { panic!() };
+    let interaction = timeout(Duration::from_secs(30), interacted.recv()).await.unwrap().unwrap();
     assert_eq!((interaction.id.get(), interaction.author.roles[0].get()), (30, 52));
     assert!(interaction.received.elapsed() < Duration::from_secs(1));
     assert_eq!(id(&next_message(&mut heard).await), 100);
@@ -372,7 +381,7 @@ async fn a_bad_token_and_disallowed_intents_end_it_with_a_sentence() {
     for (code, error) in [(4004, GatewayError::Token), (4014, GatewayError::Intents)] {
         let mut discord = Discord::start().await;
         let (inbound, _heard) = mpsc::unbounded_channel();
-        let starting = tokio::spawn(start(plan(), discord.outbox(), inbound));
+        let starting = tokio::spawn(start(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0));
         let mut connection = discord.connection().await;
         let identify = connection.receive().await;
         assert_eq!(identify["d"]["intents"], (1 << 0) | (1 << 9) | (1 << 15));
@@ -402,7 +411,7 @@ async fn without_a_gateway_address_nothing_else_is_tried() {
     let discord = Discord::start().await;
     discord.rest.answers.lock().unwrap().clear();
     let (inbound, _heard) = mpsc::unbounded_channel();
-    let error = start(plan(), discord.outbox(), inbound).await.err();
+    let error = start(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0).await.err();
     assert!(matches!(error, Some(GatewayError::Start(StartError::Discord { .. }))));
 }
 

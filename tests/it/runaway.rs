@@ -100,3 +100,28 @@ async fn a_script_that_loops_holds_up_other_channels_for_its_time_limit_at_most(
     let (times, _) = to_prompt(&mut stage, Loop::Command).await;
     assert!(times[TURNS / 2] < LIMIT / 2, "commands have a VM of their own: {times:?}");
 }
+
+#[tokio::test]
+async fn a_command_does_not_wait_for_the_messages_before_it() {
+    let mut setup = Setup {
+        triggers: "return function() while true do end end".to_owned(),
+        config: format!("[scripts]\ntime_limit = \"{}ms\"\n", LIMIT.as_millis()),
+        ..Setup::default()
+    };
+    setup.discord.message_content = true;
+    let mut stage = Stage::without_bot(setup).await;
+    std::fs::create_dir(stage.root().join("scripts/commands")).unwrap();
+    stage.save(
+        "commands/quick.lua",
+        "return { name = 'quick', description = 'x', run = function(ctx) ctx:reply 'Here.' end }",
+    );
+    stage.start().await;
+    // Each takes the time limit, so all of them longer than Discord waits.
+    for _ in 0..40 {
+        stage.say("here", "loop");
+    }
+    let used = UseCommand::new(stage.discord.channel("here"), stage.discord.owner(), "quick");
+    let used = stage.discord.use_command(used).unwrap();
+    let answer = within("the answer", stage.discord.acknowledged(used)).await;
+    assert!(answer.acknowledged_after < Duration::from_secs(1), "{answer:?}");
+}
