@@ -96,13 +96,27 @@ enum StopReason {
 #[derive(Default)]
 struct Stop {
     token: CancellationToken,
-    reason: OnceLock<StopReason>,
+    /// None in it: the turn has nothing left to be stopped.
+    reason: OnceLock<Option<StopReason>>,
 }
 
 impl Stop {
-    fn stop(&self, reason: StopReason) {
-        let _ = self.reason.set(reason);
-        self.token.cancel();
+    /// Stops the turn; whether it had not ended yet. One that is being stopped has not.
+    fn stop(&self, reason: StopReason) -> bool {
+        let stopped = self.reason.get_or_init(|| Some(reason)).is_some();
+        if stopped {
+            self.token.cancel();
+        }
+        stopped
+    }
+
+    /// From now on there is nothing to stop: what is left is to say what came of the turn.
+    fn close(&self) {
+        self.reason.get_or_init(|| None);
+    }
+
+    fn reason(&self) -> Option<StopReason> {
+        self.reason.get().copied().flatten()
     }
 }
 

@@ -80,9 +80,9 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         Effect::Stop { channel } => {
             let channel = used.channel(channel).await?;
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
-            let facts = used.running(turn).await?;
-            needs.turns.stop(turn);
-            json(facts)
+            // One that is not written down yet has not begun.
+            let Some(facts) = used.running(turn).await? else { return Ok(Value::Null) };
+            if needs.turns.stop(turn) { json(facts) } else { Ok(Value::Null) }
         }
         Effect::Queue { channel } => {
             let channel = used.channel(channel).await?;

@@ -32,11 +32,10 @@ impl Turns {
         (running, lanes.iter().map(|lane| lane.waiting.len()).sum())
     }
 
-    /// Ends a turn that runs; its person hears that somebody has.
-    pub fn stop(&self, turn: MessageId) {
-        if let Some(stop) = self.stops().get(&turn) {
-            stop.stop(StopReason::Asked);
-        }
+    /// Ends a turn that runs; its person hears that somebody has. False where it has ended already, and only what came
+    /// of it is still being said.
+    pub fn stop(&self, turn: MessageId) -> bool {
+        self.stops().get(&turn).is_some_and(|stop| stop.stop(StopReason::Asked))
     }
 
     /// Takes a waiting turn out of its lane; whether it was still waiting.

@@ -1,5 +1,6 @@
 //! From a message to a turn with a place in its lane: scripts, gate, lane, store.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tracing::{Instrument, debug, error, info, warn};
@@ -133,6 +134,10 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         accepted: Millis::now(),
     };
     let task = Task { message: message.id, channel: message.channel_id, recovered: false };
+    // Whoever sees it in its lane can stop it.
+    let Some(stop) = register(turns, task.message) else {
+        return debug!("known already: delivered twice by Discord");
+    };
     // The lane first: a turn that runs at once is written as running, in one write instead of two. The place is given
     // back where the message turns out to be known, or cannot be written.
     let (place, ticket) = turns.lanes.enter(task.channel, task.message);
@@ -144,22 +149,35 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         Place::Waits(_) => (turns.store.accept(turn).await, Step::Ask(work.project)),
     };
     match accepted {
-        Ok(Accepted::New) => go_on(turns, task, step, place, ticket),
-        Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
-        Err(error) => not_written(turns, &message, &error).await,
+        Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),
+        Ok(Accepted::Known) => {
+            turns.stops().remove(&task.message);
+            debug!("known already: delivered twice by Discord");
+        }
+        Err(error) => {
+            turns.stops().remove(&task.message);
+            not_written(turns, &message, &error).await;
+        }
+    }
+}
+
+/// The way to stop a turn that is about to enter its lane; none where it has.
+fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
+    match turns.stops().entry(turn) {
+        Entry::Occupied(_) => None,
+        Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::default()))),
     }
 }
 
 /// Puts what an earlier bot left into its lane.
 pub fn enter(turns: &Turns, task: Task, step: Step) {
+    let Some(stop) = register(turns, task.message) else { return };
     let (place, ticket) = turns.lanes.enter(task.channel, task.message);
-    go_on(turns, task, step, place, ticket);
+    go_on(turns, task, step, place, ticket, stop);
 }
 
 /// From here on the turn is a task of its own.
-fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket) {
-    let stop = Arc::new(Stop::default());
-    turns.stops().insert(task.message, Arc::clone(&stop));
+fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, stop: Arc<Stop>) {
     let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
     let turns_of_task = turns.clone();
     turns.0.tasks.spawn(

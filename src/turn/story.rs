@@ -101,12 +101,17 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
             Err(error) => Err(error),
         },
         Step::Begun(project, turn) => ask(turns, task, &project, *turn, stop).await,
-        Step::Tell(outcome, sentence) => tell_end(turns, task, outcome, sentence).await,
+        Step::Tell(outcome, sentence) => {
+            stop.close();
+            tell_end(turns, task, outcome, sentence).await
+        }
         Step::Deliver => {
+            stop.close();
             ticket.free_slot();
             return delivery::take_up(turns, task.message).await;
         }
     };
+    stop.close();
     // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
     match written {
@@ -166,6 +171,7 @@ async fn ask(
     };
     let live = Live::new(turns, task);
     let asked = turns.agents.ask(ask, stop.token.clone(), |progress| live.hear(&progress)).await;
+    stop.close();
     drop(live);
     drop(typing);
 
@@ -233,7 +239,7 @@ async fn what_to_say(
             error!(error = ?failure, "the agent failed");
             (Outcome::Failed, failure.sentence())
         }
-        End::Stopped => match stop.reason.get() {
+        End::Stopped => match stop.reason() {
             Some(StopReason::Deleted) => return (Outcome::Cancelled, Said::default()),
             // Nothing is wrong: somebody wanted it so.
             Some(StopReason::Asked) => {

@@ -244,6 +244,23 @@ async fn a_running_turn_is_stopped_and_a_waiting_one_taken_out_by_its_own_person
 }
 
 #[tokio::test]
+async fn a_turn_whose_answer_is_being_posted_is_not_stopped_any_more() {
+    let mut stage = stage().await;
+    let slow = moonlane::local::Fault::Delay(std::time::Duration::from_secs(3));
+    stage.discord.fail_next(1, slow, "/messages");
+    let answered = stage.say("general", "TEXT:all of it");
+    let posting = |discord: &moonlane::local::LocalDiscord| {
+        let is_post =
+            |call: &moonlane::local::Call| call.method == "POST" && call.path.ends_with("/messages");
+        discord.calls().iter().any(is_post).then_some(())
+    };
+    within("the first part", stage.discord.wait_until(posting)).await;
+    assert_eq!(said(&stage, "ada", "stop", &[]).await.content, "Nothing is running here.");
+    assert_eq!(stage.settled(answered).await, Settled::Ended(Outcome::Answered));
+    assert_eq!(stage.answer(answered), "all of it");
+}
+
+#[tokio::test]
 async fn a_turn_may_be_asked_for_without_a_mention() {
     let stage = stage().await;
     let told = said(&stage, "ada", "ask", &[("prompt", "TEXT:asked")]).await;
