@@ -35,6 +35,7 @@ const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
 const UNKNOWN: &str = "This command is not known here any more.";
 const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
+const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
 const GUILD_ONLY: &str = "This command works in a server only.";
 const NOTHING_SAID: &str = "Done.";
 
@@ -73,7 +74,7 @@ impl Needs {
         scripts: &ScriptSet,
         asked: &Interaction,
         channel: ChannelId,
-    ) -> Result<bool, ScriptError> {
+    ) -> Result<bool, NoRoute> {
         // Without asking a script: whoever mends the scripts needs the commands.
         if self.is_operator(scripts, asked) {
             return Ok(true);
@@ -88,19 +89,46 @@ impl Needs {
         scripts: &ScriptSet,
         asked: &Interaction,
         channel: ChannelId,
-    ) -> Result<Option<Work>, ScriptError> {
+    ) -> Result<Option<Work>, NoRoute> {
         let Some(mut message) = message(asked, "") else { return Ok(None) };
         if channel != asked.channel_id {
-            // Only Discord knows whether it is a thread, and whose. Where it does not say, the channel has to do.
+            // Only Discord knows whether it is a thread, and whose project it has therefore.
             let known = timeout(CHANNEL_PATIENCE, self.turns.outbox.channel(channel)).await;
-            let known = known.ok().and_then(Result::ok);
+            let known = known.map_err(|_| NoRoute::Silent)??;
             message.channel_id = channel;
-            message.parent_channel_id = known.as_ref().and_then(|known| known.parent);
-            message.channel_name = known.map(|known| known.name).unwrap_or_default();
+            message.parent_channel_id = known.parent;
+            message.channel_name = known.name;
         }
         match scripts.route(message).await? {
             Route::Turn(work) => Ok(Some(work)),
             _ => Ok(None),
+        }
+    }
+}
+
+/// Why it is not known where a message would go.
+#[derive(Debug, thiserror::Error)]
+enum NoRoute {
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    #[error("Discord does not tell of the channel: {0}")]
+    Channel(#[from] Refused),
+    #[error("Discord does not tell of the channel in time")]
+    Silent,
+}
+
+impl NoRoute {
+    /// What the person is told who used the command with this short id. The reason is logged.
+    fn told(&self, id: &str) -> String {
+        match self {
+            Self::Script(error) => {
+                error!(%error, traceback = error.traceback(), "a script failed");
+                text::with_id(error.sentence(), id)
+            }
+            Self::Channel(_) | Self::Silent => {
+                warn!(error = %self, "a command is refused");
+                UNKNOWN_CHANNEL.to_owned()
+            }
         }
     }
 }
@@ -253,10 +281,7 @@ impl Commands {
         match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
             Ok(false) => return Some(NOT_LET_IN.to_owned()),
-            Err(error) => {
-                error!(%error, traceback = error.traceback(), "a script failed");
-                return Some(text::with_id(error.sentence(), &asked.id.short()));
-            }
+            Err(error) => return Some(error.told(&asked.id.short())),
         }
         if command.guild_only && asked.guild_id.is_none() {
             return Some(GUILD_ONLY.to_owned());

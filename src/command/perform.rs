@@ -4,15 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
 
-use super::{NOT_LET_IN, Needs, message, reply};
+use super::{NOT_LET_IN, Needs, NoRoute, message, reply};
 use crate::domain::{
     Author, ChannelId, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, Reply, Route, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptError, ScriptSet, SessionFacts, Status,
-    TurnFacts,
+    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
 use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
 use crate::text;
@@ -149,7 +148,7 @@ impl Use<'_> {
             None => Ok(here),
             Some(other) => {
                 let let_in = self.needs.lets_in_at(self.scripts, self.responder.interaction(), other).await;
-                match let_in.map_err(|failure| self.no_route(&failure))? {
+                match let_in.map_err(|failure| self.no_route(failure))? {
                     true => Ok(other),
                     false => Err(ELSEWHERE.to_owned()),
                 }
@@ -181,19 +180,18 @@ impl Use<'_> {
         match self.needs.lets_in_at(&live, &press, press.channel_id).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(NOT_LET_IN.to_owned()),
-            Err(failure) => Err(self.no_route(&failure)),
+            Err(failure) => Err(self.no_route(failure)),
         }
     }
 
     /// Where a message of this person in this channel would go now.
     async fn routed(&self, channel: ChannelId) -> Result<Option<Work>, String> {
         let routed = self.needs.routed(self.scripts, self.responder.interaction(), channel).await;
-        routed.map_err(|failure| self.no_route(&failure))
+        routed.map_err(|failure| self.no_route(failure))
     }
 
-    fn no_route(&self, failure: &ScriptError) -> String {
-        error!(%failure, traceback = failure.traceback(), "a script failed");
-        self.with_id(failure.sentence())
+    fn no_route(&self, failure: impl Into<NoRoute>) -> String {
+        failure.into().told(&self.responder.interaction().id.short())
     }
 
     /// The session that the channel's next turn goes on with.
@@ -316,7 +314,7 @@ impl Use<'_> {
                 Ok(Route::Turn(work)) => work,
                 Ok(Route::Reply(words)) => return Err(words),
                 Ok(_) => return Err("This channel has no project.".to_owned()),
-                Err(failure) => return Err(self.no_route(&failure)),
+                Err(failure) => return Err(self.no_route(failure)),
             },
         };
         let work = Work { model: ask.model.or(work.model), fresh: ask.fresh || work.fresh, ..work };

@@ -1,6 +1,6 @@
 //! Suggestions, and the effects that the commands that come with moonlane do not use.
 
-use moonlane::local::{Id, Say, UseCommand};
+use moonlane::local::{Fault, Id, Say, UseCommand};
 
 use super::{add, buttons, heard, let_in, said, says, stage};
 use crate::support::{Stage, within};
@@ -190,6 +190,24 @@ async fn the_session_of_a_channel_is_the_one_that_its_next_turn_goes_on_with() {
     assert_eq!(tells(&stage).await, "none");
     route(&stage, &to_there).await;
     assert_eq!(tells(&stage).await, "there 1", "the other one is still there");
+}
+
+#[tokio::test]
+async fn a_channel_that_discord_does_not_tell_of_is_nobodys() {
+    let stage = with_projects().await;
+    add(&stage, "tell", TELL).await;
+    let thread = stage.discord.thread(stage.discord.channel("closed"), "aside");
+    let options = [("channel", &*thread.to_string())];
+    assert_eq!(
+        said(&stage, "ada", "tell", &options).await.content,
+        "⚠️ You may not do that in this channel.",
+        "its parent's project does not let her in"
+    );
+    stage.discord.fail_next(1, Fault::Status(404), &format!("GET /channels/{thread}"));
+    assert_eq!(
+        said(&stage, "ada", "tell", &options).await.content,
+        "⚠️ Discord does not say what channel that is; try again."
+    );
 }
 
 #[tokio::test]
