@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ use crate::script::Problem;
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
 
+/// How long a starting bot waits for its commands to be registered.
+const REGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a stopping bot waits for the message that it is just taking in.
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
@@ -108,9 +110,9 @@ impl Bot {
             guilds: config.discord.guilds.clone(),
             started,
         });
-        commands.register().await;
+        let (tried, registered) = oneshot::channel();
         let commands = [
-            AbortOnDropHandle::new(tokio::spawn(commands.clone().follow_reloads())),
+            AbortOnDropHandle::new(tokio::spawn(commands.clone().keep_registered(tried))),
             AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted))),
         ];
 
@@ -130,6 +132,10 @@ impl Bot {
             .scripts
             .notify_channel
             .map(|channel| AbortOnDropHandle::new(tokio::spawn(post_news(outbox, channel, is_news))));
+        // Who is told that it is ready mostly finds the commands there, and messages wait for none of it.
+        if timeout(REGISTER_WITHIN, registered).await.is_err() {
+            warn!("Discord does not take the commands yet; they come later");
+        }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
         Ok(Self { turns, gateway, serve, stop_serving, reloader, _commands: commands, _news: news })
     }

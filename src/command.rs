@@ -1,12 +1,14 @@
 //! Slash commands at work: which ones Discord shows, who may use them, and what they ask for.
 //!
 //! # Theory of operation
-//! The definitions of the live script set are registered with Discord, at the start and whenever a reload changes them.
+//! The definitions of the live script set are registered with Discord, at the start and whenever a reload changes them
+//! ([`register`]).
 //! A use of a command goes through the gate like a message; then its script runs until it asks for an effect, the
 //! effect is performed ([`perform`]), and the script goes on with the answer. So a command is one task that mostly
 //! waits, and ends on the script set it began with. Discord's deadlines are [`crate::respond`]'s business.
 
 mod perform;
+mod register;
 mod reply;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::domain::{
     ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, OptionValue,
     Project, Route, Work,
 };
-use crate::outbox::{Interactions, Refused, Registration, Scope};
+use crate::outbox::{Interactions, Refused};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptError, ScriptSet, Step};
@@ -157,48 +159,6 @@ impl Commands {
     /// Nothing under way yet.
     pub fn new(needs: Needs) -> Self {
         Self(Arc::new(needs))
-    }
-
-    /// Registers the commands of the live set where Discord knows others. What it refuses is logged.
-    pub async fn register(&self) {
-        let (commands, guilds, store) = (self.definitions(), &self.0.guilds, &self.0.turns.store);
-        let left = store.give_commands_to(guilds.clone()).await.unwrap_or_else(|failure| {
-            warn!(?failure, "guilds that get no commands any more may keep old ones");
-            Vec::new()
-        });
-        for (scope, registered) in self.0.discord.register_all(guilds, &left, &commands).await {
-            match &registered {
-                Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
-                Ok(Registration::Replaced) => {}
-                Err(refused) => error!(?scope, %refused, "the commands could not be registered"),
-            }
-            // A guild that the bot has left needs no second try.
-            let is_final = !matches!(registered, Err(Refused::GaveUp { .. } | Refused::Token));
-            if let Scope::Guild(guild) = scope
-                && left.contains(&guild)
-                && is_final
-                && let Err(failure) = store.took_commands_from(guild).await
-            {
-                warn!(?failure, %guild, "its commands are taken away again at the next start");
-            }
-        }
-    }
-
-    fn definitions(&self) -> Vec<Command> {
-        self.0.scripts.borrow().commands().iter().map(|command| (**command).clone()).collect()
-    }
-
-    /// Registers again whenever a reload changes a definition, for as long as there is a reloader.
-    pub async fn follow_reloads(self) {
-        let mut scripts = self.0.scripts.clone();
-        let mut known = self.definitions();
-        while scripts.changed().await.is_ok() {
-            let now = self.definitions();
-            if now != known {
-                self.register().await;
-                known = now;
-            }
-        }
     }
 
     /// Takes in what people do, until the sender is dropped. Each is a task of its own.

@@ -2,6 +2,7 @@
 
 mod effects;
 mod failures;
+mod registration;
 mod resets;
 
 use moonlane::domain::Outcome;

@@ -1,0 +1,78 @@
+//! Keeps the commands that Discord shows those of the live script set.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::{debug, error, warn};
+
+use super::Commands;
+use crate::domain::Command;
+use crate::outbox::{Refused, Registration, Scope};
+
+/// When it is tried again for the first time where Discord could not be reached; each time after that it is twice as
+/// long.
+const RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(60 * 60);
+
+impl Commands {
+    /// Registers the commands of the live set, and again whenever a reload changes them, for as long as there is a
+    /// reloader. `tried` hears of the end of the first time, however it ended.
+    pub async fn keep_registered(self, tried: oneshot::Sender<()>) {
+        let mut tried = Some(tried);
+        let mut scripts = self.0.scripts.clone();
+        let mut registered = None;
+        let mut retry = RETRY;
+        loop {
+            let commands: Vec<Command> =
+                scripts.borrow_and_update().commands().iter().map(|command| (**command).clone()).collect();
+            if registered.as_ref() != Some(&commands) {
+                registered = self.register(&commands).await.then_some(commands);
+                if let Some(tried) = tried.take() {
+                    // Who waited for it may have lost patience.
+                    let _ = tried.send(());
+                }
+            }
+            let changed = if registered.is_some() {
+                retry = RETRY;
+                scripts.changed().await
+            } else {
+                let changed = timeout(retry, scripts.changed()).await;
+                retry = (retry * 2).min(LONGEST_RETRY);
+                changed.unwrap_or(Ok(()))
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Registers these commands where Discord knows others. What it refuses is logged. Whether there is nothing to try
+    /// again.
+    async fn register(&self, commands: &[Command]) -> bool {
+        let (guilds, store) = (&self.0.guilds, &self.0.turns.store);
+        let left = store.give_commands_to(guilds.clone()).await.unwrap_or_else(|failure| {
+            warn!(?failure, "guilds that get no commands any more may keep old ones");
+            Vec::new()
+        });
+        let mut all_final = true;
+        for (scope, registered) in self.0.discord.register_all(guilds, &left, commands).await {
+            match &registered {
+                Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
+                Ok(Registration::Replaced) => {}
+                Err(refused) => error!(?scope, %refused, "the commands could not be registered"),
+            }
+            // A guild that the bot has left needs no second try.
+            let is_final = !matches!(registered, Err(Refused::GaveUp { .. } | Refused::Token));
+            all_final &= is_final;
+            if let Scope::Guild(guild) = scope
+                && left.contains(&guild)
+                && is_final
+                && let Err(failure) = store.took_commands_from(guild).await
+            {
+                warn!(?failure, %guild, "its commands are taken away again at the next start");
+            }
+        }
+        all_final
+    }
+}
