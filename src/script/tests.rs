@@ -301,6 +301,57 @@ async fn a_runaway_costs_its_message_and_the_set_works_on() {
     snapshot!("runaways", cases(lines.iter().map(|(name, text)| (name.as_str(), text.clone()))));
 }
 
+/// What a native function would do for long, where no interrupt ends it.
+const LONG_NATIVES: [(&str, &str); 10] = [
+    ("plain find", "return tostring((('a'):rep(1e6):find(('a'):rep(5e5) .. 'b', 1, true)))"),
+    ("find without specials", "return tostring((string.find(('a'):rep(1e6), ('a'):rep(5e5) .. 'b')))"),
+    ("large set", "return ('a'):rep(1e6):match('[' .. ('b'):rep(4e5) .. ']*c')"),
+    ("large set in gsub", "return (('a'):rep(1e6):gsub('[^' .. ('b'):rep(4e5) .. ']*c', ''))"),
+    (
+        "large set in gmatch",
+        "for x in ('a'):rep(1e6):gmatch('[^' .. ('b'):rep(4e5) .. ']*c') do return x end",
+    ),
+    ("split", "return ('a'):rep(1e6):split(('a'):rep(5e5) .. 'b')[1]"),
+    ("move", "return tostring(#table.move({}, 1, 2e9, 1))"),
+    (
+        "sort of long strings",
+        "local a, b, t = ('a'):rep(1e6) .. 'b', ('a'):rep(1e6) .. 'c', {}
+for i = 1, 1e5, 2 do t[i], t[i + 1] = a, b end table.sort(t) return 'here'",
+    ),
+    ("bad pattern", "return (message.text:find('['))"),
+    ("no text", "return (string.gsub(nil, 'x', 'y'))"),
+];
+
+#[tokio::test]
+async fn no_native_function_works_for_long() {
+    let mut lines = Vec::new();
+    for (name, body) in LONG_NATIVES {
+        let set = set(&[("triggers.lua", &format!("return function(message)\n{body}\nend"))]);
+        let start = Instant::now();
+        lines.push((name, decided(&set, message("hi")).await));
+        assert!(start.elapsed() < Duration::from_secs(3), "{name}: {:?}", start.elapsed());
+    }
+    snapshot!("long_natives", cases(lines));
+}
+
+#[tokio::test]
+async fn bounded_natives_do_what_the_native_ones_do() {
+    let body = "return function(message)
+  local words = {}
+  for word in ('a b'):gmatch('%a') do words[#words + 1] = word end
+  local sorted = { 'b', 'a', ('c'):rep(2000), 'B' }
+  table.sort(sorted)
+  local down = { 1, 3, 2 }
+  table.sort(down, function(a, b) return a > b end)
+  return table.concat({ ('a.b'):find('.', 1, true), ('a.b'):find('(%a)$'), ('x1'):match('%a(%d)'),
+    string.find(123, 2), ('abc'):gsub('%a', { a = 'x' }, 2), ('abc'):gsub('b', '%0%0'), #('a,b'):split(),
+    table.concat(('a-b'):split('-')), table.concat(table.move({ 1, 2, 3 }, 2, 3, 1)), words[2],
+    table.concat(sorted, ' ', 1, 3), table.concat(down) }, '|')
+end";
+    let set = set(&[("triggers.lua", body)]);
+    insta::assert_snapshot!(decided(&set, message("hi")).await, @r#"here: "2|3|1|2|xbc|abbc|2|ab|233|b|B a b|321""#);
+}
+
 #[test]
 fn a_runaway_at_top_level_is_a_problem() {
     let lines =

@@ -7,6 +7,8 @@
 //! has still failed ([`Running::struck`]). What counts is the time of the processor, so that no script fails
 //! because the machine is busy; [`PATIENCE`] times as much on the wall is the end all the same.
 //!
+//! Native functions that may work for long without an interrupt are bounded by `natives.lua`.
+//!
 //! After an out-of-memory error (which a script may have caught) the script's own tables may still fill the
 //! VM, so collecting garbage is not enough: [`Vm::afresh`] runs the same sources again in a new VM. It never
 //! reads a file: what runs is always what was loaded.
@@ -22,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlua::chunk::ChunkMode;
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, VmState};
 
 use super::data::{cut, shown};
@@ -282,6 +284,9 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Resul
         "print",
         lua.create_function(move |lua, values: mlua::Variadic<mlua::Value>| print(lua, &printing, &values))?,
     )?;
+    // Without lines, so that what a native function raises is told as of the script's line that called it.
+    let natives = lua.load(include_str!("natives.lua")).set_name("=natives");
+    natives.set_compiler(Compiler::new().set_debug_level(0)).exec()?;
     lua.set_interrupt(move |lua| clock.check(lua));
     lua.sandbox(true)
 }

@@ -1,0 +1,52 @@
+-- Functions of Luau that could work for seconds without reaching an interrupt. Runs once in each VM, before any script,
+-- and puts others in their places, which refuse what would take so long.
+--
+-- Between two interrupts a search looks at each byte of the text and the pattern together at most once; so it does when
+-- it is plain. What is merely as long as the memory of the VM is not worth a check.
+
+-- About the steps that take 100 ms.
+local MAX_STEPS = 1e8
+-- Strings up to this length are compared in no time.
+local SHORT = 1000
+
+local error, type, rawget, rawlen = error, type, rawget, rawlen
+local move, sort = table.move, table.sort
+
+for _, name in { "find", "match", "gmatch", "gsub", "split" } do
+  local native = string[name]
+  string[name] = function(text, pattern, a, b)
+    if type(text) == "string" and type(pattern) == "string" and #text * #pattern > MAX_STEPS then
+      error(`string.{name}: text and pattern are too long together: {#text} times {#pattern} bytes is more than {MAX_STEPS}`, 2)
+    end
+    return native(text, pattern, a, b)
+  end
+end
+
+table.move = function(from, first, last, to, into)
+  if type(first) == "number" and type(last) == "number" and last - first > MAX_STEPS / 10 then
+    error(`table.move: {last - first} items are too many`, 2)
+  end
+  return move(from, first, last, to, into)
+end
+
+local function less(a, b)
+  return a < b
+end
+
+local function has_long_strings(list)
+  for place = 1, rawlen(list) do
+    local item = rawget(list, place)
+    if type(item) == "string" and #item > SHORT then
+      return true
+    end
+  end
+  return false
+end
+
+-- Comparing in Lua is interrupted.
+table.sort = function(list, before)
+  if before == nil and type(list) == "table" and has_long_strings(list) then
+    before = less
+  end
+  return sort(list, before)
+end
