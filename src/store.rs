@@ -29,7 +29,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
-pub use sessions::{Session, SessionRow};
+pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use turns::{
     Cancel, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
     WaitingTurn,
@@ -478,7 +478,9 @@ mod tests {
         store.put_session(there, &project, second, PathBuf::from("/b")).await.unwrap();
         let listed = async || {
             let rows = store.sessions().await.unwrap();
-            rows.into_iter().map(|row| (row.channel, row.session.id, row.session.turns)).collect::<Vec<_>>()
+            rows.into_iter()
+                .map(|(row, _)| (row.channel, row.session.id, row.session.turns))
+                .collect::<Vec<_>>()
         };
         assert_eq!(listed().await, [(there, second, 0), (channel, first, 0)]);
 
@@ -488,12 +490,22 @@ mod tests {
         let end = Finished { session, ..finished(Outcome::Answered, &[]) };
         store.finish(message(1), end).await.unwrap();
         assert_eq!(listed().await, [(channel, first, 1), (there, second, 0)]);
-        let row = store.sessions().await.unwrap().remove(0);
+        let model = NewChoice::Model(Some("opus".to_owned()));
+        store.set_choice(channel, model).await.unwrap();
+        let (row, choice) = store.sessions().await.unwrap().remove(0);
+        assert_eq!(choice.model.as_deref(), Some("opus"));
         assert_eq!((&row.project, row.session.cost), (&project, MicroUsd(70)));
         assert_eq!(Some(row.session), store.session(channel, &project).await.unwrap());
 
         assert!(store.forget_session(channel, &project).await.unwrap());
         assert_eq!(listed().await, [(there, second, 0)]);
+
+        // The newest only, however many there are.
+        for number in 1..=MAX_SESSIONS as u64 {
+            let channel = ChannelId::new(number).unwrap();
+            store.put_session(channel, &project, SessionId::random(), PathBuf::from("/a")).await.unwrap();
+        }
+        assert_eq!(listed().await.len(), MAX_SESSIONS);
     }
 
     #[tokio::test]

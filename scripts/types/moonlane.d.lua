@@ -179,7 +179,7 @@
 ---@field confirm fun(self: Ctx, confirm: string|Confirm): boolean? Yes or no; nil where nobody answers in time.
 ---@field choose fun(self: Ctx, choose: Choose): string? The value of what was chosen; nil where nobody does in time.
 ---@field session fun(self: Ctx, channel?: Id): Session? The one that the next turn here, or in that channel, goes on with.
----@field sessions fun(self: Ctx): Session[]
+---@field sessions fun(self: Ctx): Session[] The newest first, at most 500.
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it: the next turn that begins starts afresh. Gives what it was.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.

@@ -13,7 +13,7 @@ use crate::respond::{RespondError, Responder};
 use crate::script::{
     Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
-use crate::store::{Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
+use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
 use crate::text;
 use crate::turn::gate;
 
@@ -49,11 +49,8 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         }
         Effect::Sessions => {
             let rows = needs.turns.store.sessions().await.map_err(|failure| used.database(failure))?;
-            let mut facts = Vec::new();
-            for row in rows {
-                facts.push(used.session_facts(row).await?);
-            }
-            json(facts)
+            let facts = rows.into_iter().map(|(row, choice)| used.facts_of(row, choice));
+            json(facts.collect::<Vec<_>>())
         }
         Effect::ResetSession { channel } => {
             let channel = used.channel(channel).await?;
@@ -207,10 +204,14 @@ impl Use<'_> {
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
         let choice =
             self.needs.turns.store.choice(row.channel).await.map_err(|failure| self.database(failure))?;
+        Ok(self.facts_of(row, choice))
+    }
+
+    fn facts_of(&self, row: SessionRow, choice: ChannelChoice) -> SessionFacts {
         let project = self.scripts.project(&row.project);
         let queue = self.needs.turns.queue(row.channel);
         let cost = row.session.cost.0;
-        Ok(SessionFacts {
+        SessionFacts {
             channel_id: row.channel,
             model: choice.model.or_else(|| project.and_then(|project| project.model.clone())),
             permission_mode: choice
@@ -222,7 +223,7 @@ impl Use<'_> {
             last_used: row.session.last_used.0 as f64 / 1e3,
             waiting: queue.iter().filter(|(_, running)| !running).count(),
             running: queue.iter().any(|(_, running)| *running),
-        })
+        }
     }
 
     async fn choose(

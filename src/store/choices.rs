@@ -57,7 +57,7 @@ impl Store {
     }
 }
 
-fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
+pub(super) fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
     let mut statement = tx.prepare_cached("SELECT model, permission_mode FROM choices WHERE channel = ?1")?;
     let found = statement
         .query_row([channel], |row| Ok(ChannelChoice { model: row.get(0)?, permission_mode: row.get(1)? }));

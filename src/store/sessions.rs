@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::choices::{ChannelChoice, choice};
 use super::values::Dir;
 use super::{Millis, Store, StoreError};
 use crate::domain::{ChannelId, MicroUsd, ProjectName, SessionId};
@@ -35,6 +36,9 @@ pub struct SessionRow {
     /// The session.
     pub session: Session,
 }
+
+/// How many sessions are listed at most: they become one answer to a script.
+pub const MAX_SESSIONS: usize = 500;
 
 /// The columns that [`session`] reads.
 const COLUMNS: &str = "id, live, dir, turns, cost, last_used";
@@ -68,21 +72,26 @@ impl Store {
         .await
     }
 
-    /// All sessions, the one that was used last first.
+    /// The newest [`MAX_SESSIONS`] sessions, the one that was used last first, with what their channels have chosen.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
+    pub async fn sessions(&self) -> Result<Vec<(SessionRow, ChannelChoice)>, StoreError> {
         self.step(|tx| {
             let sql = format!(
-                "SELECT channel, project, {COLUMNS} FROM sessions ORDER BY last_used DESC, channel, project"
+                "SELECT channel, project, {COLUMNS} FROM sessions
+                 ORDER BY last_used DESC, channel, project LIMIT {MAX_SESSIONS}"
             );
             let mut statement = tx.prepare_cached(&sql)?;
             let found = statement.query_map((), |row| {
                 let (channel, project) = (row.get("channel")?, row.get("project")?);
                 Ok(SessionRow { channel, project, session: session(row)? })
             })?;
-            Ok(found.collect::<Result<_, _>>()?)
+            let with_choice = |row: SessionRow| {
+                let choice = choice(tx, row.channel)?;
+                Ok((row, choice))
+            };
+            Ok(found.map(|row| row.and_then(with_choice)).collect::<Result<_, _>>()?)
         })
         .await
     }
