@@ -1,7 +1,13 @@
 //! "Did you mean": serde's errors about unknown keys and values, in words for an operator.
 
-/// The candidate that `word` was most likely meant to be, if any is near enough.
+/// The longest word that is compared, in bytes: comparing takes the square of its length.
+const MAX_WORD: usize = 100;
+
+/// The candidate that `word` was most likely meant to be, if any is near enough; none for a long word.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_WORD {
+        return None;
+    }
     let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.75).then_some(best.1)
@@ -32,6 +38,14 @@ pub fn reword(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_word_is_like_none() {
+        let word = |length: usize| "timeout".repeat(length)[..length].to_owned();
+        let [longest, longer] = [word(100), word(101)];
+        assert_eq!(nearest(&longest, [longest.as_str()]), Some(longest.as_str()));
+        assert_eq!(nearest(&longer, [longer.as_str()]), None);
+    }
 
     #[test]
     fn a_near_key_is_suggested_and_a_far_one_gets_the_list() {
