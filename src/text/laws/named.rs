@@ -147,11 +147,13 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
             "- **a:** [x](https://a.b) · **b:**\n- **a:** y",
         ),
         ("| [a](https://a.b) | b |\n|--|--|\n| | |", "- **[a](https://a.b):** · **b:**"),
+        ("| **月**語 | b |\n|--|--|\n| [x](https://a.b) | y |", "- **月語:** [x](https://a.b) · **b:** y"),
         ("- a\n\t<!----> <!---->\nb", "- a\n\nb"),
         ("```\n#### a | b\n- [ ] c\n```", "```\n#### a | b\n- [ ] c\n```"),
     ];
     for (source, expected) in cases {
         assert_eq!(texts(source), [expected], "{source}");
+        check(source, &Format::default()).unwrap();
         // Nothing of that where the project wants its Markdown as it is: but for fences and blank ends.
         let plain = parts(source, &Format { dialect: false, ..Format::default() });
         assert!(source.contains("```") || plain[0].text == source, "{source}");
