@@ -259,12 +259,6 @@ impl ScriptSet {
         self.rules.routing.projects.get(name)
     }
 
-    /// The project of a channel that has an entry, or whose parent has one.
-    pub fn project_of(&self, channel: ChannelId, parent: Option<ChannelId>) -> Option<&Arc<Project>> {
-        let channels = &self.rules.routing.channels;
-        channels.get(&channel).or_else(|| parent.and_then(|parent| channels.get(&parent)))
-    }
-
     /// The channels that have an entry of their own, in the order of their ids.
     pub fn channels(&self) -> Vec<ChannelId> {
         let mut channels: Vec<_> = self.rules.routing.channels.keys().copied().collect();
