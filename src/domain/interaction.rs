@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Author, ChannelId, GuildId, InteractionId, MessageId, RoleId, UserId};
 
 /// A command as it is registered with Discord.
@@ -56,9 +58,11 @@ pub struct CommandOption {
 }
 
 /// What an option takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "Discord's own names")]
 pub enum OptionKind {
+    #[default]
     String,
     Integer,
     Number,

@@ -59,26 +59,13 @@ pub(super) struct RawOption {
     name: String,
     description: String,
     #[serde(default)]
-    r#type: RawKind,
+    r#type: OptionKind,
     #[serde(default)]
     required: bool,
     choices: Option<Vec<RawChoice>>,
     min: Option<f64>,
     max: Option<f64>,
     autocomplete: Option<Function>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum RawKind {
-    #[default]
-    String,
-    Integer,
-    Number,
-    Boolean,
-    User,
-    Channel,
-    Role,
 }
 
 /// A value alone, which is its own name, or both.
@@ -246,15 +233,7 @@ fn option(raw: RawOption) -> Result<CommandOption, BadValue> {
     let at = |key: &'static str| move |problem: BadValue| problem.under(key);
     check_name(&raw.name).map_err(at("name"))?;
     check_line(&raw.description).map_err(at("description"))?;
-    let kind = match raw.r#type {
-        RawKind::String => OptionKind::String,
-        RawKind::Integer => OptionKind::Integer,
-        RawKind::Number => OptionKind::Number,
-        RawKind::Boolean => OptionKind::Boolean,
-        RawKind::User => OptionKind::User,
-        RawKind::Channel => OptionKind::Channel,
-        RawKind::Role => OptionKind::Role,
-    };
+    let kind = raw.r#type;
     let only_for_values = || match kind {
         OptionKind::String | OptionKind::Integer | OptionKind::Number => Ok(()),
         _ => Err(BadValue::here("is for the types string, integer and number only")),

@@ -224,7 +224,7 @@ pub struct SubcommandFacts<'a> {
 pub struct OptionFacts<'a> {
     name: &'a str,
     description: &'a str,
-    r#type: &'static str,
+    r#type: OptionKind,
     required: bool,
 }
 
@@ -252,15 +252,7 @@ fn options(options: &[CommandOption]) -> Vec<OptionFacts<'_>> {
     let facts = options.iter().map(|option| OptionFacts {
         name: &option.name,
         description: &option.description,
-        r#type: match option.kind {
-            OptionKind::String => "string",
-            OptionKind::Integer => "integer",
-            OptionKind::Number => "number",
-            OptionKind::Boolean => "boolean",
-            OptionKind::User => "user",
-            OptionKind::Channel => "channel",
-            OptionKind::Role => "role",
-        },
+        r#type: option.kind,
         required: option.required,
     });
     facts.collect()

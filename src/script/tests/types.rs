@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AnswerForm, Effort, PermissionMode, SettingSource};
-use crate::script::command::{RawCommand, RawKind, RawNamedChoice, RawOption, RawSubcommand};
+use crate::domain::{AnswerForm, Effort, OptionKind, PermissionMode, SettingSource};
+use crate::script::command::{RawCommand, RawNamedChoice, RawOption, RawSubcommand};
 use crate::script::commands::{CommandFacts, CtxFacts};
 use crate::script::effect::{
     NAMES, RawAsk, RawChoose, RawConfirm, RawEmbed, RawField, RawFile, RawLevel, RawLink, RawLog, RawPick,
@@ -185,7 +185,7 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("---@alias SettingSource "), words::<SettingSource>());
     assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
     assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
-    assert_eq!(documented_words("---@alias OptionType "), words::<RawKind>());
+    assert_eq!(documented_words("---@alias OptionType "), words::<OptionKind>());
     assert_eq!(documented_words("---@alias LogLevel "), words::<RawLevel>());
     assert_eq!(documented_words("---@field session? "), words::<RawSession>());
 }
