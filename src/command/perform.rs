@@ -40,29 +40,20 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             used.ask_person(reply::confirm(confirm), |value| Value::Bool(value == reply::YES)).await
         }
         Effect::Choose(choose) => used.ask_person(reply::choose(choose), Value::String).await,
-        Effect::Session { channel } => {
-            let channel = used.channel(channel).await?;
-            match used.session(channel).await? {
-                Some(row) => json(used.session_facts(row).await?),
-                None => Ok(Value::Null),
-            }
-        }
+        Effect::Session { channel } => match used.session(channel).await? {
+            Some(row) => json(used.session_facts(row).await?),
+            None => Ok(Value::Null),
+        },
         Effect::Sessions => {
-            let rows = needs.turns.store.sessions().await.map_err(|failure| used.database(failure))?;
+            let rows = used.stored(needs.turns.store.sessions().await)?;
             let facts = rows.into_iter().map(|(row, choice)| used.facts_of(row, choice));
             json(facts.collect::<Vec<_>>())
         }
         Effect::ResetSession { channel } => {
-            let channel = used.channel(channel).await?;
             let Some(row) = used.session(channel).await? else { return Ok(Value::Null) };
-            let project = row.project.clone();
+            let (channel, project) = (row.channel, row.project.clone());
             let facts = used.session_facts(row).await?;
-            needs
-                .turns
-                .store
-                .forget_session(channel, &project)
-                .await
-                .map_err(|failure| used.database(failure))?;
+            used.stored(needs.turns.store.forget_session(channel, &project).await)?;
             json(facts)
         }
         Effect::SetModel { channel, model } => {
@@ -70,7 +61,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
         }
         Effect::SetPermissionMode { channel, mode } => {
             let named = |mode: PermissionMode| mode.as_str().to_owned();
-            let before = move |before: crate::store::ChannelChoice| before.permission_mode.map(named);
+            let before = move |before: ChannelChoice| before.permission_mode.map(named);
             used.choose(channel, NewChoice::PermissionMode(mode), mode.map(named), before).await
         }
         Effect::Stop { channel } => {
@@ -153,6 +144,14 @@ impl Use<'_> {
         }
     }
 
+    /// The same, and where a message of this person in it would go now.
+    async fn place(&self, channel: Option<ChannelId>) -> Result<(ChannelId, Option<Work>), String> {
+        let channel = channel.unwrap_or(self.responder.interaction().channel_id);
+        let work = self.routed(channel).await?;
+        self.may(work.as_ref().map(|work| &*work.project))?;
+        Ok((channel, work))
+    }
+
     fn may(&self, project: Option<&Project>) -> Result<(), String> {
         let may = self.needs.lets_in(self.scripts, project, self.responder.interaction());
         if may { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
@@ -192,18 +191,17 @@ impl Use<'_> {
     }
 
     /// The session that the channel's next turn goes on with.
-    async fn session(&self, channel: ChannelId) -> Result<Option<SessionRow>, String> {
-        let Some(work) = self.routed(channel).await?.filter(|work| !work.fresh) else { return Ok(None) };
+    async fn session(&self, channel: Option<ChannelId>) -> Result<Option<SessionRow>, String> {
+        let (channel, work) = self.place(channel).await?;
+        let Some(work) = work.filter(|work| !work.fresh) else { return Ok(None) };
         let project = &work.project;
-        let stored = self.needs.turns.store.session(channel, &project.name).await;
-        let session = stored.map_err(|failure| self.database(failure))?;
+        let session = self.stored(self.needs.turns.store.session(channel, &project.name).await)?;
         let session = session.filter(|session| session.dir == project.dir);
         Ok(session.map(|session| SessionRow { channel, project: project.name.clone(), session }))
     }
 
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
-        let choice =
-            self.needs.turns.store.choice(row.channel).await.map_err(|failure| self.database(failure))?;
+        let choice = self.stored(self.needs.turns.store.choice(row.channel).await)?;
         Ok(self.facts_of(row, choice))
     }
 
@@ -231,18 +229,12 @@ impl Use<'_> {
         channel: Option<ChannelId>,
         new: NewChoice,
         after: Option<String>,
-        chosen: impl FnOnce(crate::store::ChannelChoice) -> Option<String>,
+        chosen: impl FnOnce(ChannelChoice) -> Option<String>,
     ) -> Answer {
-        let channel = self.channel(channel).await?;
-        let project = self.routed(channel).await?.map(|work| work.project);
+        let (channel, work) = self.place(channel).await?;
+        let project = work.map(|work| work.project);
         let is_model = matches!(new, NewChoice::Model(_));
-        let before = self
-            .needs
-            .turns
-            .store
-            .set_choice(channel, new)
-            .await
-            .map_err(|failure| self.database(failure))?;
+        let before = self.stored(self.needs.turns.store.set_choice(channel, new).await)?;
         let own = || match is_model {
             true => project.as_ref().and_then(|project| project.model.clone()),
             false => project
@@ -255,7 +247,7 @@ impl Use<'_> {
 
     /// A turn that runs; none where it has ended meanwhile.
     async fn running(&self, turn: MessageId) -> Result<Option<TurnFacts>, String> {
-        let row = self.needs.turns.store.turn(turn).await.map_err(|failure| self.database(failure))?;
+        let row = self.stored(self.needs.turns.store.turn(turn).await)?;
         Ok(row.map(|row| TurnFacts {
             id: turn,
             user_id: row.turn.author,
@@ -269,8 +261,7 @@ impl Use<'_> {
     /// Who runs and who waits in the channel, in the order of its lane.
     async fn queue(&self, channel: ChannelId) -> Result<Vec<TurnFacts>, String> {
         let mut facts = Vec::new();
-        let mut waiting =
-            self.needs.turns.store.waiting(channel).await.map_err(|failure| self.database(failure))?;
+        let mut waiting = self.stored(self.needs.turns.store.waiting(channel).await)?;
         for (turn, running) in self.needs.turns.queue(channel) {
             if running {
                 facts.extend(self.running(turn).await?);
@@ -290,12 +281,12 @@ impl Use<'_> {
     }
 
     async fn take_out(&self, turn: MessageId) -> Answer {
-        let row = self.needs.turns.store.turn(turn).await.map_err(|failure| self.database(failure))?;
+        let row = self.stored(self.needs.turns.store.turn(turn).await)?;
         let Some(row) = row else { return Ok(Value::Bool(false)) };
         if row.turn.author != self.responder.interaction().author.id {
             return Err("Only the person who asked may take it out.".to_owned());
         }
-        self.needs.turns.take_out(turn).await.map(Value::Bool).map_err(|failure| self.database(failure))
+        self.stored(self.needs.turns.take_out(turn).await).map(Value::Bool)
     }
 
     /// Posts the question, so that everybody sees what is answered, and starts the turn with it.
@@ -332,9 +323,12 @@ impl Use<'_> {
         json(id)
     }
 
-    fn database(&self, failure: StoreError) -> String {
-        error!(error = chain(&failure), "a command could not use the database");
-        self.with_id(NO_DATABASE)
+    /// What the store gave; where it failed, what the person is told. The reason is logged.
+    fn stored<T>(&self, result: Result<T, StoreError>) -> Result<T, String> {
+        result.map_err(|failure| {
+            error!(error = chain(&failure), "a command could not use the database");
+            self.with_id(NO_DATABASE)
+        })
     }
 
     /// What is told of something that the log says more about.
