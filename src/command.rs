@@ -29,9 +29,6 @@ use crate::script::{Call, ScriptError, ScriptSet, Step};
 use crate::text;
 use crate::turn::{Turns, gate};
 
-/// Whoever has this may do anything in a guild.
-const ADMINISTRATOR: u64 = 1 << 3;
-
 /// How long Discord is asked about another channel.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -247,9 +244,8 @@ impl Commands {
             return Some(GUILD_ONLY.to_owned());
         }
         let permission = command.permission?;
-        let may = |has: u64| has & ADMINISTRATOR != 0 || has & permission.bits == permission.bits;
         let name = permission.name.replace('_', " ");
-        if !may(asked.permissions) {
+        if !permission.is_in(asked.permissions) {
             return Some(format!("You need the permission “{name}” for this."));
         }
         // What may be done here may not be done there.
@@ -257,8 +253,8 @@ impl Commands {
             OptionValue::Channel(channel) => Some(channel),
             _ => None,
         });
-        let mut refused =
-            channels.filter(|channel| !may(invocation.permissions.get(channel).copied().unwrap_or(0)));
+        let there = |channel| invocation.permissions.get(channel).copied().unwrap_or(0);
+        let mut refused = channels.filter(|&channel| !permission.is_in(there(channel)));
         refused.next().map(|channel| format!("You need the permission “{name}” in <#{channel}> for this."))
     }
 

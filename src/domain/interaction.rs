@@ -103,6 +103,16 @@ pub struct Permission {
     pub bits: u64,
 }
 
+/// The bit of `administrator`, who may do everything.
+const ADMINISTRATOR: u64 = 1 << 3;
+
+impl Permission {
+    /// Whether it is among these permissions, which are Discord's bits.
+    pub fn is_in(self, permissions: u64) -> bool {
+        permissions & (self.bits | ADMINISTRATOR) != 0
+    }
+}
+
 /// The secret that answers to an interaction; Discord takes it for 15 minutes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InteractionToken(pub String);

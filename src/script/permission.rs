@@ -58,9 +58,6 @@ const PERMISSIONS: [(&str, u32); 50] = [
     ("pin_messages", 51),
 ];
 
-/// The bit of `administrator`, who may do everything.
-const ADMINISTRATOR: u64 = 1 << 3;
-
 /// The permission with this name.
 pub fn permission(name: &str) -> Result<Permission, BadValue> {
     if let Some((name, bit)) = PERMISSIONS.iter().find(|(known, _)| *known == name) {
@@ -72,9 +69,4 @@ pub fn permission(name: &str) -> Result<Permission, BadValue> {
         None => "Discord's names in lower case are meant, such as \"manage_messages\"".to_owned(),
     };
     Err(BadValue::here(format!("there is no permission {}; {hint}", shown(name))))
-}
-
-/// Whether somebody with these permissions (Discord's bits) may use a command that needs this one.
-pub fn admits(needed: Option<Permission>, permissions: u64) -> bool {
-    needed.is_none_or(|needed| permissions & (needed.bits | ADMINISTRATOR) != 0)
 }

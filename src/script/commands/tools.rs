@@ -16,7 +16,7 @@ use crate::nearest::nearest;
 use crate::script::data::{self, Data, kind};
 use crate::script::effect;
 use crate::script::pattern;
-use crate::script::permission::{admits, permission};
+use crate::script::permission::permission;
 
 /// How much a compiled regular expression may take, in bytes.
 const MAX_REGEX: usize = 128 * 1024;
@@ -189,7 +189,7 @@ fn may(bits: Option<&mlua::LuaString>, name: &mlua::Value) -> Result<bool, Strin
         return Err(format!("ctx:may: expected the name of a permission, found {}", kind(name)));
     };
     let needed = permission(&name.to_string_lossy()).map_err(|bad| format!("ctx:may: {}", bad.message))?;
-    Ok(admits(Some(needed), bits))
+    Ok(needed.is_in(bits))
 }
 
 /// The bits cross as text: a double could not hold all 64.
@@ -243,7 +243,7 @@ impl<'a> CommandFacts<'a> {
             subcommands: subcommands.collect(),
             permission: command.permission.map(|permission| permission.name),
             guild_only: command.guild_only,
-            allowed: admits(command.permission, permissions),
+            allowed: command.permission.is_none_or(|needed| needed.is_in(permissions)),
         }
     }
 }
