@@ -9,7 +9,6 @@ return {
   description = "What I am doing: sessions, turns, version",
   run = function(ctx)
     local status, sessions, now = ctx:status(), ctx:sessions(), ctx:now()
-    table.sort(sessions, function(a, b) return a.last_used > b.last_used end)
     local fields = {}
     for place, session in ipairs(sessions) do
       if place > MOST then break end
