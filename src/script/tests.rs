@@ -281,7 +281,7 @@ async fn a_runaway_costs_its_message_and_the_set_works_on() {
                 let start = Instant::now();
                 let decision = decided(&set, message("run away")).await;
                 let took = start.elapsed();
-                // The limit is 60 ms of processor time; the rest is room for a busy machine.
+                // The limit is 60 ms; the rest is room for a busy machine.
                 assert!(took < Duration::from_secs(5), "{stage}, {name}: {took:?}");
                 assert_eq!(
                     decided(&set, message("hello")).await.split(':').next(),

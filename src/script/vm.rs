@@ -4,8 +4,9 @@
 //! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
 //! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
 //! script that catches the first error is ended by the next, and even one that manages to return something
-//! has still failed ([`Running::struck`]). What counts is the time of the processor, so that no script fails
-//! because the machine is busy; [`PATIENCE`] times as much on the wall is the end all the same.
+//! has still failed ([`Running::struck`]). The limit is one of the wall, for that is how long others wait. But no
+//! script fails because the machine is busy: one that had the processor for less than half of its limit goes on,
+//! up to [`PATIENCE`] times the limit.
 //!
 //! Native functions that may work for long without an interrupt are bounded by `natives.lua`.
 //!
@@ -43,7 +44,7 @@ const YIELDABLE: &str = "isyieldable";
 /// How much a call into a script may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// The processor time of one call.
+    /// How long one call may take.
     pub time: Duration,
     /// The memory of the whole VM, in bytes.
     pub memory: usize,
@@ -193,7 +194,7 @@ impl Vm {
     }
 }
 
-/// How many times the limit a call may take on the wall, where it has to wait for a processor.
+/// How many times the limit a call may take where it has to wait for a processor most of the time.
 const PATIENCE: u32 = 10;
 
 /// The stop-watch of the call that is running.
@@ -237,11 +238,8 @@ impl Clock {
         let mut running = lock(&self.running);
         let Some(running) = running.as_mut() else { return Ok(VmState::Continue) };
         if running.struck.is_none() {
-            let waited = running.started.elapsed();
-            // The wall first: asking for processor time is a system call.
-            let over = waited >= running.limit
-                && (waited >= running.limit.saturating_mul(PATIENCE)
-                    || processor_time().saturating_sub(running.used_before) >= running.limit);
+            let used = || processor_time().saturating_sub(running.used_before);
+            let over = is_over(running.limit, running.started.elapsed(), used);
             if !over {
                 return Ok(VmState::Continue);
             }
@@ -250,6 +248,12 @@ impl Clock {
         }
         Err(mlua::Error::external(OutOfTime))
     }
+}
+
+/// Whether a call that has run for so long on the wall, and has `used` so much of a processor, is over its limit.
+fn is_over(limit: Duration, waited: Duration, used: impl FnOnce() -> Duration) -> bool {
+    // The wall first: asking for processor time is a system call.
+    waited >= limit && (waited >= limit.saturating_mul(PATIENCE) || used() >= limit / 2)
 }
 
 /// The innermost line of a script that is running.
@@ -459,4 +463,20 @@ fn read_file(path: &Path) -> Result<String, String> {
 /// A panic while the lock was held cannot leave these values half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_has_to_wait_for_a_processor_is_given_patience() {
+        let limit = Duration::from_millis(100);
+        let over =
+            |waited, used| is_over(limit, Duration::from_millis(waited), || Duration::from_millis(used));
+        assert!(!over(99, 99), "before its limit nothing is over");
+        assert!(over(100, 100) && over(100, 50), "it had the processor most of the time");
+        assert!(!over(100, 49) && !over(999, 49), "it has waited for the processor most of the time");
+        assert!(over(1000, 0), "but nobody waits for ever");
+    }
 }
