@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::lane::Lanes;
-use crate::outbox::{self, Outbox, Post};
+use crate::outbox::{self, Notify, Outbox, Post};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
 use crate::script::Problem;
@@ -177,7 +177,7 @@ impl Bot {
 async fn post_news(outbox: Outbox, channel: ChannelId, mut news: mpsc::UnboundedReceiver<String>) {
     while let Some(content) = news.recv().await {
         let nonce = format!("news-{:016x}", uuid::Uuid::new_v4().as_u64_pair().0);
-        let post = Post { content, nonce, reply_to: None, notify: true, file: None };
+        let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file: None };
         if let Err(error) = outbox.post(channel, post).await {
             warn!(%channel, %error, "nothing can be posted to `scripts.notify_channel`");
         }

@@ -83,10 +83,21 @@ pub struct Post {
     pub nonce: String,
     /// The message to reply to. If it is gone, or if the bot may not reply here, this becomes a plain message.
     pub reply_to: Option<MessageId>,
-    /// Whether people are notified: a sound, and a ping of the person replied to. Nobody else is ever pinged.
-    pub notify: bool,
+    /// Who hears of it.
+    pub notify: Notify,
     /// A file attached to it.
     pub file: Option<File>,
+}
+
+/// Who is notified of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    /// Nobody: it makes no sound.
+    Nobody,
+    /// Whoever wants to hear of this channel, and the person replied to.
+    Channel,
+    /// The same, and this person where the text mentions them.
+    Person(UserId),
 }
 
 /// Discord does not take it, and asking again would not help. The text is for the log.

@@ -170,6 +170,7 @@ mod tests {
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
             }],
+            ours: true,
             accepted: Millis(i64::MAX),
         }
     }

@@ -110,14 +110,14 @@ fn message(id: u64) -> MessageId {
 
 fn post(text: &str) -> Post {
     let (content, nonce) = (text.to_owned(), "9-1".to_owned());
-    Post { content, nonce, reply_to: Some(message(9)), notify: false, file: None }
+    Post { content, nonce, reply_to: Some(message(9)), notify: Notify::Nobody, file: None }
 }
 
 #[tokio::test]
 async fn a_post_pings_nobody_shows_no_embeds_and_says_who_it_is() {
     let (server, outbox) = Server::start([]).await;
     assert_eq!(outbox.post(channel(7), post("hi")).await, Ok(message(1)));
-    let notify = Post { notify: true, reply_to: None, ..post("hi @everyone") };
+    let notify = Post { notify: Notify::Channel, reply_to: None, ..post("hi @everyone") };
     assert_eq!(outbox.post(channel(7), notify).await, Ok(message(2)));
 
     let calls = server.calls();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Post;
+use super::{Notify, Post};
 use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
 
 #[derive(Deserialize)]
@@ -109,10 +109,12 @@ pub(super) struct Edit<'a> {
     pub(super) allowed_mentions: AllowedMentions,
 }
 
-/// Nobody is pinged but the person replied to.
+/// Nobody is pinged but the person replied to, and those named here where the text mentions them.
 #[derive(Serialize, Default)]
 pub(super) struct AllowedMentions {
     parse: [&'static str; 0],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    users: Vec<UserId>,
     replied_user: bool,
 }
 
@@ -124,12 +126,14 @@ struct Reference {
 
 impl<'a> Create<'a> {
     pub(super) fn new(post: &'a Post, reply_to: Option<MessageId>) -> Self {
+        let notify = post.notify != Notify::Nobody;
+        let users = if let Notify::Person(person) = post.notify { vec![person] } else { Vec::new() };
         Self {
             content: &post.content,
             nonce: &post.nonce,
             enforce_nonce: true,
-            flags: SUPPRESS_EMBEDS | if post.notify { 0 } else { SUPPRESS_NOTIFICATIONS },
-            allowed_mentions: AllowedMentions { parse: [], replied_user: post.notify },
+            flags: SUPPRESS_EMBEDS | if notify { 0 } else { SUPPRESS_NOTIFICATIONS },
+            allowed_mentions: AllowedMentions { parse: [], users, replied_user: notify },
             message_reference: reply_to.map(|message_id| Reference { message_id, fail_if_not_exists: false }),
         }
     }

@@ -11,6 +11,7 @@
 //! - `project`: the project's name. The project itself is looked up in the scripts when the turn runs.
 //! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
 //! - `attachments`: a JSON array of the domain's `Attachment`.
+//! - `ours`: 1 where the message is the bot's own, posted for its author by a command.
 //! - `state`: `waiting`, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
 //!   `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
 //! - `cost`: what this turn alone cost, in millionths of a dollar; 0 until it has ended.
@@ -54,7 +55,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 5] = ["
+const MIGRATIONS: [&str; 6] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -119,6 +120,8 @@ const MIGRATIONS: [&str; 5] = ["
     ) STRICT;
 ", "
     CREATE TABLE command_guilds (guild INTEGER PRIMARY KEY) STRICT;
+", "
+    ALTER TABLE turns ADD COLUMN ours INTEGER NOT NULL DEFAULT 0 CHECK (ours IN (0, 1));
 "];
 
 /// The newest version that this program knows.

@@ -29,6 +29,8 @@ pub struct Turn {
     pub fresh: bool,
     /// The files attached to the message.
     pub attachments: Vec<Attachment>,
+    /// Whether the message is the bot's own, posted for the author by a command: a reply to it notifies nobody.
+    pub ours: bool,
     /// When the bot took it.
     pub accepted: Millis,
 }
@@ -174,12 +176,13 @@ impl Store {
             {
                 return Ok(Accepted::Known);
             }
-            let sql = "INSERT INTO turns (message, project, prompt, model, fresh, attachments, state, cost)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
-            let Turn { message, project, prompt, model, fresh, .. } = turn;
+            let sql =
+                "INSERT INTO turns (message, project, prompt, model, fresh, attachments, ours, state, cost)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)";
+            let Turn { message, project, prompt, model, fresh, ours, .. } = turn;
             let attachments = Attachments(turn.attachments);
             let mut statement = tx.prepare_cached(sql)?;
-            statement.execute(params![message, project, prompt, model, fresh, attachments, state])?;
+            statement.execute(params![message, project, prompt, model, fresh, attachments, ours, state])?;
             Ok(Accepted::New)
         })
         .await
@@ -367,8 +370,8 @@ fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusq
 
 fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
     let delivery = deliveries::state(tx, message)?;
-    let sql = "SELECT channel, author, author_name, project, prompt, model, fresh, attachments, accepted,
-                      state, cost
+    let sql = "SELECT channel, author, author_name, project, prompt, model, fresh, attachments, ours,
+                      accepted, state, cost
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -383,11 +386,12 @@ fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<Turn
                 model: row.get(5)?,
                 fresh: row.get(6)?,
                 attachments: row.get::<_, Attachments>(7)?.0,
-                accepted: row.get(8)?,
+                ours: row.get(8)?,
+                accepted: row.get(9)?,
             },
-            state: row.get(9)?,
+            state: row.get(10)?,
             delivery,
-            cost: row.get(10)?,
+            cost: row.get(11)?,
         })
     });
     found.optional()

@@ -9,7 +9,7 @@ use super::{StopReason, Turns, intake};
 impl Turns {
     /// Starts a turn with a message that the bot has posted itself for this person; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
-        intake::start(self, scripts, message, work).await;
+        intake::start(self, scripts, message, work, true).await;
     }
 
     /// The turn that runs in this channel.

@@ -16,7 +16,7 @@ use tracing::{debug, error, warn};
 use super::{Turns, words};
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
-use crate::outbox::{Post, Refused};
+use crate::outbox::{Notify, Post, Refused};
 use crate::store::{Delivery, DeliveryEnd, StoreError};
 
 /// Posts what the ledger holds for this message. Returns when all is posted, or refused for good.
@@ -85,7 +85,7 @@ async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Re
             content: part.text.clone(),
             nonce: nonce(message, part.number),
             reply_to: (place == 0 || is_last).then_some(message),
-            notify: is_last,
+            notify: if is_last { Notify::Person(delivery.author) } else { Notify::Nobody },
             file: file.map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
         };
         match turns.outbox.post(delivery.channel, post).await {
@@ -116,7 +116,13 @@ async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Re
 
 /// Says one thing that the store could not take.
 pub async fn post_unwritten(turns: &Turns, channel: ChannelId, message: MessageId, content: String) {
-    let post = Post { content, nonce: nonce(message, 0), reply_to: Some(message), notify: true, file: None };
+    let post = Post {
+        content,
+        nonce: nonce(message, 0),
+        reply_to: Some(message),
+        notify: Notify::Channel,
+        file: None,
+    };
     if let Err(refused) = turns.outbox.post(channel, post).await {
         warn!(error = %refused, "Discord refused a message");
     }

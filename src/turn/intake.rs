@@ -32,7 +32,7 @@ async fn take(turns: &Turns, message: Message) {
             .then(|| message.mentions_me.then(|| words::unrouted(message.channel_id)))
             .flatten(),
         Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).then_some(reply),
-        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work).await,
+        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work, false).await,
         Err(error) => failed_script(turns, &scripts, &message, &error),
     };
     match said {
@@ -105,8 +105,9 @@ fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
     !prompt::is_blank(&work.prompt) || files.iter().any(prompt::is_readable)
 }
 
-/// Starts a turn, if its author is let in and there is something to ask.
-pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work) {
+/// Starts a turn, if its author is let in and there is something to ask. `ours`: the bot has posted the message for
+/// its author.
+pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work, ours: bool) {
     if !let_in(turns, scripts, &message, Some(&work)) {
         return turns.settled(message.id, Settled::Ignored);
     }
@@ -131,6 +132,7 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         model: work.model.clone(),
         fresh: work.fresh,
         attachments: message.attachments.clone(),
+        ours,
         accepted: Millis::now(),
     };
     let task = Task { message: message.id, channel: message.channel_id, recovered: false };

@@ -13,7 +13,7 @@ use super::Turns;
 use super::story::Task;
 use crate::agent::Progress;
 use crate::domain::MessageId;
-use crate::outbox::Post;
+use crate::outbox::{Notify, Post};
 use crate::text;
 
 /// What is over sooner is not worth a word.
@@ -110,8 +110,13 @@ impl Line {
             }
             None => {
                 let nonce = format!("r-{message}");
-                let post =
-                    Post { content: line.clone(), nonce, reply_to: Some(message), notify: false, file: None };
+                let post = Post {
+                    content: line.clone(),
+                    nonce,
+                    reply_to: Some(message),
+                    notify: Notify::Nobody,
+                    file: None,
+                };
                 match outbox.post(channel, post).await {
                     Ok(posted) => self.shown = Some((posted, line)),
                     Err(refused) => debug!(%refused, "the live line was not posted"),

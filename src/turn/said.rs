@@ -25,11 +25,6 @@ pub struct Said {
 }
 
 impl Said {
-    /// Only something that the bot says.
-    pub fn sentence(sentence: String) -> Self {
-        Self { sentence, ..Self::default() }
-    }
-
     /// How the turn ends.
     ///
     /// An answer of more than `max_parts` parts is posted in `max_parts` messages: as many of its parts as leave room
@@ -130,10 +125,8 @@ mod tests {
 
     #[test]
     fn a_sentence_is_never_inside_a_block_that_claude_left_open() {
-        let cut = Said {
-            answer: "```rust\nfn main() {".to_owned(),
-            ..Said::sentence("⚠️ Stopped.".to_owned())
-        };
+        let cut =
+            Said { sentence: "⚠️ Stopped.".to_owned(), ..said("```rust\nfn main() {".to_owned(), &[]) };
         assert_eq!(finished(cut, 8).parts, ["```rust\nfn main() {\n```\n\n⚠️ Stopped."]);
     }
 

@@ -130,12 +130,14 @@ async fn tell_end(
     outcome: Outcome,
     mut sentence: String,
 ) -> Result<(), StoreError> {
+    let mut note = None;
     if let Some(row) = turns.store.turn(task.message).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
         let choice = turns.store.choice(task.channel).await?;
         sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).error(sentence).await;
+        note = asker(&row.turn);
     }
-    turns.store.finish(task.message, told(outcome, &sentence, task)).await.map(drop)
+    turns.store.finish(task.message, told(outcome, &sentence, task, note)).await.map(drop)
 }
 
 /// Runs the turn and writes down its end.
@@ -156,10 +158,11 @@ async fn ask(
     if prompt::is_blank(&prompt) {
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
-        let told = told(Outcome::Failed, &sentence, task);
+        let told = told(Outcome::Failed, &sentence, task, asker(&turn));
         return turns.store.finish(task.message, told).await.map(drop);
     }
     let prompt = hooks.prompt(prompt).await;
+    let asker = asker(&turn);
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),
@@ -175,7 +178,7 @@ async fn ask(
     drop(live);
     drop(typing);
 
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(asker);
     if asked.session_lost {
         notes.push(words::session_lost());
     }
@@ -221,6 +224,11 @@ async fn open_session(
     }
 }
 
+/// The note that tells who has asked, where the reply does not.
+fn asker(turn: &Turn) -> Option<String> {
+    turn.ours.then(|| words::for_person(turn.author))
+}
+
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
 async fn what_to_say(
     asked: Asked,
@@ -253,14 +261,15 @@ async fn what_to_say(
 }
 
 /// The end of a turn of which there is nothing to say but what went wrong.
-fn told(outcome: Outcome, sentence: &str, task: Task) -> Finished {
-    let said = Said::sentence(words::failure(sentence, task.message));
+fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
+    let sentence = words::failure(sentence, task.message);
+    let said = Said { sentence, notes: Vec::from_iter(note), ..Said::default() };
     said.finished(outcome, None, &Format::default(), None)
 }
 
 /// The last resort: the turn is closed if it can be, and its person hears of it.
 async fn broken(turns: &Turns, task: Task) {
-    match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task)).await {
+    match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task, None)).await {
         Ok(_) => delivery::deliver(turns, task.message).await,
         Err(error) => {
             error!(error = chain(&error), "not even the failure could be written down");

@@ -4,7 +4,7 @@
 //! stands in the log lines of the same turn.
 
 use super::prompt::{Unread, Why};
-use crate::domain::{ChannelId, MessageId, ProjectName};
+use crate::domain::{ChannelId, MessageId, ProjectName, UserId};
 use crate::text;
 
 /// A failure as the person reads it: the sentence and the short id that finds it in the log.
@@ -87,6 +87,11 @@ pub fn file_refused() -> String {
 /// Claude ended the turn without a word.
 pub fn no_words() -> String {
     "Claude finished without writing an answer. Ask what it did, or ask again.".to_owned()
+}
+
+/// Whom the answer is for, where Discord cannot tell them: it replies to a message of the bot's own.
+pub fn for_person(person: UserId) -> String {
+    text::small(&format!("For <@{person}>"))
 }
 
 /// The session that the channel had is gone.

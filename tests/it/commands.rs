@@ -264,12 +264,36 @@ async fn a_turn_whose_answer_is_being_posted_is_not_stopped_any_more() {
 #[tokio::test]
 async fn a_turn_may_be_asked_for_without_a_mention() {
     let stage = stage().await;
-    let told = said(&stage, "ada", "ask", &[("prompt", "TEXT:asked")]).await;
-    assert_eq!(told.content, "Asked: TEXT:asked");
+    let (ada, owner) = (stage.discord.user("ada"), stage.discord.owner());
+    let prompt = format!("TEXT:asked <@{owner}>");
+    let told = said(&stage, "ada", "ask", &[("prompt", &prompt)]).await;
+    assert_eq!(told.content, format!("Asked: {prompt}"));
     let question = heard(&stage, "**ada** asks:").await;
-    assert!(question.content.ends_with("TEXT:asked"), "{}", question.content);
-    let answer = heard(&stage, "asked").await;
+    assert!(question.content.ends_with(&prompt), "{}", question.content);
+    let answer = heard(&stage, &format!("asked <@{owner}>")).await;
+    assert_eq!(answer.content, format!("asked <@{owner}>\n\n-# For <@{ada}>"));
     assert_eq!(answer.reply_to, Some(question.id));
+    assert_eq!(
+        (question.pinged, answer.pinged),
+        (vec![], vec![ada]),
+        "the one who asked hears of the answer"
+    );
+}
+
+#[tokio::test]
+async fn who_asked_with_a_command_hears_of_whatever_end_it_has() {
+    let stage = stage().await;
+    let ada = stage.discord.user("ada");
+    let ping = format!("-# For <@{ada}>");
+    said(&stage, "ada", "ask", &[("prompt", "STALL")]).await;
+    // Waits, and so is read back from the database.
+    said(&stage, "ada", "ask", &[("prompt", "CRASH")]).await;
+    assert!(said(&stage, "ada", "stop", &[]).await.content.starts_with("Stopped"));
+    for start in ["⏹️", "⚠️"] {
+        let end = heard(&stage, start).await;
+        assert_eq!(end.pinged, [ada], "{}", end.content);
+        assert!(end.content.ends_with(&ping), "{}", end.content);
+    }
 }
 
 #[tokio::test]

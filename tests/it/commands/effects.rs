@@ -84,7 +84,7 @@ async fn a_turn_may_be_asked_for_in_another_project_by_who_is_let_into_it() {
     let here = stage.work();
     let is_here = |discord: &moonlane::local::LocalDiscord| {
         let messages = discord.messages(stage.discord.channel("general"));
-        messages.iter().any(|message| message.content == here.to_str().unwrap()).then_some(())
+        messages.iter().any(|message| message.content.lines().next() == here.to_str()).then_some(())
     };
     within("the answer here", stage.discord.wait_until(is_here)).await;
 }
