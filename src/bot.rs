@@ -101,7 +101,6 @@ impl Bot {
             owners: me.owners.clone(),
             settled,
         });
-        turns.recover().await?;
         let commands = Commands::new(command::Needs {
             scripts: live,
             turns: turns.clone(),
@@ -111,10 +110,7 @@ impl Bot {
             started,
         });
         let (tried, registered) = oneshot::channel();
-        let commands = [
-            AbortOnDropHandle::new(tokio::spawn(commands.clone().keep_registered(tried))),
-            AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted))),
-        ];
+        let registering = AbortOnDropHandle::new(tokio::spawn(commands.clone().keep_registered(tried)));
 
         let (inbound, messages) = mpsc::unbounded_channel();
         let start = gateway::Start {
@@ -123,6 +119,10 @@ impl Bot {
             message_content: reloader.message_content(),
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
+        // Not before Discord is there: a start that fails must not have begun turns that it then ends. What has come
+        // in meanwhile is taken in after them.
+        turns.recover().await?;
+        let answering = AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted)));
         let stop_serving = CancellationToken::new();
         let serve = tokio::spawn({
             let (turns, stop) = (turns.clone(), stop_serving.clone());
@@ -137,7 +137,15 @@ impl Bot {
             warn!("Discord does not take the commands yet; they come later");
         }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self { turns, gateway, serve, stop_serving, reloader, _commands: commands, _news: news })
+        Ok(Self {
+            turns,
+            gateway,
+            serve,
+            stop_serving,
+            reloader,
+            _commands: [registering, answering],
+            _news: news,
+        })
     }
 
     /// The scripts in force, and the way to load them anew.

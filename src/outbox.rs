@@ -9,7 +9,8 @@
 //!
 //! **Tries.** A 429, a 5xx, a lost connection and a timeout are tried again, with growing waits, until
 //! [`Patience::give_up_after`]. A message cannot be posted twice by that: it carries a nonce, and with
-//! `enforce_nonce` Discord answers with the message that it already has. Every other 4xx is final.
+//! `enforce_nonce` Discord answers with the message that it already has. It remembers a nonce for some minutes, so a
+//! message is not tried for longer than that. Every other 4xx is final.
 //!
 //! **Courtesy.** Discord blocks an address after 10,000 invalid calls (401, 403, 429) in ten minutes. So what a
 //! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute.
@@ -70,6 +71,9 @@ enum Favour {
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Replying without the right to read the channel's history.
 const CANNOT_REPLY: u32 = 160_002;
+/// How long a message is tried. Discord remembers nonces "for the past few minutes":
+/// <https://discord.com/developers/docs/resources/message#create-message>.
+const NONCE_HOLDS: Duration = Duration::from_secs(2 * 60);
 /// How long a start is held up by a Discord that does not answer.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -281,6 +285,7 @@ impl Outbox {
         let call = Call {
             method: Method::POST,
             body: Some(body),
+            give_up_after: Some(NONCE_HOLDS.min(self.0.sender.patience.give_up_after)),
             ..Call::get(Kind::Create, channel.get(), format!("/channels/{channel}/messages"))
         };
         let wire::Created { id } = self.0.sender.ask(call).await?;

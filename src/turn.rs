@@ -68,6 +68,8 @@ struct Inner {
     speaking: Mutex<HashMap<ChannelId, Arc<tokio::sync::Mutex<()>>>>,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
+    /// The bot stops: what only waits, waits no more.
+    ending: CancellationToken,
 }
 
 /// What became of a message in the end.
@@ -128,6 +130,7 @@ impl Turns {
             stops: Mutex::default(),
             speaking: Mutex::default(),
             tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
         }))
     }
 
@@ -160,6 +163,7 @@ impl Turns {
         for stop in self.stops().values() {
             stop.stop(StopReason::Shutdown);
         }
+        self.0.ending.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }

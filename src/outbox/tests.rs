@@ -100,6 +100,16 @@ impl Server {
     }
 }
 
+#[tokio::test]
+async fn a_refusal_that_is_not_discords_own_is_tried_again_for_a_message_only() {
+    let page = || [403, 404].map(|status| answer(status, json!("<html>")));
+    let (server, outbox) = Server::start(page()).await;
+    assert_eq!(outbox.post(channel(1), post("hi")).await, Ok(message(3)));
+    lock(&server.0).answers.extend(page());
+    let refused = outbox.edit(channel(1), message(3), "x").await.unwrap_err();
+    assert_eq!(refused.to_string(), "forbidden: 403 Forbidden");
+}
+
 fn channel(id: u64) -> ChannelId {
     ChannelId::new(id).unwrap()
 }

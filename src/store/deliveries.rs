@@ -138,6 +138,26 @@ impl Store {
         .await
     }
 
+    /// Gives a part other words, for Discord refused those that it has. All parts as they are then.
+    ///
+    /// # Errors
+    /// Where there is no such part, or it is posted, or the database fails.
+    pub async fn reword(
+        &self,
+        message: MessageId,
+        part: u32,
+        text: String,
+    ) -> Result<Vec<StoredPart>, StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE parts SET text = ?3 WHERE message = ?1 AND number = ?2 AND posted IS NULL";
+            match tx.prepare_cached(sql)?.execute(params![message, part, text])? {
+                0 => Err(StoreError::NoSuchPart(message, part)),
+                _ => Ok(parts(tx, message)?),
+            }
+        })
+        .await
+    }
+
     /// Writes that a part is posted, as `posted`. A second time changes nothing: the first id stays.
     ///
     /// # Errors

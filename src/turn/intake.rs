@@ -200,9 +200,9 @@ async fn say(turns: &Turns, message: &Message, text: &str) {
     };
     match turns.store.say(said).await {
         Ok(Accepted::New) => {
-            let (turns_of_task, id) = (turns.clone(), message.id);
+            let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
-                delivery::deliver(&turns_of_task, id).await;
+                delivery::deliver(&turns_of_task, channel, id).await;
                 turns_of_task.settled(id, Settled::Said);
             };
             turns.0.tasks.spawn(deliver.in_current_span());

@@ -108,14 +108,14 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
         Step::Deliver => {
             stop.close();
             ticket.free_slot();
-            return delivery::take_up(turns, task.message).await;
+            return delivery::take_up(turns, task.channel, task.message).await;
         }
     };
     stop.close();
     // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
     match written {
-        Ok(()) => delivery::deliver(turns, task.message).await,
+        Ok(()) => delivery::deliver(turns, task.channel, task.message).await,
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
             broken(turns, task).await;
@@ -270,7 +270,7 @@ fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> F
 /// The last resort: the turn is closed if it can be, and its person hears of it.
 async fn broken(turns: &Turns, task: Task) {
     match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task, None)).await {
-        Ok(_) => delivery::deliver(turns, task.message).await,
+        Ok(_) => delivery::deliver(turns, task.channel, task.message).await,
         Err(error) => {
             error!(error = chain(&error), "not even the failure could be written down");
             let text = words::failure(&words::broken(), task.message);

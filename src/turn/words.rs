@@ -94,6 +94,11 @@ pub fn for_person(person: UserId) -> String {
     text::small(&format!("For <@{person}>"))
 }
 
+/// In place of words that Discord refused to take.
+pub fn part_refused() -> String {
+    "Discord did not take this part of the answer. Ask me to say it in other words.".to_owned()
+}
+
 /// The session that the channel had is gone.
 pub fn session_lost() -> String {
     text::small("The earlier conversation of this channel is no longer there, so this is a new one")

@@ -292,6 +292,27 @@ async fn what_waited_too_long_or_lost_its_project_while_the_bot_was_away_is_told
     assert_eq!(prompts, ["SLEEP:20", "TEXT:not so long ago"]);
 }
 
+#[tokio::test]
+async fn a_start_that_discord_refuses_begins_no_turn_that_waits() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let bot = Program::start(&stage).await;
+    let running = stage.say("general", "STALL");
+    stage.prompted("STALL").await;
+    let waiting = stage.say("general", "TEXT:waited");
+    stage.reacted(waiting, "⏳").await;
+    assert!(bot.stop().await.success());
+
+    // Needs what Discord does not let the bot have.
+    stage.save("triggers.lua", "return { prefixes = { '!' } }");
+    let mut failed = command(&stage).spawn().unwrap();
+    assert!(!within("the end of a start", failed.wait()).await.unwrap().success());
+    stage.save("triggers.lua", "return { mention = true }");
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, waiting).await, "answered");
+    assert_eq!(stage.answer(waiting), "waited");
+    assert_eq!(outcome(&stage, running).await, "interrupted");
+}
+
 /// A moment in the life of a turn; true once it has come.
 type Moment = fn(&Stage, Id) -> bool;
 

@@ -10,6 +10,7 @@ mod choices;
 mod commands;
 mod conversations;
 mod crashes;
+mod deliveries;
 mod doctor;
 mod format;
 mod guard;
