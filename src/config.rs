@@ -272,6 +272,18 @@ impl Config {
                 wrong(key, "must be at most 30 days");
             }
         }
+        let token_env = &raw.discord.token_env;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if token_env.is_empty()
+            || token_env.starts_with(|c: char| c.is_ascii_digit())
+            || !token_env.chars().all(is_name)
+        {
+            // Not shown: whoever puts the token itself here must not find it in a log.
+            wrong(
+                "discord.token_env",
+                "must be the name of an environment variable: letters, digits and `_`",
+            );
+        }
         if raw.scripts.max_waiting == 0 {
             wrong("scripts.max_waiting", "must be at least 1");
         }
@@ -430,6 +442,16 @@ mod tests {
         config.scripts.dir = dir;
         config.store_path = store;
         config
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_variables_name_is_not_shown() {
+        let mistake = mistake("[discord]\ntoken_env = \"MTIz.secret-x\"");
+        assert_eq!(
+            mistake,
+            "config/moonlane.toml: discord.token_env: must be the name of an environment variable: letters, digits \
+             and `_`"
+        );
     }
 
     #[test]

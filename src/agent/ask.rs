@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -263,28 +263,30 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
 
     async fn get_ready(&mut self, process: &mut Process) -> Result<(), Unready> {
         let request = process.request(json!({ "subtype": "initialize" }));
-        let deadline = sleep(self.limits().start);
-        tokio::pin!(deadline);
         let mut told = String::new();
-        loop {
-            tokio::select! {
-                biased;
-                () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
-                happening = process.next() => match happening {
+        let replied = async {
+            loop {
+                match process.next().await {
                     Happening::Event(Event::Reply { request: id, version, login, .. }) if id == request => {
-                        let version = version.as_deref().and_then(Version::parse);
-                        self.about = version.map(|version| About { version, login });
-                        return if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) };
+                        return Ok((version.as_deref().and_then(Version::parse), login));
                     }
                     Happening::Event(Event::Result(result)) => {
                         told.extend(result.errors.iter().map(|error| format!("{error}\n")));
                     }
                     Happening::Event(_) | Happening::Written => {}
                     Happening::Ended => return Err(Unready::Ended { told }),
-                },
-                () = &mut deadline => return Err(Unready::TooLate),
+                }
             }
-        }
+        };
+        // Not one more branch beside the events: an agent that never stops printing would never let it have its turn.
+        let replied = tokio::select! {
+            biased;
+            () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
+            replied = timeout(self.limits().start, replied) => replied.map_err(|_| Unready::TooLate)??,
+        };
+        let (version, login) = replied;
+        self.about = version.map(|version| About { version, login });
+        if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) }
     }
 
     /// Brings model and mode to what this turn wants.

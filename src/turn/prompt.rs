@@ -1,5 +1,7 @@
 //! What the agent is asked: the person's words, and of what they attached the files that can be read.
 
+use futures_util::future::join_all;
+
 use crate::domain::Attachment;
 use crate::outbox::{DownloadError, Outbox};
 
@@ -125,8 +127,10 @@ pub fn unread(files: &[Attachment]) -> Vec<Unread> {
 pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<Unread>) {
     let mut whole = prompt.to_owned();
     let mut unread = Vec::new();
-    for file in files {
-        match read(outbox, file).await {
+    // All at once: a turn waits for them with its lane closed.
+    let read = join_all(files.iter().map(|file| read(outbox, file))).await;
+    for (file, read) in files.iter().zip(read) {
+        match read {
             Ok(text) => append(&mut whole, &file.name, &text),
             Err(why) => unread.push(Unread { name: file.name.clone(), why }),
         }

@@ -154,8 +154,13 @@ async fn ask(
     let (session, moved) = open_session(turns, &turn, project).await?;
     let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
     let typing = Typing::start(turns.outbox.clone(), task.channel);
-    let (prompt, unread) = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments).await;
-    if prompt::is_blank(&prompt) {
+    let (prompt, unread) = tokio::select! {
+        biased;
+        // Nobody reads them; the agent is told to stop at once.
+        () = stop.token.cancelled() => (turn.prompt.clone(), Vec::new()),
+        read = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments) => read,
+    };
+    if prompt::is_blank(&prompt) && !stop.token.is_cancelled() {
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = told(Outcome::Failed, &sentence, task, asker(&turn));

@@ -16,6 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::within;
+
 /// A pool of demo agents with a home of their own, and one channel to ask them in.
 struct Bench {
     agents: Agents,
@@ -392,6 +394,12 @@ async fn an_agent_that_never_gets_ready_is_ended() {
     assert_eq!(stderr, "no");
     // It heeds SIGTERM, so nobody waits for SIGKILL.
     assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    bench.none_left().await;
+
+    let mut bench = Bench::with(|config| config.command = ["sh", "-c", "yes"].map(str::to_owned).into());
+    bench.project.limits.start = Duration::from_millis(300);
+    let failure = within("the end of one that never stops printing", bench.failure("x")).await;
+    assert!(matches!(failure, Failure::StartTimeout { .. }), "{failure:?}");
     bench.none_left().await;
 
     let bench = Bench::with(|config| {

@@ -1,9 +1,10 @@
 //! Files: text goes into the prompt under its name, everything else is named as not read.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use moonlane::domain::Outcome;
-use moonlane::local::{File, Id, Say};
+use moonlane::local::{Fault, File, Id, Say};
 use moonlane::turn::Settled;
 
 use crate::support::{MOONLANE, Setup, Stage, within};
@@ -167,6 +168,21 @@ async fn nothing_but_files_that_cannot_be_read_is_a_sentence_and_no_turn() {
     ");
     assert!(stage.agent_log().is_empty(), "no agent was asked for nothing");
     assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+}
+
+#[tokio::test]
+async fn a_turn_whose_files_do_not_come_can_be_stopped() {
+    let mut stage = Stage::open().await;
+    stage.discord.fail_next(10, Fault::Delay(Duration::from_secs(3600)), "GET /attachments/");
+    let question = say(&stage, "TEXT:x", vec![text("a.txt", "a"), text("b.txt", "b")]);
+    // Both are asked for, though the first one does not come.
+    let asked = stage.discord.wait_until(|local| {
+        let files = local.calls().into_iter().filter(|call| call.path.starts_with("/attachments/"));
+        (files.count() == 2).then_some(())
+    });
+    within("the files", asked).await;
+    stage.discord.delete(question);
+    assert_eq!(stage.settled(question).await, Settled::Ended(Outcome::Cancelled));
 }
 
 #[tokio::test]
