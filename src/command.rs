@@ -34,6 +34,7 @@ const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
 const UNKNOWN: &str = "This command is not known here any more.";
 const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
+const ELSEWHERE: &str = "You may not do that in this channel.";
 const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
 const GUILD_ONLY: &str = "This command works in a server only.";
 const NOTHING_SAID: &str = "Done.";
@@ -89,19 +90,42 @@ impl Needs {
         asked: &Interaction,
         channel: ChannelId,
     ) -> Result<Option<Work>, NoRoute> {
-        let Some(mut message) = message(asked, "") else { return Ok(None) };
-        if channel != asked.channel_id {
-            // Only Discord knows whether it is a thread, and whose project it has therefore.
-            let known = timeout(CHANNEL_PATIENCE, self.turns.outbox.channel(channel)).await;
-            let known = known.map_err(|_| NoRoute::Silent)??;
-            message.channel_id = channel;
-            message.parent_channel_id = known.parent;
-            message.channel_name = known.name;
-        }
+        let there = self.there(scripts, asked, channel).await?;
+        let Some(message) = message(&there, "") else { return Ok(None) };
         match scripts.route(message).await? {
             Route::Turn(work) => Ok(Some(work)),
             _ => Ok(None),
         }
+    }
+
+    /// What was done, as if it had been done in this channel.
+    async fn there(
+        &self,
+        scripts: &ScriptSet,
+        asked: &Interaction,
+        channel: ChannelId,
+    ) -> Result<Interaction, NoRoute> {
+        if channel == asked.channel_id {
+            return Ok(asked.clone());
+        }
+        let is_operator = self.is_operator(scripts, asked);
+        // Of whoever is not there, the bot knows neither whether they may see the channel, nor their roles.
+        if asked.guild_id.is_none() && !is_operator {
+            return Err(NoRoute::Elsewhere);
+        }
+        // Only Discord knows whether it is a thread, and whose project it has therefore.
+        let known = timeout(CHANNEL_PATIENCE, self.turns.outbox.channel(channel)).await;
+        let known = known.map_err(|_| NoRoute::Silent)??;
+        if known.guild != asked.guild_id && !is_operator {
+            return Err(NoRoute::Elsewhere);
+        }
+        Ok(Interaction {
+            channel_id: channel,
+            parent_channel_id: known.parent,
+            channel_name: known.name,
+            guild_id: known.guild,
+            ..asked.clone()
+        })
     }
 }
 
@@ -114,6 +138,8 @@ enum NoRoute {
     Channel(#[from] Refused),
     #[error("Discord does not tell of the channel in time")]
     Silent,
+    #[error("the channel is not in the guild in which the command was used")]
+    Elsewhere,
 }
 
 impl NoRoute {
@@ -128,6 +154,7 @@ impl NoRoute {
                 warn!(error = %self, "a command is refused");
                 UNKNOWN_CHANNEL.to_owned()
             }
+            Self::Elsewhere => ELSEWHERE.to_owned(),
         }
     }
 }

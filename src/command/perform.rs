@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
 
-use super::{NOT_LET_IN, Needs, NoRoute, message, reply};
+use super::{ELSEWHERE, NOT_LET_IN, Needs, NoRoute, message, reply};
 use crate::domain::{
     Author, ChannelId, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, Reply, Route, Work,
 };
@@ -20,7 +20,6 @@ use crate::turn::gate;
 type Answer = Result<Value, String>;
 
 const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
-const ELSEWHERE: &str = "You may not do that in this channel.";
 
 /// One use of a command.
 struct Use<'a> {

@@ -2,6 +2,7 @@
 
 mod effects;
 mod failures;
+mod gate;
 mod registration;
 mod resets;
 

@@ -25,7 +25,7 @@ fn routing(stage: &Stage) -> String {
 }
 
 /// A stage with those projects.
-async fn with_projects() -> Stage {
+pub async fn with_projects() -> Stage {
     let stage = stage().await;
     for folder in ["there", "locked"] {
         std::fs::create_dir(stage.work().join(folder)).unwrap();
