@@ -7,10 +7,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{Fault, File, Id, Say};
 use moonlane::turn::Settled;
 
-use crate::support::{MOONLANE, Setup, Stage, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
-const FAILED: Settled = Settled::Ended(Outcome::Failed);
+use crate::support::{ANSWERED, FAILED, MOONLANE, Setup, Stage, within};
 
 fn file(name: &str, content_type: &str, content: &[u8]) -> File {
     let content_type = Some(content_type.to_owned()).filter(|kind| !kind.is_empty());

@@ -7,10 +7,8 @@ use moonlane::domain::Outcome;
 use moonlane::local::{Fault, File, Id, LocalDiscord, Right, Say, What};
 use moonlane::turn::Settled;
 
-use crate::support::{Setup, Stage, routing_with, within};
+use crate::support::{ANSWERED, FAILED, Setup, Stage, routing_with, within};
 
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
-const FAILED: Settled = Settled::Ended(Outcome::Failed);
 const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
 
 /// The owner says these things, one after the other; `BOT` is a mention of the bot.

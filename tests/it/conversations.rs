@@ -4,9 +4,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{DropGateway, RateLimits, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, Say, What};
 use moonlane::turn::Settled;
 
-use crate::support::{Setup, Stage, routing_with, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
 
 #[tokio::test]
 async fn a_mention_is_answered_as_a_reply_that_pings_only_who_asked() {

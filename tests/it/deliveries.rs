@@ -1,12 +1,8 @@
 //! Answers that cannot be said at once: they are said later, whole and in order, without a restart.
 
-use moonlane::domain::Outcome;
 use moonlane::local::Fault;
-use moonlane::turn::Settled;
 
-use crate::support::Stage;
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+use crate::support::{ANSWERED, FAILED, Stage};
 
 /// The requests that post into this channel.
 fn posts(stage: &Stage, channel: &str) -> String {
@@ -59,5 +55,5 @@ async fn words_that_discord_refuses_are_left_out_and_the_rest_is_said() {
 
     stage.discord.fail_next(1000, Fault::Status(400), &posts(&stage, "general"));
     let refused = stage.say("general", "TEXT:never");
-    assert_eq!(stage.settled(refused).await, Settled::Ended(Outcome::Failed));
+    assert_eq!(stage.settled(refused).await, FAILED);
 }

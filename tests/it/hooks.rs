@@ -5,10 +5,7 @@ use moonlane::local::Id;
 use moonlane::turn::Settled;
 
 use crate::separate::{Process, bot_on};
-use crate::support::{Setup, Stage, routing_with, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
-const FAILED: Settled = Settled::Ended(Outcome::Failed);
+use crate::support::{ANSWERED, FAILED, Setup, Stage, routing_with, within};
 
 /// Bodies of a hook that change nothing, each for another reason.
 const CHANGE_NOTHING: [(&str, &str); 6] = [

@@ -8,10 +8,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{Fault, Id};
 use moonlane::turn::Settled;
 
-use crate::support::{AgentEvent, MOONLANE, Setup, Stage, routing_with, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
-const FAILED: Settled = Settled::Ended(Outcome::Failed);
+use crate::support::{ANSWERED, AgentEvent, FAILED, MOONLANE, Setup, Stage, routing_with, within};
 
 /// A stage with these limits.
 async fn limited(limits: &str) -> Stage {

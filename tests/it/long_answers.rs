@@ -3,15 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use moonlane::domain::Outcome;
 use moonlane::local::{Fault, Id, Message, Right, SUPPRESS_NOTIFICATIONS};
-use moonlane::turn::Settled;
 
 use crate::crashes::{FOR_EVER, Program, outcome, until};
-use crate::support::{Setup, Stage, routing_with};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
-const FAILED: Settled = Settled::Ended(Outcome::Failed);
+use crate::support::{ANSWERED, FAILED, Setup, Stage, routing_with};
 
 /// A stage whose project has these keys.
 fn setup(project: &str) -> Setup {

@@ -4,16 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use moonlane::domain::Outcome;
 use moonlane::local::{Id, What};
 use moonlane::reload::State;
 use moonlane::turn::Settled;
 use rustix::process::Signal;
 
 use crate::separate::{Process, bot_on};
-use crate::support::{Setup, Stage, routing_with, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
 
 /// Waits until the reloader's state is like this.
 async fn until(stage: &Stage, what: &str, is: impl FnMut(&State) -> bool) -> State {

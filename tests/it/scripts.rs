@@ -3,16 +3,13 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use moonlane::domain::Outcome;
 use moonlane::local::{LocalDiscord, Options, Say};
 use moonlane::turn::Settled;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::{MOONLANE, Setup, Stage, within};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+use crate::support::{ANSWERED, MOONLANE, Setup, Stage, within};
 
 /// Lua that goes wrong in each way that there is.
 const WRONGS: [(&str, &str); 4] = [

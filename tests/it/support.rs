@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use moonlane::bot::Bot;
 use moonlane::config::Config;
-use moonlane::domain::MessageId;
+use moonlane::domain::{MessageId, Outcome};
 use moonlane::local::{Id, LocalDiscord, Message, Options, RateLimits, Say, What};
 use moonlane::reload::Reloader;
 use moonlane::turn::Settled;
@@ -23,6 +23,12 @@ pub const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
 
 /// How long a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The turn has ended with an answer, and all of it is said.
+pub const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+
+/// The turn has failed, and its person heard so.
+pub const FAILED: Settled = Settled::Ended(Outcome::Failed);
 
 /// The prompt of [`Stage::held`].
 pub const HELD: &str = "READ:gate";

@@ -9,9 +9,7 @@ use rustix::process::Signal;
 
 use super::{buttons, heard, said, shipped, stage};
 use crate::separate::{Process, bot_on};
-use crate::support::{AgentEvent, HELD, Stage};
-
-const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
+use crate::support::{ANSWERED, AgentEvent, HELD, Stage};
 
 /// Asks an agent for the prompts of its session so far.
 const SAY: &str = "SAY";
