@@ -279,12 +279,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             }
         };
         // Not one more branch beside the events: an agent that never stops printing would never let it have its turn.
-        let replied = tokio::select! {
+        let (version, login) = tokio::select! {
             biased;
             () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
             replied = timeout(self.limits().start, replied) => replied.map_err(|_| Unready::TooLate)??,
         };
-        let (version, login) = replied;
         self.about = version.map(|version| About { version, login });
         if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) }
     }

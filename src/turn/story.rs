@@ -153,6 +153,7 @@ async fn ask(
     // Before anything that takes time: a session that is forgotten from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
     let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
+    let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
         biased;
@@ -163,11 +164,10 @@ async fn ask(
     if prompt::is_blank(&prompt) && !stop.token.is_cancelled() {
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
-        let told = told(Outcome::Failed, &sentence, task, asker(&turn));
+        let told = told(Outcome::Failed, &sentence, task, asker);
         return turns.store.finish(task.message, told).await.map(drop);
     }
     let prompt = hooks.prompt(prompt).await;
-    let asker = asker(&turn);
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),
