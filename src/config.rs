@@ -252,7 +252,7 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(BadConfig { mistakes, rest: Box::new(config) }) }
     }
 
-    fn check(root: PathBuf, raw: Raw, mistakes: &mut Vec<ConfigError>) -> Self {
+    fn check(root: PathBuf, mut raw: Raw, mistakes: &mut Vec<ConfigError>) -> Self {
         let mut wrong = |key: &str, problem: &str| {
             mistakes.push(ConfigError::new(format!("{FILE}: {key}"), problem));
         };
@@ -278,11 +278,12 @@ impl Config {
             || token_env.starts_with(|c: char| c.is_ascii_digit())
             || !token_env.chars().all(is_name)
         {
-            // Not shown: whoever puts the token itself here must not find it in a log.
+            // Whoever puts the token itself here must not find it in a log; `doctor` goes on without it, too.
             wrong(
                 "discord.token_env",
                 "must be the name of an environment variable: letters, digits and `_`",
             );
+            raw.discord.token_env = Discord::default().token_env;
         }
         if raw.scripts.max_waiting == 0 {
             wrong("scripts.max_waiting", "must be at least 1");
@@ -446,12 +447,18 @@ mod tests {
 
     #[test]
     fn a_token_in_the_place_of_its_variables_name_is_not_shown() {
-        let mistake = mistake("[discord]\ntoken_env = \"MTIz.secret-x\"");
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("config")).unwrap();
+        std::fs::write(root.path().join(FILE), "[discord]\ntoken_env = \"MTIz.secret-x\"").unwrap();
+        let bad = Config::load(root.path(), []).unwrap_err();
         assert_eq!(
-            mistake,
+            bad.mistakes[0].to_string(),
             "config/moonlane.toml: discord.token_env: must be the name of an environment variable: letters, digits \
              and `_`"
         );
+        // What is left is what `doctor` goes on with.
+        assert_eq!((bad.mistakes.len(), bad.rest.discord.token_env.as_str()), (1, "DISCORD_TOKEN"));
+        assert!(!format!("{bad:?}").contains("secret"));
     }
 
     #[test]
