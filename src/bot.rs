@@ -75,7 +75,7 @@ impl Bot {
     ) -> Result<Self, StartError> {
         let started = Instant::now();
         let (news, is_news) = mpsc::unbounded_channel();
-        let (reloader, scripts) = Reloader::start(config, news).await.map_err(StartError::Scripts)?;
+        let (reloader, scripts) = Reloader::start(config, news.clone()).await.map_err(StartError::Scripts)?;
         let store = Store::open(&config.store_path)?;
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
@@ -99,6 +99,8 @@ impl Bot {
             outbox: outbox.clone(),
             me: me.user,
             owners: me.owners.clone(),
+            keep_trying: config.discord.keep_trying,
+            news,
             settled,
         });
         let commands = Commands::new(command::Needs {

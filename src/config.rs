@@ -73,6 +73,9 @@ pub struct Discord {
     pub api_url: String,
     /// The guilds that get the commands; none means all of them, and direct messages.
     pub guilds: Vec<GuildId>,
+    /// How long an answer is tried that Discord does not take, or the database does not.
+    #[serde(with = "humantime_serde")]
+    pub keep_trying: Duration,
 }
 
 /// `[scripts]`
@@ -160,6 +163,7 @@ impl Default for Discord {
             token_file: None,
             api_url: "https://discord.com".to_owned(),
             guilds: Vec::new(),
+            keep_trying: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -265,6 +269,7 @@ impl Config {
             ("limits.after_result", after_result),
             ("scripts.time_limit", raw.scripts.time_limit),
             ("agent.idle_close", raw.agent.idle_close),
+            ("discord.keep_trying", raw.discord.keep_trying),
         ] {
             if value.is_zero() {
                 wrong(key, "must be longer than 0");
@@ -431,7 +436,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 19, "a new key belongs into the shipped file");
+        assert_eq!(shown, 20, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));

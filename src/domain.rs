@@ -460,4 +460,6 @@ pub enum Inbound {
     Edited(Message),
     /// Messages were deleted.
     Deleted(Vec<MessageId>),
+    /// Channels, threads, roles or permissions have changed: what Discord refused before, it may take now.
+    Changed,
 }

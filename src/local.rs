@@ -88,7 +88,8 @@ pub use interactions::{Refused, UseCommand};
 pub use responses::Response;
 pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
 pub use world::{
-    Attachment, EPHEMERAL, File, Id, LOADING, Message, Owner, Right, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS,
+    Attachment, Closed, EPHEMERAL, File, Id, LOADING, Message, Owner, Right, SUPPRESS_EMBEDS,
+    SUPPRESS_NOTIFICATIONS,
 };
 
 use connection::{Connections, Cut, CuttableListener};
@@ -399,6 +400,12 @@ impl LocalDiscord {
     /// Gives it back. False if there is no such channel.
     pub fn allow(&self, channel: Id, right: Right) -> bool {
         self.hub().change(|state| state.set_right(channel, right, true))
+    }
+
+    /// Puts a thread into the archive, where it takes no posts, or takes it out of it (`None`). False if there is no such
+    /// thread.
+    pub fn close_thread(&self, thread: Id, how: Option<Closed>) -> bool {
+        self.hub().change(|state| state.change_channel(thread, |channel| channel.closed = how))
     }
 
     /// The file server loses every file that was attached so far; the messages go on naming them.

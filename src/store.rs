@@ -71,9 +71,6 @@ pub enum StoreError {
     /// There is no such part.
     #[error("message {0} has no part {1}")]
     NoSuchPart(MessageId, u32),
-    /// A delivery with parts that are not posted cannot be done.
-    #[error("the answer to message {0} has parts that are not posted")]
-    Unposted(MessageId),
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -212,11 +209,10 @@ mod tests {
         store.posted(message(1), 1, message(99)).await.unwrap();
         let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
         assert_eq!(delivery.parts[0].posted, Some(message(11)), "the first id stays");
-        let early = store.close_delivery(message(1), DeliveryEnd::Done).await;
-        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
+        assert_eq!(store.turn(message(1)).await.unwrap().unwrap().delivery, Some(DeliveryState::Open));
 
         store.posted(message(1), 2, message(12)).await.unwrap();
-        assert!(store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+        assert!(!store.close_delivery(message(1), DeliveryEnd::Stopped).await.unwrap(), "it is done");
         assert_eq!(store.undelivered(message(1)).await.unwrap(), None);
         let row = store.turn(message(1)).await.unwrap().unwrap();
         assert_eq!(
@@ -250,7 +246,7 @@ mod tests {
         assert_eq!(store.cancel(message(9)).await.unwrap(), Cancel::TooLate);
         assert!(!store.edit(message(9), "x".to_owned(), vec![]).await.unwrap());
         assert!(!store.finish(message(9), answered()).await.unwrap());
-        assert!(!store.close_delivery(message(9), DeliveryEnd::Done).await.unwrap());
+        assert!(!store.close_delivery(message(9), DeliveryEnd::Stopped).await.unwrap());
         assert!(matches!(store.posted(message(9), 1, message(2)).await, Err(StoreError::NoSuchPart(..))));
         assert_eq!(store.turn(message(9)).await.unwrap(), None);
 
@@ -303,6 +299,7 @@ mod tests {
         let part = |number, text: &str, file: Option<&str>, posted: Option<u64>| StoredPart {
             number,
             text: text.to_owned(),
+            refused: false,
             file: file.map(str::to_owned),
             posted: posted.map(message),
         };
@@ -319,20 +316,16 @@ mod tests {
         }
 
         // Once posted it cannot be refused any more.
-        let early = store.close_delivery(message(1), DeliveryEnd::Done).await;
-        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
         store.posted(message(1), 4, message(14)).await.unwrap();
         assert_eq!(store.without_file(message(1)).await.unwrap(), with_file(Some(14)));
-        assert!(store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+        assert_eq!(store.undelivered(message(1)).await.unwrap(), None);
 
         assert_eq!(store.without_file(message(2)).await.unwrap(), without(None));
         store.posted(message(2), 2, message(12)).await.unwrap();
         assert_eq!(store.without_file(message(2)).await.unwrap(), without(Some(12)));
         assert_eq!(parts(2).await, without(Some(12)));
-        let early = store.close_delivery(message(2), DeliveryEnd::Done).await;
-        assert!(matches!(early, Err(StoreError::Unposted(_))), "{early:?}");
         store.posted(message(2), 3, message(13)).await.unwrap();
-        assert!(store.close_delivery(message(2), DeliveryEnd::Done).await.unwrap());
+        assert_eq!(store.undelivered(message(2)).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -343,7 +336,7 @@ mod tests {
         store.finish(message(1), finished(Outcome::Answered, &["answer"])).await.unwrap();
         let refused = || DeliveryEnd::Refused("403".to_owned());
         assert!(store.close_delivery(message(1), refused()).await.unwrap());
-        assert!(!store.close_delivery(message(1), DeliveryEnd::Done).await.unwrap());
+        assert!(!store.close_delivery(message(1), DeliveryEnd::Stopped).await.unwrap());
         let row = store.turn(message(1)).await.unwrap().unwrap();
         assert_eq!(row.state, TurnState::Ended(Outcome::Failed));
         assert_eq!(row.delivery, Some(DeliveryState::Refused("403".to_owned())));

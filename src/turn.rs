@@ -24,6 +24,7 @@ mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,10 @@ pub struct Needs {
     pub me: UserId,
     /// The owners of the Discord application, who pass every gate.
     pub owners: Vec<UserId>,
+    /// How long an answer is tried that Discord does not take, or the database does not.
+    pub keep_trying: Duration,
+    /// What operators should read, a sentence each.
+    pub news: mpsc::UnboundedSender<String>,
     /// Hears of every message that is settled; the playground waits for it.
     pub settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
 }
@@ -64,8 +69,8 @@ struct Inner {
     needs: Needs,
     /// How to stop each turn that waits or runs now.
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
-    /// Held while the parts of one text are posted, so that two texts never interleave in a channel.
-    speaking: Mutex<HashMap<ChannelId, Arc<tokio::sync::Mutex<()>>>>,
+    /// The channels in which something is being said now.
+    speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// The bot stops: what only waits, waits no more.
@@ -98,21 +103,24 @@ enum StopReason {
 #[derive(Default)]
 struct Stop {
     token: CancellationToken,
-    /// None in it: the turn has nothing left to be stopped.
+    /// None in it: the turn has ended, and what is left is to say what came of it.
     reason: OnceLock<Option<StopReason>>,
+    /// What came of the turn is not said any further.
+    silence: CancellationToken,
 }
 
 impl Stop {
-    /// Stops the turn; whether it had not ended yet. One that is being stopped has not.
-    fn stop(&self, reason: StopReason) -> bool {
-        let stopped = self.reason.get_or_init(|| Some(reason)).is_some();
-        if stopped {
+    /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the next
+    /// start.
+    fn stop(&self, reason: StopReason) {
+        if self.reason.get_or_init(|| Some(reason)).is_some() {
             self.token.cancel();
+        } else if reason != StopReason::Shutdown {
+            self.silence.cancel();
         }
-        stopped
     }
 
-    /// From now on there is nothing to stop: what is left is to say what came of the turn.
+    /// From now on there is nothing to stop but the answer.
     fn close(&self) {
         self.reason.get_or_init(|| None);
     }
@@ -149,9 +157,13 @@ impl Turns {
                 next = inbound.recv() => next,
             };
             match next {
-                Some(Inbound::Message(message)) => intake::arrived(self, message).await,
+                Some(Inbound::Message(message)) => {
+                    self.stir(Some(message.channel_id));
+                    intake::arrived(self, message).await;
+                }
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
                 Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
+                Some(Inbound::Changed) => self.stir(None),
                 None => return,
             }
         }
@@ -173,6 +185,17 @@ impl Turns {
             // Nobody may be listening any more.
             let _ = listener.send((message, settled));
         }
+    }
+
+    /// Says something to the operators. Without a channel for it, the log has to do.
+    fn tell_operators(&self, news: String) {
+        // Nobody listens where no channel is named.
+        drop(self.news.send(news));
+    }
+
+    fn all_speaking(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<delivery::Speaking>>> {
+        // Insertions and removals of whole entries only: sound even after a panic.
+        self.0.speaking.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn stops(&self) -> MutexGuard<'_, HashMap<MessageId, Arc<Stop>>> {

@@ -97,6 +97,13 @@ impl Converter {
     }
 
     async fn take(&mut self, seen: Seen) {
+        let changed = matches!(
+            seen,
+            Seen::Guild(_) | Seen::Channels(_) | Seen::Role(_) | Seen::RoleGone { .. } | Seen::Resumed
+        );
+        if changed {
+            self.send(Inbound::Changed);
+        }
         match seen {
             Seen::Ready => match self.ready.take() {
                 Some(ready) => {

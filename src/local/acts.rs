@@ -12,7 +12,9 @@ use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAG
 use super::layout::numbered;
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
 use super::shape::{PERMISSIONS, with_guild};
-use super::world::{Channel, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
+use super::world::{
+    Channel, Closed, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World,
+};
 use super::{Say, State, What};
 
 /// How long Discord remembers a nonce: "a few minutes" in its documentation.
@@ -126,6 +128,9 @@ impl State {
         let may_attach = draft.files.is_empty() || !world.denied(channel, Right::Attach);
         if world.denied(channel, Right::Post) || !may_attach {
             return Err(Refusal::missing_permissions());
+        }
+        if world.channels.get(&channel).is_some_and(|channel| channel.closed.is_some()) {
+            return Err(Refusal::closed_thread());
         }
         let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();
         draft.check_layout(0)?;
@@ -396,7 +401,8 @@ impl State {
         let id = self.world.new_id();
         let (name, denied, messages) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
         let (permitted, last_message) = (BTreeMap::new(), None);
-        let channel = Channel { id, name, parent, direct: None, denied, permitted, messages, last_message };
+        let (direct, closed) = (None, None);
+        let channel = Channel { id, name, parent, direct, denied, closed, permitted, messages, last_message };
         self.world.channels.insert(id, channel);
         let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
         self.tell(id, GUILDS, event, None, |world, _| {
@@ -417,7 +423,8 @@ impl State {
         let id = self.world.new_id();
         let (name, denied, messages) = (String::new(), BTreeSet::new(), BTreeMap::new());
         let (permitted, parent, direct, last_message) = (BTreeMap::new(), None, Some(user), None);
-        let channel = Channel { id, name, parent, direct, denied, permitted, messages, last_message };
+        let closed = None;
+        let channel = Channel { id, name, parent, direct, denied, closed, permitted, messages, last_message };
         self.world.channels.insert(id, channel);
         id
     }
@@ -442,6 +449,15 @@ impl State {
                 channel.denied.insert(right);
             }
         })
+    }
+
+    /// The bot takes a thread out of the archive.
+    pub(super) fn bot_reopens(&mut self, id: Id) -> Result<(), Refusal> {
+        if self.world.visible(id)?.closed == Some(Closed::Locked) {
+            return Err(Refusal::missing_permissions());
+        }
+        self.change_channel(id, |channel| channel.closed = None);
+        Ok(())
     }
 
     /// Deletes a channel with its threads. False if there is no such channel.

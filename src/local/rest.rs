@@ -45,7 +45,7 @@ pub(super) fn routes(hub: Arc<Hub>) -> Router {
         .route("/users/@me/guilds", get(guilds))
         .route("/guilds/{guild}", get(guild))
         .route("/guilds/{guild}/members/{user}", get(member))
-        .route("/channels/{channel}", get(channel))
+        .route("/channels/{channel}", get(channel).patch(change_channel))
         .route("/channels/{channel}/messages", get(messages).post(create_message))
         .route("/channels/{channel}/messages/{message}", message)
         .route("/channels/{channel}/messages/{message}/reactions/{emoji}/@me", put(react).delete(unreact))
@@ -218,6 +218,26 @@ async fn channel(State(hub): Shared, Path(channel): Path<u64>) -> Answer {
     let state = hub.lock();
     let channel = state.world.visible(channel.into())?;
     Ok(Json(state.world.channel_json(channel)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelChange {
+    archived: bool,
+}
+
+/// All that the bot changes of a channel: it takes a thread out of the archive.
+async fn change_channel(
+    State(hub): Shared,
+    Path(channel): Path<u64>,
+    Json(change): Json<ChannelChange>,
+) -> Answer {
+    if change.archived {
+        return Err(Refusal::missing_permissions());
+    }
+    hub.change(|state| state.bot_reopens(channel.into()))?;
+    let state = hub.lock();
+    Ok(Json(state.world.channel_json(state.world.visible(channel.into())?)).into_response())
 }
 
 #[derive(Deserialize)]

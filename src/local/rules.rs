@@ -63,6 +63,10 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, 50013, "Missing Permissions")
     }
 
+    pub(super) fn closed_thread() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 50083, "Thread is archived")
+    }
+
     pub(super) fn empty_message() -> Self {
         Self::new(StatusCode::BAD_REQUEST, 50006, "Cannot send an empty message")
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use humantime_serde::re::humantime::format_rfc3339_micros;
 use serde_json::{Value, json};
 
-use super::world::{Attachment, Channel, Id, Message, Right, Role, User, World};
+use super::world::{Attachment, Channel, Closed, Id, Message, Right, Role, User, World};
 
 /// Everything an ordinary member may do here, as a bit set: view, write (also in threads), embed, attach, read the
 /// history, mention everyone, react, use the own and others' emoji, change the own name, use commands.
@@ -182,10 +182,10 @@ impl World {
             json["total_message_sent"] = channel.messages.len().into();
             json["member_count"] = 1.into();
             json["thread_metadata"] = json!({
-                "archived": false,
+                "archived": channel.closed.is_some(),
                 "archive_timestamp": time(channel.id.time()),
                 "auto_archive_duration": 4320,
-                "locked": false,
+                "locked": channel.closed == Some(Closed::Locked),
                 "create_timestamp": time(channel.id.time()),
             });
             return json;

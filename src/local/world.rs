@@ -100,6 +100,15 @@ pub enum Right {
     React,
 }
 
+/// A thread in the archive, where every post answers 50083.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The bot may take it out.
+    Archived,
+    /// Only moderators may.
+    Locked,
+}
+
 /// A text channel, a thread of one, or direct messages.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
@@ -110,6 +119,8 @@ pub(super) struct Channel {
     /// The person that the bot talks with here, in direct messages.
     pub(super) direct: Option<Id>,
     pub(super) denied: BTreeSet<Right>,
+    /// Of a thread, that it is in the archive, and who may take it out.
+    pub(super) closed: Option<Closed>,
     /// What single people may do here besides, as Discord's bits.
     pub(super) permitted: BTreeMap<Id, u64>,
     pub(super) messages: BTreeMap<Id, Message>,
@@ -378,8 +389,17 @@ mod tests {
         for (id, parent) in [(parent, None), (thread, Some(parent))] {
             let (name, denied, messages) = ("x".to_owned(), BTreeSet::new(), BTreeMap::new());
             let (permitted, last_message) = (BTreeMap::new(), None);
-            let channel =
-                Channel { id, name, parent, direct: None, denied, permitted, messages, last_message };
+            let channel = Channel {
+                id,
+                name,
+                parent,
+                direct: None,
+                denied,
+                closed: None,
+                permitted,
+                messages,
+                last_message,
+            };
             world.channels.insert(id, channel);
         }
         world.channels.get_mut(&parent).unwrap().denied.insert(Right::Post);

@@ -22,6 +22,7 @@ pub struct Need {
 
 const VIEW: u64 = 1 << 10;
 const SEND: u64 = 1 << 11;
+const ATTACH: u64 = 1 << 15;
 const SEND_IN_THREADS: u64 = 1 << 38;
 const ADMINISTRATOR: u64 = 1 << 3;
 
@@ -31,7 +32,7 @@ pub const NEEDED: [Need; 6] = [
     Need { bit: SEND, name: "Send Messages", without: "it cannot answer" },
     Need { bit: SEND_IN_THREADS, name: "Send Messages in Threads", without: "it cannot answer in threads" },
     Need { bit: 1 << 16, name: "Read Message History", without: "its answers are no replies" },
-    Need { bit: 1 << 15, name: "Attach Files", without: "long answers come as many messages" },
+    Need { bit: ATTACH, name: "Attach Files", without: "long answers come as many messages" },
     Need { bit: 1 << 6, name: "Add Reactions", without: "nobody sees that a message waits" },
 ];
 
@@ -40,6 +41,11 @@ impl Permissions {
     pub fn missing(self, in_thread: bool) -> impl Iterator<Item = Need> {
         let has = move |bit: u64| self.0 & (bit | ADMINISTRATOR) != 0;
         NEEDED.into_iter().filter(move |need| !(has(need.bit) || in_thread && need.bit == SEND))
+    }
+
+    /// Whether it can attach files.
+    pub fn may_attach(self) -> bool {
+        self.0 & (ATTACH | ADMINISTRATOR) != 0
     }
 
     /// Whether it can hear and answer at all.

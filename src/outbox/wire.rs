@@ -1,8 +1,9 @@
 //! Discord's JSON, as far as it is used: <https://discord.com/developers/docs/reference>.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Notify, Post};
+use super::{Notify, Post, Posted};
 use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
 
 #[derive(Deserialize)]
@@ -23,6 +24,25 @@ pub(super) struct Written {
     pub(super) author: User,
     #[serde(default)]
     pub(super) content: String,
+    #[serde(default)]
+    flags: u64,
+    webhook_id: Option<IgnoredAny>,
+    message_reference: Option<Referenced>,
+}
+
+#[derive(Deserialize)]
+struct Referenced {
+    message_id: Option<MessageId>,
+}
+
+impl Written {
+    /// As what a bot without a webhook has posted; the answers of commands come through one.
+    pub(super) fn posted(self) -> Option<Posted> {
+        let Self { id, content, flags, webhook_id, message_reference, .. } = self;
+        let reply_to = message_reference.and_then(|reference| reference.message_id);
+        let silent = flags & SUPPRESS_NOTIFICATIONS != 0;
+        webhook_id.is_none().then_some(Posted { id, content, reply_to, silent })
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, TurnState};
+use super::{Millis, Store, StoreError, TurnState};
 use crate::domain::{ChannelId, MessageId, Outcome, UserId};
 
 /// What is to be said in answer to a message, and is not all said yet.
@@ -14,6 +14,8 @@ pub struct Delivery {
     pub reply_to: MessageId,
     /// Who wrote that message: the one person whom the answer may notify.
     pub author: UserId,
+    /// When it was written down.
+    pub written: Millis,
     /// All parts in order, posted ones too; never empty. Spare ones are not among them.
     pub parts: Vec<StoredPart>,
 }
@@ -23,8 +25,10 @@ pub struct Delivery {
 pub struct StoredPart {
     /// Its place, from 1.
     pub number: u32,
-    /// What it says.
+    /// What it says; where Discord refused its own words, what is said in their place.
     pub text: String,
+    /// Whether Discord refused its own words. They are kept.
+    pub refused: bool,
     /// The content of the file that comes with it.
     pub file: Option<String>,
     /// The Discord message, once posted.
@@ -45,10 +49,10 @@ pub struct FilePart {
 /// How a delivery ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryEnd {
-    /// Every part is posted.
-    Done,
     /// Discord will not take it; why. Its turn has failed then.
     Refused(String),
+    /// Nobody wants the rest of it.
+    Stopped,
 }
 
 /// Where a delivery is.
@@ -56,7 +60,7 @@ pub enum DeliveryEnd {
 pub enum DeliveryState {
     /// Not all parts are posted.
     Open,
-    /// All parts are posted.
+    /// All parts that somebody wanted are posted.
     Done,
     /// Discord would not take it, and why.
     Refused(String),
@@ -72,7 +76,8 @@ pub(super) fn write(
     if parts.is_empty() {
         return Ok(());
     }
-    tx.prepare_cached("INSERT INTO deliveries (message, state) VALUES (?1, 'open')")?.execute([message])?;
+    let sql = "INSERT INTO deliveries (message, state, written) VALUES (?1, 'open', ?2)";
+    tx.prepare_cached(sql)?.execute(params![message, Millis::now()])?;
     let sql = "INSERT INTO parts (message, number, text, file, spare) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut statement = tx.prepare_cached(sql)?;
     let mut number = 0_u32;
@@ -89,10 +94,17 @@ pub(super) fn write(
 
 /// What is to be posted, in order.
 fn parts(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Vec<StoredPart>> {
-    let sql = "SELECT number, text, file, posted FROM parts WHERE message = ?1 AND NOT spare ORDER BY number";
+    let sql = "SELECT number, coalesce(instead, text), instead IS NOT NULL, file, posted FROM parts
+               WHERE message = ?1 AND NOT spare ORDER BY number";
     let mut statement = tx.prepare_cached(sql)?;
     let parts = statement.query_map([message], |row| {
-        Ok(StoredPart { number: row.get(0)?, text: row.get(1)?, file: row.get(2)?, posted: row.get(3)? })
+        Ok(StoredPart {
+            number: row.get(0)?,
+            text: row.get(1)?,
+            refused: row.get(2)?,
+            file: row.get(3)?,
+            posted: row.get(4)?,
+        })
     })?;
     parts.collect()
 }
@@ -112,12 +124,14 @@ impl Store {
     /// Where the database fails.
     pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT channel, author FROM deliveries JOIN messages ON id = message
+            let sql = "SELECT channel, author, written FROM deliveries JOIN messages ON id = message
                        WHERE message = ?1 AND state = 'open'";
             let mut statement = tx.prepare_cached(sql)?;
-            let found = statement.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((channel, author)) = found else { return Ok(None) };
-            Ok(Some(Delivery { channel, reply_to: message, author, parts: parts(tx, message)? }))
+            let found = statement
+                .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            let Some((channel, author, written)) = found else { return Ok(None) };
+            Ok(Some(Delivery { channel, reply_to: message, author, written, parts: parts(tx, message)? }))
         })
         .await
     }
@@ -138,18 +152,18 @@ impl Store {
         .await
     }
 
-    /// Gives a part other words, for Discord refused those that it has. All parts as they are then.
+    /// Has a part say something else, for Discord refused its own words; these are kept. All parts as they are then.
     ///
     /// # Errors
     /// Where there is no such part, or it is posted, or the database fails.
-    pub async fn reword(
+    pub async fn say_instead(
         &self,
         message: MessageId,
         part: u32,
         text: String,
     ) -> Result<Vec<StoredPart>, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE parts SET text = ?3 WHERE message = ?1 AND number = ?2 AND posted IS NULL";
+            let sql = "UPDATE parts SET instead = ?3 WHERE message = ?1 AND number = ?2 AND posted IS NULL";
             match tx.prepare_cached(sql)?.execute(params![message, part, text])? {
                 0 => Err(StoreError::NoSuchPart(message, part)),
                 _ => Ok(parts(tx, message)?),
@@ -158,17 +172,22 @@ impl Store {
         .await
     }
 
-    /// Writes that a part is posted, as `posted`. A second time changes nothing: the first id stays.
+    /// Writes that a part is posted, as `posted`, and closes the delivery with the last one. A second time changes
+    /// nothing: the first id stays.
     ///
     /// # Errors
     /// Where there is no such part, or the database fails.
     pub async fn posted(&self, message: MessageId, part: u32, posted: MessageId) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE parts SET posted = coalesce(posted, ?3) WHERE message = ?1 AND number = ?2";
-            match tx.prepare_cached(sql)?.execute(params![message, part, posted])? {
-                0 => Err(StoreError::NoSuchPart(message, part)),
-                _ => Ok(()),
+            if tx.prepare_cached(sql)?.execute(params![message, part, posted])? == 0 {
+                return Err(StoreError::NoSuchPart(message, part));
             }
+            let sql =
+                "UPDATE deliveries SET state = 'done' WHERE message = ?1 AND state = 'open' AND NOT EXISTS
+                       (SELECT 1 FROM parts WHERE message = ?1 AND posted IS NULL AND NOT spare)";
+            tx.prepare_cached(sql)?.execute([message])?;
+            Ok(())
         })
         .await
     }
@@ -185,10 +204,11 @@ impl Store {
         .await
     }
 
-    /// Closes the delivery for this message; whether it was open. If Discord refused it, its turn has failed.
+    /// Closes the delivery for this message before all of it is posted; whether it was open. If Discord refused it, its
+    /// turn has failed. What is not posted is not posted any more.
     ///
     /// # Errors
-    /// Where it is said to be done and a part is not posted, or the database fails.
+    /// Where the database fails.
     pub async fn close_delivery(&self, message: MessageId, end: DeliveryEnd) -> Result<bool, StoreError> {
         self.step(move |tx| {
             if state(tx, message)? != Some(DeliveryState::Open) {
@@ -197,12 +217,9 @@ impl Store {
             let mut close =
                 tx.prepare_cached("UPDATE deliveries SET state = ?2, reason = ?3 WHERE message = ?1")?;
             match end {
-                DeliveryEnd::Done => {
-                    let sql = "SELECT EXISTS
-                               (SELECT 1 FROM parts WHERE message = ?1 AND posted IS NULL AND NOT spare)";
-                    if tx.prepare_cached(sql)?.query_one([message], |row| row.get(0))? {
-                        return Err(StoreError::Unposted(message));
-                    }
+                DeliveryEnd::Stopped => {
+                    let sql = "UPDATE parts SET spare = 1 WHERE message = ?1 AND posted IS NULL";
+                    tx.prepare_cached(sql)?.execute([message])?;
                     close.execute(params![message, "done", None::<String>])?;
                 }
                 DeliveryEnd::Refused(reason) => {

@@ -419,8 +419,8 @@ mod tests {
                 "INSERT INTO messages VALUES (1,1,1,'',5), (2,1,1,'',5), (3,1,1,'',5), (4,1,1,'',5), (5,1,1,'',50);
                  INSERT INTO turns VALUES (1,'p','',NULL,0,'[]','answered',0,0), (2,'p','',NULL,0,'[]','waiting',0,0),
                      (3,'p','',NULL,0,'[]','running',0,0), (5,'p','',NULL,0,'[]','answered',0,0);
-                 INSERT INTO deliveries VALUES (1,'done',NULL), (4,'open',NULL);
-                 INSERT INTO parts VALUES (1,1,'x',7,NULL,0), (4,1,'x',NULL,NULL,0);",
+                 INSERT INTO deliveries VALUES (1,'done',NULL,5), (4,'open',NULL,5);
+                 INSERT INTO parts VALUES (1,1,'x',7,NULL,0,NULL), (4,1,'x',NULL,NULL,0,NULL);",
             )
             .unwrap();
         assert_eq!(prune(&connection, Millis(10)).unwrap(), 1);

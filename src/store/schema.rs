@@ -19,15 +19,19 @@
 //! **deliveries**: what is to be said in answer to a message; at most one per message, none where there is
 //! nothing to say.
 //! - `message`: the message that is answered.
-//! - `state`: `open` until every part is posted (`done`) or Discord has refused for good (`refused`).
+//! - `state`: `open` until every part is posted (`done`) or Discord has refused for good (`refused`). One that somebody
+//!   has stopped is `done`; its other parts are spare.
+//! - `written`: when it was written down, in Unix milliseconds.
 //! - `reason`: why it was refused; NULL in the other states.
 //!
 //! **parts**: the Discord messages of a delivery.
 //! - `message`, `number`: which delivery, and the place in it, from 1.
-//! - `text`: what is posted.
+//! - `text`: what is to be posted.
+//! - `instead`: what is posted in its place, where Discord refused the text; NULL in all others.
 //! - `file`: the whole Markdown of a long answer, which comes with this part; NULL in all others. Where there is such
 //!   a part it is the last.
-//! - `spare`: 1 in the parts that the file stands for. They are only posted if Discord refuses the file.
+//! - `spare`: 1 in the parts that the file stands for: they are only posted if Discord refuses the file. Also in those
+//!   that nobody wants any more.
 //! - `posted`: the id of the Discord message, NULL until it is known to be posted.
 //!
 //! **sessions**: Claude Code's conversations, one per channel and project.
@@ -55,7 +59,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 6] = ["
+const MIGRATIONS: [&str; 7] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -122,6 +126,12 @@ const MIGRATIONS: [&str; 6] = ["
     CREATE TABLE command_guilds (guild INTEGER PRIMARY KEY) STRICT;
 ", "
     ALTER TABLE turns ADD COLUMN ours INTEGER NOT NULL DEFAULT 0 CHECK (ours IN (0, 1));
+", "
+    ALTER TABLE deliveries ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+    UPDATE deliveries SET written = (SELECT accepted FROM messages WHERE id = message);
+    ALTER TABLE parts ADD COLUMN instead TEXT;
+    UPDATE deliveries SET state = 'done' WHERE state = 'open' AND NOT EXISTS
+        (SELECT 1 FROM parts WHERE parts.message = deliveries.message AND posted IS NULL AND NOT spare);
 "];
 
 /// The newest version that this program knows.

@@ -32,10 +32,11 @@ impl Turns {
         (running, lanes.iter().map(|lane| lane.waiting.len()).sum())
     }
 
-    /// Ends a turn that runs; its person hears that somebody has. False where it has ended already, and only what came
-    /// of it is still being said.
+    /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it has
+    /// to say is not said. False where there is no such turn any more.
     pub fn stop(&self, turn: MessageId) -> bool {
-        self.stops().get(&turn).is_some_and(|stop| stop.stop(StopReason::Asked))
+        let stop = self.stops().get(&turn).cloned();
+        stop.inspect(|stop| stop.stop(StopReason::Asked)).is_some()
     }
 
     /// Takes a waiting turn out of its lane; whether it was still waiting.

@@ -1,12 +1,16 @@
 //! Posting what is to be said, part by part, with the ledger kept.
 //!
+//! # Theory of operation
 //! A crash anywhere leaves a delivery that goes on at the first part that is not recorded as posted. That one part
 //! may stand in the channel all the same: the bot died between Discord's answer and the record. Its nonce makes
 //! Discord answer with the message that is there, but Discord forgets nonces after some minutes; so a delivery that
-//! is taken up again looks for the part in the channel first.
+//! is taken up again looks for the part in the channel first ([`find_posted`]).
 //!
-//! The same holds for a delivery that is stuck, because Discord is away for longer than the outbox tries, or the
-//! database fails: it waits and is taken up again, and its lane stays closed, so that answers keep their order.
+//! The same holds for a delivery that is stuck: Discord is away for longer than the outbox tries, the channel takes
+//! nothing for now (a permission is missing, the thread is closed), or the database fails. Nothing of it is lost: it
+//! waits, with growing waits, until something happens in the channel ([`Turns::stir`]), and is taken up again. Its
+//! lane stays closed meanwhile, so that answers keep their order. Only after `discord.keep_trying` is it closed, and the
+//! operators are told.
 //!
 //! The last part of a long answer has a file in place of further parts. These are in the ledger as well, as spare ones:
 //! where Discord refuses the file, one step of the store puts them in its place, and from then on they are parts like
@@ -15,21 +19,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
-use tracing::{debug, error, warn};
+use tokio::sync::Notify as Stirred;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
 
 use super::{Turns, words};
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
-use crate::outbox::{Notify, Post, Refused};
-use crate::store::{Delivery, DeliveryEnd, StoreError};
+use crate::outbox::{Notify, Post, Posted, Refused};
+use crate::store::{Delivery, DeliveryEnd, Millis, StoreError, StoredPart};
 
 /// The wait before a delivery that is stuck is tried again; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-/// How often a delivery is tried over which the database fails. One that can never be written must not close its
-/// lane for ever; Discord is waited for as long as it takes.
-const DATABASE_TRIES: u32 = 10;
+/// What happens in the channel makes a wait this many times shorter, but a channel full of talk must not make it
+/// none at all.
+const STIRRED: u32 = 10;
 
 /// Why a delivery does not go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -41,35 +47,67 @@ enum Stuck {
     Discord(#[source] Refused),
 }
 
+/// What holds up a channel's texts.
+#[derive(Default)]
+pub(super) struct Speaking {
+    /// Held while the parts of one text are posted, so that two texts never interleave in a channel.
+    only_speaker: tokio::sync::Mutex<()>,
+    /// Something has happened that may let a stuck delivery go on.
+    stirred: Stirred,
+}
+
 /// Posts what the ledger holds for this message. Returns when all is posted or refused for good, however long that
-/// takes, or when the bot stops.
-pub async fn deliver(turns: &Turns, channel: ChannelId, message: MessageId) {
-    until_delivered(turns, channel, message, false).await;
+/// takes, when somebody stops it by `silence`, or when the bot stops.
+pub async fn deliver(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
+    until_delivered(turns, channel, message, silence, false).await;
 }
 
 /// Goes on with a delivery that an earlier bot has begun.
-pub async fn take_up(turns: &Turns, channel: ChannelId, message: MessageId) {
-    until_delivered(turns, channel, message, true).await;
+pub async fn take_up(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
+    until_delivered(turns, channel, message, silence, true).await;
 }
 
 /// `may_stand`: the first part that is not recorded as posted may be in the channel.
-async fn until_delivered(turns: &Turns, channel: ChannelId, message: MessageId, mut may_stand: bool) {
+async fn until_delivered(
+    turns: &Turns,
+    channel: ChannelId,
+    message: MessageId,
+    silence: &CancellationToken,
+    mut may_stand: bool,
+) {
     let speaking = turns.speaking(channel);
-    let _only_speaker = speaking.lock().await;
-    let mut wait = FIRST_WAIT;
-    let mut database_tries = 0;
-    while let Err(stuck) = go_on(turns, message, may_stand).await {
-        database_tries += u32::from(matches!(stuck, Stuck::Store(_)));
-        if matches!(stuck, Stuck::Store(StoreError::Closed)) || database_tries == DATABASE_TRIES {
+    let _only_speaker = speaking.only_speaker.lock().await;
+    let (begun, mut wait) = (Millis::now(), FIRST_WAIT);
+    loop {
+        let gone_on = tokio::select! {
+            biased;
+            () = silence.cancelled() => stop(turns, message).await,
+            gone_on = go_on(turns, message, may_stand) => gone_on,
+        };
+        let Err(stuck) = gone_on else { return };
+        if matches!(stuck, Stuck::Store(StoreError::Closed)) {
             return error!(error = chain(&stuck), "a delivery is left for the next start");
         }
         error!(error = chain(&stuck), "a delivery is stuck; next try in {wait:?}");
+        let tried = Instant::now();
+        let stirred = async {
+            speaking.stirred.notified().await;
+            sleep_until(tried + wait / STIRRED).await;
+        };
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
-            () = sleep(wait) => {}
+            () = silence.cancelled() => {}
+            () = stirred => {}
+            () = sleep_until(tried + wait) => {}
         }
         wait = (wait * 2).min(LONGEST_WAIT);
         may_stand = true;
+        if let Stuck::Store(_) = stuck
+            && since(begun) > turns.keep_trying
+        {
+            turns.tell_operators(words::never_written(channel, message));
+            return error!("a delivery is left for the next start: the database fails for too long");
+        }
     }
 }
 
@@ -78,83 +116,193 @@ async fn go_on(turns: &Turns, message: MessageId, may_stand: bool) -> Result<(),
     if may_stand {
         find_posted(turns, message, &mut delivery).await?;
     }
-    post_parts(turns, message, delivery).await
+    let (channel, written) = (delivery.channel, delivery.written);
+    match post_parts(turns, message, delivery, may_stand).await {
+        Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
+            error!(error = %refused, "Discord has not taken an answer for too long; the delivery is closed");
+            turns.store.close_delivery(message, DeliveryEnd::Refused(refused.to_string())).await?;
+            turns.tell_operators(words::never_posted(channel, message, &refused.to_string()));
+            Ok(())
+        }
+        other => other,
+    }
 }
 
-/// Whether Discord, or the token, may be back later.
-fn is_passing(refused: &Refused) -> bool {
-    matches!(refused, Refused::GaveUp { .. } | Refused::Token)
-}
-
-/// Records the first part that is not recorded, if it stands in the channel.
-async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
-    let before = delivery.parts.iter().filter_map(|part| part.posted).next_back().unwrap_or(message);
-    let Some(part) = delivery.parts.iter_mut().find(|part| part.posted.is_none()) else { return Ok(()) };
-    let written = match turns.outbox.written_since(delivery.channel, before, turns.me).await {
-        Ok(written) => written,
-        Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
-        Err(refused) => {
-            debug!(error = %refused, "the channel's history is not to be had; the nonce has to do");
-            return Ok(());
-        }
-    };
-    for (posted, content) in written {
-        // Another answer may have the same words; the ledger knows it as such.
-        if content.trim() == part.text.trim() && !turns.store.is_part(posted).await? {
-            part.posted = Some(posted);
-            return Ok(turns.store.posted(message, part.number, posted).await?);
-        }
+/// Nobody wants the rest of it.
+async fn stop(turns: &Turns, message: MessageId) -> Result<(), Stuck> {
+    if turns.store.close_delivery(message, DeliveryEnd::Stopped).await? {
+        info!("the rest of the answer is not posted: somebody stopped it");
     }
     Ok(())
 }
 
-async fn post_parts(turns: &Turns, message: MessageId, delivery: Delivery) -> Result<(), Stuck> {
+fn since(time: Millis) -> Duration {
+    Duration::from_millis(Millis::now().0.saturating_sub(time.0).try_into().unwrap_or(0))
+}
+
+/// Whether the same call may be taken later: Discord is away, a permission is missing, a thread is closed.
+fn is_passing(refused: &Refused) -> bool {
+    /// Discord's codes for what passes although the call is refused as a wrong one:
+    /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>. Slow mode, the limit
+    /// for announcements, the limits of a channel and of a guild for writing, messages switched off for a while, a
+    /// service that is limited, an archived thread, a locked thread.
+    const PASSING: [u32; 8] = [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, ARCHIVED, 160_005];
+    match refused {
+        Refused::GaveUp { .. } | Refused::Token | Refused::Forbidden { .. } => true,
+        Refused::Invalid { code: Some(code), .. } => PASSING.contains(code),
+        Refused::NotFound { .. } | Refused::Invalid { .. } => false,
+    }
+}
+
+/// The thread is in the archive, and nobody but moderators may take it out.
+const ARCHIVED: u32 = 50_083;
+
+/// What a part looks like in the channel.
+struct Look<'a> {
+    text: &'a str,
+    reply_to: Option<MessageId>,
+    silent: bool,
+}
+
+impl<'a> Look<'a> {
+    /// Of the part at this place, from 0.
+    fn of(delivery: &Delivery, place: usize, part: &'a StoredPart) -> Self {
+        let is_last = place + 1 == delivery.parts.len();
+        let reply_to = (place == 0 || is_last).then_some(delivery.reply_to);
+        Self { text: &part.text, reply_to, silent: !is_last }
+    }
+}
+
+/// Records the first part that is not recorded, if it stands in the channel. The history is read to its end, unless the
+/// part is found.
+///
+/// Discord does not keep nonces with its messages, so a part is known by its words, by what it replies to, and by whether
+/// it was silent. What the bot says besides has another look: commands answer through a webhook, and what they post is
+/// no reply and never silent.
+async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
+    let before = delivery.parts.iter().filter_map(|part| part.posted).next_back();
+    let mut after = before.unwrap_or(delivery.reply_to);
+    let Some(place) = delivery.parts.iter().position(|part| part.posted.is_none()) else { return Ok(()) };
+    loop {
+        let page = match turns.outbox.history(delivery.channel, after, turns.me).await {
+            Ok(page) => page,
+            Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
+            Err(refused) => {
+                debug!(error = %refused, "the channel's history is not to be had; the nonce has to do");
+                return Ok(());
+            }
+        };
+        for posted in page.own {
+            let part = &delivery.parts[place];
+            let look = Look::of(delivery, place, part);
+            // Another answer may have the same words; the ledger knows it as such.
+            if is_it(turns, delivery.channel, &posted, &look).await?
+                && !turns.store.is_part(posted.id).await?
+            {
+                turns.store.posted(message, part.number, posted.id).await?;
+                delivery.parts[place].posted = Some(posted.id);
+                return Ok(());
+            }
+        }
+        match page.goes_on_after {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Whether this message looks like the part.
+async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'_>) -> Result<bool, Stuck> {
+    if posted.content.trim() != look.text.trim() || posted.silent != look.silent {
+        return Ok(false);
+    }
+    match (look.reply_to, posted.reply_to) {
+        // A reply to a message that was gone by then is none.
+        (Some(question), None) => match turns.outbox.stands(channel, question).await {
+            Ok(stands) => Ok(!stands),
+            Err(refused) if is_passing(&refused) => Err(Stuck::Discord(refused)),
+            Err(_) => Ok(false),
+        },
+        (wanted, is) => Ok(wanted == is),
+    }
+}
+
+/// `again`: this is not the first try.
+async fn post_parts(
+    turns: &Turns,
+    message: MessageId,
+    mut delivery: Delivery,
+    again: bool,
+) -> Result<(), Stuck> {
     let in_its_place = words::failure(&words::part_refused(), message);
-    let mut parts = delivery.parts;
+    let mut reopened = false;
     let mut place = 0;
-    while let Some(part) = parts.get(place) {
+    while let Some(part) = delivery.parts.get(place) {
         if part.posted.is_some() {
             place += 1;
             continue;
         }
+        let look = Look::of(&delivery, place, part);
         let number = part.number;
-        let is_last = place + 1 == parts.len();
-        let file = part.file.clone();
-        let has_file = file.is_some();
+        let has_file = part.file.is_some();
         let post = Post {
             content: part.text.clone(),
             nonce: nonce(message, number),
-            reply_to: (place == 0 || is_last).then_some(message),
-            notify: if is_last { Notify::Person(delivery.author) } else { Notify::Nobody },
-            file: file.map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
+            reply_to: look.reply_to,
+            notify: if look.silent { Notify::Nobody } else { Notify::Person(delivery.author) },
+            file: part.file.clone().map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
         };
-        match turns.outbox.post(delivery.channel, post).await {
+        let refused = match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => {
                 turns.store.posted(message, number, posted).await?;
                 place += 1;
+                continue;
             }
-            Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
-            // Too large, or no right to attach files, or whatever else: a person who asked wants the answer, however
-            // many messages it takes. What else is wrong here will refuse the next part, too.
-            Err(refused) if has_file => {
-                warn!(error = %refused, "Discord refused the file of a long answer; all of it is posted as messages");
-                parts = turns.store.without_file(message).await?;
-            }
-            // It is these words that Discord does not like (a link, AutoMod); the others may do.
-            Err(refused @ Refused::Invalid { .. }) if part.text != in_its_place => {
-                warn!(error = %refused, part = number, "Discord refused the words of a part; they are left out");
-                parts = turns.store.reword(message, number, in_its_place.clone()).await?;
-            }
-            Err(refused) => {
-                warn!(error = %refused, part = number, "Discord refused a part; the delivery is closed");
-                let end = DeliveryEnd::Refused(refused.to_string());
-                turns.store.close_delivery(message, end).await?;
-                return Ok(());
+            Err(refused) => refused,
+        };
+        if refused.code() == Some(ARCHIVED) && !reopened {
+            reopened = true;
+            match turns.outbox.reopen(delivery.channel).await {
+                Ok(()) => continue,
+                Err(refused) => debug!(error = %refused, "a closed thread cannot be opened again"),
             }
         }
+        // Too large, or no right to attach files, or whatever else is wrong with the file: a person who asked wants the
+        // answer, however many messages it takes.
+        if has_file && !holds_up_words_too(turns, delivery.channel, &refused, again).await {
+            warn!(error = %refused, "Discord refused the file of a long answer; all of it is posted as messages");
+            delivery.parts = turns.store.without_file(message).await?;
+            continue;
+        }
+        if is_passing(&refused) {
+            return Err(Stuck::Discord(refused));
+        }
+        // It is these words that Discord does not like (a link, AutoMod); the others may do.
+        if matches!(refused, Refused::Invalid { .. }) && !part.refused {
+            warn!(error = %refused, part = number, "Discord refused the words of a part; they are left out");
+            delivery.parts = turns.store.say_instead(message, number, in_its_place.clone()).await?;
+            continue;
+        }
+        warn!(error = %refused, part = number, "Discord refused a part; the delivery is closed");
+        let end = DeliveryEnd::Refused(refused.to_string());
+        turns.store.close_delivery(message, end).await?;
+        return Ok(());
     }
-    turns.store.close_delivery(message, DeliveryEnd::Done).await?;
     Ok(())
+}
+
+/// Whether a message without a file would be refused as well. Discord says of a missing permission that one is missing,
+/// but not which; where none is, it may have been given just now, unless that was said before (`again`).
+async fn holds_up_words_too(turns: &Turns, channel: ChannelId, refused: &Refused, again: bool) -> bool {
+    if !matches!(refused, Refused::Forbidden { .. }) {
+        return is_passing(refused);
+    }
+    match turns.outbox.access(channel, turns.me).await {
+        Ok(access) if access.permissions.suffice(access.is_thread) => {
+            access.permissions.may_attach() && !again
+        }
+        Ok(_) | Err(_) => true,
+    }
 }
 
 /// Says one thing that the store could not take.
@@ -177,11 +325,19 @@ fn nonce(message: MessageId, part: u32) -> String {
 }
 
 impl Turns {
-    /// The lock that is held while one text is posted in the channel.
-    fn speaking(&self, channel: ChannelId) -> Arc<tokio::sync::Mutex<()>> {
-        // Insertions and removals of whole entries only: sound even after a panic.
-        let mut speaking = self.0.speaking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        speaking.retain(|_, lock| Arc::strong_count(lock) > 1);
+    /// Something has happened in this channel, or somewhere (`None`), that may let a stuck delivery go on: somebody wrote
+    /// there, or channels, threads, roles or permissions have changed.
+    pub(super) fn stir(&self, channel: Option<ChannelId>) {
+        let speaking = self.all_speaking();
+        match channel {
+            Some(channel) => speaking.get(&channel).into_iter().for_each(|it| it.stirred.notify_one()),
+            None => speaking.values().for_each(|it| it.stirred.notify_one()),
+        }
+    }
+
+    fn speaking(&self, channel: ChannelId) -> Arc<Speaking> {
+        let mut speaking = self.all_speaking();
+        speaking.retain(|_, it| Arc::strong_count(it) > 1);
         Arc::clone(speaking.entry(channel).or_default())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::story::{self, Step, Task};
@@ -202,7 +203,7 @@ async fn say(turns: &Turns, message: &Message, text: &str) {
         Ok(Accepted::New) => {
             let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
-                delivery::deliver(&turns_of_task, channel, id).await;
+                delivery::deliver(&turns_of_task, channel, id, &CancellationToken::new()).await;
                 turns_of_task.settled(id, Settled::Said);
             };
             turns.0.tasks.spawn(deliver.in_current_span());

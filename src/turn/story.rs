@@ -76,7 +76,8 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
         let done = AssertUnwindSafe(run(turns, task, step, &ticket, &stop)).catch_unwind().await;
         if done.is_err() {
             error!("a turn panicked");
-            broken(turns, task).await;
+            stop.close();
+            broken(turns, task, &stop).await;
         }
     }
     turns.stops().remove(&task.message);
@@ -108,17 +109,17 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
         Step::Deliver => {
             stop.close();
             ticket.free_slot();
-            return delivery::take_up(turns, task.channel, task.message).await;
+            return delivery::take_up(turns, task.channel, task.message, &stop.silence).await;
         }
     };
     stop.close();
     // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
     match written {
-        Ok(()) => delivery::deliver(turns, task.channel, task.message).await,
+        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
-            broken(turns, task).await;
+            broken(turns, task, stop).await;
         }
     }
 }
@@ -273,9 +274,9 @@ fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> F
 }
 
 /// The last resort: the turn is closed if it can be, and its person hears of it.
-async fn broken(turns: &Turns, task: Task) {
+async fn broken(turns: &Turns, task: Task, stop: &Stop) {
     match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task, None)).await {
-        Ok(_) => delivery::deliver(turns, task.channel, task.message).await,
+        Ok(_) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
         Err(error) => {
             error!(error = chain(&error), "not even the failure could be written down");
             let text = words::failure(&words::broken(), task.message);

@@ -99,6 +99,24 @@ pub fn part_refused() -> String {
     "Discord did not take this part of the answer. Ask me to say it in other words.".to_owned()
 }
 
+/// To the operators: an answer was given up.
+pub fn never_posted(channel: ChannelId, message: MessageId, why: &str) -> String {
+    format!(
+        "I gave up an answer in <#{channel}> ({}): Discord has refused it for too long, last with \"{}\". Ask there \
+         again once I may write in that channel.",
+        message.short(),
+        why.replace(['`', '\n'], " ")
+    )
+}
+
+/// To the operators: an answer is left for the next start.
+pub fn never_written(channel: ChannelId, message: MessageId) -> String {
+    format!(
+        "An answer in <#{channel}> ({}) waits for my next start: my database has failed for too long. The log says why.",
+        message.short()
+    )
+}
+
 /// The session that the channel had is gone.
 pub fn session_lost() -> String {
     text::small("The earlier conversation of this channel is no longer there, so this is a new one")

@@ -6,8 +6,10 @@ mod gate;
 mod registration;
 mod resets;
 
+use std::time::Duration;
+
 use moonlane::domain::Outcome;
-use moonlane::local::{Id, Message, UseCommand};
+use moonlane::local::{Fault, Id, Message, UseCommand};
 use moonlane::turn::Settled;
 
 use crate::support::{Setup, Stage, routing_with, within};
@@ -246,20 +248,21 @@ async fn a_running_turn_is_stopped_and_a_waiting_one_taken_out_by_its_own_person
 }
 
 #[tokio::test]
-async fn a_turn_whose_answer_is_being_posted_is_not_stopped_any_more() {
+async fn the_rest_of_a_long_answer_can_be_stopped() {
     let mut stage = stage().await;
-    let slow = moonlane::local::Fault::Delay(std::time::Duration::from_secs(3));
-    stage.discord.fail_next(1, slow, "/messages");
-    let answered = stage.say("general", "TEXT:all of it");
-    let posting = |discord: &moonlane::local::LocalDiscord| {
-        let is_post =
-            |call: &moonlane::local::Call| call.method == "POST" && call.path.ends_with("/messages");
-        discord.calls().iter().any(is_post).then_some(())
-    };
-    within("the first part", stage.discord.wait_until(posting)).await;
-    assert_eq!(said(&stage, "ada", "stop", &[]).await.content, "Nothing is running here.");
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);
+    stage.discord.fail_next(1, Fault::Delay(crate::crashes::FOR_EVER), &posts);
+    let answered = stage.say("general", "LONG:9000");
+    stage.parts_posted(answered, 2).await;
+    let waiting = stage.say("general", "TEXT:next");
+    stage.reacted(waiting, "⏳").await;
+    let told = said(&stage, "ada", "stop", &[]).await;
+    assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()));
     assert_eq!(stage.settled(answered).await, Settled::Ended(Outcome::Answered));
-    assert_eq!(stage.answer(answered), "all of it");
+    assert_eq!(stage.settled(waiting).await, Settled::Ended(Outcome::Answered));
+    assert_eq!((stage.parts(answered).len(), stage.answer(waiting)), (2, "next".to_owned()));
+    assert_eq!(said(&stage, "ada", "stop", &[]).await.content, "Nothing is running here.");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use moonlane::local::{Fault, Id, SUPPRESS_NOTIFICATIONS, What};
+use moonlane::local::{Fault, Id, SUPPRESS_NOTIFICATIONS, Say, What};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -197,6 +197,73 @@ async fn an_answer_is_not_taken_for_another_one_of_the_same_words() {
     assert_eq!(outcome(&stage, second).await, "answered");
     assert_eq!(said(&stage, "general"), ["yes", "yes"]);
     assert_eq!([assert_whole(&stage, first), assert_whole(&stage, second)], [1, 1]);
+}
+
+/// Somebody else talks in the channel, for more than a page of its history.
+fn chatter(stage: &Stage, channel: &str) {
+    for line in 0..150 {
+        let (channel, person) = (stage.discord.channel(channel), stage.discord.user("ben"));
+        stage.discord.say(Say::new(channel, person, format!("line {line}")));
+    }
+}
+
+#[tokio::test]
+async fn a_part_is_found_in_a_busy_channel() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    stage.discord.fail_next(1, Fault::DropAfter, &posts);
+    let bot = Program::start(&stage).await;
+    let question = stage.held("general").await;
+    chatter(&stage, "general");
+    stage.let_go("yes").await;
+    stage.parts_posted(question, 1).await;
+    bot.kill().await;
+    stage.discord.forget_nonces();
+    chatter(&stage, "general");
+
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, question).await, "answered");
+    assert_eq!(said(&stage, "general"), ["yes"]);
+    assert_eq!(assert_whole(&stage, question), 1);
+}
+
+#[tokio::test]
+async fn what_the_bot_says_besides_is_not_taken_for_a_part() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
+    let bot = Program::start(&stage).await;
+    let question = stage.say("general", "TEXT:yes");
+    until("the answer on its way", || (tries(&stage, "general") == 1).then_some(())).await;
+    bot.kill().await;
+    // As a command would say it, and as a reply to somebody else.
+    let (channel, bot) = (stage.discord.channel("general"), stage.discord.bot_id());
+    let other = stage.discord.say(Say::new(channel, stage.discord.user("ben"), "really?"));
+    stage.discord.say(Say::new(channel, bot, "yes"));
+    stage.discord.say(Say { reply_to: Some(other), ..Say::new(channel, bot, "yes") });
+
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, question).await, "answered");
+    assert_eq!(said(&stage, "general"), ["yes", "yes", "yes"]);
+    assert_eq!(assert_whole(&stage, question), 1);
+}
+
+#[tokio::test]
+async fn a_reply_to_a_question_that_is_gone_is_found() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
+    let bot = Program::start(&stage).await;
+    let question = stage.say("general", "TEXT:yes");
+    until("the answer on its way", || (tries(&stage, "general") == 1).then_some(())).await;
+    bot.kill().await;
+    // Discord took it after the question was gone, and nobody heard of either.
+    stage.discord.delete(question);
+    stage.discord.say(Say::new(stage.discord.channel("general"), stage.discord.bot_id(), "yes"));
+
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, question).await, "answered");
+    assert_eq!(said(&stage, "general"), ["yes"]);
 }
 
 #[tokio::test]

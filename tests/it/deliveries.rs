@@ -1,8 +1,11 @@
 //! Answers that cannot be said at once: they are said later, whole and in order, without a restart.
 
-use moonlane::local::Fault;
+use std::time::Duration;
 
-use crate::support::{ANSWERED, FAILED, Stage};
+use moonlane::local::{Closed, Fault, Id, Right, Say};
+
+use crate::crashes::FOR_EVER;
+use crate::support::{ANSWERED, FAILED, Setup, Stage, routing_with, within};
 
 /// The requests that post into this channel.
 fn posts(stage: &Stage, channel: &str) -> String {
@@ -56,4 +59,100 @@ async fn words_that_discord_refuses_are_left_out_and_the_rest_is_said() {
     stage.discord.fail_next(1000, Fault::Status(400), &posts(&stage, "general"));
     let refused = stage.say("general", "TEXT:never");
     assert_eq!(stage.settled(refused).await, FAILED);
+}
+
+/// That the parts of an answer are there, each once and in order; how many.
+fn whole(stage: &Stage, question: Id) -> usize {
+    let numbers: Vec<_> = stage.parts(question).into_iter().filter_map(|part| part.nonce).collect();
+    let expected: Vec<_> = (1..=numbers.len()).map(|number| format!("{question}-{number}")).collect();
+    assert_eq!(numbers, expected);
+    numbers.len()
+}
+
+#[tokio::test]
+async fn an_answer_waits_while_a_permission_is_missing_and_no_turn_begins_behind_it() {
+    let mut stage = Stage::open().await;
+    let channel = stage.discord.channel("general");
+    for right in [Right::Post, Right::View] {
+        let question = stage.held("general").await;
+        stage.discord.forbid(channel, right);
+        stage.let_go("worth waiting for").await;
+        stage.refused_to_post("general").await;
+        // The bot hears of messages where it may not write, but not where it may not look.
+        let behind = (right == Right::Post).then(|| stage.say("general", "TEXT:behind"));
+        stage.discord.allow(channel, right);
+        assert_eq!(stage.settled(question).await, ANSWERED);
+        assert_eq!(stage.answer(question), "worth waiting for");
+        if let Some(behind) = behind {
+            assert_eq!(stage.settled(behind).await, ANSWERED);
+            assert!(stage.parts(behind)[0].id > stage.parts(question)[0].id);
+            let at =
+                |prompt: &str| stage.agent_log().iter().position(|it| it.prompt.as_deref() == Some(prompt));
+            assert!(at("TEXT:behind").is_some());
+        }
+        std::fs::remove_file(stage.work().join("gate")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_for_a_closed_thread_is_said_once_it_is_open_again() {
+    let mut stage = Stage::open().await;
+    let thread = stage.discord.thread(stage.discord.channel("general"), "task");
+    stage.discord.close_thread(thread, Some(Closed::Locked));
+    let question = stage.discord.say(Say::to_bot(thread, stage.discord.owner(), "LONG:5000"));
+    let refused = |discord: &moonlane::local::LocalDiscord| {
+        let calls = discord.calls();
+        calls.iter().any(|call| call.method == "PATCH" && call.status == Some(403)).then_some(())
+    };
+    within("a refusal to open the thread", stage.discord.wait_until(refused)).await;
+    stage.discord.close_thread(thread, None);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert!(whole(&stage, question) >= 3);
+
+    // Where the bot may, it opens the thread itself.
+    stage.discord.close_thread(thread, Some(Closed::Archived));
+    let question = stage.discord.say(Say::to_bot(thread, stage.discord.owner(), "TEXT:here"));
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert_eq!(stage.answer(question), "here");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_for_too_long_is_given_up_and_the_operators_hear_of_it() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let (ops, channel) = (stage.discord.channel("ops"), stage.discord.channel("general"));
+    let config = format!("\n[discord]\nkeep_trying = '1ms'\n[scripts]\nnotify_channel = '{ops}'\n");
+    let file = stage.root().join("config/moonlane.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, before + &config).unwrap();
+    stage.start().await;
+    stage.discord.forbid(channel, Right::Post);
+    let question = stage.say("general", "TEXT:never said");
+    assert_eq!(stage.settled(question).await, FAILED);
+    let told = stage.discord.wait_until(|discord| discord.messages(ops).into_iter().next());
+    let told = within("word for the operators", told).await.content;
+    let short = moonlane::domain::MessageId::new(question.get()).unwrap().short();
+    let told = told.replace(&short, "ID").replace(&channel.to_string(), "CHANNEL");
+    insta::assert_snapshot!(told, @r#"I gave up an answer in <#CHANNEL> (ID): Discord has refused it for too long, last with "forbidden: 403 Forbidden: Missing Permissions (50013)". Ask there again once I may write in that channel."#);
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let kept: String = database.query_one("SELECT text FROM parts", (), |row| row.get(0)).unwrap();
+    assert_eq!(kept, "never said", "what Claude wrote is kept as long as the turn");
+}
+
+#[tokio::test]
+async fn who_deletes_the_question_stops_the_rest_of_a_long_answer() {
+    let routing = routing_with("text = { max_parts = false }");
+    let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
+    let posts = posts(&stage, "general");
+    stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
+    let question = stage.say("general", "LONG:400000");
+    stage.parts_posted(question, 2).await;
+    stage.discord.delete(question);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert_eq!(stage.parts(question).len(), 2);
+    // Nothing of it comes after a restart.
+    stage.stop().await;
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+    assert_eq!(stage.parts(question).len(), 2);
 }

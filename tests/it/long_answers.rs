@@ -170,15 +170,16 @@ async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
 }
 
 #[tokio::test]
-async fn where_nothing_may_be_posted_a_long_answer_fails_like_any_other() {
+async fn where_nothing_may_be_posted_the_file_waits_and_stays_a_file() {
     let mut stage = Stage::with(setup("text = { max_parts = 1 }")).await;
     let channel = stage.discord.channel("general");
     stage.discord.forbid(channel, Right::Post);
-    let (_, prompt) = answer(&stage, 3);
+    let (markdown, prompt) = answer(&stage, 3);
     let question = stage.say("general", prompt);
-    assert_eq!(stage.settled(question).await, FAILED);
-    let posts = stage.discord.calls().into_iter().filter(|call| call.path.ends_with("/messages"));
-    assert_eq!(posts.count(), 2, "the file, and one part");
+    stage.refused_to_post("general").await;
+    stage.discord.allow(channel, Right::Post);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert_filed(&stage, question, 1, &markdown);
 }
 
 #[tokio::test]

@@ -218,6 +218,18 @@ impl Stage {
         deleted.and_then(|event| event.channel)
     }
 
+    /// Waits until Discord has refused to take a post in this channel.
+    pub async fn refused_to_post(&self, channel: &str) {
+        let path = format!("/channels/{}/messages", self.discord.channel(channel));
+        let refused = |discord: &LocalDiscord| {
+            let refused = |call: &moonlane::local::Call| {
+                call.method == "POST" && call.path == path && call.status.is_some_and(|status| status >= 400)
+            };
+            discord.calls().iter().any(refused).then_some(())
+        };
+        within("a refused post", self.discord.wait_until(refused)).await;
+    }
+
     /// The bot's answer to a message: its parts joined with a newline; short ids read `ID`.
     pub fn answer(&self, message: Id) -> String {
         let parts: Vec<String> = self.parts(message).into_iter().map(|part| part.content).collect();
