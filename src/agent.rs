@@ -237,15 +237,19 @@ impl Agents {
 
     /// Runs one prompt in the channel's agent: the live one if it fits, else a new one.
     ///
+    /// `begin` is awaited when the agent is ready, just before it gets the prompt; where it says no, the turn is stopped
+    /// there. It is not dropped halfway.
+    ///
     /// The caller sees to it that no two asks of one channel overlap. When this returns, nothing is at work in the
     /// channel any more; when it is dropped, its process is killed.
     pub async fn ask(
         &self,
         ask: Ask,
         stop: CancellationToken,
+        begin: impl Future<Output = bool> + Send,
         progress: impl FnMut(Progress) + Send,
     ) -> Asked {
-        Turn::new(&self.0, ask, stop, progress).run().await
+        Turn::new(&self.0, ask, stop, progress).run(begin).await
     }
 
     /// Starts an agent of this project as a turn would, and ends it again. No prompt, no session, no cost.

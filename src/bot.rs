@@ -24,6 +24,8 @@ use crate::turn::{Needs, Settled, Turns};
 
 /// How long a starting bot waits for its commands to be registered.
 const REGISTER_WITHIN: Duration = Duration::from_secs(2);
+/// How often the bot marks that it is alive.
+const MARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a stopping bot waits for the message that it is just taking in.
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
@@ -57,7 +59,7 @@ pub struct Bot {
     stop_serving: CancellationToken,
     reloader: Reloader,
     /// They end with the bot: what waits for a press then is over.
-    _commands: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 3],
     /// Posts what operators should read about the scripts.
     _news: Option<AbortOnDropHandle<()>>,
 }
@@ -125,6 +127,7 @@ impl Bot {
         // in meanwhile is taken in after them.
         turns.recover().await?;
         let answering = AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted)));
+        let alive = AbortOnDropHandle::new(tokio::spawn(stay_marked_alive(turns.store.clone())));
         let stop_serving = CancellationToken::new();
         let serve = tokio::spawn({
             let (turns, stop) = (turns.clone(), stop_serving.clone());
@@ -145,7 +148,7 @@ impl Bot {
             serve,
             stop_serving,
             reloader,
-            _commands: [registering, answering],
+            _tasks: [registering, answering, alive],
             _news: news,
         })
     }
@@ -177,8 +180,17 @@ impl Bot {
         if spoken.is_err() {
             warn!("not everything could be said in time; the rest follows after the next start");
         }
+        turns.store.mark_alive();
         turns.store.close().await;
         info!("stopped");
+    }
+}
+
+/// Marks every minute that the bot is alive, so that the next one knows how long nobody was there.
+async fn stay_marked_alive(store: Store) {
+    loop {
+        store.mark_alive();
+        tokio::time::sleep(MARK_EVERY).await;
     }
 }
 

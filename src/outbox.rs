@@ -357,19 +357,19 @@ impl Outbox {
 
     /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort.
     pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) {
-        self.reaction(Method::PUT, channel, message, emoji).await;
-    }
-
-    /// Takes the bot's reaction off a message again. Best effort.
-    pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) {
-        self.reaction(Method::DELETE, channel, message, emoji).await;
-    }
-
-    async fn reaction(&self, method: Method, channel: ChannelId, message: MessageId, emoji: &str) {
-        let emoji: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/channels/{channel}/messages/{message}/reactions/{emoji}/@me");
+        let path = own_reaction(channel, message, emoji);
         let limit = Duration::from_secs(30);
-        self.favour(Favour::Reactions, channel, method, path, limit).await;
+        self.favour(Favour::Reactions, channel, Method::PUT, path, limit).await;
+    }
+
+    /// Takes the bot's reaction off a message again.
+    ///
+    /// # Errors
+    /// See [`Refused`]; above all, the message, or the reaction, is not there.
+    pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) -> Result<(), Refused> {
+        let path = own_reaction(channel, message, emoji);
+        let call = Call { method: Method::DELETE, ..Call::get(Kind::React, channel.get(), path) };
+        self.0.sender.tell(call).await
     }
 
     /// Does what a turn can do without: late is dropped, forbidden is remembered, failed is a line in the log.
@@ -503,6 +503,11 @@ impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox").field("api", &self.0.api.as_str()).finish_non_exhaustive()
     }
+}
+
+fn own_reaction(channel: ChannelId, message: MessageId, emoji: &str) -> String {
+    let emoji: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/channels/{channel}/messages/{message}/reactions/{emoji}/@me")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -9,7 +9,7 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `sessions`, `choices` and `command_guilds`
+//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `shown`, `sessions`, `choices` and `command_guilds`
 //! hold the methods; `open` decides which file is fit to be used.
 
 mod choices;
@@ -18,6 +18,7 @@ mod deliveries;
 mod open;
 mod schema;
 mod sessions;
+mod shown;
 mod turns;
 mod values;
 
@@ -30,9 +31,10 @@ pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
+pub use shown::{LiveLine, Shown};
 pub use turns::{
-    Cancel, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
-    WaitingTurn,
+    Begin, Cancel, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
+    Unwanted, WaitingTurn,
 };
 
 use crate::domain::MessageId;
@@ -90,6 +92,7 @@ impl From<Gone> for StoreError {
 pub struct Store {
     /// `None` once closed.
     worker: Worker<Option<open::Database>>,
+    left: Option<SystemTime>,
 }
 
 impl Store {
@@ -100,11 +103,12 @@ impl Store {
     /// that was there is left untouched then.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let database = open::Database::open(path)?;
+        let left = database.left;
         let worker = Worker::spawn("store", Some(database)).map_err(|e| OpenError::Unusable {
             file: path.display().to_string(),
             detail: format!("no thread: {e}"),
         })?;
-        Ok(Self { worker })
+        Ok(Self { worker, left })
     }
 
     /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.
@@ -113,6 +117,16 @@ impl Store {
     pub async fn close(&self) {
         // A thread that has already died has closed the file, too.
         let _ = self.worker.call(|database| drop(database.take())).await;
+    }
+
+    /// When an earlier bot was last seen alive, to the minute; `None` where there was none.
+    pub fn left(&self) -> Option<SystemTime> {
+        self.left
+    }
+
+    /// Marks that the bot is alive, for [`Store::left`] of the next one.
+    pub fn mark_alive(&self) {
+        self.worker.tell(|database| database.iter().for_each(open::Database::mark_alive));
     }
 
     /// Runs one step as one transaction on the store's thread.
@@ -185,6 +199,11 @@ mod tests {
         parts.iter().map(|&part| part.to_owned()).collect()
     }
 
+    async fn begin(store: &Store, id: u64) {
+        let turn = store.turn(message(id)).await.unwrap().unwrap().turn;
+        assert_eq!(store.begin(turn).await.unwrap(), Begin::Begun);
+    }
+
     async fn state(store: &Store, id: u64) -> TurnState {
         store.turn(message(id)).await.unwrap().unwrap().state
     }
@@ -192,10 +211,10 @@ mod tests {
     #[tokio::test]
     async fn a_turn_goes_from_accepted_to_delivered_and_every_field_comes_back() {
         let (_dir, store) = store();
-        assert_eq!(store.accept(turn(1)).await.unwrap(), Accepted::New);
+        assert_eq!(store.accept(turn(1), false).await.unwrap(), Accepted::New);
         assert_eq!(state(&store, 1).await, TurnState::Waiting);
 
-        assert_eq!(store.begin(message(1)).await.unwrap(), Some(turn(1)));
+        assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Begun);
         assert_eq!(state(&store, 1).await, TurnState::Running);
         assert_eq!(store.undelivered(message(1)).await.unwrap(), None);
 
@@ -227,7 +246,11 @@ mod tests {
         let callers = (0..40).map(|i| {
             let store = store.clone();
             tokio::spawn(async move {
-                if i % 2 == 0 { store.accept(turn(1)).await } else { store.say(said(1, &["hint"])).await }
+                if i % 2 == 0 {
+                    store.accept(turn(1), false).await
+                } else {
+                    store.say(said(1, &["hint"])).await
+                }
             })
         });
         let mut new = 0;
@@ -242,27 +265,27 @@ mod tests {
         let (_dir, store) = store();
         let answered = || finished(Outcome::Answered, &["answer"]);
         // Nothing is known of message 9.
-        assert_eq!(store.begin(message(9)).await.unwrap(), None);
-        assert_eq!(store.cancel(message(9)).await.unwrap(), Cancel::TooLate);
+        assert_eq!(store.begin(turn(9)).await.unwrap(), Begin::Gone);
+        assert_eq!(store.cancel(message(9), Unwanted::Deleted).await.unwrap(), Cancel::TooLate);
         assert!(!store.edit(message(9), "x".to_owned(), vec![]).await.unwrap());
         assert!(!store.finish(message(9), answered()).await.unwrap());
         assert!(!store.close_delivery(message(9), DeliveryEnd::Stopped).await.unwrap());
         assert!(matches!(store.posted(message(9), 1, message(2)).await, Err(StoreError::NoSuchPart(..))));
         assert_eq!(store.turn(message(9)).await.unwrap(), None);
 
-        store.accept(turn(1)).await.unwrap();
-        assert!(store.begin(message(1)).await.unwrap().is_some());
-        assert_eq!(store.begin(message(1)).await.unwrap(), None, "begun twice");
-        assert_eq!(store.cancel(message(1)).await.unwrap(), Cancel::Running);
+        store.accept(turn(1), false).await.unwrap();
+        assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Begun);
+        assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Gone, "begun twice");
+        assert_eq!(store.cancel(message(1), Unwanted::Deleted).await.unwrap(), Cancel::Running);
         assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
         assert_eq!(state(&store, 1).await, TurnState::Running);
 
         assert!(store.finish(message(1), answered()).await.unwrap());
         assert!(!store.finish(message(1), finished(Outcome::Failed, &["other"])).await.unwrap());
-        assert_eq!(store.cancel(message(1)).await.unwrap(), Cancel::TooLate);
-        assert_eq!(store.begin(message(1)).await.unwrap(), None);
+        assert_eq!(store.cancel(message(1), Unwanted::Deleted).await.unwrap(), Cancel::TooLate);
+        assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Gone);
         assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
-        assert_eq!(store.accept(turn(1)).await.unwrap(), Accepted::Known);
+        assert_eq!(store.accept(turn(1), false).await.unwrap(), Accepted::Known);
         assert_eq!(store.say(said(1, &["hint"])).await.unwrap(), Accepted::Known);
         assert_eq!(state(&store, 1).await, TurnState::Ended(Outcome::Answered));
         let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
@@ -275,14 +298,16 @@ mod tests {
     async fn a_waiting_turn_is_asked_as_edited_or_not_at_all() {
         let (_dir, store) = store();
         for id in [1, 2] {
-            store.accept(turn(id)).await.unwrap();
+            store.accept(turn(id), false).await.unwrap();
         }
         assert!(store.edit(message(1), "edited".to_owned(), vec![]).await.unwrap());
-        let begun = store.begin(message(1)).await.unwrap().unwrap();
-        assert_eq!((begun.prompt.as_str(), begun.attachments.len()), ("edited", 0));
+        let Begin::Edited(edited) = store.begin(turn(1)).await.unwrap() else { panic!("it was edited") };
+        assert_eq!((edited.prompt.as_str(), edited.attachments.len()), ("edited", 0));
+        assert_eq!(state(&store, 1).await, TurnState::Waiting);
+        assert_eq!(store.begin(*edited).await.unwrap(), Begin::Begun);
 
-        assert_eq!(store.cancel(message(2)).await.unwrap(), Cancel::Cancelled);
-        assert_eq!(store.begin(message(2)).await.unwrap(), None);
+        assert_eq!(store.cancel(message(2), Unwanted::Deleted).await.unwrap(), Cancel::Cancelled);
+        assert_eq!(store.begin(turn(2)).await.unwrap(), Begin::Gone);
         assert_eq!(state(&store, 2).await, TurnState::Ended(Outcome::Cancelled));
     }
 
@@ -291,7 +316,7 @@ mod tests {
         let (_dir, store) = store();
         let file = FilePart { text: "see the file".to_owned(), content: "1\0\n2 月".to_owned(), after: 1 };
         for id in [1, 2] {
-            store.accept(turn(id)).await.unwrap();
+            store.accept(turn(id), false).await.unwrap();
             let end = finished(Outcome::Answered, &["one", "two", "three"]);
             let end = Finished { file: Some(file.clone()), ..end };
             assert!(store.finish(message(id), end).await.unwrap());
@@ -331,8 +356,8 @@ mod tests {
     #[tokio::test]
     async fn a_refused_delivery_fails_its_turn_and_closes_once() {
         let (_dir, store) = store();
-        store.accept(turn(1)).await.unwrap();
-        store.begin(message(1)).await.unwrap();
+        store.accept(turn(1), false).await.unwrap();
+        begin(&store, 1).await;
         store.finish(message(1), finished(Outcome::Answered, &["answer"])).await.unwrap();
         let refused = || DeliveryEnd::Refused("403".to_owned());
         assert!(store.close_delivery(message(1), refused()).await.unwrap());
@@ -350,13 +375,13 @@ mod tests {
     async fn after_a_kill_everything_unfinished_is_there_in_order() {
         let (dir, store) = store();
         for id in [5, 3, 1, 8] {
-            store.accept(turn(id)).await.unwrap();
+            store.accept(turn(id), false).await.unwrap();
         }
-        store.begin(message(3)).await.unwrap();
-        store.begin(message(5)).await.unwrap();
+        begin(&store, 3).await;
+        begin(&store, 5).await;
         store.finish(message(5), finished(Outcome::Answered, &["one", "two"])).await.unwrap();
         store.posted(message(5), 1, message(51)).await.unwrap();
-        store.cancel(message(8)).await.unwrap();
+        store.cancel(message(8), Unwanted::Deleted).await.unwrap();
         store.say(said(4, &["hint"])).await.unwrap();
         store.say(said(6, &[])).await.unwrap();
 
@@ -371,16 +396,68 @@ mod tests {
         let found: Vec<_> = found.iter().map(|one| (one.message.get(), one.stage)).collect();
         assert_eq!(
             found,
-            [(1, Stage::Waiting), (3, Stage::Running), (4, Stage::Undelivered), (5, Stage::Undelivered)]
+            [
+                (1, Stage::Waiting(None)),
+                (3, Stage::Running(None)),
+                (4, Stage::Undelivered),
+                (5, Stage::Undelivered)
+            ]
         );
         let delivery = after.undelivered(message(5)).await.unwrap().unwrap();
         assert_eq!(delivery.parts.iter().map(|p| p.posted).collect::<Vec<_>>(), [Some(message(51)), None]);
         assert!(after.finish(message(3), finished(Outcome::Interrupted, &["sorry"])).await.unwrap());
         assert_eq!(
-            after.accept(turn(3)).await.unwrap(),
+            after.accept(turn(3), false).await.unwrap(),
             Accepted::Known,
             "delivered again after the restart"
         );
+    }
+
+    #[tokio::test]
+    async fn why_a_running_turn_is_to_end_is_known_after_a_kill_and_the_first_reason_counts() {
+        let (_dir, store) = store();
+        for id in [1, 2, 3] {
+            store.accept(turn(id), false).await.unwrap();
+            begin(&store, id).await;
+        }
+        for why in [Unwanted::Stopped, Unwanted::Deleted] {
+            assert_eq!(store.cancel(message(1), why).await.unwrap(), Cancel::Running);
+        }
+        store.cancel(message(2), Unwanted::Deleted).await.unwrap();
+        let stages: Vec<_> = store.unfinished().await.unwrap().into_iter().map(|one| one.stage).collect();
+        let unwanted = [Some(Unwanted::Stopped), Some(Unwanted::Deleted), None];
+        assert_eq!(stages, unwanted.map(Stage::Running));
+    }
+
+    #[tokio::test]
+    async fn what_a_turn_shows_is_known_until_it_is_gone() {
+        let (_dir, store) = store();
+        for id in [1, 2, 3] {
+            store.accept(turn(id), id != 3).await.unwrap();
+        }
+        assert_eq!(store.shown().await.unwrap(), [], "what waits shows so rightly");
+        for id in [1, 2, 3] {
+            begin(&store, id).await;
+        }
+        store.set_live_line(message(2), Some(LiveLine::Coming)).await.unwrap();
+        store.set_live_line(message(3), Some(LiveLine::Stands(message(30)))).await.unwrap();
+        store.finish(message(2), finished(Outcome::Answered, &[])).await.unwrap();
+        let shown = |id, hourglass, live_line| Shown {
+            message: message(id),
+            channel: turn(id).channel,
+            hourglass,
+            live_line,
+        };
+        let (coming, stands) = (Some(LiveLine::Coming), Some(LiveLine::Stands(message(30))));
+        assert_eq!(
+            store.shown().await.unwrap(),
+            [shown(1, true, None), shown(2, true, coming), shown(3, false, stands)]
+        );
+        for id in [1, 2, 3] {
+            store.set_hourglass(message(id), false).await.unwrap();
+            store.set_live_line(message(id), None).await.unwrap();
+        }
+        assert_eq!(store.shown().await.unwrap(), []);
     }
 
     #[tokio::test]
@@ -398,8 +475,8 @@ mod tests {
         let results =
             [(first, 100, 100), (first, 250, 150), (first, 40, 0), (second, 30, 30), (second, 30, 0)];
         for (id, (session, total, own)) in (1..).zip(results) {
-            store.accept(turn(id)).await.unwrap();
-            store.begin(message(id)).await.unwrap();
+            store.accept(turn(id), false).await.unwrap();
+            begin(&store, id).await;
             let session = Some(SessionUpdate { id: session, cost: MicroUsd(total) });
             let end = Finished { session, ..finished(Outcome::Answered, &[]) };
             store.finish(message(id), end).await.unwrap();
@@ -423,8 +500,8 @@ mod tests {
         let (channel, project) = (turn(1).channel, turn(1).project);
         let id = SessionId::random();
         store.put_session(channel, &project, id, PathBuf::from("/")).await.unwrap();
-        store.accept(turn(1)).await.unwrap();
-        store.begin(message(1)).await.unwrap();
+        store.accept(turn(1), false).await.unwrap();
+        begin(&store, 1).await;
         assert!(store.forget_session(channel, &project).await.unwrap());
         let session = Some(SessionUpdate { id, cost: MicroUsd(u64::MAX) });
         let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
@@ -450,8 +527,8 @@ mod tests {
         assert_eq!(id(store.session(there, &project).await.unwrap()), Some(second));
 
         // The agent here tells that it went on in the other's: this channel begins anew, and the turn is kept.
-        store.accept(turn(1)).await.unwrap();
-        store.begin(message(1)).await.unwrap();
+        store.accept(turn(1), false).await.unwrap();
+        begin(&store, 1).await;
         let session = Some(SessionUpdate { id: second, cost: MicroUsd(5) });
         let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
         assert!(store.finish(message(1), end).await.unwrap());
@@ -479,7 +556,8 @@ mod tests {
         assert_eq!(listed().await, [(there, second, 0), (channel, first, 0)]);
 
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        store.accept_begun(turn(1)).await.unwrap();
+        store.accept(turn(1), false).await.unwrap();
+        begin(&store, 1).await;
         let session = Some(SessionUpdate { id: first, cost: MicroUsd(70) });
         let end = Finished { session, ..finished(Outcome::Answered, &[]) };
         store.finish(message(1), end).await.unwrap();
@@ -510,13 +588,14 @@ mod tests {
         let waiting = [(5, 20, "second"), (2, 20, "first"), (9, 10, "taken before"), (6, 30, long.as_str())];
         for (id, accepted, prompt) in waiting {
             let turn = Turn { prompt: prompt.to_owned(), accepted: Millis(accepted), ..turn(id) };
-            store.accept(turn).await.unwrap();
+            store.accept(turn, false).await.unwrap();
         }
         let elsewhere = Turn { channel: ChannelId::new(8).unwrap(), ..turn(3) };
-        store.accept(elsewhere).await.unwrap();
-        store.accept_begun(turn(4)).await.unwrap();
-        store.accept(turn(7)).await.unwrap();
-        store.cancel(message(7)).await.unwrap();
+        store.accept(elsewhere, false).await.unwrap();
+        store.accept(turn(4), false).await.unwrap();
+        begin(&store, 4).await;
+        store.accept(turn(7), false).await.unwrap();
+        store.cancel(message(7), Unwanted::Deleted).await.unwrap();
         store.say(said(8, &["hint"])).await.unwrap();
 
         let listed = store.waiting(channel).await.unwrap();
@@ -527,7 +606,7 @@ mod tests {
         assert_eq!((*author, author_name.as_str(), accepted.0), (turn(1).author, "Ada 🌙", 10));
         assert_eq!(*project, turn(1).project);
 
-        store.begin(message(9)).await.unwrap();
+        begin(&store, 9).await;
         assert_eq!(store.waiting(channel).await.unwrap().len(), 3);
         assert_eq!(store.waiting(ChannelId::new(1).unwrap()).await.unwrap(), []);
     }
@@ -567,12 +646,12 @@ mod tests {
     #[tokio::test]
     async fn a_closed_store_says_so_and_frees_the_file() {
         let (dir, store) = store();
-        store.accept(turn(1)).await.unwrap();
+        store.accept(turn(1), false).await.unwrap();
         let clone = store.clone();
         store.close().await;
         store.close().await;
-        assert!(matches!(clone.accept(turn(2)).await, Err(StoreError::Closed)));
+        assert!(matches!(clone.accept(turn(2), false).await, Err(StoreError::Closed)));
         let again = Store::open(&dir.path().join("moonlane.db")).unwrap();
-        assert_eq!(again.accept(turn(1)).await.unwrap(), Accepted::Known);
+        assert_eq!(again.accept(turn(1), false).await.unwrap(), Accepted::Known);
     }
 }

@@ -19,8 +19,10 @@ mod live;
 mod prompt;
 mod recovery;
 mod said;
+mod shown;
 mod story;
 mod words;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};

@@ -83,9 +83,9 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         }
     }
 
-    /// Runs it to its end.
-    pub async fn run(mut self) -> Asked {
-        let end = match self.answer().await {
+    /// Runs it to its end; `begin` is awaited just before the agent gets the prompt.
+    pub async fn run(mut self, begin: impl Future<Output = bool> + Send) -> Asked {
+        let end = match self.answer(begin).await {
             Ok(answer) => End::Answered(answer),
             Err(Cut::Stopped) => End::Stopped,
             Err(Cut::Failed(failure)) => {
@@ -120,7 +120,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         Err(failure)
     }
 
-    async fn answer(&mut self) -> Result<String, Cut> {
+    async fn answer(&mut self, begin: impl Future<Output = bool> + Send) -> Result<String, Cut> {
         if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
             return Err(Cut::Stopped);
         }
@@ -131,6 +131,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             Some(process) => process,
             None => self.start().await?,
         };
+        let is_stopped = self.stop.is_cancelled() || self.pool.closing.is_cancelled();
+        if is_stopped || !begin.await {
+            self.park(process);
+            return Err(Cut::Stopped);
+        }
         loop {
             (self.progress)(Progress::Ready);
             match self.prompt(&mut process).await {

@@ -68,7 +68,7 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
             // One that is not written down yet has not begun.
             let Some(facts) = used.running(turn).await? else { return Ok(Value::Null) };
-            if needs.turns.stop(turn) { json(facts) } else { Ok(Value::Null) }
+            if needs.turns.stop(turn).await { json(facts) } else { Ok(Value::Null) }
         }
         Effect::Queue { channel } => {
             let channel = used.channel(channel).await?;

@@ -8,9 +8,11 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
+use tracing::debug;
 
 use super::{Millis, schema};
 
@@ -85,7 +87,9 @@ impl std::fmt::Display for Holder {
 /// The connection, and the lock that makes it the only one. The fields are dropped in this order.
 pub struct Database {
     pub connection: Connection,
-    _lock: File,
+    /// When the lock was last marked by its holder before us.
+    pub left: Option<SystemTime>,
+    lock: File,
 }
 
 impl Database {
@@ -93,10 +97,24 @@ impl Database {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         // Through a symbolic link the same file would get a second lock.
         let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let left = beside(path, ".lock").metadata().and_then(|metadata| metadata.modified()).ok();
         let lock = lock(path)?;
+        // Not by taking the lock: a bot that does not get ready was not there for anybody.
+        if let Some(left) = left
+            && let Err(error) = lock.set_modified(left)
+        {
+            debug!(%error, "the lock file cannot be marked");
+        }
         examine(path)?;
         let connection = prepare(path).map_err(|e| from_sqlite(path, e))?;
-        Ok(Self { connection, _lock: lock })
+        Ok(Self { connection, left, lock })
+    }
+
+    /// The time of the lock's file says when its holder was last alive.
+    pub fn mark_alive(&self) {
+        if let Err(error) = self.lock.set_modified(SystemTime::now()) {
+            debug!(%error, "the lock file cannot be marked");
+        }
     }
 }
 
@@ -417,8 +435,9 @@ mod tests {
         connection
             .execute_batch(
                 "INSERT INTO messages VALUES (1,1,1,'',5), (2,1,1,'',5), (3,1,1,'',5), (4,1,1,'',5), (5,1,1,'',50);
-                 INSERT INTO turns VALUES (1,'p','',NULL,0,'[]','answered',0,0), (2,'p','',NULL,0,'[]','waiting',0,0),
-                     (3,'p','',NULL,0,'[]','running',0,0), (5,'p','',NULL,0,'[]','answered',0,0);
+                 INSERT INTO turns (message, project, prompt, fresh, attachments, state, cost) VALUES
+                     (1,'p','',0,'[]','answered',0), (2,'p','',0,'[]','waiting',0),
+                     (3,'p','',0,'[]','running',0), (5,'p','',0,'[]','answered',0);
                  INSERT INTO deliveries VALUES (1,'done',NULL,5), (4,'open',NULL,5);
                  INSERT INTO parts VALUES (1,1,'x',7,NULL,0,NULL), (4,1,'x',NULL,NULL,0,NULL);",
             )

@@ -12,8 +12,13 @@
 //! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
 //! - `attachments`: a JSON array of the domain's `Attachment`.
 //! - `ours`: 1 where the message is the bot's own, posted for its author by a command.
-//! - `state`: `waiting`, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
+//! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
 //!   `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
+//! - `unwanted`: why it is to end although it runs: its message was `deleted`, or somebody has `stopped` it; NULL where
+//!   nobody has.
+//! - `hourglass`: 1 from before its message gets the reaction of one that waits until that is seen to be gone.
+//! - `live_line`: the message that shows the turn at work, until it is seen to be gone: 0 where it is on its way, NULL
+//!   where there is none.
 //! - `cost`: what this turn alone cost, in millionths of a dollar; 0 until it has ended.
 //!
 //! **deliveries**: what is to be said in answer to a message; at most one per message, none where there is
@@ -59,7 +64,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 7] = ["
+const MIGRATIONS: [&str; 8] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -132,6 +137,11 @@ const MIGRATIONS: [&str; 7] = ["
     ALTER TABLE parts ADD COLUMN instead TEXT;
     UPDATE deliveries SET state = 'done' WHERE state = 'open' AND NOT EXISTS
         (SELECT 1 FROM parts WHERE parts.message = deliveries.message AND posted IS NULL AND NOT spare);
+", "
+    ALTER TABLE turns ADD COLUMN unwanted TEXT CHECK (unwanted IN ('deleted', 'stopped'));
+    ALTER TABLE turns ADD COLUMN hourglass INTEGER NOT NULL DEFAULT 0 CHECK (hourglass IN (0, 1));
+    ALTER TABLE turns ADD COLUMN live_line INTEGER;
+    CREATE INDEX turns_that_show ON turns (message) WHERE hourglass = 1 OR live_line IS NOT NULL;
 "];
 
 /// The newest version that this program knows.

@@ -107,6 +107,26 @@ pub enum Cancel {
     TooLate,
 }
 
+/// Why a turn is to end although it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwanted {
+    /// Its message is gone: nobody is to hear of it.
+    Deleted,
+    /// Somebody has stopped it.
+    Stopped,
+}
+
+/// What came of [`Store::begin`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// It runs now.
+    Begun,
+    /// Its message was edited meanwhile; this is how it stands now, still waiting.
+    Edited(Box<Turn>),
+    /// It no longer waits.
+    Gone,
+}
+
 /// How a turn ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
@@ -136,8 +156,6 @@ pub struct Unfinished {
     pub message: MessageId,
     /// Its channel.
     pub channel: ChannelId,
-    /// When it was accepted.
-    pub accepted: Millis,
     /// What is left to do.
     pub stage: Stage,
 }
@@ -145,44 +163,42 @@ pub struct Unfinished {
 /// What is left to do for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Its turn has not begun.
-    Waiting,
-    /// Its turn was running, so it is to end as interrupted.
-    Running,
+    /// Its turn has not begun; `Some` where somebody has stopped it all the same.
+    Waiting(Option<Unwanted>),
+    /// Its turn was running, so it is to end: as interrupted, unless nobody wanted it any more.
+    Running(Option<Unwanted>),
     /// Not all parts of its answer are posted.
     Undelivered,
 }
 
 impl Store {
-    /// Writes a message that starts a turn. The message id is the key.
+    /// Writes a message that starts a turn. The message id is the key. `hourglass`: it has to wait, and its message is
+    /// about to show so.
     ///
     /// # Errors
     /// Where the database fails: the message is not accepted then.
-    pub async fn accept(&self, turn: Turn) -> Result<Accepted, StoreError> {
-        self.insert(turn, TurnState::Waiting).await
-    }
-
-    /// The same for a turn that has its lane already: it is written as running, which saves [`Store::begin`].
-    ///
-    /// # Errors
-    /// Where the database fails: the message is not accepted then.
-    pub async fn accept_begun(&self, turn: Turn) -> Result<Accepted, StoreError> {
-        self.insert(turn, TurnState::Running).await
-    }
-
-    async fn insert(&self, turn: Turn, state: TurnState) -> Result<Accepted, StoreError> {
+    pub async fn accept(&self, turn: Turn, hourglass: bool) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
             if !insert_message(tx, turn.message, turn.channel, turn.author, &turn.author_name, turn.accepted)?
             {
                 return Ok(Accepted::Known);
             }
-            let sql =
-                "INSERT INTO turns (message, project, prompt, model, fresh, attachments, ours, state, cost)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)";
+            let sql = "INSERT INTO turns
+                           (message, project, prompt, model, fresh, attachments, ours, state, cost, hourglass)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', 0, ?8)";
             let Turn { message, project, prompt, model, fresh, ours, .. } = turn;
             let attachments = Attachments(turn.attachments);
             let mut statement = tx.prepare_cached(sql)?;
-            statement.execute(params![message, project, prompt, model, fresh, attachments, ours, state])?;
+            statement.execute(params![
+                message,
+                project,
+                prompt,
+                model,
+                fresh,
+                attachments,
+                ours,
+                hourglass
+            ])?;
             Ok(Accepted::New)
         })
         .await
@@ -224,33 +240,48 @@ impl Store {
         .await
     }
 
-    /// Ends a turn that has not begun, as cancelled.
+    /// Ends a turn that has not begun, as cancelled. Of one that runs it is written why it is to end, should the bot not
+    /// live to see it; the first reason counts.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn cancel(&self, message: MessageId) -> Result<Cancel, StoreError> {
+    pub async fn cancel(&self, message: MessageId, why: Unwanted) -> Result<Cancel, StoreError> {
         self.step(move |tx| match state(tx, message)? {
             Some(TurnState::Waiting) => {
                 set_state(tx, message, TurnState::Ended(Outcome::Cancelled))?;
                 Ok(Cancel::Cancelled)
             }
-            Some(TurnState::Running) => Ok(Cancel::Running),
+            Some(TurnState::Running) => {
+                note_unwanted(tx, message, why)?;
+                Ok(Cancel::Running)
+            }
             Some(TurnState::Ended(_)) | None => Ok(Cancel::TooLate),
         })
         .await
     }
 
-    /// Makes a waiting turn a running one and returns it as it stands now; `None` where it no longer waits.
+    /// Writes why a turn is to end that somebody has seen run, also where it is about to begin.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn begin(&self, message: MessageId) -> Result<Option<Turn>, StoreError> {
-        self.step(move |tx| match row(tx, message)? {
-            Some(TurnRow { turn, state: TurnState::Waiting, .. }) => {
-                set_state(tx, message, TurnState::Running)?;
-                Ok(Some(turn))
+    pub async fn note_unwanted(&self, message: MessageId, why: Unwanted) -> Result<(), StoreError> {
+        self.step(move |tx| Ok(note_unwanted(tx, message, why)?)).await
+    }
+
+    /// Makes a waiting turn a running one, if it still stands as `turn` has it. From then on an agent may get the prompt.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn begin(&self, turn: Turn) -> Result<Begin, StoreError> {
+        self.step(move |tx| match row(tx, turn.message)? {
+            Some(TurnRow { turn: stored, state: TurnState::Waiting, .. }) if stored == turn => {
+                set_state(tx, turn.message, TurnState::Running)?;
+                Ok(Begin::Begun)
             }
-            _ => Ok(None),
+            Some(TurnRow { turn: edited, state: TurnState::Waiting, .. }) => {
+                Ok(Begin::Edited(Box::new(edited)))
+            }
+            _ => Ok(Begin::Gone),
         })
         .await
     }
@@ -288,18 +319,18 @@ impl Store {
     /// Where the database fails.
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT id, channel, accepted, turns.state FROM messages
+            let sql = "SELECT id, channel, turns.state, unwanted FROM messages
                        LEFT JOIN turns ON turns.message = id
                        LEFT JOIN deliveries ON deliveries.message = id
                        WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
             let mut statement = tx.prepare(sql)?;
             let found = statement.query_map((), |row| {
-                let stage = match row.get(3)? {
-                    Some(TurnState::Waiting) => Stage::Waiting,
-                    Some(TurnState::Running) => Stage::Running,
+                let stage = match row.get(2)? {
+                    Some(TurnState::Waiting) => Stage::Waiting(row.get(3)?),
+                    Some(TurnState::Running) => Stage::Running(row.get(3)?),
                     Some(TurnState::Ended(_)) | None => Stage::Undelivered,
                 };
-                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, accepted: row.get(2)?, stage })
+                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, stage })
             })?;
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
@@ -360,6 +391,12 @@ fn insert_message(
 fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnState>> {
     let mut statement = tx.prepare_cached("SELECT state FROM turns WHERE message = ?1")?;
     statement.query_row([message], |row| row.get(0)).optional()
+}
+
+fn note_unwanted(tx: &Transaction<'_>, message: MessageId, why: Unwanted) -> rusqlite::Result<()> {
+    let sql = "UPDATE turns SET unwanted = coalesce(unwanted, ?2) WHERE message = ?1";
+    tx.prepare_cached(sql)?.execute(params![message, why])?;
+    Ok(())
 }
 
 fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use super::{DeliveryState, Millis, TurnState};
+use super::{DeliveryState, LiveLine, Millis, TurnState, Unwanted};
 use crate::domain::{
     Attachment, ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId,
     UserId,
@@ -151,6 +151,45 @@ impl FromSql for TurnState {
             "cancelled" => Ok(Self::Ended(Outcome::Cancelled)),
             "interrupted" => Ok(Self::Ended(Outcome::Interrupted)),
             word => Err(FromSqlError::Other(format!("`{word}` is no state of a turn").into())),
+        }
+    }
+}
+
+impl ToSql for Unwanted {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let word = match self {
+            Self::Deleted => "deleted",
+            Self::Stopped => "stopped",
+        };
+        Ok(word.into())
+    }
+}
+
+impl FromSql for Unwanted {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "deleted" => Ok(Self::Deleted),
+            "stopped" => Ok(Self::Stopped),
+            word => Err(FromSqlError::Other(format!("`{word}` is no reason to end a turn").into())),
+        }
+    }
+}
+
+impl ToSql for LiveLine {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            // No message has this id.
+            Self::Coming => Ok(0.into()),
+            Self::Stands(message) => message.to_sql(),
+        }
+    }
+}
+
+impl FromSql for LiveLine {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Coming),
+            _ => MessageId::column_result(value).map(Self::Stands),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What commands do with turns.
 
+use tracing::warn;
+
 use crate::domain::{ChannelId, Message, MessageId, Work};
+use crate::logging::chain;
 use crate::script::ScriptSet;
-use crate::store::{Cancel, StoreError};
+use crate::store::{Cancel, StoreError, Unwanted};
 
 use super::{StopReason, Turns, intake};
 
@@ -34,9 +37,14 @@ impl Turns {
 
     /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it has
     /// to say is not said. False where there is no such turn any more.
-    pub fn stop(&self, turn: MessageId) -> bool {
-        let stop = self.stops().get(&turn).cloned();
-        stop.inspect(|stop| stop.stop(StopReason::Asked)).is_some()
+    pub async fn stop(&self, turn: MessageId) -> bool {
+        let Some(stop) = self.stops().get(&turn).cloned() else { return false };
+        stop.stop(StopReason::Asked);
+        // Should the bot not live to see it end.
+        if let Err(error) = self.store.note_unwanted(turn, Unwanted::Stopped).await {
+            warn!(error = chain(&error), "it is not written that a turn was stopped");
+        }
+        true
     }
 
     /// Takes a waiting turn out of its lane; whether it was still waiting.
@@ -44,7 +52,7 @@ impl Turns {
     /// # Errors
     /// Where the database fails.
     pub async fn take_out(&self, turn: MessageId) -> Result<bool, StoreError> {
-        let cancelled = self.store.cancel(turn).await? == Cancel::Cancelled;
+        let cancelled = self.store.cancel(turn, Unwanted::Deleted).await? == Cancel::Cancelled;
         if cancelled && let Some(stop) = self.stops().get(&turn) {
             stop.stop(StopReason::Deleted);
         }

@@ -12,7 +12,7 @@ use crate::domain::{Format, Message, MessageId, Route, Work};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
-use crate::store::{Accepted, Cancel, Millis, Said, StoreError, Turn};
+use crate::store::{Accepted, Cancel, Millis, Said, StoreError, Turn, Unwanted};
 use crate::text;
 
 /// A message came in. When this returns it is settled, or written down and in its lane.
@@ -53,7 +53,7 @@ pub async fn edited(turns: &Turns, message: Message) {
             turns.store.edit(id, work.prompt, files).await.map(drop)
         }
         // It no longer asks for anything here: as if it had been deleted, but only while it waits.
-        Ok(_) => turns.store.cancel(id).await.map(|cancel| {
+        Ok(_) => turns.store.cancel(id, Unwanted::Deleted).await.map(|cancel| {
             if cancel == Cancel::Cancelled {
                 stop.stop(StopReason::Deleted);
             }
@@ -72,7 +72,7 @@ pub async fn edited(turns: &Turns, message: Message) {
 pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
         let Some(stop) = turns.stops().get(&id).cloned() else { continue };
-        if let Err(error) = turns.store.cancel(id).await {
+        if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {
             error!(id = %id.short(), error = chain(&error), "a deletion could not be written down");
         }
         stop.stop(StopReason::Deleted);
@@ -141,17 +141,12 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
     let Some(stop) = register(turns, task.message) else {
         return debug!("known already: delivered twice by Discord");
     };
-    // The lane first: a turn that runs at once is written as running, in one write instead of two. The place is given
-    // back where the message turns out to be known, or cannot be written.
+    // The lane first: whether it waits is written with it. The place is given back where the message turns out to be
+    // known, or cannot be written.
     let (place, ticket) = turns.lanes.enter(task.channel, task.message);
-    let (accepted, step) = match place {
-        Place::Runs => {
-            let step = Step::Begun(work.project, Box::new(turn.clone()));
-            (turns.store.accept_begun(turn).await, step)
-        }
-        Place::Waits(_) => (turns.store.accept(turn).await, Step::Ask(work.project)),
-    };
-    match accepted {
+    let waits = matches!(place, Place::Waits(_));
+    let step = Step::Ask(work.project, (!waits).then(|| Box::new(turn.clone())));
+    match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),
         Ok(Accepted::Known) => {
             turns.stops().remove(&task.message);

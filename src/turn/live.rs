@@ -1,19 +1,22 @@
 //! The one small line that says that the agent tries again.
 //!
 //! It is progress and not part of the answer, so it is not in the ledger: it is posted once a trouble has lasted, edited
-//! as it goes on, and deleted when it is over. A bot that is killed in between leaves it behind.
+//! as it goes on, and deleted when it is over. What a bot that is killed in between leaves behind, the next one deletes
+//! ([`shown`]).
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::debug;
+use tracing::{debug, warn};
 
-use super::Turns;
 use super::story::Task;
+use super::{Turns, shown};
 use crate::agent::Progress;
 use crate::domain::MessageId;
+use crate::logging::chain;
 use crate::outbox::{Notify, Post};
+use crate::store::LiveLine;
 use crate::text;
 
 /// What is over sooner is not worth a word.
@@ -31,7 +34,7 @@ impl Live {
     /// Nothing is shown yet.
     pub fn new(turns: &Turns, task: Task) -> Self {
         let (wanted, changes) = watch::channel(None);
-        let line = Line { turns: turns.clone(), task, shown: None };
+        let line = Line { turns: turns.clone(), task, shown: None, lines: 0 };
         turns.0.tasks.spawn(line.follow(changes));
         Self { wanted }
     }
@@ -62,6 +65,8 @@ struct Line {
     turns: Turns,
     task: Task,
     shown: Option<(MessageId, String)>,
+    /// How many lines were posted so far.
+    lines: u32,
 }
 
 impl Line {
@@ -109,7 +114,9 @@ impl Line {
                 }
             }
             None => {
-                let nonce = format!("r-{message}");
+                // Each line of a turn is a message of its own.
+                self.lines += 1;
+                let nonce = format!("r{}-{message}", self.lines % 100);
                 let post = Post {
                     content: line.clone(),
                     nonce,
@@ -117,8 +124,21 @@ impl Line {
                     notify: Notify::Nobody,
                     file: None,
                 };
+                let store = &self.turns.store;
+                if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
+                    return warn!(
+                        error = chain(&error),
+                        "no live line is posted that could not be taken away"
+                    );
+                }
                 match outbox.post(channel, post).await {
-                    Ok(posted) => self.shown = Some((posted, line)),
+                    Ok(posted) => {
+                        self.shown = Some((posted, line));
+                        if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await
+                        {
+                            debug!(error = chain(&error), "it is not written where the live line stands");
+                        }
+                    }
                     Err(refused) => debug!(%refused, "the live line was not posted"),
                 }
             }
@@ -127,8 +147,6 @@ impl Line {
 
     async fn remove(&mut self) {
         let Some((posted, _)) = self.shown.take() else { return };
-        if let Err(refused) = self.turns.outbox.delete(self.task.channel, posted).await {
-            debug!(%refused, "the live line was not deleted");
-        }
+        shown::remove_live_line(&self.turns, self.task.channel, self.task.message, posted).await;
     }
 }

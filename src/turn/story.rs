@@ -11,19 +11,18 @@ use tracing::{error, info};
 use super::hooks::Hooks;
 use super::live::Live;
 use super::said::Said;
+use super::shown::Hourglass;
+use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
-use crate::store::{Finished, SessionUpdate, StoreError, Turn, TurnState};
+use crate::store::{Begin, Finished, SessionUpdate, StoreError, Turn, TurnRow, TurnState, Unwanted};
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
-
-/// The reaction on a message that waits.
-const WAITING: &str = "⏳";
 
 /// Which message, and where.
 #[derive(Debug, Clone, Copy)]
@@ -32,19 +31,19 @@ pub struct Task {
     pub message: MessageId,
     /// Its channel; the key of the lane.
     pub channel: ChannelId,
-    /// It was accepted by an earlier bot, which may have left its [`WAITING`] on the message.
+    /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
 }
 
 /// What is to be done when the lane lets it run.
 #[derive(Debug)]
 pub enum Step {
-    /// Ask Claude in this project, then deliver the answer.
-    Ask(Arc<Project>),
-    /// The same for this turn, which has its lane and is written as running already.
-    Begun(Arc<Project>, Box<Turn>),
+    /// Ask Claude in this project, then deliver the answer. The turn, where it is known how it stands.
+    Ask(Arc<Project>, Option<Box<Turn>>),
     /// End the turn with this outcome, and tell the person this.
     Tell(Outcome, String),
+    /// End the turn as cancelled, and say that somebody has stopped it, or nothing.
+    Cancel(Unwanted),
     /// Only go on delivering what was written down earlier.
     Deliver,
 }
@@ -52,21 +51,18 @@ pub enum Step {
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
 pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticket: Ticket, stop: Arc<Stop>) {
     let hourglass = match (place, &step) {
-        (Place::Waits(place), Step::Ask(_)) => {
+        (Place::Waits(place), Step::Ask(..)) => {
             info!(place, "waits");
             Some(Hourglass::show(turns, task))
         }
         _ => task.recovered.then(|| Hourglass::left_behind(task)),
     };
-    let runs = match &step {
-        // Even one that is to stop by now has to be ended as a running one.
-        Step::Begun(..) => true,
-        _ => tokio::select! {
-            // A turn that may start in the same moment in which it is to stop does not.
-            biased;
-            () = stop.token.cancelled() => false,
-            () = ticket.starts() => true,
-        },
+    let runs = tokio::select! {
+        // A turn that may start in the same moment in which it is to stop does not. But who stops a turn by a command has
+        // seen it run, and hears that it ended.
+        biased;
+        () = stop.token.cancelled() => stop.reason() == Some(StopReason::Asked),
+        () = ticket.starts() => true,
     };
     if let Some(hourglass) = hourglass {
         hourglass.remove(turns);
@@ -95,13 +91,12 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
     let written = match step {
-        Step::Ask(project) => match turns.store.begin(task.message).await {
-            Ok(Some(turn)) => ask(turns, task, &project, turn, stop).await,
-            // It no longer waits: its message was deleted.
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        },
-        Step::Begun(project, turn) => ask(turns, task, &project, *turn, stop).await,
+        Step::Ask(project, turn) => ask(turns, task, &project, turn, stop).await,
+        Step::Cancel(why) => {
+            stop.close();
+            let finished = cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), None);
+            turns.store.finish(task.message, finished).await.map(drop)
+        }
         Step::Tell(outcome, sentence) => {
             stop.close();
             tell_end(turns, task, outcome, sentence).await
@@ -146,10 +141,41 @@ async fn ask(
     turns: &Turns,
     task: Task,
     project: &Arc<Project>,
-    turn: Turn,
+    turn: Option<Box<Turn>>,
     stop: &Stop,
 ) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
+    let mut turn = match turn {
+        Some(turn) => *turn,
+        None => match turns.store.turn(task.message).await? {
+            Some(TurnRow { turn, state: TurnState::Waiting, .. }) => turn,
+            // It no longer waits: its message was deleted.
+            _ => return Ok(()),
+        },
+    };
+    loop {
+        match try_to_ask(turns, task, project, turn, stop).await? {
+            Tried::Written => return Ok(()),
+            Tried::Edited(edited) => turn = *edited,
+        }
+    }
+}
+
+/// What came of a try to ask a turn.
+enum Tried {
+    /// Its end is written, or it is for the next start.
+    Written,
+    /// Nothing, for it was edited before it began.
+    Edited(Box<Turn>),
+}
+
+async fn try_to_ask(
+    turns: &Turns,
+    task: Task,
+    project: &Arc<Project>,
+    turn: Turn,
+    stop: &Stop,
+) -> Result<Tried, StoreError> {
     let choice = turns.store.choice(task.channel).await?;
     // Before anything that takes time: a session that is forgotten from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
@@ -166,23 +192,39 @@ async fn ask(
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = told(Outcome::Failed, &sentence, task, asker);
-        return turns.store.finish(task.message, told).await.map(drop);
+        turns.store.finish(task.message, told).await?;
+        return Ok(Tried::Written);
     }
     let prompt = hooks.prompt(prompt).await;
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),
         // What the route says of this one turn goes first, then what the channel has chosen, then the project.
-        model: turn.model.or(choice.model),
+        model: turn.model.clone().or(choice.model),
         permission_mode: choice.permission_mode,
         session,
         prompt,
     };
     let live = Live::new(turns, task);
-    let asked = turns.agents.ask(ask, stop.token.clone(), |progress| live.hear(&progress)).await;
-    stop.close();
+    // Written as running at the last moment: what an agent may have got is not asked a second time after a crash, and
+    // what none has got is.
+    let mut begin = None;
+    let begins = async {
+        begin = until_written(turns, &stop.token, || turns.store.begin(turn.clone())).await.ok();
+        begin == Some(Begin::Begun)
+    };
+    let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
     drop(live);
     drop(typing);
+    match begin {
+        Some(Begin::Edited(edited)) => return Ok(Tried::Edited(edited)),
+        // It no longer waits: its message was deleted.
+        Some(Begin::Gone) => return Ok(Tried::Written),
+        // Nothing has begun: it is for the next start.
+        None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written),
+        Some(Begin::Begun) | None => {}
+    }
+    stop.close();
 
     let mut notes = Vec::from_iter(asker);
     if asked.session_lost {
@@ -207,7 +249,8 @@ async fn ask(
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
     let finished = said.finished(outcome, session, &project.format, project.max_parts);
-    turns.store.finish(task.message, finished).await.map(drop)
+    turns.store.finish(task.message, finished).await?;
+    Ok(Tried::Written)
 }
 
 /// The session that the turn goes on with, and whether it is a new one because the project's directory changed.
@@ -254,16 +297,24 @@ async fn what_to_say(
             (Outcome::Failed, failure.sentence())
         }
         End::Stopped => match stop.reason() {
-            Some(StopReason::Deleted) => return (Outcome::Cancelled, Said::default()),
-            // Nothing is wrong: somebody wanted it so.
+            Some(StopReason::Deleted) => return (Outcome::Cancelled, cancelled(Unwanted::Deleted)),
             Some(StopReason::Asked) => {
-                return (Outcome::Cancelled, Said { answer: partial, sentence: words::stopped(), notes });
+                return (Outcome::Cancelled, Said { answer: partial, notes, ..cancelled(Unwanted::Stopped) });
             }
             _ => (Outcome::Interrupted, words::interrupted()),
         },
     };
     let sentence = words::failure(&hooks.error(wrong).await, message);
     (outcome, Said { answer: partial, sentence, notes })
+}
+
+/// What is said of a turn that somebody wants no more. Nothing is wrong with it.
+fn cancelled(why: Unwanted) -> Said {
+    let sentence = match why {
+        Unwanted::Deleted => String::new(),
+        Unwanted::Stopped => words::stopped(),
+    };
+    Said { sentence, ..Said::default() }
 }
 
 /// The end of a turn of which there is nothing to say but what went wrong.
@@ -302,36 +353,5 @@ impl Typing {
 impl Drop for Typing {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// The reaction on a message whose turn waits.
-struct Hourglass {
-    task: Task,
-    /// `None` where an earlier bot showed it.
-    shown: Option<JoinHandle<()>>,
-}
-
-impl Hourglass {
-    fn show(turns: &Turns, task: Task) -> Self {
-        let outbox = turns.outbox.clone();
-        let show = async move { outbox.react(task.channel, task.message, WAITING).await };
-        Self { task, shown: Some(turns.0.tasks.spawn(show)) }
-    }
-
-    fn left_behind(task: Task) -> Self {
-        Self { task, shown: None }
-    }
-
-    /// Takes it off again, without keeping the turn waiting.
-    fn remove(self, turns: &Turns) {
-        let outbox = turns.outbox.clone();
-        turns.0.tasks.spawn(async move {
-            if let Some(shown) = self.shown {
-                // Never before it is there.
-                let _ = shown.await;
-            }
-            outbox.unreact(self.task.channel, self.task.message, WAITING).await;
-        });
     }
 }

@@ -97,7 +97,8 @@ impl Bench {
     async fn ask_with(&self, ask: Ask, stop: CancellationToken) -> Asked {
         self.progress.lock().unwrap().clear();
         let progress = Arc::clone(&self.progress);
-        self.agents.ask(ask, stop, move |happened| progress.lock().unwrap().push(happened)).await
+        let begin = std::future::ready(true);
+        self.agents.ask(ask, stop, begin, move |happened| progress.lock().unwrap().push(happened)).await
     }
 
     async fn ask(&self, prompt: &str) -> Asked {
@@ -127,7 +128,7 @@ impl Bench {
                 stopper.cancel();
             }
         };
-        self.agents.ask(self.ask_of(prompt), stop, heard).await
+        self.agents.ask(self.ask_of(prompt), stop, std::future::ready(true), heard).await
     }
 
     /// The events that agents wrote to their log, of one kind.
@@ -618,7 +619,12 @@ async fn closing_ends_agents_idle_and_at_work_within_five_seconds() {
     bench.ask_with(idle, CancellationToken::new()).await;
 
     let (working, waiting) = (bench.agents.clone(), bench.agents.clone());
-    let asking = working.ask(bench.ask_of("DEAF ;; TEXT:on it ;; STALL"), CancellationToken::new(), |_| {});
+    let asking = working.ask(
+        bench.ask_of("DEAF ;; TEXT:on it ;; STALL"),
+        CancellationToken::new(),
+        std::future::ready(true),
+        |_| {},
+    );
     let closing = async {
         until("both are at work", || bench.logged("prompt").len() == 2).await;
         let begun = Instant::now();
@@ -638,7 +644,7 @@ async fn channels_work_at_the_same_time() {
         let mut ask = bench.ask_of("SLEEP:0.3 ;; TEXT:done");
         ask.channel = ChannelId::new(channel).unwrap();
         ask.session = SessionStart::New(SessionId::random());
-        bench.agents.ask(ask, CancellationToken::new(), |_| {})
+        bench.agents.ask(ask, CancellationToken::new(), std::future::ready(true), |_| {})
     });
     for asked in futures_util::future::join_all(asks).await {
         assert_eq!(asked.end, End::Answered("done".to_owned()));

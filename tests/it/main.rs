@@ -17,6 +17,7 @@ mod guard;
 mod hooks;
 mod lanes;
 mod layers;
+mod leftovers;
 mod load;
 mod long_answers;
 mod messages_api;

@@ -1,0 +1,79 @@
+//! What turns show in Discord besides their answers, until it is seen to be gone.
+
+use rusqlite::params;
+
+use super::{Store, StoreError};
+use crate::domain::{ChannelId, MessageId};
+
+/// Something that a turn shows in Discord besides its answer, and that has to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The turn.
+    pub message: MessageId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Whether its message may have the reaction of one that waits.
+    pub hourglass: bool,
+    /// The message that shows it at work.
+    pub live_line: Option<LiveLine>,
+}
+
+/// The message that shows a turn at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveLine {
+    /// It may stand in the channel, or be on its way there.
+    Coming,
+    /// It stands there.
+    Stands(MessageId),
+}
+
+impl Store {
+    /// What ended and running turns have left in Discord besides their answers.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
+        self.step(|tx| {
+            let sql = "SELECT message, channel, hourglass, live_line FROM turns JOIN messages ON id = message
+                       WHERE (hourglass = 1 OR live_line IS NOT NULL) AND turns.state <> 'waiting'
+                       ORDER BY message";
+            let mut statement = tx.prepare(sql)?;
+            let found = statement.query_map((), |row| {
+                Ok(Shown {
+                    message: row.get(0)?,
+                    channel: row.get(1)?,
+                    hourglass: row.get(2)?,
+                    live_line: row.get(3)?,
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Whether a message may show that it waits: true before it does, false once that is seen to be gone.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn set_hourglass(&self, message: MessageId, shown: bool) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE turns SET hourglass = ?2 WHERE message = ?1";
+            tx.prepare_cached(sql)?.execute(params![message, shown])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What shows the turn at work: before it is posted, once it stands there, and once it is seen to be gone (`None`).
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn set_live_line(&self, message: MessageId, line: Option<LiveLine>) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE turns SET live_line = ?2 WHERE message = ?1";
+            tx.prepare_cached(sql)?.execute(params![message, line])?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,160 @@
+//! What a turn shows in Discord besides its answer: the ⏳ of one that waits, and the line of one at work.
+//!
+//! Neither is part of an answer, so neither is in the ledger. But both are in the store from before they are shown until
+//! they are seen to be gone: whatever fails or dies in between, the next try, or the next bot, takes them away.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::Turns;
+use super::story::Task;
+use crate::domain::{ChannelId, MessageId};
+use crate::logging::chain;
+use crate::outbox::Refused;
+use crate::store::{LiveLine, Shown};
+
+/// The reaction on a message that waits.
+const WAITING: &str = "⏳";
+
+/// The wait before Discord is asked once more to take something away; it doubles each time, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// The reaction on a message whose turn waits.
+pub struct Hourglass {
+    task: Task,
+    /// `None` where an earlier bot showed it.
+    shown: Option<JoinHandle<()>>,
+}
+
+impl Hourglass {
+    /// Shows it. The store knows of it already, but of those that an earlier bot has accepted.
+    pub fn show(turns: &Turns, task: Task) -> Self {
+        let of_task = turns.clone();
+        let show = async move {
+            if task.recovered
+                && let Err(error) = of_task.store.set_hourglass(task.message, true).await
+            {
+                return warn!(error = chain(&error), "it is not shown that a message waits");
+            }
+            of_task.outbox.react(task.channel, task.message, WAITING).await;
+        };
+        Self { task, shown: Some(turns.0.tasks.spawn(show)) }
+    }
+
+    /// What an earlier bot may have shown.
+    pub fn left_behind(task: Task) -> Self {
+        Self { task, shown: None }
+    }
+
+    /// Takes it off again, without keeping the turn waiting.
+    pub fn remove(self, turns: &Turns) {
+        let of_task = turns.clone();
+        turns.0.tasks.spawn(async move {
+            if let Some(shown) = self.shown {
+                // Never before it is there.
+                let _ = shown.await;
+            }
+            remove_hourglass(&of_task, self.task.channel, self.task.message).await;
+        });
+    }
+}
+
+/// Takes away what earlier turns have left, without keeping anybody waiting.
+pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
+    let left = turns.store.shown().await?;
+    let of_task = turns.clone();
+    turns.0.tasks.spawn(async move {
+        for Shown { message, channel, hourglass, live_line } in left {
+            if of_task.0.ending.is_cancelled() {
+                return;
+            }
+            if hourglass {
+                remove_hourglass(&of_task, channel, message).await;
+            }
+            match live_line {
+                Some(LiveLine::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
+                Some(LiveLine::Coming) => find_live_line(&of_task, channel, message).await,
+                None => {}
+            }
+        }
+    });
+    Ok(())
+}
+
+/// What is left to be taken away.
+#[derive(Clone, Copy)]
+enum Left {
+    /// The reaction on this message.
+    Hourglass(MessageId),
+    /// This message.
+    LiveLine(MessageId),
+}
+
+async fn remove_hourglass(turns: &Turns, channel: ChannelId, message: MessageId) {
+    if is_gone(turns, channel, Left::Hourglass(message)).await
+        && let Err(error) = turns.store.set_hourglass(message, false).await
+    {
+        debug!(error = chain(&error), "it is not written that a message shows no more that it waits");
+    }
+}
+
+/// Takes the message away that showed the turn at work.
+pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, line: MessageId) {
+    if is_gone(turns, channel, Left::LiveLine(line)).await
+        && let Err(error) = turns.store.set_live_line(turn, None).await
+    {
+        debug!(error = chain(&error), "it is not written that a live line is gone");
+    }
+}
+
+/// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and no
+/// part of the answer.
+async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId) {
+    let mut after = turn;
+    loop {
+        let Ok(page) = turns.outbox.history(channel, after, turns.me).await else { return };
+        for posted in page.own {
+            let may_be = posted.silent && posted.reply_to == Some(turn);
+            if may_be && turns.store.is_part(posted.id).await.is_ok_and(|is_part| !is_part) {
+                return remove_live_line(turns, channel, turn, posted.id).await;
+            }
+        }
+        match page.goes_on_after {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    if let Err(error) = turns.store.set_live_line(turn, None).await {
+        debug!(error = chain(&error), "it is not written that there is no live line");
+    }
+}
+
+/// Asks Discord to take something away until it has, or says that there is no such thing. False where it may not be
+/// done, or not now: then the next bot tries.
+async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let removed = match left {
+            Left::Hourglass(message) => turns.outbox.unreact(channel, message, WAITING).await,
+            Left::LiveLine(line) => turns.outbox.delete(channel, line).await,
+        };
+        match removed {
+            Ok(()) | Err(Refused::NotFound { .. }) => return true,
+            Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
+                debug!(%refused, "not taken away; next try in {wait:?}");
+            }
+            Err(refused) => {
+                debug!(%refused, "not taken away");
+                return false;
+            }
+        }
+        tokio::select! {
+            () = turns.0.ending.cancelled() => return false,
+            () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+        }
+    }
+}

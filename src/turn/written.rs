@@ -1,0 +1,39 @@
+//! Steps of the store that must be taken, however long the database fails: its disk is full, or somebody has it locked.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::Turns;
+use crate::logging::chain;
+use crate::store::StoreError;
+
+/// The wait before a step is tried again; it doubles each time, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Tries a step until it is taken, `given_up` says that nobody needs it any more, or the bot stops.
+///
+/// # Errors
+/// The last failure, where the step was given up; at once, where the store is closed.
+pub async fn until_written<T, F: Future<Output = Result<T, StoreError>>>(
+    turns: &Turns,
+    given_up: &CancellationToken,
+    mut step: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let error = match step().await {
+            Err(error @ StoreError::Database(_)) => error,
+            other => return other,
+        };
+        error!(error = chain(&error), "the database fails; next try in {wait:?}");
+        tokio::select! {
+            () = given_up.cancelled() => return Err(error),
+            () = turns.0.ending.cancelled() => return Err(error),
+            () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+        }
+    }
+}
