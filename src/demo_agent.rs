@@ -30,7 +30,8 @@
 //! ```
 //!
 //! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt, result and exit, with the time in
-//! nanoseconds: tests prove order and overlap by it.
+//! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
+//! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 
 mod script;
 mod session;

@@ -419,6 +419,11 @@ impl LocalDiscord {
         self.hub().change(|state| state.faults.plan(calls, fault, only));
     }
 
+    /// Nothing that was planned goes wrong any more.
+    pub fn heal(&self) {
+        self.hub().change(|state| state.faults = Faults::default());
+    }
+
     /// Disturbs the gateway's connections.
     pub fn drop_gateway(&self, how: DropGateway) {
         self.hub().change(|state| state.sessions.drop_connections(how));

@@ -18,6 +18,9 @@ pub struct Wire {
     queued: VecDeque<Prompt>,
     ended: bool,
     log: Option<File>,
+    /// Held while a turn is at work, so that a second agent in the same lane would be seen.
+    lane: Option<File>,
+    at_work: bool,
     requests: u32,
     /// The session that the lines belong to.
     pub session: String,
@@ -71,10 +74,13 @@ impl Wire {
             // The receiver lives as long as the process.
             drop(sender.send(Input::End));
         });
-        let log = std::env::var_os("DEMO_AGENT_LOG")
-            .and_then(|path| File::options().append(true).create(true).open(path).ok());
-        let queued = VecDeque::new();
-        Self { input, queued, ended: false, log, requests: 0, session, model, mode, deaf: false }
+        let file = |variable| {
+            let path = std::env::var_os(variable)?;
+            File::options().append(true).create(true).open(path).ok()
+        };
+        let (log, lane) = (file("DEMO_AGENT_LOG"), file("DEMO_AGENT_LANE"));
+        let (queued, ended, at_work, requests, deaf) = (VecDeque::new(), false, false, 0, false);
+        Self { input, queued, ended, log, lane, at_work, requests, session, model, mode, deaf }
     }
 
     /// Waits for the next prompt; `None` when stdin has ended.
@@ -153,6 +159,9 @@ impl Wire {
                     None => content.as_str().unwrap_or_default().to_owned(),
                 };
                 self.write_log("prompt", Some(&text), at);
+                if !self.takes_the_lane() {
+                    self.write_log("overlap", Some(&text), at);
+                }
                 self.queued.push_back(Prompt { id: line["uuid"].as_str().map(str::to_owned), text });
                 Ok(())
             }
@@ -226,9 +235,19 @@ impl Wire {
         self.emit(json!({ "type": "system", "subtype": "session_state_changed", "state": state }));
     }
 
+    /// Whether nobody else is at work in this lane; no other can be from now on, until the result or our end.
+    fn takes_the_lane(&mut self) -> bool {
+        let free = self.lane.as_ref().is_none_or(|lane| lane.try_lock().is_ok());
+        let was_at_work = std::mem::replace(&mut self.at_work, true);
+        free && !was_at_work
+    }
+
     /// Prints the result, and logs it with the time at which it was printed.
     pub fn result(&mut self, result: Value) {
         let at = now();
+        self.at_work = false;
+        // Before anybody can know that this turn has ended. Where it fails, the next one is seen to overlap.
+        self.lane.as_ref().map(File::unlock);
         self.emit(result);
         self.write_log("result", None, at);
     }

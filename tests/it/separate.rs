@@ -90,6 +90,11 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Ends it as nothing can prevent, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for its end, and for the last it said.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = within("the process's end", self.child.wait()).await.unwrap();

@@ -364,11 +364,16 @@ fn filled(root: &Path, script: &str) -> String {
 
 /// Every process with this `NAME=value` in its environment, zombies apart.
 pub fn processes_with(variable: &str) -> Vec<u32> {
+    processes_where(|it| it == variable.as_bytes())
+}
+
+/// Every process that has such a `NAME=value` in its environment, zombies apart.
+pub fn processes_where(is_it: impl Fn(&[u8]) -> bool) -> Vec<u32> {
     let pids =
         std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
     pids.filter(|pid| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|it| it == variable.as_bytes())
+        environment.split(|&byte| byte == 0).any(&is_it)
     })
     .collect()
 }

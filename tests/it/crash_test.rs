@@ -1,0 +1,237 @@
+//! The crash test: `moonlane run`, killed with SIGKILL again and again at random moments of mixed traffic, must lose
+//! nothing and say nothing twice.
+//!
+//! # What happens
+//! People write in 20 channels, also while the bot is down: short questions, slow ones, answers of many parts; they edit
+//! and delete what they wrote, and others talk in between. Discord has bad moments: errors, limits, connections that end
+//! before or after the call had its effect, forgotten nonces. The bot is killed at a random time, or right at one of its
+//! calls, sometimes while it still starts, and started again. In the end everything is well once more and the bot has
+//! time to finish; then [`verdict`](crate::verdict) holds Discord's history, the agents' own record and the store against
+//! each other, and one line is printed.
+//!
+//! ```console
+//! MOONLANE_KILLS=1000 cargo test --locked --test it crash_test -- --nocapture    # ten minutes or more
+//! MOONLANE_SEED=7 cargo test --locked --test it crash_test -- --nocapture        # what happens, again
+//! ```
+//! The seed decides what is done; how the processes' times fall is the machine's part. Where something is wrong, the
+//! bot's folder is kept, with its log and the store, and named.
+
+mod traffic;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use moonlane::local::{Event, Fault, What};
+
+use crate::evidence::{Evidence, a_project_per_channel, agent_processes, rows};
+use crate::separate::{Process, bot_on};
+use crate::support::{Setup, Stage};
+use crate::verdict::{Verdict, Wrong, judge};
+use traffic::Traffic;
+
+/// How often the bot is killed where nobody says otherwise.
+const KILLS: usize = 8;
+/// How many channels there are.
+const CHANNELS: usize = 20;
+/// How long the last bot may go without any progress before what is left counts as stuck.
+const NO_PROGRESS: Duration = Duration::from_secs(20);
+
+/// What must never happen.
+const NEVER: [Wrong; 6] =
+    [Wrong::Lost, Wrong::Twice, Wrong::Overlap, Wrong::Orphan, Wrong::ToldThenRun, Wrong::Stuck];
+
+#[tokio::test]
+async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {
+    let kills = number("MOONLANE_KILLS").unwrap_or(KILLS as u64);
+    let seed = number("MOONLANE_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("crash test: seed {seed}, {kills} kills");
+    let setup = Setup { routing: a_project_per_channel(CHANNELS), ..Setup::default() };
+    let mut test = CrashTest::new(Stage::without_bot(setup).await, seed);
+    for kill in 1..=kills {
+        test.live_and_be_killed().await;
+        if kill % 50 == 0 {
+            println!("crash test: {kill} kills, {:.0} s", test.began.elapsed().as_secs_f64());
+        }
+    }
+    let verdict = test.finish().await;
+    println!("crash test: seed {seed}, kills {kills}, {verdict}");
+    let bad = verdict.of(&NEVER);
+    assert!(bad.is_empty(), "seed {seed}:\n{bad}");
+}
+
+/// A number from the environment.
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} must be a number: {value}")))
+}
+
+struct CrashTest {
+    stage: Stage,
+    dice: Rng,
+    traffic: Traffic,
+    /// What outlived its bot.
+    orphans: Vec<String>,
+    /// The agents' processes of the bot that was killed last.
+    of_the_killed: Vec<u32>,
+    began: Instant,
+}
+
+impl CrashTest {
+    fn new(stage: Stage, seed: u64) -> Self {
+        let mut dice = Rng::with_seed(seed);
+        let traffic = Traffic::new(CHANNELS, dice.fork());
+        Self { stage, dice, traffic, orphans: Vec::new(), of_the_killed: Vec::new(), began: Instant::now() }
+    }
+
+    /// The life of one bot, and what goes on until the next.
+    async fn live_and_be_killed(&mut self) {
+        let mut bot = Process::start(&mut bot_on(&self.stage));
+        if self.dice.u8(..100) < 15 {
+            self.traffic.step(&self.stage.discord);
+            pause(&mut self.dice, 0..150).await;
+        } else {
+            bot.line(" ready ").await;
+            self.nothing_outlived_its_bot();
+            self.a_moment_comes().await;
+        }
+        bot.kill().await;
+        self.note(&bot);
+        self.of_the_killed = agent_processes(self.stage.root());
+        self.while_it_is_down().await;
+    }
+
+    /// Lives under traffic and faults until the bot is to be killed.
+    async fn a_moment_comes(&mut self) {
+        let discord = self.stage.discord.clone();
+        let open = rows(self.stage.root()).values().filter(|row| row.is_open()).count();
+        if open < 3 * CHANNELS {
+            (0..self.dice.usize(2..8)).for_each(|_| self.traffic.step(&discord));
+        }
+        (0..self.dice.usize(..3))
+            .for_each(|_| discord.fail_next(1, fault(&mut self.dice), call(&mut self.dice)));
+        let from = discord.wait_for(|log| Some(log.len())).await;
+        if self.dice.bool() {
+            // At a post, the first of them or a later one; Discord's answer may not get through any more.
+            let nth = self.dice.usize(1..6);
+            let posted = |event: &&Event| matches!(&event.what, What::Posted(message) if message.by_bot);
+            if self.dice.bool() {
+                discord.fail_next(1, Fault::DropAfter, "POST /channels");
+            }
+            let at_a_post =
+                discord.wait_for(|log| (log[from..].iter().filter(posted).count() >= nth).then_some(()));
+            let _ = tokio::time::timeout(Duration::from_millis(800), at_a_post).await;
+            // Right there, or while the bot writes it down.
+            if self.dice.bool() {
+                pause(&mut self.dice, 0..5).await;
+            }
+        } else {
+            for _ in 0..self.dice.usize(..6) {
+                pause(&mut self.dice, 0..120).await;
+                self.traffic.step(&discord);
+            }
+        }
+    }
+
+    async fn while_it_is_down(&mut self) {
+        let discord = &self.stage.discord;
+        if self.dice.bool() {
+            discord.forget_nonces();
+        }
+        self.traffic.others_talk(discord, 150);
+        (0..self.dice.usize(..4)).for_each(|_| self.traffic.step(discord));
+        pause(&mut self.dice, 0..60).await;
+    }
+
+    /// No lane opens before the agents of an earlier bot are gone, and a bot that is ready may open lanes.
+    fn nothing_outlived_its_bot(&mut self) {
+        let now = agent_processes(self.stage.root());
+        let left = self.of_the_killed.drain(..).filter(|pid| now.contains(pid));
+        self.orphans.extend(left.map(|pid| format!("process {pid} outlived its bot")));
+    }
+
+    /// Everything is well again; the bot finishes what there is, and ends.
+    async fn finish(mut self) -> Verdict {
+        self.stage.discord.heal();
+        let bot = Process::ready(&mut bot_on(&self.stage)).await;
+        self.nothing_outlived_its_bot();
+        self.all_is_done().await;
+        self.note(&bot);
+        bot.stop().await;
+        let began = Instant::now();
+        while !agent_processes(self.stage.root()).is_empty() && began.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let left = agent_processes(self.stage.root());
+        self.orphans.extend(left.iter().map(|pid| format!("process {pid} is left in the end")));
+
+        let evidence = Evidence::of(&self.stage.discord, self.stage.root(), self.traffic.questions());
+        let mut verdict = judge(&evidence);
+        verdict.wrong.extend(self.orphans.drain(..).map(|words| (Wrong::Orphan, words)));
+        if !verdict.wrong.is_empty() {
+            let all: Vec<_> =
+                verdict.wrong.iter().map(|(wrong, words)| format!("{wrong}: {words}\n")).collect();
+            let folder = self.stage.folder.keep();
+            std::fs::write(folder.join("verdict.txt"), all.concat()).unwrap();
+            println!(
+                "crash test: what is wrong is in {}/verdict.txt, with bot.log beside it",
+                folder.display()
+            );
+        }
+        verdict
+    }
+
+    /// Waits until all that was said is finished, or nothing moves any more.
+    async fn all_is_done(&self) {
+        let mut last = (0, Instant::now());
+        loop {
+            let rows = rows(self.stage.root());
+            let done = rows.values().filter(|row| !row.is_open()).count();
+            let patience = match (done == rows.len(), self.traffic.wanted().all(|it| rows.contains_key(&it)))
+            {
+                (true, true) => return,
+                // What was never seen may still come.
+                (true, false) => NO_PROGRESS / 4,
+                (false, _) => NO_PROGRESS,
+            };
+            let posts = self.stage.discord.wait_for(|log| Some(log.len())).await;
+            if last.0 != done + posts {
+                last = (done + posts, Instant::now());
+            } else if last.1.elapsed() > patience {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Keeps what the bot has logged.
+    fn note(&self, bot: &Process) {
+        let mut log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.stage.root().join("bot.log"))
+            .unwrap();
+        writeln!(log, "{}==", bot.said()).unwrap();
+    }
+}
+
+async fn pause(dice: &mut Rng, milliseconds: std::ops::Range<u64>) {
+    tokio::time::sleep(Duration::from_millis(dice.u64(milliseconds))).await;
+}
+
+/// A bad moment of Discord's.
+fn fault(dice: &mut Rng) -> Fault {
+    match dice.u8(..8) {
+        0 => Fault::Status(500),
+        1 => Fault::Status(502),
+        2 => Fault::RateLimited { after: Duration::from_millis(200), global: dice.bool() },
+        3 => Fault::DropBefore,
+        4 => Fault::Delay(Duration::from_millis(dice.u64(50..500))),
+        _ => Fault::DropAfter,
+    }
+}
+
+/// Which calls it hits.
+fn call(dice: &mut Rng) -> &'static str {
+    ["POST /channels", "POST /channels", "/channels", "GET /channels", "/reactions/"][dice.usize(..5)]
+}

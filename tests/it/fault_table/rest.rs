@@ -1,0 +1,117 @@
+//! Each fault of REST, in each state of a turn.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use moonlane::local::Fault;
+
+use super::{print, seconds};
+use crate::evidence::{Evidence, Question, a_project_per_channel, channel_name, rows};
+use crate::support::{Setup, Stage};
+use crate::verdict::{Verdict, Wrong, judge};
+
+/// How long all of it may take. A request that is never answered takes 15 s.
+const LONGEST: Duration = Duration::from_secs(40);
+
+/// What must never happen.
+const NEVER: [Wrong; 4] = [Wrong::Lost, Wrong::Twice, Wrong::Overlap, Wrong::ToldThenRun];
+
+/// A fault, and how many calls in a row it hits.
+type Kind = (&'static str, usize, Fault);
+
+const FAULTS: [Kind; 10] = [
+    ("500", 2, Fault::Status(500)),
+    ("502", 2, Fault::Status(502)),
+    ("401", 1, Fault::Status(401)),
+    ("403, passing", 2, Fault::Status(403)),
+    ("429, user", 2, Fault::RateLimited { after: Duration::from_millis(700), global: false }),
+    ("429, global", 2, Fault::RateLimited { after: Duration::from_millis(700), global: true }),
+    ("slow (5 s)", 1, Fault::Delay(Duration::from_secs(5))),
+    ("never answered", 1, Fault::Delay(Duration::from_secs(20))),
+    ("cut", 2, Fault::DropBefore),
+    ("lost response", 2, Fault::DropAfter),
+];
+
+/// A state of a turn: the calls that are made in it, and how many of them go well before the fault.
+#[derive(Clone, Copy)]
+struct State {
+    name: &'static str,
+    prompt: &'static str,
+    /// Methods and ends of paths below the channel.
+    calls: &'static [(&'static str, &'static str)],
+    well: usize,
+}
+
+const POSTS: &[(&str, &str)] = &[("POST", "messages")];
+
+const STATES: [State; 6] = [
+    State { name: "waiting", prompt: "TEXT:waited", calls: &[("PUT", ""), ("DELETE", "")], well: 0 },
+    State { name: "running", prompt: "SLEEP:0.2 ;; TEXT:ran", calls: &[("POST", "typing")], well: 0 },
+    State { name: "progress", prompt: "RETRY:1:5500 ;; TEXT:tried again", calls: POSTS, well: 0 },
+    State { name: "first part", prompt: "TEXT:one ;; LONG:5500", calls: POSTS, well: 0 },
+    State { name: "middle part", prompt: "TEXT:two ;; LONG:5500", calls: POSTS, well: 1 },
+    State { name: "last part", prompt: "TEXT:three ;; LONG:5500", calls: POSTS, well: 2 },
+];
+
+#[tokio::test]
+async fn no_fault_of_rest_loses_an_answer_or_says_it_twice() {
+    let outcomes = join_all(FAULTS.map(|(_, calls, fault)| under(calls, fault))).await;
+    let lines = FAULTS.iter().zip(&outcomes);
+    let lines: Vec<_> = lines.map(|((name, ..), (cells, _))| ((*name).to_owned(), cells.clone())).collect();
+    print("REST fault, hits when", &STATES.map(|state| state.name), &lines);
+    let wrong: String = outcomes.iter().map(|(_, verdict)| verdict.of(&NEVER)).collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Lets the fault hit a turn in each state, each in a channel of its own. The line of the table, and what is wrong.
+async fn under(calls: usize, fault: Fault) -> (Vec<String>, Verdict) {
+    let routing = a_project_per_channel(STATES.len());
+    let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
+    let mut questions = Vec::new();
+    for (number, state) in STATES.into_iter().enumerate() {
+        let name = channel_name(number);
+        let channel = stage.discord.channel(&name);
+        if state.name == "waiting" {
+            ask(&stage, &name, "SLEEP:0.3 ;; TEXT:ahead", &mut questions);
+        }
+        for (method, end) in state.calls {
+            let only = format!("{method} /channels/{channel}/{end}");
+            if state.well > 0 {
+                stage.discord.fail_next(state.well, Fault::Delay(Duration::ZERO), &only);
+            }
+            stage.discord.fail_next(calls, fault, &only);
+        }
+        ask(&stage, &name, state.prompt, &mut questions);
+    }
+    let began = Instant::now();
+    let mut done = vec![None; questions.len()];
+    while began.elapsed() < LONGEST && done.contains(&None) {
+        let rows = rows(stage.root());
+        for (question, done) in questions.iter().zip(&mut done) {
+            if done.is_none() && rows.get(&question.message).is_some_and(|row| !row.is_open()) {
+                *done = Some(began.elapsed());
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stage.stop().await;
+    let verdict = judge(&Evidence::of(&stage.discord, stage.root(), questions.clone()));
+    let cells = STATES.map(|state| {
+        let place = questions.iter().position(|it| it.texts[0].1 == state.prompt).unwrap();
+        let message = questions[place].message.to_string();
+        let wrong: Vec<_> = verdict.wrong.iter().filter(|(_, words)| words.contains(&message)).collect();
+        match (&wrong[..], done[place]) {
+            ([], Some(time)) => seconds(time),
+            ([], None) => "not done".to_owned(),
+            _ => {
+                wrong.iter().map(|(wrong, _)| wrong.to_string().to_uppercase()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    });
+    (cells.to_vec(), verdict)
+}
+
+fn ask(stage: &Stage, channel: &str, prompt: &str, questions: &mut Vec<Question>) {
+    let message = stage.say(channel, prompt).get();
+    questions.push(Question { message, texts: vec![(SystemTime::now(), prompt.to_owned())], deleted: None });
+}
