@@ -102,6 +102,7 @@ impl Bot {
             me: me.user,
             owners: me.owners.clone(),
             keep_trying: config.discord.keep_trying,
+            min_free: config.min_free.as_u64(),
             news,
             settled,
         });

@@ -53,6 +53,8 @@ pub struct Config {
     pub scripts: Scripts,
     /// The database file.
     pub store_path: PathBuf,
+    /// Nothing is taken in while its disk has less room than this.
+    pub min_free: ByteSize,
     /// How agents are started and kept.
     pub agent: Agent,
     /// The default time limits of a turn.
@@ -133,6 +135,7 @@ struct Raw {
 #[serde(deny_unknown_fields, default)]
 struct Store {
     path: PathBuf,
+    min_free: ByteSize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,7 +199,7 @@ impl Default for Agent {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: PathBuf::from("moonlane.db") }
+        Self { path: PathBuf::from("moonlane.db"), min_free: ByteSize::mib(64) }
     }
 }
 
@@ -313,6 +316,7 @@ impl Config {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             scripts: Scripts { dir: root.join(raw.scripts.dir), ..raw.scripts },
             store_path: root.join(raw.store.path),
+            min_free: raw.store.min_free,
             agent: Agent { command, token_env: raw.discord.token_env, ..raw.agent },
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
@@ -436,7 +440,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 20, "a new key belongs into the shipped file");
+        assert_eq!(shown, 21, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));

@@ -355,11 +355,11 @@ impl Outbox {
         self.favour(Favour::Typing, channel, Method::POST, path, limit).await;
     }
 
-    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort.
-    pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) {
+    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; false where it may still appear later.
+    pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) -> bool {
         let path = own_reaction(channel, message, emoji);
         let limit = Duration::from_secs(30);
-        self.favour(Favour::Reactions, channel, Method::PUT, path, limit).await;
+        self.favour(Favour::Reactions, channel, Method::PUT, path, limit).await
     }
 
     /// Takes the bot's reaction off a message again.
@@ -372,7 +372,8 @@ impl Outbox {
         self.0.sender.tell(call).await
     }
 
-    /// Does what a turn can do without: late is dropped, forbidden is remembered, failed is a line in the log.
+    /// Does what a turn can do without: late is dropped, forbidden is remembered, failed is a line in the log. Whether it is
+    /// known what came of it.
     async fn favour(
         &self,
         favour: Favour,
@@ -380,9 +381,9 @@ impl Outbox {
         method: Method,
         path: String,
         limit: Duration,
-    ) {
+    ) -> bool {
         if self.is_forbidden(favour, channel) {
-            return;
+            return true;
         }
         let kind = match favour {
             Favour::Typing => Kind::Typing,
@@ -391,7 +392,7 @@ impl Outbox {
         };
         let call = Call { method, give_up_after: Some(limit), ..Call::get(kind, channel.get(), path) };
         match timeout(limit, self.0.sender.tell(call)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => true,
             Ok(Err(refused)) => {
                 debug!(%channel, ?favour, "not done: {refused}");
                 // A 404 for a reaction means the message, which says nothing about the next one.
@@ -399,8 +400,12 @@ impl Outbox {
                 if gone || matches!(refused, Refused::Forbidden { .. }) {
                     self.forbid(favour, channel);
                 }
+                !matches!(refused, Refused::GaveUp { .. })
             }
-            Err(_) => debug!(%channel, ?favour, "dropped: not done within {limit:?}"),
+            Err(_) => {
+                debug!(%channel, ?favour, "dropped: not done within {limit:?}");
+                false
+            }
         }
     }
 

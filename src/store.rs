@@ -23,6 +23,7 @@ mod turns;
 mod values;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::{Transaction, TransactionBehavior};
@@ -93,6 +94,8 @@ pub struct Store {
     /// `None` once closed.
     worker: Worker<Option<open::Database>>,
     left: Option<SystemTime>,
+    /// The folder of the file.
+    dir: Arc<Path>,
 }
 
 impl Store {
@@ -108,7 +111,8 @@ impl Store {
             file: path.display().to_string(),
             detail: format!("no thread: {e}"),
         })?;
-        Ok(Self { worker, left })
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).into();
+        Ok(Self { worker, left, dir })
     }
 
     /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.
@@ -117,6 +121,12 @@ impl Store {
     pub async fn close(&self) {
         // A thread that has already died has closed the file, too.
         let _ = self.worker.call(|database| drop(database.take())).await;
+    }
+
+    /// How many bytes the disk of the database has room for; `None` where the system does not say.
+    pub fn room(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&*self.dir).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// When an earlier bot was last seen alive, to the minute; `None` where there was none.

@@ -25,8 +25,9 @@ mod words;
 mod written;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,9 @@ use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
 use crate::store::Store;
+
+/// How often a channel hears at most that its messages cannot be written.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What turns need of the rest of the bot.
 pub struct Needs {
@@ -57,6 +61,8 @@ pub struct Needs {
     pub owners: Vec<UserId>,
     /// How long an answer is tried that Discord does not take, or the database does not.
     pub keep_trying: Duration,
+    /// Nothing is taken in while the disk of the database has less room than this, in bytes.
+    pub min_free: u64,
     /// What operators should read, a sentence each.
     pub news: mpsc::UnboundedSender<String>,
     /// Hears of every message that is settled; the playground waits for it.
@@ -73,6 +79,8 @@ struct Inner {
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
+    /// When each channel, and the operators (`None`), were last told that something cannot be written.
+    complained: Mutex<HashMap<Option<ChannelId>, Instant>>,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// The bot stops: what only waits, waits no more.
@@ -139,6 +147,7 @@ impl Turns {
             needs,
             stops: Mutex::default(),
             speaking: Mutex::default(),
+            complained: Mutex::default(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }))
@@ -193,6 +202,30 @@ impl Turns {
     fn tell_operators(&self, news: String) {
         // Nobody listens where no channel is named.
         drop(self.news.send(news));
+    }
+
+    /// Says something to the operators that lasts, unless they have just heard of such a thing.
+    fn tell_operators_of_trouble(&self, news: String) {
+        if self.is_due(None) {
+            self.tell_operators(news);
+        }
+    }
+
+    /// Whether a channel is to hear now that its messages cannot be written. Each hears it once in a while.
+    fn may_complain(&self, channel: ChannelId) -> bool {
+        self.is_due(Some(channel))
+    }
+
+    fn is_due(&self, whom: Option<ChannelId>) -> bool {
+        let mut complained = self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        complained.retain(|_, told| told.elapsed() < COMPLAIN_EVERY);
+        match complained.entry(whom) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(Instant::now());
+                true
+            }
+        }
     }
 
     fn all_speaking(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<delivery::Speaking>>> {

@@ -212,7 +212,7 @@ async fn a_full_window_holds_up_its_kind_but_not_the_others() {
     outbox.post(channel(7), post("one")).await.unwrap();
     let second = outbox.post(channel(7), post("two"));
     let reaction = outbox.react(channel(7), message(9), "⏳");
-    let (second, ()) = tokio::join!(second, reaction);
+    let (second, _) = tokio::join!(second, reaction);
     second.unwrap();
     let calls = server.calls();
     assert_eq!(calls[1].what, "PUT /api/v10/channels/7/messages/9/reactions/%E2%8F%B3/@me");

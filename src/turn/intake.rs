@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::story::{self, Step, Task};
+use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
 use crate::domain::{Format, Message, MessageId, Route, Work};
 use crate::lane::{Place, Ticket};
@@ -73,7 +74,13 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
         let Some(stop) = turns.stops().get(&id).cloned() else { continue };
         if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {
-            error!(id = %id.short(), error = chain(&error), "a deletion could not be written down");
+            error!(id = %id.short(), error = chain(&error), "a deletion could not be written down yet");
+            // The turn may be gone by then, and its stop with it; but after a restart it would run.
+            let (turns_of_task, for_ever) = (turns.clone(), CancellationToken::new());
+            turns.0.tasks.spawn(async move {
+                let cancel = || turns_of_task.store.cancel(id, Unwanted::Deleted);
+                let _ = until_written(&turns_of_task, &for_ever, cancel).await;
+            });
         }
         stop.stop(StopReason::Deleted);
     }
@@ -123,6 +130,9 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         };
         return say(turns, &message, &text).await;
     }
+    if !has_room(turns, &message) {
+        return;
+    }
     let turn = Turn {
         message: message.id,
         channel: message.channel_id,
@@ -154,7 +164,7 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         }
         Err(error) => {
             turns.stops().remove(&task.message);
-            not_written(turns, &message, &error).await;
+            not_written(turns, &message, &error);
         }
     }
 }
@@ -185,6 +195,9 @@ fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, st
 
 /// Says something in answer to a message that starts no turn: exactly once, through the ledger.
 async fn say(turns: &Turns, message: &Message, text: &str) {
+    if !has_room(turns, message) {
+        return;
+    }
     let parts = text::parts(text, &Format::default()).into_iter().map(|part| part.text).collect();
     let said = Said {
         message: message.id,
@@ -204,14 +217,39 @@ async fn say(turns: &Turns, message: &Message, text: &str) {
             turns.0.tasks.spawn(deliver.in_current_span());
         }
         Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
-        Err(error) => not_written(turns, message, &error).await,
+        Err(error) => not_written(turns, message, &error),
     }
 }
 
-/// Without the store there is no ledger either: said directly, once.
-async fn not_written(turns: &Turns, message: &Message, error: &StoreError) {
+/// A message is not taken in. Without the store there is no ledger either: it is said directly, to a channel once in a
+/// while, and nobody waits for it.
+fn refuse(turns: &Turns, message: &Message, sentence: String) {
+    let (channel, id) = (message.channel_id, message.id);
+    turns.settled(id, Settled::Ignored);
+    if !turns.may_complain(channel) {
+        return;
+    }
+    let turns_of_task = turns.clone();
+    let tell = async move {
+        delivery::post_unwritten(&turns_of_task, channel, id, words::failure(&sentence, id)).await;
+    };
+    turns.0.tasks.spawn(tell.in_current_span());
+}
+
+fn not_written(turns: &Turns, message: &Message, error: &StoreError) {
     error!(error = chain(error), "a message could not be written down");
-    let text = words::failure(&words::not_written(), message.id);
-    delivery::post_unwritten(turns, message.channel_id, message.id, text).await;
-    turns.settled(message.id, Settled::Ignored);
+    turns.tell_operators_of_trouble(words::database_fails());
+    refuse(turns, message, words::not_written());
+}
+
+/// Whether the disk has room for one more message and what comes of it. Nothing is taken in that could not be finished.
+fn has_room(turns: &Turns, message: &Message) -> bool {
+    let Some(room) = turns.store.room().filter(|room| *room < turns.min_free) else { return true };
+    error!(
+        bytes = room,
+        "a message is not taken in: the disk of the database is nearly full (`store.min_free`)"
+    );
+    turns.tell_operators_of_trouble(words::disk_nearly_full());
+    refuse(turns, message, words::no_room());
+    false
 }

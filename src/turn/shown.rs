@@ -19,6 +19,8 @@ use crate::store::{LiveLine, Shown};
 /// The reaction on a message that waits.
 const WAITING: &str = "⏳";
 
+/// By then Discord has done, or never will do, what it was asked for and did not answer.
+const LATE: Duration = Duration::from_secs(60);
 /// The wait before Discord is asked once more to take something away; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -27,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 pub struct Hourglass {
     task: Task,
     /// `None` where an earlier bot showed it.
-    shown: Option<JoinHandle<()>>,
+    shown: Option<JoinHandle<bool>>,
 }
 
 impl Hourglass {
@@ -38,9 +40,10 @@ impl Hourglass {
             if task.recovered
                 && let Err(error) = of_task.store.set_hourglass(task.message, true).await
             {
-                return warn!(error = chain(&error), "it is not shown that a message waits");
+                warn!(error = chain(&error), "it is not shown that a message waits");
+                return true;
             }
-            of_task.outbox.react(task.channel, task.message, WAITING).await;
+            of_task.outbox.react(task.channel, task.message, WAITING).await
         };
         Self { task, shown: Some(turns.0.tasks.spawn(show)) }
     }
@@ -54,11 +57,21 @@ impl Hourglass {
     pub fn remove(self, turns: &Turns) {
         let of_task = turns.clone();
         turns.0.tasks.spawn(async move {
-            if let Some(shown) = self.shown {
-                // Never before it is there.
-                let _ = shown.await;
+            // Never before it is there.
+            let is_certain = match self.shown {
+                Some(shown) => shown.await.unwrap_or(false),
+                None => true,
+            };
+            let Task { channel, message, .. } = self.task;
+            if !is_certain {
+                // Discord may get to it after the removal, too.
+                is_gone(&of_task, channel, Left::Hourglass(message)).await;
+                tokio::select! {
+                    () = of_task.0.ending.cancelled() => return,
+                    () = sleep(LATE) => {}
+                }
             }
-            remove_hourglass(&of_task, self.task.channel, self.task.message).await;
+            remove_hourglass(&of_task, channel, message).await;
         });
     }
 }

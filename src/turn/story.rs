@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::hooks::Hooks;
@@ -91,11 +92,10 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
     let written = match step {
-        Step::Ask(project, turn) => ask(turns, task, &project, turn, stop).await,
+        Step::Ask(project, turn) => ask(turns, task, &project, turn, ticket, stop).await,
         Step::Cancel(why) => {
             stop.close();
-            let finished = cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), None);
-            turns.store.finish(task.message, finished).await.map(drop)
+            finish(turns, task, unwanted(why)).await
         }
         Step::Tell(outcome, sentence) => {
             stop.close();
@@ -108,10 +108,11 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
         }
     };
     stop.close();
-    // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
     match written {
         Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
+        // Its end is kept in memory until the database takes it; so either there is nothing left to write to, or the turn is
+        // to stop.
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
             broken(turns, task, stop).await;
@@ -133,7 +134,13 @@ async fn tell_end(
         sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).error(sentence).await;
         note = asker(&row.turn);
     }
-    turns.store.finish(task.message, told(outcome, &sentence, task, note)).await.map(drop)
+    finish(turns, task, told(outcome, &sentence, task, note)).await
+}
+
+/// Writes down the end of a turn, however long the database fails: nothing is said that it does not hold.
+async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
+    let for_ever = CancellationToken::new();
+    until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }
 
 /// Runs the turn and writes down its end.
@@ -142,19 +149,22 @@ async fn ask(
     task: Task,
     project: &Arc<Project>,
     turn: Option<Box<Turn>>,
+    ticket: &Ticket,
     stop: &Stop,
 ) -> Result<(), StoreError> {
     info!(project = %project.name, "runs");
     let mut turn = match turn {
         Some(turn) => *turn,
-        None => match turns.store.turn(task.message).await? {
+        None => match until_written(turns, &stop.token, || turns.store.turn(task.message)).await? {
             Some(TurnRow { turn, state: TurnState::Waiting, .. }) => turn,
             // It no longer waits: its message was deleted.
             _ => return Ok(()),
         },
     };
     loop {
-        match try_to_ask(turns, task, project, turn, stop).await? {
+        // What fails before the turn has begun is tried again as a whole.
+        let tried = || try_to_ask(turns, task, project, turn.clone(), ticket, stop);
+        match until_written(turns, &stop.token, tried).await? {
             Tried::Written => return Ok(()),
             Tried::Edited(edited) => turn = *edited,
         }
@@ -174,6 +184,7 @@ async fn try_to_ask(
     task: Task,
     project: &Arc<Project>,
     turn: Turn,
+    ticket: &Ticket,
     stop: &Stop,
 ) -> Result<Tried, StoreError> {
     let choice = turns.store.choice(task.channel).await?;
@@ -192,7 +203,7 @@ async fn try_to_ask(
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = told(Outcome::Failed, &sentence, task, asker);
-        turns.store.finish(task.message, told).await?;
+        finish(turns, task, told).await?;
         return Ok(Tried::Written);
     }
     let prompt = hooks.prompt(prompt).await;
@@ -225,6 +236,8 @@ async fn try_to_ask(
         Some(Begin::Begun) | None => {}
     }
     stop.close();
+    // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
+    ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);
     if asked.session_lost {
@@ -249,7 +262,7 @@ async fn try_to_ask(
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
     let finished = said.finished(outcome, session, &project.format, project.max_parts);
-    turns.store.finish(task.message, finished).await?;
+    finish(turns, task, finished).await?;
     Ok(Tried::Written)
 }
 
@@ -317,6 +330,11 @@ fn cancelled(why: Unwanted) -> Said {
     Said { sentence, ..Said::default() }
 }
 
+/// The end of a turn that somebody wants no more, before it has said anything.
+fn unwanted(why: Unwanted) -> Finished {
+    cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), None)
+}
+
 /// The end of a turn of which there is nothing to say but what went wrong.
 fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
     let sentence = words::failure(sentence, task.message);
@@ -324,15 +342,17 @@ fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> F
     said.finished(outcome, None, &Format::default(), None)
 }
 
-/// The last resort: the turn is closed if it can be, and its person hears of it.
+/// The last resort: the turn is closed if it can be, and its person hears of it. If not, the next start tells them.
 async fn broken(turns: &Turns, task: Task, stop: &Stop) {
-    match turns.store.finish(task.message, told(Outcome::Failed, &words::broken(), task, None)).await {
-        Ok(_) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
-        Err(error) => {
-            error!(error = chain(&error), "not even the failure could be written down");
-            let text = words::failure(&words::broken(), task.message);
-            delivery::post_unwritten(turns, task.channel, task.message, text).await;
-        }
+    let end = match stop.reason() {
+        Some(StopReason::Shutdown) => return,
+        Some(StopReason::Deleted) => unwanted(Unwanted::Deleted),
+        Some(StopReason::Asked) => unwanted(Unwanted::Stopped),
+        None => told(Outcome::Failed, &words::broken(), task, None),
+    };
+    match finish(turns, task, end).await {
+        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
+        Err(error) => error!(error = chain(&error), "the end of a turn is left for the next start"),
     }
 }
 

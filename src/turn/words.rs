@@ -166,6 +166,23 @@ pub fn not_written() -> String {
         .to_owned()
 }
 
+/// The disk of the database is nearly full.
+pub fn no_room() -> String {
+    "My disk is nearly full, so I take in no messages for now. Tell my operator, and ask again once there is room."
+        .to_owned()
+}
+
+/// To the operators: the same.
+pub fn disk_nearly_full() -> String {
+    "The disk of my database is nearly full, so I take in no messages until there is room (`store.min_free`)."
+        .to_owned()
+}
+
+/// To the operators: the database fails.
+pub fn database_fails() -> String {
+    "I cannot write into my database, so I take in no messages. The log says why.".to_owned()
+}
+
 /// Something inside the bot broke.
 pub fn broken() -> String {
     "Something inside the bot broke, and this is not finished. Ask again; tell my operator the id if it returns."

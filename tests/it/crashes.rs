@@ -2,6 +2,7 @@
 //! Discord that goes on living.
 
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use moonlane::local::{Fault, Id, SUPPRESS_NOTIFICATIONS, Say, What};
@@ -18,6 +19,8 @@ pub const FOR_EVER: Duration = Duration::from_secs(3600);
 /// The bot as a process of its own.
 pub struct Program {
     child: Child,
+    /// What it has logged since it was ready.
+    log: Arc<Mutex<String>>,
 }
 
 impl Program {
@@ -38,12 +41,21 @@ impl Program {
         };
         within("the line `ready`", ready).await;
         // Somebody has to read on, or the bot would write into a closed pipe.
+        let log = Arc::<Mutex<String>>::default();
+        let logged = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                eprintln!("{line}")
+                eprintln!("{line}");
+                logged.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        Self { child }
+        Self { child, log }
+    }
+
+    /// Waits until it has logged this.
+    pub async fn logged(&self, text: &str) {
+        until(&format!("{text:?} in the log"), || self.log.lock().unwrap().contains(text).then_some(()))
+            .await;
     }
 
     /// Ends it as nothing can prevent.

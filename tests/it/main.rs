@@ -16,6 +16,7 @@ mod doctor;
 mod evidence;
 mod fault_table;
 mod format;
+mod full_disk;
 mod guard;
 mod hooks;
 mod lanes;

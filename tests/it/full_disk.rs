@@ -1,0 +1,123 @@
+//! A database that cannot be written, as where its disk is full: nothing is lost, and nothing is said that it does not hold.
+
+use moonlane::local::{Fault, What};
+use moonlane::turn::Settled;
+
+use crate::crashes::{FOR_EVER, Program, outcome};
+use crate::support::{Setup, Stage, within};
+
+/// Lets the database refuse a kind of step, as it does where its disk is full, until the returned connection is given to
+/// [`works_again`].
+fn refuses(stage: &Stage, step: &str) -> rusqlite::Connection {
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let sql = format!(
+        "CREATE TRIGGER full BEFORE {step} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    );
+    database.execute_batch(&sql).unwrap();
+    database
+}
+
+fn works_again(database: rusqlite::Connection) {
+    database.execute_batch("DROP TRIGGER full").unwrap();
+}
+
+/// All that the bot has ever said, edited ones too.
+fn all_said(stage: &Stage) -> Vec<String> {
+    let said = |event: moonlane::local::Event| match event.what {
+        What::Posted(message) if message.by_bot => Some(message.content),
+        _ => None,
+    };
+    stage.discord.log().into_iter().filter_map(said).collect()
+}
+
+/// What the bot logs of a step that it tries again.
+const TRIED: &str = "the database fails; next try";
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_kept_and_said_once_it_can_be() {
+    let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
+    let stage = Stage::without_bot(setup).await;
+    let bot = Program::start(&stage).await;
+    let question = stage.held("general").await;
+    let full = refuses(&stage, "INSERT ON deliveries");
+    stage.let_go("worth keeping").await;
+    bot.logged(TRIED).await;
+    // It holds up its own channel, but no other.
+    stage.say("general", "TEXT:behind");
+    let elsewhere = stage.say("other", "TEXT:elsewhere");
+    stage.prompted("TEXT:elsewhere").await;
+    assert_eq!(all_said(&stage), [""; 0]);
+    works_again(full);
+    assert_eq!(outcome(&stage, elsewhere).await, "answered");
+    assert_eq!(outcome(&stage, question).await, "answered");
+    assert_eq!(stage.answer(question), "worth keeping");
+    let behind = stage.say("general", "TEXT:behind too");
+    assert_eq!(outcome(&stage, behind).await, "answered");
+    let mut said = all_said(&stage);
+    said.sort();
+    assert_eq!(said, ["behind", "behind too", "elsewhere", "worth keeping"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_cannot_be_written_as_begun_waits_and_runs_once() {
+    for step in ["UPDATE OF state ON turns", "INSERT ON sessions"] {
+        let stage = Stage::without_bot(Setup::default()).await;
+        let bot = Program::start(&stage).await;
+        let full = refuses(&stage, step);
+        let question = stage.say("general", "TEXT:once");
+        bot.logged(TRIED).await;
+        works_again(full);
+        assert_eq!(outcome(&stage, question).await, "answered", "{step}");
+        assert_eq!(all_said(&stage), ["once"]);
+        assert_eq!(stage.agent_log().iter().filter(|event| event.event == "prompt").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_written_is_refused_once_per_channel_and_holds_up_nobody() {
+    let mut stage = Stage::open().await;
+    let full = refuses(&stage, "INSERT ON messages");
+    let slow = stage.discord.channel("slow");
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &format!("POST /channels/{slow}/messages"));
+    stage.say("slow", "TEXT:not written");
+    let first = stage.say("general", "TEXT:not written");
+    let second = stage.say("general", "TEXT:not written");
+    for message in [first, second] {
+        assert_eq!(stage.settled(message).await, Settled::Ignored);
+    }
+    stage.parts_posted(first, 1).await;
+    insta::assert_snapshot!(stage.answer(first), @"
+    ⚠️ I could not write your message down, so I did not start. Tell my operator the id, then ask again.
+    -# id ID
+    ");
+    works_again(full);
+    assert_eq!(stage.ask("general", "TEXT:written").await, "written");
+    assert_eq!(stage.answer(second), "");
+    assert_eq!(stage.agent_log().iter().filter(|event| event.event == "prompt").count(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let ops = stage.discord.channel("ops");
+    let config = stage.root().join("config/moonlane.toml");
+    let before = std::fs::read_to_string(&config).unwrap();
+    let full = format!("{before}\n[store]\nmin_free = '1000PiB'\n[scripts]\nnotify_channel = '{ops}'\n");
+    std::fs::write(&config, full).unwrap();
+    stage.start().await;
+    let refused = stage.say("general", "TEXT:no room");
+    assert_eq!(stage.settled(refused).await, Settled::Ignored);
+    stage.parts_posted(refused, 1).await;
+    insta::assert_snapshot!(stage.answer(refused), @"
+    ⚠️ My disk is nearly full, so I take in no messages for now. Tell my operator, and ask again once there is room.
+    -# id ID
+    ");
+    let told = stage.discord.wait_until(|discord| discord.messages(ops).into_iter().next());
+    let told = within("word for the operators", told).await.content;
+    insta::assert_snapshot!(told, @"The disk of my database is nearly full, so I take in no messages until there is room (`store.min_free`).");
+    stage.stop().await;
+
+    std::fs::write(&config, before).unwrap();
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:room").await, "room");
+}
