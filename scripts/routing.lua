@@ -12,10 +12,11 @@ return {
   },
 
   projects = {
-    -- The directory that the bot was started in. "acceptEdits": Claude may change files there; for what
-    -- else it would have to ask, list it in `allowed_tools`.
+    -- The folder `work` beside scripts/, made at start. "acceptEdits": Claude may change files there; for what else
+    -- it would have to ask, list it in `allowed_tools`. No project may work where these scripts, the
+    -- configuration or the database lie: Claude could let anybody in.
     here = {
-      dir = ".",
+      dir = "work",
       permission_mode = "acceptEdits",
     },
 

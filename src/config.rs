@@ -15,6 +15,9 @@ use crate::nearest::reword;
 /// The file, relative to the root.
 pub const FILE: &str = "config/moonlane.toml";
 
+/// The directory beside `config/` that is made at start where a project works in it and it is missing.
+pub const WORK: &str = "work";
+
 /// The longest time that a setting may name.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -95,6 +98,20 @@ pub struct Scripts {
     pub notify_channel: Option<ChannelId>,
     /// How many commands may wait at once, for a person or for Discord.
     pub max_waiting: usize,
+    /// Where no agent may work.
+    #[serde(skip)]
+    pub own: Vec<OwnPlace>,
+}
+
+/// Something of the bot's own that decides who is let in.
+#[derive(Debug, Clone)]
+pub struct OwnPlace {
+    /// What it is, such as "the scripts".
+    pub what: &'static str,
+    /// Where it is; absolute, not necessarily there, and perhaps a link.
+    pub path: PathBuf,
+    /// Whether it is a folder, with all that is in it.
+    pub is_folder: bool,
 }
 
 /// `[agent]`
@@ -179,6 +196,7 @@ impl Default for Scripts {
             memory_limit: ByteSize::mib(32),
             notify_channel: None,
             max_waiting: 1000,
+            own: Vec::new(),
         }
     }
 }
@@ -312,11 +330,20 @@ impl Config {
             wrong("discord.api_url", "must begin with https:// (or http:// for a server on this machine)");
         }
         let token_file = raw.discord.token_file.as_ref().map(|file| root.join(file));
+        let scripts_dir = root.join(raw.scripts.dir);
+        let store_path = root.join(raw.store.path);
+        let file = |what, path| OwnPlace { what, path, is_folder: false };
+        let mut own = vec![
+            OwnPlace { what: "the scripts", path: scripts_dir.clone(), is_folder: true },
+            file("the configuration", root.join(FILE)),
+            file("the database", store_path.clone()),
+        ];
+        own.extend(token_file.clone().map(|path| file("the token", path)));
         Self {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
-            scripts: Scripts { dir: root.join(raw.scripts.dir), ..raw.scripts },
-            store_path: root.join(raw.store.path),
             min_free: raw.store.min_free,
+            scripts: Scripts { dir: scripts_dir, own, ..raw.scripts },
+            store_path,
             agent: Agent { command, token_env: raw.discord.token_env, ..raw.agent },
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
@@ -451,6 +478,9 @@ mod tests {
         let (dir, store) = (strip(&config.scripts.dir), strip(&config.store_path));
         config.scripts.dir = dir;
         config.store_path = store;
+        let root = &config.root;
+        let own = config.scripts.own.iter_mut();
+        own.for_each(|place| place.path = place.path.strip_prefix(root).unwrap().to_owned());
         config
     }
 

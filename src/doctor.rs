@@ -11,7 +11,7 @@ use std::time::Duration;
 use humantime_serde::re::humantime::format_duration;
 
 use crate::agent::{Agents, guard};
-use crate::config::{BadConfig, Config, FILE};
+use crate::config::{BadConfig, Config, FILE, WORK};
 use crate::domain::{ChannelId, Limits, Project};
 use crate::host;
 use crate::logging::{self, chain};
@@ -297,10 +297,17 @@ fn report(place: &str, permissions: Permissions, is_thread: bool, findings: &mut
 
 async fn agents(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Findings) {
     let agents = Agents::new(config.agent.clone(), std::env::vars_os());
+    // In place of a directory that is only made at the first start: this makes nothing that stays.
+    let stand_in = tempfile::tempdir();
     for project in scripts.into_iter().flat_map(ScriptSet::projects) {
         // That it is missing was said with the scripts.
         if project.dir.is_dir() {
             agent(&agents, project, findings).await;
+        } else if project.dir == config.root.join(WORK)
+            && let Ok(stand_in) = &stand_in
+        {
+            let project = Project { dir: stand_in.path().to_owned(), ..Project::clone(project) };
+            agent(&agents, &Arc::new(project), findings).await;
         }
     }
     agents.close_all().await;

@@ -10,10 +10,14 @@
 //! A set that fails may be half saved. So its errors wait for [`GRACE`] before they count: if anything changes
 //! meanwhile, nobody hears of them. After that they are told once each, until a set is good again.
 //!
+//! A set that lets more people in than the one before, or lets agents do more ([`widening`]), is live like any other,
+//! but the log and the operators are told what has changed and by which file.
+//!
 //! What the scripts say is not all that depends on them: whether the gateway asks for the content of messages is
 //! settled when it connects. A later set that needs it is live all the same, and the log says what is missing.
 
 mod folder;
+mod widening;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -39,8 +43,9 @@ const GAP: Duration = Duration::from_millis(5);
 const GRACE: Duration = Duration::from_millis(300);
 /// The longest that a stream of changes puts errors off.
 const LONGEST_GRACE: Duration = Duration::from_secs(2);
-/// The longest text that is told, in characters: Discord takes 2000.
-const MAX_NEWS: usize = 1900;
+/// The longest text that is told, and its longest heading, in characters: Discord takes 2000.
+const MAX_NEWS: usize = 1950;
+const MAX_HEADING: usize = 500;
 
 /// What reloading by hand comes to: the generation that is live now, or why the one before still is.
 type Outcome = Result<u64, Vec<Problem>>;
@@ -182,6 +187,18 @@ impl Source {
         ScriptSet::load(&self.scripts, &self.root, &self.limits)
     }
 
+    /// Makes the folder for work that the shipped scripts name, where a project works in it.
+    fn make_work(&self, set: &ScriptSet) {
+        let work = self.root.join(config::WORK);
+        if !set.projects().any(|project| project.dir == work) || work.exists() {
+            return;
+        }
+        match std::fs::create_dir(&work) {
+            Ok(()) => info!("made the directory {}, for Claude to work in", work.display()),
+            Err(e) => warn!("the directory {} cannot be made: {e}", work.display()),
+        }
+    }
+
     /// A problem of the folder as a whole.
     fn problem(&self, message: String) -> Problem {
         let dir = &self.scripts.dir;
@@ -208,6 +225,7 @@ fn begin(
     };
     let message_content = set.needs_message_content();
     let said_routed = routed(&set);
+    source.make_work(&set);
     let (scripts, is_scripts) = watch::channel(set);
     let mut live = Live {
         source,
@@ -216,6 +234,7 @@ fn begin(
         scripts,
         state,
         news,
+        live_files: seen.clone(),
         seen,
         heard: Heard::default(),
         shown: BTreeSet::new(),
@@ -240,6 +259,8 @@ struct Live {
     news: tokio_mpsc::UnboundedSender<String>,
     /// The files as they were when they were last loaded.
     seen: Files,
+    /// The files of the live set.
+    live_files: Files,
     heard: Heard,
     /// The errors that were told since a set was good.
     shown: BTreeSet<Problem>,
@@ -350,7 +371,13 @@ impl Live {
     fn swap(&mut self, set: ScriptSet, warnings: Vec<Problem>, by_hand: bool) -> u64 {
         let routed = routed(&set);
         let needs_content = set.needs_message_content();
+        self.source.make_work(&set);
+        let widened = widening::widened(&self.scripts.borrow(), &set);
         self.scripts.send_replace(set);
+        let files = std::mem::replace(&mut self.live_files, self.seen.clone());
+        if !widened.is_empty() {
+            self.tell_widened(&widened, &files);
+        }
         self.warn(&warnings);
         self.state.send_modify(|state| {
             state.generation += 1;
@@ -404,6 +431,20 @@ impl Live {
         });
     }
 
+    /// Says what the live set opens, and which files differ from `before`.
+    fn tell_widened(&self, widened: &[String], before: &Files) {
+        let (now, root) = (&self.live_files, &self.source.root);
+        let paths: BTreeSet<_> = now.keys().chain(before.keys()).collect();
+        let differing = paths.into_iter().filter(|path| now.get(*path) != before.get(*path));
+        let files: Vec<String> =
+            differing.map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect();
+        let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
+        for what in widened {
+            warn!(%files, "the scripts were changed and open more than before: {what}");
+        }
+        self.send(listed(&format!("🔓 The scripts open more than before, changed in {files}:"), widened));
+    }
+
     /// Logs the warnings that the last set did not have.
     fn warn(&mut self, warnings: &[Problem]) {
         for problem in warnings.iter().filter(|problem| !self.warned.contains(problem)) {
@@ -420,23 +461,26 @@ impl Live {
 
 /// What the operators read of errors: the lines of the log.
 fn bad_news(generation: u64, problems: &[Problem]) -> String {
+    listed(&format!("⚠️ The scripts are not reloaded; generation {generation} stays live."), problems)
+}
+
+/// A heading and these lines in a fence, all of it short enough for a message.
+fn listed(heading: &str, all: &[impl ToString]) -> String {
+    let heading: String = heading.chars().take(MAX_HEADING).collect();
     let mut lines = String::new();
-    for (told, problem) in problems.iter().enumerate() {
+    for (told, line) in all.iter().enumerate() {
         // A fence in it would end ours.
-        let line = problem.to_string().replace("```", "'''");
-        let room = MAX_NEWS.saturating_sub(lines.chars().count());
+        let line = line.to_string().replace("```", "'''");
+        let room = MAX_NEWS.saturating_sub(heading.chars().count() + lines.chars().count());
         if line.chars().count() > room {
             let start: String = line.chars().take(if told == 0 { room } else { 0 }).collect();
-            lines.push_str(&format!("{start}\n… the log has all {}", problems.len()));
+            lines.push_str(&format!("{start}\n… the log has all {}", all.len()));
             break;
         }
         lines.push_str(&line);
         lines.push('\n');
     }
-    format!(
-        "⚠️ The scripts are not reloaded; generation {generation} stays live.\n```\n{}\n```",
-        lines.trim()
-    )
+    format!("{heading}\n```\n{}\n```", lines.trim())
 }
 
 #[cfg(test)]

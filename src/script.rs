@@ -17,6 +17,7 @@ mod commands;
 mod data;
 mod effect;
 mod hooks;
+mod own_places;
 mod pattern;
 mod permission;
 mod problem;
@@ -139,10 +140,10 @@ impl ScriptSet {
         let routing = vm.module(ROUTING).map_err(|failure| Problem::in_code(&routing_file, failure));
         let routing = match routing {
             Ok(value) => {
-                let context = Context { root, limits, file: &routing_file };
+                let context = Context { root, limits, file: &routing_file, own: &config.own };
                 let (routing, route) = routing::decode(&value, &context, &mut problems);
                 has_route = route;
-                routing::warn(&routing, has_route, &routing_file, &mut problems);
+                routing::warn(&routing, has_route, &context, &mut problems);
                 Some(routing)
             }
             Err(problem) => {

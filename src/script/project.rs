@@ -11,7 +11,9 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::data::{self, BadValue, Id, ids, kind, segment, shown};
+use super::own_places;
 use super::routing::Context;
+use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
     RoleId, SettingSource, Source, UserId,
@@ -125,7 +127,7 @@ pub(super) fn project(
 ) -> Result<Project, BadValue> {
     if !matches!(value, mlua::Value::Table(_)) {
         return Err(BadValue::here(format!(
-            "expected a table such as {{ dir = \".\" }}, found {}",
+            "expected a table such as {{ dir = \"{WORK}\" }}, found {}",
             kind(value)
         )));
     }
@@ -156,7 +158,7 @@ pub(super) fn project(
     }
     Ok(Project {
         name: name.clone(),
-        dir: directory(&raw.dir, context.root).map_err(at("dir"))?,
+        dir: directory(&raw.dir, context).map_err(at("dir"))?,
         model: raw.model,
         permission_mode: raw.permission_mode,
         tools: raw.tools,
@@ -170,7 +172,7 @@ pub(super) fn project(
         fallback_model: raw.fallback_model,
         max_turns: raw.max_turns.map(count).transpose().map_err(at("max_turns"))?,
         max_usd: raw.max_usd.map(max_usd).transpose().map_err(at("max_usd"))?,
-        add_dirs: each("add_dirs", &raw.add_dirs, |dir| directory(dir, context.root))?,
+        add_dirs: each("add_dirs", &raw.add_dirs, |dir| directory(dir, context))?,
         mcp_config: each("mcp_config", &raw.mcp_config, |text| source(text, context.root))?,
         settings: raw.settings.map(|text| source(&text, context.root)).transpose().map_err(at("settings"))?,
         restricted: raw.restricted,
@@ -184,11 +186,16 @@ pub(super) fn project(
     })
 }
 
-fn directory(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
+/// A directory in which Claude is to work.
+fn directory(text: &str, context: &Context<'_>) -> Result<PathBuf, BadValue> {
     if text.trim().is_empty() {
-        return Err(BadValue::here("must name a directory; \".\" is the root"));
+        return Err(BadValue::here(format!("must name a directory, such as \"{WORK}\"")));
     }
-    absolute(text, root)
+    let dir = absolute(text, context.root)?;
+    match own_places::refusal(&dir, context.own) {
+        Some(refusal) => Err(BadValue::here(refusal)),
+        None => Ok(dir),
+    }
 }
 
 /// JSON if it looks like an object, else a file.

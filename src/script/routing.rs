@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown, told};
 use super::problem::Problem;
 use super::project::{check_model, project};
+use crate::config::{OwnPlace, WORK};
 use crate::domain::{Allow, ChannelId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work};
 use crate::nearest::{nearest, reword};
 
@@ -35,6 +36,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// How problems name the file.
     pub file: &'a str,
+    /// Where no project may work.
+    pub own: &'a [OwnPlace],
 }
 
 /// The keys of routing.lua.
@@ -117,7 +120,7 @@ fn projects(
     let table = match value {
         mlua::Value::Table(table) => table,
         mlua::Nil => {
-            bad(BadValue::here("`projects` is missing: `projects = { here = { dir = \".\" } }`"));
+            bad(BadValue::here("`projects` is missing: `projects = { here = { dir = \"work\" } }`"));
             return names;
         }
         other => {
@@ -178,8 +181,9 @@ fn channels(value: &mlua::Value, names: &[String], routing: &mut Routing, bad: &
 }
 
 /// What in routing.lua cannot work, although it is well formed.
-pub fn warn(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<Problem>) {
-    let sound = warnings.is_empty();
+pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings: &mut Vec<Problem>) {
+    let (sound, file) = (warnings.is_empty(), context.file);
+    let is_made = context.root.join(WORK);
     for (name, project) in &routing.projects {
         let mut missing = |key: &str, place: &Path, is_dir: bool| {
             let path = BadValue::here("").under(key).under(&segment(&name.0)).under("projects").path;
@@ -187,6 +191,7 @@ pub fn warn(routing: &Routing, has_route: bool, file: &str, warnings: &mut Vec<P
             let problem = match std::fs::metadata(place) {
                 Ok(found) if found.is_dir() == is_dir => return,
                 Ok(_) => format!("{shown} is not a {kind}"),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && place == is_made => return,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => format!("{shown} does not exist"),
                 Err(e) => format!("{shown}: {e}"),
             };

@@ -140,7 +140,7 @@ async fn the_shipped_scripts_answer_a_mention_anywhere_and_nothing_else() {
     assert!(!set.needs_message_content());
     assert_eq!(set.allow(), &Allow::default());
     let here = set.project(&ProjectName("here".to_owned())).unwrap();
-    assert_eq!(here.dir, root);
+    assert_eq!(here.dir, root.join(config::WORK));
     assert_eq!(here.permission_mode, Some(crate::domain::PermissionMode::AcceptEdits));
 }
 

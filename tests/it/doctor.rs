@@ -35,7 +35,7 @@ async fn routed() -> Stage {
 }
 
 /// Runs it with this change to its surroundings, and gives its exit code and what it said.
-async fn doctor(stage: &Stage, change: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
+pub async fn doctor(stage: &Stage, change: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
     let mut command = clean(MOONLANE, stage.root());
     command.args(["doctor", "--root"]).arg(stage.root());
     command.env("DISCORD_TOKEN", stage.discord.token());

@@ -352,7 +352,8 @@ async fn a_folder_that_is_gone_is_told_and_loaded_again_once_it_is_back() {
 #[tokio::test]
 async fn the_notify_channel_hears_of_each_error_once_and_of_the_end_once() {
     let config = "[scripts]\nnotify_channel = \"OPS\"\n".to_owned();
-    let mut stage = Stage::without_bot(Setup { config, ..Setup::default() }).await;
+    let setup = Setup { config, routing: marked("first"), ..Setup::default() };
+    let mut stage = Stage::without_bot(setup).await;
     let ops = stage.discord.channel("ops");
     let file = stage.root().join("config/moonlane.toml");
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("OPS", &ops.to_string())).unwrap();

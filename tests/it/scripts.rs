@@ -140,11 +140,12 @@ async fn an_edit_that_makes_a_script_fail_leaves_the_first_text() {
 /// A folder with scripts that work, and these files in place of them; an empty one is left out.
 fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("work")).unwrap();
     let works = [
         ("config/moonlane.toml", ""),
         (
             "scripts/routing.lua",
-            r#"return { projects = { here = { dir = "." } }, route = function() return "here" end }"#,
+            r#"return { projects = { here = { dir = "work" } }, route = function() return "here" end }"#,
         ),
         ("scripts/triggers.lua", "return { mention = true }"),
     ];
@@ -209,7 +210,7 @@ async fn check_lists_every_problem_and_its_code_says_whether_there_is_one() {
     ");
     let keys = r#"return {
         alow = {},
-        projects = { site = { dirr = "x" }, blog = { dir = ".", permission_mode = "acceptEdit" }, gone = { dir = "gone" } },
+        projects = { site = { dirr = "x" }, blog = { dir = "work", permission_mode = "acceptEdit" }, gone = { dir = "gone" } },
         channels = { ["12"] = "sit", [13] = "blog" },
     }"#;
     let triggers = "return { mention = true, patterns = { '(' } }";

@@ -10,8 +10,8 @@ use crate::support::{MOONLANE, within};
 const ROUTING: &str = r#"return {
     allow = { users = { "40" }, roles = { "50" } },
     projects = {
-        site = { dir = ".", model = "sonnet" },
-        secret = { dir = ".", allow = { roles = { "51" } } },
+        site = { dir = "work", model = "sonnet" },
+        secret = { dir = "work", allow = { roles = { "51" } } },
     },
     channels = { ["10"] = "site", ["11"] = "secret" },
     route = function(message, prompt)
@@ -95,7 +95,7 @@ async fn what_is_not_for_the_bot_is_ignored_and_a_channel_without_a_project_is_u
     let prefixed = decided(&["--channel", "10", "--no-mention", "!ask hi"]).await;
     assert_eq!((&prefixed["prompt"], &prefixed["route"]), (&json!("hi"), &json!("project")));
 
-    let routing = "return { projects = { site = { dir = '.' } }, channels = { ['10'] = 'site' } }";
+    let routing = "return { projects = { site = { dir = 'work' } }, channels = { ['10'] = 'site' } }";
     let (code, out, _) = run(routing, TRIGGERS, &["--channel", "12", "hi"]).await;
     let unrouted: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &unrouted["route"], &unrouted["admitted"]), (0, &json!("unrouted"), &json!(false)));

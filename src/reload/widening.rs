@@ -1,0 +1,86 @@
+//! What a new script set opens: who is let in besides, and what agents may do besides.
+//!
+//! Scripts are made to be edited, and so a line that lets somebody in looks like any other. Whoever did not write it
+//! is to hear of it.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::hash::Hash;
+
+use crate::domain::{Allow, Project, RoleId, UserId};
+use crate::script::ScriptSet;
+
+/// How many ids of one kind are named.
+const NAMED: usize = 10;
+
+/// What `after` opens that `before` did not, a phrase each. What agents run is told with any change, for nobody can say
+/// here which of two commands may do more.
+pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend(more("allow", before.allow(), after.allow()));
+    found.extend(added("operators", before.operators(), after.operators()));
+    for project in after.projects() {
+        let name = &project.name;
+        let was = before.project(name);
+        // Where it is the global rule on both sides, it was told of above.
+        if project.allow.is_some() || was.is_some_and(|was| was.allow.is_some()) {
+            let rule = project.allow.as_ref().unwrap_or(after.allow());
+            let rule_was = was.and_then(|was| was.allow.as_ref()).unwrap_or(before.allow());
+            found.extend(more(&format!("projects.{name}.allow"), rule_was, rule));
+        }
+        let keys: Vec<_> = match was {
+            Some(was) => changed(was, project).collect(),
+            None => set(project).collect(),
+        };
+        found.extend(keys.into_iter().map(|key| format!("projects.{name}.{key} has changed")));
+    }
+    found
+}
+
+/// The same keys of a new project, where they are more than any project has.
+fn set(new: &Project) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("command", !new.command.is_empty()),
+        ("env", !new.env.is_empty()),
+        ("permission_mode", new.permission_mode.is_some()),
+    ];
+    keys.into_iter().filter_map(|(key, is_set)| is_set.then_some(key))
+}
+
+/// The keys by which an agent runs, where they differ. Their values may be secrets.
+fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("command", was.command != is.command),
+        ("env", was.env != is.env),
+        ("permission_mode", was.permission_mode != is.permission_mode),
+        ("dir", was.dir != is.dir),
+        ("add_dirs", was.add_dirs != is.add_dirs),
+        ("tools", was.tools != is.tools),
+        ("allowed_tools", was.allowed_tools != is.allowed_tools),
+        ("disallowed_tools", was.disallowed_tools != is.disallowed_tools),
+        ("restricted", was.restricted != is.restricted),
+        ("settings", was.settings != is.settings),
+        ("setting_sources", was.setting_sources != is.setting_sources),
+        ("mcp_config", was.mcp_config != is.mcp_config),
+    ];
+    keys.into_iter().filter_map(|(key, differs)| differs.then_some(key))
+}
+
+fn more(place: &str, was: &Allow, is: &Allow) -> Vec<String> {
+    let users = added::<UserId>(&format!("{place}.users"), &was.users, &is.users);
+    let roles = added::<RoleId>(&format!("{place}.roles"), &was.roles, &is.roles);
+    users.into_iter().chain(roles).collect()
+}
+
+fn added<T: Copy + Ord + Hash + Display>(place: &str, was: &[T], is: &[T]) -> Option<String> {
+    let new: BTreeSet<T> = is.iter().filter(|id| !was.contains(id)).copied().collect();
+    if new.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = new.iter().take(NAMED).map(ToString::to_string).collect();
+    let rest = match new.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    Some(format!("{place} has {}{rest} now", named.join(", ")))
+}

@@ -1,0 +1,123 @@
+//! Where an agent must not work: what lies there decides who is let in.
+//!
+//! Whoever may write into the scripts, the configuration or the database opens the gate for everybody, and a token file
+//! is the bot itself. So no project's directory may hold one of them, by whatever links it is reached.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::{OwnPlace, WORK};
+
+/// The most links that are followed, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// What is wrong with letting an agent work in `dir`; nothing where it holds none of these.
+pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
+    let real = way(dir).pop()?;
+    let held = own.iter().find(|place| {
+        let way = way(&place.path);
+        let inside = place.is_folder && way.last().is_some_and(|folder| real.starts_with(folder));
+        inside || way.iter().any(|step| step.starts_with(&real))
+    })?;
+    Some(format!(
+        "Claude could change {} ({}) from {}, and so let anybody in; name a directory that does not hold it, such as \
+         \"{WORK}\"",
+        held.what,
+        held.path.display(),
+        dir.display(),
+    ))
+}
+
+/// Everything on the way to `path` that decides where it leads: each link, and at last the place itself. It need not
+/// be there.
+fn way(path: &Path) -> Vec<PathBuf> {
+    let mut steps = Vec::new();
+    let mut real = PathBuf::from("/");
+    let mut left: VecDeque<OsString> = names(path).collect();
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            real.pop();
+            continue;
+        }
+        let next = real.join(name);
+        match next.read_link() {
+            Ok(target) if steps.len() < MAX_LINKS => {
+                if target.is_absolute() {
+                    real = PathBuf::from("/");
+                }
+                let rest = std::mem::take(&mut left);
+                left = names(&target).chain(rest).collect();
+                steps.push(next);
+            }
+            _ => real = next,
+        }
+    }
+    steps.push(real);
+    steps
+}
+
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    let named = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(named).map(|part| part.as_os_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::create_dir_all;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_directory_may_hold_what_decides_who_is_let_in_however_it_is_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let at = |path: &str| root.join(path);
+        for dir in ["scripts/lib", "config", "work/deep", "elsewhere/store", "secrets"] {
+            create_dir_all(at(dir)).unwrap();
+        }
+        symlink(root, at("work/up")).unwrap();
+        symlink(at("work"), at("link")).unwrap();
+        // The token is reached through a link in a directory of its own, and lies in a third one.
+        symlink(at("secrets/token"), at("elsewhere/token")).unwrap();
+        symlink("../../elsewhere/token", at("work/deep/token")).unwrap();
+        let place = |what, path: &str, is_folder| OwnPlace { what, path: at(path), is_folder };
+        let own = [
+            place("the scripts", "scripts", true),
+            place("the configuration", "config/moonlane.toml", false),
+            place("the database", "elsewhere/store/../store/moonlane.db", false),
+            place("the token", "work/deep/token", false),
+        ];
+        let held = |dir: &str| {
+            let refusal = refusal(&at(dir), &own)?;
+            own.iter().find(|place| refusal.contains(place.what)).map(|place| place.what)
+        };
+        for (dir, expected) in [
+            ("", Some("the scripts")),
+            ("..", Some("the scripts")),
+            ("scripts", Some("the scripts")),
+            ("scripts/lib", Some("the scripts")),
+            ("scripts/not/there/yet", Some("the scripts")),
+            ("work/up", Some("the scripts")),
+            ("work/up/scripts/lib/..", Some("the scripts")),
+            ("config", Some("the configuration")),
+            ("config/mine", None),
+            ("elsewhere/store", Some("the database")),
+            ("elsewhere", Some("the database")),
+            ("work", Some("the token")),
+            ("link", Some("the token")),
+            ("link/deep", Some("the token")),
+            ("secrets", Some("the token")),
+            ("scriptsx", None),
+            ("new", None),
+            ("secrets/other", None),
+        ] {
+            assert_eq!(held(dir), expected, "{dir}");
+        }
+        // A circle leads nowhere, and ends.
+        symlink(at("b"), at("a")).unwrap();
+        symlink(at("a"), at("b")).unwrap();
+        assert_eq!(held("a/x"), None);
+    }
+}
