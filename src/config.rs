@@ -135,6 +135,9 @@ pub struct Agent {
     /// The program that has `agent-guard`: this one, also where its file was replaced meanwhile.
     #[serde(skip)]
     pub guard: PathBuf,
+    /// The umask of agents, where it is not the bot's own.
+    #[serde(skip)]
+    pub umask: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -211,6 +214,7 @@ impl Default for Agent {
             idle_close: Duration::from_secs(10 * 60),
             token_env: Discord::default().token_env,
             guard: PathBuf::from("/proc/self/exe"),
+            umask: None,
         }
     }
 }

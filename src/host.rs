@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::fs::Mode;
+
 use crate::config::Config;
 
 /// Makes the process non-dumpable: from now on no other process of the same user, and so no agent and none of its
@@ -13,6 +15,12 @@ pub fn hide() -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
+}
+
+/// From now on, what this process creates is for its user alone: the database, its log, what is beside it. Returns the
+/// umask that was in force, for what agents create.
+pub fn keep_files_private() -> u32 {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO).as_raw_mode()
 }
 
 /// The bot runs as root, and so do its agents.

@@ -1,6 +1,5 @@
 //! The command line: a table of contents of what moonlane can do.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -86,16 +85,7 @@ enum Command {
     },
     /// Run an agent, and end everything that it started when it ends or the bot is gone.
     #[command(hide = true)]
-    AgentGuard {
-        /// The process to watch; by default the parent.
-        #[arg(long, value_name = "PID")]
-        bot: Option<i32>,
-        /// The file to share a lock on.
-        #[arg(long, value_name = "FILE")]
-        lock: Option<PathBuf>,
-        #[arg(last = true, required = true)]
-        command: Vec<OsString>,
-    },
+    AgentGuard(guard::Orders),
     /// Speak the agent's protocol, scripted.
     #[command(hide = true)]
     DemoAgent {
@@ -111,13 +101,15 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // None of them needs a runtime.
     match cli.command {
-        Command::AgentGuard { bot, lock, command } => return guard::main(bot, lock.as_deref(), &command),
+        Command::AgentGuard(orders) => return guard::main(&orders),
         Command::DemoAgent { arguments } => return demo_agent::main(arguments),
         Command::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}
     }
     // Before anything reads the token. An agent comes to be much later.
     let hidden = host::hide();
+    // Before there is a second thread, and before anything is written.
+    let umask = host::keep_files_private();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
@@ -125,7 +117,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::LocalDiscord { listen } => local_discord(listen).await,
-            command => with_config(cli.root, command, hidden).await,
+            command => with_config(cli.root, command, hidden, umask).await,
         }
     });
     // Not waiting for a thread that reads the terminal.
@@ -133,7 +125,7 @@ fn main() -> ExitCode {
     code
 }
 
-async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>) -> ExitCode {
+async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, umask: u32) -> ExitCode {
     // What is not Unicode cannot be one of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -145,7 +137,10 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>) ->
         return doctor::run(config, hidden).await;
     }
     let config = match config {
-        Ok(config) => config,
+        Ok(mut config) => {
+            config.agent.umask = Some(umask);
+            config
+        }
         Err(bad) => {
             for mistake in &bad.mistakes {
                 bad_setup(mistake);

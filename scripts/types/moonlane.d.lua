@@ -43,7 +43,7 @@
 ---@field settings? string More settings: a file, or JSON in [[…]].
 ---@field restricted? boolean No shell and no WebFetch unless `tools` names them, no settings files.
 ---@field command? string[] Stands before `agent.command`, such as { "podman", "exec", "-i", "box" }.
----@field env? table<string, string> Added to the agent's environment.
+---@field env? table<string, string> Added to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only so.
 ---@field limits? Limits In place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field text? Text How its answers become Discord messages.

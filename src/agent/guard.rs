@@ -31,12 +31,13 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
@@ -59,15 +60,29 @@ const REFUSED: &str = "moonlane agent-guard: cannot start the agent: os error ";
 /// The exit code then; shells use it alike.
 const NOT_STARTED: u8 = 127;
 
-/// Runs the command until it, or this guard, has to end. `bot` is the process to watch, by default the parent;
-/// `lock` the file to share a lock on.
-pub fn main(bot: Option<i32>, lock: Option<&Path>, command: &[OsString]) -> ExitCode {
-    let bot = match bot {
-        Some(bot) => Pid::from_raw(bot),
-        None => getppid(),
+/// What a guard is told on its command line.
+#[derive(Debug, Args)]
+pub struct Orders {
+    /// The process to watch; by default the parent.
+    #[arg(long, value_name = "PID")]
+    bot: Option<i32>,
+    /// The file to share a lock on.
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// The umask of the command; by default the guard's own.
+    #[arg(long, value_name = "MODE")]
+    umask: Option<u32>,
+    /// What to run.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Runs the command until it, or this guard, has to end.
+pub fn main(orders: &Orders) -> ExitCode {
+    let Some((program, arguments)) = orders.command.split_first() else {
+        return ExitCode::from(NOT_STARTED);
     };
-    let Some((program, arguments)) = command.split_first() else { return ExitCode::from(NOT_STARTED) };
-    match guard(bot, lock, program, arguments) {
+    match guard(orders, program, arguments) {
         Ok(status) => pass_on(status),
         Err(error) => {
             eprintln!("{REFUSED}{}", error.raw_os_error().unwrap_or_default());
@@ -100,19 +115,19 @@ pub fn missing_kernel_pieces() -> Vec<String> {
     missing
 }
 
-fn guard(
-    bot: Option<Pid>,
-    lock: Option<&Path>,
-    program: &OsStr,
-    arguments: &[OsString],
-) -> std::io::Result<Option<WaitStatus>> {
+fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::Result<Option<WaitStatus>> {
+    let bot = orders.bot.map_or_else(getppid, Pid::from_raw);
     // Without it the agent is served all the same; the bot has warned at its start.
     let _ = set_child_subreaper(Some(getpid()));
     let mut watch = Watch::begin(bot)?;
-    let _lock = lock.map(share).transpose()?.flatten();
+    let _lock = orders.lock.as_deref().map(share).transpose()?.flatten();
     // Asked only now: from here on either the bot sees to us, or the lock keeps the next bot waiting.
     if watch.bot_is_gone() {
         return Err(rustix::io::Errno::SRCH.into());
+    }
+    if let Some(umask) = orders.umask {
+        // The bot's own files are private; what an agent makes in a project is as private as its user wants it.
+        rustix::process::umask(Mode::from_raw_mode(umask));
     }
     let child = Command::new(program).args(arguments).process_group(0).spawn()?;
     let mut below = Below { agent: Pid::from_raw(child.id().cast_signed()), status: None };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
     guard: PathBuf,
+    umask: Option<u32>,
     program: OsString,
     /// How many of the arguments belong to the command itself.
     prefix: usize,
@@ -90,8 +91,8 @@ impl Launch {
         arguments.extend(protocol_arguments());
         arguments.extend(project_arguments(project));
         let environment = environment(config, inherited, project);
-        let guard = config.guard.clone();
-        Self { guard, program, prefix, arguments, dir: project.dir.clone(), environment }
+        let (guard, umask) = (config.guard.clone(), config.umask);
+        Self { guard, umask, program, prefix, arguments, dir: project.dir.clone(), environment }
     }
 
     /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
@@ -111,20 +112,11 @@ impl Launch {
             Conversation::New(session) => ("--session-id", session),
             Conversation::Resumed(session) => ("--resume", session),
         };
-        let mut guard = Command::new(&self.guard);
-        guard.arg0("moonlane").args(["agent-guard", "--bot", &std::process::id().to_string()]);
-        if let Some(lock) = &kin.lock {
-            guard.arg("--lock").arg(lock);
-        }
+        let mut guard = self.guard(kin.lock.as_deref());
         guard
-            .arg("--")
-            .arg(&self.program)
             .args(&self.arguments)
             .args(manner.arguments())
             .args([flag, &session.to_string()])
-            .current_dir(&self.dir)
-            .env_clear()
-            .envs(&self.environment)
             .env(kin::VARIABLE, mark)
             .process_group(0)
             .stdin(Stdio::piped())
@@ -140,6 +132,21 @@ impl Launch {
             })
     }
 
+    /// A guard of the program, to be given the program's arguments.
+    fn guard(&self, lock: Option<&Path>) -> Command {
+        let mut guard = Command::new(&self.guard);
+        guard.arg0("moonlane").args(["agent-guard", "--bot", &std::process::id().to_string()]);
+        if let Some(lock) = lock {
+            guard.arg("--lock").arg(lock);
+        }
+        if let Some(umask) = self.umask {
+            guard.arg("--umask").arg(umask.to_string());
+        }
+        guard.arg("--").arg(&self.program);
+        guard.current_dir(&self.dir).env_clear().envs(&self.environment);
+        guard
+    }
+
     /// A variable of the agents' environment.
     pub fn variable(&self, name: &str) -> Option<&OsString> {
         self.environment.get(OsStr::new(name))
@@ -147,13 +154,10 @@ impl Launch {
 
     /// The version that the program says it has, without starting a conversation.
     pub async fn version(&self) -> Option<Version> {
-        let mut command = Command::new(&self.program);
+        let mut command = self.guard(None);
         command
             .args(self.arguments.iter().take(self.prefix))
             .arg("--version")
-            .current_dir(&self.dir)
-            .env_clear()
-            .envs(&self.environment)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = timeout(VERSION_PATIENCE, command.output()).await.ok()?.ok()?;
@@ -271,7 +275,6 @@ const INHERITED: &[&str] = &[
     "LANG",
     "TZ",
     "TMPDIR",
-    "SSH_AUTH_SOCK",
     "NODE_EXTRA_CA_CERTS",
     "http_proxy",
     "https_proxy",
@@ -279,6 +282,9 @@ const INHERITED: &[&str] = &[
     "no_proxy",
 ];
 const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_", "ANTHROPIC_", "CLAUDE_"];
+
+/// Sockets of the user's own session, behind which other keys and programs wait. A project's `env` may name them.
+const OF_THE_DESKTOP: &str = "XDG_RUNTIME_DIR";
 
 /// What a session that the bot itself was started from has set for its children.
 const OF_ANOTHER_SESSION: &[&str] = &["CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_PID"];
@@ -304,7 +310,8 @@ fn environment(
         let known = INHERITED.contains(&name)
             || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || name.ends_with("_PROXY");
-        (known && !OF_ANOTHER_SESSION.contains(&name)) || config.pass_env.iter().any(|passed| passed == name)
+        let refused = OF_ANOTHER_SESSION.contains(&name) || name == OF_THE_DESKTOP;
+        (known && !refused) || config.pass_env.iter().any(|passed| passed == name)
     };
     let own = |names: &[&str]| -> Vec<_> { names.iter().map(|name| (name.into(), "1".into())).collect() };
 

@@ -5,19 +5,23 @@
 //! for writing.
 
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Millis, schema};
 
 /// How long an ended turn and what was said are kept.
 const KEPT: Millis = Millis(30 * 24 * 60 * 60 * 1000);
+
+/// For the owner alone.
+const PRIVATE: u32 = 0o600;
 
 /// Why the store cannot be opened: one sentence each, for the operator. The file is left as it was.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,7 @@ impl Database {
             debug!(%error, "the lock file cannot be marked");
         }
         examine(path)?;
+        keep_private(path);
         let connection = prepare(path).map_err(|e| from_sqlite(path, e))?;
         Ok(Self { connection, left, lock })
     }
@@ -146,6 +151,22 @@ fn held(path: &Path, lock: &mut File) -> OpenError {
     let mut text = String::new();
     let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
     OpenError::Held { file: path.display().to_string(), holder: pid.map_or(Holder::Unknown, Holder::Process) }
+}
+
+/// Lets nobody but their owner at the database and its log: what people ask and hear stands in them. SQLite gives a new
+/// log the rights of its database.
+fn keep_private(path: &Path) {
+    let created = File::options().write(true).create(true).truncate(false).mode(PRIVATE).open(path);
+    // Whatever is wrong with it is told by opening it as a database.
+    drop(created);
+    for file in ["", "-wal", "-shm", "-journal", ".lock", ".agents"].map(|suffix| beside(path, suffix)) {
+        let Ok(metadata) = file.metadata() else { continue };
+        if metadata.permissions().mode() & 0o077 != 0
+            && let Err(error) = fs::set_permissions(&file, Permissions::from_mode(PRIVATE))
+        {
+            warn!(%error, file = %file.display(), "other users of this machine may read or write this file");
+        }
+    }
 }
 
 /// `path` with something appended to its last component.
@@ -276,10 +297,8 @@ fn from_sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+    use std::collections::BTreeMap;
 
     fn error(path: &Path) -> OpenError {
         match Database::open(path) {
@@ -321,6 +340,30 @@ mod tests {
             assert_eq!(text("foreign_keys"), "Integer(1)");
         }
         assert_eq!(files(&folder).keys().collect::<Vec<_>>(), ["a b.db"]);
+    }
+
+    #[test]
+    fn nobody_else_can_read_a_new_database_or_one_that_was_open_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("moonlane.db");
+        for suffix in ["", "-wal", ".lock", ".agents"] {
+            if !suffix.is_empty() {
+                std::fs::write(beside(&path, suffix), "").unwrap();
+                std::fs::set_permissions(beside(&path, suffix), Permissions::from_mode(0o664)).unwrap();
+            }
+        }
+        let modes = || -> Vec<(OsString, u32)> {
+            let entries = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+            let mode = |entry: &std::fs::DirEntry| entry.metadata().unwrap().permissions().mode() & 0o777;
+            entries.map(|entry| (entry.file_name(), mode(&entry))).collect()
+        };
+        for _ in 0..2 {
+            let database = Database::open(&path).unwrap();
+            let modes = modes();
+            assert!(modes.len() >= 4 && modes.iter().all(|(_, mode)| *mode == PRIVATE), "{modes:?}");
+            drop(database);
+            std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        }
     }
 
     #[test]

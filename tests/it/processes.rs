@@ -221,6 +221,8 @@ async fn an_agent_gets_what_is_allowed_of_the_environment_and_never_the_token() 
     let mut command = bot_on(&stage);
     command.env("PASSED", "1").env("NOT_PASSED", "1").env("MOONLANE_SECRET", "1").env("LC_TIME", "C");
     command.env("ANTHROPIC_MODEL", "x").env("CLAUDE_CODE_SESSION_ID", "of-another").env("https_proxy", "x");
+    // Keys and programs of the operator's own session stand behind these two.
+    command.env("SSH_AUTH_SOCK", "/s").env("XDG_RUNTIME_DIR", "/r").env("XDG_DATA_HOME", "/d");
     let bot = Process::ready(&mut command).await;
     stage.parts_posted(stage.say("general", "TEXT:here"), 1).await;
     let [agent] = &agents(&bot)[..] else { panic!("{}", bot.said()) };
@@ -229,7 +231,7 @@ async fn an_agent_gets_what_is_allowed_of_the_environment_and_never_the_token() 
     assert!(!environment.contains(stage.discord.token()));
     let mut names: Vec<_> = environment.split('\0').filter_map(|it| Some(it.split_once('=')?.0)).collect();
     names.sort();
-    insta::assert_snapshot!(names.join(" "), @"ANTHROPIC_MODEL CLAUDE_CODE_DISABLE_BACKGROUND_TASKS CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS CLAUDE_LANE_MARK DEMO_AGENT_LOG DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING DISABLE_TELEMETRY HOME LC_TIME PASSED PATH TMPDIR https_proxy");
+    insta::assert_snapshot!(names.join(" "), @"ANTHROPIC_MODEL CLAUDE_CODE_DISABLE_BACKGROUND_TASKS CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS CLAUDE_LANE_MARK DEMO_AGENT_LOG DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING DISABLE_TELEMETRY HOME LC_TIME PASSED PATH TMPDIR XDG_DATA_HOME https_proxy");
     bot.stop().await;
 }
 

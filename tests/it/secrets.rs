@@ -81,6 +81,32 @@ async fn an_agent_can_read_the_token_nowhere_though_it_is_the_same_user() {
 }
 
 #[tokio::test]
+async fn the_bots_files_are_its_own_and_what_agents_make_is_as_its_user_wants_it() {
+    let stage = Stage::without_bot(Setup { agent: vec!["./maker".to_owned()], ..Setup::default() }).await;
+    let maker = format!("#!/bin/sh\n: > made\nexec {MOONLANE} demo-agent \"$@\"\n");
+    std::fs::write(stage.root().join("maker"), maker).unwrap();
+    std::fs::set_permissions(stage.root().join("maker"), PermissionsExt::from_mode(0o755)).unwrap();
+    let bot = bot_on(&stage);
+    let mut shell = clean("sh", stage.root());
+    shell.args(["-c", r#"umask 027; exec "$@""#, "sh"]).arg(bot.as_std().get_program());
+    shell.args(bot.as_std().get_args());
+    shell.env("DISCORD_TOKEN", stage.discord.token()).env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    let bot = Process::ready(&mut shell).await;
+    let question = stage.say("general", "TEXT:as usual");
+    stage.parts_posted(question, 1).await;
+
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let entries = std::fs::read_dir(stage.root()).unwrap().map(|entry| entry.unwrap().path());
+    let own: Vec<_> = entries.filter(|path| path.to_str().unwrap().contains("moonlane.db")).collect();
+    assert!(own.len() >= 4, "database, log, lock and the agents' lock: {own:?}");
+    for path in own {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    assert_eq!(mode(&stage.work().join("made")), 0o640);
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_directory_that_the_bot_may_not_enter_is_a_sentence() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can make a directory that the bot's user may not enter");
