@@ -13,7 +13,8 @@
 //! message is not tried for longer than that. Every other 4xx is final.
 //!
 //! **Courtesy.** Discord blocks an address after 10,000 invalid calls (401, 403, 429) in ten minutes. So what a
-//! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute.
+//! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute. One 401 is not
+//! yet a refused token: `GET /users/@me` has to confirm it.
 
 mod call;
 mod commands;

@@ -109,6 +109,15 @@ enum StopReason {
     Shutdown,
 }
 
+/// What there was to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The work on the turn.
+    Work,
+    /// The work is done: the rest of the answer.
+    Answer,
+}
+
 /// The way to stop one turn. The first reason counts.
 #[derive(Default)]
 struct Stop {
@@ -122,12 +131,15 @@ struct Stop {
 impl Stop {
     /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the next
     /// start.
-    fn stop(&self, reason: StopReason) {
+    fn stop(&self, reason: StopReason) -> Stopped {
         if self.reason.get_or_init(|| Some(reason)).is_some() {
             self.token.cancel();
-        } else if reason != StopReason::Shutdown {
+            return Stopped::Work;
+        }
+        if reason != StopReason::Shutdown {
             self.silence.cancel();
         }
+        Stopped::Answer
     }
 
     /// From now on there is nothing to stop but the answer.

@@ -1,4 +1,4 @@
--- /stop: end the turn that runs in this channel.
+-- /stop: end the turn that runs in this channel, or the rest of its answer.
 
 ---@type Command
 return {
@@ -6,7 +6,9 @@ return {
   description = "End the turn that is running here",
   run = function(ctx)
     local turn = ctx:stop()
-    if turn then
+    if turn and turn.answering then
+      ctx:reply(("Stopped the answer to <@%s>: the rest of it is not posted."):format(turn.user_id))
+    elseif turn then
       ctx:reply(("Stopped the turn of <@%s>."):format(turn.user_id))
     else
       ctx:reply { "Nothing is running here.", ephemeral = true }

@@ -183,7 +183,7 @@
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it: the next turn that begins starts afresh. Gives what it was.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.
----@field stop fun(self: Ctx, channel?: Id): QueuedTurn? Ends the running turn; nil where none runs.
+---@field stop fun(self: Ctx, channel?: Id): QueuedTurn? Ends the running turn, or the rest of its answer; nil where none runs.
 ---@field queue fun(self: Ctx, channel?: Id): QueuedTurn[] Who runs and who waits, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Whether it was still waiting.
 ---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this user; gives its id.
@@ -323,6 +323,7 @@
 ---@field user_name string
 ---@field prompt string Its beginning.
 ---@field running boolean Else it waits.
+---@field answering boolean The work is done, and the answer is being posted.
 ---@field seconds number For how long it has been there.
 
 ---@class (exact) ProjectInfo

@@ -13,9 +13,9 @@ use crate::respond::{RespondError, Responder};
 use crate::script::{
     Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
-use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError};
+use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError, TurnState};
 use crate::text;
-use crate::turn::gate;
+use crate::turn::{Stopped, gate};
 
 type Answer = Result<Value, String>;
 
@@ -68,7 +68,8 @@ pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, 
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
             // One that is not written down yet has not begun.
             let Some(facts) = used.running(turn).await? else { return Ok(Value::Null) };
-            if needs.turns.stop(turn).await { json(facts) } else { Ok(Value::Null) }
+            let Some(stopped) = needs.turns.stop(turn).await else { return Ok(Value::Null) };
+            json(TurnFacts { answering: stopped == Stopped::Answer, ..facts })
         }
         Effect::Queue { channel } => {
             let channel = used.channel(channel).await?;
@@ -253,6 +254,7 @@ impl Use<'_> {
             user_name: row.turn.author_name,
             prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
             running: true,
+            answering: matches!(row.state, TurnState::Ended(_)),
             seconds: seconds_since(row.turn.accepted),
         }))
     }
@@ -272,6 +274,7 @@ impl Use<'_> {
                     user_name: row.author_name,
                     prompt: row.prompt_start,
                     running: false,
+                    answering: false,
                     seconds: seconds_since(row.accepted),
                 });
             }

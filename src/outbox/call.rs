@@ -101,8 +101,10 @@ pub(super) struct Sender {
     pub(super) patience: Patience,
     pace: Mutex<Pace>,
     pub(super) queues: Mutex<HashMap<u64, Arc<Queues>>>,
-    /// Set by a 401: until when no call is worth asking. Many invalid calls block the whole address.
+    /// Set by a 401 that was confirmed: until when no call is worth asking. Many invalid calls block the whole address.
     refused_until: Mutex<Option<Instant>>,
+    /// Held by whoever confirms a 401: when the token was last seen to be good after one.
+    good_at: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// The waiting lines of one place; tokio's mutexes are fair, so each is first in, first out.
@@ -140,6 +142,8 @@ pub(super) enum Sent {
 
 /// How long a refused token is believed to be bad.
 const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+/// For how long a token that was seen to be good is not looked at again.
+const TOKEN_GOOD: Duration = Duration::from_secs(5);
 
 impl Sender {
     pub(super) fn new(http: reqwest::Client, base: String, token: HeaderValue, patience: Patience) -> Self {
@@ -151,6 +155,7 @@ impl Sender {
             pace: Mutex::default(),
             queues: Mutex::default(),
             refused_until: Mutex::default(),
+            good_at: tokio::sync::Mutex::default(),
         }
     }
 
@@ -220,7 +225,7 @@ impl Sender {
         call: &Call,
         decode: &impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Failure> {
-        if lock(&self.refused_until).is_some_and(|until| until > Instant::now()) {
+        if self.is_silenced() {
             return Err(Failure::Final(Refused::Token));
         }
         let passing = |why| Failure::Passing { why, limited: false };
@@ -257,10 +262,39 @@ impl Sender {
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT || unsigned {
             return Err(passing(problem.why));
         }
-        if status == StatusCode::UNAUTHORIZED {
-            *lock(&self.refused_until) = Some(Instant::now() + TOKEN_PAUSE);
+        if status == StatusCode::UNAUTHORIZED && !self.is_token_refused().await {
+            return Err(passing(problem.why));
         }
         Err(Failure::Final(problem.refused(status)))
+    }
+
+    /// Whether Discord takes the token no more. One 401 does not prove it: what it comes from may be something in
+    /// between, or a server of Discord's with a bad minute. So the simplest call there is says it once more.
+    async fn is_token_refused(&self) -> bool {
+        let mut good_at = self.good_at.lock().await;
+        if self.is_silenced() {
+            return true;
+        }
+        if good_at.is_some_and(|good| good.elapsed() < TOKEN_GOOD) {
+            return false;
+        }
+        let request = self.http.get(format!("{}/users/@me", self.base));
+        let request = request.header(AUTHORIZATION, self.token.clone()).timeout(self.patience.request);
+        let status = request.send().await.map(|response| response.status());
+        match status {
+            Ok(StatusCode::UNAUTHORIZED) => *lock(&self.refused_until) = Some(Instant::now() + TOKEN_PAUSE),
+            Ok(status) if status.is_success() => {
+                info!("a call was answered with 401, but the token is good");
+                *good_at = Some(Instant::now());
+            }
+            // Not known; the call that asks is tried again and may ask again.
+            _ => {}
+        }
+        status.is_ok_and(|status| status == StatusCode::UNAUTHORIZED)
+    }
+
+    fn is_silenced(&self) -> bool {
+        lock(&self.refused_until).is_some_and(|until| until > Instant::now())
     }
 
     /// Sends a request once, unpaced, and without the bot's token: what lets it in is in its path.

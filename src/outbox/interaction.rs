@@ -1,7 +1,8 @@
 //! Answers to interactions: callbacks, edits and further messages, each let in by the interaction's own token.
 //!
 //! They are not paced: Discord does not count them by channel, and gives three seconds for the first. What may have
-//! reached Discord is sent again only where a second time changes nothing, so an edit is and a message is not.
+//! reached Discord is sent again only where that does no harm ([`Again`]): an edit is, and so is a first answer, which
+//! Discord takes once only; a further message is not.
 //!
 //! See <https://discord.com/developers/docs/interactions/receiving-and-responding>.
 
@@ -25,6 +26,8 @@ use crate::domain::{
 const DEADLINE: Duration = Duration::from_secs(3);
 /// The longest that one first answer may take. A later one cannot be in time.
 const LONGEST_CALLBACK: Duration = Duration::from_secs(5);
+/// With less time left than this, a first answer is sent for the last time.
+const LAST_TRY: Duration = Duration::from_millis(500);
 /// How long anything else is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
@@ -99,8 +102,7 @@ impl Interactions {
     /// Gives the first answer. Of a message it returns the id, if Discord tells it.
     ///
     /// # Errors
-    /// See [`Unanswered`]. It was sent again only if it surely had not arrived and three seconds had not passed since
-    /// the interaction was received.
+    /// See [`Unanswered`]. It was sent again as long as three seconds had not passed since the interaction was received.
     pub async fn answer(
         &self,
         interaction: &Interaction,
@@ -129,7 +131,14 @@ impl Interactions {
         let (id, token) = (interaction.id, &interaction.token.0);
         let path = format!("/interactions/{id}/{token}/callback{query}");
         let until = Instant::from_std(interaction.received) + DEADLINE;
-        let call = Open { method: Method::POST, path, body: Some(body), files, twice: false, until };
+        let call = Open {
+            method: Method::POST,
+            path,
+            body: Some(body),
+            files,
+            again: Again::RefusedOnceThere,
+            until,
+        };
         let answer = self.send(call, LONGEST_CALLBACK).await?;
         // No body is an answer as well.
         let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
@@ -170,7 +179,7 @@ impl Interactions {
         let path = format!("{}/messages/{message}", self.webhook(interaction));
         let (body, files) = (Some(change.json()), change.files());
         let until = Instant::now() + PATIENCE;
-        let call = Open { method: Method::PATCH, path, body, files, twice: true, until };
+        let call = Open { method: Method::PATCH, path, body, files, again: Again::Harmless, until };
         created(&self.send(call, PATIENCE).await?)
     }
 
@@ -181,7 +190,7 @@ impl Interactions {
     pub async fn follow_up(&self, interaction: &Interaction, reply: &Reply) -> Result<MessageId, Unanswered> {
         let path = format!("{}?wait=true", self.webhook(interaction));
         let (body, until) = (Some(create(reply)), Instant::now() + PATIENCE);
-        let call = Open { method: Method::POST, path, body, files: &reply.files, twice: false, until };
+        let call = Open { method: Method::POST, path, body, files: &reply.files, again: Again::Never, until };
         created(&self.send(call, PATIENCE).await?)
     }
 
@@ -192,7 +201,8 @@ impl Interactions {
     pub async fn delete_original(&self, interaction: &Interaction) -> Result<(), Unanswered> {
         let path = format!("{}/messages/@original", self.webhook(interaction));
         let until = Instant::now() + PATIENCE;
-        let call = Open { method: Method::DELETE, path, body: None, files: &[], twice: true, until };
+        let call =
+            Open { method: Method::DELETE, path, body: None, files: &[], again: Again::Harmless, until };
         match self.send(call, PATIENCE).await {
             Err(Unanswered::Refused(Refused::NotFound { .. })) => Ok(()),
             other => other.map(drop),
@@ -244,13 +254,26 @@ impl Interactions {
 
     async fn send(&self, call: Open<'_>, limit: Duration) -> Result<Vec<u8>, Unanswered> {
         let sender = &self.outbox.0.sender;
-        let Open { method, path, body, files, twice, until } = call;
+        let Open { method, path, body, files, again, until } = call;
         let body = body.map(|body| form(body, files));
         let limit = limit.min(sender.patience.request);
         let mut wait = sender.patience.first_wait.min(SHORTEST_WAIT);
+        // Whether a try may have reached Discord.
+        let mut unclear = false;
         loop {
+            // What hangs may hang in a dead connection: the half of the time is kept for another try. Files may need
+            // all of it.
+            let left = until.saturating_duration_since(Instant::now());
+            let limit = match again {
+                Again::RefusedOnceThere if files.is_empty() && left > LAST_TRY => limit.min(left / 2),
+                _ => limit,
+            };
             let (why, pause) = match sender.send_open(method.clone(), &path, body.as_ref(), limit).await {
                 Sent::Done(answer) => return Ok(answer),
+                // It is our own earlier try that it was answered by.
+                Sent::Refused(_, problem) if unclear && problem.code == Some(ANSWERED_ALREADY) => {
+                    return Ok(Vec::new());
+                }
                 Sent::Refused(status, problem) => {
                     return Err(match problem.code {
                         Some(UNKNOWN_INTERACTION | UNKNOWN_WEBHOOK | INVALID_WEBHOOK_TOKEN) => {
@@ -262,12 +285,19 @@ impl Interactions {
                         _ => Unanswered::Refused(problem.refused(status)),
                     });
                 }
-                Sent::Unclear(why) if !twice => return Err(Unanswered::Unclear(why)),
+                Sent::Unclear(why) if again == Again::Never => return Err(Unanswered::Unclear(why)),
+                Sent::Unclear(why) => {
+                    unclear = true;
+                    (why, wait)
+                }
                 Sent::Limited(pause) => ("over Discord's rate limit".to_owned(), pause.max(wait)),
-                Sent::Never(why) | Sent::Unclear(why) => (why, wait),
+                Sent::Never(why) => (why, wait),
             };
             if Instant::now() + pause > until {
-                return Err(Refused::GaveUp { why }.into());
+                return Err(match again {
+                    Again::RefusedOnceThere if unclear => Unanswered::Unclear(why),
+                    _ => Refused::GaveUp { why }.into(),
+                });
             }
             debug!(%method, "an answer to an interaction is sent again in {pause:?}: {why}");
             sleep(pause).await;
@@ -282,10 +312,21 @@ struct Open<'a> {
     path: String,
     body: Option<Value>,
     files: &'a [File],
-    /// Whether it may do its work twice.
-    twice: bool,
+    /// Whether it may be sent again when it may have arrived.
+    again: Again,
     /// When to give up.
     until: Instant,
+}
+
+/// What comes of a call that arrives twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// It does its work twice, so it must not.
+    Never,
+    /// Nothing more than of the first one.
+    Harmless,
+    /// Discord refuses it (40060), and so tells that the first one arrived.
+    RefusedOnceThere,
 }
 
 impl<'a> Change<'a> {

@@ -314,11 +314,37 @@ async fn a_forbidden_favour_is_not_asked_again_and_a_refused_token_silences() {
         ]
     );
 
-    let bad = answer(401, json!({"code": 0, "message": "401: Unauthorized"}));
-    let (server, outbox) = Server::start([bad]).await;
+    let (server, outbox) = Server::start([unauthorized(), unauthorized()]).await;
     assert_eq!(outbox.whoami().await, Err(StartError::Token));
     assert_eq!(outbox.post(channel(7), post("x")).await, Err(Refused::Token));
-    assert_eq!(server.calls().len(), 1);
+    assert_eq!(server.whats(), ["GET /api/v10/users/@me"; 2]);
+}
+
+fn unauthorized() -> Answer {
+    answer(401, json!({"code": 0, "message": "401: Unauthorized"}))
+}
+
+#[tokio::test]
+async fn a_stray_401_silences_nothing() {
+    let (server, outbox) = Server::start([unauthorized()]).await;
+    let posts = (1..=5).map(|n| outbox.post(channel(n), post("x")));
+    let posted = futures_util::future::join_all(posts).await;
+    assert!(posted.iter().all(Result::is_ok), "{posted:?}");
+    let looks = |whats: &[String]| whats.iter().filter(|what| what.ends_with("/users/@me")).count();
+    assert_eq!((server.calls().len(), looks(&server.whats())), (7, 1));
+
+    // Where the look itself fails, nothing is known, and nothing is silenced.
+    let (server, outbox) = Server::start([unauthorized(), answer(500, json!({}))]).await;
+    assert!(outbox.post(channel(7), post("x")).await.is_ok());
+    assert_eq!((server.calls().len(), looks(&server.whats())), (3, 1));
+
+    // Many at once are confirmed by one look.
+    let (server, outbox) = Server::start((0..5).map(|_| unauthorized())).await;
+    lock(&server.0).takes = Duration::from_millis(50);
+    let posts = (1..=5).map(|n| outbox.post(channel(n), post("x")));
+    let posted = futures_util::future::join_all(posts).await;
+    assert!(posted.iter().all(Result::is_ok), "{posted:?}");
+    assert_eq!(looks(&server.whats()), 1);
 }
 
 #[tokio::test]

@@ -275,6 +275,8 @@ pub struct TurnFacts {
     pub prompt: String,
     /// Whether it runs; else it waits.
     pub running: bool,
+    /// Whether its work is done, and its answer is being posted.
+    pub answering: bool,
     /// For how long it has been there, in seconds.
     pub seconds: f64,
 }

@@ -7,7 +7,7 @@ use crate::logging::chain;
 use crate::script::ScriptSet;
 use crate::store::{Cancel, StoreError, Unwanted};
 
-use super::{StopReason, Turns, intake};
+use super::{StopReason, Stopped, Turns, intake};
 
 impl Turns {
     /// Starts a turn with a message that the bot has posted itself for this person; the gate is asked once more.
@@ -36,15 +36,15 @@ impl Turns {
     }
 
     /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it has
-    /// to say is not said. False where there is no such turn any more.
-    pub async fn stop(&self, turn: MessageId) -> bool {
-        let Some(stop) = self.stops().get(&turn).cloned() else { return false };
-        stop.stop(StopReason::Asked);
+    /// to say is not said. None where there is no such turn any more.
+    pub async fn stop(&self, turn: MessageId) -> Option<Stopped> {
+        let stop = self.stops().get(&turn).cloned()?;
+        let stopped = stop.stop(StopReason::Asked);
         // Should the bot not live to see it end.
         if let Err(error) = self.store.note_unwanted(turn, Unwanted::Stopped).await {
             warn!(error = chain(&error), "it is not written that a turn was stopped");
         }
-        true
+        Some(stopped)
     }
 
     /// Takes a waiting turn out of its lane; whether it was still waiting.

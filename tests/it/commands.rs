@@ -258,7 +258,8 @@ async fn the_rest_of_a_long_answer_can_be_stopped() {
     let waiting = stage.say("general", "TEXT:next");
     stage.reacted(waiting, "⏳").await;
     let told = said(&stage, "ada", "stop", &[]).await;
-    assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()));
+    let owner = stage.discord.owner();
+    assert_eq!(told.content, format!("Stopped the answer to <@{owner}>: the rest of it is not posted."));
     assert_eq!(stage.settled(answered).await, Settled::Ended(Outcome::Answered));
     assert_eq!(stage.settled(waiting).await, Settled::Ended(Outcome::Answered));
     assert_eq!((stage.parts(answered).len(), stage.answer(waiting)), (2, "next".to_owned()));

@@ -104,7 +104,7 @@ fn crossing() -> Vec<(&'static str, Keys)> {
         waiting: 0,
         running: false,
     };
-    let turn = TurnFacts { id, user_id, user_name, prompt, running: false, seconds: 0.0 };
+    let turn = TurnFacts { id, user_id, user_name, prompt, running: false, answering: false, seconds: 0.0 };
     let status = Status { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 };
     let keys = |value: Value| given(&value);
     vec![

@@ -1,6 +1,11 @@
-//! What a person reads of a command that failed leads to the line in the log that says why.
+//! What a person reads of a command that failed leads to the line in the log that says why. And where only Discord
+//! failed, they read what the command did.
 
-use super::{said, shipped};
+use moonlane::domain::Outcome;
+use moonlane::local::Fault;
+use moonlane::turn::Settled;
+
+use super::{said, shipped, stage};
 use crate::separate::{Process, bot_on};
 use crate::support::Stage;
 
@@ -58,4 +63,19 @@ async fn the_short_id_of_a_failure_stands_in_the_log_with_the_whole_chain() {
         assert!(line.contains("no such table: sessions"), "{name}: {line}");
     }
     bot.stop().await;
+}
+
+#[tokio::test]
+async fn who_stops_a_turn_reads_that_it_was_stopped_although_discord_fails() {
+    let mut stage = stage().await;
+    let faults = [Fault::Status(500), Fault::Status(502), Fault::DropBefore, Fault::DropAfter];
+    for (number, fault) in faults.into_iter().enumerate() {
+        let prompt = format!("SLEEP:60{number}");
+        let running = stage.say("general", &prompt);
+        stage.prompted(&prompt).await;
+        stage.discord.fail_next(2, fault, "POST /interactions/");
+        let told = said(&stage, "ada", "stop", &[]).await;
+        assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()), "{fault:?}");
+        assert_eq!(stage.settled(running).await, Settled::Ended(Outcome::Cancelled), "{fault:?}");
+    }
 }
