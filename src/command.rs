@@ -12,6 +12,7 @@ mod register;
 mod reply;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -223,11 +224,12 @@ impl Commands {
             return refusal;
         }
         info!(name, user = %asked.author.id, "runs");
+        let questions = AtomicU64::new(0);
         let mut step = scripts.call(Call::new(asked, invocation)).await;
         loop {
             match step {
                 Step::Effect(effect, waiting) => {
-                    let answer = perform::perform(&self.0, &scripts, responder, effect).await;
+                    let answer = perform::perform(&self.0, &scripts, responder, &questions, effect).await;
                     step = waiting.resume(answer).await;
                 }
                 Step::Done => return NOTHING_SAID.to_owned(),

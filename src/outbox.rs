@@ -19,6 +19,7 @@
 mod call;
 mod commands;
 mod download;
+mod history;
 mod interaction;
 mod pace;
 mod rights;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -42,6 +43,7 @@ pub use call::Patience;
 use call::{Body, Call, Sender, lock};
 pub use commands::{Registration, Scope};
 pub use download::DownloadError;
+pub use history::{Page, Posted};
 pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::Kind;
 pub use rights::{Access, Guild, NEEDED, Need, Permissions};
@@ -72,10 +74,6 @@ enum Favour {
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Replying without the right to read the channel's history.
 const CANNOT_REPLY: u32 = 160_002;
-/// The message is gone.
-const UNKNOWN_MESSAGE: u32 = 10_008;
-/// The most messages that Discord gives per call.
-const PAGE: usize = 100;
 /// How long a message is tried. Discord remembers nonces "for the past few minutes":
 /// <https://discord.com/developers/docs/resources/message#create-message>.
 const NONCE_HOLDS: Duration = Duration::from_secs(2 * 60);
@@ -107,28 +105,6 @@ pub enum Notify {
     Channel,
     /// The same, and this person where the text mentions them.
     Person(UserId),
-}
-
-/// A message of the bot's own, as it stands in a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
-    /// Its id.
-    pub id: MessageId,
-    /// Its text, trimmed as Discord trims it.
-    pub content: String,
-    /// The message that it replies to.
-    pub reply_to: Option<MessageId>,
-    /// Whether it was posted without a sound.
-    pub silent: bool,
-}
-
-/// A page of a channel's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// What the bot has posted, oldest first. The answers of commands are not among it.
-    pub own: Vec<Posted>,
-    /// The last message of this page, whoever wrote it, where more may follow it.
-    pub goes_on_after: Option<MessageId>,
 }
 
 /// Discord does not take it, and asking again would not help. The text is for the log.
@@ -422,35 +398,6 @@ impl Outbox {
             name: answer.name.unwrap_or_default(),
             guild: answer.guild_id,
         })
-    }
-
-    /// What stands in the channel after the message `after`: the next 100 messages of it, and which of them `me` has
-    /// posted.
-    ///
-    /// # Errors
-    /// See [`Refused`]; above all, the bot may not be allowed to see the channel.
-    pub async fn history(&self, channel: ChannelId, after: MessageId, me: UserId) -> Result<Page, Refused> {
-        let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
-        let messages: Vec<wire::Written> = self.get(Kind::History, channel.get(), path).await?;
-        let last = messages.iter().map(|message| message.id).max();
-        let goes_on_after = last.filter(|last| messages.len() >= PAGE && *last > after);
-        let own = messages.into_iter().filter(|message| message.author.id == me);
-        let mut own: Vec<_> = own.filter_map(wire::Written::posted).collect();
-        own.sort_by_key(|message| message.id);
-        Ok(Page { own, goes_on_after })
-    }
-
-    /// Whether a message still stands in the channel.
-    ///
-    /// # Errors
-    /// See [`Refused`], but for that it does not.
-    pub async fn stands(&self, channel: ChannelId, message: MessageId) -> Result<bool, Refused> {
-        let path = format!("/channels/{channel}/messages/{message}");
-        match self.get::<IgnoredAny>(Kind::History, channel.get(), path).await {
-            Ok(_) => Ok(true),
-            Err(refused) if refused.code() == Some(UNKNOWN_MESSAGE) => Ok(false),
-            Err(refused) => Err(refused),
-        }
     }
 
     /// Takes a thread out of the archive, where the bot may.

@@ -9,13 +9,14 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `deliveries`, `shown`, `sessions`, `choices` and `command_guilds`
+//! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `choices` and `command_guilds`
 //! hold the methods; `open` decides which file is fit to be used.
 
 mod choices;
 mod command_guilds;
 mod deliveries;
 mod open;
+mod questions;
 mod schema;
 mod sessions;
 mod shown;
@@ -31,6 +32,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
+pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use turns::{
@@ -191,7 +193,7 @@ mod tests {
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
             }],
-            ours: true,
+            question: Question::Coming,
             accepted: Millis(i64::MAX),
         }
     }
@@ -440,6 +442,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_question_of_a_command_is_answered_where_it_stands() {
+        let (_dir, store) = store();
+        store.accept(turn(1), false).await.unwrap();
+        let theirs = Turn { question: Question::Theirs, ..turn(2) };
+        store.accept(theirs.clone(), false).await.unwrap();
+        for id in [1, 2] {
+            store.set_question(message(id), message(10 + id)).await.unwrap();
+            store.finish(message(id), finished(Outcome::Answered, &["x"])).await.unwrap();
+        }
+        assert_eq!(
+            store.turn(message(1)).await.unwrap().unwrap().turn.question,
+            Question::Posted(message(11))
+        );
+        assert_eq!(store.turn(message(2)).await.unwrap().unwrap().turn, theirs);
+        let reply_to = async |id| store.undelivered(message(id)).await.unwrap().unwrap().reply_to;
+        assert_eq!((reply_to(1).await, reply_to(2).await), (message(11), message(2)));
+        let known = async |id| store.is_known(message(id)).await.unwrap();
+        assert!(known(11).await && !known(12).await);
+    }
+
+    #[tokio::test]
     async fn what_a_turn_shows_is_known_until_it_is_gone() {
         let (_dir, store) = store();
         for id in [1, 2, 3] {
@@ -455,6 +478,7 @@ mod tests {
         let shown = |id, hourglass, live_line| Shown {
             message: message(id),
             channel: turn(id).channel,
+            question: message(id),
             hourglass,
             live_line,
         };

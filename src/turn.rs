@@ -17,6 +17,7 @@ mod hooks;
 mod intake;
 mod live;
 mod prompt;
+mod question;
 mod recovery;
 mod said;
 mod shown;
@@ -75,7 +76,7 @@ pub struct Turns(Arc<Inner>);
 
 struct Inner {
     needs: Needs,
-    /// How to stop each turn that waits or runs now.
+    /// How to stop each turn that waits or runs now: by its id, and by the message that it answers.
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
@@ -119,8 +120,8 @@ pub enum Stopped {
 }
 
 /// The way to stop one turn. The first reason counts.
-#[derive(Default)]
 struct Stop {
+    turn: MessageId,
     token: CancellationToken,
     /// None in it: the turn has ended, and what is left is to say what came of it.
     reason: OnceLock<Option<StopReason>>,
@@ -129,6 +130,11 @@ struct Stop {
 }
 
 impl Stop {
+    fn of(turn: MessageId) -> Self {
+        let (token, silence) = (CancellationToken::new(), CancellationToken::new());
+        Self { turn, token, reason: OnceLock::new(), silence }
+    }
+
     /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the next
     /// start.
     fn stop(&self, reason: StopReason) -> Stopped {

@@ -1,5 +1,7 @@
 //! Performing what a script asks for. An error is a sentence for the person: it is raised at the line that asked.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
@@ -26,11 +28,18 @@ struct Use<'a> {
     needs: &'a Needs,
     scripts: &'a ScriptSet,
     responder: &'a Responder,
+    questions: &'a AtomicU64,
 }
 
-/// Performs an effect.
-pub async fn perform(needs: &Needs, scripts: &ScriptSet, responder: &Responder, effect: Effect) -> Answer {
-    let used = Use { needs, scripts, responder };
+/// Performs an effect. `questions` counts those of this use of the command.
+pub async fn perform(
+    needs: &Needs,
+    scripts: &ScriptSet,
+    responder: &Responder,
+    questions: &AtomicU64,
+    effect: Effect,
+) -> Answer {
+    let used = Use { needs, scripts, responder, questions };
     match effect {
         Effect::Reply(say) => said(responder.reply(&reply::reply(say)).await),
         Effect::Edit(say) => said(responder.edit(&reply::reply(say)).await),
@@ -291,7 +300,7 @@ impl Use<'_> {
         self.stored(self.needs.turns.take_out(turn).await).map(Value::Bool)
     }
 
-    /// Posts the question, so that everybody sees what is answered, and starts the turn with it.
+    /// Starts a turn; its question is posted, so that everybody sees what is answered.
     async fn ask(&self, ask: Ask) -> Answer {
         let asked = self.responder.interaction();
         let Some(mut message) = message(asked, &ask.prompt) else {
@@ -316,10 +325,9 @@ impl Use<'_> {
         if !gate::admits(&self.needs.turns.owners, self.scripts.allow(), Some(&work.project), &asked.author) {
             return Err(ELSEWHERE.to_owned());
         }
-        let quoted: String = work.prompt.chars().take(1500).collect();
-        let question = Reply::text(format!("**{}** asks:\n{quoted}", asked.author.name));
-        let posted = self.needs.discord.say(asked.channel_id, &question).await;
-        message.id = posted.map_err(|refused| format!("Discord did not take the question: {refused}"))?;
+        // Nothing else has an id of this use of the command; a further question counts up.
+        let id = asked.id.get().saturating_add(self.questions.fetch_add(1, Ordering::Relaxed));
+        message.id = MessageId::new(id).ok_or_else(|| "This cannot be asked.".to_owned())?;
         let id = message.id;
         self.needs.turns.start(self.scripts, message, work).await;
         json(id)

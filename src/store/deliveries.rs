@@ -124,14 +124,16 @@ impl Store {
     /// Where the database fails.
     pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT channel, author, written FROM deliveries JOIN messages ON id = message
-                       WHERE message = ?1 AND state = 'open'";
+            let sql = "SELECT channel, author, written, coalesce(question, id)
+                       FROM deliveries JOIN messages ON id = deliveries.message
+                       LEFT JOIN turns ON turns.message = id
+                       WHERE id = ?1 AND deliveries.state = 'open'";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement
-                .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                 .optional()?;
-            let Some((channel, author, written)) = found else { return Ok(None) };
-            Ok(Some(Delivery { channel, reply_to: message, author, written, parts: parts(tx, message)? }))
+            let Some((channel, author, written, reply_to)) = found else { return Ok(None) };
+            Ok(Some(Delivery { channel, reply_to, author, written, parts: parts(tx, message)? }))
         })
         .await
     }

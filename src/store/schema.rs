@@ -11,7 +11,8 @@
 //! - `project`: the project's name. The project itself is looked up in the scripts when the turn runs.
 //! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
 //! - `attachments`: a JSON array of the domain's `Attachment`.
-//! - `ours`: 1 where the message is the bot's own, posted for its author by a command.
+//! - `ours`: 1 where it was asked by a command: the id is the one of the command's use, and the bot posts the question.
+//! - `question`: that message, once it stands there; NULL in all others.
 //! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
 //!   `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
 //! - `unwanted`: why it is to end although it runs: its message was `deleted`, or somebody has `stopped` it; NULL where
@@ -64,7 +65,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 8] = ["
+const MIGRATIONS: [&str; 9] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -142,6 +143,9 @@ const MIGRATIONS: [&str; 8] = ["
     ALTER TABLE turns ADD COLUMN hourglass INTEGER NOT NULL DEFAULT 0 CHECK (hourglass IN (0, 1));
     ALTER TABLE turns ADD COLUMN live_line INTEGER;
     CREATE INDEX turns_that_show ON turns (message) WHERE hourglass = 1 OR live_line IS NOT NULL;
+", "
+    ALTER TABLE turns ADD COLUMN question INTEGER;
+    UPDATE turns SET question = message WHERE ours = 1;
 "];
 
 /// The newest version that this program knows.

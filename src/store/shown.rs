@@ -12,7 +12,9 @@ pub struct Shown {
     pub message: MessageId,
     /// Its channel.
     pub channel: ChannelId,
-    /// Whether its message may have the reaction of one that waits.
+    /// The message that it answers.
+    pub question: MessageId,
+    /// Whether that message may have the reaction of one that waits.
     pub hourglass: bool,
     /// The message that shows it at work.
     pub live_line: Option<LiveLine>,
@@ -34,7 +36,7 @@ impl Store {
     /// Where the database fails.
     pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT message, channel, hourglass, live_line FROM turns JOIN messages ON id = message
+            let sql = "SELECT message, channel, hourglass, live_line, coalesce(question, message) FROM turns JOIN messages ON id = message
                        WHERE (hourglass = 1 OR live_line IS NOT NULL) AND turns.state <> 'waiting'
                        ORDER BY message";
             let mut statement = tx.prepare(sql)?;
@@ -44,6 +46,7 @@ impl Store {
                     channel: row.get(1)?,
                     hourglass: row.get(2)?,
                     live_line: row.get(3)?,
+                    question: row.get(4)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)

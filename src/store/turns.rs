@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use tracing::error;
 
 use super::deliveries::{self, DeliveryState, FilePart};
+use super::questions::Question;
 use super::values::Attachments;
 use super::{Accepted, Millis, Store, StoreError};
 use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
@@ -29,8 +30,8 @@ pub struct Turn {
     pub fresh: bool,
     /// The files attached to the message.
     pub attachments: Vec<Attachment>,
-    /// Whether the message is the bot's own, posted for the author by a command: a reply to it notifies nobody.
-    pub ours: bool,
+    /// The message that is answered.
+    pub question: Question,
     /// When the bot took it.
     pub accepted: Millis,
 }
@@ -156,6 +157,8 @@ pub struct Unfinished {
     pub message: MessageId,
     /// Its channel.
     pub channel: ChannelId,
+    /// The message that is answered.
+    pub question: Question,
     /// What is left to do.
     pub stage: Stage,
 }
@@ -186,7 +189,8 @@ impl Store {
             let sql = "INSERT INTO turns
                            (message, project, prompt, model, fresh, attachments, ours, state, cost, hourglass)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', 0, ?8)";
-            let Turn { message, project, prompt, model, fresh, ours, .. } = turn;
+            let Turn { message, project, prompt, model, fresh, question, .. } = turn;
+            let ours = question != Question::Theirs;
             let attachments = Attachments(turn.attachments);
             let mut statement = tx.prepare_cached(sql)?;
             statement.execute(params![
@@ -319,7 +323,7 @@ impl Store {
     /// Where the database fails.
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT id, channel, turns.state, unwanted FROM messages
+            let sql = "SELECT id, channel, turns.state, unwanted, coalesce(ours, 0), question FROM messages
                        LEFT JOIN turns ON turns.message = id
                        LEFT JOIN deliveries ON deliveries.message = id
                        WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
@@ -330,7 +334,8 @@ impl Store {
                     Some(TurnState::Running) => Stage::Running(row.get(3)?),
                     Some(TurnState::Ended(_)) | None => Stage::Undelivered,
                 };
-                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, stage })
+                let question = Question::from_columns(row.get(4)?, row.get(5)?);
+                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, question, stage })
             })?;
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
@@ -408,7 +413,7 @@ fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusq
 fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
     let delivery = deliveries::state(tx, message)?;
     let sql = "SELECT channel, author, author_name, project, prompt, model, fresh, attachments, ours,
-                      accepted, state, cost
+                      question, accepted, state, cost
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -423,12 +428,12 @@ fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<Turn
                 model: row.get(5)?,
                 fresh: row.get(6)?,
                 attachments: row.get::<_, Attachments>(7)?.0,
-                ours: row.get(8)?,
-                accepted: row.get(9)?,
+                question: Question::from_columns(row.get(8)?, row.get(9)?),
+                accepted: row.get(10)?,
             },
-            state: row.get(10)?,
+            state: row.get(11)?,
             delivery,
-            cost: row.get(11)?,
+            cost: row.get(12)?,
         })
     });
     found.optional()

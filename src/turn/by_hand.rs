@@ -5,14 +5,15 @@ use tracing::warn;
 use crate::domain::{ChannelId, Message, MessageId, Work};
 use crate::logging::chain;
 use crate::script::ScriptSet;
-use crate::store::{Cancel, StoreError, Unwanted};
+use crate::store::{Cancel, Question, StoreError, Unwanted};
 
 use super::{StopReason, Stopped, Turns, intake};
 
 impl Turns {
-    /// Starts a turn with a message that the bot has posted itself for this person; the gate is asked once more.
+    /// Starts a turn that this person has asked by a command: `message` says what, under an id of the command's use. The
+    /// bot posts the question; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
-        intake::start(self, scripts, message, work, true).await;
+        intake::start(self, scripts, message, work, Question::Coming).await;
     }
 
     /// The turn that runs in this channel.

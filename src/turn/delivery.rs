@@ -141,7 +141,7 @@ fn since(time: Millis) -> Duration {
 }
 
 /// Whether the same call may be taken later: Discord is away, a permission is missing, a thread is closed.
-fn is_passing(refused: &Refused) -> bool {
+pub(super) fn is_passing(refused: &Refused) -> bool {
     /// Discord's codes for what passes although the call is refused as a wrong one:
     /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>. Slow mode, the limit
     /// for announcements, the limits of a channel and of a guild for writing, messages switched off for a while, a

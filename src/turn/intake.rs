@@ -13,7 +13,7 @@ use crate::domain::{Format, Message, MessageId, Route, Work};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
-use crate::store::{Accepted, Cancel, Millis, Said, StoreError, Turn, Unwanted};
+use crate::store::{Accepted, Cancel, Millis, Question, Said, StoreError, Turn, Unwanted};
 use crate::text;
 
 /// A message came in. When this returns it is settled, or written down and in its lane.
@@ -34,7 +34,7 @@ async fn take(turns: &Turns, message: Message) {
             .then(|| message.mentions_me.then(|| words::unrouted(message.channel_id)))
             .flatten(),
         Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).then_some(reply),
-        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work, false).await,
+        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work, Question::Theirs).await,
         Err(error) => failed_script(turns, &scripts, &message, &error),
     };
     match said {
@@ -73,6 +73,7 @@ pub async fn edited(turns: &Turns, message: Message) {
 pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
         let Some(stop) = turns.stops().get(&id).cloned() else { continue };
+        let id = stop.turn;
         if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {
             error!(id = %id.short(), error = chain(&error), "a deletion could not be written down yet");
             // The turn may be gone by then, and its stop with it; but after a restart it would run.
@@ -113,9 +114,8 @@ fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
     !prompt::is_blank(&work.prompt) || files.iter().any(prompt::is_readable)
 }
 
-/// Starts a turn, if its author is let in and there is something to ask. `ours`: the bot has posted the message for
-/// its author.
-pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work, ours: bool) {
+/// Starts a turn, if its author is let in and there is something to ask.
+pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work, question: Question) {
     if !let_in(turns, scripts, &message, Some(&work)) {
         return turns.settled(message.id, Settled::Ignored);
     }
@@ -143,10 +143,10 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         model: work.model.clone(),
         fresh: work.fresh,
         attachments: message.attachments.clone(),
-        ours,
+        question,
         accepted: Millis::now(),
     };
-    let task = Task { message: message.id, channel: message.channel_id, recovered: false };
+    let task = Task { message: message.id, channel: message.channel_id, question, recovered: false };
     // Whoever sees it in its lane can stop it.
     let Some(stop) = register(turns, task.message) else {
         return debug!("known already: delivered twice by Discord");
@@ -155,7 +155,9 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
     // known, or cannot be written.
     let (place, ticket) = turns.lanes.enter(task.channel, task.message);
     let waits = matches!(place, Place::Waits(_));
-    let step = Step::Ask(work.project, (!waits).then(|| Box::new(turn.clone())));
+    // One whose question is still to be posted changes by that.
+    let is_known = !waits && question == Question::Theirs;
+    let step = Step::Ask(work.project, is_known.then(|| Box::new(turn.clone())));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),
         Ok(Accepted::Known) => {
@@ -173,7 +175,7 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
 fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
     match turns.stops().entry(turn) {
         Entry::Occupied(_) => None,
-        Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::default()))),
+        Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::new(Stop::of(turn))))),
     }
 }
 

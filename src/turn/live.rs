@@ -120,7 +120,7 @@ impl Line {
                 let post = Post {
                     content: line.clone(),
                     nonce,
-                    reply_to: Some(message),
+                    reply_to: Some(self.task.asked()),
                     notify: Notify::Nobody,
                     file: None,
                 };

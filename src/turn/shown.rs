@@ -43,7 +43,7 @@ impl Hourglass {
                 warn!(error = chain(&error), "it is not shown that a message waits");
                 return true;
             }
-            of_task.outbox.react(task.channel, task.message, WAITING).await
+            of_task.outbox.react(task.channel, task.asked(), WAITING).await
         };
         Self { task, shown: Some(turns.0.tasks.spawn(show)) }
     }
@@ -62,16 +62,16 @@ impl Hourglass {
                 Some(shown) => shown.await.unwrap_or(false),
                 None => true,
             };
-            let Task { channel, message, .. } = self.task;
+            let (channel, message, question) = (self.task.channel, self.task.message, self.task.asked());
             if !is_certain {
                 // Discord may get to it after the removal, too.
-                is_gone(&of_task, channel, Left::Hourglass(message)).await;
+                is_gone(&of_task, channel, Left::Hourglass(question)).await;
                 tokio::select! {
                     () = of_task.0.ending.cancelled() => return,
                     () = sleep(LATE) => {}
                 }
             }
-            remove_hourglass(&of_task, channel, message).await;
+            remove_hourglass(&of_task, channel, message, question).await;
         });
     }
 }
@@ -81,16 +81,16 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
     let left = turns.store.shown().await?;
     let of_task = turns.clone();
     turns.0.tasks.spawn(async move {
-        for Shown { message, channel, hourglass, live_line } in left {
+        for Shown { message, channel, question, hourglass, live_line } in left {
             if of_task.0.ending.is_cancelled() {
                 return;
             }
             if hourglass {
-                remove_hourglass(&of_task, channel, message).await;
+                remove_hourglass(&of_task, channel, message, question).await;
             }
             match live_line {
                 Some(LiveLine::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
-                Some(LiveLine::Coming) => find_live_line(&of_task, channel, message).await,
+                Some(LiveLine::Coming) => find_live_line(&of_task, channel, message, question).await,
                 None => {}
             }
         }
@@ -107,9 +107,9 @@ enum Left {
     LiveLine(MessageId),
 }
 
-async fn remove_hourglass(turns: &Turns, channel: ChannelId, message: MessageId) {
-    if is_gone(turns, channel, Left::Hourglass(message)).await
-        && let Err(error) = turns.store.set_hourglass(message, false).await
+async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+    if is_gone(turns, channel, Left::Hourglass(question)).await
+        && let Err(error) = turns.store.set_hourglass(turn, false).await
     {
         debug!(error = chain(&error), "it is not written that a message shows no more that it waits");
     }
@@ -126,12 +126,12 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
 
 /// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and no
 /// part of the answer.
-async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId) {
-    let mut after = turn;
+async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+    let mut after = question;
     loop {
         let Ok(page) = turns.outbox.history(channel, after, turns.me).await else { return };
         for posted in page.own {
-            let may_be = posted.silent && posted.reply_to == Some(turn);
+            let may_be = posted.silent && posted.reply_to == Some(question);
             if may_be && turns.store.is_part(posted.id).await.is_ok_and(|is_part| !is_part) {
                 return remove_live_line(turns, channel, turn, posted.id).await;
             }

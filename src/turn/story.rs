@@ -14,13 +14,15 @@ use super::live::Live;
 use super::said::Said;
 use super::shown::Hourglass;
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, prompt, question, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
-use crate::store::{Begin, Finished, SessionUpdate, StoreError, Turn, TurnRow, TurnState, Unwanted};
+use crate::store::{
+    Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnRow, TurnState, Unwanted,
+};
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
@@ -32,8 +34,17 @@ pub struct Task {
     pub message: MessageId,
     /// Its channel; the key of the lane.
     pub channel: ChannelId,
+    /// The message that is answered.
+    pub question: Question,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
+}
+
+impl Task {
+    /// The message that is answered, where it stands.
+    pub fn asked(self) -> MessageId {
+        self.question.id(self.message)
+    }
 }
 
 /// What is to be done when the lane lets it run.
@@ -50,7 +61,25 @@ pub enum Step {
 }
 
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
-pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticket: Ticket, stop: Arc<Stop>) {
+pub async fn tell(
+    turns: &Turns,
+    mut task: Task,
+    mut step: Step,
+    place: Place,
+    mut ticket: Ticket,
+    stop: Arc<Stop>,
+) {
+    if task.question == Question::Coming && matches!(step, Step::Ask(..)) {
+        match question::post(turns, task, &stop).await {
+            question::Asked::Posted(posted) => task.question = Question::Posted(posted),
+            question::Asked::Refused => step = Step::Tell(Outcome::Failed, words::question_refused()),
+            question::Asked::GivenUp => {}
+        }
+    }
+    if let Question::Posted(posted) = task.question {
+        // Who deletes it wants no answer.
+        turns.stops().insert(posted, stop.clone());
+    }
     let hourglass = match (place, &step) {
         (Place::Waits(place), Step::Ask(..)) => {
             info!(place, "waits");
@@ -77,7 +106,9 @@ pub async fn tell(turns: &Turns, task: Task, step: Step, place: Place, mut ticke
             broken(turns, task, &stop).await;
         }
     }
-    turns.stops().remove(&task.message);
+    for known_as in [task.message, task.asked()] {
+        turns.stops().remove(&known_as);
+    }
     drop(ticket);
     let settled = match turns.store.turn(task.message).await {
         Ok(Some(row)) => match row.state {
@@ -288,7 +319,7 @@ async fn open_session(
 
 /// The note that tells who has asked, where the reply does not.
 fn asker(turn: &Turn) -> Option<String> {
-    turn.ours.then(|| words::for_person(turn.author))
+    (turn.question != Question::Theirs).then(|| words::for_person(turn.author))
 }
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.

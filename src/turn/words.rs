@@ -89,6 +89,26 @@ pub fn no_words() -> String {
     "Claude finished without writing an answer. Ask what it did, or ask again.".to_owned()
 }
 
+/// What somebody has asked by a command.
+pub fn question(name: &str, prompt: &str) -> String {
+    format!("**{name}** asks:\n{prompt}")
+}
+
+/// The name of the file that a long question comes in.
+pub const QUESTION_FILE: &str = "question.md";
+
+/// The same, of a question that is too long for a message.
+pub fn long_question(name: &str, start: &str) -> String {
+    let more = text::small(&format!("`{QUESTION_FILE}` has the whole text"));
+    format!("{}…\n{more}", question(name, start))
+}
+
+/// Discord does not take a question.
+pub fn question_refused() -> String {
+    "Discord did not take the question, so I did not start. Ask in other words, or in a message that mentions me."
+        .to_owned()
+}
+
 /// Whom the answer is for, where Discord cannot tell them: it replies to a message of the bot's own.
 pub fn for_person(person: UserId) -> String {
     text::small(&format!("For <@{person}>"))

@@ -3,6 +3,7 @@
 mod effects;
 mod failures;
 mod gate;
+mod questions;
 mod registration;
 mod resets;
 
@@ -362,12 +363,15 @@ async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_d
 #[tokio::test]
 async fn a_command_that_is_slower_than_discord_waits_is_deferred_and_answers_all_the_same() {
     let stage = stage().await;
-    let script = "return { name = 'slow', description = 'x', run = function(ctx)
-        ctx:ask 'TEXT:asked slowly'
-        ctx:reply 'at last'
-    end }";
-    add(&stage, "slow", script).await;
-    // The question of the command takes longer than the three seconds.
+    let general = stage.discord.channel("general");
+    let script = format!(
+        "return {{ name = 'slow', description = 'x', run = function(ctx)
+            ctx:send {{ 'this takes a while', channel = '{general}' }}
+            ctx:reply 'at last'
+        end }}"
+    );
+    add(&stage, "slow", &script).await;
+    // What the command says takes longer than the three seconds.
     let slow = std::time::Duration::from_millis(3200);
     stage.discord.fail_next(1, moonlane::local::Fault::Delay(slow), "POST /channels");
     let used = use_as(&stage, "ada", "slow", &[]);

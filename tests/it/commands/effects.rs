@@ -74,9 +74,9 @@ async fn a_turn_may_be_asked_for_in_another_project_by_who_is_let_into_it() {
 
     let told = said(&stage, "ada", "ask_in", &[("project", "there")]).await;
     let question = heard(&stage, "**ada** asks:").await;
-    assert_eq!(told.content, question.id.to_string(), "its id");
     let there = stage.work().join("there");
     let answer = heard(&stage, there.to_str().unwrap()).await;
+    assert_eq!(answer.nonce, Some(format!("{}-1", told.content)), "its id");
     assert_eq!(answer.reply_to, Some(question.id));
     // The channel's own project is as before.
     let told = said(&stage, "ada", "ask", &[("prompt", "CWD")]).await;

@@ -1,0 +1,64 @@
+//! Which message a turn answers: the author's own, or one that the bot posts for an author who used a command.
+
+use rusqlite::params;
+
+use super::{Store, StoreError};
+use crate::domain::MessageId;
+
+/// The message that a turn answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// The author's own: its id is the turn's.
+    Theirs,
+    /// The bot's, for the author has asked by a command; it does not stand there yet, as far as is known.
+    Coming,
+    /// The same, and it stands there. A reply to it notifies nobody.
+    Posted(MessageId),
+}
+
+impl Question {
+    /// From the columns `ours` and `question`.
+    pub(super) fn from_columns(ours: bool, posted: Option<MessageId>) -> Self {
+        match (ours, posted) {
+            (false, _) => Self::Theirs,
+            (true, None) => Self::Coming,
+            (true, Some(posted)) => Self::Posted(posted),
+        }
+    }
+
+    /// The message's id, for the turn with this one; the turn's own where nothing stands there yet.
+    pub fn id(self, turn: MessageId) -> MessageId {
+        match self {
+            Self::Posted(posted) => posted,
+            Self::Theirs | Self::Coming => turn,
+        }
+    }
+}
+
+impl Store {
+    /// Writes where the question of a turn stands that was asked by a command.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn set_question(&self, message: MessageId, posted: MessageId) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE turns SET question = ?2 WHERE message = ?1 AND ours = 1";
+            tx.prepare_cached(sql)?.execute(params![message, posted])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a message of the bot is recorded as some part of some delivery, or as some turn's question.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_known(&self, posted: MessageId) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)
+                           OR EXISTS (SELECT 1 FROM turns WHERE question = ?1)";
+            Ok(tx.prepare_cached(sql)?.query_one([posted], |row| row.get(0))?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,111 @@
+//! The question of a turn that somebody has asked by a command. The bot posts it, so that everybody sees what is answered.
+//!
+//! The turn is written down before: so a bot that dies in between posts the question after its next start, and answers
+//! it. All of it is shown, as a file where it is too long for a message.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+use super::story::Task;
+use super::written::until_written;
+use super::{Stop, Turns, delivery, words};
+use crate::domain::{File, MessageId};
+use crate::logging::chain;
+use crate::outbox::{Notify, Post, Refused};
+use crate::store::{Question, Turn};
+use crate::text;
+
+/// The wait before a question that Discord does not take is tried again; it doubles each time, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How much of a long question stands in the message itself, in characters.
+const SHOWN: usize = 1500;
+
+/// What became of the question.
+pub enum Asked {
+    /// It stands there.
+    Posted(MessageId),
+    /// Discord does not take it.
+    Refused,
+    /// Nobody waits for it any more, or the bot stops.
+    GivenUp,
+}
+
+/// Posts the question of a turn, unless it stands there; however long that takes.
+pub async fn post(turns: &Turns, task: Task, stop: &Stop) -> Asked {
+    let mut may_stand = task.recovered;
+    let mut wait = FIRST_WAIT;
+    loop {
+        match try_to_post(turns, task, stop, may_stand).await {
+            Ok(asked) => return asked,
+            Err(refused) if delivery::is_passing(&refused) => {
+                error!(error = chain(&refused), "a question cannot be posted now; next try in {wait:?}");
+            }
+            Err(refused) => {
+                warn!(error = %refused, "Discord refused a question");
+                return Asked::Refused;
+            }
+        }
+        tokio::select! {
+            () = stop.token.cancelled() => return Asked::GivenUp,
+            () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+        }
+        may_stand = true;
+    }
+}
+
+async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_stand: bool) -> Result<Asked, Refused> {
+    let stored = until_written(turns, &stop.token, || turns.store.turn(task.message)).await;
+    let Ok(Some(row)) = stored else { return Ok(Asked::GivenUp) };
+    if let Question::Posted(posted) = row.turn.question {
+        return Ok(Asked::Posted(posted));
+    }
+    let (content, file) = shown(&row.turn);
+    let found = if may_stand { find(turns, task, &content).await? } else { None };
+    let posted = match found {
+        Some(posted) => posted,
+        None => {
+            let nonce = format!("{}-q", task.message);
+            let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file };
+            turns.outbox.post(task.channel, post).await?
+        }
+    };
+    let write = || turns.store.set_question(task.message, posted);
+    match until_written(turns, &stop.token, write).await {
+        Ok(()) => Ok(Asked::Posted(posted)),
+        Err(_) => Ok(Asked::GivenUp),
+    }
+}
+
+/// The question as a message, and what comes with it where that does not hold all of it.
+fn shown(turn: &Turn) -> (String, Option<File>) {
+    let whole = words::question(&turn.author_name, &turn.prompt);
+    if whole.encode_utf16().count() <= text::LIMIT {
+        return (whole, None);
+    }
+    let start: String = turn.prompt.chars().take(SHOWN).collect();
+    let file = File { name: words::QUESTION_FILE.to_owned(), content: turn.prompt.clone() };
+    (words::long_question(&turn.author_name, &start), Some(file))
+}
+
+/// The question, if it stands in the channel: of the bot's messages it is one that replies to nothing, and that no other
+/// turn answers.
+async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
+    let mut after = task.message;
+    loop {
+        let page = turns.outbox.history(task.channel, after, turns.me).await?;
+        for posted in page.own {
+            let may_be =
+                posted.reply_to.is_none() && !posted.silent && posted.content.trim() == content.trim();
+            if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
+                return Ok(Some(posted.id));
+            }
+        }
+        match page.goes_on_after {
+            Some(last) => after = last,
+            None => return Ok(None),
+        }
+    }
+}
