@@ -24,6 +24,7 @@
 //! The facts about the CLI are those of version 2.1.330, measured.
 
 mod ask;
+mod denial;
 mod elsewhere;
 mod events;
 mod failure;
@@ -49,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
+pub use denial::{Denial, Reason};
 pub use events::Fallback;
 pub use failure::{Failure, OLDEST, Trouble, Version};
 pub use leftovers::clean_daily;
@@ -102,8 +104,8 @@ pub struct Asked {
     pub session_lost: bool,
     /// Somebody had gone on with the session elsewhere; this turn went on from there.
     pub used_elsewhere: bool,
-    /// The tools that were denied, in order, each once.
-    pub denied: Vec<String>,
+    /// The calls of tools that were denied, in order, each once.
+    pub denied: Vec<Denial>,
     /// Another model answered than the one that was asked for.
     pub fallback: Option<Fallback>,
     /// Where there is no answer: what was written so far.

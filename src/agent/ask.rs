@@ -385,7 +385,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     /// Takes in an event that is not our result; a failure ends the turn early.
     fn follow(&mut self, process: &mut Process, event: Event) -> Option<Failure> {
         match &event {
-            Event::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool_name.as_str()) => {
+            Event::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool.as_str()) => {
                 process
                     .deny(request, "Nobody can answer here. Write the question or the plan as your answer.");
             }

@@ -8,6 +8,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::denial::{self, Denial, Reason, Told};
+
 /// Something that an agent told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -24,8 +26,13 @@ pub enum Event {
     },
     /// A piece of text as it is written, at the top level; the finished block follows.
     Delta(String),
-    /// Tools have ended, at the top level; the ids of their calls.
-    ToolsEnded(Vec<String>),
+    /// Tools have ended.
+    ToolsEnded {
+        /// The ids of their calls, at the top level.
+        calls: Vec<String>,
+        /// Those that the CLI did not allow, and why; of subagents too.
+        refused: Vec<(String, Reason)>,
+    },
     /// A turn begins, or goes on after a permission question.
     Running,
     /// Nothing is left to do.
@@ -206,16 +213,6 @@ pub(super) struct Origin {
     kind: String,
 }
 
-/// A tool's call that was not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
-pub struct Denial {
-    /// The tool; one call may have two names for it (`Agent` and `Task`).
-    pub tool_name: String,
-    /// The call.
-    pub tool_use_id: String,
-}
-
 impl TurnResult {
     /// Whether it answers the message that was sent with this id. A turn that nobody asked for (the end of a
     /// background task starts one) never does; one that took our message in on its way does.
@@ -311,6 +308,8 @@ struct Said {
     /// The CLI itself says it.
     #[serde(default, rename = "isSynthetic")]
     synthetic: bool,
+    #[serde(default)]
+    tool_result_meta: Value,
 }
 
 #[derive(Deserialize)]
@@ -372,14 +371,19 @@ fn user(said: Said) -> Event {
     if top && said.synthetic && blocks.iter().any(limit_hit) {
         return Event::GoesOn;
     }
-    let ended: Vec<String> = blocks
+    let refused = denial::refused(&said.tool_result_meta);
+    let calls: Vec<String> = blocks
         .into_iter()
+        .filter(|_| top)
         .filter_map(|block| match block {
             RawBlock::ToolResult { tool_use_id } => Some(tool_use_id),
             _ => None,
         })
         .collect();
-    if top && !ended.is_empty() { Event::ToolsEnded(ended) } else { Event::PassedOver }
+    match calls.is_empty() && refused.is_empty() {
+        true => Event::PassedOver,
+        false => Event::ToolsEnded { calls, refused },
+    }
 }
 
 #[derive(Deserialize)]
@@ -418,12 +422,12 @@ struct Request {
 struct RequestBody {
     subtype: String,
     #[serde(flatten)]
-    denial: Denial,
+    told: Told,
 }
 
 fn request(Request { request_id: request, request: body }: Request) -> Event {
     match body.subtype.as_str() {
-        "can_use_tool" => Event::MayIUse { request, denial: body.denial },
+        "can_use_tool" => Event::MayIUse { request, denial: body.told.asked() },
         _ => Event::OtherRequest { request, subtype: body.subtype },
     }
 }

@@ -1,7 +1,8 @@
 //! What a turn has told so far: the texts, the tools that run, what was denied.
 
 use super::Progress;
-use super::events::{Block, Denial, Event, Fallback, TurnResult, UsageLimit};
+use super::denial::{Denial, Reason};
+use super::events::{Block, Event, Fallback, TurnResult, UsageLimit};
 use super::failure::{Failure, Trouble};
 use crate::domain::AnswerForm;
 
@@ -23,6 +24,8 @@ pub struct Story {
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
     denied: Vec<Denial>,
+    /// Why calls were not allowed, told beside their results.
+    refused: Vec<(String, Reason)>,
     limit: Option<UsageLimit>,
     fallback: Option<Fallback>,
     /// Whether the agent has told anything since the prompt.
@@ -40,6 +43,7 @@ impl Story {
             unfinished: String::new(),
             running: Vec::new(),
             denied: Vec::new(),
+            refused: Vec::new(),
             limit: None,
             fallback: None,
             heard: false,
@@ -66,8 +70,9 @@ impl Story {
                 self.unfinished.push_str(&text);
                 Some(Progress::Text(text))
             }
-            Event::ToolsEnded(ids) => {
-                self.running.retain(|(id, _)| !ids.contains(id));
+            Event::ToolsEnded { calls, refused } => {
+                self.refused.extend(refused);
+                self.running.retain(|(id, _)| !calls.contains(id));
                 self.running.is_empty().then_some(Progress::ToolsEnded)
             }
             Event::MayIUse { denial, .. } | Event::Denied(denial) => {
@@ -115,12 +120,12 @@ impl Story {
         }
     }
 
-    /// Notes a denied call, each once.
+    /// Notes a denied call, each once, with all that is told of it.
     pub fn deny(&mut self, denial: Denial) {
-        let known =
-            |denied: &Denial| denied.tool_use_id == denial.tool_use_id && !denial.tool_use_id.is_empty();
-        if !self.denied.iter().any(known) {
-            self.denied.push(denial);
+        let known = |denied: &&mut Denial| denied.id == denial.id && !denial.id.is_empty();
+        match self.denied.iter_mut().find(known) {
+            Some(denied) => denied.complete(denial),
+            None => self.denied.push(denial),
         }
     }
 
@@ -139,15 +144,22 @@ impl Story {
         self.heard
     }
 
-    /// The tools that were denied, in order, each once; questions apart.
-    pub fn denied(&self) -> Vec<String> {
-        let mut tools: Vec<String> = Vec::new();
-        for Denial { tool_name, .. } in &self.denied {
-            if !QUESTIONS.contains(&tool_name.as_str()) && !tools.contains(tool_name) {
-                tools.push(tool_name.clone());
+    /// The calls that were denied, in order, each once and with its reason; questions apart.
+    pub fn denied(&self) -> Vec<Denial> {
+        let mut shown: Vec<Denial> = Vec::new();
+        for denial in &self.denied {
+            let mut denial = denial.clone();
+            let refused = self.refused.iter().find(|(id, _)| *id == denial.id);
+            if let Some((_, reason)) = refused.filter(|_| denial.reason == Reason::Untold) {
+                denial.reason = *reason;
+            }
+            let same =
+                |it: &Denial| (&it.tool, &it.what, it.reason) == (&denial.tool, &denial.what, denial.reason);
+            if !QUESTIONS.contains(&denial.tool.as_str()) && !shown.iter().any(same) {
+                shown.push(denial);
             }
         }
-        tools
+        shown
     }
 
     /// The model that answers in place of another one.
@@ -264,27 +276,51 @@ mod tests {
     #[test]
     fn a_tool_runs_until_its_result() {
         let mut story = told(AnswerForm::Last, [tool("1", "Read"), tool("2", "Bash")]);
-        story.take(Event::ToolsEnded(vec!["2".to_owned()]));
+        let ended = |ids: &[&str]| Event::ToolsEnded {
+            calls: ids.iter().map(|&id| id.to_owned()).collect(),
+            refused: Vec::new(),
+        };
+        story.take(ended(&["2"]));
         assert_eq!(story.tool(), Some("Read"));
-        story.take(Event::ToolsEnded(vec!["1".to_owned(), "9".to_owned()]));
+        story.take(ended(&["1", "9"]));
         assert_eq!(story.tool(), None);
     }
 
     #[test]
-    fn a_denied_tool_is_named_once_and_a_question_never() {
-        let denial = |id: &str, tool: &str| Denial { tool_name: tool.to_owned(), tool_use_id: id.to_owned() };
-        let ask = |id, tool| Event::MayIUse { request: "r".to_owned(), denial: denial(id, tool) };
+    fn a_denied_call_is_named_once_with_all_that_is_told_of_it_and_a_question_never() {
+        let denial = |id: &str, tool: &str, what: Option<&str>, reason| Denial {
+            tool: tool.to_owned(),
+            id: id.to_owned(),
+            what: what.map(str::to_owned),
+            reason,
+        };
+        let ask = |id, tool, what| Event::MayIUse {
+            request: "r".to_owned(),
+            denial: denial(id, tool, what, Reason::Unallowed),
+        };
         let mut story = told(
             AnswerForm::Last,
             [
-                ask("1", "Bash"),
-                ask("2", "ExitPlanMode"),
-                Event::Denied(denial("3", "Agent")),
-                ask("4", "Bash"),
+                ask("1", "Bash", Some("make")),
+                ask("2", "ExitPlanMode", None),
+                Event::Denied(denial("3", "Agent", None, Reason::Untold)),
+                ask("4", "Bash", Some("make")),
+                ask("5", "Bash", Some("ls")),
+                Event::ToolsEnded {
+                    calls: vec!["3".to_owned(), "6".to_owned()],
+                    refused: vec![("6".to_owned(), Reason::Hook), ("1".to_owned(), Reason::Rule)],
+                },
             ],
         );
         // The result calls it by its other name.
-        story.deny(denial("3", "Task"));
-        assert_eq!(story.denied(), ["Bash", "Agent"]);
+        story.deny(denial("3", "Task", None, Reason::Untold));
+        story.deny(denial("6", "Read", Some("a"), Reason::Untold));
+        let expected = [
+            denial("1", "Bash", Some("make"), Reason::Unallowed),
+            denial("3", "Agent", None, Reason::Untold),
+            denial("5", "Bash", Some("ls"), Reason::Unallowed),
+            denial("6", "Read", Some("a"), Reason::Hook),
+        ];
+        assert_eq!(story.denied(), expected);
     }
 }

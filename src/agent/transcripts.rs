@@ -1,8 +1,8 @@
 //! Every recorded run of the real CLI, replayed: what a person would have been shown of it.
 //!
 //! The files are told apart by the first letter of their names: a formats, b sessions, c several turns, d control
-//! requests, e permissions, f failures, g prompts and flags, h a session's own file (no events), m, n, q and z later
-//! ones, `old` the version 2.0.76.
+//! requests, e permissions, f failures, g prompts and flags, h a session's own file (no events), m, n, q, w and z later
+//! ones (w: what advice is given of), `old` the version 2.0.76.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Progress;
+use super::denial::Denial;
 use super::events::{Event, PASSED_OVER, read};
 use super::failure::{Failure, SessionTrouble};
 use super::story::Story;
@@ -96,7 +97,12 @@ fn told(run: &Recorded) -> String {
         }
         writeln!(told, "{sign} {text}").unwrap();
     };
+    let one = |denial: &Denial| {
+        let what = denial.what.as_ref().map_or(String::new(), |what| format!("({what})"));
+        format!("{}{what} {:?}", denial.tool, denial.reason)
+    };
     let mut story = Story::new(AnswerForm::Last);
+    let mut asked: Vec<Denial> = Vec::new();
     let mut prompts: Vec<String> = Vec::new();
     let mut session = None;
     let mut stopped = false;
@@ -126,6 +132,10 @@ fn told(run: &Recorded) -> String {
                 // Where the recording gave its prompts no id, any result that was asked for is the answer.
                 let ours = result.answers("none was given") || prompts.iter().any(|id| result.answers(id));
                 for denial in &result.permission_denials {
+                    asked
+                        .iter()
+                        .filter(|asked| asked.id == denial.id)
+                        .for_each(|asked| story.deny(asked.clone()));
                     story.deny(denial.clone());
                 }
                 if session.is_some() && session != result.session_id {
@@ -153,7 +163,8 @@ fn told(run: &Recorded) -> String {
                     }
                 }
                 if !story.denied().is_empty() && ours {
-                    line("-#", &format!("not allowed: {}", story.denied().join(", ")));
+                    let denied: Vec<_> = story.denied().iter().map(one).collect();
+                    line("-#", &format!("not allowed: {}", denied.join(", ")));
                 }
                 story = Story::new(AnswerForm::Last);
                 stopped = false;
@@ -164,7 +175,10 @@ fn told(run: &Recorded) -> String {
             Event::OtherRequest { subtype, .. } => line("·", &format!("(refused a request: {subtype})")),
             Event::WritesLost => line("·", "(the disk is full; in the log)"),
             // Some were allowed; the result names those that were not.
-            Event::MayIUse { denial, .. } => line("·", &format!("(asks: may I use {}?)", denial.tool_name)),
+            Event::MayIUse { denial, .. } => {
+                line("·", &format!("(asks: may I use {}?)", denial.tool));
+                asked.push(denial);
+            }
             event => {
                 if let Event::Fallback(fallback) = &event {
                     line("·", &format!("({} in place of {})", fallback.to, fallback.from));
@@ -205,7 +219,7 @@ fn every_transcript_tells_its_story() {
         count += 1;
     }
     println!("{count} transcripts were replayed");
-    assert!(count >= 193, "{count}");
+    assert!(count >= 207, "{count}");
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/agent"),
         prepend_module_to_snapshot => false,

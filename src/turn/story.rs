@@ -287,7 +287,12 @@ async fn try_to_ask(
         notes.push(words::unread(&unread));
     }
     if !asked.denied.is_empty() {
-        notes.push(words::denied(&asked.denied, &project.name));
+        notes.push(words::denied(
+            &asked.denied,
+            &project.name,
+            &project.dir,
+            !project.disallowed_tools.is_empty(),
+        ));
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;

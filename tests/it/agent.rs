@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, SessionStart};
+use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, Reason, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
     AnswerForm, ChannelId, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
@@ -323,13 +323,16 @@ async fn the_answer_is_what_follows_the_last_tool() {
 }
 
 #[tokio::test]
-async fn permission_is_denied_at_once_and_the_tool_is_named() {
+async fn permission_is_denied_at_once_and_the_call_is_named() {
     let bench = Bench::new();
     let asked = bench.ask("ASK:Bash:rm ;; ASK:Write:x ;; ASK:Bash:ls ;; ASK:AskUserQuestion:?").await;
-    assert_eq!(asked.denied, ["Bash", "Write"]);
+    let denied: Vec<_> =
+        asked.denied.iter().map(|it| (it.tool.as_str(), it.what.as_deref(), it.reason)).collect();
+    let denial = |tool, what| (tool, what, Reason::Unallowed);
+    assert_eq!(denied, [denial("Bash", Some("rm")), denial("Write", None), denial("Bash", Some("ls"))]);
     let End::Answered(answer) = asked.end else { panic!("{:?}", asked.end) };
     assert!(answer.contains("as your answer"), "{answer}");
-    assert_eq!(bench.ask("TEXT:next").await.denied, [""; 0]);
+    assert_eq!(bench.ask("TEXT:next").await.denied, []);
 }
 
 #[tokio::test]

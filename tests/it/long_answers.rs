@@ -138,7 +138,7 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
     assert!(content.ends_with(&markdown) && !content.contains("allowed_tools"));
     insta::assert_snapshot!(parts[1].content, @"
     -# The rest would be 3 more messages: `answer.md` has the whole text
-    -# Not allowed here: `Bash`. `projects.here.allowed_tools` in routing.lua allows it
+    -# Not allowed here: `Bash(rm -r /)`. The name of the tool in `projects.here.allowed_tools` in routing.lua allows it
     ");
 }
 

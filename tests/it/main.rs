@@ -28,6 +28,7 @@ mod long_answers;
 mod messages_api;
 mod process_tests;
 mod processes;
+mod real_advice;
 mod real_claude;
 mod real_failures;
 mod record;

@@ -4,6 +4,8 @@
 //! ```text
 //! TOOL:Name:{json}   use a tool; its result is repeated as the answer
 //! STATUS:n           fail with this status
+//! STATUS:n:words     the same, in these words
+//! POISON:words       fail with 400 and these words, and with every later prompt of the conversation too
 //! STALL              begin an answer, and never go on
 //! CUT                begin an answer, and drop the connection
 //! REFUSE             be stopped by safeguards, again and again
@@ -107,11 +109,21 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
     let request = Request { session, prompt: prompt.clone(), body: body.clone() };
     requests.lock().unwrap().push(request);
 
+    let said = body["messages"].to_string();
+    if let Some((_, poison)) = said.split_once("POISON:") {
+        // As JSON has it: the words of errors have no quotes and no line breaks.
+        return failure(400, poison.split(['"', '\\']).next().unwrap());
+    }
     let (word, argument) = prompt.split_once(':').unwrap_or((&prompt, ""));
     let text = |text: String| json!({ "type": "text", "text": text });
     let block = match (word, result) {
-        ("STATUS", _) => return failure(argument.parse().unwrap()),
-        ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => return failure(529),
+        ("STATUS", _) => {
+            let (status, words) = argument.split_once(':').unwrap_or((argument, "as the prompt says"));
+            return failure(status.parse().unwrap(), words);
+        }
+        ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => {
+            return failure(529, "as the prompt says");
+        }
         ("CUT", _) => return cut(&events(&body["model"], None)),
         ("STALL", _) => return streamed(&events(&body["model"], None), true),
         ("TOOL", None) => {
@@ -123,7 +135,7 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         _ => text(format!("you said: {prompt}")),
     };
     let mut events = events(&body["model"], Some(&block));
-    if body["messages"].to_string().contains("REFUSE") {
+    if said.contains("REFUSE") {
         events[4]["delta"]["stop_reason"] = "refusal".into();
     }
     match body["stream"].as_bool() {
@@ -213,13 +225,15 @@ fn streamed(events: &[Value], stalls: bool) -> Response {
 }
 
 /// <https://docs.anthropic.com/en/api/errors>
-fn failure(status: u16) -> Response {
+fn failure(status: u16, words: &str) -> Response {
     let kind = match status {
+        400 => "invalid_request_error",
         401 => "authentication_error",
+        403 => "permission_error",
         529 => "overloaded_error",
         _ => "api_error",
     };
-    let body = json!({ "type": "error", "error": { "type": kind, "message": "as the prompt says" } });
+    let body = json!({ "type": "error", "error": { "type": kind, "message": words } });
     (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
 }
 

@@ -1,0 +1,122 @@
+//! A tool's call that was not allowed: what it was, and why, as far as the CLI tells.
+//!
+//! The CLI tells of one denied call in up to four places, each with a part of it: when it asks us, in an event of its
+//! own, beside the tool's result, and at the end of the turn. All of it is of 2.1.330.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A tool's call that was not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "Told")]
+pub struct Denial {
+    /// The tool; one call may have two names for it (`Agent` and `Task`).
+    pub tool: String,
+    /// The call.
+    pub id: String,
+    /// What the tool was to be used on: the command, the file, the address. `None` where that is not told.
+    pub what: Option<String>,
+    /// Why it was not allowed.
+    pub reason: Reason,
+}
+
+/// Why a call was not allowed, by what would change that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reason {
+    /// No rule allows the tool, and nobody could be asked.
+    Unallowed,
+    /// A rule forbids it, or wants a person to be asked whatever else is allowed.
+    Rule,
+    /// A hook of the CLI's settings refused it, or wants a person to be asked.
+    Hook,
+    /// The CLI itself holds it for too dangerous to be allowed by a rule.
+    Dangerous,
+    /// The permission mode does not have it.
+    Mode,
+    /// The CLI does not tell, or in words that are not known here.
+    #[default]
+    Untold,
+}
+
+impl Denial {
+    /// Takes from another telling of the same call what is not known yet.
+    pub fn complete(&mut self, other: Self) {
+        self.what = self.what.take().or(other.what);
+        if self.reason == Reason::Untold {
+            self.reason = other.reason;
+        }
+    }
+}
+
+/// What any of the events has. The end of the turn calls the input `tool_input`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    tool_name: String,
+    tool_use_id: String,
+    #[serde(alias = "tool_input")]
+    input: Value,
+    // Values, because nothing in them is worth not reading the rest.
+    decision_reason_type: Value,
+    permission_suggestions: Option<Value>,
+}
+
+impl From<Told> for Denial {
+    /// A call that the CLI denied by itself.
+    fn from(told: Told) -> Self {
+        let reason = told.decision_reason_type.as_str().map_or(Reason::Untold, Reason::of_denial);
+        told.with(reason)
+    }
+}
+
+impl Told {
+    /// A call that the CLI asks about.
+    pub fn asked(self) -> Denial {
+        let reason = match self.decision_reason_type.as_str() {
+            Some("rule") => Reason::Rule,
+            // Where a rule would allow it, the CLI has one to suggest, if only an empty list.
+            Some("subcommandResults") if self.permission_suggestions.is_none() => Reason::Rule,
+            Some("hook") => Reason::Hook,
+            Some("safetyCheck") => Reason::Dangerous,
+            Some("mode") => Reason::Mode,
+            None | Some("subcommandResults" | "workingDir" | "other") => Reason::Unallowed,
+            Some(_) => Reason::Untold,
+        };
+        self.with(reason)
+    }
+
+    fn with(self, reason: Reason) -> Denial {
+        const MAIN: [&str; 6] = ["command", "file_path", "notebook_path", "url", "query", "skill"];
+        let what = MAIN.iter().find_map(|&field| self.input[field].as_str()).map(str::to_owned);
+        Denial { tool: self.tool_name, id: self.tool_use_id, what, reason }
+    }
+}
+
+impl Reason {
+    /// Reads the reason of a call that the CLI denied by itself.
+    fn of_denial(kind: &str) -> Self {
+        match kind {
+            "rule" | "subcommandResults" => Self::Rule,
+            "hook" => Self::Hook,
+            // `dontAsk`: what is not allowed is denied.
+            "mode" => Self::Unallowed,
+            "classifier" => Self::Mode,
+            _ => Self::Untold,
+        }
+    }
+}
+
+/// The calls that the CLI denied by itself, and why, from what stands beside the results of tools
+/// (`tool_result_meta`). What we denied, we were asked.
+pub fn refused(meta: &Value) -> Vec<(String, Reason)> {
+    let one = |meta: &Value| {
+        let decision = &meta["permission_decision"];
+        let reason = match decision["source"].as_str()? {
+            "hook" => Reason::Hook,
+            "config" => Reason::of_denial(decision["reason_type"].as_str().unwrap_or_default()),
+            _ => return None,
+        };
+        (decision["decision"] == "reject").then_some((meta["id"].as_str()?.to_owned(), reason))
+    };
+    meta.as_array().into_iter().flatten().filter_map(one).collect()
+}
