@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -51,6 +51,18 @@ pub enum StartError {
     Gateway(#[from] GatewayError),
 }
 
+/// Why a running bot cannot go on; one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The connection to Discord has ended for good.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// A mistake in moonlane itself. Another start may get past it.
+    #[error("a mistake in moonlane: {what} panicked: {why}")]
+    #[expect(missing_docs, reason = "said in the text")]
+    Panicked { what: &'static str, why: String },
+}
+
 /// A bot that is connected and takes in messages.
 pub struct Bot {
     turns: Turns,
@@ -58,8 +70,10 @@ pub struct Bot {
     serve: JoinHandle<()>,
     stop_serving: CancellationToken,
     reloader: Reloader,
-    /// They end with the bot: what waits for a press then is over.
-    _tasks: [AbortOnDropHandle<()>; 3],
+    /// Answers commands and presses. It ends with the bot: what waits for a press then is over.
+    answering: AbortOnDropHandle<()>,
+    /// They end with the bot.
+    _tasks: [AbortOnDropHandle<()>; 2],
     /// Posts what operators should read about the scripts.
     _news: Option<AbortOnDropHandle<()>>,
 }
@@ -149,7 +163,8 @@ impl Bot {
             serve,
             stop_serving,
             reloader,
-            _tasks: [registering, answering, alive],
+            answering,
+            _tasks: [registering, alive],
             _news: news,
         })
     }
@@ -159,9 +174,19 @@ impl Bot {
         &self.reloader
     }
 
-    /// Resolves only if the bot cannot go on by itself, with the reason.
-    pub async fn failed(&mut self) -> GatewayError {
-        self.gateway.stopped().await
+    /// Resolves only if the bot cannot go on by itself, with the reason. What operators can be told by then, they are;
+    /// shut it down in any case.
+    pub async fn failed(&mut self) -> Failed {
+        let panicked = |what, why| Failed::Panicked { what, why };
+        let failed = tokio::select! {
+            error = self.gateway.stopped() => Failed::Gateway(error),
+            why = self.turns.store.panicked() => panicked("a step of the database", why),
+            why = ended(&mut self.serve) => panicked("what takes in messages", why),
+            why = ended(&mut self.answering) => panicked("what answers commands", why),
+        };
+        // Nobody listens where there is no channel for it.
+        drop(self.turns.news.send(format!("⚠️ I have to stop: {failed}.")));
+        failed
     }
 
     /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
@@ -169,8 +194,10 @@ impl Bot {
         let Self { turns, gateway, serve, stop_serving, reloader, .. } = self;
         drop(reloader);
         stop_serving.cancel();
-        // A panic there was logged. What takes longer hangs on a Discord that does not answer.
-        let _ = timeout(TAKE_IN_WITHIN, serve).await;
+        // A panic there was told. What takes longer hangs on a Discord that does not answer.
+        if !serve.is_finished() {
+            let _ = timeout(TAKE_IN_WITHIN, serve).await;
+        }
         // At the same time, or what hangs in one would use up the time of the others. The turns first, so that
         // each knows that it is the bot that stops.
         let (spoken, (), ()) = tokio::join!(
@@ -185,6 +212,11 @@ impl Bot {
         turns.store.close().await;
         info!("stopped");
     }
+}
+
+/// How a task that never ends by itself came to its end.
+async fn ended(task: impl Future<Output = Result<(), JoinError>>) -> String {
+    task.await.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string())
 }
 
 /// Marks every minute that the bot is alive, so that the next one knows how long nobody was there.
@@ -204,5 +236,48 @@ async fn post_news(outbox: Outbox, channel: ChannelId, mut news: mpsc::Unbounded
         if let Err(error) = outbox.post(channel, post).await {
             warn!(%channel, %error, "nothing can be posted to `scripts.notify_channel`");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::{LocalDiscord, Options, Say};
+
+    #[tokio::test]
+    async fn a_step_of_the_database_that_panics_ends_the_bot_in_good_order() {
+        let discord = LocalDiscord::start(Options::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["config", "scripts", "work"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        let channel = discord.channel("general");
+        let config = format!("[scripts]\nnotify_channel = \"{channel}\"\n");
+        std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
+        std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
+        let routing = format!(
+            "return {{ projects = {{ here = {{ dir = {:?} }} }}, route = function() return {{ reply = 'pong' }} end }}",
+            root.join("work")
+        );
+        std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
+        let api = ("MOONLANE_DISCORD__API_URL".to_owned(), discord.url().to_owned());
+        let config = Config::load(root, [api]).unwrap();
+        let (settled, mut settling) = mpsc::unbounded_channel();
+        let mut bot = Bot::start(&config, discord.token(), Some(settled)).await.unwrap();
+        assert!(timeout(Duration::from_millis(50), bot.failed()).await.is_err(), "nothing is wrong yet");
+
+        bot.turns.store.panic().await;
+        let failed = timeout(Duration::from_secs(20), bot.failed()).await.unwrap().to_string();
+        assert_eq!(failed, "a mistake in moonlane: a step of the database panicked: on purpose");
+        let told = |discord: &LocalDiscord| {
+            discord.messages(channel).iter().any(|it| it.content.ends_with("on purpose.")).then_some(())
+        };
+        discord.wait_until(told).await;
+        // What is under way can still be written and said.
+        discord.say(Say::to_bot(channel, discord.owner(), "ping"));
+        assert_eq!(settling.recv().await.map(|(_, settled)| settled), Some(Settled::Said));
+        bot.shut_down().await;
+        Store::open(&config.store_path).unwrap();
     }
 }

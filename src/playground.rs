@@ -68,10 +68,16 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         gone: false,
         discord,
     };
-    let bot = Bot::start(&config, table.discord.token(), Some(settled)).await?;
+    let mut bot = Bot::start(&config, table.discord.token(), Some(settled)).await?;
     table.banner(agent);
-    table.talk(settling).await;
+    let failed = tokio::select! {
+        () = table.talk(settling) => None,
+        failed = bot.failed() => Some(failed),
+    };
     bot.shut_down().await;
+    if let Some(failed) = failed {
+        return Err(failed.into());
+    }
     Ok(if table.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

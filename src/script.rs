@@ -38,7 +38,7 @@ use crate::config;
 use crate::domain::{
     Allow, ChannelId, Choice, Command, Limits, Message, Project, ProjectName, Route, UserId, Work,
 };
-use crate::worker::{Gone, Worker};
+use crate::worker::{Panicked, Worker};
 
 use commands::Commands;
 pub use commands::{Call, Step, Waiting};
@@ -191,7 +191,7 @@ impl ScriptSet {
     pub async fn decide(&self, message: Message) -> Result<Route, ScriptError> {
         let rules = Arc::clone(&self.rules);
         let decision = self.scripts.call(move |scripts| scripts.decide(&rules, &message)).await;
-        decision.unwrap_or_else(|gone| Err(thread_gone(gone)))
+        decision.unwrap_or_else(|gone| Err(panicked(gone)))
     }
 
     /// Where a message goes that is for the bot: as [`ScriptSet::decide`] without the trigger.
@@ -204,7 +204,7 @@ impl ScriptSet {
             let prompt = message.text.clone();
             scripts.place(&rules, &message, prompt)
         });
-        decision.await.unwrap_or_else(|gone| Err(thread_gone(gone)))
+        decision.await.unwrap_or_else(|gone| Err(panicked(gone)))
     }
 
     /// As [`ScriptSet::decide`], and what the trigger alone made of the message: the prompt, where it is for the bot.
@@ -218,7 +218,7 @@ impl ScriptSet {
             let route = scripts.place(&rules, &message, prompt.clone())?;
             Ok((Some(prompt), route))
         });
-        decision.await.unwrap_or_else(|gone| Err(thread_gone(gone)))
+        decision.await.unwrap_or_else(|gone| Err(panicked(gone)))
     }
 
     /// The commands, in the order of their files.
@@ -287,8 +287,8 @@ impl ScriptSet {
     }
 }
 
-fn thread_gone(gone: Gone) -> ScriptError {
-    let failure = Failure::new(FailureKind::Gone, format!("the script set: {gone}"));
+fn panicked(panicked: Panicked) -> ScriptError {
+    let failure = Failure::new(FailureKind::Gone, format!("the script set: {panicked}"));
     ScriptError::new(Stage::Trigger, failure)
 }
 

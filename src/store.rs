@@ -41,7 +41,7 @@ pub use turns::{
 };
 
 use crate::domain::MessageId;
-use crate::worker::{Gone, Worker};
+use crate::worker::{Panicked, Worker};
 
 /// A point in time, in Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,10 +67,10 @@ pub enum Accepted {
 /// Why a step could not be taken. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// [`Store::close`] was called, or the store's thread has died.
+    /// [`Store::close`] was called.
     #[error("the store is closed")]
     Closed,
-    /// SQLite failed: a full disk, a file taken away.
+    /// SQLite failed: a full disk, a file taken away. Or the step panicked, see [`Store::panicked`].
     #[error("the database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is no such part.
@@ -84,9 +84,9 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-impl From<Gone> for StoreError {
-    fn from(Gone: Gone) -> Self {
-        Self::Closed
+impl From<Panicked> for StoreError {
+    fn from(panicked: Panicked) -> Self {
+        Self::Database(panicked.into())
     }
 }
 
@@ -121,8 +121,14 @@ impl Store {
     ///
     /// Nothing is lost without it: it only says when the file is free for the next process.
     pub async fn close(&self) {
-        // A thread that has already died has closed the file, too.
+        // Dropping a connection cannot fail.
         let _ = self.worker.call(|database| drop(database.take())).await;
+    }
+
+    /// Resolves once a step has panicked, which is a mistake of ours, with its words. The step was taken back, and others
+    /// are possible; but nobody knows what else is not as it should be.
+    pub async fn panicked(&self) -> String {
+        self.worker.panicked().await
     }
 
     /// How many bytes the disk of the database has room for; `None` where the system does not say.
@@ -155,6 +161,14 @@ impl Store {
                 Ok(result)
             })
             .await?
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// A step with a mistake in it.
+    pub async fn panic(&self) {
+        let _ = self.step(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
     }
 }
 
@@ -675,6 +689,21 @@ mod tests {
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), mode);
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), nothing);
         assert_eq!(again.choice(there).await.unwrap().model.as_deref(), Some("haiku"));
+    }
+
+    #[tokio::test]
+    async fn a_step_that_panics_is_taken_back_and_told() {
+        let (_dir, store) = store();
+        store.accept(turn(1), false).await.unwrap();
+        let broken = store.step(|tx| -> Result<(), StoreError> {
+            tx.execute("DELETE FROM messages", ())?;
+            panic!("on purpose");
+        });
+        let error = broken.await.unwrap_err();
+        assert!(matches!(error, StoreError::Database(_)), "it is tried again: {error:?}");
+        assert_eq!(store.panicked().await, "on purpose");
+        assert_eq!(state(&store, 1).await, TurnState::Waiting);
+        begin(&store, 1).await;
     }
 
     #[tokio::test]

@@ -136,7 +136,9 @@ impl ScriptSet {
         }
         let (rules, turn, text) = (Arc::clone(&self.rules), Arc::clone(turn), text.map(str::to_owned));
         let result = self.scripts.call(move |scripts| scripts.hook(&rules, hook, text, &turn)).await;
-        result.unwrap_or_else(|gone| Err(Failure::new(FailureKind::Gone, format!("the script set: {gone}"))))
+        result.unwrap_or_else(|panicked| {
+            Err(Failure::new(FailureKind::Gone, format!("the script set: {panicked}")))
+        })
     }
 }
 

@@ -112,7 +112,7 @@ pub enum FailureKind {
     OutOfMemory,
     /// Too many commands wait.
     Busy,
-    /// The script set is gone: its thread has ended.
+    /// There is no script set: no thread for it, or a mistake in moonlane made it panic.
     Gone,
 }
 
