@@ -110,10 +110,11 @@ impl Bot {
         let turns = Turns::new(Needs {
             scripts,
             store,
-            lanes: Lanes::new(config.agent.max_running),
+            lanes: Lanes::new(config.agent.max_running, config.share.running),
             agents,
             outbox: outbox.clone(),
             me: me.user,
+            share: config.share,
             owners: me.owners.clone(),
             keep_trying: config.discord.keep_trying,
             min_free: config.min_free.as_u64(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::domain::{ChannelId, GuildId, Limits};
+use crate::domain::{ChannelId, GuildId, Limits, Share};
 use crate::nearest::reword;
 
 /// The file, relative to the root.
@@ -60,6 +60,8 @@ pub struct Config {
     pub min_free: ByteSize,
     /// How agents are started and kept.
     pub agent: Agent,
+    /// What one person may take.
+    pub share: Share,
     /// The default time limits of a turn.
     pub limits: Limits,
     /// The log filter, in the syntax of tracing's `EnvFilter`.
@@ -147,6 +149,7 @@ struct Raw {
     scripts: Scripts,
     store: Store,
     agent: Agent,
+    person: RawShare,
     limits: RawLimits,
     log: Log,
 }
@@ -156,6 +159,18 @@ struct Raw {
 struct Store {
     path: PathBuf,
     min_free: ByteSize,
+}
+
+/// `[person]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawShare {
+    /// One less than all of them where it is not said.
+    max_running: Option<usize>,
+    max_waiting: usize,
+    max_messages: usize,
+    max_commands: usize,
+    max_dialogs: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -222,6 +237,12 @@ impl Default for Agent {
 impl Default for Store {
     fn default() -> Self {
         Self { path: PathBuf::from("moonlane.db"), min_free: ByteSize::mib(64) }
+    }
+}
+
+impl Default for RawShare {
+    fn default() -> Self {
+        Self { max_running: None, max_waiting: 10, max_messages: 30, max_commands: 10, max_dialogs: 5 }
     }
 }
 
@@ -315,11 +336,25 @@ impl Config {
             );
             raw.discord.token_env = Discord::default().token_env;
         }
-        if raw.scripts.max_waiting == 0 {
-            wrong("scripts.max_waiting", "must be at least 1");
-        }
-        if raw.agent.max_running == 0 {
-            wrong("agent.max_running", "must be at least 1");
+        let share = Share {
+            running: raw.person.max_running.unwrap_or(raw.agent.max_running.saturating_sub(1).max(1)),
+            waiting: raw.person.max_waiting,
+            per_minute: raw.person.max_messages,
+            commands: raw.person.max_commands,
+            dialogs: raw.person.max_dialogs,
+        };
+        for (key, value) in [
+            ("scripts.max_waiting", raw.scripts.max_waiting),
+            ("agent.max_running", raw.agent.max_running),
+            ("person.max_running", share.running),
+            ("person.max_waiting", share.waiting),
+            ("person.max_messages", share.per_minute),
+            ("person.max_commands", share.commands),
+            ("person.max_dialogs", share.dialogs),
+        ] {
+            if value == 0 {
+                wrong(key, "must be at least 1");
+            }
         }
         if raw.agent.command.first().is_none_or(String::is_empty) {
             wrong("agent.command", "must name a program");
@@ -349,6 +384,7 @@ impl Config {
             scripts: Scripts { dir: scripts_dir, own, ..raw.scripts },
             store_path,
             agent: Agent { command, token_env: raw.discord.token_env, ..raw.agent },
+            share,
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
             root,
@@ -471,7 +507,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 21, "a new key belongs into the shipped file");
+        assert_eq!(shown, 25, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));
@@ -510,6 +546,15 @@ mod tests {
         let config = Config::load(root.path(), []).unwrap();
         assert_eq!(config.agent.max_running, 8);
         assert_eq!(config.store_path, root.path().join("moonlane.db"));
+    }
+
+    #[test]
+    fn one_person_gets_all_slots_but_one_where_nothing_else_is_said() {
+        let running = |text: &str| load(text, &[]).map(|config| config.share.running);
+        assert_eq!(running(""), Ok(7));
+        assert_eq!(running("[agent]\nmax_running = 1"), Ok(1));
+        assert_eq!(running("[agent]\nmax_running = 2\n[person]\nmax_running = 2"), Ok(2));
+        insta::assert_snapshot!(mistake("[person]\nmax_running = 0"), @"config/moonlane.toml: person.max_running: must be at least 1");
     }
 
     #[test]

@@ -44,6 +44,12 @@ macro_rules! snowflake {
                 (id != 0).then_some(Self(id))
             }
 
+            /// When Discord has made it: milliseconds since 2015 began, by Discord's clock. See
+            /// <https://discord.com/developers/docs/reference#snowflakes>.
+            pub fn made(self) -> u64 {
+                self.0 >> 22
+            }
+
             /// The number itself, for the edges that need it (SQLite, serenity).
             pub fn get(self) -> u64 {
                 self.0
@@ -364,6 +370,21 @@ pub struct Limits {
     pub turn: Duration,
     /// From the result to idle, and from closing stdin to the exit.
     pub after_result: Duration,
+}
+
+/// What one person may take of the bot, so that others get their share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many of their turns run at once, over all channels.
+    pub running: usize,
+    /// How many of their messages wait in one channel.
+    pub waiting: usize,
+    /// How many messages they get taken within a minute.
+    pub per_minute: usize,
+    /// How many uses of a command of theirs are under way at once; those of operators are not counted.
+    pub commands: usize,
+    /// How many of these may wait for a press.
+    pub dialogs: usize,
 }
 
 /// Who is let in. The owner of the application always is.

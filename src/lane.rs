@@ -9,9 +9,12 @@
 //! A turn that runs holds its lane and a slot under the cap. It may give the slot back early, once its agent is
 //! done: an answer that Discord does not take for a while then holds up its own channel only.
 //!
-//! Fairness: a channel whose next turn could start joins the end of one queue of channels, and stands in it once.
-//! So a channel with a hundred waiting turns gets one slot and then lets every other channel that waits go first.
-//! A lane without turns is removed.
+//! Fairness: slots are dealt to people in turn, and each person's slots to their channels in turn. A person with a
+//! channel whose next turn could start stands in the queue of people once, however many such channels they have;
+//! whoever gets a slot and has another such channel goes to the end. So somebody with a hundred waiting turns in ten
+//! channels gets one slot and then lets everybody else who waits go first. As turns may be long, nobody holds all slots
+//! to begin with: who holds `per_person` of them is passed over, and keeps their place in the queue. Within a channel
+//! nobody overtakes, and a channel stands there for the person who is next in it. A lane without turns is removed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,7 +22,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::domain::{ChannelId, MessageId};
+use crate::domain::{ChannelId, MessageId, UserId};
 
 /// Where a turn stands on arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +53,20 @@ pub struct Lanes {
 struct State {
     /// How many slots there are, over all channels.
     cap: usize,
-    /// How many of them are taken.
-    taken: usize,
+    /// How many of them one person may hold.
+    per_person: usize,
+    /// How many each person holds; nobody stands here with none.
+    held: HashMap<UserId, usize>,
     lanes: HashMap<ChannelId, Lane>,
-    /// Channels whose next turn only waits for a free slot; each stands here at most once.
-    ready: VecDeque<ChannelId>,
+    /// The people with a channel whose next turn only waits for a free slot; each stands here at most once.
+    ready: VecDeque<Ready>,
     next_ticket: u64,
+}
+
+struct Ready {
+    person: UserId,
+    /// The channels in which this person is next; never empty.
+    channels: VecDeque<ChannelId>,
 }
 
 #[derive(Default)]
@@ -68,12 +79,14 @@ struct Running {
     ticket: u64,
     holds_slot: bool,
     turn: MessageId,
+    person: UserId,
     since: Instant,
 }
 
 struct Waiting {
     ticket: u64,
     turn: MessageId,
+    person: UserId,
     since: Instant,
     go: oneshot::Sender<()>,
 }
@@ -88,28 +101,56 @@ pub struct Ticket {
 }
 
 impl Lanes {
-    /// No lanes yet; at most `cap` turns will run at once.
-    pub fn new(cap: usize) -> Self {
-        let state = State { cap, taken: 0, lanes: HashMap::new(), ready: VecDeque::new(), next_ticket: 0 };
+    /// No lanes yet; at most `cap` turns will run at once, and `per_person` of one person.
+    pub fn new(cap: usize, per_person: usize) -> Self {
+        let (held, lanes, ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        let state = State { cap, per_person, held, lanes, ready, next_ticket: 0 };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Enters the channel's lane at its end, in one step.
-    pub fn enter(&self, channel: ChannelId, turn: MessageId) -> (Place, Ticket) {
+    pub fn enter(&self, channel: ChannelId, turn: MessageId, person: UserId) -> (Place, Ticket) {
+        self.enter_at_end(&mut self.lock(), channel, turn, person)
+    }
+
+    /// The same, unless this many turns of this person wait in the lane already.
+    pub fn enter_within(
+        &self,
+        most_waiting: usize,
+        channel: ChannelId,
+        turn: MessageId,
+        person: UserId,
+    ) -> Option<(Place, Ticket)> {
         let mut state = self.lock();
+        let has_room = state.waiting(channel, person) < most_waiting;
+        has_room.then(|| self.enter_at_end(&mut state, channel, turn, person))
+    }
+
+    fn enter_at_end(
+        &self,
+        state: &mut State,
+        channel: ChannelId,
+        turn: MessageId,
+        person: UserId,
+    ) -> (Place, Ticket) {
         let number = state.next_ticket;
         state.next_ticket += 1;
         let (go, start) = oneshot::channel();
         let lane = state.lanes.entry(channel).or_default();
-        lane.waiting.push_back(Waiting { ticket: number, turn, since: Instant::now(), go });
+        lane.waiting.push_back(Waiting { ticket: number, turn, person, since: Instant::now(), go });
         if lane.running.is_none() && lane.waiting.len() == 1 {
-            state.ready.push_back(channel);
+            state.make_ready(channel);
             state.fill();
         }
         let ahead = state.lanes[&channel].waiting.len();
         let runs = state.lanes[&channel].running.as_ref().is_some_and(|r| r.ticket == number);
         let place = if runs { Place::Runs } else { Place::Waits(ahead) };
         (place, Ticket { lanes: self.clone(), channel, number, go: start })
+    }
+
+    /// How many turns of this person wait in the lane.
+    pub fn waiting(&self, channel: ChannelId, person: UserId) -> usize {
+        self.lock().waiting(channel, person)
     }
 
     /// Every lane that has a turn, in no particular order.
@@ -130,25 +171,64 @@ impl Lanes {
 }
 
 impl State {
-    /// Starts waiting turns while there are free slots.
+    fn waiting(&self, channel: ChannelId, person: UserId) -> usize {
+        let lane = self.lanes.get(&channel);
+        lane.map_or(0, |lane| lane.waiting.iter().filter(|waiting| waiting.person == person).count())
+    }
+
+    /// The channel's next turn only waits for a slot: it joins the end of its person's channels.
+    fn make_ready(&mut self, channel: ChannelId) {
+        let next = self.lanes.get(&channel).and_then(|lane| lane.waiting.front());
+        let Some(person) = next.map(|next| next.person) else { return };
+        match self.ready.iter_mut().find(|ready| ready.person == person) {
+            Some(ready) => ready.channels.push_back(channel),
+            None => self.ready.push_back(Ready { person, channels: VecDeque::from([channel]) }),
+        }
+    }
+
+    /// This person is no longer next in the channel.
+    fn make_unready(&mut self, channel: ChannelId, person: UserId) {
+        if let Some(ready) = self.ready.iter_mut().find(|ready| ready.person == person) {
+            ready.channels.retain(|&other| other != channel);
+        }
+        self.ready.retain(|ready| !ready.channels.is_empty());
+    }
+
+    /// Starts waiting turns while there are free slots, and people who may have them.
     fn fill(&mut self) {
-        while self.taken < self.cap {
-            let Some(channel) = self.ready.pop_front() else { return };
-            let Some(lane) = self.lanes.get_mut(&channel) else { continue };
+        while self.held.values().sum::<usize>() < self.cap {
+            let may_have_one =
+                |ready: &Ready| self.held.get(&ready.person).is_none_or(|n| *n < self.per_person);
+            let Some(place) = self.ready.iter().position(may_have_one) else { return };
+            let Some(mut dealt) = self.ready.remove(place) else { return };
+            let channel = dealt.channels.pop_front();
+            if !dealt.channels.is_empty() {
+                self.ready.push_back(dealt);
+            }
+            let Some(lane) = channel.and_then(|channel| self.lanes.get_mut(&channel)) else { continue };
             let Some(next) = lane.waiting.pop_front() else { continue };
-            let Waiting { ticket, turn, .. } = next;
-            lane.running = Some(Running { ticket, holds_slot: true, turn, since: Instant::now() });
-            self.taken += 1;
+            let Waiting { ticket, turn, person, .. } = next;
+            lane.running = Some(Running { ticket, holds_slot: true, turn, person, since: Instant::now() });
+            *self.held.entry(person).or_default() += 1;
             // If the ticket is being dropped right now, its drop waits for our lock and then frees the slot.
             let _ = next.go.send(());
         }
+    }
+
+    /// This person holds a slot less.
+    fn take_back(&mut self, person: UserId) {
+        if let Some(held) = self.held.get_mut(&person) {
+            *held -= 1;
+        }
+        self.held.retain(|_, held| *held > 0);
     }
 
     fn free_slot(&mut self, channel: ChannelId, ticket: u64) {
         let running = self.lanes.get_mut(&channel).and_then(|lane| lane.running.as_mut());
         if let Some(running) = running.filter(|running| running.ticket == ticket && running.holds_slot) {
             running.holds_slot = false;
-            self.taken -= 1;
+            let person = running.person;
+            self.take_back(person);
             self.fill();
         }
     }
@@ -156,16 +236,21 @@ impl State {
     fn leave(&mut self, channel: ChannelId, ticket: u64) {
         let Some(lane) = self.lanes.get_mut(&channel) else { return };
         if let Some(running) = lane.running.take_if(|running| running.ticket == ticket) {
-            self.taken -= usize::from(running.holds_slot);
-            if !lane.waiting.is_empty() {
-                self.ready.push_back(channel);
+            if running.holds_slot {
+                self.take_back(running.person);
             }
-        } else {
-            lane.waiting.retain(|waiting| waiting.ticket != ticket);
+            self.make_ready(channel);
+        } else if let Some(place) = lane.waiting.iter().position(|waiting| waiting.ticket == ticket)
+            && let Some(left) = lane.waiting.remove(place)
+            && place == 0
+            && lane.running.is_none()
+            && lane.waiting.front().is_none_or(|next| next.person != left.person)
+        {
+            self.make_unready(channel, left.person);
+            self.make_ready(channel);
         }
-        if lane.running.is_none() && lane.waiting.is_empty() {
+        if self.lanes.get(&channel).is_some_and(|lane| lane.running.is_none() && lane.waiting.is_empty()) {
             self.lanes.remove(&channel);
-            self.ready.retain(|&ready| ready != channel);
         }
         self.fill();
     }
@@ -193,7 +278,7 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -208,18 +293,27 @@ mod tests {
         MessageId::new(n).unwrap()
     }
 
+    fn person(n: u64) -> UserId {
+        UserId::new(n).unwrap()
+    }
+
+    /// A turn of person 1.
+    fn enter(lanes: &Lanes, channel_number: u64, turn_number: u64) -> (Place, Ticket) {
+        lanes.enter(channel(channel_number), turn(turn_number), person(1))
+    }
+
     fn runs(ticket: &mut Ticket) -> bool {
         ticket.go.try_recv().is_ok()
     }
 
     #[test]
     fn one_channel_is_first_in_first_out() {
-        let lanes = Lanes::new(8);
-        let (place, first) = lanes.enter(channel(1), turn(1));
+        let lanes = Lanes::new(8, 8);
+        let (place, first) = enter(&lanes, 1, 1);
         assert_eq!(place, Place::Runs);
-        let (place, mut second) = lanes.enter(channel(1), turn(2));
+        let (place, mut second) = enter(&lanes, 1, 2);
         assert_eq!(place, Place::Waits(1));
-        let (place, mut third) = lanes.enter(channel(1), turn(3));
+        let (place, mut third) = enter(&lanes, 1, 3);
         assert_eq!(place, Place::Waits(2));
         assert!(!runs(&mut second));
         drop(first);
@@ -233,12 +327,12 @@ mod tests {
 
     #[test]
     fn channels_run_side_by_side_and_one_that_leaves_the_queue_frees_its_place() {
-        let lanes = Lanes::new(8);
-        let (_, first) = lanes.enter(channel(1), turn(1));
-        let (_, second) = lanes.enter(channel(1), turn(2));
-        let (place, _other) = lanes.enter(channel(2), turn(3));
+        let lanes = Lanes::new(8, 8);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, second) = enter(&lanes, 1, 2);
+        let (place, _other) = enter(&lanes, 2, 3);
         assert_eq!(place, Place::Runs);
-        let (_, mut last) = lanes.enter(channel(1), turn(4));
+        let (_, mut last) = enter(&lanes, 1, 4);
         drop(second);
         drop(first);
         assert!(runs(&mut last));
@@ -246,10 +340,10 @@ mod tests {
 
     #[test]
     fn a_busy_channel_does_not_starve_another_under_the_cap() {
-        let lanes = Lanes::new(1);
-        let (_, first) = lanes.enter(channel(1), turn(1));
-        let (_, mut second) = lanes.enter(channel(1), turn(2));
-        let (place, mut other) = lanes.enter(channel(2), turn(3));
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, mut second) = enter(&lanes, 1, 2);
+        let (place, mut other) = enter(&lanes, 2, 3);
         assert_eq!(place, Place::Waits(1));
         drop(first);
         assert!(runs(&mut other), "channel 2 waited for its slot before channel 1 could want another");
@@ -260,11 +354,11 @@ mod tests {
 
     #[test]
     fn a_turn_that_needs_its_slot_no_more_lets_others_run_but_not_those_behind_it() {
-        let lanes = Lanes::new(1);
-        let (_, first) = lanes.enter(channel(1), turn(1));
-        let (_, mut behind) = lanes.enter(channel(1), turn(2));
-        let (_, mut other) = lanes.enter(channel(2), turn(3));
-        let (_, mut last) = lanes.enter(channel(3), turn(4));
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, mut behind) = enter(&lanes, 1, 2);
+        let (_, mut other) = enter(&lanes, 2, 3);
+        let (_, mut last) = enter(&lanes, 3, 4);
         behind.free_slot();
         assert!(!runs(&mut other), "who waits has no slot to give");
         first.free_slot();
@@ -280,54 +374,194 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_and_an_abort_free_the_lane() {
-        let lanes = Lanes::new(8);
-        let (_, ticket) = lanes.enter(channel(1), turn(1));
+        let lanes = Lanes::new(8, 8);
+        let (_, ticket) = enter(&lanes, 1, 1);
         let panics = tokio::spawn(async move {
             let _ticket = ticket;
             panic!("on purpose");
         });
         assert!(panics.await.is_err());
-        let (place, ticket) = lanes.enter(channel(1), turn(2));
+        let (place, ticket) = enter(&lanes, 1, 2);
         assert_eq!(place, Place::Runs);
         let hangs = tokio::spawn(async move {
             let _ticket = ticket;
             std::future::pending::<()>().await;
         });
-        let (_, mut next) = lanes.enter(channel(1), turn(3));
+        let (_, mut next) = enter(&lanes, 1, 3);
         hangs.abort();
         tokio::time::timeout(Duration::from_secs(5), next.starts()).await.unwrap();
     }
 
+    #[test]
+    fn slots_are_dealt_to_people_before_channels() {
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = enter(&lanes, 1, 1);
+        let mut flood: Vec<_> = (2..12).map(|n| enter(&lanes, n, n).1).collect();
+        let mut others: Vec<_> =
+            (2..4).map(|n| lanes.enter(channel(90 + n), turn(90 + n), person(n)).1).collect();
+        let (_, mut again) = lanes.enter(channel(99), turn(99), person(2));
+        drop(first);
+        assert!(runs(&mut flood[0]), "it has waited for longest");
+        drop(flood.remove(0));
+        assert!(runs(&mut others[0]));
+        drop(others.remove(0));
+        assert!(runs(&mut others[0]));
+        drop(others);
+        assert!(runs(&mut flood[0]) && !runs(&mut again));
+        drop(flood.remove(0));
+        assert!(runs(&mut again));
+    }
+
+    #[test]
+    fn nobody_holds_all_slots() {
+        let lanes = Lanes::new(3, 2);
+        let mut flood: Vec<_> = (1..=10).map(|n| enter(&lanes, n, n).1).collect();
+        assert_eq!(flood.iter_mut().filter_map(|it| runs(it).then_some(())).count(), 2);
+        let (place, other) = lanes.enter(channel(99), turn(99), person(2));
+        assert_eq!(place, Place::Runs);
+        drop(other);
+        assert!(!runs(&mut flood[2]), "the slot stays free for whoever comes");
+        flood[0].free_slot();
+        assert!(runs(&mut flood[2]), "who gives a slot back may have another");
+    }
+
+    #[test]
+    fn a_channel_waits_for_whoever_is_next_in_it() {
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, next) = enter(&lanes, 2, 2);
+        let (_, mut behind) = lanes.enter(channel(2), turn(3), person(2));
+        let (_, mut last) = enter(&lanes, 3, 4);
+        drop(next);
+        drop(first);
+        assert!(runs(&mut last), "person 1 was in the queue before person 2");
+        drop(last);
+        assert!(runs(&mut behind));
+        drop(behind);
+        assert!(lanes.view().is_empty() && lanes.lock().ready.is_empty());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_waiting_turns_of_a_person_in_a_channel() {
+        let lanes = Lanes::new(8, 8);
+        let within = |n: u64, who: u64| lanes.enter_within(2, channel(1), turn(n), person(who));
+        let (_, runs) = within(1, 1).unwrap();
+        let waits = [within(2, 1).unwrap(), within(3, 1).unwrap()];
+        assert!(within(4, 1).is_none());
+        assert_eq!((lanes.waiting(channel(1), person(1)), lanes.waiting(channel(2), person(1))), (2, 0));
+        let _other = within(5, 2).unwrap();
+        drop(runs);
+        let _room = within(6, 1).unwrap();
+        assert!(within(7, 1).is_none());
+        drop(waits);
+    }
+
+    /// Who holds how many slots, by the lanes themselves.
+    fn held(state: &State) -> HashMap<UserId, usize> {
+        let mut held = HashMap::new();
+        let running = state.lanes.values().filter_map(|lane| lane.running.as_ref());
+        running.filter(|it| it.holds_slot).for_each(|it| *held.entry(it.person).or_default() += 1);
+        held
+    }
+
+    /// The channels whose next turn only waits for a slot, with the person who is next.
+    fn ready(state: &State) -> BTreeSet<(UserId, ChannelId)> {
+        let idle = state.lanes.iter().filter(|(_, lane)| lane.running.is_none());
+        idle.filter_map(|(&channel, lane)| Some((lane.waiting.front()?.person, channel))).collect()
+    }
+
+    /// One step of a story: who, in which channel, which of the turns that are there, and what happens.
+    type Step = (u64, u64, prop::sample::Index, u8);
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        prop::collection::vec((1..5u64, 1..7u64, any::<prop::sample::Index>(), 0..6u8), 1..150)
+    }
+
+    fn take(step: &Step, number: usize, lanes: &Lanes, tickets: &mut Vec<Ticket>) {
+        let (who, key, pick, what) = step;
+        match what {
+            0 | 1 if !tickets.is_empty() => drop(tickets.swap_remove(pick.index(tickets.len()))),
+            2 if !tickets.is_empty() => tickets[pick.index(tickets.len())].free_slot(),
+            _ => tickets.push(lanes.enter(channel(*key), turn(number as u64 + 1), person(*who)).1),
+        }
+    }
+
     proptest! {
-        /// Whatever enters and leaves in whatever order: never two of a channel, never more than the cap,
-        /// never an idle slot while somebody waits who could use it, and nothing is left at the end.
+        /// Whatever enters and leaves in whatever order: never two of a channel, never more than the cap or than one
+        /// person may have, never an idle slot while somebody waits who could use it, and nothing is left at the end.
         #[test]
-        fn the_rules_hold_for_any_story(steps in prop::collection::vec((0u64..4, any::<prop::sample::Index>(), 0..5), 1..120)) {
-            let cap = 2;
-            let lanes = Lanes::new(cap);
+        fn the_rules_hold_for_any_story(steps in steps(), cap in 1..5usize, per_person in 1..5usize) {
+            let lanes = Lanes::new(cap, per_person);
             let mut tickets: Vec<Ticket> = Vec::new();
-            for (n, (key, pick, what)) in steps.into_iter().enumerate() {
-                match what {
-                    0 | 1 if !tickets.is_empty() => drop(tickets.swap_remove(pick.index(tickets.len()))),
-                    2 if !tickets.is_empty() => tickets[pick.index(tickets.len())].free_slot(),
-                    _ => tickets.push(lanes.enter(channel(key + 1), turn(n as u64 + 1)).1),
-                }
+            for (number, step) in steps.iter().enumerate() {
+                take(step, number, &lanes, &mut tickets);
                 let view = lanes.view();
-                let holds_slot = |lane: &Lane| lane.running.as_ref().is_some_and(|running| running.holds_slot);
-                let running = lanes.lock().lanes.values().filter(|lane| holds_slot(lane)).count();
-                prop_assert_eq!(running, lanes.lock().taken);
-                let could_run = view.iter().filter(|lane| lane.running.is_none()).count();
-                prop_assert!(running <= cap);
-                prop_assert!(running == cap || could_run == 0);
                 prop_assert!(view.iter().all(|lane| lane.waiting.is_sorted_by_key(|(turn, _)| *turn)));
                 let known: usize = view.iter().map(|lane| lane.waiting.len() + usize::from(lane.running.is_some())).sum();
                 prop_assert_eq!(known, tickets.len());
-                let in_queue: HashSet<_> = lanes.lock().ready.iter().copied().collect();
-                prop_assert_eq!(in_queue.len(), lanes.lock().ready.len());
+
+                let state = lanes.lock();
+                prop_assert_eq!(&held(&state), &state.held);
+                let taken = state.held.values().sum::<usize>();
+                prop_assert!(taken <= cap && state.held.values().all(|held| *held <= per_person));
+                let could_run = |person| state.held.get(person).is_none_or(|held| *held < per_person);
+                prop_assert!(taken == cap || !ready(&state).iter().any(|(person, _)| could_run(person)));
+                let queued = state.ready.iter().flat_map(|it| it.channels.iter().map(|channel| (it.person, *channel)));
+                let queued: Vec<_> = queued.collect();
+                prop_assert_eq!(queued.len(), ready(&state).len(), "each once");
+                prop_assert_eq!(queued.into_iter().collect::<BTreeSet<_>>(), ready(&state));
+                let people: BTreeSet<_> = state.ready.iter().map(|it| it.person).collect();
+                prop_assert_eq!(people.len(), state.ready.len(), "each once");
             }
             tickets.clear();
             prop_assert!(lanes.view().is_empty());
-            prop_assert_eq!(lanes.lock().taken, 0);
+            let state = lanes.lock();
+            prop_assert!(state.held.is_empty() && state.ready.is_empty());
+        }
+
+        /// As long as somebody only waits for a slot, and may have one, everybody else begins one turn at most; and so
+        /// does each of their own channels as long as another of theirs waits.
+        #[test]
+        fn nobody_gets_two_slots_while_another_waits_for_one(steps in steps(), cap in 1..4usize, per_person in 1..4usize) {
+            let lanes = Lanes::new(cap, per_person);
+            let mut tickets: Vec<Ticket> = Vec::new();
+            // What has begun while a person, or a channel of theirs, waited.
+            let mut past_person = BTreeMap::<UserId, BTreeMap<UserId, usize>>::new();
+            let mut past_channel = BTreeMap::<(UserId, ChannelId), BTreeMap<ChannelId, usize>>::new();
+            let mut running = BTreeSet::new();
+            for (number, step) in steps.iter().enumerate() {
+                take(step, number, &lanes, &mut tickets);
+                let state = lanes.lock();
+                let now_running = |(&channel, lane): (&ChannelId, &Lane)| {
+                    let running = lane.running.as_ref()?;
+                    Some((running.turn, channel, running.person))
+                };
+                let now: BTreeSet<_> = state.lanes.iter().filter_map(now_running).collect();
+                let (ready, held) = (ready(&state), &state.held);
+                let waits = |person: &UserId| {
+                    held.get(person).is_none_or(|it| *it < per_person) && ready.iter().any(|it| it.0 == *person)
+                };
+                past_person.retain(|person, _| waits(person));
+                past_channel.retain(|waiting, _| ready.contains(waiting));
+                for (_, channel, person) in now.difference(&running) {
+                    past_person.remove(person);
+                    for (_, past) in past_person.iter_mut().filter(|(waits, _)| *waits != person) {
+                        *past.entry(*person).or_default() += 1;
+                    }
+                    for (_, past) in past_channel.iter_mut().filter(|((waits, _), _)| waits == person) {
+                        *past.entry(*channel).or_default() += 1;
+                    }
+                }
+                prop_assert!(past_person.values().flat_map(BTreeMap::values).all(|&begun| begun <= 1), "{past_person:?}");
+                prop_assert!(past_channel.values().flat_map(BTreeMap::values).all(|&begun| begun <= 1), "{past_channel:?}");
+                for waiting in &ready {
+                    if waits(&waiting.0) {
+                        past_person.entry(waiting.0).or_default();
+                    }
+                    past_channel.entry(*waiting).or_default();
+                }
+                running = now;
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod prompt;
 mod question;
 mod recovery;
 mod said;
+mod shares;
 mod shown;
 mod story;
 mod words;
@@ -35,11 +36,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
-use crate::domain::{ChannelId, Inbound, MessageId, Outcome, UserId};
+use crate::domain::{ChannelId, Inbound, MessageId, Outcome, Share, UserId};
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
 use crate::store::Store;
+use shares::Shares;
 
 /// How often a channel hears at most that its messages cannot be written.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -58,6 +60,8 @@ pub struct Needs {
     pub outbox: Outbox,
     /// The bot's own user.
     pub me: UserId,
+    /// What one person may take.
+    pub share: Share,
     /// The owners of the Discord application, who pass every gate.
     pub owners: Vec<UserId>,
     /// How long an answer is tried that Discord does not take, or the database does not.
@@ -76,6 +80,8 @@ pub struct Turns(Arc<Inner>);
 
 struct Inner {
     needs: Needs,
+    /// What people have taken of the bot.
+    shares: Shares,
     /// How to stop each turn that waits or runs now: by its id, and by the message that it answers.
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
@@ -91,7 +97,7 @@ struct Inner {
 /// What became of a message in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// It was not for the bot, or its author is not let in.
+    /// It was not for the bot, its author is not let in, or has been told that this is too much.
     Ignored,
     /// It was answered without a turn: by a script, or with a hint.
     Said,
@@ -162,6 +168,7 @@ impl Turns {
     /// Nothing under way yet.
     pub fn new(needs: Needs) -> Self {
         Self(Arc::new(Inner {
+            shares: Shares::new(needs.share),
             needs,
             stops: Mutex::default(),
             speaking: Mutex::default(),

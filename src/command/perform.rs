@@ -325,6 +325,10 @@ impl Use<'_> {
         if !gate::admits(&self.needs.turns.owners, self.scripts.allow(), Some(&work.project), &asked.author) {
             return Err(ELSEWHERE.to_owned());
         }
+        // Before it is posted.
+        if let Some(why) = self.needs.turns.too_much(asked.channel_id, asked.author.id, asked.id.made()) {
+            return Err(why);
+        }
         // Nothing else has an id of this use of the command; a further question counts up.
         let id = asked.id.get().saturating_add(self.questions.fetch_add(1, Ordering::Relaxed));
         message.id = MessageId::new(id).ok_or_else(|| "This cannot be asked.".to_owned())?;

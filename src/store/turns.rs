@@ -157,6 +157,8 @@ pub struct Unfinished {
     pub message: MessageId,
     /// Its channel.
     pub channel: ChannelId,
+    /// Who wrote it.
+    pub author: UserId,
     /// The message that is answered.
     pub question: Question,
     /// What is left to do.
@@ -323,19 +325,21 @@ impl Store {
     /// Where the database fails.
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT id, channel, turns.state, unwanted, coalesce(ours, 0), question FROM messages
+            let sql =
+                "SELECT id, channel, author, turns.state, unwanted, coalesce(ours, 0), question FROM messages
                        LEFT JOIN turns ON turns.message = id
                        LEFT JOIN deliveries ON deliveries.message = id
                        WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
             let mut statement = tx.prepare(sql)?;
             let found = statement.query_map((), |row| {
-                let stage = match row.get(2)? {
-                    Some(TurnState::Waiting) => Stage::Waiting(row.get(3)?),
-                    Some(TurnState::Running) => Stage::Running(row.get(3)?),
+                let stage = match row.get(3)? {
+                    Some(TurnState::Waiting) => Stage::Waiting(row.get(4)?),
+                    Some(TurnState::Running) => Stage::Running(row.get(4)?),
                     Some(TurnState::Ended(_)) | None => Stage::Undelivered,
                 };
-                let question = Question::from_columns(row.get(4)?, row.get(5)?);
-                Ok(Unfinished { message: row.get(0)?, channel: row.get(1)?, question, stage })
+                let question = Question::from_columns(row.get(5)?, row.get(6)?);
+                let (message, channel, author) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(Unfinished { message, channel, author, question, stage })
             })?;
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);

@@ -2,11 +2,12 @@
 
 use tracing::warn;
 
-use crate::domain::{ChannelId, Message, MessageId, Work};
+use crate::domain::{ChannelId, Message, MessageId, UserId, Work};
 use crate::logging::chain;
 use crate::script::ScriptSet;
 use crate::store::{Cancel, Question, StoreError, Unwanted};
 
+use super::shares::TooMuch;
 use super::{StopReason, Stopped, Turns, intake};
 
 impl Turns {
@@ -14,6 +15,16 @@ impl Turns {
     /// bot posts the question; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
         intake::start(self, scripts, message, work, Question::Coming).await;
+    }
+
+    /// What somebody is told who wants to ask something in this channel while they have enough under way; `made` is when,
+    /// as of an id.
+    pub fn too_much(&self, channel: ChannelId, person: UserId, made: u64) -> Option<String> {
+        let shares = &self.0.shares;
+        let is_full = self.lanes.waiting(channel, person) >= shares.waiting();
+        let why = is_full.then_some(TooMuch::Waiting(channel));
+        let why = why.or_else(|| shares.is_too_fast(person, made).then_some(TooMuch::Messages));
+        why.map(|why| shares.sentence(why))
     }
 
     /// The turn that runs in this channel.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
+use super::shares::TooMuch;
 use super::story::{self, Step, Task};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
@@ -38,7 +39,10 @@ async fn take(turns: &Turns, message: Message) {
         Err(error) => failed_script(turns, &scripts, &message, &error),
     };
     match said {
-        Some(text) => say(turns, &message, &text).await,
+        Some(_) if !turns.0.shares.take(message.author.id, id) => {
+            too_much(turns, &message, TooMuch::Messages).await
+        }
+        Some(text) => drop(say(turns, &message, &text).await),
         None => turns.settled(id, Settled::Ignored),
     }
 }
@@ -119,6 +123,9 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
     if !let_in(turns, scripts, &message, Some(&work)) {
         return turns.settled(message.id, Settled::Ignored);
     }
+    if !turns.0.shares.take(message.author.id, message.id) {
+        return too_much(turns, &message, TooMuch::Messages).await;
+    }
     if !has_content(&work, &message.attachments) {
         let unread = prompt::unread(&message.attachments);
         let text = if !unread.is_empty() {
@@ -128,7 +135,8 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         } else {
             words::empty_mention()
         };
-        return say(turns, &message, &text).await;
+        say(turns, &message, &text).await;
+        return;
     }
     if !has_room(turns, &message) {
         return;
@@ -146,14 +154,20 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         question,
         accepted: Millis::now(),
     };
-    let task = Task { message: message.id, channel: message.channel_id, question, recovered: false };
+    let (channel, author) = (message.channel_id, message.author.id);
+    let task = Task { message: message.id, channel, author, question, recovered: false };
     // Whoever sees it in its lane can stop it.
     let Some(stop) = register(turns, task.message) else {
         return debug!("known already: delivered twice by Discord");
     };
     // The lane first: whether it waits is written with it. The place is given back where the message turns out to be
     // known, or cannot be written.
-    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
+    let entered = turns.lanes.enter_within(turns.0.shares.waiting(), task.channel, task.message, task.author);
+    let Some((place, ticket)) = entered else {
+        turns.stops().remove(&task.message);
+        return too_much(turns, &message, TooMuch::Waiting(task.channel)).await;
+    };
+    turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, Place::Waits(_));
     // One whose question is still to be posted changes by that.
     let is_known = !waits && question == Question::Theirs;
@@ -182,7 +196,7 @@ fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
 /// Puts what an earlier bot left into its lane.
 pub fn enter(turns: &Turns, task: Task, step: Step) {
     let Some(stop) = register(turns, task.message) else { return };
-    let (place, ticket) = turns.lanes.enter(task.channel, task.message);
+    let (place, ticket) = turns.lanes.enter(task.channel, task.message, task.author);
     go_on(turns, task, step, place, ticket, stop);
 }
 
@@ -195,21 +209,28 @@ fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, st
     );
 }
 
-/// Says something in answer to a message that starts no turn: exactly once, through the ledger.
-async fn say(turns: &Turns, message: &Message, text: &str) {
-    if !has_room(turns, message) {
+/// Refuses a message for good. Its person hears why, unless they have since there was room last.
+async fn too_much(turns: &Turns, message: &Message, why: TooMuch) {
+    let (shares, person) = (&turns.0.shares, message.author.id);
+    info!(author = %person, ?why, "refused: the person has enough under way");
+    if !shares.is_told(person, why) {
+        if say(turns, message, &shares.sentence(why)).await {
+            shares.tell(person, why);
+        }
         return;
     }
-    let parts = text::parts(text, &Format::default()).into_iter().map(|part| part.text).collect();
-    let said = Said {
-        message: message.id,
-        channel: message.channel_id,
-        author: message.author.id,
-        author_name: message.author.name.clone(),
-        parts,
-        accepted: Millis::now(),
-    };
-    match turns.store.say(said).await {
+    if let Err(error) = turns.store.say(said(message, "")).await {
+        error!(error = chain(&error), "a refusal could not be written down");
+    }
+    turns.settled(message.id, Settled::Ignored);
+}
+
+/// Says something in answer to a message that starts no turn: exactly once, through the ledger. Whether it is said now.
+async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
+    if !has_room(turns, message) {
+        return false;
+    }
+    match turns.store.say(said(message, text)).await {
         Ok(Accepted::New) => {
             let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
@@ -217,9 +238,22 @@ async fn say(turns: &Turns, message: &Message, text: &str) {
                 turns_of_task.settled(id, Settled::Said);
             };
             turns.0.tasks.spawn(deliver.in_current_span());
+            return true;
         }
         Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
         Err(error) => not_written(turns, message, &error),
+    }
+    false
+}
+
+fn said(message: &Message, text: &str) -> Said {
+    Said {
+        message: message.id,
+        channel: message.channel_id,
+        author: message.author.id,
+        author_name: message.author.name.clone(),
+        parts: text::parts(text, &Format::default()).into_iter().map(|part| part.text).collect(),
+        accepted: Millis::now(),
     }
 }
 

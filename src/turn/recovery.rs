@@ -24,8 +24,8 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     let away = turns.store.left().and_then(|left| left.elapsed().ok()).unwrap_or_default();
     for unfinished in left {
         let step = step(turns, &unfinished, away).await?;
-        let Unfinished { message, channel, question, .. } = unfinished;
-        let task = Task { message, channel, question, recovered: true };
+        let Unfinished { message, channel, author, question, .. } = unfinished;
+        let task = Task { message, channel, author, question, recovered: true };
         intake::enter(turns, task, step);
     }
     Ok(())

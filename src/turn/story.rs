@@ -16,7 +16,7 @@ use super::shown::Hourglass;
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, question, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
-use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
+use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, UserId};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
@@ -34,6 +34,8 @@ pub struct Task {
     pub message: MessageId,
     /// Its channel; the key of the lane.
     pub channel: ChannelId,
+    /// Whose it is: slots are dealt to people.
+    pub author: UserId,
     /// The message that is answered.
     pub question: Question,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.

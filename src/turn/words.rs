@@ -52,6 +52,26 @@ fn reasons(files: &[Unread]) -> String {
     files.iter().map(reason).collect::<Vec<_>>().join(", ")
 }
 
+/// Enough of the person's messages wait in this channel.
+pub fn too_many_waiting(most: usize) -> String {
+    let (wait, begins) = match most {
+        1 => ("A message of yours waits".to_owned(), "it begins"),
+        _ => (format!("{most} of your messages wait"), "one of them begins"),
+    };
+    format!(
+        "{wait} here already, so I take no more from you in this channel until {begins}; then send this again."
+    )
+}
+
+/// Enough of the person's messages were taken within a minute.
+pub fn too_many_messages(most: usize) -> String {
+    let messages = if most == 1 { "a message".to_owned() } else { format!("{most} messages") };
+    format!(
+        "You have sent me {messages} within a minute, so I take no more from you until that minute is over; then send \
+         this again."
+    )
+}
+
 /// An allowed person mentions the bot in a channel that has no project.
 pub fn unrouted(channel: ChannelId) -> String {
     format!(

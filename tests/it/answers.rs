@@ -8,7 +8,7 @@ use moonlane::domain::{Format, Outcome};
 use moonlane::text;
 use moonlane::turn::Settled;
 
-use crate::support::{Setup, Stage, routing_with};
+use crate::support::{ONE_FOR_MANY, Setup, Stage, routing_with};
 
 /// Discord's own way to count: code points, after it has trimmed the white space at both ends.
 const DISCORDS_LIMIT: usize = 2000;
@@ -22,7 +22,8 @@ fn fixtures() -> Vec<PathBuf> {
 
 /// Lets Claude say each of the files; what arrives must be what the splitter makes of it.
 async fn say_all(project: &str, format: Format, files: &[PathBuf]) {
-    let mut stage = Stage::with(Setup { routing: routing_with(project), ..Setup::default() }).await;
+    let (routing, config) = (routing_with(project), ONE_FOR_MANY.to_owned());
+    let mut stage = Stage::with(Setup { routing, config, ..Setup::default() }).await;
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         let markdown = std::fs::read_to_string(file).unwrap();

@@ -7,7 +7,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{DropGateway, Fault, File, Id, LocalDiscord, Right, Say, What};
 use moonlane::turn::Settled;
 
-use crate::support::{ANSWERED, FAILED, Setup, Stage, routing_with, within};
+use crate::support::{ANSWERED, FAILED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
 
@@ -493,7 +493,7 @@ async fn corner_cases_of_edits_and_deletions() {
 
 #[tokio::test]
 async fn thirty_messages_at_once_are_answered_one_by_one_in_order() {
-    let mut stage = Stage::open().await;
+    let mut stage = Stage::with(Setup { config: ONE_FOR_MANY.to_owned(), ..Setup::default() }).await;
     let questions: Vec<Id> = (0..30).map(|n| stage.say("general", &format!("TEXT:{n}"))).collect();
     let other = stage.say("other", "TEXT:other");
     assert_eq!(stage.settled(other).await, ANSWERED);

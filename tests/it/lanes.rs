@@ -17,7 +17,8 @@ async fn limited(limits: &str) -> Stage {
 
 /// A stage whose turns share so many slots.
 async fn capped(max_running: usize) -> Stage {
-    Stage::with(Setup { config: format!("[agent]\nmax_running = {max_running}"), ..Setup::default() }).await
+    let config = format!("[agent]\nmax_running = {max_running}\n[person]\nmax_running = {max_running}");
+    Stage::with(Setup { config, ..Setup::default() }).await
 }
 
 /// Asks something that does not end well, with another message waiting behind it: the first is told `what`, the

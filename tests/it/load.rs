@@ -7,7 +7,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{DropGateway, Event, Id, RateLimits, What};
 use moonlane::turn::Settled;
 
-use crate::support::{Setup, Stage, within};
+use crate::support::{ONE_FOR_MANY, Setup, Stage, within};
 
 /// Everything that was said, by channel, in order.
 type Said = BTreeMap<String, Vec<Id>>;
@@ -75,7 +75,7 @@ fn calls(stage: &Stage) -> String {
 
 #[tokio::test]
 async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
-    let mut setup = Setup { config: "[agent]\nmax_running = 8".to_owned(), ..Setup::default() };
+    let mut setup = Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = 8"), ..Setup::default() };
     setup.discord.rate_limits = RateLimits::On;
     let mut stage = Stage::with(setup).await;
     let began = Instant::now();
@@ -100,7 +100,8 @@ async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
 #[tokio::test]
 async fn a_gateway_that_drops_again_and_again_under_load_loses_nothing() {
     let mut stage =
-        Stage::with(Setup { config: "[agent]\nmax_running = 16".to_owned(), ..Setup::default() }).await;
+        Stage::with(Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = 16"), ..Setup::default() })
+            .await;
     let mut said = Said::new();
     let resumes =
         |log: &[Event]| log.iter().filter(|event| event.what == What::Connected { resumed: true }).count();
@@ -143,7 +144,8 @@ async fn twelve_messages_to_one_channel_take_ten_seconds_and_not_forty_five() {
 #[tokio::test]
 async fn a_hundred_turns_at_once_never_have_more_than_eight_at_work() {
     let mut stage =
-        Stage::with(Setup { config: "[agent]\nmax_running = 8".to_owned(), ..Setup::default() }).await;
+        Stage::with(Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = 8"), ..Setup::default() })
+            .await;
     let mut said = Said::new();
     (0..100).for_each(|channel| say_one_more(&stage, channel, &mut said));
     all_answered(&mut stage, &said).await;

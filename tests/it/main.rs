@@ -38,6 +38,7 @@ mod scripts;
 mod secrets;
 mod separate;
 mod sessions;
+mod shares;
 mod support;
 mod troubles;
 mod try_out;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::separate::{Process, bot_on};
-use crate::support::{MOONLANE, Setup, Stage, routing_with, within};
+use crate::support::{MOONLANE, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// What an agent does, and by which prompt.
 const CASES: &[(&str, &str)] = &[
@@ -106,7 +106,7 @@ async fn whatever_an_agent_does_its_person_is_told_once_and_nothing_is_left() {
 
 /// A stage for a bot of its own with twenty agents at once, each with a session.
 async fn twenty() -> (Stage, Process, Vec<String>) {
-    let config = "[agent]\nmax_running = 20".to_owned();
+    let config = format!("{ONE_FOR_MANY}[agent]\nmax_running = 20");
     let stage = Stage::without_bot(Setup { config, ..Setup::default() }).await;
     let bot = start(&stage).await;
     let channels: Vec<String> = (0..20).map(|n| format!("c{n:02}")).collect();

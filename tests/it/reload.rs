@@ -10,7 +10,7 @@ use moonlane::turn::Settled;
 use rustix::process::Signal;
 
 use crate::separate::{Process, bot_on};
-use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
+use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// Waits until the reloader's state is like this.
 async fn until(stage: &Stage, what: &str, is: impl FnMut(&State) -> bool) -> State {
@@ -209,7 +209,8 @@ async fn fifty_saves_within_a_second_make_at_most_three_generations() {
 #[tokio::test]
 async fn a_hundred_saves_while_fifty_channels_are_busy_are_live_at_once_and_disturb_nothing() {
     let mut stage =
-        Stage::with(Setup { config: "[agent]\nmax_running = 8".to_owned(), ..Setup::default() }).await;
+        Stage::with(Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = 8"), ..Setup::default() })
+            .await;
     let routing = |number: u32| {
         routing_with("").replace(
             "return \"here\"",

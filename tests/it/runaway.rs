@@ -6,7 +6,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::UseCommand;
 use moonlane::turn::Settled;
 
-use crate::support::{Setup, Stage, routing_with, within};
+use crate::support::{ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 const LIMIT: Duration = Duration::from_millis(100);
 
@@ -118,7 +118,7 @@ async fn a_script_that_loops_holds_up_other_channels_for_its_time_limit_at_most(
             return m.mentions_me and m.text or nil
         end"
         .to_owned(),
-        config: format!("[scripts]\ntime_limit = \"{}ms\"\n", LIMIT.as_millis()),
+        config: format!("{ONE_FOR_MANY}[scripts]\ntime_limit = \"{}ms\"\n", LIMIT.as_millis()),
         ..Setup::default()
     };
     setup.discord.message_content = true;
@@ -156,7 +156,7 @@ async fn a_script_that_loops_holds_up_other_channels_for_its_time_limit_at_most(
 async fn a_command_does_not_wait_for_the_messages_before_it() {
     let mut setup = Setup {
         triggers: "return function() while true do end end".to_owned(),
-        config: format!("[scripts]\ntime_limit = \"{}ms\"\n", LIMIT.as_millis()),
+        config: format!("{ONE_FOR_MANY}[scripts]\ntime_limit = \"{}ms\"\n", LIMIT.as_millis()),
         ..Setup::default()
     };
     setup.discord.message_content = true;

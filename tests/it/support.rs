@@ -33,6 +33,10 @@ pub const FAILED: Settled = Settled::Ended(Outcome::Failed);
 /// The prompt of [`Stage::held`].
 pub const HELD: &str = "READ:gate";
 
+/// The configuration for a test in which one person stands for many: none of the limits for one counts.
+pub const ONE_FOR_MANY: &str =
+    "[person]\nmax_running = 1000\nmax_waiting = 1000\nmax_messages = 100000\nmax_commands = 1000\n";
+
 /// Waits for `future`, and fails with `what` if it does not come.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
