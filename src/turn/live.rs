@@ -116,7 +116,7 @@ impl Line {
             None => {
                 // Each line of a turn is a message of its own.
                 self.lines += 1;
-                let nonce = format!("r{}-{message}", self.lines % 100);
+                let nonce = format!("r-{message}-{}", self.lines % 100);
                 let post = Post {
                     content: line.clone(),
                     nonce,
