@@ -239,8 +239,8 @@ async fn a_part_is_found_in_a_busy_channel() {
     assert_eq!(assert_whole(&stage, question), 1);
 }
 
-#[tokio::test]
-async fn what_the_bot_says_besides_is_not_taken_for_a_part() {
+/// The bot was killed while it posted the answer "yes" to a question. Discord has not taken it.
+async fn killed_with_an_answer_on_its_way() -> (Stage, Id) {
     let stage = Stage::without_bot(Setup::default()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
@@ -248,6 +248,12 @@ async fn what_the_bot_says_besides_is_not_taken_for_a_part() {
     let question = stage.say("general", "TEXT:yes");
     until("the answer on its way", || (tries(&stage, "general") == 1).then_some(())).await;
     bot.kill().await;
+    (stage, question)
+}
+
+#[tokio::test]
+async fn what_the_bot_says_besides_is_not_taken_for_a_part() {
+    let (stage, question) = killed_with_an_answer_on_its_way().await;
     // As a command would say it, and as a reply to somebody else.
     let (channel, bot) = (stage.discord.channel("general"), stage.discord.bot_id());
     let other = stage.discord.say(Say::new(channel, stage.discord.user("ben"), "really?"));
@@ -262,13 +268,7 @@ async fn what_the_bot_says_besides_is_not_taken_for_a_part() {
 
 #[tokio::test]
 async fn a_reply_to_a_question_that_is_gone_is_found() {
-    let stage = Stage::without_bot(Setup::default()).await;
-    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
-    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
-    let bot = Program::start(&stage).await;
-    let question = stage.say("general", "TEXT:yes");
-    until("the answer on its way", || (tries(&stage, "general") == 1).then_some(())).await;
-    bot.kill().await;
+    let (stage, question) = killed_with_an_answer_on_its_way().await;
     // Discord took it after the question was gone, and nobody heard of either.
     stage.discord.delete(question);
     stage.discord.say(Say::new(stage.discord.channel("general"), stage.discord.bot_id(), "yes"));
