@@ -13,6 +13,7 @@ use crate::agent::{Agents, guard};
 use crate::command::{self, Commands};
 use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
+use crate::gate::Gate;
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::lane::Lanes;
 use crate::outbox::{self, Notify, Outbox, Post};
@@ -107,6 +108,7 @@ impl Bot {
         let discord = outbox.interactions(me.application);
         let responders = Responders::new(discord.clone(), Times::default());
         let live = scripts.clone();
+        let gate = Gate::new(outbox.clone(), me.owners.clone());
         let turns = Turns::new(Needs {
             scripts,
             store,
@@ -115,7 +117,7 @@ impl Bot {
             outbox: outbox.clone(),
             me: me.user,
             share: config.share,
-            owners: me.owners.clone(),
+            gate: gate.clone(),
             keep_trying: config.discord.keep_trying,
             min_free: config.min_free.as_u64(),
             news,

@@ -21,14 +21,14 @@ use tracing::{Instrument, debug, error, info, warn};
 
 use crate::domain::{
     ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, OptionValue,
-    Project, Route, Work,
+    Project, ProjectName, Route, Work,
 };
 use crate::outbox::{Interactions, Refused};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptError, ScriptSet, Step};
 use crate::text;
-use crate::turn::{Turns, gate};
+use crate::turn::Turns;
 
 /// How long Discord is asked about another channel.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,6 +37,7 @@ const UNKNOWN: &str = "This command is not known here any more.";
 const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
 const ELSEWHERE: &str = "You may not do that in this channel.";
 const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
+const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
 const GUILD_ONLY: &str = "This command works in a server only.";
 const NOTHING_SAID: &str = "Done.";
 
@@ -59,14 +60,28 @@ pub struct Needs {
 impl Needs {
     /// Whether this person may administer the bot.
     fn is_operator(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
-        let id = asked.author.id;
-        self.turns.owners.contains(&id) || scripts.operators().contains(&id)
+        self.turns.gate.is_operator(scripts, asked.author.id)
     }
 
     /// Whether this person may work in the project, or in general. Operators may everywhere.
-    fn lets_in(&self, scripts: &ScriptSet, project: Option<&Project>, asked: &Interaction) -> bool {
-        gate::admits(&self.turns.owners, scripts.allow(), project, &asked.author)
-            || self.is_operator(scripts, asked)
+    async fn lets_in(
+        &self,
+        scripts: &ScriptSet,
+        project: Option<&Project>,
+        asked: &Interaction,
+    ) -> Result<bool, NoRoute> {
+        Ok(self.is_operator(scripts, asked) || self.admits(scripts, project, asked).await?)
+    }
+
+    /// The same without what operators may besides.
+    async fn admits(
+        &self,
+        scripts: &ScriptSet,
+        project: Option<&Project>,
+        asked: &Interaction,
+    ) -> Result<bool, NoRoute> {
+        let verdict = timeout(CHANNEL_PATIENCE, self.turns.gate.ask_of(scripts, project, asked)).await;
+        Ok(verdict.map_err(|_| NoRoute::Nobody)?.map_err(|_| NoRoute::Nobody)?.admitted())
     }
 
     /// The same for the project that this channel is now.
@@ -81,7 +96,21 @@ impl Needs {
             return Ok(true);
         }
         let work = self.routed(scripts, asked, channel).await?;
-        Ok(self.lets_in(scripts, work.as_ref().map(|work| &*work.project), asked))
+        self.admits(scripts, work.as_ref().map(|work| &*work.project), asked).await
+    }
+
+    /// Whether this person may see and stop what is done in the project of this name. One that is gone has no rule, so
+    /// it is the operators' alone.
+    async fn shows(
+        &self,
+        scripts: &ScriptSet,
+        project: &ProjectName,
+        asked: &Interaction,
+    ) -> Result<bool, NoRoute> {
+        match scripts.project(project) {
+            Some(project) => self.lets_in(scripts, Some(project), asked).await,
+            None => Ok(self.is_operator(scripts, asked)),
+        }
     }
 
     /// Where a message without text, of this person in this channel, would go now.
@@ -141,6 +170,8 @@ enum NoRoute {
     Silent,
     #[error("the channel is not in the guild in which the command was used")]
     Elsewhere,
+    #[error("Discord does not tell of the person")]
+    Nobody,
 }
 
 impl NoRoute {
@@ -154,6 +185,10 @@ impl NoRoute {
             Self::Channel(_) | Self::Silent => {
                 warn!(error = %self, "a command is refused");
                 UNKNOWN_CHANNEL.to_owned()
+            }
+            Self::Nobody => {
+                warn!(error = %self, "a command is refused");
+                UNKNOWN_PERSON.to_owned()
             }
             Self::Elsewhere => ELSEWHERE.to_owned(),
         }
@@ -189,12 +224,36 @@ impl Commands {
     /// Takes in what people do, until the sender is dropped. Each is a task of its own.
     pub async fn serve(self, responders: Responders, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
         while let Some(interaction) = interactions.recv().await {
+            if matches!(interaction.kind, InteractionKind::Press { .. }) {
+                let (commands, responders) = (self.clone(), responders.clone());
+                tokio::spawn(async move { commands.press(&responders, interaction).await });
+                continue;
+            }
             let Some(responder) = responders.take(interaction) else { continue };
             let asked = responder.interaction();
             let span = tracing::info_span!("command", id = %asked.id.short(), channel = %asked.channel_id);
             let commands = self.clone();
             tokio::spawn(async move { commands.handle(&responder).await }.instrument(span));
         }
+    }
+
+    /// A press passes the gate as it is now, before it counts: since the command was used, somebody may have been shut
+    /// out, and whoever is must not use up a dialog that others wait for.
+    async fn press(&self, responders: &Responders, press: Interaction) {
+        self.0.turns.gate.refresh_for(press.author.id).await;
+        let scripts = self.0.scripts.borrow().clone();
+        let refusal = match self.0.lets_in_at(&scripts, &press, press.channel_id).await {
+            Ok(true) => {
+                if let Some(responder) = responders.take(press) {
+                    self.handle(&responder).await;
+                }
+                return;
+            }
+            Ok(false) => NOT_LET_IN.to_owned(),
+            Err(error) => error.told(&press.id.short()),
+        };
+        info!(id = %press.id.short(), user = %press.author.id, "a press is refused: {refusal}");
+        responders.refuse(press, refusal);
     }
 
     async fn handle(&self, responder: &Responder) {
@@ -212,6 +271,7 @@ impl Commands {
 
     /// Runs a command to its end; gives what is to be said where it has said nothing.
     async fn run(&self, responder: &Responder, invocation: Invocation) -> String {
+        self.0.turns.gate.refresh_for(responder.interaction().author.id).await;
         let scripts = self.0.scripts.borrow().clone();
         let name = invocation.command.clone();
         let Some(command) = scripts.commands().iter().find(|command| command.name == name).cloned() else {
@@ -229,7 +289,7 @@ impl Commands {
         loop {
             match step {
                 Step::Effect(effect, waiting) => {
-                    let answer = perform::perform(&self.0, &scripts, responder, &questions, effect).await;
+                    let answer = perform::perform(&self.0, responder, &questions, effect).await;
                     step = waiting.resume(answer).await;
                 }
                 Step::Done => return NOTHING_SAID.to_owned(),

@@ -7,6 +7,7 @@
 //! - [`gateway`]: what comes in from Discord → our own values
 //! - [`command`]: slash commands at work
 //! - [`turn`]: the story of one turn, from the message to the delivered answer
+//! - [`gate`]: who may do what, where
 //! - [`lane`]: who runs, and who waits at which place
 //! - [`reload`]: the scripts anew whenever they are saved
 //! - [`script`]: the Lua side: is a message for the bot, and which project is it?
@@ -29,6 +30,7 @@ pub mod demo_agent;
 pub mod doctor;
 pub mod domain;
 pub mod format;
+pub mod gate;
 pub mod gateway;
 pub mod host;
 pub mod lane;

@@ -254,6 +254,17 @@ impl LocalDiscord {
             .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.insert(role)).is_some())
     }
 
+    /// Takes a role from a user; seen in the user's next message. False if there is no such user.
+    pub fn take_role(&self, user: Id, role: Id) -> bool {
+        self.hub()
+            .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.remove(&role)).is_some())
+    }
+
+    /// Hands guild and application over to another user.
+    pub fn hand_over(&self, user: Id) {
+        self.hub().change(|state| state.world.owner = user);
+    }
+
     /// Lets the members of a role do more: Discord's bits, such as 1 << 13 to manage messages. False if there is no such
     /// role.
     pub fn permit(&self, role: Id, permissions: u64) -> bool {

@@ -22,6 +22,7 @@ mod download;
 mod history;
 mod interaction;
 mod pace;
+mod people;
 mod rights;
 mod wire;
 
@@ -37,7 +38,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::domain::{ApplicationId, ChannelId, File, GuildId, MessageId, UserId};
+use crate::domain::{ChannelId, File, GuildId, MessageId, UserId};
 
 pub use call::Patience;
 use call::{Body, Call, Sender, lock};
@@ -46,6 +47,7 @@ pub use download::DownloadError;
 pub use history::{Page, Posted};
 pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::Kind;
+pub use people::Identity;
 pub use rights::{Access, Guild, NEEDED, Need, Permissions};
 
 /// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
@@ -157,32 +159,6 @@ pub enum StartError {
     Discord { api: String, why: String },
 }
 
-/// Who the bot is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The bot's user.
-    pub user: UserId,
-    /// Its name.
-    pub name: String,
-    /// The application's id, which stands in the invite link.
-    pub application: ApplicationId,
-    /// Who owns the application; of a team, the accepted members that may do more than read.
-    pub owners: Vec<UserId>,
-    /// Whether the message content intent is switched on in the Developer Portal.
-    pub message_content: bool,
-}
-
-impl Identity {
-    /// The link that takes the bot into a guild, with just the permissions that it needs.
-    pub fn invite(&self) -> String {
-        let permissions = NEEDED.iter().fold(0, |bits, need| bits | need.bit);
-        let application = self.application;
-        format!(
-            "https://discord.com/oauth2/authorize?client_id={application}&scope=bot&permissions={permissions}"
-        )
-    }
-}
-
 /// What Discord says about a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelInfo {
@@ -227,22 +203,6 @@ impl Outbox {
         let http = http.build().map_err(|e| unusable(format!("{:#}", anyhow::Error::from(e))))?;
         let sender = Sender::new(http, base, token, patience);
         Ok(Self(Arc::new(Inner { sender, api, forbidden: Mutex::default() })))
-    }
-
-    /// Who the bot is, and who owns it.
-    ///
-    /// # Errors
-    /// A refused token, or no answer within half a minute.
-    pub async fn whoami(&self) -> Result<Identity, StartError> {
-        let user: wire::User = self.start("/users/@me").await?;
-        let application: wire::Application = self.start("/applications/@me").await?;
-        Ok(Identity {
-            user: user.id,
-            name: user.username,
-            message_content: application.message_content(),
-            application: application.id,
-            owners: application.owners(),
-        })
     }
 
     /// Where the gateway is, as a `ws://` or `wss://` address.

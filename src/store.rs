@@ -36,8 +36,8 @@ pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use turns::{
-    Begin, Cancel, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
-    Unwanted, WaitingTurn,
+    Begin, Cancel, Edit, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState,
+    Unfinished, Unwanted, WaitingTurn,
 };
 
 use crate::domain::MessageId;
@@ -230,6 +230,11 @@ mod tests {
         assert_eq!(store.begin(turn).await.unwrap(), Begin::Begun);
     }
 
+    fn edit(prompt: &str) -> Edit {
+        let Turn { project, model, fresh, .. } = turn(1);
+        Edit { project, prompt: prompt.to_owned(), model, fresh, attachments: Vec::new() }
+    }
+
     async fn state(store: &Store, id: u64) -> TurnState {
         store.turn(message(id)).await.unwrap().unwrap().state
     }
@@ -293,7 +298,7 @@ mod tests {
         // Nothing is known of message 9.
         assert_eq!(store.begin(turn(9)).await.unwrap(), Begin::Gone);
         assert_eq!(store.cancel(message(9), Unwanted::Deleted).await.unwrap(), Cancel::TooLate);
-        assert!(!store.edit(message(9), "x".to_owned(), vec![]).await.unwrap());
+        assert!(!store.edit(message(9), edit("x")).await.unwrap());
         assert!(!store.finish(message(9), answered()).await.unwrap());
         assert!(!store.close_delivery(message(9), DeliveryEnd::Stopped).await.unwrap());
         assert!(matches!(store.posted(message(9), 1, message(2)).await, Err(StoreError::NoSuchPart(..))));
@@ -303,14 +308,14 @@ mod tests {
         assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Begun);
         assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Gone, "begun twice");
         assert_eq!(store.cancel(message(1), Unwanted::Deleted).await.unwrap(), Cancel::Running);
-        assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
+        assert!(!store.edit(message(1), edit("late")).await.unwrap());
         assert_eq!(state(&store, 1).await, TurnState::Running);
 
         assert!(store.finish(message(1), answered()).await.unwrap());
         assert!(!store.finish(message(1), finished(Outcome::Failed, &["other"])).await.unwrap());
         assert_eq!(store.cancel(message(1), Unwanted::Deleted).await.unwrap(), Cancel::TooLate);
         assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Gone);
-        assert!(!store.edit(message(1), "late".to_owned(), vec![]).await.unwrap());
+        assert!(!store.edit(message(1), edit("late")).await.unwrap());
         assert_eq!(store.accept(turn(1), false).await.unwrap(), Accepted::Known);
         assert_eq!(store.say(said(1, &["hint"])).await.unwrap(), Accepted::Known);
         assert_eq!(state(&store, 1).await, TurnState::Ended(Outcome::Answered));
@@ -326,7 +331,7 @@ mod tests {
         for id in [1, 2] {
             store.accept(turn(id), false).await.unwrap();
         }
-        assert!(store.edit(message(1), "edited".to_owned(), vec![]).await.unwrap());
+        assert!(store.edit(message(1), edit("edited")).await.unwrap());
         let Begin::Edited(edited) = store.begin(turn(1)).await.unwrap() else { panic!("it was edited") };
         assert_eq!((edited.prompt.as_str(), edited.attachments.len()), ("edited", 0));
         assert_eq!(state(&store, 1).await, TurnState::Waiting);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::domain::{Author, ChannelId, GuildId, Message, MessageId, Project, RoleId, Route, UserId};
+use crate::gate::{self, Verdict};
 use crate::script::{Loaded, Problem, ScriptSet, Severity};
-use crate::turn::gate::{self, Verdict};
 
 /// What somebody would write, and where.
 #[derive(Debug)]

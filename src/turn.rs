@@ -12,7 +12,6 @@
 
 mod by_hand;
 mod delivery;
-pub mod gate;
 mod hooks;
 mod intake;
 mod live;
@@ -37,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
 use crate::domain::{ChannelId, Inbound, MessageId, Outcome, Share, UserId};
+use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
@@ -62,8 +62,8 @@ pub struct Needs {
     pub me: UserId,
     /// What one person may take.
     pub share: Share,
-    /// The owners of the Discord application, who pass every gate.
-    pub owners: Vec<UserId>,
+    /// Who may do what.
+    pub gate: Gate,
     /// How long an answer is tried that Discord does not take, or the database does not.
     pub keep_trying: Duration,
     /// Nothing is taken in while the disk of the database has less room than this, in bytes.

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{error, info};
 
-use super::{ELSEWHERE, NOT_LET_IN, Needs, NoRoute, message, reply};
+use super::{ELSEWHERE, Needs, NoRoute, message, reply};
 use crate::domain::{
-    Author, ChannelId, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, Reply, Route, Work,
+    ChannelId, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route, UserId, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
@@ -17,7 +17,7 @@ use crate::script::{
 };
 use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError, TurnState};
 use crate::text;
-use crate::turn::{Stopped, gate};
+use crate::turn::Stopped;
 
 type Answer = Result<Value, String>;
 
@@ -31,14 +31,11 @@ struct Use<'a> {
     questions: &'a AtomicU64,
 }
 
-/// Performs an effect. `questions` counts those of this use of the command.
-pub async fn perform(
-    needs: &Needs,
-    scripts: &ScriptSet,
-    responder: &Responder,
-    questions: &AtomicU64,
-    effect: Effect,
-) -> Answer {
+/// Performs an effect: on the routes and behind the gate as they are now, whichever scripts the command began with.
+/// `questions` counts those of this use of the command.
+pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64, effect: Effect) -> Answer {
+    needs.turns.gate.refresh_for(responder.interaction().author.id).await;
+    let scripts = &needs.scripts.borrow().clone();
     let used = Use { needs, scripts, responder, questions };
     match effect {
         Effect::Reply(say) => said(responder.reply(&reply::reply(say)).await),
@@ -53,9 +50,13 @@ pub async fn perform(
             None => Ok(Value::Null),
         },
         Effect::Sessions => {
-            let rows = used.stored(needs.turns.store.sessions().await)?;
-            let facts = rows.into_iter().map(|(row, choice)| used.facts_of(row, choice));
-            json(facts.collect::<Vec<_>>())
+            let mut facts = Vec::new();
+            for (row, choice) in used.stored(needs.turns.store.sessions().await)? {
+                if used.shows(&row.project).await? {
+                    facts.push(used.facts_of(row, choice));
+                }
+            }
+            json(facts)
         }
         Effect::ResetSession { channel } => {
             let Some(row) = used.session(channel).await? else { return Ok(Value::Null) };
@@ -76,7 +77,10 @@ pub async fn perform(
             let channel = used.channel(channel).await?;
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
             // One that is not written down yet has not begun.
-            let Some(facts) = used.running(turn).await? else { return Ok(Value::Null) };
+            let Some((facts, project)) = used.running(turn).await? else { return Ok(Value::Null) };
+            if !used.may_see(facts.user_id, &project).await? {
+                return Err(ELSEWHERE.to_owned());
+            }
             let Some(stopped) = needs.turns.stop(turn).await else { return Ok(Value::Null) };
             json(TurnFacts { answering: stopped == Stopped::Answer, ..facts })
         }
@@ -90,7 +94,7 @@ pub async fn perform(
             let Some(work) = used.routed(channel).await? else {
                 return Err("That channel has no project.".to_owned());
             };
-            used.may(Some(&work.project))?;
+            used.may(Some(&work.project)).await?;
             for part in text::parts(&text, &Format::default()) {
                 let said = needs.discord.say(channel, &Reply::text(part.text)).await;
                 said.map_err(|refused| format!("Discord did not take it: {refused}"))?;
@@ -157,13 +161,24 @@ impl Use<'_> {
     async fn place(&self, channel: Option<ChannelId>) -> Result<(ChannelId, Option<Work>), String> {
         let channel = channel.unwrap_or(self.responder.interaction().channel_id);
         let work = self.routed(channel).await?;
-        self.may(work.as_ref().map(|work| &*work.project))?;
+        self.may(work.as_ref().map(|work| &*work.project)).await?;
         Ok((channel, work))
     }
 
-    fn may(&self, project: Option<&Project>) -> Result<(), String> {
-        let may = self.needs.lets_in(self.scripts, project, self.responder.interaction());
-        if may { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
+    async fn may(&self, project: Option<&Project>) -> Result<(), String> {
+        let may = self.needs.lets_in(self.scripts, project, self.responder.interaction()).await;
+        if may.map_err(|failure| self.no_route(failure))? { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
+    }
+
+    /// Whether this person may see what is done in the project.
+    async fn shows(&self, project: &ProjectName) -> Result<bool, String> {
+        let shows = self.needs.shows(self.scripts, project, self.responder.interaction()).await;
+        shows.map_err(|failure| self.no_route(failure))
+    }
+
+    /// The same of a turn there: one's own everybody may see.
+    async fn may_see(&self, author: UserId, project: &ProjectName) -> Result<bool, String> {
+        Ok(author == self.responder.interaction().author.id || self.shows(project).await?)
     }
 
     async fn ask_person(
@@ -172,20 +187,9 @@ impl Use<'_> {
         answer: impl FnOnce(String) -> Value,
     ) -> Answer {
         match self.responder.ask(dialog).await {
-            Ok(DialogEnd::Chosen { value, by }) => self.may_answer(by).await.map(|()| answer(value)),
+            Ok(DialogEnd::Chosen { value, .. }) => Ok(answer(value)),
             Ok(DialogEnd::TimedOut) => Ok(Value::Null),
             Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// A press passes the gate as it is now: since the command was used, somebody may have been shut out.
-    async fn may_answer(&self, by: Author) -> Result<(), String> {
-        let live = self.needs.scripts.borrow().clone();
-        let press = Interaction { author: by, ..self.responder.interaction().clone() };
-        match self.needs.lets_in_at(&live, &press, press.channel_id).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(NOT_LET_IN.to_owned()),
-            Err(failure) => Err(self.no_route(failure)),
         }
     }
 
@@ -254,29 +258,39 @@ impl Use<'_> {
         json(Changed { before: chosen(before).or_else(own), after: after.or_else(own) })
     }
 
-    /// A turn that runs; none where it has ended meanwhile.
-    async fn running(&self, turn: MessageId) -> Result<Option<TurnFacts>, String> {
+    /// A turn that runs, and its project; none where it has ended meanwhile.
+    async fn running(&self, turn: MessageId) -> Result<Option<(TurnFacts, ProjectName)>, String> {
         let row = self.stored(self.needs.turns.store.turn(turn).await)?;
-        Ok(row.map(|row| TurnFacts {
-            id: turn,
-            user_id: row.turn.author,
-            user_name: row.turn.author_name,
-            prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
-            running: true,
-            answering: matches!(row.state, TurnState::Ended(_)),
-            seconds: seconds_since(row.turn.accepted),
+        Ok(row.map(|row| {
+            let facts = TurnFacts {
+                id: turn,
+                user_id: row.turn.author,
+                user_name: row.turn.author_name,
+                prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
+                running: true,
+                answering: matches!(row.state, TurnState::Ended(_)),
+                seconds: seconds_since(row.turn.accepted),
+            };
+            (facts, row.turn.project)
         }))
     }
 
-    /// Who runs and who waits in the channel, in the order of its lane.
+    /// Who runs and who waits in the channel, in the order of its lane, as far as this person may see it.
     async fn queue(&self, channel: ChannelId) -> Result<Vec<TurnFacts>, String> {
         let mut facts = Vec::new();
         let mut waiting = self.stored(self.needs.turns.store.waiting(channel).await)?;
         for (turn, running) in self.needs.turns.queue(channel) {
             if running {
-                facts.extend(self.running(turn).await?);
+                if let Some((running, project)) = self.running(turn).await?
+                    && self.may_see(running.user_id, &project).await?
+                {
+                    facts.push(running);
+                }
             } else if let Some(place) = waiting.iter().position(|row| row.message == turn) {
                 let row = waiting.swap_remove(place);
+                if !self.may_see(row.author, &row.project).await? {
+                    continue;
+                }
                 facts.push(TurnFacts {
                     id: turn,
                     user_id: row.author,
@@ -322,7 +336,8 @@ impl Use<'_> {
         };
         let work = Work { model: ask.model.or(work.model), fresh: ask.fresh || work.fresh, ..work };
         // As a message would be: what an operator may do besides does not start turns.
-        if !gate::admits(&self.needs.turns.owners, self.scripts.allow(), Some(&work.project), &asked.author) {
+        let admitted = self.needs.admits(self.scripts, Some(&work.project), asked).await;
+        if !admitted.map_err(|failure| self.no_route(failure))? {
             return Err(ELSEWHERE.to_owned());
         }
         // Before it is posted.

@@ -95,7 +95,8 @@ impl Responder {
         Ok(DialogEnd::Chosen { value, by })
     }
 
-    /// Answers the press by switching the buttons off. From then on its token is the newest.
+    /// Answers the press by switching the buttons off. From then on its token is the newest, where the person of the
+    /// command has pressed.
     async fn switch_off(&self, said: Said, off: &[Row], press: Interaction, ephemeral: bool) {
         let update = Callback::Update(Change::Rows(off));
         // Before the line is had: whoever holds it may take longer than Discord waits.
@@ -119,7 +120,8 @@ impl Responder {
             }
             return;
         }
-        if line.newest.received <= press.received {
+        // What is for the person of the command alone must not go to another one, who has only pressed.
+        if press.author.id == self.0.asked.author.id && line.newest.received <= press.received {
             line.newest = press.clone();
             line.stage = Stage::Answered;
         }
@@ -162,14 +164,19 @@ impl Responders {
             }
             OVER
         };
+        self.refuse(interaction, refusal.to_owned());
+        None
+    }
+
+    /// Tells the person of a press that it does not count, and why. Nothing else comes of it.
+    pub fn refuse(&self, press: Interaction, why: String) {
         let discord = self.0.discord.clone();
         tokio::spawn(async move {
-            let answered = discord.answer(&interaction, Callback::Reply(&Reply::ephemeral(refusal))).await;
+            let answered = discord.answer(&press, Callback::Reply(&Reply::ephemeral(why))).await;
             if let Err(error) = answered {
-                debug!(id = %interaction.id, "a press that does not count is not answered: {error}");
+                debug!(id = %press.id, "a press that does not count is not answered: {error}");
             }
         });
-        None
     }
 }
 

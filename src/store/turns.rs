@@ -7,7 +7,9 @@ use super::deliveries::{self, DeliveryState, FilePart};
 use super::questions::Question;
 use super::values::Attachments;
 use super::{Accepted, Millis, Store, StoreError};
-use crate::domain::{Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId};
+use crate::domain::{
+    Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
+};
 
 /// A message that starts a turn, and what the turn is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,25 @@ pub struct Turn {
     pub question: Question,
     /// When the bot took it.
     pub accepted: Millis,
+}
+
+/// What a turn is to do, after its message was edited: as in [`Turn`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in Turn")]
+pub struct Edit {
+    pub project: ProjectName,
+    pub prompt: String,
+    pub model: Option<String>,
+    pub fresh: bool,
+    pub attachments: Vec<Attachment>,
+}
+
+impl Edit {
+    /// What the scripts decided for the edited message, and its files now.
+    pub fn of(work: Work, attachments: Vec<Attachment>) -> Self {
+        let Work { project, prompt, model, fresh } = work;
+        Self { project: project.name.clone(), prompt, model, fresh, attachments }
+    }
 }
 
 /// What is to be said in answer to a message that starts no turn.
@@ -230,17 +251,14 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn edit(
-        &self,
-        message: MessageId,
-        prompt: String,
-        attachments: Vec<Attachment>,
-    ) -> Result<bool, StoreError> {
+    pub async fn edit(&self, message: MessageId, edit: Edit) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE turns SET prompt = ?2, attachments = ?3 WHERE message = ?1 AND state = ?4";
+            let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6
+                       WHERE message = ?1 AND state = 'waiting'";
+            let Edit { project, prompt, model, fresh, attachments } = edit;
+            let attachments = Attachments(attachments);
             let mut statement = tx.prepare_cached(sql)?;
-            let changed =
-                statement.execute(params![message, prompt, Attachments(attachments), TurnState::Waiting])?;
+            let changed = statement.execute(params![message, project, prompt, model, fresh, attachments])?;
             Ok(changed > 0)
         })
         .await

@@ -9,12 +9,12 @@ use tracing::{Instrument, debug, error, info, warn};
 use super::shares::TooMuch;
 use super::story::{self, Step, Task};
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, gate, prompt, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::domain::{Format, Message, MessageId, Route, Work};
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
-use crate::store::{Accepted, Cancel, Millis, Question, Said, StoreError, Turn, Unwanted};
+use crate::store::{Accepted, Cancel, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
 use crate::text;
 
 /// A message came in. When this returns it is settled, or written down and in its lane.
@@ -47,17 +47,21 @@ async fn take(turns: &Turns, message: Message) {
     }
 }
 
-/// An edited message is asked as edited, if its turn still waits.
+/// An edited message is asked as edited, and where its new words go, if its turn still waits. Whether a role lets its
+/// author ask there is seen when the turn begins.
 pub async fn edited(turns: &Turns, message: Message) {
     let Some(stop) = turns.stops().get(&message.id).cloned() else { return };
     let scripts = turns.scripts.borrow().clone();
     let id = message.id;
-    let files = message.attachments.clone();
-    let edited = match scripts.decide(message).await {
-        Ok(Route::Turn(work)) if has_content(&work, &files) => {
-            turns.store.edit(id, work.prompt, files).await.map(drop)
+    let may_ask = |work: &Work| {
+        has_content(work, &message.attachments)
+            && !turns.gate.excludes(&scripts, Some(&work.project), &message.author)
+    };
+    let edited = match scripts.decide(message.clone()).await {
+        Ok(Route::Turn(work)) if may_ask(&work) => {
+            turns.store.edit(id, Edit::of(work, message.attachments.clone())).await.map(drop)
         }
-        // It no longer asks for anything here: as if it had been deleted, but only while it waits.
+        // It no longer asks for anything here, or may not: as if it had been deleted, but only while it waits.
         Ok(_) => turns.store.cancel(id, Unwanted::Deleted).await.map(|cancel| {
             if cancel == Cancel::Cancelled {
                 stop.stop(StopReason::Deleted);
@@ -94,7 +98,7 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
 /// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
 fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
     let project = work.map(|work| &*work.project);
-    let admitted = gate::admits(&turns.owners, scripts.allow(), project, &message.author);
+    let admitted = turns.gate.judge(scripts, project, &message.author).admitted();
     if !admitted {
         info!(author = %message.author.id, "ignored: the author is not let in by `allow` in routing.lua");
     }
@@ -171,7 +175,7 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
     let waits = matches!(place, Place::Waits(_));
     // One whose question is still to be posted changes by that.
     let is_known = !waits && question == Question::Theirs;
-    let step = Step::Ask(work.project, is_known.then(|| Box::new(turn.clone())));
+    let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),
         Ok(Accepted::Known) => {

@@ -1,6 +1,5 @@
 //! What an earlier bot left unfinished, taken up at start in the order of the messages.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
@@ -23,7 +22,7 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     // By the machine's clock on both ends; one that was set back means that nobody was away.
     let away = turns.store.left().and_then(|left| left.elapsed().ok()).unwrap_or_default();
     for unfinished in left {
-        let step = step(turns, &unfinished, away).await?;
+        let step = step(&unfinished, away);
         let Unfinished { message, channel, author, question, .. } = unfinished;
         let task = Task { message, channel, author, question, recovered: true };
         intake::enter(turns, task, step);
@@ -31,19 +30,13 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn step(turns: &Turns, unfinished: &Unfinished, away: Duration) -> Result<Step, StoreError> {
-    let turn = match unfinished.stage {
-        Stage::Undelivered => return Ok(Step::Deliver),
-        Stage::Running(Some(why)) | Stage::Waiting(Some(why)) => return Ok(Step::Cancel(why)),
-        Stage::Running(None) => return Ok(Step::Tell(Outcome::Interrupted, words::interrupted())),
-        Stage::Waiting(None) if away > AWAY_TOO_LONG => {
-            return Ok(Step::Tell(Outcome::Interrupted, words::too_old()));
-        }
-        Stage::Waiting(None) => turns.store.turn(unfinished.message).await?,
-    };
-    let Some(row) = turn else { return Ok(Step::Deliver) };
-    Ok(match turns.scripts.borrow().project(&row.turn.project) {
-        Some(project) => Step::Ask(Arc::clone(project), None),
-        None => Step::Tell(Outcome::Failed, words::project_gone(&row.turn.project)),
-    })
+fn step(unfinished: &Unfinished, away: Duration) -> Step {
+    match unfinished.stage {
+        Stage::Undelivered => Step::Deliver,
+        Stage::Running(Some(why)) | Stage::Waiting(Some(why)) => Step::Cancel(why),
+        Stage::Running(None) => Step::Tell(Outcome::Interrupted, words::interrupted()),
+        Stage::Waiting(None) if away > AWAY_TOO_LONG => Step::Tell(Outcome::Interrupted, words::too_old()),
+        // Whether its project is still there, and its author still let in, is seen when it begins.
+        Stage::Waiting(None) => Step::Ask(None),
+    }
 }

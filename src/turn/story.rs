@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::hooks::Hooks;
 use super::live::Live;
@@ -26,6 +26,10 @@ use crate::store::{
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
+
+/// When Discord is asked again who somebody is, at first and at last.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Which message, and where.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +56,8 @@ impl Task {
 /// What is to be done when the lane lets it run.
 #[derive(Debug)]
 pub enum Step {
-    /// Ask Claude in this project, then deliver the answer. The turn, where it is known how it stands.
-    Ask(Arc<Project>, Option<Box<Turn>>),
+    /// Ask Claude, then deliver the answer. The turn and its project, where its author has just passed the gate.
+    Ask(Option<Box<(Turn, Arc<Project>)>>),
     /// End the turn with this outcome, and tell the person this.
     Tell(Outcome, String),
     /// End the turn as cancelled, and say that somebody has stopped it, or nothing.
@@ -125,7 +129,7 @@ pub async fn tell(
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
     let written = match step {
-        Step::Ask(project, turn) => ask(turns, task, &project, turn, ticket, stop).await,
+        Step::Ask(known) => ask(turns, task, known, ticket, stop).await,
         Step::Cancel(why) => {
             stop.close();
             finish(turns, task, unwanted(why)).await
@@ -180,28 +184,71 @@ async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreErr
 async fn ask(
     turns: &Turns,
     task: Task,
-    project: &Arc<Project>,
-    turn: Option<Box<Turn>>,
+    known: Option<Box<(Turn, Arc<Project>)>>,
     ticket: &Ticket,
     stop: &Stop,
 ) -> Result<(), StoreError> {
-    info!(project = %project.name, "runs");
-    let mut turn = match turn {
-        Some(turn) => *turn,
-        None => match until_written(turns, &stop.token, || turns.store.turn(task.message)).await? {
-            Some(TurnRow { turn, state: TurnState::Waiting, .. }) => turn,
-            // It no longer waits: its message was deleted.
-            _ => return Ok(()),
-        },
-    };
+    let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author));
     loop {
+        let (turn, project) = match known.take() {
+            Some(known) => *known,
+            None => match still_admitted(turns, task, stop).await? {
+                Some(admitted) => admitted,
+                None => return Ok(()),
+            },
+        };
+        info!(project = %project.name, "runs");
         // What fails before the turn has begun is tried again as a whole.
-        let tried = || try_to_ask(turns, task, project, turn.clone(), ticket, stop);
+        let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop);
         match until_written(turns, &stop.token, tried).await? {
             Tried::Written => return Ok(()),
-            Tried::Edited(edited) => turn = *edited,
+            Tried::Edited => {}
         }
     }
+}
+
+/// A turn as it stands now, and its project, if its author may ask there now. Otherwise its end is written, if it has not
+/// ended or is for the next start.
+async fn still_admitted(
+    turns: &Turns,
+    task: Task,
+    stop: &Stop,
+) -> Result<Option<(Turn, Arc<Project>)>, StoreError> {
+    let mut wait = ASK_AGAIN;
+    loop {
+        let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
+        let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
+        let scripts = turns.scripts.borrow().clone();
+        let Some(project) = scripts.project(&turn.project).cloned() else {
+            tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
+            return Ok(None);
+        };
+        let verdict = tokio::select! {
+            biased;
+            () = stop.token.cancelled() => break,
+            verdict = turns.gate.ask(&scripts, Some(&project), turn.channel, turn.author) => verdict,
+        };
+        match verdict {
+            Ok(verdict) if verdict.admitted() => return Ok(Some((turn, project))),
+            Ok(_) => {
+                info!(author = %turn.author, "not begun: the author is let in no more");
+                tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
+                return Ok(None);
+            }
+            Err(error) => {
+                warn!(%error, "whether the author is still let in is asked again in {wait:?}");
+            }
+        }
+        tokio::select! {
+            () = stop.token.cancelled() => break,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(ASK_AGAIN_AT_MOST),
+        }
+    }
+    // A deleted message's turn has ended already, and one that a bot stops under is for the next start.
+    if stop.reason() == Some(StopReason::Asked) {
+        finish(turns, task, unwanted(Unwanted::Stopped)).await?;
+    }
+    Ok(None)
 }
 
 /// What came of a try to ask a turn.
@@ -209,7 +256,7 @@ enum Tried {
     /// Its end is written, or it is for the next start.
     Written,
     /// Nothing, for it was edited before it began.
-    Edited(Box<Turn>),
+    Edited,
 }
 
 async fn try_to_ask(
@@ -261,7 +308,7 @@ async fn try_to_ask(
     drop(live);
     drop(typing);
     match begin {
-        Some(Begin::Edited(edited)) => return Ok(Tried::Edited(edited)),
+        Some(Begin::Edited(_)) => return Ok(Tried::Edited),
         // It no longer waits: its message was deleted.
         Some(Begin::Gone) => return Ok(Tried::Written),
         // Nothing has begun: it is for the next start.

@@ -255,6 +255,11 @@ pub fn project_gone(project: &ProjectName) -> String {
     )
 }
 
+/// The author of a waiting turn is let in no more.
+pub fn let_in_no_more() -> String {
+    "You may not have me work on this any more, so I did not start. My operator can let you in.".to_owned()
+}
+
 /// The message could not be written down.
 pub fn not_written() -> String {
     "I could not write your message down, so I did not start. Tell my operator the id, then ask again."

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use moonlane::local::{Id, What};
+use moonlane::domain::Outcome;
+use moonlane::local::{Fault, Id, What};
+use moonlane::turn::Settled;
 
 use crate::doctor::doctor;
 use crate::separate::{Process, bot_on, clean};
@@ -162,4 +164,139 @@ async fn a_reload_that_opens_more_is_told_with_what_and_by_which_file() {
     ```
     ");
     bot.stop().await;
+}
+
+/// Lets these people into `here`, and nobody but the owner into `vault`; what says VAULT goes there, with another model
+/// and a new session.
+fn two_projects(allow: &str) -> String {
+    format!(
+        r#"return {{
+            allow = {{ {allow} }},
+            projects = {{
+                here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }} }},
+                vault = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, allow = {{}} }},
+            }},
+            route = function(message, prompt)
+                if not prompt:match("VAULT") then return "here" end
+                return {{ project = "vault", model = "opus", session = "fresh" }}
+            end,
+        }}"#
+    )
+}
+
+async fn let_in(allow: impl Fn(&Stage) -> String) -> Stage {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    stage.save("routing.lua", &two_projects(&allow(&stage)));
+    stage.start().await;
+    stage
+}
+
+fn by_name(stage: &Stage) -> String {
+    format!(r#"users = {{ "{}" }}"#, stage.discord.user("ada"))
+}
+
+fn by_role(stage: &Stage) -> String {
+    let (ada, role) = (stage.discord.user("ada"), stage.discord.role("crew"));
+    stage.discord.give_role(ada, role);
+    format!(r#"roles = {{ "{role}" }}"#)
+}
+
+async fn reload(stage: &Stage, allow: &str) {
+    stage.save("routing.lua", &two_projects(allow));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+}
+
+/// What somebody reads who was let in when they asked, and is not when the turn would begin.
+const NO_MORE: &str =
+    "⚠️ You may not have me work on this any more, so I did not start. My operator can let you in.\n-# id ID";
+const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
+
+/// Whether an agent has got anything that contains this.
+fn asked(stage: &Stage, what: &str) -> bool {
+    stage.agent_log().iter().any(|event| event.prompt.as_deref().is_some_and(|prompt| prompt.contains(what)))
+}
+
+#[tokio::test]
+async fn who_is_let_in_no_more_when_a_turn_would_begin_is_told_so_and_asks_nothing() {
+    let mut stage = let_in(by_name).await;
+    let running = stage.held("general").await;
+    let waiting = stage.say_as("ada", "general", "TEXT:waiting");
+    let edited = stage.say_as("ada", "general", "TEXT:edited");
+    stage.reacted(edited, "⏳").await;
+    reload(&stage, "").await;
+    // Nobody may ask for it, so it is as if it had been deleted.
+    stage.discord.edit(edited, &format!("<@{}> TEXT:edited later", stage.discord.bot_id()));
+    assert_eq!(stage.settled(edited).await, CANCELLED);
+    stage.let_go("done").await;
+    assert_eq!(stage.settled(running).await, ANSWERED);
+    assert_eq!(stage.settled(waiting).await, CANCELLED);
+    assert_eq!((stage.answer(waiting).as_str(), stage.answer(edited).as_str()), (NO_MORE, ""));
+    assert!(!asked(&stage, "waiting") && !asked(&stage, "edited"));
+}
+
+#[tokio::test]
+async fn a_restart_lets_nobody_in_who_was_shut_out_meanwhile() {
+    let mut stage = let_in(by_name).await;
+    stage.held("general").await;
+    let waiting = stage.say_as("ada", "general", "TEXT:waiting");
+    let owners = stage.say("general", "TEXT:from a former owner");
+    stage.reacted(owners, "⏳").await;
+    stage.stop().await;
+    stage.save("routing.lua", &two_projects(""));
+    stage.discord.hand_over(stage.discord.user("eve"));
+    stage.start().await;
+    for message in [waiting, owners] {
+        assert_eq!(stage.settled(message).await, CANCELLED);
+        assert_eq!(stage.answer(message), NO_MORE);
+    }
+    assert!(!asked(&stage, "TEXT:"));
+    let new = stage.say_as("eve", "general", "TEXT:from the new owner");
+    assert_eq!(stage.settled(new).await, ANSWERED);
+}
+
+#[tokio::test]
+async fn a_role_that_is_taken_while_a_turn_waits_lets_nobody_in() {
+    let mut stage = let_in(by_role).await;
+    let (ada, role) = (stage.discord.user("ada"), stage.discord.role("crew"));
+    let first = stage.held("general").await;
+    let kept = stage.say_as("ada", "general", "TEXT:kept");
+    stage.reacted(kept, "⏳").await;
+    // Discord fails for a while when it is asked who she is: nobody is let in or shut out by that.
+    stage.discord.fail_next(2, Fault::Status(502), "/members/");
+    stage.let_go("done").await;
+    assert_eq!(stage.settled(first).await, ANSWERED);
+    assert_eq!(stage.settled(kept).await, ANSWERED);
+    assert_eq!(stage.answer(kept), "kept");
+
+    let second = stage.say("general", "SLEEP:0.5 ;; TEXT:second");
+    let waiting = stage.say_as("ada", "general", "TEXT:waiting");
+    stage.reacted(waiting, "⏳").await;
+    stage.discord.take_role(ada, role);
+    assert_eq!(stage.settled(second).await, ANSWERED);
+    assert_eq!(stage.settled(waiting).await, CANCELLED);
+    assert_eq!(stage.answer(waiting), NO_MORE);
+    assert!(!asked(&stage, "waiting"));
+}
+
+#[tokio::test]
+async fn an_edit_goes_where_its_new_words_go_and_only_who_is_let_in_there_may_do_it() {
+    let mut stage = let_in(by_role).await;
+    let bot = stage.discord.bot_id();
+    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
+    let first = stage.held("general").await;
+    let hers = stage.say_as("ada", "general", "TEXT:hers");
+    let better = stage.say_as("ada", "general", "TEXT:better");
+    let mine = stage.say("general", "TEXT:mine");
+    stage.reacted(mine, "⏳").await;
+    stage.discord.edit(hers, &format!("<@{bot}> TEXT:hers VAULT"));
+    stage.discord.edit(better, &format!("<@{bot}> TEXT:better words"));
+    stage.discord.edit(mine, &format!("<@{bot}> SAY ;; MODE ;; TEXT:VAULT"));
+    assert_eq!(stage.settled(hers).await, CANCELLED);
+    stage.let_go("done").await;
+    for message in [first, better, mine] {
+        assert_eq!(stage.settled(message).await, ANSWERED);
+    }
+    assert_eq!(stage.answer(better), "better words");
+    assert_eq!(stage.answer(mine), "(nothing was said before)\n\nopus default\n\nVAULT");
+    assert!(!asked(&stage, "hers"));
 }

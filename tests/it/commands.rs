@@ -208,10 +208,17 @@ async fn who_is_shut_out_answers_no_question_any_more() {
     stage.save("routing.lua", &routing_with(""));
     within("a reload", stage.reloader().reload_now()).await.unwrap();
     let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
-    stage.discord.press(question.id, stage.discord.user("ada"), yes).unwrap();
-    heard(&stage, "⚠️ You may not use me here; my operator can let you in.").await;
-    let question = said(&stage, "owner", "reset", &[]).await;
-    assert!(question.content.starts_with("Forget 1 turn"), "it is still there: {}", question.content);
+    let ada = stage.discord.user("ada");
+    let refused = says(&stage, stage.discord.press(question.id, ada, yes).unwrap()).await;
+    assert_eq!(refused.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(refused.ephemeral_to, Some(ada));
+    let reset = said(&stage, "owner", "reset", &[]).await;
+    assert!(reset.content.starts_with("Forget 1 turn"), "it is still there: {}", reset.content);
+    // The question is not used up by it.
+    let_in(&stage, "ada", &routing_with(""));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    stage.discord.press(question.id, ada, yes).unwrap();
+    heard(&stage, "Forgot it.").await;
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use moonlane::local::{Id, UseCommand};
 
 use super::effects::with_projects;
-use super::{add, said, says};
-use crate::support::Stage;
+use super::{add, buttons, heard, said, says};
+use crate::support::{ANSWERED, Stage, within};
 
 const ELSEWHERE: &str = "⚠️ You may not do that in this channel.";
 
@@ -77,4 +77,67 @@ async fn a_channel_outside_the_guild_is_for_operators_and_not_routed_as_one_insi
     assert_eq!(does(&stage, general, owner, "send", outside).await, "⚠️ That channel has no project.");
     assert!(stage.discord.messages(outside).is_empty());
     assert_eq!(said(&stage, "ada", "do", &[("what", "model")]).await.content, "It gave: opus");
+}
+
+#[tokio::test]
+async fn whoever_is_not_let_into_a_project_sees_and_stops_none_of_its_turns() {
+    let mut stage = with_projects().await;
+    add(&stage, "do", DO).await;
+    // The function sends what begins with VAULT to the project that only the owner is let into.
+    let routing = std::fs::read_to_string(stage.root().join("scripts/routing.lua")).unwrap();
+    let routing = routing.replace(
+        "channels = {",
+        r#"route = function(message) return message.text:match("VAULT") and "locked" or "here" end, _ = {"#,
+    );
+    let routing = routing.replace("_ = {", "channels = {}, --[[");
+    let routing = routing.trim_end().trim_end_matches('}').to_owned() + "]] }";
+    stage.save("routing.lua", &routing);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let general = stage.discord.channel("general");
+    let (ada, owner) = (stage.discord.user("ada"), stage.discord.owner());
+    let running = stage.say("general", "SLEEP:600 ;; TEXT:VAULT running");
+    stage.prompted("SLEEP:600 ;; TEXT:VAULT running").await;
+    let secret = stage.say("general", "TEXT:VAULT waiting");
+    let open = stage.say_as("ada", "general", "TEXT:open");
+    stage.reacted(open, "⏳").await;
+    let queue = |person| UseCommand::new(general, person, "do").option("what", "queue");
+    let stop = |person| UseCommand::new(general, person, "do").option("what", "stop");
+    let does = async |used| says(&stage, stage.discord.use_command(used).unwrap()).await.content;
+    assert_eq!(does(queue(ada)).await, "It gave: TEXT:open");
+    assert_eq!(does(stop(ada)).await, ELSEWHERE);
+    assert_eq!(
+        does(queue(owner)).await,
+        "It gave: SLEEP:600 ;; TEXT:VAULT running, TEXT:VAULT waiting, TEXT:open"
+    );
+    assert_eq!(
+        said(&stage, "ada", "status", &[]).await.embeds[0]["description"],
+        "No sessions yet.\n1 running, 2 waiting"
+    );
+    assert_eq!(does(stop(owner)).await, "It gave: stopped");
+    for message in [secret, open] {
+        assert_eq!(stage.settled(message).await, ANSWERED);
+    }
+    assert!(stage.answer(running).contains("Stopped"), "{}", stage.answer(running));
+}
+
+#[tokio::test]
+async fn what_is_for_one_person_alone_does_not_go_to_another_who_presses() {
+    let stage = super::stage().await;
+    let owner = stage.discord.owner();
+    add(
+        &stage,
+        "poll",
+        &format!(
+            "return {{ name = 'poll', description = 'x', run = function(ctx)
+                ctx:confirm {{ 'Who?', who = {{ users = {{ '{owner}' }} }} }}
+                ctx:follow_up {{ 'For ' .. ctx.user.name .. ' alone.', ephemeral = true }}
+            end }}"
+        ),
+    )
+    .await;
+    let question = said(&stage, "ada", "poll", &[]).await;
+    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
+    stage.discord.press(question.id, owner, yes).unwrap();
+    let told = heard(&stage, "For ada alone.").await;
+    assert_eq!(told.ephemeral_to, Some(stage.discord.user("ada")));
 }

@@ -1,0 +1,204 @@
+//! Who may do what, where: the one gate, for messages, edits, turns that begin, commands and presses.
+//!
+//! # Theory of operation
+//! The rules stand in the scripts, and whoever asks brings the set that is live at that moment. What a rule says of a
+//! person hangs on two things that only Discord knows, and that change: the roles, and who owns the bot.
+//!
+//! Roles come with every message and interaction, so [`Gate::judge`] answers at once for what has just come. Where time
+//! has passed since (a turn waited, a bot was restarted, a dialog stood open), [`Gate::ask`] asks Discord instead. When
+//! Discord does not answer, nobody knows, and nobody is let in: whoever asked waits and asks again. That is why the
+//! bot needs no privileged intent for members.
+//!
+//! Owners are asked for every ten minutes, and again when one of them is to be let in by an older answer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info};
+
+use crate::domain::{Allow, Author, ChannelId, Interaction, Project, RoleId, UserId};
+use crate::outbox::{Outbox, Refused};
+use crate::script::ScriptSet;
+
+/// How long what Discord has said of a person is believed.
+const FRESH: Duration = Duration::from_secs(60);
+/// How long a command waits for the owners.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
+/// How often owners are asked for when nobody needs to know.
+const OWNERS_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// What the gate says of somebody, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// An owner always may.
+    Owner,
+    /// The rule names the person.
+    User,
+    /// The rule names this role of the person.
+    Role(RoleId),
+    /// A bot never may.
+    Bot,
+    /// The rule names neither the person nor a role of theirs.
+    NotNamed,
+}
+
+impl Verdict {
+    /// Whether the person may.
+    pub fn admitted(self) -> bool {
+        matches!(self, Self::Owner | Self::User | Self::Role(_))
+    }
+}
+
+/// The rule that counts: the project's own where it has one, else the global one.
+pub fn rule<'a>(global: &'a Allow, project: Option<&'a Project>) -> &'a Allow {
+    project.and_then(|project| project.allow.as_ref()).unwrap_or(global)
+}
+
+/// What this rule says of the author.
+pub fn judge(owners: &[UserId], rule: &Allow, author: &Author) -> Verdict {
+    if author.bot {
+        return Verdict::Bot;
+    }
+    if owners.contains(&author.id) {
+        return Verdict::Owner;
+    }
+    if rule.users.contains(&author.id) {
+        return Verdict::User;
+    }
+    let role = rule.roles.iter().find(|role| author.roles.contains(role));
+    role.map_or(Verdict::NotNamed, |role| Verdict::Role(*role))
+}
+
+/// The gate. A cheap handle.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    outbox: Outbox,
+    owners: Mutex<Owners>,
+}
+
+/// Who owns the bot, as Discord said when it was asked last.
+struct Owners {
+    ids: Vec<UserId>,
+    asked: Instant,
+}
+
+impl Gate {
+    /// A gate that these people pass, as Discord has just said.
+    pub fn new(outbox: Outbox, owners: Vec<UserId>) -> Self {
+        let owners = Owners { ids: owners, asked: Instant::now() };
+        Self(Arc::new(Inner { outbox, owners: Mutex::new(owners) }))
+    }
+
+    /// Keeps the owners as they are, for ever.
+    pub async fn keep_owners(self) {
+        loop {
+            sleep(OWNERS_EVERY).await;
+            if let Err(error) = self.ask_for_owners().await {
+                debug!(%error, "who owns the bot is not to be had");
+            }
+        }
+    }
+
+    /// What is said of the author of something that has just come, in this project or in general.
+    pub fn judge(&self, scripts: &ScriptSet, project: Option<&Project>, author: &Author) -> Verdict {
+        judge(&self.owners().ids, rule(scripts.allow(), project), author)
+    }
+
+    /// Whether the person may not, whatever roles they have: all that is said of somebody whose roles are not known.
+    pub fn excludes(&self, scripts: &ScriptSet, project: Option<&Project>, person: &Author) -> bool {
+        !self.judge(scripts, project, person).admitted() && rule(scripts.allow(), project).roles.is_empty()
+    }
+
+    /// Whether what is known of this person without asking is recent enough: only an owner's may not be.
+    pub fn is_sure_of(&self, person: UserId) -> bool {
+        let owners = self.owners();
+        owners.asked.elapsed() < FRESH || !owners.ids.contains(&person)
+    }
+
+    /// Asks who the owners are, where this person passes as one by an old answer. Whoever waits for a command does not
+    /// wait long for it: without an answer the old one counts.
+    pub async fn refresh_for(&self, person: UserId) {
+        if self.is_sure_of(person) {
+            return;
+        }
+        match timeout(COMMAND_PATIENCE, self.ask_for_owners()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "who owns the bot is not to be had"),
+            Err(_) => debug!("who owns the bot is not to be had in time"),
+        }
+    }
+
+    /// Whether the person may administer the bot.
+    pub fn is_operator(&self, scripts: &ScriptSet, person: UserId) -> bool {
+        self.owners().ids.contains(&person) || scripts.operators().contains(&person)
+    }
+
+    /// What is said of this person now, after Discord was asked what only it knows. `place` is a channel of the guild
+    /// whose roles count.
+    ///
+    /// # Errors
+    /// Where Discord does not say: then nobody knows, and it is to be asked again.
+    pub async fn ask(
+        &self,
+        scripts: &ScriptSet,
+        project: Option<&Project>,
+        place: ChannelId,
+        person: UserId,
+    ) -> Result<Verdict, Refused> {
+        if !self.is_sure_of(person) {
+            self.ask_for_owners().await?;
+        }
+        let author = |roles| Author { id: person, name: String::new(), roles, bot: false };
+        let verdict = self.judge(scripts, project, &author(Vec::new()));
+        if verdict.admitted() || rule(scripts.allow(), project).roles.is_empty() {
+            return Ok(verdict);
+        }
+        // Where the place or the person is gone, there are no roles.
+        let roles = match self.0.outbox.roles(place, person).await {
+            Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => return Err(refused),
+            Err(refused) => {
+                debug!(%person, error = %refused, "no roles");
+                Vec::new()
+            }
+            Ok(roles) => roles,
+        };
+        Ok(self.judge(scripts, project, &author(roles)))
+    }
+
+    /// The same of the person who did this. What came with it counts while it is fresh.
+    ///
+    /// # Errors
+    /// As for [`Gate::ask`].
+    pub async fn ask_of(
+        &self,
+        scripts: &ScriptSet,
+        project: Option<&Project>,
+        asked: &Interaction,
+    ) -> Result<Verdict, Refused> {
+        if asked.received.elapsed() < FRESH && self.is_sure_of(asked.author.id) {
+            return Ok(self.judge(scripts, project, &asked.author));
+        }
+        self.ask(scripts, project, asked.channel_id, asked.author.id).await
+    }
+
+    async fn ask_for_owners(&self) -> Result<(), Refused> {
+        let ids = self.0.outbox.owners().await?;
+        let mut owners = self.owners();
+        if owners.ids != ids {
+            info!("the owners of the bot have changed");
+        }
+        *owners = Owners { ids, asked: Instant::now() };
+        Ok(())
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Owners> {
+        // Replaced as a whole only.
+        self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! People, as Discord knows them: the bot itself, its owners, and the members of guilds.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::call::Call;
+use super::{ChannelInfo, Kind, NEEDED, Outbox, Refused, StartError, wire};
+use crate::domain::{ApplicationId, ChannelId, RoleId, UserId};
+
+/// How long Discord is asked about a person.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The bot's user.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+    /// The application's id, which stands in the invite link.
+    pub application: ApplicationId,
+    /// Who owns the application; of a team, the accepted members that may do more than read.
+    pub owners: Vec<UserId>,
+    /// Whether the message content intent is switched on in the Developer Portal.
+    pub message_content: bool,
+}
+
+impl Identity {
+    /// The link that takes the bot into a guild, with just the permissions that it needs.
+    pub fn invite(&self) -> String {
+        let permissions = NEEDED.iter().fold(0, |bits, need| bits | need.bit);
+        let application = self.application;
+        format!(
+            "https://discord.com/oauth2/authorize?client_id={application}&scope=bot&permissions={permissions}"
+        )
+    }
+}
+
+#[derive(Deserialize)]
+struct Member {
+    roles: Vec<RoleId>,
+}
+
+impl Outbox {
+    /// Who the bot is, and who owns it.
+    ///
+    /// # Errors
+    /// A refused token, or no answer within half a minute.
+    pub async fn whoami(&self) -> Result<Identity, StartError> {
+        let user: wire::User = self.start("/users/@me").await?;
+        let application: wire::Application = self.start("/applications/@me").await?;
+        Ok(Identity {
+            user: user.id,
+            name: user.username,
+            message_content: application.message_content(),
+            application: application.id,
+            owners: application.owners(),
+        })
+    }
+
+    /// Who owns the application now.
+    ///
+    /// # Errors
+    /// See [`Refused`]; no answer within half a minute.
+    pub async fn owners(&self) -> Result<Vec<UserId>, Refused> {
+        let application: wire::Application =
+            self.soon(Kind::Start, 0, "/applications/@me".to_owned()).await?;
+        Ok(application.owners())
+    }
+
+    /// The roles that this person has now in the guild of the channel; none in direct messages.
+    ///
+    /// # Errors
+    /// See [`Refused`]: `NotFound` where the person is not in the guild; no answer within half a minute.
+    pub async fn roles(&self, place: ChannelId, person: UserId) -> Result<Vec<RoleId>, Refused> {
+        let ChannelInfo { guild, .. } = self.channel(place).await?;
+        let Some(guild) = guild else { return Ok(Vec::new()) };
+        let path = format!("/guilds/{guild}/members/{person}");
+        let member: Member = self.soon(Kind::Member, guild.get(), path).await?;
+        Ok(member.roles)
+    }
+
+    async fn soon<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: Kind,
+        place: u64,
+        path: String,
+    ) -> Result<T, Refused> {
+        let give_up_after = Some(PATIENCE.min(self.0.sender.patience.give_up_after));
+        self.0.sender.ask(Call { give_up_after, ..Call::get(kind, place, path) }).await
+    }
+}
