@@ -37,6 +37,8 @@ mod process;
 mod story;
 #[cfg(test)]
 mod transcripts;
+mod trouble;
+mod version;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -52,8 +54,10 @@ use tracing::{debug, info, warn};
 
 pub use denial::{Denial, Reason};
 pub use events::Fallback;
-pub use failure::{Failure, OLDEST, Trouble, Version};
+pub use failure::Failure;
 pub use leftovers::clean_daily;
+pub use trouble::Trouble;
+pub use version::{OLDEST, Version};
 
 use crate::config;
 use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId};

@@ -10,11 +10,13 @@ use tracing::{debug, info, warn};
 
 use super::elsewhere;
 use super::events::{Event, TurnResult};
-use super::failure::{Failure, OLDEST, SessionTrouble, Version};
+use super::failure::Failure;
 use super::guard;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
+use super::trouble::SessionTrouble;
+use super::version::{OLDEST, Version};
 use super::{About, Ask, Asked, End, Pool, Progress, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId};
 
@@ -403,10 +405,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             }
             _ => {}
         }
-        if let Some(failure) = Failure::of_event(&event) {
+        let shown = self.story.take(event);
+        if let Some(failure) = self.story.failed_early() {
             return Some(failure);
         }
-        if let Some(shown) = self.story.take(event) {
+        if let Some(shown) = shown {
             (self.progress)(shown);
         }
         None

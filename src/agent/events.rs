@@ -77,6 +77,8 @@ pub enum Event {
         /// The CLI's word for the reason, such as `overloaded` or `authentication_failed`.
         error: String,
     },
+    /// A hook of the CLI's settings did not let the prompt through; its reason, where it gave one.
+    PromptRefused(Option<String>),
     /// What the account may still use; only with a subscription.
     UsageLimit(UsageLimit),
     /// Another model goes on in place of one that has no capacity.
@@ -111,7 +113,7 @@ pub enum Event {
 pub const PASSED_OVER: &[(&str, &str)] = &[
     ("system/init", "tells what we have asked for; the version is read where the agent gets ready"),
     ("system/thinking_tokens", "counts what nobody is shown"),
-    ("system/informational", "hints for somebody at a terminal, with addresses and settings"),
+    ("system/informational", "hints for somebody at a terminal; but a hook's refusal of a prompt is read"),
     ("system/model_refusal_no_fallback", "the result that follows says that it was refused"),
     ("system/compact_boundary", "the CLI has made room; the conversation goes on"),
     (
@@ -275,6 +277,7 @@ fn try_read(line: &[u8]) -> serde_json::Result<Event> {
             Event::Retry { attempt, of: max_retries, status: error_status, error }
         }
         ("system", "model_fallback") => Event::Fallback(from(line)?),
+        ("system", "informational") => informational(from(line)?),
         ("system", "session_writes_lost") => Event::WritesLost,
         ("rate_limit_event", _) => {
             let Limited { rate_limit_info: RawLimit { status, resets_at } } = from(line)?;
@@ -479,6 +482,25 @@ struct State {
 struct Status {
     #[serde(default, rename = "permissionMode")]
     mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Informational {
+    #[serde(default)]
+    prevent_continuation: bool,
+    #[serde(default)]
+    prompt_submit_outcome: Value,
+}
+
+/// Hints for somebody at a terminal, with addresses and settings, one kind apart.
+fn informational(
+    Informational { prevent_continuation, prompt_submit_outcome: outcome }: Informational,
+) -> Event {
+    // Its text has the hook's command line and the prompt in it.
+    match prevent_continuation && outcome["kind"].as_str().is_some_and(|kind| kind.ends_with("_by_hook")) {
+        true => Event::PromptRefused(outcome["reason"].as_str().map(str::to_owned)),
+        false => Event::PassedOver,
+    }
 }
 
 #[derive(Deserialize)]

@@ -3,36 +3,12 @@
 //! [`Failure::sentence`] is for the channel: what happened and what to do, no path, no stack, no token. The
 //! `Display` form is for the log and has everything. Each CLI text that is matched here was seen on the real CLI.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::events::{Event, TurnResult};
+use super::version::{OLDEST, Version};
 
-/// The oldest version of Claude Code that this was tested with. Older ones are refused: some of them read files that a
-/// prompt names, whoever wrote it.
-pub const OLDEST: Version = Version(2, 1, 330);
-
-/// A version of Claude Code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32, pub u32);
-
-impl Version {
-    /// Reads `2.1.330`, and what `claude --version` prints: `2.1.330 (Claude Code)`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split_whitespace().next()?.splitn(3, '.').map(|number| {
-            let digits: &str = number.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse().ok()
-        });
-        Some(Self(numbers.next()??, numbers.next()??, numbers.next()??))
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
+mod cause;
 
 /// Why a turn has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -205,6 +181,34 @@ pub enum Failure {
         /// The CLI's words.
         text: String,
     },
+    /// The account behind the CLI's login cannot be used.
+    #[error("the account ({trouble:?}): {text}")]
+    Account {
+        /// What is wrong with it.
+        trouble: AccountTrouble,
+        /// The CLI's words.
+        text: String,
+    },
+    /// Something in the conversation so far is not taken by the API, and goes with every further prompt.
+    #[error("the conversation is not taken ({poison:?}): {text}")]
+    Poisoned {
+        /// What it is.
+        poison: Poison,
+        /// The CLI's words.
+        text: String,
+    },
+    /// The API did not take an image or a document, and the CLI has taken it out of the conversation.
+    #[error("taken out of the conversation: {text}")]
+    MediaRemoved {
+        /// The CLI's words.
+        text: String,
+    },
+    /// A hook of the CLI's settings did not let the prompt through.
+    #[error("a hook refused the prompt: {}", reason.as_deref().unwrap_or("no reason given"))]
+    PromptRefused {
+        /// The hook's reason.
+        reason: Option<String>,
+    },
     /// Any other failure that the CLI reports.
     #[error("the CLI reports{}: {text}", status.map(|s| format!(" status {s}")).unwrap_or_default())]
     Reported {
@@ -301,8 +305,8 @@ impl Failure {
             Self::UsageLimit { resets: Some(resets), .. } => {
                 format!("The account's usage limit is reached; it resets <t:{resets}:t> (<t:{resets}:R>). Please ask again then.")
             }
-            Self::UsageLimit { text, resets: None } => match text.split_once("resets ") {
-                Some((_, when)) => {
+            Self::UsageLimit { text, resets: None } => match when_it_resets(text) {
+                Some(when) => {
                     format!("The account's usage limit is reached; it resets {}. Please ask again then.", plain(when))
                 }
                 None => "The account's usage limit is reached; please ask again later.".into(),
@@ -350,6 +354,31 @@ impl Failure {
             Self::NoSettings { .. } => {
                 "Claude Code does not find this project's settings; correct `settings` in routing.lua.".into()
             }
+            Self::Account { trouble, .. } => trouble.sentence().into(),
+            Self::Poisoned { poison, .. } => format!(
+                "This conversation holds {} that Anthropic does not take, and each further question in it may fail \
+                 alike; please ask in a new thread, where the conversation starts afresh.",
+                poison.words()
+            ),
+            Self::MediaRemoved { .. } => {
+                "Anthropic could not read an image or file in this conversation, and Claude Code has taken it out; \
+                 please ask again."
+                    .into()
+            }
+            Self::PromptRefused { reason: Some(reason) } => {
+                format!("A hook of this project did not let the question through: {}", short(reason, 300))
+            }
+            Self::PromptRefused { reason: None } => {
+                "A hook of this project did not let the question through, and gave no reason; my operator knows its \
+                 rules."
+                    .into()
+            }
+            // The conversation so far goes with every prompt, so what is wrong may stand in it.
+            Self::Reported { status: Some(400), .. } => {
+                "Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new \
+                 thread, where the conversation starts afresh."
+                    .into()
+            }
             Self::Reported { status: Some(status), .. } => {
                 format!("Anthropic refused this with status {status}; please try again, or ask in another way.")
             }
@@ -364,143 +393,96 @@ impl Failure {
             }
         }
     }
+}
 
-    /// What an event says before the turn has ended, where waiting for the end would be of no use.
-    pub fn of_event(event: &Event) -> Option<Self> {
-        match event {
-            // The CLI would repeat it for three minutes.
-            Event::Retry { status, error, .. } if error == "authentication_failed" => {
-                let status = status.map_or_else(String::new, |status| format!(" (status {status})"));
-                Some(Self::NotLoggedIn { text: format!("{error}{status}") })
-            }
-            _ => None,
-        }
-    }
-
-    /// What a failed result says; `resets` is when the CLI said that a used-up limit ends.
-    pub fn of_result(result: &TurnResult, resets: Option<u64>) -> Self {
-        let text = result.result.clone().unwrap_or_else(|| result.errors.join("; "));
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match (result.subtype.as_str(), result.api_error_status) {
-            ("error_max_turns", _) => Self::MaxTurns { text },
-            ("error_max_budget_usd", _) => Self::Budget { text },
-            _ if result.stop_reason.as_deref() == Some("refusal") => Self::Refusal { text },
-            _ if text.starts_with("Not logged in") || text.contains("Please run /login") => {
-                Self::NotLoggedIn { text }
-            }
-            _ if text.starts_with("Prompt is too long") => Self::PromptTooLong { text },
-            (_, Some(401)) => Self::NotLoggedIn { text },
-            (_, Some(403)) => Self::Forbidden { text },
-            (_, Some(404)) => Self::NoSuchModel { text },
-            (_, Some(413)) => Self::PromptTooLong { text },
-            (_, Some(429))
-                if resets.is_some() || result.api_error.as_deref() == Some("usage_limit_reached") =>
-            {
-                Self::UsageLimit { text, resets }
-            }
-            (_, Some(429)) => Self::RateLimit { text },
-            (_, Some(529)) => Self::Overloaded { fallback: false, text },
-            (_, Some(500..)) => Self::ServerError { text },
-            (_, None) if has(&["Connection dropped", "ECONNRESET", "EPIPE"]) => Self::StreamCut { text },
-            (_, None) if result.api_error.as_deref() == Some("connection_failed") => {
-                Self::Unreachable { text }
-            }
-            (_, None) if has(&["ECONN", "ENOTFOUND", "ETIMEDOUT", "EAI_AGAIN", "Connection "]) => {
-                Self::Unreachable { text }
-            }
-            (_, status) => Self::Reported { status, text },
-        }
-    }
-
-    /// What the end of a process that was never ready says.
-    pub fn of_start(exit: String, stderr: String) -> Self {
-        // Texts of CLI 2.1.330, on stderr before the first prompt.
-        if stderr.contains("cannot be used with root/sudo privileges") {
-            return Self::BypassAsRoot { text: stderr };
-        }
-        if stderr.contains("Settings file not found") {
-            return Self::NoSettings { text: stderr };
-        }
-        if says_disk_full(&stderr) {
-            return Self::DiskFull { exit, stderr };
-        }
-        Self::NotStarted { exit, stderr }
-    }
-
-    /// What the end of a process without a result says.
-    pub fn of_end(exit: String, stderr: String) -> Self {
-        match says_disk_full(&stderr) {
-            true => Self::DiskFull { exit, stderr },
-            false => Self::NoResult { exit, stderr },
-        }
+impl Failure {
+    /// Whether a new conversation mends it, or may do so.
+    pub fn asks_for_new_conversation(&self) -> bool {
+        matches!(
+            self,
+            Self::Refusal { .. }
+                | Self::PromptTooLong { .. }
+                | Self::Poisoned { .. }
+                | Self::Reported { status: Some(400), .. }
+        )
     }
 }
 
-fn says_disk_full(stderr: &str) -> bool {
-    ["ENOSPC", "EDQUOT", "o space left on device"].iter().any(|word| stderr.contains(word))
+/// When there is more, in the CLI's words or the API's.
+fn when_it_resets(text: &str) -> Option<&str> {
+    ["resets ", "regain access on "]
+        .iter()
+        .find_map(|word| Some(text.split_once(word)?.1.trim_end_matches('.')))
 }
 
-/// What the API has, while the CLI tries again.
+/// What is wrong with an account. All of it is for whoever pays for it or rules it to mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// It has no capacity.
-    Overloaded,
-    /// We call it too often.
-    RateLimited,
-    /// It fails.
-    Failing,
-    /// It is not reached, or the answer breaks off.
-    Unreachable,
+pub enum AccountTrouble {
+    /// There is no credit left, or a payment has failed.
+    NoCredit,
+    /// The organization is disabled.
+    Disabled,
+    /// The organization does not allow this kind of login.
+    LoginNotAllowed,
 }
 
-impl Trouble {
-    /// Reads it from the status and the CLI's word (of 2.1.330).
-    pub fn of(status: Option<u16>, error: &str) -> Self {
-        match (status, error) {
-            (Some(529), _) | (_, "overloaded") => Self::Overloaded,
-            (Some(429), _) | (_, "rate_limit") => Self::RateLimited,
-            (Some(_), _) => Self::Failing,
-            (None, _) => Self::Unreachable,
+impl AccountTrouble {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::NoCredit => {
+                "The account that Claude Code uses cannot pay for this: its credit is used up, or a payment has failed; my \
+                 operator has to look at its billing."
+            }
+            Self::Disabled => {
+                "The organization whose account Claude Code uses is disabled at Anthropic; my operator has to take it \
+                 up there, or log in with another account."
+            }
+            Self::LoginNotAllowed => {
+                "The organization whose account Claude Code uses does not allow this kind of login; my operator has to \
+                 use an API key, or ask its administrator."
+            }
         }
     }
-
-    /// What the person reads while it is tried again.
-    pub fn sentence(self, attempt: u32, of: u32) -> String {
-        let what = match self {
-            Self::Overloaded => "Anthropic is overloaded",
-            Self::RateLimited => "Anthropic's rate limit is reached",
-            Self::Failing => "Anthropic's servers fail",
-            Self::Unreachable => "Anthropic cannot be reached",
-        };
-        format!("{what}, trying again, {attempt} of {of}")
-    }
 }
 
-/// What an agent says about the session that it was started with.
+/// What in a conversation the API does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionTrouble {
-    /// `--session-id`: there is one under this id already.
-    InUse,
-    /// `--resume`: there is none under this id.
-    Unknown,
+pub enum Poison {
+    /// An image, too large or unreadable.
+    Image,
+    /// A PDF.
+    Document,
+    /// A thought of the model, whose signature does not match.
+    Thinking,
+    /// A tool's call without its result, or the other way round.
+    ToolHistory,
 }
 
-impl SessionTrouble {
-    /// Reads it from stderr or from a result's errors (texts of CLI 2.1.330 and 2.0.76).
-    pub fn find(text: &str) -> Option<Self> {
-        if text.contains("is already in use") {
-            Some(Self::InUse)
-        } else if text.contains("No conversation found") {
-            Some(Self::Unknown)
-        } else {
-            None
+impl Poison {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Image => "an image",
+            Self::Document => "a document",
+            Self::Thinking => "a thought of Claude's",
+            Self::ToolHistory => "a tool's call",
         }
     }
 }
 
 /// A word of the CLI's or the model's in a sentence of ours: one short line without markup.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !"`*_~|<>@".contains(*c)).take(80).collect()
+    short(text, 80)
+}
+
+/// Somebody's words in a sentence of ours: on one line, without markup, and not longer than this.
+fn short(text: &str, longest: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut plain = text.chars().filter(|c| !c.is_control() && !"`*_~|<>@".contains(*c));
+    let mut short: String = plain.by_ref().take(longest).collect();
+    if plain.next().is_some() {
+        short.push('…');
+    }
+    short
 }
 
 fn seconds(time: Duration) -> String {
@@ -520,6 +502,7 @@ fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::events::TurnResult;
     use crate::agent::transcripts::failure_of;
 
     /// Each failure, with where it comes from: a recorded run of the real CLI, or what the system or our own clock says.
@@ -543,6 +526,24 @@ mod tests {
             "f9-maxturns",
             "g12-budget",
             "n1-refusal-twice",
+            "w2-hook-refuses",
+            "w2-hook-refuses-silently",
+            "w2-hook-blocks",
+            "w2-hook-stops",
+            "w3-credit",
+            "w3-payment",
+            "w3-disabled",
+            "w3-disabled-403",
+            "w3-login-off",
+            "w3-spend-limit",
+            "w4-signature",
+            "w4-thinking",
+            "w4-image-size",
+            "w4-image-dimensions",
+            "w4-image-removed",
+            "w4-document",
+            "w4-tool-history",
+            "w4-unknown",
             "f10-api-wait-SIGTERM",
             "e7-bypass-root",
             "g14-settings-badfile",
@@ -596,16 +597,6 @@ mod tests {
         assert!(matches!(failure(Some(413), "too large"), Failure::PromptTooLong { .. }));
         assert!(matches!(failure(None, "getaddrinfo ENOTFOUND"), Failure::Unreachable { .. }));
         assert!(matches!(failure(None, "odd"), Failure::Reported { status: None, .. }));
-    }
-
-    #[test]
-    fn versions_are_read_and_compared() {
-        assert_eq!(Version::parse("2.1.330 (Claude Code)\n"), Some(OLDEST));
-        assert_eq!(Version::parse("2.1.331-beta.1"), Some(Version(2, 1, 331)));
-        assert!(Version::parse("2.0.999").unwrap() < OLDEST && Version::parse("10.0.0").unwrap() > OLDEST);
-        for odd in ["", "claude", "2.1", "2..1", "-1.2.3", "99999999999.1.1"] {
-            assert_eq!(Version::parse(odd), None, "{odd}");
-        }
     }
 
     #[test]

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::failure::{Failure, Version};
+use super::failure::Failure;
 use super::kin::{self, Kin};
+use super::version::Version;
 use crate::config;
 use crate::domain::{PermissionMode, Project, SessionId, Source};
 

@@ -3,11 +3,17 @@
 use super::Progress;
 use super::denial::{Denial, Reason};
 use super::events::{Block, Event, Fallback, TurnResult, UsageLimit};
-use super::failure::{Failure, Trouble};
+use super::failure::Failure;
+use super::trouble::Trouble;
 use crate::domain::AnswerForm;
 
 /// Tools whose purpose is a question to the person. Denying one is no loss of a permission.
 pub const QUESTIONS: &[&str] = &["AskUserQuestion", "ExitPlanMode"];
+
+/// How often a call may be repeated that failed because of the login. The CLI reads its login anew each time, and another
+/// process may have renewed it; with a subscription's login it gives up by itself after two, with a key only after ten,
+/// which take three minutes.
+const LOGIN_RETRIES: u32 = 2;
 
 /// The events of one turn, summed up.
 #[derive(Debug)]
@@ -28,6 +34,10 @@ pub struct Story {
     refused: Vec<(String, Reason)>,
     limit: Option<UsageLimit>,
     fallback: Option<Fallback>,
+    /// A hook did not let the prompt through; its reason, where it gave one.
+    prompt_refused: Option<Option<String>>,
+    /// How many API calls in a row failed because of the login.
+    login_refused: u32,
     /// Whether the agent has told anything since the prompt.
     heard: bool,
 }
@@ -46,6 +56,8 @@ impl Story {
             refused: Vec::new(),
             limit: None,
             fallback: None,
+            prompt_refused: None,
+            login_refused: 0,
             heard: false,
         }
     }
@@ -79,7 +91,13 @@ impl Story {
                 self.deny(denial);
                 None
             }
+            Event::PromptRefused(reason) => {
+                self.prompt_refused = Some(reason);
+                None
+            }
             Event::Retry { attempt, of, status, error } => {
+                let login = error == "authentication_failed";
+                self.login_refused = if login { self.login_refused + 1 } else { 0 };
                 Some(Progress::Retrying { trouble: Trouble::of(status, &error), attempt, of })
             }
             Event::UsageLimit(limit) => {
@@ -162,6 +180,12 @@ impl Story {
         shown
     }
 
+    /// The failure that the turn cannot escape any more, where waiting for its end would be of no use.
+    pub fn failed_early(&self) -> Option<Failure> {
+        let text = || format!("authentication_failed, {} times", self.login_refused);
+        (self.login_refused > LOGIN_RETRIES).then(|| Failure::NotLoggedIn { text: text() })
+    }
+
     /// The model that answers in place of another one.
     pub fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()
@@ -172,6 +196,14 @@ impl Story {
     /// # Errors
     /// The failure that the result tells.
     pub fn conclude(&mut self, result: TurnResult) -> Result<String, Failure> {
+        if let Some(reason) = self.prompt_refused.take() {
+            return Err(Failure::PromptRefused { reason });
+        }
+        // Its text is no answer: it has the hook's command line in it.
+        let blocked = |text: &String| text.starts_with("UserPromptSubmit operation blocked by hook");
+        if result.num_turns == 0 && result.result.as_ref().is_some_and(blocked) {
+            return Err(Failure::PromptRefused { reason: None });
+        }
         if !result.failed() {
             return Ok(self.answer(result.result));
         }

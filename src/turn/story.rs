@@ -343,6 +343,10 @@ async fn try_to_ask(
             !project.disallowed_tools.is_empty(),
         ));
     }
+    let afresh = matches!(&asked.end, End::Failed(failure) if failure.asks_for_new_conversation());
+    if afresh && turns.scripts.borrow().commands().iter().any(|command| command.name == "reset") {
+        notes.push(words::reset());
+    }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");

@@ -232,6 +232,11 @@ pub fn directory_changed() -> String {
     text::small("This project has moved to another directory, so this is a new conversation")
 }
 
+/// The note below a failure that a new conversation mends, where the scripts have such a command.
+pub fn reset() -> String {
+    text::small("`/reset` begins a new conversation in this channel")
+}
+
 /// Somebody ended the turn.
 pub fn stopped() -> String {
     "⏹️ Stopped.".to_owned()

@@ -186,7 +186,7 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
       ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
       -# id ID
     · BOT ERR:400 → Failed
-      ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
+      ⚠️ Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new thread, where the conversation starts afresh.
       -# id ID
     · BOT ERR:401 → Failed
       ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.

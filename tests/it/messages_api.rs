@@ -6,6 +6,7 @@
 //! STATUS:n           fail with this status
 //! STATUS:n:words     the same, in these words
 //! POISON:words       fail with 400 and these words, and with every later prompt of the conversation too
+//! LOGIN:word         fail with 401 while the login has this word in it
 //! STALL              begin an answer, and never go on
 //! CUT                begin an answer, and drop the connection
 //! REFUSE             be stopped by safeguards, again and again
@@ -106,6 +107,7 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
     let (prompt, result) = newest(body["messages"].as_array().unwrap());
     let session = headers.get("x-claude-code-session-id").map(|id| id.to_str().unwrap().to_owned());
     let session = session.unwrap_or_default();
+    let login = headers.get("authorization").and_then(|login| login.to_str().ok()).unwrap_or_default();
     let request = Request { session, prompt: prompt.clone(), body: body.clone() };
     requests.lock().unwrap().push(request);
 
@@ -121,6 +123,7 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
             let (status, words) = argument.split_once(':').unwrap_or((argument, "as the prompt says"));
             return failure(status.parse().unwrap(), words);
         }
+        ("LOGIN", _) if login.contains(argument) => return failure(401, "as the prompt says"),
         ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => {
             return failure(529, "as the prompt says");
         }

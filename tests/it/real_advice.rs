@@ -1,7 +1,14 @@
 //! What a person reads where the real Claude Code may not, or cannot, do what was asked: over a Messages API of our
 //! own, as in [`crate::real_claude`].
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use moonlane::local::{LocalDiscord, UseCommand};
+use serde_json::json;
+
 use crate::real_claude::Real;
+use crate::separate::{Process, bot_on};
+use crate::support::within;
 
 const CURL: &str = r#"TOOL:Bash:{"command": "curl http://127.0.0.1:1/x"}"#;
 const PUSH: &str = r#"TOOL:Bash:{"command": "git push origin"}"#;
@@ -40,4 +47,93 @@ async fn claude_is_refused_a_tool_and_the_note_says_by_what() {
 
     let told = notes(r#"allowed_tools = { "Bash" },"#, r#"TOOL:Bash:{"command": "rm -rf ~"}"#).await.unwrap();
     insta::assert_snapshot!(told, @"-# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`");
+}
+
+#[tokio::test]
+async fn claude_refuses_a_prompt_by_a_hook_and_only_its_reason_is_told() {
+    let hook = r#"settings = [[{ "hooks": { "UserPromptSubmit": [{ "hooks": [
+        { "type": "command", "command": "cat >/dev/null; echo \"Tickets *only*.\" >&2; exit 2" }] }] } }]],"#;
+    let Some(real) = Real::with(hook).await else { return };
+    insta::assert_snapshot!(real.ask("The secret is fernweh.").await, @"
+    ⚠️ A hook of this project did not let the question through: Tickets only.
+    -# id ID
+    ");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn claude_tells_what_is_wrong_with_the_account() {
+    let Some(real) = Real::open().await else { return };
+    let credit = "STATUS:400:Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to \
+                  upgrade or purchase credits.";
+    insta::assert_snapshot!(real.ask(credit).await, @"
+    ⚠️ The account that Claude Code uses cannot pay for this: its credit is used up, or a payment has failed; my operator has to look at its billing.
+    -# id ID
+    ");
+    insta::assert_snapshot!(real.ask("STATUS:400:This organization has been disabled.").await, @"
+    ⚠️ The organization whose account Claude Code uses is disabled at Anthropic; my operator has to take it up there, or log in with another account.
+    -# id ID
+    ");
+    assert_eq!(real.ask("and now?").await, "you said: and now?");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_the_api_does_not_take_is_told_and_reset_begins_another() {
+    let Some(mut real) = Real::open().await else { return };
+    let poison = "POISON:messages.1.content.0: Invalid `signature` in `thinking` block";
+    let without = real.ask(poison).await;
+    assert!(!without.contains("/reset"), "there is no such command: {without}");
+    let commands = real.stage.root().join("scripts/commands");
+    std::fs::create_dir_all(&commands).unwrap();
+    std::fs::write(
+        commands.join("reset.lua"),
+        r#"return { name = "reset", description = "Start afresh", run = function(ctx)
+            ctx:reset_session()
+            ctx:reply "Done."
+        end }"#,
+    )
+    .unwrap();
+    real.bot.stop().await;
+    real.bot = Real::start(&real.stage).await;
+    insta::assert_snapshot!(real.ask("And now?").await, @"
+    ⚠️ This conversation holds a thought of Claude's that Anthropic does not take, and each further question in it may fail alike; please ask in a new thread, where the conversation starts afresh.
+    -# id ID
+
+    -# `/reset` begins a new conversation in this channel
+    ");
+    let discord = &real.stage.discord;
+    let registered = |discord: &LocalDiscord| (!discord.commands().is_empty()).then_some(());
+    within("the registration", discord.wait_until(registered)).await;
+    let mut used = UseCommand::new(discord.channel("general"), discord.owner(), "reset");
+    used.opened = true;
+    let used = discord.use_command(used).unwrap();
+    within("the reset", discord.response_message(used)).await;
+    assert_eq!(real.ask("And now?").await, "you said: And now?");
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_that_another_process_renews_costs_no_turn() {
+    let keys = r#"settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "3" } }]],"#;
+    let Some(mut real) = Real::with(keys).await else { return };
+    real.bot.stop().await;
+    let folder = real.stage.root().join("home/.claude");
+    std::fs::create_dir_all(&folder).unwrap();
+    let renew = |token: &str| {
+        let expires = SystemTime::now() + Duration::from_secs(3600);
+        let login = json!({ "claudeAiOauth": {
+            "accessToken": token, "refreshToken": "none", "subscriptionType": "max",
+            "expiresAt": expires.duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
+            "scopes": ["user:inference", "user:profile"],
+        } });
+        std::fs::write(folder.join(".credentials.json"), login.to_string()).unwrap();
+    };
+    renew("stale");
+    real.bot = Process::ready(&mut bot_on(&real.stage)).await;
+    let question = real.stage.say("general", "LOGIN:stale");
+    real.api.asked("LOGIN:stale").await;
+    renew("fresh");
+    assert_eq!(real.answer(question).await, "you said: LOGIN:stale");
+    real.bot.stop().await;
 }

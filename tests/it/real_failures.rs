@@ -35,7 +35,7 @@ async fn claude_tells_what_the_api_says() {
         "STATUS:401",
     ];
     insta::assert_snapshot!(sentences(&real, &prompts).await, @r#"
-    STATUS:400: ⚠️ Anthropic refused this with status 400; please try again, or ask in another way.
+    STATUS:400: ⚠️ Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new thread, where the conversation starts afresh.
     STATUS:403: ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
     STATUS:404: ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
     STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
@@ -90,6 +90,15 @@ async fn claude_does_not_start() {
     real.bot.stop().await;
     real.bot = Process::ready(&mut bot_on(&real.stage)).await;
     insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.");
+    real.bot.stop().await;
+
+    // Without more repetitions than these the CLI would end the turn itself.
+    let Some(real) = Real::with(r#"settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "9" } }]],"#).await
+    else {
+        return;
+    };
+    insta::assert_snapshot!(sentence(&real, "STATUS:401").await, @"⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.");
+    assert_eq!(real.api.requests("STATUS:401").len(), 3);
     real.bot.stop().await;
 
     if rustix::process::getuid().is_root() {

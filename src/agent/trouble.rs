@@ -1,0 +1,64 @@
+//! What goes wrong and does not end a turn: what the API has while the CLI tries again, and what the CLI has against the
+//! session that it was started with.
+
+/// What the API has, while the CLI tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It has no capacity.
+    Overloaded,
+    /// We call it too often.
+    RateLimited,
+    /// It does not take the login.
+    LoginRefused,
+    /// It fails.
+    Failing,
+    /// It is not reached, or the answer breaks off.
+    Unreachable,
+}
+
+impl Trouble {
+    /// Reads it from the status and the CLI's word (of 2.1.330).
+    pub fn of(status: Option<u16>, error: &str) -> Self {
+        match (status, error) {
+            (Some(529), _) | (_, "overloaded") => Self::Overloaded,
+            (Some(429), _) | (_, "rate_limit") => Self::RateLimited,
+            (_, "authentication_failed") => Self::LoginRefused,
+            (Some(_), _) => Self::Failing,
+            (None, _) => Self::Unreachable,
+        }
+    }
+
+    /// What the person reads while it is tried again.
+    pub fn sentence(self, attempt: u32, of: u32) -> String {
+        let what = match self {
+            Self::Overloaded => "Anthropic is overloaded",
+            Self::RateLimited => "Anthropic's rate limit is reached",
+            Self::LoginRefused => "Anthropic does not take the login",
+            Self::Failing => "Anthropic's servers fail",
+            Self::Unreachable => "Anthropic cannot be reached",
+        };
+        format!("{what}, trying again, {attempt} of {of}")
+    }
+}
+
+/// What an agent says about the session that it was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionTrouble {
+    /// `--session-id`: there is one under this id already.
+    InUse,
+    /// `--resume`: there is none under this id.
+    Unknown,
+}
+
+impl SessionTrouble {
+    /// Reads it from stderr or from a result's errors (texts of CLI 2.1.330 and 2.0.76).
+    pub fn find(text: &str) -> Option<Self> {
+        if text.contains("is already in use") {
+            Some(Self::InUse)
+        } else if text.contains("No conversation found") {
+            Some(Self::Unknown)
+        } else {
+            None
+        }
+    }
+}
