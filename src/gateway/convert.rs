@@ -1,26 +1,29 @@
 //! Events → [`Inbound`], one after the other, with a small map of channels and roles to name things by.
 //!
-//! An event may have to wait here, for a question about an unknown channel or for the messages of an outage; those
-//! behind it wait with it, because the order in which Discord tells things is the order in which they happened.
+//! What happens in a channel of which no event has told, such as an old thread, waits until Discord has been asked about
+//! it: its parent decides who may do what there, so without it there is no route. Those behind it in the same channel
+//! wait with it, because the order in which Discord tells things is the order in which they happened; other channels do
+//! not wait.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serenity::model::Timestamp;
 use serenity::model::event::Event;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::event::{self, Channel, Guild, Member, Person, Role, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
-use crate::outbox::{Kind, Outbox};
+use crate::outbox::{ChannelInfo, Kind, Outbox, Refused};
 
-/// How long a message waits for the name of its channel.
-const LOOKUP: Duration = Duration::from_secs(3);
-/// When to ask again about a channel that could not be looked up.
+/// When to ask again about a channel that Discord refuses to tell about.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
+/// The wait before a question is asked again that Discord has not answered within the outbox's patience.
+const UNANSWERED: Duration = Duration::from_secs(5);
 /// How long events wait while the messages of an outage are fetched.
 const BACKFILL: Duration = Duration::from_secs(60);
 /// What was said longer ago is not answered any more.
@@ -39,9 +42,24 @@ pub(super) struct Converter {
     guilds: HashSet<GuildId>,
     places: HashMap<ChannelId, Place>,
     roles: HashMap<RoleId, KnownRole>,
+    /// The channels in which events wait.
+    queues: HashMap<ChannelId, Queue>,
+    /// What was asked of Discord, and is answered.
+    answered: mpsc::UnboundedSender<Answered>,
+    answers: mpsc::UnboundedReceiver<Answered>,
     /// Kinds of events that could not be read and have been complained about.
     complained: HashSet<String>,
 }
+
+/// What waits in one channel.
+struct Queue {
+    events: VecDeque<Seen>,
+    /// The question about the channel.
+    _asks: AbortOnDropHandle<()>,
+}
+
+/// Discord's answer about a channel.
+struct Answered(ChannelId, Result<ChannelInfo, Refused>);
 
 /// A channel or a thread.
 #[derive(Debug, Default)]
@@ -69,6 +87,7 @@ impl Converter {
         inbound: mpsc::UnboundedSender<Inbound>,
         ready: oneshot::Sender<()>,
     ) -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
         Self {
             me,
             outbox,
@@ -77,26 +96,90 @@ impl Converter {
             guilds: HashSet::new(),
             places: HashMap::new(),
             roles: HashMap::new(),
+            queues: HashMap::new(),
+            answered,
+            answers,
             complained: HashSet::new(),
         }
     }
 
     /// Reads events until nobody sends any more.
     pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Box<Event>>) {
-        while let Some(event) = events.recv().await {
-            match event::read(&event) {
-                Ok(Some(seen)) => self.take(seen).await,
-                Ok(None) => {}
-                Err((name, error)) => {
-                    if self.complained.insert(name.clone()) {
-                        warn!("Discord sends {name} in a form that is not understood: {error}");
-                    }
+        loop {
+            tokio::select! {
+                // The sender lives as long as we do.
+                Some(answered) = self.answers.recv() => self.answered(answered).await,
+                event = events.recv() => match event {
+                    Some(event) => self.read(&event).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn read(&mut self, event: &Event) {
+        match event::read(event) {
+            Ok(Some(seen)) => self.take(seen).await,
+            Ok(None) => {}
+            Err((name, error)) => {
+                if self.complained.insert(name.clone()) {
+                    warn!("Discord sends {name} in a form that is not understood: {error}");
                 }
             }
         }
     }
 
+    /// Lets an event happen, or wait behind others of its channel.
     async fn take(&mut self, seen: Seen) {
+        match seen.in_channel() {
+            Some(channel) if self.waits(channel, &seen) => {
+                let queue = self.queues.entry(channel).or_insert_with(|| Queue {
+                    events: VecDeque::new(),
+                    _asks: ask_about(channel, self.outbox.clone(), self.answered.clone()),
+                });
+                queue.events.push_back(seen);
+            }
+            _ => self.happen(seen).await,
+        }
+    }
+
+    /// Whether an event of this channel has to wait.
+    fn waits(&self, channel: ChannelId, seen: &Seen) -> bool {
+        if self.queues.contains_key(&channel) {
+            return true;
+        }
+        // A bot's message starts nothing, so it is not worth a question.
+        let (Seen::Said(said) | Seen::Edited(said)) = seen else { return false };
+        if said.guild_id.is_none() || !said.is_speech() || said.is_bots() {
+            return false;
+        }
+        let is_due = |place: &Place| place.ask_at.is_some_and(|at| at <= Instant::now());
+        self.places.get(&channel).is_none_or(is_due)
+    }
+
+    /// Lets happen what has waited for the answer.
+    async fn answered(&mut self, Answered(channel, answer): Answered) {
+        let Some(queue) = self.queues.remove(&channel) else { return };
+        let last = self.places.get(&channel).and_then(|place| place.last);
+        // An event may have told of it meanwhile.
+        let is_known = self.places.get(&channel).is_some_and(|place| place.ask_at.is_none());
+        let place = match answer {
+            _ if is_known => None,
+            Ok(ChannelInfo { name, parent, guild }) => {
+                Some(Place { guild, name, parent, last, ask_at: None })
+            }
+            Err(refused) => {
+                warn!(%channel, "nothing is taken in: Discord does not tell what channel this is: {refused}");
+                Some(Place { last, ask_at: Some(Instant::now() + LOOKUP_AGAIN), ..Place::default() })
+            }
+        };
+        self.places.extend(place.map(|place| (channel, place)));
+        for seen in queue.events {
+            self.happen(seen).await;
+        }
+    }
+
+    async fn happen(&mut self, seen: Seen) {
         let changed = matches!(
             seen,
             Seen::Guild(_) | Seen::Channels(_) | Seen::Role(_) | Seen::RoleGone { .. } | Seen::Resumed
@@ -119,12 +202,15 @@ impl Converter {
             Seen::Channels(channels) => {
                 channels.iter().for_each(|channel| self.learn(channel, channel.guild_id))
             }
-            Seen::ChannelGone { id } => drop(self.places.remove(&id)),
+            Seen::ChannelGone { id } => {
+                self.places.remove(&id);
+                self.queues.remove(&id);
+            }
             Seen::Role(role) => self.learn_role(&role, role.guild_id),
             Seen::RoleGone { id } => drop(self.roles.remove(&id)),
-            Seen::Said(said) => self.hear(*said, Inbound::Message).await,
-            Seen::Edited(said) => self.hear(*said, Inbound::Edited).await,
-            Seen::Deleted(ids) => self.send(Inbound::Deleted(ids)),
+            Seen::Said(said) => self.hear(*said, Inbound::Message),
+            Seen::Edited(said) => self.hear(*said, Inbound::Edited),
+            Seen::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
         }
     }
 
@@ -133,48 +219,19 @@ impl Converter {
         drop(self.inbound.send(inbound));
     }
 
-    async fn hear(&mut self, said: Said, as_what: fn(Message) -> Inbound) {
+    fn hear(&mut self, said: Said, as_what: fn(Message) -> Inbound) {
         let Some(guild) = said.guild_id else { return };
         let place = self.places.entry(said.channel_id).or_insert_with(Place::unknown);
         place.last = place.last.max(Some(said.id));
         if !said.is_speech() || said.author.id == self.me {
             return;
         }
-        // A bot's message starts nothing, so it is not worth a question.
-        if !said.is_bots() {
-            self.look_up(said.channel_id).await;
+        // Without its parent nobody knows who may do what here.
+        if place.ask_at.is_some() && !said.is_bots() {
+            return info!(channel = %said.channel_id, "a message in an unknown channel is not taken in");
         }
         let message = self.message(said, guild);
         self.send(as_what(message));
-    }
-
-    /// Asks Discord about a channel that no event has told of, such as an old thread.
-    async fn look_up(&mut self, channel: ChannelId) {
-        let due = |place: &Place| place.ask_at.is_some_and(|at| at <= Instant::now());
-        if !self.places.get(&channel).is_some_and(due) {
-            return;
-        }
-        let answer = timeout(LOOKUP, self.outbox.channel(channel)).await;
-        let Some(place) = self.places.get_mut(&channel) else { return };
-        match answer {
-            Ok(Ok(info)) => {
-                *place = Place {
-                    guild: info.guild,
-                    name: info.name,
-                    parent: info.parent,
-                    last: place.last,
-                    ask_at: None,
-                };
-            }
-            Ok(Err(refused)) => {
-                debug!(%channel, "cannot be looked up: {refused}");
-                place.ask_at = Some(Instant::now() + LOOKUP_AGAIN);
-            }
-            Err(_) => {
-                debug!(%channel, "not looked up within {LOOKUP:?}");
-                place.ask_at = Some(Instant::now() + LOOKUP_AGAIN);
-            }
-        }
     }
 
     fn message(&self, said: Said, guild: GuildId) -> Message {
@@ -306,7 +363,7 @@ impl Converter {
                     said.member = Some(self.member(guild, said.author.id, &mut members).await);
                     said.guild_id = Some(guild);
                     count += 1;
-                    self.hear(said, Inbound::Message).await;
+                    self.hear(said, Inbound::Message);
                 }
                 if !full {
                     break;
@@ -334,6 +391,24 @@ impl Place {
     fn unknown() -> Self {
         Self { ask_at: Some(Instant::now()), ..Self::default() }
     }
+}
+
+/// Asks Discord about a channel until it answers.
+fn ask_about(
+    channel: ChannelId,
+    outbox: Outbox,
+    answered: mpsc::UnboundedSender<Answered>,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let answer = loop {
+            match outbox.channel(channel).await {
+                Err(Refused::GaveUp { .. } | Refused::Token) => sleep(UNANSWERED).await,
+                answer => break answer,
+            }
+        };
+        // Nobody listens any more when the bot is stopping.
+        drop(answered.send(Answered(channel, answer)));
+    }))
 }
 
 /// The name that people see: the one for this guild, else the one for all of Discord, else the account's.

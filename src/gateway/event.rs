@@ -31,7 +31,21 @@ pub(super) enum Seen {
     },
     Said(Box<Said>),
     Edited(Box<Said>),
-    Deleted(Vec<MessageId>),
+    Deleted {
+        channel: ChannelId,
+        ids: Vec<MessageId>,
+    },
+}
+
+impl Seen {
+    /// The channel, of what is about messages in one.
+    pub(super) fn in_channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Said(said) | Self::Edited(said) => Some(said.channel_id),
+            Self::Deleted { channel, .. } => Some(*channel),
+            _ => None,
+        }
+    }
 }
 
 /// A guild with all that belongs to it. It comes after the start, when the bot is invited, and after an outage.
@@ -230,6 +244,7 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
     #[derive(Deserialize)]
     struct MessageDelete {
         guild_id: Option<GuildId>,
+        channel_id: ChannelId,
         id: Option<MessageId>,
         #[serde(default)]
         ids: Vec<MessageId>,
@@ -271,12 +286,12 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
             _ => return Ok(None),
         },
         "MESSAGE_DELETE" | "MESSAGE_DELETE_BULK" => {
-            let MessageDelete { guild_id, id, mut ids } = from(data)?;
+            let MessageDelete { guild_id, channel_id: channel, id, mut ids } = from(data)?;
             ids.extend(id);
             if guild_id.is_none() {
                 return Ok(None);
             }
-            Seen::Deleted(ids)
+            Seen::Deleted { channel, ids }
         }
         _ => return Ok(None),
     }))
@@ -358,10 +373,10 @@ mod tests {
     #[test]
     fn deletions_come_single_and_in_bulk_and_from_guilds_only() {
         let one = arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2", "guild_id": "1"}));
-        assert!(matches!(one, Ok(Some(Seen::Deleted(ids))) if ids.len() == 1));
+        assert!(matches!(one, Ok(Some(Seen::Deleted { ids, .. })) if ids.len() == 1));
         let many =
             arrive("MESSAGE_DELETE_BULK", json!({"ids": ["3", "4"], "channel_id": "2", "guild_id": "1"}));
-        assert!(matches!(many, Ok(Some(Seen::Deleted(ids))) if ids.len() == 2));
+        assert!(matches!(many, Ok(Some(Seen::Deleted { ids, .. })) if ids.len() == 2));
         assert!(matches!(arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2"})), Ok(None)));
     }
 

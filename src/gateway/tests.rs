@@ -284,24 +284,52 @@ async fn a_message_is_told_as_a_person_reads_it() {
 }
 
 #[tokio::test]
-async fn an_unknown_channel_is_asked_for_once_and_nothing_overtakes() {
-    let mut discord = Discord::start().await;
+async fn an_unknown_channel_is_asked_for_once_and_only_what_happens_there_waits() {
+    let mut discord = Discord::that_takes(Duration::from_secs(1)).await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    for n in [100, 101] {
+        connection.tell(n, "MESSAGE_CREATE", message(n, "77", "x")).await;
+    }
+    connection.tell(102, "MESSAGE_DELETE", json!({"id": "101", "channel_id": "77", "guild_id": GUILD})).await;
+    connection.tell(103, "MESSAGE_CREATE", message(103, CHANNEL, "x")).await;
+    assert_eq!(id(&next_message(&mut heard).await), 103);
     discord.answer(
         "/channels/77",
         json!({"id": "77", "type": 11, "name": "old", "parent_id": "20", "guild_id": GUILD}),
     );
-    let (_gateway, mut heard, mut connection) = discord.bot().await;
-    for (n, channel) in [(100, "77"), (101, CHANNEL), (102, "77"), (103, "78"), (104, "78")] {
-        connection.tell(n, "MESSAGE_CREATE", message(n, channel, "x")).await;
-    }
-    for (n, name, parent) in
-        [(100, "old", 20), (101, "general", 0), (102, "old", 20), (103, "", 0), (104, "", 0)]
-    {
+    for n in [100, 101] {
         let message = next_message(&mut heard).await;
-        let expected = (n, name, ChannelId::new(parent));
-        assert_eq!((id(&message), message.channel_name.as_str(), message.parent_channel_id), expected);
+        let found = (id(&message), message.channel_name.as_str(), message.parent_channel_id);
+        assert_eq!(found, (n, "old", ChannelId::new(20)));
     }
-    assert_eq!(discord.asked(), ["/channels/77", "/channels/78"]);
+    assert_eq!(next(&mut heard).await, Inbound::Deleted(vec![MessageId::new(101).unwrap()]));
+    assert_eq!(discord.asked(), ["/channels/77"]);
+}
+
+#[tokio::test]
+async fn what_is_said_in_a_channel_that_cannot_be_looked_up_is_not_taken_in() {
+    let mut discord = Discord::start().await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    // Discord answers 404, and is not asked a second time.
+    connection.tell(100, "MESSAGE_CREATE", message(100, "78", "x")).await;
+    while discord.asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let edit =
+        with(message(100, "78", "edited"), "edited_timestamp", json!("2026-01-01T00:00:01.000000+00:00"));
+    connection.tell(101, "MESSAGE_UPDATE", edit).await;
+    connection.tell(102, "MESSAGE_CREATE", with(message(102, "78", "x"), "webhook_id", json!("5"))).await;
+    connection.tell(103, "MESSAGE_CREATE", message(103, CHANNEL, "x")).await;
+    let mut found = [next_message(&mut heard).await, next_message(&mut heard).await].map(|it| id(&it));
+    found.sort();
+    assert_eq!(found, [102, 103]);
+    // An event tells of it: from then on it is known.
+    let thread = json!({"id": "78", "type": 11, "name": "t", "parent_id": CHANNEL, "guild_id": GUILD});
+    connection.tell(104, "THREAD_UPDATE", thread).await;
+    connection.tell(105, "MESSAGE_CREATE", message(105, "78", "x")).await;
+    let message = next_message(&mut heard).await;
+    assert_eq!((id(&message), message.parent_channel_id), (105, ChannelId::new(20)));
+    assert_eq!(discord.asked(), ["/channels/78"]);
 }
 
 #[tokio::test]
@@ -309,6 +337,7 @@ async fn an_interaction_does_not_wait_for_the_messages_before_it() {
     let mut discord = Discord::that_takes(Duration::from_secs(2)).await;
     let (interactions, mut interacted) = mpsc::unbounded_channel();
     let (_gateway, mut heard, mut connection) = discord.bot_with(interactions).await;
+    discord.answer("/channels/78", json!({"id": "78", "type": 0, "name": "far", "guild_id": GUILD}));
     connection.tell(100, "MESSAGE_CREATE", message(100, "78", "x")).await;
     let stop = json!({"id": "30", "type": 2, "token": "t", "channel_id": CHANNEL, "data": {"name": "stop", "type": 1},
         "guild_id": GUILD, "member": {"user": person("40", "ann"), "roles": ["52"], "permissions": "0"}});
