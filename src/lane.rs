@@ -15,6 +15,9 @@
 //! channels gets one slot and then lets everybody else who waits go first. As turns may be long, nobody holds all slots
 //! to begin with: who holds `per_person` of them is passed over, and keeps their place in the queue. Within a channel
 //! nobody overtakes, and a channel stands there for the person who is next in it. A lane without turns is removed.
+//!
+//! A turn that may not run now although it is its turn steps back: it waits again, first in its lane, and its lane stands
+//! in no queue until it comes back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -72,6 +75,8 @@ struct Ready {
 #[derive(Default)]
 struct Lane {
     running: Option<Running>,
+    /// The first turn that waits has stepped back: it keeps its place, and does not want to run now.
+    stepped_back: bool,
     waiting: VecDeque<Waiting>,
 }
 
@@ -178,7 +183,8 @@ impl State {
 
     /// The channel's next turn only waits for a slot: it joins the end of its person's channels.
     fn make_ready(&mut self, channel: ChannelId) {
-        let next = self.lanes.get(&channel).and_then(|lane| lane.waiting.front());
+        let lane = self.lanes.get(&channel).filter(|lane| !lane.stepped_back);
+        let next = lane.and_then(|lane| lane.waiting.front());
         let Some(person) = next.map(|next| next.person) else { return };
         match self.ready.iter_mut().find(|ready| ready.person == person) {
             Some(ready) => ready.channels.push_back(channel),
@@ -233,12 +239,40 @@ impl State {
         }
     }
 
+    /// The turn that runs waits again, first in its lane; its receiver for the next start.
+    fn step_back(&mut self, channel: ChannelId, ticket: u64) -> Option<oneshot::Receiver<()>> {
+        let lane = self.lanes.get_mut(&channel)?;
+        let Running { holds_slot, turn, person, since, .. } =
+            lane.running.take_if(|running| running.ticket == ticket)?;
+        let (go, start) = oneshot::channel();
+        lane.waiting.push_front(Waiting { ticket, turn, person, since, go });
+        lane.stepped_back = true;
+        if holds_slot {
+            self.take_back(person);
+        }
+        self.fill();
+        Some(start)
+    }
+
+    fn come_back(&mut self, channel: ChannelId, ticket: u64) {
+        let Some(lane) = self.lanes.get_mut(&channel) else { return };
+        let is_first = lane.waiting.front().is_some_and(|waiting| waiting.ticket == ticket);
+        if is_first && std::mem::take(&mut lane.stepped_back) {
+            self.make_ready(channel);
+            self.fill();
+        }
+    }
+
     fn leave(&mut self, channel: ChannelId, ticket: u64) {
         let Some(lane) = self.lanes.get_mut(&channel) else { return };
         if let Some(running) = lane.running.take_if(|running| running.ticket == ticket) {
             if running.holds_slot {
                 self.take_back(running.person);
             }
+            self.make_ready(channel);
+        } else if lane.stepped_back && lane.waiting.front().is_some_and(|waiting| waiting.ticket == ticket) {
+            lane.stepped_back = false;
+            lane.waiting.pop_front();
             self.make_ready(channel);
         } else if let Some(place) = lane.waiting.iter().position(|waiting| waiting.ticket == ticket)
             && let Some(left) = lane.waiting.remove(place)
@@ -261,6 +295,19 @@ impl Ticket {
     pub async fn starts(&mut self) {
         // The sender is only ever dropped after sending, or by our own drop; a second call finds it used up.
         let _ = (&mut self.go).await;
+    }
+
+    /// Gives slot and lane back and waits again, first in the lane, until [`Ticket::come_back`]. Does nothing where the
+    /// turn does not run.
+    pub fn step_back(&mut self) {
+        if let Some(start) = self.lanes.lock().step_back(self.channel, self.number) {
+            self.go = start;
+        }
+    }
+
+    /// It wants to run again; see [`Ticket::starts`].
+    pub fn come_back(&self) {
+        self.lanes.lock().come_back(self.channel, self.number);
     }
 
     /// Gives the slot back and keeps the lane: what is left to do needs no agent. Does nothing where the turn holds
@@ -372,6 +419,27 @@ mod tests {
         assert!(runs(&mut behind));
     }
 
+    #[test]
+    fn who_steps_back_gives_the_slot_away_and_keeps_the_lane() {
+        let lanes = Lanes::new(1, 1);
+        let (_, mut first) = enter(&lanes, 1, 1);
+        let (_, mut behind) = enter(&lanes, 1, 2);
+        let (_, mut other) = enter(&lanes, 2, 3);
+        assert!(runs(&mut first));
+        first.step_back();
+        assert!(runs(&mut other), "the slot is free");
+        drop(other);
+        assert!(!runs(&mut first) && !runs(&mut behind), "the lane is not");
+        first.come_back();
+        assert!(runs(&mut first) && !runs(&mut behind));
+        first.step_back();
+        drop(first);
+        assert!(runs(&mut behind));
+        behind.come_back();
+        drop(behind);
+        assert!(lanes.view().is_empty());
+    }
+
     #[tokio::test]
     async fn a_panic_and_an_abort_free_the_lane() {
         let lanes = Lanes::new(8, 8);
@@ -466,7 +534,7 @@ mod tests {
 
     /// The channels whose next turn only waits for a slot, with the person who is next.
     fn ready(state: &State) -> BTreeSet<(UserId, ChannelId)> {
-        let idle = state.lanes.iter().filter(|(_, lane)| lane.running.is_none());
+        let idle = state.lanes.iter().filter(|(_, lane)| lane.running.is_none() && !lane.stepped_back);
         idle.filter_map(|(&channel, lane)| Some((lane.waiting.front()?.person, channel))).collect()
     }
 
@@ -474,7 +542,7 @@ mod tests {
     type Step = (u64, u64, prop::sample::Index, u8);
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        prop::collection::vec((1..5u64, 1..7u64, any::<prop::sample::Index>(), 0..6u8), 1..150)
+        prop::collection::vec((1..5u64, 1..7u64, any::<prop::sample::Index>(), 0..8u8), 1..150)
     }
 
     fn take(step: &Step, number: usize, lanes: &Lanes, tickets: &mut Vec<Ticket>) {
@@ -482,6 +550,11 @@ mod tests {
         match what {
             0 | 1 if !tickets.is_empty() => drop(tickets.swap_remove(pick.index(tickets.len()))),
             2 if !tickets.is_empty() => tickets[pick.index(tickets.len())].free_slot(),
+            3 if !tickets.is_empty() => {
+                let place = pick.index(tickets.len());
+                tickets[place].step_back();
+            }
+            4 if !tickets.is_empty() => tickets[pick.index(tickets.len())].come_back(),
             _ => tickets.push(lanes.enter(channel(*key), turn(number as u64 + 1), person(*who)).1),
         }
     }

@@ -79,6 +79,8 @@ const CANNOT_REPLY: u32 = 160_002;
 /// How long a message is tried. Discord remembers nonces "for the past few minutes":
 /// <https://discord.com/developers/docs/resources/message#create-message>.
 const NONCE_HOLDS: Duration = Duration::from_secs(2 * 60);
+/// How long it may take to learn whether the bot may type.
+const MAY_TYPE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a start is held up by a Discord that does not answer.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -290,6 +292,19 @@ impl Outbox {
         let path = format!("/channels/{channel}/typing");
         let limit = Duration::from_secs(2);
         self.favour(Favour::Typing, channel, Method::POST, path, limit).await;
+    }
+
+    /// Shows "is typing" for ten seconds, where the bot may write in the channel.
+    ///
+    /// # Errors
+    /// See [`Refused`]; above all, it may not. What Discord does not answer within ten seconds is given up.
+    pub async fn may_type(&self, channel: ChannelId) -> Result<(), Refused> {
+        let call = Call {
+            method: Method::POST,
+            give_up_after: Some(MAY_TYPE_WITHIN),
+            ..Call::get(Kind::Typing, channel.get(), format!("/channels/{channel}/typing"))
+        };
+        self.0.sender.tell(call).await
     }
 
     /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; false where it may still appear later.

@@ -376,9 +376,12 @@ impl State {
 
     /// The bot types.
     pub(super) fn bot_types(&mut self, channel: Id) -> Result<(), Refusal> {
-        self.world.visible(channel)?;
+        let closed = self.world.visible(channel)?.closed;
         if self.world.denied(channel, Right::Post) {
             return Err(Refusal::missing_permissions());
+        }
+        if closed.is_some() {
+            return Err(Refusal::closed_thread());
         }
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         self.tell(channel, GUILD_MESSAGE_TYPING, "TYPING_START", None, |world, _| {

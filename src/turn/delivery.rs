@@ -19,7 +19,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify as Stirred;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -52,8 +52,65 @@ enum Stuck {
 pub(super) struct Speaking {
     /// Held while the parts of one text are posted, so that two texts never interleave in a channel.
     only_speaker: tokio::sync::Mutex<()>,
-    /// Something has happened that may let a stuck delivery go on.
-    stirred: Stirred,
+    /// Something has happened that may let go on what is stuck.
+    stirred: watch::Sender<()>,
+}
+
+/// The waits of something that is stuck: growing, and shorter where something happens in its channel.
+struct Waits {
+    stirred: watch::Receiver<()>,
+    next: Duration,
+}
+
+impl Waits {
+    fn of(speaking: &Speaking) -> Self {
+        Self { stirred: speaking.stirred.subscribe(), next: FIRST_WAIT }
+    }
+
+    /// Begins a try: what happens from now on counts.
+    fn begin(&mut self) {
+        self.stirred.mark_unchanged();
+    }
+
+    /// Waits before the next one.
+    async fn wait(&mut self) {
+        let (tried, wait) = (Instant::now(), self.next);
+        self.next = (wait * 2).min(LONGEST_WAIT);
+        let stirred = async {
+            // Its sender lives as long as somebody waits.
+            let _ = self.stirred.changed().await;
+            sleep_until(tried + wait / STIRRED).await;
+        };
+        tokio::select! {
+            () = stirred => {}
+            () = sleep_until(tried + wait) => {}
+        }
+    }
+}
+
+/// Whether the bot may write in the channel now, as far as that can be seen without writing: where it may not, it may not
+/// show that it types.
+pub async fn may_speak(turns: &Turns, channel: ChannelId) -> bool {
+    match turns.outbox.may_type(channel).await {
+        Err(refused) if is_passing(&refused) => {
+            info!(error = %refused, "a turn waits until the bot may write in its channel");
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Waits until the bot may write in the channel.
+pub async fn until_it_may_speak(turns: &Turns, channel: ChannelId) {
+    let speaking = turns.speaking(channel);
+    let mut waits = Waits::of(&speaking);
+    loop {
+        waits.wait().await;
+        waits.begin();
+        if may_speak(turns, channel).await {
+            return;
+        }
+    }
 }
 
 /// Posts what the ledger holds for this message. Returns when all is posted or refused for good, however long that
@@ -77,8 +134,10 @@ async fn until_delivered(
 ) {
     let speaking = turns.speaking(channel);
     let _only_speaker = speaking.only_speaker.lock().await;
-    let (begun, mut wait) = (Millis::now(), FIRST_WAIT);
+    let mut waits = Waits::of(&speaking);
+    let begun = Millis::now();
     loop {
+        waits.begin();
         let gone_on = tokio::select! {
             biased;
             () = silence.cancelled() => stop(turns, message).await,
@@ -88,19 +147,12 @@ async fn until_delivered(
         if matches!(stuck, Stuck::Store(StoreError::Closed)) {
             return error!(error = chain(&stuck), "a delivery is left for the next start");
         }
-        error!(error = chain(&stuck), "a delivery is stuck; next try in {wait:?}");
-        let tried = Instant::now();
-        let stirred = async {
-            speaking.stirred.notified().await;
-            sleep_until(tried + wait / STIRRED).await;
-        };
+        error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
             () = silence.cancelled() => {}
-            () = stirred => {}
-            () = sleep_until(tried + wait) => {}
+            () = waits.wait() => {}
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
         may_stand = true;
         if let Stuck::Store(_) = stuck
             && since(begun) > turns.keep_trying
@@ -330,8 +382,8 @@ impl Turns {
     pub(super) fn stir(&self, channel: Option<ChannelId>) {
         let speaking = self.all_speaking();
         match channel {
-            Some(channel) => speaking.get(&channel).into_iter().for_each(|it| it.stirred.notify_one()),
-            None => speaking.values().for_each(|it| it.stirred.notify_one()),
+            Some(channel) => speaking.get(&channel).into_iter().for_each(|it| it.stirred.send_replace(())),
+            None => speaking.values().for_each(|it| it.stirred.send_replace(())),
         }
     }
 

@@ -93,12 +93,25 @@ pub async fn tell(
         }
         _ => task.recovered.then(|| Hourglass::left_behind(task)),
     };
-    let runs = tokio::select! {
-        // A turn that may start in the same moment in which it is to stop does not. But who stops a turn by a command has
-        // seen it run, and hears that it ended.
-        biased;
-        () = stop.token.cancelled() => stop.reason() == Some(StopReason::Asked),
-        () = ticket.starts() => true,
+    let has_waited = task.recovered || matches!(place, Place::Waits(_));
+    let runs = loop {
+        tokio::select! {
+            // A turn that may start in the same moment in which it is to stop does not. But who stops a turn by a command
+            // has seen it run, and hears that it ended.
+            biased;
+            () = stop.token.cancelled() => break stop.reason() == Some(StopReason::Asked),
+            () = ticket.starts() => {}
+        }
+        // Whoever has waited may be in a channel that was closed meanwhile.
+        let asks = has_waited && matches!(step, Step::Ask(..));
+        if !asks || delivery::may_speak(turns, task.channel).await {
+            break true;
+        }
+        ticket.step_back();
+        tokio::select! {
+            () = stop.token.cancelled() => {}
+            () = delivery::until_it_may_speak(turns, task.channel) => ticket.come_back(),
+        }
     };
     if let Some(hourglass) = hourglass {
         hourglass.remove(turns);

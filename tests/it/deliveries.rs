@@ -95,6 +95,33 @@ async fn an_answer_waits_while_a_permission_is_missing_and_no_turn_begins_behind
 }
 
 #[tokio::test]
+async fn no_turn_that_waits_begins_where_the_bot_may_not_write() {
+    let config = "[agent]\nmax_running = 1".to_owned();
+    let mut stage = Stage::with(Setup { config, ..Setup::default() }).await;
+    let channel = stage.discord.channel("general");
+    let first = stage.held("general").await;
+    let waiting = stage.say("general", "TEXT:waited");
+    stage.reacted(waiting, "⏳").await;
+    stage.discord.forbid(channel, Right::Post);
+    // So that there is nothing to be said of the first one.
+    stage.discord.delete(first);
+    let refused = |discord: &moonlane::local::LocalDiscord| {
+        let is_it = |call: &moonlane::local::Call| {
+            call.path == format!("/channels/{channel}/typing") && call.status == Some(403)
+        };
+        discord.calls().iter().any(is_it).then_some(())
+    };
+    within("a refusal to type", stage.discord.wait_until(refused)).await;
+    // It holds up nobody else.
+    assert_eq!(stage.ask("other", "TEXT:elsewhere").await, "elsewhere");
+    assert!(stage.agent_log().iter().all(|event| event.prompt.as_deref() != Some("TEXT:waited")));
+    stage.discord.allow(channel, Right::Post);
+    assert_eq!(stage.settled(waiting).await, ANSWERED);
+    assert_eq!(stage.answer(waiting), "waited");
+    stage.reaction_taken_off(waiting, "⏳").await;
+}
+
+#[tokio::test]
 async fn an_answer_for_a_closed_thread_is_said_once_it_is_open_again() {
     let mut stage = Stage::open().await;
     let thread = stage.discord.thread(stage.discord.channel("general"), "task");
