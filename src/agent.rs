@@ -24,6 +24,7 @@
 //! The facts about the CLI are those of version 2.1.330, measured.
 
 mod ask;
+pub mod cgroup;
 mod denial;
 mod elsewhere;
 mod events;

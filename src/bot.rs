@@ -15,11 +15,12 @@ use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
 use crate::gate::Gate;
 use crate::gateway::{self, Gateway, GatewayError};
+use crate::host;
 use crate::lane::Lanes;
 use crate::outbox::{self, Notify, Outbox, Post};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
-use crate::script::Problem;
+use crate::script::{Problem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
 
@@ -93,11 +94,12 @@ impl Bot {
         let started = Instant::now();
         let (news, is_news) = mpsc::unbounded_channel();
         let (reloader, scripts) = Reloader::start(config, news.clone()).await.map_err(StartError::Scripts)?;
+        look_for_the_token(config, token, &scripts.borrow());
         let store = Store::open(&config.store_path)?;
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
         }
-        let outbox = Outbox::new(&config.discord.api_url, token)?;
+        let outbox = Outbox::new(&config.discord.api_url, token)?.redacting(host::redactor(config, token));
         let me = outbox.whoami().await?;
 
         let routed = reload::routed(&scripts.borrow());
@@ -220,6 +222,17 @@ impl Bot {
 /// How a task that never ends by itself came to its end.
 async fn ended(task: impl Future<Output = Result<(), JoinError>>) -> String {
     task.await.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string())
+}
+
+/// Warns of places where agents could find the token. Nothing waits for it.
+fn look_for_the_token(config: &Config, token: &str, scripts: &ScriptSet) {
+    let projects: Vec<_> = scripts.projects().map(|project| project.dir.clone()).collect();
+    let (config, token) = (config.clone(), token.to_owned());
+    tokio::task::spawn_blocking(move || {
+        for place in host::exposed_token(&token, &config, &projects) {
+            warn!("{place}");
+        }
+    });
 }
 
 /// Marks every minute that the bot is alive, so that the next one knows how long nobody was there.

@@ -66,6 +66,8 @@ pub struct Config {
     pub limits: Limits,
     /// The log filter, in the syntax of tracing's `EnvFilter`.
     pub log_level: String,
+    /// Whether secrets are taken out of what is posted and logged.
+    pub redact: bool,
 }
 
 /// `[discord]`
@@ -152,6 +154,7 @@ struct Raw {
     person: RawShare,
     limits: RawLimits,
     log: Log,
+    secrets: Secrets,
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,6 +195,12 @@ struct RawLimits {
 #[serde(deny_unknown_fields, default)]
 struct Log {
     level: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Secrets {
+    redact: bool,
 }
 
 impl Default for Discord {
@@ -256,6 +265,12 @@ impl Default for RawLimits {
             turn: minutes(60),
             after_result: Duration::from_secs(10),
         }
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self { redact: true }
     }
 }
 
@@ -387,6 +402,7 @@ impl Config {
             share,
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
+            redact: raw.secrets.redact,
             root,
         }
     }
@@ -507,7 +523,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 25, "a new key belongs into the shipped file");
+        assert_eq!(shown, 26, "a new key belongs into the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));

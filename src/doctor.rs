@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime::format_duration;
 
-use crate::agent::{Agents, guard};
+use crate::agent::{Agents, cgroup, guard};
 use crate::config::{BadConfig, Config, FILE, WORK};
 use crate::domain::{ChannelId, Limits, Project};
 use crate::host;
-use crate::logging::{self, chain};
+use crate::logging::{self, chain, plain};
 use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
 use crate::script::{Problem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
@@ -35,16 +35,16 @@ struct Findings {
 
 impl Findings {
     fn fine(&self, what: impl std::fmt::Display) {
-        println!("✓ {what}");
+        println!("✓ {}", plain(&what.to_string()));
     }
 
     fn warn(&self, what: impl std::fmt::Display) {
-        println!("⚠ {what}");
+        println!("⚠ {}", plain(&what.to_string()));
     }
 
     fn wrong(&mut self, what: impl std::fmt::Display) {
         self.wrong += 1;
-        println!("✗ {what}");
+        println!("✗ {}", plain(&what.to_string()));
     }
 }
 
@@ -165,6 +165,13 @@ fn machine(hidden: io::Result<()>, findings: &mut Findings) {
     if missing.is_empty() {
         findings.fine("the kernel has all that ends agents for sure");
     }
+    match cgroup::own() {
+        Ok(_) => findings.fine("each agent gets a control group, which nothing that it starts can leave unseen"),
+        Err(why) => findings.warn(format!(
+            "agents get no control group ({why}): one that kills its guard can leave a process behind; under systemd, \
+             set `Delegate=yes`"
+        )),
+    }
 }
 
 fn store(config: &Config, findings: &mut Findings) {
@@ -191,6 +198,11 @@ async fn discord(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fi
         Ok(token) => token,
         Err(error) => return findings.wrong(error),
     };
+    let projects: Vec<_> =
+        scripts.into_iter().flat_map(ScriptSet::projects).map(|project| project.dir.clone()).collect();
+    for place in host::exposed_token(&token, config, &projects) {
+        findings.warn(place);
+    }
     let outbox = match Outbox::with_patience(&config.discord.api_url, &token, PATIENCE) {
         Ok(outbox) => outbox,
         Err(error) => return findings.wrong(error),

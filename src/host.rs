@@ -1,10 +1,15 @@
 //! The machine: who may look into the bot, and what on this machine weakens its promises.
 
+mod exposed;
+
 use std::path::Path;
 
 use rustix::fs::Mode;
 
 use crate::config::Config;
+use crate::redact::{self, Redactor};
+
+pub use exposed::exposed_token;
 
 /// Makes the process non-dumpable: from now on no other process of the same user, and so no agent and none of its
 /// shells, can read its environment or memory (from `/proc`, or as a debugger). Only root still can.
@@ -21,6 +26,17 @@ pub fn hide() -> std::io::Result<()> {
 /// umask that was in force, for what agents create.
 pub fn keep_files_private() -> u32 {
     rustix::process::umask(Mode::RWXG | Mode::RWXO).as_raw_mode()
+}
+
+/// What takes the bot's own secrets out of all that is posted and logged, as far as the configuration wants it: the token,
+/// and what is secret in the environment of this process.
+pub fn redactor(config: &Config, token: &str) -> Redactor {
+    if !config.redact {
+        return Redactor::off();
+    }
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Redactor::new(redact::secrets_in(environment).chain([token.to_owned()]))
 }
 
 /// The bot runs as root, and so do its agents.

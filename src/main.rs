@@ -1,5 +1,6 @@
 //! The command line: a table of contents of what moonlane can do.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,7 +86,22 @@ enum Command {
     },
     /// Run an agent, and end everything that it started when it ends or the bot is gone.
     #[command(hide = true)]
-    AgentGuard(guard::Orders),
+    AgentGuard {
+        /// The process to watch; by default the parent.
+        #[arg(long, value_name = "PID")]
+        bot: Option<i32>,
+        /// The file to share a lock on.
+        #[arg(long, value_name = "FILE")]
+        lock: Option<PathBuf>,
+        /// The control group to make for the agent.
+        #[arg(long, value_name = "DIR")]
+        cgroup: Option<PathBuf>,
+        /// The agent's umask.
+        #[arg(long, value_name = "MODE")]
+        umask: Option<u32>,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Speak the agent's protocol, scripted.
     #[command(hide = true)]
     DemoAgent {
@@ -101,7 +117,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // None of them needs a runtime.
     match cli.command {
-        Command::AgentGuard(orders) => return guard::main(&orders),
+        Command::AgentGuard { bot, lock, cgroup, umask, command } => {
+            return guard::main(&guard::Orders { bot, lock, cgroup, umask, command });
+        }
         Command::DemoAgent { arguments } => return demo_agent::main(arguments),
         Command::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}
@@ -157,7 +175,7 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, um
         }),
         Command::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
             // What a script prints.
-            if let Err(error) = logging::to_stderr(&config.log_level) {
+            if let Err(error) = logging::to_stderr(&config.log_level, host::redactor(&config, "")) {
                 return bad_setup(&error);
             }
             let mention = !no_mention;
@@ -169,7 +187,11 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, um
 }
 
 async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
-    if let Err(error) = logging::to_stderr(&config.log_level) {
+    let token = match config.discord.token(|name| std::env::var(name).ok()) {
+        Ok(token) => token,
+        Err(error) => return bad_setup(&error),
+    };
+    if let Err(error) = logging::to_stderr(&config.log_level, host::redactor(&config, &token)) {
         return bad_setup(&error);
     }
     if let Err(error) = hidden {
@@ -179,10 +201,6 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
     for warning in warnings {
         warn!("{warning}");
     }
-    let token = match config.discord.token(|name| std::env::var(name).ok()) {
-        Ok(token) => token,
-        Err(error) => return bad_setup(&error),
-    };
     let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)] = signals else {
         let error = signals.into_iter().find_map(Result::err);
@@ -286,11 +304,11 @@ fn start_failed(error: &StartError) -> ExitCode {
 }
 
 fn bad_setup(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("moonlane: {error}");
+    eprintln!("moonlane: {}", logging::plain(&error.to_string()));
     ExitCode::from(BAD_SETUP)
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    eprintln!("moonlane: {}", logging::chain(error));
+    eprintln!("moonlane: {}", logging::plain(&logging::chain(error)));
     ExitCode::FAILURE
 }

@@ -23,6 +23,7 @@ mod history;
 mod interaction;
 mod pace;
 mod people;
+mod redacted;
 mod rights;
 mod wire;
 

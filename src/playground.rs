@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
 use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimits, Say, What};
 use crate::logging;
+use crate::redact::Redactor;
 use crate::turn::Settled;
 
 use hands::Target;
@@ -39,7 +40,7 @@ pub enum AgentKind {
 /// # Errors
 /// Where it could not be set up, or the bot did not start ([`crate::bot::StartError`]).
 pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCode> {
-    logging::to_stderr("error")?;
+    logging::to_stderr("error", Redactor::new([]))?;
     let folder = tempfile::tempdir().context("no temporary folder for the playground's database")?;
     let options = Options { rate_limits: RateLimits::Off, message_content: true, ..Options::default() };
     let discord = LocalDiscord::start(options).await.context("cannot listen on loopback")?;

@@ -20,6 +20,9 @@
 //! reach the other. While the guard runs it shares a lock on a file beside the database: a bot that can take it
 //! alone knows that no agent of an earlier bot is left. See [`super::kin`].
 //!
+//! Where it may, the guard starts the agent in a control group ([`super::cgroup`]), which also holds what belongs to
+//! another user, or gets away from a guard that was killed.
+//!
 //! All of this happens in one thread, which sleeps in `poll`. A signal is a byte in a socket; the bot's end makes its
 //! pidfd readable. Both only wake it: what has happened is then looked up. So where there is no pidfd, looking up
 //! every [`LOOK`] does.
@@ -37,7 +40,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
@@ -46,6 +48,8 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use super::cgroup::Group;
 
 /// From SIGTERM to SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -61,20 +65,18 @@ const REFUSED: &str = "moonlane agent-guard: cannot start the agent: os error ";
 const NOT_STARTED: u8 = 127;
 
 /// What a guard is told on its command line.
-#[derive(Debug, Args)]
+#[derive(Debug)]
 pub struct Orders {
     /// The process to watch; by default the parent.
-    #[arg(long, value_name = "PID")]
-    bot: Option<i32>,
+    pub bot: Option<i32>,
     /// The file to share a lock on.
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
+    pub lock: Option<PathBuf>,
     /// The umask of the command; by default the guard's own.
-    #[arg(long, value_name = "MODE")]
-    umask: Option<u32>,
+    pub umask: Option<u32>,
+    /// The control group to make for the agent.
+    pub cgroup: Option<PathBuf>,
     /// What to run.
-    #[arg(last = true, required = true)]
-    command: Vec<OsString>,
+    pub command: Vec<OsString>,
 }
 
 /// Runs the command until it, or this guard, has to end.
@@ -129,7 +131,14 @@ fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::R
         // The bot's own files are private; what an agent makes in a project is as private as its user wants it.
         rustix::process::umask(Mode::from_raw_mode(umask));
     }
-    let child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    let spawn = || Command::new(program).args(arguments).process_group(0).spawn();
+    let (group, child) = match &orders.cgroup {
+        Some(dir) => Group::around(dir, spawn),
+        None => (None, spawn()),
+    };
+    let removed = Removed(group);
+    let group = removed.0.as_ref();
+    let child = child?;
     let mut below = Below { agent: Pid::from_raw(child.id().cast_signed()), status: None };
     let_go_of_the_pipes();
 
@@ -144,13 +153,25 @@ fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::R
         watch.wait(Some(grace));
     }
     let mut reached = Instant::now();
-    while below.reap() && reached.elapsed() < UNREACHABLE {
+    while (below.reap() || group.is_some_and(Group::is_populated)) && reached.elapsed() < UNREACHABLE {
+        group.inspect(|group| group.kill());
         if below.signal(Signal::KILL) {
             reached = Instant::now();
         }
         watch.wait(Some(Instant::now() + AGAIN));
     }
     Ok(below.status)
+}
+
+/// The agent's group, which goes with the guard.
+struct Removed(Option<Group>);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        if let Some(group) = &self.0 {
+            group.remove();
+        }
+    }
 }
 
 /// Shares the lock. Where the file cannot be used the mark alone finds agents again.

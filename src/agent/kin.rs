@@ -4,6 +4,7 @@
 //!   before any lane opens; so no agent of an earlier bot is at work beside its own.
 //! - A mark in the environment, which everything that an agent starts inherits. It finds what no guard watches
 //!   any more. What has cleared its environment is not found by it.
+//! - A control group, where this bot may make one: [`cgroup`].
 //!
 //! The lock is a file beside the database, and the mark's first half is written in it: so the mark is the same for
 //! every bot of this database. The second half is the single agent's.
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
 use tracing::{info, warn};
 use uuid::Uuid;
+
+use super::cgroup;
 
 /// The variable that holds the mark. `MOONLANE_*` is on no path into an agent; with this prefix it passes
 /// wherever the CLI's own variables do.
@@ -34,12 +37,14 @@ pub struct Kin {
     id: Uuid,
     /// What their guards share a lock on.
     pub lock: Option<PathBuf>,
+    /// The control group that this bot may make groups in.
+    own_group: Option<PathBuf>,
 }
 
 impl Kin {
     /// Agents that no other bot knows.
     pub fn alone() -> Self {
-        Self { id: Uuid::new_v4(), lock: None }
+        Self { id: Uuid::new_v4(), lock: None, own_group: None }
     }
 
     /// The agents of this database's bots; returns once those of earlier bots are gone. Must not be called while
@@ -57,12 +62,17 @@ impl Kin {
                 return Self::alone();
             }
         };
-        let kin = Self { id: id_in(&file), lock: Some(path) };
-        kin.wait_for_the_earlier(file).await;
+        let own_group = cgroup::own().ok();
+        let (id, earlier) = read(&file);
+        let kin = Self { id: id.unwrap_or_else(Uuid::new_v4), lock: Some(path), own_group };
+        if id.is_none() || earlier != kin.own_group {
+            kin.write(&file);
+        }
+        kin.wait_for_the_earlier(file, earlier).await;
         kin
     }
 
-    async fn wait_for_the_earlier(&self, file: File) {
+    async fn wait_for_the_earlier(&self, file: File, earlier_group: Option<PathBuf>) {
         let begun = Instant::now();
         loop {
             match file.try_lock() {
@@ -85,6 +95,24 @@ impl Kin {
         if killed > 0 {
             warn!(killed, "killed what agents of an earlier bot had left without a guard");
         }
+        for own in earlier_group.into_iter().chain(self.own_group.clone()) {
+            end_group(own.join(cgroup::of_kin(self.id))).await;
+        }
+    }
+
+    /// The control group of the agent with this mark.
+    pub fn group(&self, mark: &str) -> Option<PathBuf> {
+        let (_, agent) = mark.split_once('.')?;
+        Some(self.own_group.as_ref()?.join(cgroup::of_kin(self.id)).join(agent))
+    }
+
+    fn write(&self, mut file: &File) {
+        let group = self.own_group.as_deref().map(|group| group.display().to_string());
+        let text = format!("{}\n{}\n", self.id, group.unwrap_or_default());
+        let emptied = file.set_len(0).and_then(|()| file.rewind());
+        if let Err(error) = emptied.and_then(|()| file.write_all(text.as_bytes())) {
+            warn!(%error, "a later bot will not know the agents of this one");
+        }
     }
 
     /// The mark of one more agent.
@@ -93,18 +121,21 @@ impl Kin {
     }
 }
 
-/// The id in the lock file; a new one where there is none.
-fn id_in(mut file: &File) -> Uuid {
+/// What an earlier bot has written into the lock file: the id, and on a second line its control group.
+fn read(mut file: &File) -> (Option<Uuid>, Option<PathBuf>) {
     let mut text = String::new();
-    let known = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-    known.unwrap_or_else(|| {
-        let id = Uuid::new_v4();
-        let emptied = file.set_len(0).and_then(|()| file.rewind());
-        if let Err(error) = emptied.and_then(|()| file.write_all(format!("{id}\n").as_bytes())) {
-            warn!(%error, "a later bot will not know the agents of this one by their mark");
-        }
-        id
-    })
+    let _ = file.read_to_string(&mut text);
+    let mut lines = text.lines();
+    let id = lines.next().and_then(|id| id.trim().parse().ok());
+    (id, lines.next().filter(|group| !group.is_empty()).map(PathBuf::from))
+}
+
+/// Ends what is left in a control group, and says so.
+pub async fn end_group(group: PathBuf) {
+    let was_populated = tokio::task::spawn_blocking(move || cgroup::end(&group)).await;
+    if was_populated.unwrap_or(false) {
+        warn!("killed what an agent had left in its control group");
+    }
 }
 
 /// Kills every process whose mark begins so, but for this one, and says how many.

@@ -113,7 +113,7 @@ impl Launch {
             Conversation::New(session) => ("--session-id", session),
             Conversation::Resumed(session) => ("--resume", session),
         };
-        let mut guard = self.guard(kin.lock.as_deref());
+        let mut guard = self.guard(kin.lock.as_deref(), kin.group(mark).as_deref());
         guard
             .args(&self.arguments)
             .args(manner.arguments())
@@ -134,11 +134,14 @@ impl Launch {
     }
 
     /// A guard of the program, to be given the program's arguments.
-    fn guard(&self, lock: Option<&Path>) -> Command {
+    fn guard(&self, lock: Option<&Path>, cgroup: Option<&Path>) -> Command {
         let mut guard = Command::new(&self.guard);
         guard.arg0("moonlane").args(["agent-guard", "--bot", &std::process::id().to_string()]);
         if let Some(lock) = lock {
             guard.arg("--lock").arg(lock);
+        }
+        if let Some(cgroup) = cgroup {
+            guard.arg("--cgroup").arg(cgroup);
         }
         if let Some(umask) = self.umask {
             guard.arg("--umask").arg(umask.to_string());
@@ -155,7 +158,7 @@ impl Launch {
 
     /// The version that the program says it has, without starting a conversation.
     pub async fn version(&self) -> Option<Version> {
-        let mut command = self.guard(None);
+        let mut command = self.guard(None, None);
         command
             .args(self.arguments.iter().take(self.prefix))
             .arg("--version")

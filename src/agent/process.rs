@@ -7,6 +7,7 @@
 //! left. The pipes are the agent's own.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub struct Process {
     pid: Option<Pid>,
     /// What is in the environment of everything that it started.
     mark: String,
+    group: Option<PathBuf>,
     input: Input,
     output: Option<Lines<ChildStdout>>,
     errors: Errors,
@@ -101,6 +103,7 @@ impl Process {
             place,
             manner,
             session,
+            group: kin.group(&mark),
             mark,
             pid: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
             input: Input { pipe: child.stdin.take(), waiting: Vec::new(), written: 0 },
@@ -251,6 +254,10 @@ impl Process {
                     warn!(pid = self.pid(), killed, "killed what the agent had left without a guard");
                 }
             }
+        }
+        // Mostly the guard has taken it away.
+        if let Some(group) = self.group.clone().filter(|group| group.exists()) {
+            kin::end_group(group).await;
         }
     }
 

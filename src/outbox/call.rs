@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::Refused;
 use super::pace::{Kind, Limits, Pace};
 use crate::domain::File;
+use crate::redact::Redactor;
 
 /// How long to try, and how long to wait in between.
 #[derive(Debug, Clone, Copy)]
@@ -66,22 +67,34 @@ const MARKDOWN: &str = "text/markdown; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl Body {
-    /// Puts it into a request. A form is used up by its request, so each try makes one of its own.
-    fn put(&self, request: RequestBuilder) -> reqwest::Result<RequestBuilder> {
+    /// Puts it into a request, without secrets. A form is used up by its request, so each try makes one of its own.
+    fn put(&self, request: RequestBuilder, redactor: &Redactor) -> reqwest::Result<RequestBuilder> {
         match self {
-            Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(json.clone())),
+            Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(redacted(json, redactor))),
             Self::Form(json, files) => {
-                let payload = Part::bytes(json.clone()).mime_str(JSON)?;
+                let payload = Part::bytes(redacted(json, redactor)).mime_str(JSON)?;
                 let mut form = Form::new().part("payload_json", payload);
                 for (n, file) in files.iter().enumerate() {
                     let kind = if file.name.ends_with(".md") { MARKDOWN } else { PLAIN };
-                    let part =
-                        Part::text(file.content.clone()).file_name(file.name.clone()).mime_str(kind)?;
+                    let content = redactor.redact(&file.content).into_owned();
+                    let part = Part::text(content).file_name(file.name.clone()).mime_str(kind)?;
                     form = form.part(format!("files[{n}]"), part);
                 }
                 Ok(request.multipart(form))
             }
         }
+    }
+}
+
+/// String by string, for escapes of JSON would hide where a secret begins.
+fn redacted(json: &[u8], redactor: &Redactor) -> Vec<u8> {
+    match serde_json::from_slice(json) {
+        Ok(mut body) => {
+            redactor.redact_json(&mut body);
+            body.to_string().into_bytes()
+        }
+        // All of them were made from values; none gets here.
+        Err(_) => json.to_vec(),
     }
 }
 
@@ -99,6 +112,8 @@ pub(super) struct Sender {
     /// `Bot TOKEN`, marked as sensitive, so that not even `Debug` shows it.
     token: HeaderValue,
     pub(super) patience: Patience,
+    /// Everything that is said passes it.
+    pub(super) redactor: Redactor,
     pace: Mutex<Pace>,
     pub(super) queues: Mutex<HashMap<u64, Arc<Queues>>>,
     /// Set by a 401 that was confirmed: until when no call is worth asking. Many invalid calls block the whole address.
@@ -148,6 +163,7 @@ const TOKEN_GOOD: Duration = Duration::from_secs(5);
 impl Sender {
     pub(super) fn new(http: reqwest::Client, base: String, token: HeaderValue, patience: Patience) -> Self {
         Self {
+            redactor: Redactor::off(),
             http,
             base,
             token,
@@ -235,7 +251,7 @@ impl Sender {
         let mut request = self.http.request(call.method.clone(), url);
         request = request.header(AUTHORIZATION, self.token.clone()).timeout(self.patience.request);
         if let Some(body) = &call.body {
-            request = body.put(request).map_err(broken)?;
+            request = body.put(request, &self.redactor).map_err(broken)?;
         }
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -309,7 +325,7 @@ impl Sender {
         // The path is a secret.
         let words = |e: reqwest::Error| format!("{:#}", anyhow::Error::from(e.without_url()));
         if let Some(body) = body {
-            request = match body.put(request) {
+            request = match body.put(request, &self.redactor) {
                 Ok(request) => request,
                 Err(e) => {
                     return Sent::Refused(StatusCode::BAD_REQUEST, Problem { code: None, why: words(e) });

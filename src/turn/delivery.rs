@@ -265,7 +265,7 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
 
 /// Whether this message looks like the part.
 async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'_>) -> Result<bool, Stuck> {
-    if posted.content.trim() != look.text.trim() || posted.silent != look.silent {
+    if posted.content.trim() != turns.outbox.redact(look.text).trim() || posted.silent != look.silent {
         return Ok(false);
     }
     match (look.reply_to, posted.reply_to) {

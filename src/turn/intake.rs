@@ -223,7 +223,7 @@ async fn too_much(turns: &Turns, message: &Message, why: TooMuch) {
         }
         return;
     }
-    if let Err(error) = turns.store.say(said(message, "")).await {
+    if let Err(error) = turns.store.say(said(turns, message, "")).await {
         error!(error = chain(&error), "a refusal could not be written down");
     }
     turns.settled(message.id, Settled::Ignored);
@@ -234,7 +234,7 @@ async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     if !has_room(turns, message) {
         return false;
     }
-    match turns.store.say(said(message, text)).await {
+    match turns.store.say(said(turns, message, text)).await {
         Ok(Accepted::New) => {
             let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
@@ -250,13 +250,14 @@ async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     false
 }
 
-fn said(message: &Message, text: &str) -> Said {
+fn said(turns: &Turns, message: &Message, text: &str) -> Said {
+    let parts = text::parts(&turns.outbox.redact(text), &Format::default());
     Said {
         message: message.id,
         channel: message.channel_id,
         author: message.author.id,
         author_name: message.author.name.clone(),
-        parts: text::parts(text, &Format::default()).into_iter().map(|part| part.text).collect(),
+        parts: parts.into_iter().map(|part| part.text).collect(),
         accepted: Millis::now(),
     }
 }

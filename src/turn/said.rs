@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 use super::words;
 use crate::domain::{Format, Outcome};
+use crate::outbox::Outbox;
 use crate::store::{FilePart, Finished, SessionUpdate};
 use crate::text;
 
@@ -25,6 +26,16 @@ pub struct Said {
 }
 
 impl Said {
+    /// Without secrets: before it is split, for a part never shows that half of a token is one.
+    pub fn redacted(self, outbox: &Outbox) -> Self {
+        let redact = |text: &String| outbox.redact(text).into_owned();
+        Self {
+            answer: redact(&self.answer),
+            sentence: redact(&self.sentence),
+            notes: self.notes.iter().map(redact).collect(),
+        }
+    }
+
     /// How the turn ends.
     ///
     /// An answer of more than `max_parts` parts is posted in `max_parts` messages: as many of its parts as leave room

@@ -363,7 +363,8 @@ async fn try_to_ask(
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
-    let finished = said.finished(outcome, session, &project.format, project.max_parts);
+    let finished =
+        said.redacted(&turns.outbox).finished(outcome, session, &project.format, project.max_parts);
     finish(turns, task, finished).await?;
     Ok(Tried::Written)
 }

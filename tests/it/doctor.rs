@@ -48,9 +48,10 @@ pub async fn doctor(stage: &Stage, change: impl FnOnce(&mut Command)) -> (Option
 }
 
 fn scrubbed(said: &str, root: &Path, discord: &LocalDiscord) -> String {
-    // What root hears is another test's.
-    let root_line = |line: &&str| !line.contains("runs as root") && !line.contains("the user is not root");
-    let lines: Vec<&str> = said.lines().filter(root_line).collect();
+    // What root hears is another test's, and so is what there is of control groups.
+    let others = ["runs as root", "the user is not root", "control group"];
+    let here = |line: &&str| !others.iter().any(|other| line.contains(other));
+    let lines: Vec<&str> = said.lines().filter(here).collect();
     let said = lines.join("\n").replace(root.to_str().unwrap(), "ROOT").replace(discord.url(), "URL");
     regex::Regex::new("[0-9]{17,20}").unwrap().replace_all(&said, "ID").into_owned()
 }
@@ -339,4 +340,35 @@ async fn the_real_claude_tells_its_login_without_a_call() {
     assert!(last(said.clone()).contains("is not logged in: run `claude`"), "{said}");
     assert_eq!(api.requests("").len(), 0, "nothing was spent");
     assert!(!stage.root().join("home/.claude/projects").exists(), "no session was made");
+}
+
+#[tokio::test]
+async fn a_token_that_lies_about_is_found_and_not_shown() {
+    let token = format!("token.of.{}", uuid::Uuid::new_v4());
+    let discord = moonlane::local::Options { token: token.clone(), ..Setup::default().discord };
+    let stage = stage(Setup { routing: ROUTED.to_owned(), discord, ..Setup::default() }).await;
+    assert_eq!(troubles(&stage, |_| {}).await, "exit code 0\nEverything that is needed is there.");
+    let (home, work) = (stage.root().join("home"), stage.work());
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join(".bash_history"), format!("ls\nDISCORD_TOKEN={token} moonlane run\n")).unwrap();
+    std::fs::write(work.join(".env"), "DISCORD_TOKEN=another\n").unwrap();
+    std::fs::write(stage.root().join(".env.local"), format!("DISCORD_TOKEN={token}\n")).unwrap();
+    let found = troubles(&stage, |_| {}).await;
+    assert!(!found.contains(&token), "{found}");
+    insta::assert_snapshot!(found, @"");
+
+    // A shell that was given the token, and waits for the bot.
+    std::fs::remove_file(home.join(".bash_history")).unwrap();
+    std::fs::remove_file(stage.root().join(".env.local")).unwrap();
+    let mut shell = clean("sh", stage.root());
+    let doctor = r#""$0" doctor --root .; true"#;
+    shell.args(["-c", doctor, MOONLANE]).env("DISCORD_TOKEN", &token);
+    shell.env("MOONLANE_DISCORD__API_URL", stage.discord.url());
+    let mut process = Process::start(&mut shell);
+    let pid = process.pid();
+    process.ended().await;
+    let said = process.said();
+    let said = said.lines().find(|line| line.contains("the environment of process")).expect("a warning");
+    assert!(!said.contains(&token), "{said}");
+    insta::assert_snapshot!(said.replace(&pid.to_string(), "PID"), @"");
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use moonlane::agent::cgroup;
 use moonlane::agent::guard::refusal;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -180,6 +181,42 @@ fn whatever_the_agent_leaves_ends_with_it() {
     let (status, took) = ended(&mut guard);
     assert_eq!((status.code(), yard.processes()), (Some(7), vec![]), "all is gone before the guard is");
     assert!(took < Duration::from_millis(3500), "{took:?}");
+}
+
+/// Shuts everybody out who is not told by a mark: no environment, no parent, no guard.
+#[test]
+fn nobody_leaves_the_control_group_of_an_agent_that_kills_its_guard() {
+    let own = match cgroup::own() {
+        Ok(own) => own,
+        Err(why) => return eprintln!("skipped: no control group can be made here: {why}"),
+    };
+    let yard = Yard::new();
+    let kin = own.join(format!("moonlane-{}", uuid::Uuid::new_v4()));
+    let group = |name: &str| kin.join(name);
+    let guard = |name: &str, script: &str| {
+        let mut guard = yard.command(MOONLANE);
+        guard.args(["agent-guard", "--cgroup"]).arg(group(name)).args(["--", "sh", "-c", script]);
+        guard.spawn().unwrap()
+    };
+    let members = |name: &str| std::fs::read_to_string(group(name).join("cgroup.procs")).unwrap_or_default();
+
+    let escape = "env -i setsid sh -c ': > away; exec sleep 300' &
+        while ! [ -e away ]; do sleep 0.01; done; kill -9 $PPID; exit";
+    let mut killed = guard("a", escape);
+    assert_eq!(ended(&mut killed).0.signal(), Some(Signal::KILL.as_raw()));
+    until("only what got away is left", PATIENCE, || members("a").lines().count() == 1);
+    assert!(cgroup::end(&group("a")), "somebody was there");
+    assert_eq!(members("a"), "");
+    assert!(!kin.exists(), "the groups are gone");
+
+    // A guard that nobody kills takes the group away by itself, and stands outside of it.
+    let mut orderly = guard("b", ": > made; exec sleep 300");
+    yard.made("made");
+    assert!(!members("b").lines().any(|pid| pid == orderly.id().to_string()), "{}", members("b"));
+    assert_eq!(members("b").lines().count(), 1);
+    kill_process(pid(&orderly), Signal::TERM).unwrap();
+    assert_eq!(ended(&mut orderly).0.signal(), Some(Signal::TERM.as_raw()));
+    assert!(!kin.exists(), "the groups are gone");
 }
 
 #[test]

@@ -156,3 +156,64 @@ async fn a_token_that_agents_can_read_is_told_at_the_start() {
     assert!(!bot.said().contains("can be read by agents"), "{}", bot.said());
     bot.stop().await;
 }
+
+#[tokio::test]
+async fn no_secret_is_posted_not_even_in_two_halves() {
+    let token = format!("token.of.{}", uuid::Uuid::new_v4());
+    let discord = Options { token: token.clone(), ..Setup::default().discord };
+    let mut stage = Stage::with(Setup { discord, ..Setup::default() }).await;
+    let question = stage.say("general", &format!("TEXT:it is `{token}`, is it not?"));
+    stage.parts_posted(question, 1).await;
+    assert_eq!(stage.answer(question), "it is `[redacted]`, is it not?");
+
+    // A line without a space is cut anywhere: here in the middle of the secret.
+    for before in [1950, 1980, 1990] {
+        let known = format!("ghp_{}", "a8Bk3ZxQ7m".repeat(4));
+        let question =
+            stage.say("general", &format!("TEXT:{}/{known}/{}", "x".repeat(before), "y".repeat(60)));
+        stage.parts_posted(question, 2).await;
+        let said = stage.answer(question).replace('\n', "");
+        assert!(said.contains("[redacted]") && !said.contains("ghp_"), "{said}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_writes_to_stderr_forges_no_line_of_the_log() {
+    let stage = Stage::without_bot(Setup { agent: vec!["./forger".to_owned()], ..Setup::default() }).await;
+    let forged = "2026-01-01T00:00:00.000000Z  INFO moonlane: everybody is let in";
+    let forger = format!(
+        "#!/bin/sh\nprintf 'no\\n{forged}\\r\\033[2J\\n%s' \"$(head -c 9000 /dev/zero | tr '\\0' x)\" >&2\nexit 3\n"
+    );
+    std::fs::write(stage.root().join("forger"), forger).unwrap();
+    std::fs::set_permissions(stage.root().join("forger"), PermissionsExt::from_mode(0o755)).unwrap();
+    let bot = Process::ready(&mut bot_on(&stage)).await;
+    let question = stage.say("general", "hello");
+    stage.parts_posted(question, 1).await;
+    let line = bot.line("the turn failed").await;
+    assert!(line.chars().count() < 3000, "{line}");
+    let said = bot.said();
+    assert!(!said.contains('\u{1b}') && !said.lines().any(|line| line.starts_with("2026-01-01")), "{said}");
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_hides_from_the_guard_that_it_kills_ends_with_it() {
+    if let Err(why) = moonlane::agent::cgroup::own() {
+        eprintln!("skipped: no control group can be made here: {why}");
+        return;
+    }
+    let stage = Stage::without_bot(Setup { agent: vec!["./escape".to_owned()], ..Setup::default() }).await;
+    let escape = "#!/bin/sh\nenv -i setsid sh -c 'echo $$ > away; exec sleep 300' &\n\
+        while ! [ -s away ]; do sleep 0.01; done\nkill -9 $PPID\nsleep 300\n";
+    std::fs::write(stage.root().join("escape"), escape).unwrap();
+    std::fs::set_permissions(stage.root().join("escape"), PermissionsExt::from_mode(0o755)).unwrap();
+    let bot = Process::ready(&mut bot_on(&stage)).await;
+    let question = stage.say("general", "hello");
+    stage.parts_posted(question, 1).await;
+    bot.line("had left in its control group").await;
+    let away = std::fs::read_to_string(stage.work().join("away")).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", away.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "it lives: {stat}");
+    bot.stop().await;
+}

@@ -1,0 +1,332 @@
+//! Secrets are taken out of whatever is posted or logged: the values that the bot itself knows, and strings that have the
+//! form of a known kind of token. Pure.
+//!
+//! This keeps an accident from becoming a leak: somebody asks why a deployment fails, and Claude prints the
+//! environment. It stops nobody who wants to get a secret out: `base64` does.
+//!
+//! Only forms that hardly anything else has count, such as those with a prefix of their own: an answer about code is
+//! full of hashes and ids, and all of them are to arrive.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Shorter values are words that may stand anywhere. It keeps a redacted text from being longer than it was, too.
+const SHORTEST: usize = 12;
+
+/// Takes secrets out of texts. A clone is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct Redactor {
+    on: bool,
+    /// Any of the values; `None` where there are none.
+    values: Option<Regex>,
+}
+
+impl Redactor {
+    /// One that leaves every text as it is.
+    pub fn off() -> Self {
+        Self::default()
+    }
+
+    /// One that takes out these values, and strings that have the form of a token. Values of fewer than 12 characters
+    /// are left alone.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<String> = values
+            .into_iter()
+            .filter(|value| value.chars().count() >= SHORTEST && !value.contains(REDACTED))
+            .collect();
+        // Where one begins with another, all of it is to go.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        let any = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
+        // It fails only where it would be too large: then at least the forms are known.
+        let values = Some(any).filter(|any| !any.is_empty()).and_then(|any| Regex::new(&any).ok());
+        Self { on: true, values }
+    }
+
+    /// The text without secrets: never longer than before, and the same again where it is redacted twice.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.on {
+            return Cow::Borrowed(text);
+        }
+        let mut text = Cow::Borrowed(text);
+        loop {
+            let before = text.len();
+            text = self.values.iter().chain([&*TOKEN]).fold(text, |text, secret| replace(secret, text));
+            // What stood beside one may look like one now. It ends, for each pass makes the text shorter.
+            if text.len() == before {
+                return text;
+            }
+        }
+    }
+
+    /// Every string in a JSON value without secrets; names of fields stay.
+    pub fn redact_json(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(redacted) = self.redact(text) {
+                    *text = redacted;
+                }
+            }
+            serde_json::Value::Array(values) => values.iter_mut().for_each(|value| self.redact_json(value)),
+            serde_json::Value::Object(fields) => {
+                fields.values_mut().for_each(|value| self.redact_json(value))
+            }
+            _ => {}
+        }
+    }
+}
+
+fn replace<'a>(secret: &Regex, text: Cow<'a, str>) -> Cow<'a, str> {
+    let replaced = secret.replace_all(&text, |found: &Captures<'_>| {
+        // What only leads up to the secret stays.
+        let before = found.name("host").or_else(|| found.name("begin"));
+        format!("{}{REDACTED}", before.map_or("", |before| before.as_str()))
+    });
+    match replaced {
+        Cow::Owned(replaced) => Cow::Owned(replaced),
+        Cow::Borrowed(_) => text,
+    }
+}
+
+/// Tokens by their form, as their issuers (and secret scanners) describe it.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    // Of a Discord bot: its id, digits in base64, so that hardly anything else looks like it; a time; a signature.
+    let digits = "(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5,6}(?:[MNO][AQgw]|[MNO][DTjz][AEIMQUYcgk])?";
+    let discord = format!(r"{digits}\.[A-Za-z0-9_-]{{6}}\.[A-Za-z0-9_-]{{27,50}}");
+    let forms = [
+        &*discord,
+        // Anthropic, OpenAI
+        "sk-ant-[A-Za-z0-9_-]{20,}",
+        "sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,}",
+        "sk-[A-Za-z0-9]{48}",
+        // GitHub, GitLab
+        "gh[pousr]_[A-Za-z0-9]{36,}",
+        "github_pat_[A-Za-z0-9_]{60,}",
+        "glpat-[A-Za-z0-9_-]{20,}",
+        // Slack, AWS, Google, Stripe
+        "xox[abeprs]-[A-Za-z0-9-]{20,}",
+        "(?:AKIA|ASIA)[A-Z0-9]{16}",
+        "AIza[A-Za-z0-9_-]{35}",
+        "[rs]k_live_[A-Za-z0-9]{20,}",
+        // npm, PyPI, crates.io, Hugging Face
+        "npm_[A-Za-z0-9]{36}",
+        "pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}",
+        "cio[A-Za-z0-9]{32}",
+        "hf_[A-Za-z0-9]{34}",
+        // A signed JSON Web Token
+        r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}",
+    ];
+    // ASCII word boundaries: the others would make the search slow in every language but English.
+    let tokens = format!(r"(?-u:\b)(?:{})", forms.join("|"));
+    let webhook = r"(?<host>discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{15,20}/)[A-Za-z0-9_-]{60,}";
+    // Its last line stays, and so do the line breaks before it: the end of a code block may follow.
+    let key =
+        r"(?<begin>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:\\n|[A-Za-z0-9+/=\r\n\t ]){40,}[A-Za-z0-9+/=]";
+    Regex::new(&format!("{tokens}|{webhook}|{key}")).expect("it is a constant")
+});
+
+/// The values of variables whose names say that they hold a secret.
+pub fn secrets_in(environment: impl IntoIterator<Item = (String, String)>) -> impl Iterator<Item = String> {
+    const SECRET: [&str; 7] =
+        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY"];
+    const ELSEWHERE: [&str; 4] = ["_FILE", "_PATH", "_DIR", "_URL"];
+    environment.into_iter().filter_map(|(name, value)| {
+        let name = name.to_ascii_uppercase();
+        let is_secret = SECRET.iter().any(|word| name.contains(word))
+            && !ELSEWHERE.iter().any(|end| name.ends_with(end))
+            && !value.starts_with('/')
+            && !value.contains(char::is_whitespace);
+        is_secret.then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A made-up token of this form.
+    fn token(prefix: &str, length: usize) -> String {
+        let letters = "a8Bk3ZxQ7mT0vLcJ5nRw".chars().cycle();
+        prefix.chars().chain(letters.take(length)).collect()
+    }
+
+    fn tokens() -> Vec<String> {
+        let discord = |id: &str| format!("{id}.GaB_cd.{}", token("", 38));
+        vec![
+            // 17 to 20 digits
+            discord("MTIzNDU2Nzg5MDEyMzQ1Njc"),
+            discord("MTIzNDU2Nzg5MDEyMzQ1Njc4"),
+            discord("MTIzNDU2Nzg5MDEyMzQ1Njc4OQ"),
+            discord("MTIzNDU2Nzg5MDEyMzQ1Njc4OTA"),
+            token("sk-ant-api03-", 93),
+            token("sk-ant-oat01-", 93),
+            token("sk-proj-", 120),
+            token("ghp_", 36),
+            token("gho_", 36),
+            format!("github_pat_{}_{}", token("", 22), token("", 59)),
+            token("glpat-", 20),
+            token("xoxb-", 50),
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            token("AIza", 35),
+            token("sk_live_", 24),
+            token("npm_", 36),
+            token("hf_", 34),
+            format!("{}.{}.{}", token("eyJ", 20), token("eyJ", 60), token("", 43)),
+        ]
+    }
+
+    fn redacted(text: &str) -> String {
+        Redactor::new([]).redact(text).into_owned()
+    }
+
+    #[test]
+    fn tokens_are_known_by_their_form_wherever_they_stand() {
+        for token in tokens() {
+            for (before, after) in [
+                ("", ""),
+                ("TOKEN=", "\n"),
+                ("`", "`"),
+                ("(\"", "\")"),
+                ("日本語 ", "。"),
+                ("a: ", ", b"),
+                ("/", "/"),
+            ] {
+                let text = format!("{before}{token}{after}");
+                assert_eq!(redacted(&text), format!("{before}{REDACTED}{after}"));
+            }
+        }
+        let webhook = format!("<https://discord.com/api/webhooks/231200000000000004/{}>", token("", 68));
+        assert_eq!(redacted(&webhook), "<https://discord.com/api/webhooks/231200000000000004/[redacted]>");
+    }
+
+    #[test]
+    fn a_private_key_goes_and_the_code_block_around_it_stays() {
+        let body = format!("{}\n", token("", 64)).repeat(20);
+        for (end, kept) in [("-----END OPENSSH PRIVATE KEY-----\n", true), ("", false)] {
+            let begin = "```\n-----BEGIN OPENSSH PRIVATE KEY-----";
+            let text = format!("{begin}\n{body}{end}```\nDone.");
+            let end = if kept { end } else { "" };
+            assert_eq!(redacted(&text), format!("{begin}[redacted]\n{end}```\nDone."));
+        }
+        let in_json = format!(r#"{{"key": "-----BEGIN PRIVATE KEY-----\n{}\n"}}"#, token("", 64));
+        assert!(!redacted(&in_json).contains(&token("", 64)), "{}", redacted(&in_json));
+        let talk = "A file that begins with `-----BEGIN PRIVATE KEY-----` is to be kept to yourself, whatever it is.";
+        assert_eq!(redacted(talk), talk);
+    }
+
+    #[test]
+    fn what_only_looks_long_stays() {
+        for text in [
+            "79631ec8b0c0ffee79631ec8b0c0ffee79631ec8",
+            "023c7a63-31d3-4b5f-ab1b-0a4e2d6c3f59",
+            "sha512-9NET910DNaIPngYnLLPeg+Ogzqsi9uM4mSboU5y6p8S5DzMTVEsJZrawi+BoDNUVBa2DhJqQYUFvMDfgU062LQ==",
+            "task-sk-and-other-words-with-hyphens-that-go-on-for-very-long-indeed",
+            "Set `GITHUB_TOKEN=ghp_xxxxxxxx` or `sk-ant-...`; `AKIA…` is the key's id.",
+            "MyNotificationServiceProvider.create.withSomeVeryLongMethodNameAfterIt()",
+            "https://discord.com/channels/231200000000000004/231200000000000005",
+            "npm_config_registry npm_lifecycle_event hf_hub_download",
+        ] {
+            assert_eq!(redacted(text), text);
+        }
+    }
+
+    #[test]
+    fn answers_of_every_kind_pass_as_they_are() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/text");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert_eq!(redacted(&text), text);
+            read += 1;
+        }
+        assert!(read > 20, "{read}");
+    }
+
+    #[test]
+    fn variables_are_secret_by_their_names() {
+        let variables = [
+            ("DISCORD_TOKEN", "the-token-of-the-bot"),
+            ("ANTHROPIC_API_KEY", "the-key-of-the-bot"),
+            ("db_password", "correct-horse"),
+            ("AWS_SECRET_ACCESS_KEY", "a/b/c/d/e/f/g/h"),
+            ("TOKEN_FILE", "somewhere-else"),
+            ("SSL_PRIVATE_KEY", "/etc/ssl/key.pem"),
+            ("SECRET_SENTENCE", "words in a row"),
+            ("PATH", "not-at-all-secret"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let found: Vec<_> = secrets_in(variables).collect();
+        assert_eq!(found, ["the-token-of-the-bot", "the-key-of-the-bot", "correct-horse", "a/b/c/d/e/f/g/h"]);
+    }
+
+    #[test]
+    fn switched_off_it_leaves_everything() {
+        let text = token("ghp_", 36);
+        assert_eq!(Redactor::off().redact(&text), text);
+    }
+
+    #[test]
+    fn strings_in_json_are_redacted_and_nothing_else() {
+        let mut value =
+            serde_json::json!({ "content": format!("\n{}", token("ghp_", 36)), "n": 1, "a": [true, "x"] });
+        Redactor::new([]).redact_json(&mut value);
+        assert_eq!(value, serde_json::json!({ "content": "\n[redacted]", "n": 1, "a": [true, "x"] }));
+    }
+
+    /// Not a bench, only a limit that shows when something heavy gets into its way.
+    #[test]
+    fn it_is_quick() {
+        let text = "A sentence of an answer, with `code` and MixedCase words: Möglichkeiten. ".repeat(3000);
+        let redactor = Redactor::new((0..20).map(|n| token(&format!("value-{n}-"), 30)));
+        drop(redactor.redact(&text));
+        let begun = std::time::Instant::now();
+        assert_eq!(redactor.redact(&text), text);
+        println!("{} bytes in {:?}", text.len(), begun.elapsed());
+        assert!(begun.elapsed() < std::time::Duration::from_millis(500), "{:?}", begun.elapsed());
+    }
+
+    /// Words, tokens and own secrets, in any order, with or without something between them.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "\\PC{0,12}",
+            Just("\n".to_owned()),
+            Just(" ".to_owned()),
+            proptest::sample::select(tokens()),
+            proptest::sample::select(own()),
+            Just("-----BEGIN RSA PRIVATE KEY-----".to_owned()),
+            "[A-Za-z0-9+/=\n]{0,90}",
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    fn own() -> Vec<String> {
+        ["hunter2-hunter2", "hunter2-hunter2-and-more", "pass.word*(x)[y]", "ключ-от-всех-дверей"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_redacted_holds_none_of_the_values_and_is_not_longer(text in texts()) {
+            let redactor = Redactor::new(own());
+            let once = redactor.redact(&text);
+            for value in own() {
+                prop_assert!(!once.contains(&value), "{once:?}");
+            }
+            prop_assert!(once.encode_utf16().count() <= text.encode_utf16().count());
+            prop_assert_eq!(redactor.redact(&once), once.clone());
+        }
+
+        #[test]
+        fn what_holds_no_secret_is_not_changed(text in "(\\PC|\n){0,300}") {
+            prop_assert_eq!(Redactor::new(own()).redact(&text), text.as_str());
+        }
+    }
+}
