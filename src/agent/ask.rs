@@ -221,7 +221,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                     // Old ones tell it only where they are asked for nothing else.
                     let found = match version {
                         Some(version) => Some(version),
-                        None => self.launch.version().await,
+                        None => self.launch.version(&self.pool.kin).await,
                     };
                     return Err(Cut::Failed(Failure::TooOld { found }));
                 }
@@ -249,7 +249,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     async fn not_started(&self, exit: String, told: String) -> Failure {
         let failure = Failure::of_start(exit, told);
         if let Failure::NotStarted { .. } = failure
-            && let Some(version) = self.launch.version().await
+            && let Some(version) = self.launch.version(&self.pool.kin).await
             && version < OLDEST
         {
             return Failure::TooOld { found: Some(version) };

@@ -156,16 +156,24 @@ impl Launch {
         self.environment.get(OsStr::new(name))
     }
 
-    /// The version that the program says it has, without starting a conversation.
-    pub async fn version(&self) -> Option<Version> {
-        let mut command = self.guard(None, None);
+    /// The version that the program says it has, without starting a conversation. Nothing that it started is left.
+    pub async fn version(&self, kin: &Kin) -> Option<Version> {
+        let mark = kin.mark();
+        let group = kin.group(&mark);
+        let mut command = self.guard(kin.lock.as_deref(), group.as_deref());
         command
             .args(self.arguments.iter().take(self.prefix))
             .arg("--version")
+            .env(kin::VARIABLE, &mark)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = timeout(VERSION_PATIENCE, command.output()).await.ok()?.ok()?;
-        Version::parse(&String::from_utf8_lossy(&output.stdout))
+        let output = timeout(VERSION_PATIENCE, command.output()).await;
+        // Where it has taken too long, the guard was killed.
+        kin::sweep(mark).await;
+        if let Some(group) = group.filter(|group| group.exists()) {
+            kin::end_group(group).await;
+        }
+        Version::parse(&String::from_utf8_lossy(&output.ok()?.ok()?.stdout))
     }
 
     /// Which directory stands at the project's path now; `None` where there is none.

@@ -355,7 +355,12 @@ async fn a_token_that_lies_about_is_found_and_not_shown() {
     std::fs::write(stage.root().join(".env.local"), format!("DISCORD_TOKEN={token}\n")).unwrap();
     let found = troubles(&stage, |_| {}).await;
     assert!(!found.contains(&token), "{found}");
-    insta::assert_snapshot!(found, @"");
+    insta::assert_snapshot!(found, @"
+    exit code 0
+    ⚠ ROOT/.env.local holds the bot's token, and agents can read it: delete it there, make a new token in the Developer Portal, and keep that in a file that only root reads (systemd's `EnvironmentFile=`)
+    ⚠ ROOT/home/.bash_history holds the bot's token, and agents can read it: delete it there, make a new token in the Developer Portal, and keep that in a file that only root reads (systemd's `EnvironmentFile=`)
+    Everything that is needed is there.
+    ");
 
     // A shell that was given the token, and waits for the bot.
     std::fs::remove_file(home.join(".bash_history")).unwrap();
@@ -370,5 +375,5 @@ async fn a_token_that_lies_about_is_found_and_not_shown() {
     let said = process.said();
     let said = said.lines().find(|line| line.contains("the environment of process")).expect("a warning");
     assert!(!said.contains(&token), "{said}");
-    insta::assert_snapshot!(said.replace(&pid.to_string(), "PID"), @"");
+    insta::assert_snapshot!(said.replace(&pid.to_string(), "PID"), @"⚠ the environment of process PID (sh), from which the bot was started, holds the bot's token, and agents can read it: start the bot as a service that gets the token from a file that only root reads (systemd's `EnvironmentFile=`), or let that process end");
 }
