@@ -10,13 +10,14 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::agent::{Agents, guard};
-use crate::command::{self, Commands};
+use crate::command::{self, Commands, UnderWay};
 use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
 use crate::gate::Gate;
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::host;
 use crate::lane::Lanes;
+use crate::logging::chain;
 use crate::outbox::{self, Notify, Outbox, Post};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
@@ -24,6 +25,8 @@ use crate::script::{Problem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Needs, Settled, Turns};
 
+/// How often what is over and old is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a starting bot waits for its commands to be registered.
 const REGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// How often the bot marks that it is alive.
@@ -75,7 +78,7 @@ pub struct Bot {
     /// Answers commands and presses. It ends with the bot: what waits for a press then is over.
     answering: AbortOnDropHandle<()>,
     /// They end with the bot.
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 3],
     /// Posts what operators should read about the scripts.
     _news: Option<AbortOnDropHandle<()>>,
 }
@@ -132,6 +135,8 @@ impl Bot {
             discord,
             guilds: config.discord.guilds.clone(),
             started,
+            uses: UnderWay::new(config.share.commands),
+            dialogs: UnderWay::new(config.share.dialogs),
         });
         let (tried, registered) = oneshot::channel();
         let registering = AbortOnDropHandle::new(tokio::spawn(commands.clone().keep_registered(tried)));
@@ -148,6 +153,7 @@ impl Bot {
         turns.recover().await?;
         let answering = AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted)));
         let alive = AbortOnDropHandle::new(tokio::spawn(stay_marked_alive(turns.store.clone())));
+        let forgetting = AbortOnDropHandle::new(tokio::spawn(keep_forgetting(turns.store.clone())));
         let stop_serving = CancellationToken::new();
         let serve = tokio::spawn({
             let (turns, stop) = (turns.clone(), stop_serving.clone());
@@ -169,7 +175,7 @@ impl Bot {
             stop_serving,
             reloader,
             answering,
-            _tasks: [registering, alive],
+            _tasks: [registering, alive, forgetting],
             _news: news,
         })
     }
@@ -240,6 +246,17 @@ async fn stay_marked_alive(store: Store) {
     loop {
         store.mark_alive();
         tokio::time::sleep(MARK_EVERY).await;
+    }
+}
+
+/// Forgets what is over and old, at the start by [`Store::open`] and then day by day.
+async fn keep_forgetting(store: Store) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        match store.forget_old().await {
+            Ok(count) => info!(count, "old messages are forgotten"),
+            Err(error) => warn!(error = chain(&error), "old messages are not forgotten; next try in a day"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod perform;
 mod register;
 mod reply;
+mod under_way;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -29,6 +30,7 @@ use crate::respond::{Responder, Responders};
 use crate::script::{Call, ScriptError, ScriptSet, Step};
 use crate::text;
 use crate::turn::Turns;
+pub use under_way::UnderWay;
 
 /// How long Discord is asked about another channel.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -55,6 +57,10 @@ pub struct Needs {
     pub guilds: Vec<GuildId>,
     /// When the bot was started.
     pub started: Instant,
+    /// The uses of commands that are under way; those of operators are not counted.
+    pub uses: UnderWay,
+    /// Those of them that wait for a press.
+    pub dialogs: UnderWay,
 }
 
 impl Needs {
@@ -195,6 +201,14 @@ impl NoRoute {
     }
 }
 
+/// What somebody is told who has as many commands under way as one person may have.
+fn too_many(most: usize) -> String {
+    let commands = if most == 1 { "A command".to_owned() } else { format!("{most} commands") };
+    format!(
+        "{commands} of yours did not come to an end yet; answer what I ask there, or wait, and try again."
+    )
+}
+
 /// This text as if the person had written it in the channel; none in direct messages.
 fn message(asked: &Interaction, text: &str) -> Option<Message> {
     Some(Message {
@@ -279,13 +293,20 @@ impl Commands {
         };
         let asked = responder.interaction();
         let id = asked.id.short();
+        // Whoever looks after the bot gets through, whatever others do.
+        let is_operator = self.0.is_operator(&scripts, asked);
+        let counted = self.0.uses.begin(asked.author.id);
+        if counted.is_none() && !is_operator {
+            info!(name, user = %asked.author.id, "refused: the person has enough under way");
+            return too_many(self.0.uses.most());
+        }
         if let Some(refusal) = self.refusal(&scripts, &command, &invocation, asked).await {
             info!(name, user = %asked.author.id, "refused: {refusal}");
             return refusal;
         }
         info!(name, user = %asked.author.id, "runs");
         let questions = AtomicU64::new(0);
-        let mut step = scripts.call(Call::new(asked, invocation)).await;
+        let mut step = scripts.call(Call { first: is_operator, ..Call::new(asked, invocation) }).await;
         loop {
             match step {
                 Step::Effect(effect, waiting) => {
@@ -350,8 +371,10 @@ impl Commands {
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
         let scripts = self.0.scripts.borrow().clone();
         let asked = responder.interaction();
+        let counted = self.0.uses.begin(asked.author.id);
         let let_in = self.0.lets_in_at(&scripts, asked, asked.channel_id).await;
-        let choices = if let_in.unwrap_or(false) {
+        let may = counted.is_some() || self.0.is_operator(&scripts, asked);
+        let choices = if may && let_in.unwrap_or(false) {
             scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
                 warn!(%error, "no suggestions: the script failed");
                 Vec::new()

@@ -117,6 +117,14 @@ impl Store {
         Ok(Self { worker, left, dir })
     }
 
+    /// Forgets what is over and older than 30 days, as [`Store::open`] does; how many messages that were.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is forgotten then.
+    pub async fn forget_old(&self) -> Result<usize, StoreError> {
+        self.step(|tx| Ok(open::forget_old(tx)?)).await
+    }
+
     /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.
     ///
     /// Nothing is lost without it: it only says when the file is free for the next process.

@@ -186,6 +186,15 @@ impl Use<'_> {
         dialog: crate::domain::Dialog,
         answer: impl FnOnce(String) -> Value,
     ) -> Answer {
+        let asked = self.responder.interaction();
+        let counted = self.needs.dialogs.begin(asked.author.id);
+        if counted.is_none() && !self.needs.is_operator(self.scripts, asked) {
+            let most = self.needs.dialogs.most();
+            let questions = if most == 1 { "a question".to_owned() } else { format!("{most} questions") };
+            return Err(format!(
+                "I have asked you {questions} already; answer one, or wait until it is over."
+            ));
+        }
         match self.responder.ask(dialog).await {
             Ok(DialogEnd::Chosen { value, .. }) => Ok(answer(value)),
             Ok(DialogEnd::TimedOut) => Ok(Value::Null),

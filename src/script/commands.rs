@@ -61,6 +61,8 @@ pub struct Call {
     pub guild_id: Option<GuildId>,
     /// What the person may do in that channel, as Discord's bits.
     pub permissions: u64,
+    /// It is let through however many wait.
+    pub first: bool,
 }
 
 impl Call {
@@ -74,6 +76,7 @@ impl Call {
             channel_name: interaction.channel_name.clone(),
             guild_id: interaction.guild_id,
             permissions: interaction.permissions,
+            first: false,
         }
     }
 }

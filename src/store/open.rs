@@ -272,8 +272,13 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     schema::migrate(&mut connection)?;
-    prune(&connection, Millis(Millis::now().0 - KEPT.0))?;
+    forget_old(&connection)?;
     Ok(connection)
+}
+
+/// Forgets what is over and older than 30 days; how many messages that were.
+pub fn forget_old(connection: &Connection) -> rusqlite::Result<usize> {
+    prune(connection, Millis(Millis::now().0 - KEPT.0))
 }
 
 /// Forgets the messages accepted before `limit` that have nothing left to do or to say.

@@ -93,6 +93,7 @@ async fn dialog(set: &ScriptSet) -> Waiting {
         channel_name,
         guild_id: Some(guild_id),
         permissions: u64::MAX,
+        first: false,
     };
     let Step::Effect(Effect::Session { .. }, waiting) = set.call(call).await else {
         panic!("/reset looks for the session first");

@@ -6,6 +6,7 @@ mod gate;
 mod questions;
 mod registration;
 mod resets;
+mod shares;
 
 use std::time::Duration;
 

@@ -4,9 +4,18 @@
 
 use std::collections::HashMap;
 
-use moonlane::domain::Outcome;
+use moonlane::agent::Agents;
+use moonlane::domain::{Author, ChannelId, GuildId, Inbound, Message, MessageId, Outcome, UserId};
+use moonlane::gate::Gate;
+use moonlane::lane::Lanes;
 use moonlane::local::{Fault, Id};
-use moonlane::turn::Settled;
+use moonlane::outbox::Outbox;
+use moonlane::reload::Reloader;
+use moonlane::store::Store;
+use moonlane::turn::{Needs, Settled, Turns};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::{ANSWERED, AgentEvent, FAILED, MOONLANE, Setup, Stage, routing_with, within};
 
@@ -250,4 +259,66 @@ async fn a_project_may_have_limits_of_its_own() {
     let question = stage.say("general", "STALL");
     assert_eq!(stage.settled(question).await, FAILED);
     assert!(stage.answer(question).contains("said nothing for 1 second"), "{}", stage.answer(question));
+}
+
+#[tokio::test]
+async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let config = stage.config();
+    let (news, _is_news) = mpsc::unbounded_channel();
+    let (_reloader, scripts) = Reloader::start(&config, news.clone()).await.unwrap();
+    let outbox = Outbox::new(&config.discord.api_url, stage.discord.token()).unwrap();
+    let me = outbox.whoami().await.unwrap();
+    let (settled, mut settling) = mpsc::unbounded_channel();
+    let lanes = Lanes::new(8, 8);
+    let turns = Turns::new(Needs {
+        scripts,
+        store: Store::open(&config.store_path).unwrap(),
+        lanes: lanes.clone(),
+        agents: Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os())
+            .await,
+        outbox: outbox.clone(),
+        me: me.user,
+        share: config.share,
+        gate: Gate::new(outbox, me.owners),
+        keep_trying: config.discord.keep_trying,
+        min_free: 0,
+        news,
+        settled: Some(settled),
+    });
+    let (inbound, messages) = mpsc::unbounded_channel();
+    let _serves = AbortOnDropHandle::new(tokio::spawn({
+        let turns = turns.clone();
+        async move { turns.serve(messages, CancellationToken::new()).await }
+    }));
+
+    // The turn waits behind one whose place is ours to give back.
+    let question = stage.say("general", "TEXT:never asked");
+    let channel = ChannelId::new(stage.discord.channel("general").get()).unwrap();
+    let owner = UserId::new(stage.discord.owner().get()).unwrap();
+    let message = Message {
+        id: MessageId::new(question.get()).unwrap(),
+        channel_id: channel,
+        parent_channel_id: None,
+        channel_name: "general".to_owned(),
+        guild_id: GuildId::new(stage.discord.guild().get()).unwrap(),
+        author: Author { id: owner, name: "owner".to_owned(), roles: Vec::new(), bot: false },
+        text: "TEXT:never asked".to_owned(),
+        raw_text: "TEXT:never asked".to_owned(),
+        mentions_me: true,
+        attachments: Vec::new(),
+    };
+    let id = message.id;
+    let (_, ahead) = lanes.enter(channel, MessageId::new(1).unwrap(), owner);
+    inbound.send(Inbound::Message(message)).unwrap();
+    stage.reacted(question, "⏳").await;
+    // Nothing else gets a turn on this thread between the two.
+    drop(ahead);
+    assert_eq!(turns.running(channel), Some(id));
+    turns.stop(id).await;
+
+    let settled = within("the turn to end", settling.recv()).await;
+    assert_eq!(settled, Some((id, Settled::Ended(Outcome::Cancelled))));
+    assert_eq!(stage.answer(question), "⏹️ Stopped.");
+    assert!(stage.agent_log().iter().all(|event| event.event != "prompt"));
 }

@@ -30,8 +30,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "bot",
         &[
-            "agent", "command", "config", "domain", "gate", "gateway", "host", "lane", "outbox", "reload",
-            "respond", "script", "store", "turn",
+            "agent", "command", "config", "domain", "gate", "gateway", "host", "lane", "logging", "outbox",
+            "reload", "respond", "script", "store", "turn",
         ],
     ),
     ("gateway", &["domain", "outbox"]),

@@ -1,6 +1,8 @@
 //! Nothing is left lying about, and nobody is told what is not so: turns that had not begun, turns that nobody wanted any
 //! more, the ⏳ and the live line, over kills and failing calls.
 
+use std::time::Duration;
+
 use moonlane::local::{Fault, Id, Say, What};
 
 use crate::crashes::{FOR_EVER, Program, outcome, until};
@@ -165,4 +167,23 @@ async fn a_live_line_goes_after_a_kill_also_one_that_was_not_recorded() {
         until("the live line to go", || stage.discord.message(line).is_none().then_some(())).await;
         assert_eq!(stage.parts(question).len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_is_over_and_old_is_forgotten_while_the_bot_runs() {
+    let mut stage = Stage::open().await;
+    stage.ask("general", "TEXT:old").await;
+    stage.ask("general", "TEXT:new").await;
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let aged =
+        database.execute("UPDATE messages SET accepted = 0 WHERE id = (SELECT min(id) FROM messages)", ());
+    assert_eq!(aged, Ok(1));
+    let count =
+        || database.query_one("SELECT count(*) FROM messages", (), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(), 2);
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(25 * 60 * 60)).await;
+    tokio::time::resume();
+    until("the old message to be forgotten", || (count() == 1).then_some(())).await;
 }

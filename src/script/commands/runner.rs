@@ -61,7 +61,7 @@ impl Runner {
         let entries = Arc::clone(&self.entries);
         let entry = &entries[place];
         let failed = |failure: Failure| ScriptError::new(Stage::Command, failure.or_in(&entry.file));
-        if self.waiting.len() >= self.limits.waiting {
+        if self.waiting.len() >= self.limits.waiting && !call.first {
             let limit = self.limits.waiting;
             let message = format!("{limit} commands are waiting already (`scripts.max_waiting`)");
             return Err(failed(Failure::new(FailureKind::Busy, message)));

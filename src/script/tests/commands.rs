@@ -29,6 +29,7 @@ pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> Call {
         channel_name,
         guild_id: Some(guild_id),
         permissions: 1 << 13,
+        first: false,
     }
 }
 
