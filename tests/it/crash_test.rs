@@ -38,8 +38,18 @@ const CHANNELS: usize = 20;
 const NO_PROGRESS: Duration = Duration::from_secs(20);
 
 /// What must never happen.
-const NEVER: [Wrong; 6] =
-    [Wrong::Lost, Wrong::Twice, Wrong::Overlap, Wrong::Orphan, Wrong::ToldThenRun, Wrong::Stuck];
+const NEVER: [Wrong; 10] = [
+    Wrong::Lost,
+    Wrong::Twice,
+    Wrong::Overlap,
+    Wrong::Orphan,
+    Wrong::ToldThenRun,
+    Wrong::Stuck,
+    Wrong::Failed,
+    Wrong::ToldAfterDeletion,
+    Wrong::Stale,
+    Wrong::Litter,
+];
 
 #[tokio::test]
 async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {

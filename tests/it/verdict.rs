@@ -73,6 +73,8 @@ const ALL: [Wrong; 12] = [
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub accepted: usize,
+    /// Not accepted, and told so.
+    pub refused: usize,
     pub wrong: Vec<(Wrong, String)>,
 }
 
@@ -154,7 +156,9 @@ impl Case<'_> {
         self.said_once();
         self.asked_once();
         let Some(row) = self.row else {
-            if self.question.deleted.is_none() {
+            if self.is_refused() {
+                self.verdict.refused += 1;
+            } else if self.question.deleted.is_none() {
                 self.wrong(Wrong::Unseen, "was never accepted");
             }
             return;
@@ -215,12 +219,20 @@ impl Case<'_> {
                 );
             }
         }
-        if self.row.is_none() && !self.said.is_empty() {
-            self.wrong(Wrong::Twice, "was answered, and the store does not know it");
+        if !self.said.is_empty() && !self.is_refused() {
+            if self.row.is_none() {
+                self.wrong(Wrong::Twice, "was answered, and the store does not know it");
+            }
+            if self.said.contains_key(&0) {
+                self.wrong(Wrong::Twice, "was told something that is not in the ledger");
+            }
         }
-        if self.said.contains_key(&0) {
-            self.wrong(Wrong::Twice, "was told something that is not in the ledger");
-        }
+    }
+
+    /// The store could not take the message, and its author was told so, once, and nothing else.
+    fn is_refused(&self) -> bool {
+        let is_refusal = |posts: &Vec<&Post>| matches!(&posts[..], [post] if is_told(&post.text));
+        self.row.is_none() && self.said.len() == 1 && self.said.get(&0).is_some_and(is_refusal)
     }
 
     fn asked_once(&mut self) {

@@ -1,12 +1,13 @@
 //! Each fault of REST, in each state of a turn.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use moonlane::local::Fault;
 
+use super::disk::ask;
 use super::{print, seconds};
-use crate::evidence::{Evidence, Question, a_project_per_channel, channel_name, rows};
+use crate::evidence::{Evidence, a_project_per_channel, channel_name, rows};
 use crate::support::{Setup, Stage};
 use crate::verdict::{Verdict, Wrong, judge};
 
@@ -109,9 +110,4 @@ async fn under(calls: usize, fault: Fault) -> (Vec<String>, Verdict) {
         }
     });
     (cells.to_vec(), verdict)
-}
-
-fn ask(stage: &Stage, channel: &str, prompt: &str, questions: &mut Vec<Question>) {
-    let message = stage.say(channel, prompt).get();
-    questions.push(Question { message, texts: vec![(SystemTime::now(), prompt.to_owned())], deleted: None });
 }
