@@ -168,7 +168,8 @@ pub fn bot_on_disk(stage: &Stage, disk: &Disk) -> Command {
     // A file that may not grow costs a program its life, unless it says otherwise.
     command.args(["-c", "trap '' 25; exec \"$@\"", "sh", MOONLANE, "run", "--root"]).arg(stage.root());
     command.env("DISCORD_TOKEN", stage.discord.token()).env("MOONLANE_DISCORD__API_URL", stage.discord.url());
-    command.env("MOONLANE_STORE__PATH", disk.database());
+    // The writes are to meet the full disk; by itself the bot would take nothing in long before.
+    command.env("MOONLANE_STORE__PATH", disk.database()).env("MOONLANE_STORE__MIN_FREE", "0B");
     command
 }
 
