@@ -16,8 +16,6 @@
 //! The seed decides what is done; how the processes' times fall is the machine's part. Where something is wrong, the
 //! bot's folder is kept, with its log and the store, and named.
 
-mod traffic;
-
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -26,9 +24,9 @@ use moonlane::local::{Event, Fault, What};
 
 use crate::evidence::{Evidence, a_project_per_channel, agent_processes, rows};
 use crate::separate::{Process, bot_on};
-use crate::support::{Setup, Stage};
+use crate::support::{ONE_FOR_MANY, Setup, Stage};
+use crate::traffic::{Traffic, bad_moment, number};
 use crate::verdict::{Verdict, Wrong, judge};
-use traffic::Traffic;
 
 /// How often the bot is killed where nobody says otherwise.
 const KILLS: usize = 8;
@@ -56,7 +54,8 @@ async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {
     let kills = number("MOONLANE_KILLS").unwrap_or(KILLS as u64);
     let seed = number("MOONLANE_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("crash test: seed {seed}, {kills} kills");
-    let setup = Setup { routing: a_project_per_channel(CHANNELS), ..Setup::default() };
+    let (routing, config) = (a_project_per_channel(CHANNELS), ONE_FOR_MANY.to_owned());
+    let setup = Setup { routing, config, ..Setup::default() };
     let mut test = CrashTest::new(Stage::without_bot(setup).await, seed);
     for kill in 1..=kills {
         test.live_and_be_killed().await;
@@ -68,12 +67,6 @@ async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {
     println!("crash test: seed {seed}, kills {kills}, {verdict}");
     let bad = verdict.of(&NEVER);
     assert!(bad.is_empty(), "seed {seed}:\n{bad}");
-}
-
-/// A number from the environment.
-fn number(variable: &str) -> Option<u64> {
-    let value = std::env::var(variable).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{variable} must be a number: {value}")))
 }
 
 struct CrashTest {
@@ -118,8 +111,7 @@ impl CrashTest {
         if open < 3 * CHANNELS {
             (0..self.dice.usize(2..8)).for_each(|_| self.traffic.step(&discord));
         }
-        (0..self.dice.usize(..3))
-            .for_each(|_| discord.fail_next(1, fault(&mut self.dice), call(&mut self.dice)));
+        (0..self.dice.usize(..3)).for_each(|_| bad_moment(&discord, &mut self.dice));
         let from = discord.wait_for(|log| Some(log.len())).await;
         if self.dice.bool() {
             // At a post, the first of them or a later one; Discord's answer may not get through any more.
@@ -227,21 +219,4 @@ impl CrashTest {
 
 async fn pause(dice: &mut Rng, milliseconds: std::ops::Range<u64>) {
     tokio::time::sleep(Duration::from_millis(dice.u64(milliseconds))).await;
-}
-
-/// A bad moment of Discord's.
-fn fault(dice: &mut Rng) -> Fault {
-    match dice.u8(..8) {
-        0 => Fault::Status(500),
-        1 => Fault::Status(502),
-        2 => Fault::RateLimited { after: Duration::from_millis(200), global: dice.bool() },
-        3 => Fault::DropBefore,
-        4 => Fault::Delay(Duration::from_millis(dice.u64(50..500))),
-        _ => Fault::DropAfter,
-    }
-}
-
-/// Which calls it hits.
-fn call(dice: &mut Rng) -> &'static str {
-    ["POST /channels", "POST /channels", "/channels", "GET /channels", "/reactions/"][dice.usize(..5)]
 }

@@ -1,9 +1,9 @@
-//! What people do in the channels.
+//! What people do in the channels, and Discord's bad moments: the same for the crash test and the soak.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
-use moonlane::local::{Id, LocalDiscord, Say};
+use moonlane::local::{Fault, Id, LocalDiscord, Say};
 
 use crate::evidence::{Question, channel_name};
 
@@ -90,4 +90,24 @@ impl Traffic {
     pub fn wanted(&self) -> impl Iterator<Item = u64> {
         self.asked.iter().filter(|question| question.deleted.is_none()).map(|question| question.message)
     }
+}
+
+/// A number from the environment.
+pub fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} must be a number: {value}")))
+}
+
+/// One of the next calls goes wrong.
+pub fn bad_moment(discord: &LocalDiscord, dice: &mut Rng) {
+    let fault = match dice.u8(..8) {
+        0 => Fault::Status(500),
+        1 => Fault::Status(502),
+        2 => Fault::RateLimited { after: Duration::from_millis(200), global: dice.bool() },
+        3 => Fault::DropBefore,
+        4 => Fault::Delay(Duration::from_millis(dice.u64(50..500))),
+        _ => Fault::DropAfter,
+    };
+    let calls = ["POST /channels", "POST /channels", "/channels", "GET /channels", "/reactions/"];
+    discord.fail_next(1, fault, calls[dice.usize(..calls.len())]);
 }
