@@ -90,7 +90,7 @@ async fn what_a_bot_holds_does_not_grow() {
     let stage = Stage::without_bot(setup).await;
     let mut dice = Rng::with_seed(seed);
     let mut traffic = Traffic::new(CHANNELS, dice.fork());
-    let bot = Process::ready(bot_on(&stage).env("MOONLANE_LOG__LEVEL", "error")).await;
+    let bot = Process::ready(bot_on(&stage).env("MOONLANE_LOG__LEVEL", "error,moonlane::bot=info")).await;
 
     let began = Instant::now();
     let mut samples = vec![Sample::take(&stage, &bot, began)];
