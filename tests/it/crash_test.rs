@@ -36,7 +36,7 @@ const CHANNELS: usize = 20;
 const NO_PROGRESS: Duration = Duration::from_secs(20);
 
 /// What must never happen.
-const NEVER: [Wrong; 10] = [
+const NEVER: [Wrong; 9] = [
     Wrong::Lost,
     Wrong::Twice,
     Wrong::Overlap,
@@ -45,7 +45,6 @@ const NEVER: [Wrong; 10] = [
     Wrong::Stuck,
     Wrong::Failed,
     Wrong::ToldAfterDeletion,
-    Wrong::Stale,
     Wrong::Litter,
 ];
 
