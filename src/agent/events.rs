@@ -5,10 +5,12 @@
 //! in [`PASSED_OVER`], with why; a type that is not there either becomes [`Event::Unknown`], and a line that cannot be
 //! read [`Event::Unreadable`]. None of them does harm.
 
+mod said;
+
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::denial::{self, Denial, Reason, Told};
+use super::denial::{Denial, Reason, Told};
 
 /// Something that an agent told.
 #[derive(Debug, Clone, PartialEq)]
@@ -252,9 +254,9 @@ fn try_read(line: &[u8]) -> serde_json::Result<Event> {
     let Head { kind, subtype } = from(line)?;
     let subtype = subtype.as_ref().and_then(Value::as_str).unwrap_or_default();
     Ok(match (kind.as_str(), subtype) {
-        ("assistant", _) => assistant(from(line)?),
-        ("user", _) => user(from(line)?),
-        ("stream_event", _) => delta(from(line)?),
+        ("assistant", _) => said::assistant(from(line)?),
+        ("user", _) => said::user(from(line)?),
+        ("stream_event", _) => said::delta(from(line)?),
         ("result", _) => Event::Result(Box::new(from(line)?)),
         ("control_request", _) => request(from(line)?),
         ("control_response", _) => reply(from(line)?),
@@ -295,124 +297,6 @@ fn try_read(line: &[u8]) -> serde_json::Result<Event> {
 
 fn from<'de, T: Deserialize<'de>>(line: &'de [u8]) -> serde_json::Result<T> {
     serde_json::from_slice(line)
-}
-
-#[derive(Deserialize)]
-struct Said {
-    message: SaidMessage,
-    #[serde(default)]
-    parent_tool_use_id: Option<String>,
-    #[serde(default)]
-    is_api_error_message: bool,
-    #[serde(default)]
-    error: Option<Value>,
-    #[serde(default)]
-    refused_message_id: Option<String>,
-    /// The CLI itself says it.
-    #[serde(default, rename = "isSynthetic")]
-    synthetic: bool,
-    #[serde(default)]
-    tool_result_meta: Value,
-}
-
-#[derive(Deserialize)]
-struct SaidMessage {
-    #[serde(default)]
-    id: String,
-    content: Content,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Blocks(Vec<RawBlock>),
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum RawBlock {
-    Text {
-        text: String,
-    },
-    ToolUse {
-        id: String,
-        name: String,
-    },
-    ToolResult {
-        tool_use_id: String,
-    },
-    #[serde(other)]
-    Other,
-}
-
-fn assistant(said: Said) -> Event {
-    let blocks = match said.message.content {
-        Content::Text(text) => vec![Block::Text(text)],
-        Content::Blocks(blocks) => blocks
-            .into_iter()
-            .filter_map(|block| match block {
-                RawBlock::Text { text } => Some(Block::Text(text)),
-                RawBlock::ToolUse { id, name } => Some(Block::Tool { id, name }),
-                RawBlock::ToolResult { .. } | RawBlock::Other => None,
-            })
-            .collect(),
-    };
-    let is_error = said.is_api_error_message || said.error.is_some_and(|error| !error.is_null());
-    let top = said.parent_tool_use_id.is_none();
-    Event::Assistant { message: said.message.id, top, is_error, blocks }
-}
-
-fn user(said: Said) -> Event {
-    let top = said.parent_tool_use_id.is_none();
-    if let Some(message) = said.refused_message_id.filter(|_| top) {
-        return Event::TakenBack { message };
-    }
-    // A text is an echo of a prompt, or what the CLI itself puts to the model.
-    let Content::Blocks(blocks) = said.message.content else { return Event::PassedOver };
-    let limit_hit = |block: &RawBlock| matches!(block, RawBlock::Text { text } if text.starts_with("Output token limit hit"));
-    if top && said.synthetic && blocks.iter().any(limit_hit) {
-        return Event::GoesOn;
-    }
-    let refused = denial::refused(&said.tool_result_meta);
-    let calls: Vec<String> = blocks
-        .into_iter()
-        .filter(|_| top)
-        .filter_map(|block| match block {
-            RawBlock::ToolResult { tool_use_id } => Some(tool_use_id),
-            _ => None,
-        })
-        .collect();
-    match calls.is_empty() && refused.is_empty() {
-        true => Event::PassedOver,
-        false => Event::ToolsEnded { calls, refused },
-    }
-}
-
-#[derive(Deserialize)]
-struct Stream {
-    event: StreamEvent,
-    #[serde(default)]
-    parent_tool_use_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct StreamEvent {
-    #[serde(default)]
-    delta: Option<TextDelta>,
-}
-
-#[derive(Deserialize)]
-struct TextDelta {
-    #[serde(default)]
-    text: Option<String>,
-}
-
-fn delta(stream: Stream) -> Event {
-    match stream.event.delta.and_then(|delta| delta.text) {
-        Some(text) if stream.parent_tool_use_id.is_none() => Event::Delta(text),
-        _ => Event::PassedOver,
-    }
 }
 
 #[derive(Deserialize)]
