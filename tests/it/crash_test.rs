@@ -36,7 +36,7 @@ const CHANNELS: usize = 20;
 const NO_PROGRESS: Duration = Duration::from_secs(20);
 
 /// What must never happen.
-const NEVER: [Wrong; 9] = [
+const NEVER: [Wrong; 8] = [
     Wrong::Lost,
     Wrong::Twice,
     Wrong::Overlap,
@@ -44,7 +44,6 @@ const NEVER: [Wrong; 9] = [
     Wrong::ToldThenRun,
     Wrong::Stuck,
     Wrong::Failed,
-    Wrong::ToldAfterDeletion,
     Wrong::Litter,
 ];
 
