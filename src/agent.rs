@@ -35,6 +35,7 @@ mod launch;
 mod leftovers;
 mod lines;
 mod process;
+mod sandbox;
 mod story;
 #[cfg(test)]
 mod transcripts;

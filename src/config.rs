@@ -142,6 +142,9 @@ pub struct Agent {
     /// The umask of agents, where it is not the bot's own.
     #[serde(skip)]
     pub umask: Option<u32>,
+    /// The bot's own folders and files, which are not there in a sandbox.
+    #[serde(skip)]
+    pub hidden: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -239,6 +242,7 @@ impl Default for Agent {
             token_env: Discord::default().token_env,
             guard: PathBuf::from("/proc/self/exe"),
             umask: None,
+            hidden: Vec::new(),
         }
     }
 }
@@ -393,12 +397,15 @@ impl Config {
             file("the database", store_path.clone()),
         ];
         own.extend(token_file.clone().map(|path| file("the token", path)));
+        let mut hidden = vec![root.clone(), scripts_dir.clone()];
+        hidden.extend(store_path.parent().map(Path::to_owned));
+        hidden.extend(token_file.clone());
         Self {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             min_free: raw.store.min_free,
             scripts: Scripts { dir: scripts_dir, own, ..raw.scripts },
             store_path,
-            agent: Agent { command, token_env: raw.discord.token_env, ..raw.agent },
+            agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
@@ -530,6 +537,7 @@ mod tests {
     }
 
     fn relative(mut config: Config) -> Config {
+        config.agent.hidden.clear();
         let strip = |path: &Path| path.strip_prefix(&config.root).unwrap().to_owned();
         let (dir, store) = (strip(&config.scripts.dir), strip(&config.store_path));
         config.scripts.dir = dir;

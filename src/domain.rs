@@ -226,6 +226,8 @@ pub struct Project {
     pub settings: Option<Source>,
     /// Whether the CLI runs restricted: no shell and no WebFetch unless `tools` names them, no settings files.
     pub restricted: bool,
+    /// What keeps its agents from the rest of this machine.
+    pub sandbox: Option<Sandbox>,
     /// What stands before the configured command, such as a container's `exec`; may be empty. Directory and
     /// environment are then those of this prefix; what the agent gets of them is the prefix's business.
     pub command: Vec<String>,
@@ -302,6 +304,14 @@ pub enum Source {
     File(PathBuf),
     /// As JSON: one object.
     Json(String),
+}
+
+/// What keeps an agent from the rest of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// Bubblewrap, which must be installed.
+    Bwrap,
 }
 
 /// One of the CLI's settings files (`--setting-sources`).

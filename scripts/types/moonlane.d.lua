@@ -42,6 +42,7 @@
 ---@field mcp_config? string[] MCP servers: files, or JSON in [[…]].
 ---@field settings? string More settings: a file, or JSON in [[…]].
 ---@field restricted? boolean No shell and no WebFetch unless `tools` names them, no settings files.
+---@field sandbox? "bwrap" Agents see only the project and Claude's own folder; needs bubblewrap.
 ---@field command? string[] Stands before `agent.command`, such as { "podman", "exec", "-i", "box" }.
 ---@field env? table<string, string> Added to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only so.
 ---@field limits? Limits In place of those in config/moonlane.toml.

@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use super::failure::Failure;
 use super::kin::{self, Kin};
+use super::sandbox;
 use super::version::Version;
 use crate::config;
-use crate::domain::{PermissionMode, Project, SessionId, Source};
+use crate::domain::{PermissionMode, Project, Sandbox, SessionId, Source};
 
 /// How long `--version` may take. Old versions need 0.7 s.
 const VERSION_PATIENCE: Duration = Duration::from_secs(3);
@@ -28,6 +29,8 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Launch {
     guard: PathBuf,
     umask: Option<u32>,
+    /// What the program is started by, such as a sandbox; mostly nothing.
+    before: Vec<OsString>,
     program: OsString,
     /// How many of the arguments belong to the command itself.
     prefix: usize,
@@ -93,7 +96,11 @@ impl Launch {
         arguments.extend(project_arguments(project));
         let environment = environment(config, inherited, project);
         let (guard, umask) = (config.guard.clone(), config.umask);
-        Self { guard, umask, program, prefix, arguments, dir: project.dir.clone(), environment }
+        let before = match project.sandbox {
+            Some(Sandbox::Bwrap) => sandbox::command(&program, &environment, &config.hidden, project),
+            None => Vec::new(),
+        };
+        Self { guard, umask, before, program, prefix, arguments, dir: project.dir.clone(), environment }
     }
 
     /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
@@ -146,7 +153,7 @@ impl Launch {
         if let Some(umask) = self.umask {
             guard.arg("--umask").arg(umask.to_string());
         }
-        guard.arg("--").arg(&self.program);
+        guard.arg("--").args(&self.before).arg(&self.program);
         guard.current_dir(&self.dir).env_clear().envs(&self.environment);
         guard
     }
@@ -196,8 +203,12 @@ impl Launch {
         if let Some(failure) = self.explain_directory() {
             return failure;
         }
-        let program = self.program.to_string_lossy().into_owned();
+        let program = self.before.first().unwrap_or(&self.program).to_string_lossy().into_owned();
         match error.kind() {
+            std::io::ErrorKind::NotFound if !self.before.is_empty() => Failure::NotExecutable {
+                program,
+                error: "it is not installed (`sandbox` needs it)".to_owned(),
+            },
             std::io::ErrorKind::NotFound => Failure::NotInstalled { program },
             _ => Failure::NotExecutable { program, error: error.to_string() },
         }
@@ -362,6 +373,7 @@ mod tests {
             mcp_config: Vec::new(),
             settings: None,
             restricted: false,
+            sandbox: None,
             command: Vec::new(),
             env: BTreeMap::new(),
             limits: Limits {

@@ -16,7 +16,7 @@ use super::routing::Context;
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
-    RoleId, SettingSource, Source, UserId,
+    RoleId, Sandbox, SettingSource, Source, UserId,
 };
 
 /// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
@@ -48,6 +48,7 @@ pub(super) struct RawProject {
     settings: Option<String>,
     #[serde(default)]
     restricted: bool,
+    sandbox: Option<Sandbox>,
     #[serde(default)]
     command: Vec<String>,
     #[serde(default)]
@@ -176,6 +177,7 @@ pub(super) fn project(
         mcp_config: each("mcp_config", &raw.mcp_config, |text| source(text, context.root))?,
         settings: raw.settings.map(|text| source(&text, context.root)).transpose().map_err(at("settings"))?,
         restricted: raw.restricted,
+        sandbox: raw.sandbox,
         command: raw.command,
         env: raw.env,
         limits: limits(raw.limits, context.limits).map_err(at("limits"))?,

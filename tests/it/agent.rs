@@ -64,6 +64,7 @@ impl Bench {
             mcp_config: Vec::new(),
             settings: None,
             restricted: false,
+            sandbox: None,
             command: Vec::new(),
             env: BTreeMap::from([("DEMO_AGENT_LOG".to_owned(), log)]),
             limits: Limits {

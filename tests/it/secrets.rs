@@ -217,3 +217,43 @@ async fn what_an_agent_hides_from_the_guard_that_it_kills_ends_with_it() {
     assert!(stat.is_empty() || stat.contains(") Z "), "it lives: {stat}");
     bot.stop().await;
 }
+
+#[tokio::test]
+async fn an_agent_in_a_sandbox_finds_its_project_and_nothing_of_the_bots() {
+    let works = std::process::Command::new("bwrap").args(["--ro-bind", "/", "/", "true"]).status();
+    if !works.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: bubblewrap is not installed, or may not be used here");
+        return;
+    }
+    let routing = r#"return {
+        projects = { here = { dir = "WORK", sandbox = "bwrap" } },
+        route = function() return "here" end,
+    }"#;
+    let agent = vec!["./explorer".to_owned()];
+    let setup = Setup { agent, routing: routing.to_owned(), ..Setup::default() };
+    let stage = Stage::without_bot(setup).await;
+    let root = stage.root().display();
+    let explorer = format!(
+        "#!/bin/sh\n\
+        {{ ls -A {root}; ls -A $HOME; ls -d /proc/[0-9]* | wc -l; cat {root}/scripts/routing.lua\n\
+        touch $CLAUDE_CONFIG_DIR/written && echo wrote to the folder of Claude\n\
+        touch /usr/written || echo wrote nothing to /usr; }} > found 2>&1\n\
+        exec {MOONLANE} demo-agent \"$@\"\n"
+    );
+    std::fs::write(stage.root().join("explorer"), explorer).unwrap();
+    std::fs::set_permissions(stage.root().join("explorer"), PermissionsExt::from_mode(0o755)).unwrap();
+    let claude = stage.root().join("claude");
+    std::fs::create_dir_all(stage.root().join("home")).unwrap();
+    std::fs::write(stage.root().join("home/.secret"), "x").unwrap();
+    let bot = Process::ready(bot_on(&stage).env("CLAUDE_CONFIG_DIR", &claude)).await;
+    let question = stage.say("general", "TEXT:as usual");
+    stage.parts_posted(question, 1).await;
+    assert_eq!(stage.answer(question), "as usual", "{}", bot.said());
+    let found = std::fs::read_to_string(stage.work().join("found")).unwrap();
+    assert!(claude.join("written").exists() && found.contains("wrote to the folder of Claude"), "{found}");
+    assert!(found.contains("wrote nothing to /usr"), "{found}");
+    for hidden in ["moonlane.db", "config", "scripts\n", ".secret", "projects ="] {
+        assert!(!found.contains(hidden), "{hidden} is there:\n{found}");
+    }
+    bot.stop().await;
+}

@@ -1,0 +1,107 @@
+//! `sandbox = "bwrap"`: what an agent sees of this machine, as arguments of bubblewrap.
+//!
+//! It reads what every user can read, and writes where it works: the project's directory, its `add_dirs`, and Claude's own
+//! folder. Nothing else of the home directory is there (but git's settings and the programs on the PATH), nothing of
+//! moonlane's, no process but its own, and none of the sockets in `/run`. The network is there, for Claude needs it; so is
+//! whatever listens on it, this machine's own services included.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Project, Source};
+
+/// The program.
+const BWRAP: &str = "bwrap";
+
+/// What stands before the agent's own command. `hidden` are the bot's own places.
+pub fn command(
+    program: &OsStr,
+    environment: &BTreeMap<OsString, OsString>,
+    hidden: &[PathBuf],
+    project: &Project,
+) -> Vec<OsString> {
+    let mut command = Command(vec![BWRAP.into()]);
+    let variable = |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from);
+    let (home, temporary) = (variable("HOME"), variable("TMPDIR"));
+    command.words(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]);
+    command.words([
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/tmp",
+        "--tmpfs",
+        "/run",
+    ]);
+    // Where /etc/resolv.conf is often a link to.
+    command.same("--ro-bind-try", Path::new("/run/systemd/resolve"));
+    for folder in home.iter().chain(hidden.iter().filter(|path| path.is_dir())).chain(&temporary) {
+        command.words(["--tmpfs"]).0.push(folder.into());
+    }
+    for file in hidden.iter().filter(|path| path.is_file()) {
+        command.words(["--ro-bind", "/dev/null"]).0.push(file.into());
+    }
+
+    // From here on what is there again.
+    for program in programs(program, environment) {
+        command.same("--ro-bind-try", &program);
+    }
+    for file in home.iter().flat_map(|home| [".gitconfig", ".config/git"].map(|file| home.join(file))) {
+        command.same("--ro-bind-try", &file);
+    }
+    let claude = match variable("CLAUDE_CONFIG_DIR") {
+        Some(folder) => vec![folder],
+        None => {
+            home.iter().flat_map(|home| [".claude", ".claude.json"].map(|name| home.join(name))).collect()
+        }
+    };
+    for place in &claude {
+        command.same("--bind-try", place);
+    }
+    let sources = project.mcp_config.iter().chain(&project.settings);
+    for source in sources {
+        if let Source::File(file) = source {
+            command.same("--ro-bind-try", file);
+        }
+    }
+    for dir in [&project.dir].into_iter().chain(&project.add_dirs) {
+        command.same("--bind", dir);
+    }
+    command.words(["--chdir"]).0.push((&project.dir).into());
+    command.words(["--"]);
+    command.0
+}
+
+struct Command(Vec<OsString>);
+
+impl Command {
+    fn words<const N: usize>(&mut self, words: [&str; N]) -> &mut Self {
+        self.0.extend(words.map(OsString::from));
+        self
+    }
+
+    /// The place is there under the same path.
+    fn same(&mut self, how: &str, place: &Path) {
+        self.0.extend([how.into(), place.into(), place.into()]);
+    }
+}
+
+/// The folders of the PATH, and the program itself with what it was installed with.
+fn programs(program: &OsStr, environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+    let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    let named = match Path::new(program) {
+        file if file.is_absolute() => Some(file.to_owned()),
+        file => folders.iter().map(|folder| folder.join(file)).find(|file| file.is_file()),
+    };
+    let real = named.as_deref().and_then(|file| file.canonicalize().ok());
+    let package = real.as_deref().and_then(|file| {
+        file.ancestors().filter(|folder| folder.ends_with("node_modules")).last().map(Path::to_owned)
+    });
+    folders.into_iter().chain(package.or(real)).chain(named).collect()
+}
