@@ -192,8 +192,8 @@ impl Bot {
         let failed = tokio::select! {
             error = self.gateway.stopped() => Failed::Gateway(error),
             why = self.turns.store.panicked() => panicked("a step of the database", why),
-            why = ended(&mut self.serve) => panicked("what takes in messages", why),
-            why = ended(&mut self.answering) => panicked("what answers commands", why),
+            why = panic_of(&mut self.serve) => panicked("what takes in messages", why),
+            why = panic_of(&mut self.answering) => panicked("what answers commands", why),
         };
         // Nobody listens where there is no channel for it.
         drop(self.turns.news.send(format!("⚠️ I have to stop: {failed}.")));
@@ -225,9 +225,12 @@ impl Bot {
     }
 }
 
-/// How a task that never ends by itself came to its end.
-async fn ended(task: impl Future<Output = Result<(), JoinError>>) -> String {
-    task.await.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string())
+/// What the panic of a task says. One that ends otherwise, as it does after the gateway, is no mistake.
+async fn panic_of(task: impl Future<Output = Result<(), JoinError>>) -> String {
+    match task.await {
+        Err(panic) => panic.to_string(),
+        Ok(()) => std::future::pending().await,
+    }
 }
 
 /// Warns of places where agents could find the token. Nothing waits for it.
