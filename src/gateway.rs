@@ -14,9 +14,12 @@
 //! Only what people do with commands and buttons goes past them, through a queue of its own: Discord waits three
 //! seconds for its answer, and an event may wait for longer.
 //!
-//! **For ever.** serenity reconnects and resumes by itself. Where it gives up, gets stuck or stays unconnected, its
-//! whole client is replaced by a fresh one ([`life`]), with growing waits. Only a bad token and disallowed intents
-//! end the gateway.
+//! **For ever.** serenity reconnects and resumes by itself. Where that does not do, or it gets stuck or stays
+//! unconnected, its whole client is replaced by a fresh one ([`life`]), and a new session begins. Only a bad token and
+//! disallowed intents end the gateway.
+//!
+//! **Not too often.** Discord counts new sessions, so the waits between them grow ([`pace`]); where none is left
+//! (`session_start_limit`), none begins.
 //!
 //! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then each
 //! guild is announced again, with the last message of every channel, and what is newer than what was heard is
@@ -29,6 +32,7 @@ mod convert;
 mod event;
 mod interaction;
 mod life;
+mod pace;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,11 +50,10 @@ use crate::domain::{Inbound, Interaction, UserId};
 use crate::outbox::{Outbox, StartError};
 use convert::Converter;
 use life::{End, Life, Plan};
+use pace::Pace;
 
 /// How long the start waits for Discord's READY.
 const START: Duration = Duration::from_secs(60);
-/// The longest wait before a client is replaced by a fresh one.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A client whose thread has no pulse for this long is stuck.
 const STUCK: Duration = Duration::from_secs(4);
 
@@ -116,13 +119,14 @@ pub async fn start(
     let (ready, is_ready) = oneshot::channel();
     let (urgent, interacted) = mpsc::unbounded_channel();
     let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
-    let url = outbox.gateway_url().await?;
+    let mut pace = Pace::default();
+    let url = ask_for_a_session(&outbox, &mut pace).await?;
     let life = begin(&plan, &url)?;
 
     let stop = CancellationToken::new();
     let converter = Converter::new(start.me, outbox.clone(), inbound, ready);
     let mut gateway = Gateway {
-        supervisor: tokio::spawn(supervise(plan, life, outbox, stop.clone())),
+        supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
         converter: tokio::spawn(converter.run(queue)),
         interactions: tokio::spawn(pass_on(interacted, interactions)),
         stop: stop.drop_guard(),
@@ -177,9 +181,13 @@ async fn pass_on(
 }
 
 /// Replaces a client that has ended by a fresh one, for ever.
-async fn supervise(plan: Plan, mut life: Life, outbox: Outbox, stop: CancellationToken) -> GatewayError {
-    let shortest = Duration::from_secs(1);
-    let mut wait = shortest;
+async fn supervise(
+    plan: Plan,
+    mut life: Life,
+    mut pace: Pace,
+    outbox: Outbox,
+    stop: CancellationToken,
+) -> GatewayError {
     loop {
         let begun = Instant::now();
         let end = tokio::select! {
@@ -188,38 +196,52 @@ async fn supervise(plan: Plan, mut life: Life, outbox: Outbox, stop: Cancellatio
                 drop(timeout(Duration::from_secs(2), life.ended).await);
                 return GatewayError::Broken("it was shut down".to_owned());
             }
-            end = &mut life.ended => end.unwrap_or(End::Passing("the gateway's thread panicked")),
+            end = &mut life.ended => end.unwrap_or(End::Over("the gateway's thread panicked")),
             () = stuck(&life.pulse) => {
                 // It cannot be ended from outside; it ends by itself once it comes up for air.
                 life.stop.cancel();
-                End::Passing("the gateway's thread is stuck")
+                End::Over("the gateway's thread is stuck")
             }
         };
-        let why = match end {
+        let (why, mut wait) = match end {
             End::Fatal(error) => return error,
-            End::Passing(why) => why,
-            End::Asked => "asked to end",
+            End::Unreached(why) => (why, pace.after_no_connection()),
+            End::Over(why) => (why.to_owned(), pace.after_a_session(begun.elapsed())),
+            End::Asked => ("asked to end".to_owned(), pace.after_a_session(begun.elapsed())),
         };
-        if begun.elapsed() > Duration::from_secs(300) {
-            wait = shortest;
-        }
         life = loop {
             warn!("the gateway client is started afresh in {wait:?}: {why}");
             tokio::select! {
                 () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
                 () = sleep(wait) => {}
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
             let url = tokio::select! {
                 () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
-                url = outbox.gateway_url() => url,
+                url = ask_for_a_session(&outbox, &mut pace) => url,
             };
             match url.map_err(GatewayError::from).and_then(|url| begin(&plan, &url)) {
                 Ok(life) => break life,
                 Err(GatewayError::Start(StartError::Token)) => return GatewayError::Token,
                 Err(error) => warn!("{error}"),
             }
+            wait = pace.after_no_connection();
         };
+    }
+}
+
+/// Waits until Discord lets one more session begin; the address of the gateway.
+async fn ask_for_a_session(outbox: &Outbox, pace: &mut Pace) -> Result<String, StartError> {
+    loop {
+        let gateway = outbox.gateway().await?;
+        match gateway.starts.map_or(Ok(()), |starts| pace.learn(&starts)) {
+            Ok(()) => return Ok(gateway.url),
+            Err(wait) => {
+                warn!(
+                    "this bot has begun as many sessions as Discord allows in a day; the next begins in {wait:?}"
+                );
+                sleep(wait).await;
+            }
+        }
     }
 }
 

@@ -42,6 +42,7 @@
 //! curl $C/allow -d '{"channel": "general", "right": "post"}'
 //! curl $C/drop-gateway -d '{"how": "cut"}'      # op7, silence, {"op9": {"resumable": true}}, {"close": 4000}
 //! curl $C/refuse-gateway -d '{"connects": 2}'
+//! curl $C/turn-sessions-away -d '{"attempts": 2, "how": {"close": 4009}}'
 //! curl $C/fail -d '{"calls": 1, "fault": {"status": 500}, "only": "POST /channels"}'
 //! #   faults: "drop_before", "drop_after", {"status": 500}, {"rate_limited": {"after": 2.5, "global": false}},
 //! #   {"delay": 2.5}
@@ -443,6 +444,28 @@ impl LocalDiscord {
     /// Refuses the next connections to the gateway, with 503.
     pub fn refuse_gateway(&self, connects: usize) {
         self.hub().change(|state| state.sessions.refuse = connects);
+    }
+
+    /// Answers the next attempts of the bot to begin or resume a session in this way.
+    pub fn turn_sessions_away(&self, attempts: usize, how: DropGateway) {
+        self.hub().change(|state| state.sessions.turn_away = Some((attempts, how)));
+    }
+
+    /// Lets the bot begin so many sessions within this time, and says so.
+    pub fn allow_sessions(&self, starts: u64, within: Duration) {
+        self.hub().change(|state| state.sessions.starts = Some((starts, Instant::now() + within)));
+    }
+
+    /// When the bot has asked for a session with IDENTIFY.
+    pub fn identifies(&self) -> Vec<Instant> {
+        let hub = self.hub().lock();
+        hub.sessions.asked.iter().filter(|(resumes, _)| !resumes).map(|(_, at)| *at).collect()
+    }
+
+    /// When the bot has asked with RESUME to go on with a session.
+    pub fn resumes(&self) -> Vec<Instant> {
+        let hub = self.hub().lock();
+        hub.sessions.asked.iter().filter(|(resumes, _)| *resumes).map(|(_, at)| *at).collect()
     }
 }
 

@@ -162,6 +162,24 @@ pub enum StartError {
     Discord { api: String, why: String },
 }
 
+/// What Discord says about its gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayInfo {
+    /// A `ws://` or `wss://` address.
+    pub url: String,
+    /// None where it does not say.
+    pub starts: Option<SessionStarts>,
+}
+
+/// How many sessions may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionStarts {
+    /// So many, until it is counted anew.
+    pub remaining: u32,
+    /// When it is.
+    pub reset_after: Duration,
+}
+
 /// What Discord says about a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelInfo {
@@ -208,16 +226,20 @@ impl Outbox {
         Ok(Self(Arc::new(Inner { sender, api, forbidden: Mutex::default() })))
     }
 
-    /// Where the gateway is, as a `ws://` or `wss://` address.
+    /// Where the gateway is, and how many sessions may still begin there.
     ///
     /// # Errors
     /// A refused token, or no answer within half a minute.
-    pub async fn gateway_url(&self) -> Result<String, StartError> {
-        let wire::Gateway { url } = self.start("/gateway").await?;
-        if url.starts_with("ws://") || url.starts_with("wss://") {
-            return Ok(url);
+    pub async fn gateway(&self) -> Result<GatewayInfo, StartError> {
+        let wire::Gateway { url, session_start_limit } = self.start("/gateway/bot").await?;
+        if !url.starts_with("ws://") && !url.starts_with("wss://") {
+            return Err(self.no_discord(format!("`{url}` is not the address of a gateway")));
         }
-        Err(self.no_discord(format!("`{url}` is not the address of a gateway")))
+        let starts = session_start_limit.map(|limit| SessionStarts {
+            remaining: limit.remaining,
+            reset_after: Duration::from_millis(limit.reset_after),
+        });
+        Ok(GatewayInfo { url, starts })
     }
 
     /// Posts a message. Parts of one channel are posted in the order of these calls.

@@ -1,16 +1,22 @@
-//! One life of serenity's gateway client, on a thread of its own.
+//! One life of serenity's gateway client, on a thread of its own: one session with Discord, with all its resumes.
+//!
+//! serenity would begin new sessions by itself, one every five seconds, for ever; Discord gives a thousand a day. So it
+//! gets no chance to: the queue in which its `ShardManager` starts runners waits for an address that never comes, and
+//! the one runner is ours. Once that has no use for its session any more, the life is over. Resumes are serenity's own,
+//! and cost nothing with Discord; but it would try them without a pause, so it gets the address once a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use serenity::all::{
-    ConnectionStage, Context, Event, GatewayIntents, HttpBuilder, RawEventHandler, ShardId, ShardManager,
-    ShardManagerOptions, async_trait,
+    ConnectionStage, Context, Event, GatewayIntents, HttpBuilder, RawEventHandler, Shard, ShardId, ShardInfo,
+    ShardManager, ShardManagerOptions, ShardMessenger, ShardRunner, ShardRunnerInfo, ShardRunnerMessage,
+    ShardRunnerOptions, async_trait,
 };
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -18,6 +24,10 @@ use super::{GatewayError, event, interaction};
 
 /// How long a client may be without a connection before it is replaced by a fresh one.
 const UNCONNECTED: Duration = Duration::from_secs(90);
+/// How long the first connection may take.
+const CONNECT: Duration = Duration::from_secs(20);
+/// The least time between two further connections.
+const APART: Duration = Duration::from_secs(1);
 /// How long a polite good-bye may take.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
@@ -36,8 +46,10 @@ pub(super) struct Plan {
 pub(super) enum End {
     /// It was asked to.
     Asked,
-    /// Trying again may help.
-    Passing(&'static str),
+    /// There was no connection, and so no IDENTIFY.
+    Unreached(String),
+    /// The session is over.
+    Over(&'static str),
     /// Trying again would not help.
     Fatal(GatewayError),
 }
@@ -57,24 +69,12 @@ impl Life {
     pub(super) fn begin(plan: &Plan, url: String) -> std::io::Result<Self> {
         let (stop, pulse) = (CancellationToken::new(), Arc::<AtomicU64>::default());
         let (end, ended) = oneshot::channel();
-        let http = HttpBuilder::new(&plan.token).client(plan.http.clone()).ratelimiter_disabled(true).build();
-        let options = ShardManagerOptions {
-            data: Arc::new(RwLock::default()),
-            event_handlers: Vec::new(),
-            raw_event_handlers: vec![Arc::new(Forward {
-                events: plan.events.clone(),
-                urgent: plan.urgent.clone(),
-            })],
-            shard_index: 0,
-            shard_init: 1,
-            shard_total: 1,
-            ws_url: Arc::new(Mutex::new(url)),
-            http: Arc::new(http),
-            intents: plan.intents,
-            presence: None,
-        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let live = live(options, stop.clone(), Arc::clone(&pulse));
+        let forward = Arc::new(Forward { events: plan.events.clone(), urgent: plan.urgent.clone() });
+        let http = HttpBuilder::new(&plan.token).client(plan.http.clone()).ratelimiter_disabled(true).build();
+        let session =
+            Session { url, token: plan.token.clone(), intents: plan.intents, http: Arc::new(http), forward };
+        let live = session.live(stop.clone(), Arc::clone(&pulse));
         std::thread::Builder::new().name("gateway".to_owned()).spawn(move || {
             let how = runtime.block_on(live);
             runtime.shutdown_background();
@@ -85,43 +85,128 @@ impl Life {
     }
 }
 
-async fn live(options: ShardManagerOptions, stop: CancellationToken, pulse: Arc<AtomicU64>) -> End {
-    // Not serenity's `Client`: should its GET /gateway fail, that one silently goes to discord.com, whatever
-    // the api_url.
-    let (manager, mut returned) = ShardManager::new(options);
-    if manager.initialize().is_err() {
-        return End::Passing("serenity does not start");
-    }
-    let mut tick = interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut connected, mut last_connected) = (false, Instant::now());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => {
-                if timeout(GOOD_BYE, manager.shutdown_all()).await.is_err() {
-                    debug!("Discord did not say good-bye");
-                }
-                return End::Asked;
-            }
-            value = returned.next() => return match value {
-                Some(Err(error)) => fatal(&error),
-                _ => End::Passing("serenity ended by itself"),
+/// What one session is made of.
+struct Session {
+    url: String,
+    token: String,
+    intents: GatewayIntents,
+    http: Arc<serenity::http::Http>,
+    forward: Arc<Forward>,
+}
+
+impl Session {
+    async fn live(self, stop: CancellationToken, pulse: Arc<AtomicU64>) -> End {
+        tokio::spawn(beat(pulse));
+        let url = Arc::new(Mutex::new(self.url.clone()));
+        let info = ShardInfo { id: ShardId(0), total: 1 };
+        // Not serenity's `Client`: should its GET /gateway fail, that one silently goes to discord.com, whatever the
+        // api_url.
+        let shard = tokio::select! {
+            () = stop.cancelled() => return End::Asked,
+            shard = timeout(CONNECT, Shard::new(Arc::clone(&url), &self.token, info, self.intents, None)) => match shard {
+                Ok(Ok(shard)) => shard,
+                Ok(Err(error)) => return End::Unreached(format!("{:#}", anyhow::Error::from(error))),
+                Err(_) => return End::Unreached("the gateway does not answer".to_owned()),
             },
-            _ = tick.tick() => {
-                pulse.fetch_add(1, Ordering::Relaxed);
-                let stage = manager.runners.lock().await.get(&ShardId(0)).map(|runner| runner.stage);
-                let now = stage == Some(ConnectionStage::Connected);
-                if connected && !now {
-                    info!("the connection to Discord is lost; connecting again");
+        };
+        tokio::spawn(give_once_a_second(url));
+        let (manager, messenger, mut run) = self.start(shard).await;
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut connected, mut last_connected) = (false, Instant::now());
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    messenger.send_to_shard(ShardRunnerMessage::Shutdown(info.id, 1000));
+                    if timeout(GOOD_BYE, &mut run).await.is_err() {
+                        debug!("Discord did not say good-bye");
+                    }
+                    return End::Asked;
                 }
-                connected = now;
-                if connected {
-                    last_connected = Instant::now();
-                } else if last_connected.elapsed() > UNCONNECTED {
-                    return End::Passing("no connection");
+                ended = &mut run => return match ended {
+                    Ok(Err(serenity::Error::Gateway(error))) => fatal(&error),
+                    Ok(_) => End::Over("the session is over"),
+                    Err(_) => End::Over("serenity panicked"),
+                },
+                _ = tick.tick() => {
+                    let stage = manager.runners.lock().await.get(&info.id).map(|runner| runner.stage);
+                    let now = stage == Some(ConnectionStage::Connected);
+                    if connected && !now {
+                        info!("the connection to Discord is lost; connecting again");
+                    }
+                    connected = now;
+                    if connected {
+                        last_connected = Instant::now();
+                    } else if last_connected.elapsed() > UNCONNECTED {
+                        return End::Over("no connection");
+                    }
                 }
             }
         }
+    }
+
+    /// Runs a shard that is connected. Its runner ends when it wants a new session.
+    async fn start(
+        &self,
+        shard: Shard,
+    ) -> (Arc<ShardManager>, ShardMessenger, JoinHandle<serenity::Result<()>>) {
+        let data = Arc::new(RwLock::default());
+        let handlers: Vec<Arc<dyn RawEventHandler>> = vec![self.forward.clone()];
+        let never = Arc::new(Mutex::new(String::new()));
+        let (manager, returned) = ShardManager::new(ShardManagerOptions {
+            data: Arc::clone(&data),
+            event_handlers: Vec::new(),
+            raw_event_handlers: Vec::new(),
+            shard_index: 0,
+            shard_init: 0,
+            shard_total: 1,
+            ws_url: Arc::clone(&never),
+            http: Arc::clone(&self.http),
+            intents: self.intents,
+            presence: None,
+        });
+        tokio::spawn(async move {
+            // The runner says the same, but serenity complains where nobody listens.
+            let (_kept, _returned) = (never.lock().await, returned);
+            std::future::pending::<()>().await;
+        });
+        let mut runner = ShardRunner::new(ShardRunnerOptions {
+            data,
+            event_handlers: Vec::new(),
+            raw_event_handlers: handlers,
+            manager: Arc::clone(&manager),
+            shard,
+            http: Arc::clone(&self.http),
+        });
+        let messenger = ShardMessenger::new(&runner);
+        let known = ShardRunnerInfo {
+            latency: None,
+            runner_tx: messenger.clone(),
+            stage: ConnectionStage::Handshake,
+        };
+        manager.runners.lock().await.insert(ShardId(0), known);
+        // Else a runner that wants a new session would first wait for itself to shut down, for five seconds.
+        manager.shutdown_finished(ShardId(0));
+        (manager, messenger, tokio::spawn(async move { runner.run().await }))
+    }
+}
+
+/// Counts up every second.
+async fn beat(pulse: Arc<AtomicU64>) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        pulse.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Lets whoever waits for the address have it, in turn, and keeps it in between: tokio's mutexes are fair.
+async fn give_once_a_second(url: Arc<Mutex<String>>) {
+    loop {
+        let kept = url.lock().await;
+        sleep(APART).await;
+        drop(kept);
     }
 }
 
@@ -132,7 +217,7 @@ fn fatal(error: &serenity::gateway::GatewayError) -> End {
         Theirs::DisallowedGatewayIntents | Theirs::InvalidGatewayIntents => End::Fatal(GatewayError::Intents),
         other => {
             warn!("the gateway client ended: {other}");
-            End::Passing("serenity ended by itself")
+            End::Over("serenity ended by itself")
         }
     }
 }

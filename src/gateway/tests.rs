@@ -53,7 +53,7 @@ impl Discord {
             .with_state(rest.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         let discord = Self { address, rest, connections, heartbeat: 40_000 };
-        discord.answer("/gateway", json!({"url": format!("ws://{}/ws/", discord.address)}));
+        discord.answer("/gateway/bot", json!({"url": format!("ws://{}/ws/", discord.address)}));
         discord
     }
 
@@ -63,7 +63,7 @@ impl Discord {
 
     fn asked(&self) -> Vec<String> {
         let asked = self.rest.asked.lock().unwrap();
-        asked.iter().filter(|path| *path != "/gateway").cloned().collect()
+        asked.iter().filter(|path| *path != "/gateway/bot").cloned().collect()
     }
 
     /// The next connection, greeted.
@@ -107,7 +107,7 @@ impl Rest {
     async fn serve(State(rest): State<Self>, request: Request) -> Response {
         let path = request.uri().path_and_query().unwrap().as_str().replace("/api/v10", "");
         rest.asked.lock().unwrap().push(path.clone());
-        if path != "/gateway" {
+        if path != "/gateway/bot" {
             tokio::time::sleep(rest.delay).await;
         }
         let answer = rest.answers.lock().unwrap().get(&path).cloned();

@@ -30,6 +30,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<
         .route("/allow", post(allow))
         .route("/drop-gateway", post(drop_gateway))
         .route("/refuse-gateway", post(refuse_gateway))
+        .route("/turn-sessions-away", post(turn_sessions_away))
         .route("/fail", post(fail))
         .route("/calls", get(calls))
         .route("/commands", get(commands))
@@ -209,6 +210,19 @@ struct RefuseBody {
 async fn refuse_gateway(State(hub): Shared, body: Bytes) -> Answer {
     let body: RefuseBody = read(&body)?;
     hub.change(|state| state.sessions.refuse = body.connects);
+    done(true)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TurnAwayBody {
+    attempts: usize,
+    how: DropGateway,
+}
+
+async fn turn_sessions_away(State(hub): Shared, body: Bytes) -> Answer {
+    let body: TurnAwayBody = read(&body)?;
+    hub.change(|state| state.sessions.turn_away = Some((body.attempts, body.how)));
     done(true)
 }
 

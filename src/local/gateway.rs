@@ -34,6 +34,8 @@ const MESSAGE_CONTENT: u64 = 1 << 15;
 /// Every intent that Discord documents: bits 0 to 16, 20, 21, 24 and 25.
 const ALL_INTENTS: u64 = 0x1_FFFF | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25;
 
+/// As many sessions may begin in a day.
+const FRESH_STARTS: u64 = 1000;
 /// As many events a session keeps for a RESUME.
 const KEPT: usize = 10_000;
 
@@ -108,6 +110,12 @@ pub(super) struct Sessions {
     made: u64,
     /// So many of the next connections are refused with 503.
     pub(super) refuse: usize,
+    /// So many of the next IDENTIFYs and RESUMEs are answered like this.
+    pub(super) turn_away: Option<(usize, DropGateway)>,
+    /// When each IDENTIFY and (`true`) each RESUME came.
+    pub(super) asked: Vec<(bool, Instant)>,
+    /// How many sessions may still begin, and until when; none: as many as anybody wants.
+    pub(super) starts: Option<(u64, Instant)>,
     /// When each MESSAGE_CREATE was written to a connection.
     pub(super) written: Vec<(Id, Instant)>,
 }
@@ -146,6 +154,27 @@ impl Sessions {
         if gone {
             self.all.clear();
         }
+    }
+
+    /// Counts an IDENTIFY or RESUME; how to turn it away, if so it is to be.
+    fn turned_away(&mut self, resumes: bool) -> Option<DropGateway> {
+        let now = Instant::now();
+        self.asked.push((resumes, now));
+        if let Some((left, until)) = &mut self.starts
+            && !resumes
+        {
+            *left = if now < *until { left.saturating_sub(1) } else { FRESH_STARTS };
+        }
+        let (left, how) = self.turn_away.as_mut()?;
+        *left = left.checked_sub(1)?;
+        Some(*how)
+    }
+
+    /// How many sessions may still begin, and in how long that is counted anew.
+    pub(super) fn starts(&self) -> (u64, Duration) {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let left = self.starts.map(|(left, until)| (left, until.saturating_duration_since(Instant::now())));
+        left.filter(|(_, time)| !time.is_zero()).unwrap_or((FRESH_STARTS, day))
     }
 
     fn identify(&mut self, world: &World, identify: &Identify, live: UnboundedSender<Out>) -> String {
@@ -336,6 +365,9 @@ impl Connection {
             return Err(End::Close(4013, "Invalid intent(s)."));
         }
         self.compress = identify.compress;
+        if let Some(how) = self.hub.change(|state| state.sessions.turned_away(false)) {
+            return Err(End::Planned(how));
+        }
         let id = self.hub.change(|state| {
             let allowed = if state.world.message_content { MESSAGE_CONTENT } else { 0 };
             if identify.intents & (GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT) & !allowed != 0 {
@@ -356,6 +388,9 @@ impl Connection {
         let token = resume.token.strip_prefix("Bot ").unwrap_or(&resume.token);
         if token != self.hub.token {
             return Err(End::Close(4004, "Authentication failed."));
+        }
+        if let Some(how) = self.hub.change(|state| state.sessions.turned_away(true)) {
+            return Err(End::Planned(how));
         }
         let resumed = self.hub.change(|state| {
             let compress = state.sessions.resume(&resume, live.clone())?;

@@ -179,7 +179,9 @@ async fn gateway_url(State(hub): Shared) -> Response {
 }
 
 async fn gateway_bot(State(hub): Shared) -> Response {
-    let limit = json!({ "total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1 });
+    let (left, reset) = hub.lock().sessions.starts();
+    let reset = u64::try_from(reset.as_millis()).unwrap_or(u64::MAX);
+    let limit = json!({ "total": 1000, "remaining": left, "reset_after": reset, "max_concurrency": 1 });
     Json(json!({ "url": hub.gateway_url(), "shards": 1, "session_start_limit": limit })).into_response()
 }
 

@@ -366,7 +366,7 @@ async fn the_owners_of_a_team_are_its_accepted_members_that_may_write() {
 #[tokio::test]
 async fn a_gateway_address_that_is_none_is_an_error() {
     let (_server, outbox) = Server::start([answer(200, json!({"url": "ftp://x"}))]).await;
-    assert!(outbox.gateway_url().await.unwrap_err().to_string().contains("ftp://x"));
+    assert!(outbox.gateway().await.unwrap_err().to_string().contains("ftp://x"));
 }
 
 #[tokio::test]

@@ -9,6 +9,14 @@ use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
 #[derive(Deserialize)]
 pub(super) struct Gateway {
     pub(super) url: String,
+    pub(super) session_start_limit: Option<SessionStartLimit>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SessionStartLimit {
+    pub(super) remaining: u32,
+    /// In milliseconds.
+    pub(super) reset_after: u64,
 }
 
 #[derive(Deserialize)]

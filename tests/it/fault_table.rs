@@ -13,7 +13,7 @@ mod store;
 use std::time::Duration;
 
 /// A table with a title for each column, one line for each fault.
-fn print(title: &str, columns: &[&str], lines: &[(String, Vec<String>)]) {
+pub fn print(title: &str, columns: &[&str], lines: &[(String, Vec<String>)]) {
     let first = lines.iter().map(|(name, _)| name.len()).chain([title.len()]).max().unwrap_or_default();
     // The last column may be as wide as it likes.
     let cells = lines.iter().flat_map(|(_, cells)| cells.iter().take(columns.len() - 1)).map(String::as_str);
@@ -28,6 +28,6 @@ fn print(title: &str, columns: &[&str], lines: &[(String, Vec<String>)]) {
     }
 }
 
-fn seconds(time: Duration) -> String {
+pub fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }

@@ -18,6 +18,7 @@ mod evidence;
 mod fault_table;
 mod format;
 mod full_disk;
+mod gateway_faults;
 mod guard;
 mod hooks;
 mod lanes;

@@ -169,6 +169,11 @@ impl Stage {
         self.settled.clear();
     }
 
+    /// Waits until the bot cannot go on by itself, and says why.
+    pub async fn failed(&mut self) -> String {
+        self.bot.as_mut().expect("a bot that runs").failed().await.to_string()
+    }
+
     /// Stops the bot as SIGTERM would.
     pub async fn stop(&mut self) {
         let bot = self.bot.take().expect("a bot that runs");
