@@ -222,6 +222,7 @@ fn message(asked: &Interaction, text: &str) -> Option<Message> {
         raw_text: text.to_owned(),
         mentions_me: true,
         attachments: Vec::new(),
+        extra: None,
     })
 }
 

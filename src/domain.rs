@@ -151,6 +151,20 @@ pub struct Message {
     pub mentions_me: bool,
     /// The files attached to it.
     pub attachments: Vec<Attachment>,
+    /// What else it holds, which bots cannot read. Scripts are not told.
+    #[serde(skip)]
+    pub extra: Option<Extra>,
+}
+
+/// What a message may hold besides text and files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// A sticker.
+    Sticker,
+    /// A poll.
+    Poll,
+    /// Another message, forwarded.
+    Forward,
 }
 
 /// Who wrote a message.
@@ -241,6 +255,8 @@ pub struct Project {
     pub format: Format,
     /// An answer of more parts than this is cut short, and the whole of it comes as a file; `None`: never.
     pub max_parts: Option<NonZeroUsize>,
+    /// An answer of more bytes than this is never posted whole: what is beyond is only in the file; `None`: no limit.
+    pub max_bytes: Option<NonZeroUsize>,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
 }
@@ -363,6 +379,9 @@ impl Default for Format {
         Self { dialect: true, max_lines: None }
     }
 }
+
+/// How many bytes of an answer are posted where the project does not say.
+pub const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(200 * 1024).expect("200 KB is not 0");
 
 /// How many parts an answer may have where the project does not say.
 pub const MAX_PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");

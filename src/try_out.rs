@@ -98,6 +98,7 @@ fn message(said: Said) -> Message {
         text: said.text,
         mentions_me: said.mention,
         attachments: Vec::new(),
+        extra: None,
     }
 }
 

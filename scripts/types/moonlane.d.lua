@@ -69,6 +69,7 @@
 ---@field dialect? boolean Whether tables, task lists … are rewritten as what Discord knows; true by default.
 ---@field max_lines? integer Of one message, as far as nothing is torn: phones fold tall ones. None by default.
 ---@field max_parts? integer|false A longer answer ends with the whole of it in a file; 8 by default, false: never.
+---@field max_kb? integer|false What of an answer is beyond is only in the file; 200 by default, false: no limit.
 
 ---What `route` may return besides a project's name and nil: a turn (`project`), or an answer (`reply`).
 ---@class (exact) Route

@@ -217,14 +217,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                     let (limit, stderr) = (self.limits().start, process.stderr());
                     return Err(Cut::Failed(Failure::StartTimeout { limit, stderr }));
                 }
-                Unready::TooOld { version } => {
-                    // Old ones tell it only where they are asked for nothing else.
-                    let found = match version {
-                        Some(version) => Some(version),
-                        None => self.launch.version(&self.pool.kin).await,
-                    };
-                    return Err(Cut::Failed(Failure::TooOld { found }));
-                }
+                Unready::TooOld { version } => return Err(Cut::Failed(Failure::TooOld { found: version })),
             };
             if let Some(error) = guard::refusal(&process.stderr()) {
                 return Err(Cut::Failed(self.launch.explain(&error)));
@@ -290,6 +283,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             biased;
             () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
             replied = timeout(self.limits().start, replied) => replied.map_err(|_| Unready::TooLate)??,
+        };
+        // Not every version tells it here, and not every old one does not.
+        let version = match version {
+            Some(version) => Some(version),
+            None => self.launch.version(&self.pool.kin).await,
         };
         self.about = version.map(|version| About { version, login });
         if version >= Some(OLDEST) { Ok(()) } else { Err(Unready::TooOld { version }) }
@@ -494,7 +492,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
 enum Unready {
     Stopped,
     TooLate,
-    /// It is ready, but below [`OLDEST`]; where it tells no version, it is too.
+    /// It is ready, but below [`OLDEST`], or tells its version in no way.
     TooOld {
         version: Option<Version>,
     },

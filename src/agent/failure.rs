@@ -27,8 +27,8 @@ pub enum Failure {
         /// The system's reason.
         error: String,
     },
-    /// Its version is below [`OLDEST`].
-    #[error("Claude Code {} is older than {OLDEST}", found.map_or("of an unknown version".to_owned(), |v| v.to_string()))]
+    /// Its version is below [`OLDEST`], or not known.
+    #[error("Claude Code {}", found.map_or("does not tell its version".to_owned(), |v| format!("{v} is older than {OLDEST}")))]
     TooOld {
         /// What it says that it is.
         found: Option<Version>,
@@ -247,13 +247,14 @@ impl Failure {
             Self::NotExecutable { .. } => {
                 "Claude Code cannot be started where I run; my operator finds the reason in my log.".into()
             }
-            Self::TooOld { found } => {
-                let found = found.map_or("an older version".to_owned(), |found| found.to_string());
-                format!(
-                    "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; my operator has \
-                     to update it."
-                )
-            }
+            Self::TooOld { found: Some(found) } => format!(
+                "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; my operator has to \
+                 update it."
+            ),
+            Self::TooOld { found: None } => format!(
+                "Claude Code does not tell its version where I run, and I need {OLDEST} or newer; my operator has to \
+                 look at what `claude --version` says there."
+            ),
             Self::DirectoryMissing { .. } => {
                 "This project's directory does not exist; my operator has to create it, or correct `dir` in \
                  routing.lua."

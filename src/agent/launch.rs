@@ -351,7 +351,7 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, ProjectName};
+    use crate::domain::{AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, ProjectName};
 
     fn project() -> Project {
         let second = Duration::from_secs(1);
@@ -386,6 +386,7 @@ mod tests {
             answer: AnswerForm::Last,
             format: Format::default(),
             max_parts: Some(MAX_PARTS),
+            max_bytes: Some(MAX_BYTES),
             allow: None,
         }
     }

@@ -255,6 +255,7 @@ impl Converter {
         });
         let place = self.places.get(&said.channel_id);
         let bot = said.is_bots();
+        let extra = said.extra();
         let files = said.attachments.into_iter().map(|file| Attachment {
             name: file.filename,
             size: file.size,
@@ -277,6 +278,7 @@ impl Converter {
             raw_text: said.content,
             mentions_me,
             attachments: files.collect(),
+            extra,
         }
     }
 

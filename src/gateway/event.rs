@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serenity::model::event::Event;
 
-use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
+use crate::domain::{ChannelId, Extra, GuildId, MessageId, RoleId, UserId};
 
 /// One event.
 #[derive(Debug)]
@@ -125,9 +125,25 @@ pub(super) struct Said {
     pub(super) mention_roles: Vec<RoleId>,
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) attachments: Vec<File>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    sticker_items: Vec<IgnoredAny>,
+    poll: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    message_snapshots: Vec<IgnoredAny>,
 }
 
 impl Said {
+    /// What it holds besides text and files.
+    pub(super) fn extra(&self) -> Option<Extra> {
+        if !self.message_snapshots.is_empty() {
+            Some(Extra::Forward)
+        } else if self.poll.is_some() {
+            Some(Extra::Poll)
+        } else {
+            (!self.sticker_items.is_empty()).then_some(Extra::Sticker)
+        }
+    }
+
     /// Whether a person's words are in it: an ordinary message or a reply, and not a pin or a boost.
     pub(super) fn is_speech(&self) -> bool {
         matches!(self.kind, 0 | 19)

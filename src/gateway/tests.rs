@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::{ChannelId, Message, MessageId};
+use crate::domain::{ChannelId, Extra, Message, MessageId};
 
 const ME: u64 = 7;
 const TOKEN: &str = "sekret.token";
@@ -247,6 +247,17 @@ async fn a_message_is_told_as_a_person_reads_it() {
         ("thread", ChannelId::new(20))
     );
     assert_eq!((heard_message.author.name.as_str(), heard_message.author.roles[0].get()), ("ann", 52));
+
+    // What it holds besides text and files.
+    let extras = [
+        ("sticker_items", json!([{"id": "1", "name": "Wave", "format_type": 1}]), Extra::Sticker),
+        ("poll", json!({"question": {"text": "Tea?"}}), Extra::Poll),
+        ("message_snapshots", json!([{"message": {"content": "hi"}}]), Extra::Forward),
+    ];
+    for (n, (key, value, extra)) in (90..).zip(extras) {
+        connection.tell(n, "MESSAGE_CREATE", with(message(n, CHANNEL, "<@7>"), key, value)).await;
+        assert_eq!(next_message(&mut heard).await.extra, Some(extra), "{key}");
+    }
 
     // The bot's own role counts; another's, everybody and a mere name do not.
     for (n, roles, everyone, mine) in [(101, json!(["51"]), false, true), (102, json!(["52"]), true, false)] {

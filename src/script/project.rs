@@ -15,8 +15,8 @@ use super::own_places;
 use super::routing::Context;
 use crate::config::WORK;
 use crate::domain::{
-    Allow, AnswerForm, Effort, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
-    RoleId, Sandbox, SettingSource, Source, UserId,
+    Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
+    ProjectName, RoleId, Sandbox, SettingSource, Source, UserId,
 };
 
 /// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
@@ -68,6 +68,7 @@ pub(super) struct RawText {
     dialect: Option<bool>,
     max_lines: Option<f64>,
     max_parts: Option<NumberOrFalse>,
+    max_kb: Option<NumberOrFalse>,
 }
 
 /// A number, or `false` where there is to be none.
@@ -184,6 +185,7 @@ pub(super) fn project(
         answer: raw.answer,
         format: format(&raw.text).map_err(at("text"))?,
         max_parts: max_parts(&raw.text).map_err(at("text"))?,
+        max_bytes: max_bytes(&raw.text).map_err(at("text"))?,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
     })
 }
@@ -253,6 +255,16 @@ fn max_parts(raw: &RawText) -> Result<Option<NonZeroUsize>, BadValue> {
     match &raw.max_parts {
         None => Ok(Some(MAX_PARTS)),
         Some(NumberOrFalse(number)) => length("max_parts", *number),
+    }
+}
+
+fn max_bytes(raw: &RawText) -> Result<Option<NonZeroUsize>, BadValue> {
+    match &raw.max_kb {
+        None => Ok(Some(MAX_BYTES)),
+        Some(NumberOrFalse(number)) => {
+            let kb = length("max_kb", *number)?;
+            Ok(kb.map(|kb| kb.saturating_mul(NonZeroUsize::new(1024).expect("1024 is not 0"))))
+        }
     }
 }
 

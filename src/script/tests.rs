@@ -82,6 +82,7 @@ fn message(text: &str) -> Message {
         raw_text: format!("<@1> {text}"),
         mentions_me: true,
         attachments: Vec::new(),
+        extra: None,
     }
 }
 
@@ -615,12 +616,14 @@ fn a_project_says_how_its_answers_become_messages() {
             project.format.dialect,
             project.format.max_lines.map_or(0, Into::into),
             project.max_parts.map_or(0, Into::into),
+            project.max_bytes.map_or(0, Into::into),
         )
     };
-    assert_eq!(text(""), (true, 0, 8));
-    assert_eq!(text("text = {}"), (true, 0, 8));
-    assert_eq!(text("text = { dialect = false, max_lines = 60, max_parts = 1 }"), (false, 60, 1));
-    assert_eq!(text("text = { dialect = true, max_parts = false }"), (true, 0, 0));
+    assert_eq!(text(""), (true, 0, 8, 204_800));
+    assert_eq!(text("text = {}"), (true, 0, 8, 204_800));
+    assert_eq!(text("text = { dialect = false, max_lines = 60, max_parts = 1 }"), (false, 60, 1, 204_800));
+    assert_eq!(text("text = { dialect = true, max_parts = false, max_kb = false }"), (true, 0, 0, 0));
+    assert_eq!(text("text = { max_kb = 20 }"), (true, 0, 8, 20_480));
 }
 
 #[test]

@@ -134,8 +134,12 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
         let unread = prompt::unread(&message.attachments);
         let text = if !unread.is_empty() {
             words::only_unread(&unread)
+        } else if let Some(extra) = message.extra {
+            words::only_extra(extra)
         } else if message.raw_text.is_empty() && message.mentions_me {
             words::text_withheld()
+        } else if !work.prompt.trim().is_empty() {
+            words::invisible()
         } else {
             words::empty_mention()
         };

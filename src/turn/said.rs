@@ -14,6 +14,18 @@ use crate::text;
 /// The bot's own words are written for Discord.
 const OWN: Format = Format { dialect: false, max_lines: None };
 
+/// The largest file that Discord takes from a bot is of 10 MiB; some room is left for what goes with it.
+const FILE_AT_MOST: usize = 10_000_000;
+
+/// How much of an answer is posted as messages; what is beyond is in a file. `None`: no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Most {
+    /// In messages.
+    pub parts: Option<NonZeroUsize>,
+    /// In bytes of Claude's text.
+    pub bytes: Option<NonZeroUsize>,
+}
+
 /// All that the person gets.
 #[derive(Debug, Clone, Default)]
 pub struct Said {
@@ -38,31 +50,67 @@ impl Said {
 
     /// How the turn ends.
     ///
-    /// An answer of more than `max_parts` parts is posted in `max_parts` messages: as many of its parts as leave room
+    /// An answer of more than `most.parts` parts is posted in that many messages: as many of its parts as leave room
     /// for a last one, and that one has a file with the whole of it, and says so. What the bot itself says stands in
-    /// that message, too. An answer of exactly `max_parts` parts never becomes a file, even where a note below it
+    /// that message, too. An answer of exactly `most.parts` parts never becomes a file, even where a note below it
     /// takes a message more: nobody wants to open a file for a note.
+    ///
+    /// Where Discord refuses the file, the parts that it stands for are posted after all. An answer of more than
+    /// `most.bytes` bytes comes as a file in any case, and has a sentence in place of those parts.
     pub fn finished(
         mut self,
         outcome: Outcome,
         session: Option<SessionUpdate>,
         format: &Format,
-        max_parts: Option<NonZeroUsize>,
+        most: Most,
     ) -> Finished {
-        let mut parts: Vec<String> =
-            text::parts(&self.answer, format).into_iter().map(|part| part.text).collect();
+        let capped = most.bytes.map(NonZeroUsize::get).filter(|&most| self.answer.len() > most);
+        let bytes = self.answer.len();
+        let posted = beginning(&self.answer, capped.unwrap_or(bytes));
+        let mut parts: Vec<String> = text::parts(posted, format).into_iter().map(|part| part.text).collect();
         if parts.is_empty() && self.sentence.is_empty() && outcome == Outcome::Answered {
             self.sentence = words::no_words();
         }
-        let file = max_parts.filter(|most| parts.len() > most.get()).and_then(|most| {
-            let after = most.get() - 1;
-            let text = self.below(&words::in_file(after, parts.len()));
-            // More notes than fit into one message: rather no file than one of them lost.
-            fits(&text).then(|| FilePart { text, content: self.answer.clone(), after })
+        // What stands beside the file, and after how many parts.
+        let in_file = match (capped, most.parts) {
+            (Some(_), most) => {
+                let after = most.map_or(parts.len(), |most| parts.len().min(most.get() - 1));
+                parts.truncate(after);
+                Some((words::only_in_file(bytes), after))
+            }
+            (None, Some(most)) if parts.len() > most.get() => {
+                let after = most.get() - 1;
+                Some((words::in_file(after, parts.len()), after))
+            }
+            (None, _) => None,
+        };
+        let file = in_file.and_then(|(line, after)| {
+            let content = filed(&self.answer);
+            let line = if content.len() < bytes { words::cut_in_file(bytes, content.len()) } else { line };
+            let text = self.below(&line);
+            if fits(&text) {
+                return Some(FilePart { text, content, after });
+            }
+            // More notes than fit into one message: rather no file than one of them lost. But over the cap there has
+            // to be one, so they come before it.
+            capped?;
+            parts.extend(text::parts(&self.below(""), &OWN).into_iter().map(|part| part.text));
+            (self.sentence, self.notes) = (String::new(), Vec::new());
+            Some(FilePart { text: line, content, after: parts.len() })
         });
-        // Parts that the file stands for are posted after all only where Discord refused it.
-        let own = self.below(&if file.is_some() { words::file_refused() } else { String::new() });
-        append(&mut parts, &own);
+        // What is posted where Discord refused the file.
+        let own = match (capped, &file) {
+            (Some(_), _) => self.below(&words::too_long(bytes)),
+            (None, Some(_)) => self.below(&words::file_refused()),
+            (None, None) => self.below(""),
+        };
+        match &file {
+            // Parts before the file are posted as they are; it stands for the others alone.
+            Some(_) if capped.is_some() => {
+                parts.extend(text::parts(&own, &OWN).into_iter().map(|part| part.text));
+            }
+            _ => append(&mut parts, &own),
+        }
         Finished { outcome, parts, file, session }
     }
 
@@ -74,6 +122,21 @@ impl Said {
             false => joined(&[line, &self.sentence, &notes], "\n\n"),
         }
     }
+}
+
+/// The answer as a file, which ends with a line that says so where not all of it has room.
+fn filed(answer: &str) -> String {
+    if answer.len() <= FILE_AT_MOST {
+        return answer.to_owned();
+    }
+    let room = FILE_AT_MOST - words::file_ends().len() - 3;
+    format!("{}\n\n{}\n", beginning(answer, room), words::file_ends())
+}
+
+/// As much of a text as fits into so many bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let fits = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..fits.unwrap_or_default()]
 }
 
 /// Into the last part if it fits there, else into one of its own.
@@ -108,7 +171,8 @@ mod tests {
     }
 
     fn finished(said: Said, max_parts: usize) -> Finished {
-        said.finished(Outcome::Answered, None, &Format::default(), NonZeroUsize::new(max_parts))
+        let most = Most { parts: NonZeroUsize::new(max_parts), bytes: None };
+        said.finished(Outcome::Answered, None, &Format::default(), most)
     }
 
     fn said(answer: String, notes: &[&str]) -> Said {
@@ -130,7 +194,8 @@ mod tests {
         let none = words::no_words();
         assert_eq!(finished(Said::default(), 8).parts, [none.as_str()]);
         assert_eq!(finished(said(" \n".to_owned(), &["-# a"]), 8).parts, [format!("{none}\n\n-# a")]);
-        let cancelled = Said::default().finished(Outcome::Cancelled, None, &Format::default(), None);
+        let cancelled =
+            Said::default().finished(Outcome::Cancelled, None, &Format::default(), Most::default());
         assert_eq!(cancelled.parts, [""; 0]);
     }
 
@@ -167,5 +232,52 @@ mod tests {
         let note = format!("-# {}", "tool ".repeat(300));
         let noted = finished(said(answer(9), &[&note, &note]), 8);
         assert_eq!((noted.file, noted.parts.len()), (None, 11));
+    }
+
+    fn capped(answer: &str, parts: usize, bytes: usize, notes: &[&str]) -> Finished {
+        let most = Most { parts: NonZeroUsize::new(parts), bytes: NonZeroUsize::new(bytes) };
+        said(answer.to_owned(), notes).finished(Outcome::Answered, None, &Format::default(), most)
+    }
+
+    #[test]
+    fn an_answer_over_the_cap_is_only_in_the_file_and_a_sentence_where_there_is_none() {
+        let long = answer(300);
+        let Finished { parts, file, .. } = capped(&long, 8, 200 * 1024, &["-# note"]);
+        let file = file.unwrap();
+        assert_eq!((file.after, parts.len()), (7, 8));
+        assert_eq!(file.content, long);
+        insta::assert_snapshot!(file.text, @"
+        -# This answer has 586 KB: `answer.md` has the whole text
+        -# note
+        ");
+        insta::assert_snapshot!(parts[7], @"
+        This answer has 586 KB. That is too much for messages, and Discord did not take it as a file: where my role has Attach Files, it does. Ask me for the rest in pieces.
+        -# note
+        ");
+
+        // Without a limit in messages as many as the cap has room for are posted, and then the file.
+        let Finished { parts, file, .. } = capped(&long, 0, 20 * 1024, &[]);
+        let after = file.unwrap().after;
+        assert!((10..=12).contains(&after) && parts.len() == after + 1, "{after} {}", parts.len());
+
+        // No note is lost: those that have no room beside the file come before it.
+        let note = format!("-# {}", "tool ".repeat(300));
+        let Finished { parts, file, .. } = capped(&long, 8, 200 * 1024, &[&note, &note]);
+        let file = file.unwrap();
+        assert_eq!((file.after, parts.len()), (9, 10));
+        assert_eq!(parts[7..9].concat().matches("tool").count(), 600);
+
+        // At the cap, and without one, everything is as it was.
+        assert_eq!(capped(&long, 8, long.len(), &[]).parts.len(), 301);
+        assert_eq!(capped(&long, 8, 0, &[]).parts.len(), 301);
+    }
+
+    #[test]
+    fn a_file_is_never_larger_than_discord_takes_and_says_where_it_was_cut() {
+        let huge = "月".repeat(FILE_AT_MOST / 3 + 10);
+        let file = capped(&huge, 8, 200 * 1024, &[]).file.unwrap();
+        assert!(file.content.len() <= FILE_AT_MOST && file.content.len() > FILE_AT_MOST - 10);
+        assert!(file.content.ends_with(&format!("月\n\n{}\n", words::file_ends())));
+        insta::assert_snapshot!(file.text, @"-# This answer has 9.5 MB, which is more than Discord takes: `answer.md` has the first 9.5 MB");
     }
 }

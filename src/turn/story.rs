@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::hooks::Hooks;
 use super::live::Live;
-use super::said::Said;
+use super::said::{Most, Said};
 use super::shown::Hourglass;
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, question, words};
@@ -363,8 +363,8 @@ async fn try_to_ask(
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
-    let finished =
-        said.redacted(&turns.outbox).finished(outcome, session, &project.format, project.max_parts);
+    let most = Most { parts: project.max_parts, bytes: project.max_bytes };
+    let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     finish(turns, task, finished).await?;
     Ok(Tried::Written)
 }
@@ -435,14 +435,14 @@ fn cancelled(why: Unwanted) -> Said {
 
 /// The end of a turn that somebody wants no more, before it has said anything.
 fn unwanted(why: Unwanted) -> Finished {
-    cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), None)
+    cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), Most::default())
 }
 
 /// The end of a turn of which there is nothing to say but what went wrong.
 fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
     let sentence = words::failure(sentence, task.message);
     let said = Said { sentence, notes: Vec::from_iter(note), ..Said::default() };
-    said.finished(outcome, None, &Format::default(), None)
+    said.finished(outcome, None, &Format::default(), Most::default())
 }
 
 /// The last resort: the turn is closed if it can be, and its person hears of it. If not, the next start tells them.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::prompt::{Unread, Why};
 use crate::agent::{Denial, Reason};
-use crate::domain::{ChannelId, MessageId, ProjectName, UserId};
+use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UserId};
 use crate::text;
 
 /// A failure as the person reads it: the sentence and the short id that finds it in the log.
@@ -24,6 +24,21 @@ pub fn empty_mention() -> String {
 /// show it.
 pub fn text_withheld() -> String {
     "Discord does not show me what you wrote there. Mention me by my name, not by my role.".to_owned()
+}
+
+/// A message that holds nothing but what bots cannot read.
+pub fn only_extra(extra: Extra) -> String {
+    let what = match extra {
+        Extra::Sticker => "stickers",
+        Extra::Poll => "polls",
+        Extra::Forward => "forwarded messages",
+    };
+    format!("I cannot read {what}. Write what I shall do.")
+}
+
+/// A message of characters that show nothing.
+pub fn invisible() -> String {
+    "There is nothing to be seen in your message. Write what I shall do.".to_owned()
 }
 
 /// A message that is nothing but files that are not read.
@@ -150,6 +165,41 @@ pub fn in_file(posted: usize, parts: usize) -> String {
         _ => format!("The rest would be {} more messages", parts - posted),
     };
     text::small(&format!("{length}: `{ANSWER_FILE}` has the whole text"))
+}
+
+/// Stands where an answer of so many bytes goes on in the file, of which only some is ever posted as messages.
+pub fn only_in_file(bytes: usize) -> String {
+    text::small(&format!("This answer has {}: `{ANSWER_FILE}` has the whole text", size(bytes)))
+}
+
+/// The same, where the file has not room for all of it either.
+pub fn cut_in_file(bytes: usize, filed: usize) -> String {
+    text::small(&format!(
+        "This answer has {}, which is more than Discord takes: `{ANSWER_FILE}` has the first {}",
+        size(bytes),
+        size(filed)
+    ))
+}
+
+/// The last line of a file that has not room for all of the answer.
+pub fn file_ends() -> &'static str {
+    "[The answer goes on, and was cut here: Discord takes no larger file.]"
+}
+
+/// In place of the rest of an answer that is too long for messages, where Discord did not take the file.
+pub fn too_long(bytes: usize) -> String {
+    format!(
+        "This answer has {}. That is too much for messages, and Discord did not take it as a file: where my role has \
+         Attach Files, it does. Ask me for the rest in pieces.",
+        size(bytes)
+    )
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
+        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+    }
 }
 
 /// The note below a long answer that had to come as messages.

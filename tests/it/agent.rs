@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, Reason, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
-    AnswerForm, ChannelId, Format, Limits, MAX_PARTS, MicroUsd, PermissionMode, Project, ProjectName,
-    SessionId,
+    AnswerForm, ChannelId, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
+    ProjectName, SessionId,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -77,6 +77,7 @@ impl Bench {
             answer: AnswerForm::Last,
             format: Format::default(),
             max_parts: Some(MAX_PARTS),
+            max_bytes: Some(MAX_BYTES),
             allow: None,
         };
         let session = SessionStart::New(SessionId::random());

@@ -56,6 +56,7 @@ async fn a_message_without_words_costs_no_turn() {
         "BOT \n\t \u{3000}",
         "BOT BOT",
         "BOT \u{200b}\u{2060}\u{feff}",
+        "BOT \u{2800}\u{3164}",
         "no mention",
         "",
         "@everyone",
@@ -67,7 +68,9 @@ async fn a_message_without_words_costs_no_turn() {
     · BOT BOT → Said
       What shall I do? Mention me with the task in the same message.
     · BOT \u{200b}\u{2060}\u{feff} → Said
-      What shall I do? Mention me with the task in the same message.
+      There is nothing to be seen in your message. Write what I shall do.
+    · BOT ⠀ㅤ → Said
+      There is nothing to be seen in your message. Write what I shall do.
     · no mention → Ignored
     ·  → Ignored
     · @everyone → Ignored

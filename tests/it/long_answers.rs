@@ -170,6 +170,28 @@ async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
 }
 
 #[tokio::test]
+async fn an_answer_over_the_cap_is_a_file_or_a_sentence_and_never_hundreds_of_messages() {
+    let mut stage = Stage::with(setup("text = { max_parts = false, max_kb = 4 }")).await;
+    let (markdown, prompt) = answer(&stage, 201);
+    let question = stage.say("general", prompt);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    let parts = stage.parts(question);
+    assert_eq!(file(&stage, parts.last().unwrap()), whole(&markdown));
+    assert!((3..=4).contains(&parts.len()), "{}", parts.len());
+    assert_polite(question, &parts);
+    insta::assert_snapshot!(parts.last().unwrap().content, @"-# This answer has 368 KB: `answer.md` has the whole text");
+
+    let channel = stage.discord.channel("general");
+    stage.discord.forbid(channel, Right::Attach);
+    let question = stage.say("general", prompt);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    let refused = stage.parts(question);
+    assert_eq!(refused.len(), parts.len());
+    insta::assert_snapshot!(refused.last().unwrap().content, @"This answer has 368 KB. That is too much for messages, and Discord did not take it as a file: where my role has Attach Files, it does. Ask me for the rest in pieces.");
+    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+}
+
+#[tokio::test]
 async fn where_nothing_may_be_posted_the_file_waits_and_stays_a_file() {
     let mut stage = Stage::with(setup("text = { max_parts = 1 }")).await;
     let channel = stage.discord.channel("general");

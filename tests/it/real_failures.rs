@@ -151,6 +151,24 @@ async fn a_session_used_in_a_terminal_is_told_and_what_was_said_there_is_known()
     real.bot.stop().await;
 }
 
+/// `initialize` is answered without a version: `--version` decides.
+#[tokio::test]
+async fn a_version_that_is_not_told_at_the_start_is_asked_for() {
+    let untold = "exec \"$0\" demo-agent \"$@\" | sed -u 's/,\"claude_code_version\":\"[^\"]*\"//; s/\"claude_code_version\":\"[^\"]*\",//'";
+    let agent = |version: &str| {
+        let script = format!(r#"case "$*" in *--version*) {version}; exit;; esac; {untold}"#);
+        ["sh", "-c", &script, MOONLANE].map(str::to_owned).to_vec()
+    };
+    let setup = |version| Setup { agent: agent(version), ..Setup::default() };
+    let mut stage = Stage::with(setup(r#"echo "2.1.330 (Claude Code)""#)).await;
+    assert_eq!(stage.ask("general", "TEXT:I am new enough").await, "I am new enough");
+    let mut stage = Stage::with(setup("true")).await;
+    insta::assert_snapshot!(stage.ask("general", "TEXT:who am I?").await, @"
+    ⚠️ Claude Code does not tell its version where I run, and I need 2.1.330 or newer; my operator has to look at what `claude --version` says there.
+    -# id ID
+    ");
+}
+
 /// Two ways in which old versions show their age.
 #[tokio::test]
 async fn an_old_version_is_refused_with_both_versions() {
