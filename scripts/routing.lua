@@ -9,6 +9,7 @@ return {
     users = {},      -- { "231200000000000001" }
     roles = {},      -- { "231200000000000002" }: everybody with this role
     operators = {},  -- who may administer the bot besides the owner
+    -- guilds = { "231200000000000000" },  -- the only servers where it does anything; else those where the owner is
   },
 
   projects = {

@@ -113,7 +113,7 @@ impl Bot {
         let discord = outbox.interactions(me.application);
         let responders = Responders::new(discord.clone(), Times::default());
         let live = scripts.clone();
-        let gate = Gate::new(outbox.clone(), me.owners.clone());
+        let gate = Gate::new(outbox.clone(), me.owners.clone(), config.discord.guilds.clone());
         let turns = Turns::new(Needs {
             scripts,
             store,

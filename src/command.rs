@@ -87,7 +87,11 @@ impl Needs {
         asked: &Interaction,
     ) -> Result<bool, NoRoute> {
         let verdict = timeout(CHANNEL_PATIENCE, self.turns.gate.ask_of(scripts, project, asked)).await;
-        Ok(verdict.map_err(|_| NoRoute::Nobody)?.map_err(|_| NoRoute::Nobody)?.admitted())
+        let verdict = verdict.map_err(|_| NoRoute::Nobody)?.map_err(|_| NoRoute::Nobody)?;
+        let Some(guild) = asked.guild_id.filter(|_| verdict.admitted()) else {
+            return Ok(verdict.admitted());
+        };
+        Ok(self.turns.gate.serves(scripts, guild, verdict).await)
     }
 
     /// The same for the project that this channel is now.

@@ -9,15 +9,20 @@
 //! Discord does not answer, nobody knows, and nobody is let in: whoever asked waits and asks again. That is why the
 //! bot needs no privileged intent for members.
 //!
+//! Where the bot does anything at all is a list of guilds: that of the scripts, else that of the configuration, which
+//! says where the bot has its commands; else every guild in which an owner is. For whoever runs the bot is where it is
+//! meant to be, and anybody can invite it elsewhere, where those who are let in would show its answers to strangers.
+//!
 //! Owners are asked for every ten minutes, and again when one of them is to be let in by an older answer.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
-use crate::domain::{Allow, Author, ChannelId, Interaction, Project, RoleId, UserId};
+use crate::domain::{Allow, Author, ChannelId, GuildId, Interaction, Project, RoleId, UserId};
 use crate::outbox::{Outbox, Refused};
 use crate::script::ScriptSet;
 
@@ -25,6 +30,8 @@ use crate::script::ScriptSet;
 const FRESH: Duration = Duration::from_secs(60);
 /// How long a command waits for the owners.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a message waits until it is known whether its guild is one of the owners'.
+const GUILD_PATIENCE: Duration = Duration::from_secs(3);
 /// How often owners are asked for when nobody needs to know.
 const OWNERS_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -77,6 +84,10 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     outbox: Outbox,
     owners: Mutex<Owners>,
+    /// The guilds of the configuration; none where it names none.
+    configured: Vec<GuildId>,
+    /// Whether an owner is in a guild, and when Discord said so.
+    with_owner: Mutex<HashMap<GuildId, (bool, Instant)>>,
 }
 
 /// Who owns the bot, as Discord said when it was asked last.
@@ -86,10 +97,10 @@ struct Owners {
 }
 
 impl Gate {
-    /// A gate that these people pass, as Discord has just said.
-    pub fn new(outbox: Outbox, owners: Vec<UserId>) -> Self {
-        let owners = Owners { ids: owners, asked: Instant::now() };
-        Self(Arc::new(Inner { outbox, owners: Mutex::new(owners) }))
+    /// A gate that these owners pass, as Discord has just said. `configured`: the guilds of the configuration.
+    pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>) -> Self {
+        let owners = Mutex::new(Owners { ids: owners, asked: Instant::now() });
+        Self(Arc::new(Inner { outbox, owners, configured, with_owner: Mutex::default() }))
     }
 
     /// Keeps the owners as they are, for ever.
@@ -128,6 +139,47 @@ impl Gate {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "who owns the bot is not to be had"),
             Err(_) => debug!("who owns the bot is not to be had in time"),
+        }
+    }
+
+    /// Whether the bot does anything in this guild for somebody whom the gate admits so. Discord is asked once in a while
+    /// per guild, and for three seconds at most; without an answer it does not.
+    pub async fn serves(&self, scripts: &ScriptSet, guild: GuildId, verdict: Verdict) -> bool {
+        let listed = scripts.guilds().or(Some(&self.0.configured[..]).filter(|guilds| !guilds.is_empty()));
+        if let Some(listed) = listed {
+            return listed.contains(&guild);
+        }
+        if verdict == Verdict::Owner {
+            return true;
+        }
+        let known = self.with_owner().get(&guild).copied();
+        if let Some((with_owner, asked)) = known
+            && asked.elapsed() < OWNERS_EVERY
+        {
+            return with_owner;
+        }
+        let has_owner = async {
+            let owners = self.owners().ids.clone();
+            for owner in owners {
+                if self.0.outbox.is_member(guild, owner).await? {
+                    return Ok(true);
+                }
+            }
+            Ok::<bool, Refused>(false)
+        };
+        match timeout(GUILD_PATIENCE, has_owner).await {
+            Ok(Ok(with_owner)) => {
+                self.with_owner().insert(guild, (with_owner, Instant::now()));
+                with_owner
+            }
+            Ok(Err(error)) => {
+                warn!(%guild, %error, "whether an owner is in the guild is not to be had");
+                known.is_some_and(|(with_owner, _)| with_owner)
+            }
+            Err(_) => {
+                warn!(%guild, "whether an owner is in the guild is not to be had in time");
+                known.is_some_and(|(with_owner, _)| with_owner)
+            }
         }
     }
 
@@ -189,9 +241,15 @@ impl Gate {
         let mut owners = self.owners();
         if owners.ids != ids {
             info!("the owners of the bot have changed");
+            self.with_owner().clear();
         }
         *owners = Owners { ids, asked: Instant::now() };
         Ok(())
+    }
+
+    fn with_owner(&self) -> MutexGuard<'_, HashMap<GuildId, (bool, Instant)>> {
+        // Plain insertions.
+        self.0.with_owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn owners(&self) -> MutexGuard<'_, Owners> {

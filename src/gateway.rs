@@ -111,7 +111,8 @@ pub async fn start(
     inbound: mpsc::UnboundedSender<Inbound>,
     interactions: mpsc::UnboundedSender<Interaction>,
 ) -> Result<Gateway, GatewayError> {
-    let mut intents = GatewayIntents::GUILDS | GatewayIntents::GUILD_MESSAGES;
+    let mut intents =
+        GatewayIntents::GUILDS | GatewayIntents::GUILD_MESSAGES | GatewayIntents::DIRECT_MESSAGES;
     if start.message_content {
         intents |= GatewayIntents::MESSAGE_CONTENT;
     }

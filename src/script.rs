@@ -36,7 +36,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::domain::{
-    Allow, ChannelId, Choice, Command, Limits, Message, Project, ProjectName, Route, UserId, Work,
+    Allow, ChannelId, Choice, Command, GuildId, Limits, Message, Project, ProjectName, Route, UserId, Work,
 };
 use crate::worker::{Panicked, Worker};
 
@@ -248,6 +248,11 @@ impl ScriptSet {
     /// Who may administer the bot, besides its owner.
     pub fn operators(&self) -> &[UserId] {
         &self.rules.routing.operators
+    }
+
+    /// The guilds in which the bot does anything; `None` where the scripts leave it open.
+    pub fn guilds(&self) -> Option<&[GuildId]> {
+        self.rules.routing.guilds.as_deref()
     }
 
     /// All projects, in the order of their names.

@@ -18,6 +18,7 @@
 ---@field users? Id[] These people.
 ---@field roles? Id[] Everybody with one of these roles.
 ---@field operators? Id[] Who may administer the bot, besides its owner.
+---@field guilds? Id[] The servers in which the bot does anything; by default those of `[discord] guilds`, or those in which an owner is.
 
 ---Takes the place of the rule at the top of routing.lua.
 ---@class (exact) ProjectAllow

@@ -1,6 +1,16 @@
 use super::*;
+use crate::config;
+use crate::domain::Limits;
 use crate::local::{Fault, LocalDiscord, Options, RateLimits};
 use crate::outbox::Patience;
+
+const LIMITS: Limits = Limits {
+    start: Duration::from_secs(1),
+    silence: Duration::from_secs(1),
+    tool: Duration::from_secs(1),
+    turn: Duration::from_secs(1),
+    after_result: Duration::from_secs(1),
+};
 
 #[tokio::test]
 async fn an_owner_is_one_as_long_as_discord_says_so() {
@@ -9,7 +19,7 @@ async fn an_owner_is_one_as_long_as_discord_says_so() {
     let patience = Patience { give_up_after: Duration::from_millis(50), ..Patience::default() };
     let outbox = Outbox::with_patience(discord.url(), discord.token(), patience).unwrap();
     let me = outbox.whoami().await.unwrap();
-    let gate = Gate::new(outbox, me.owners.clone());
+    let gate = Gate::new(outbox, me.owners.clone(), Vec::new());
     let [owner] = me.owners[..] else { panic!("one owner") };
     let heir = discord.user("heir");
     discord.hand_over(heir);
@@ -26,4 +36,42 @@ async fn an_owner_is_one_as_long_as_discord_says_so() {
     discord.heal();
     gate.refresh_for(owner).await;
     assert!(!owns() && gate.owners().ids == [UserId::new(heir.get()).unwrap()]);
+}
+
+#[tokio::test]
+async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
+    let options = Options { rate_limits: RateLimits::Off, ..Options::default() };
+    let discord = LocalDiscord::start(options).await.unwrap();
+    let patience = Patience { give_up_after: Duration::from_millis(50), ..Patience::default() };
+    let outbox = Outbox::with_patience(discord.url(), discord.token(), patience).unwrap();
+    let owners = outbox.whoami().await.unwrap().owners;
+    let guild = GuildId::new(discord.guild().get()).unwrap();
+    let other = GuildId::new(7).unwrap();
+    let set = |allow: &str| {
+        let root = tempfile::tempdir().unwrap();
+        let routing =
+            format!("return {{ allow = {{ {allow} }}, projects = {{ here = {{ dir = 'work' }} }} }}");
+        std::fs::write(root.path().join("routing.lua"), routing).unwrap();
+        std::fs::write(root.path().join("triggers.lua"), "return { mention = true }").unwrap();
+        let scripts = config::Scripts { dir: root.path().to_owned(), ..config::Scripts::default() };
+        ScriptSet::load(&scripts, root.path(), &LIMITS).unwrap().set
+    };
+    let open = set("");
+    let by_owner = Gate::new(outbox.clone(), owners.clone(), Vec::new());
+    let ask = async |gate: &Gate, set: &ScriptSet, guild| gate.serves(set, guild, Verdict::User).await;
+
+    discord.fail_next(9, Fault::Status(500), "/members/");
+    assert!(!ask(&by_owner, &open, guild).await, "nobody knows");
+    discord.heal();
+    assert!(ask(&by_owner, &open, guild).await && !ask(&by_owner, &open, other).await);
+    discord.fail_next(9, Fault::Status(500), "/members/");
+    assert!(ask(&by_owner, &open, guild).await, "that was said just now");
+    assert!(by_owner.serves(&open, other, Verdict::Owner).await, "there is one");
+
+    let configured = Gate::new(outbox, owners, vec![other]);
+    assert!(ask(&configured, &open, other).await && !ask(&configured, &open, guild).await);
+    let listed = set("guilds = { '8' }");
+    let eight = GuildId::new(8).unwrap();
+    assert!(ask(&configured, &listed, eight).await && !ask(&configured, &listed, other).await);
+    assert!(!configured.serves(&set("guilds = {}"), guild, Verdict::Owner).await, "nowhere");
 }

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::event::{self, Channel, Guild, Member, Person, Role, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
-use crate::outbox::{ChannelInfo, Kind, Outbox, Refused};
+use crate::outbox::{ChannelInfo, Kind, Notify, Outbox, Post, Refused};
 
 /// When to ask again about a channel that Discord refuses to tell about.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
@@ -28,6 +28,10 @@ const UNANSWERED: Duration = Duration::from_secs(5);
 const BACKFILL: Duration = Duration::from_secs(60);
 /// What was said longer ago is not answered any more.
 const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
+/// When somebody is told again that the bot takes no direct messages, and how many people are told in that time.
+const TURN_AWAY_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+const MOST_TURNED_AWAY: usize = 1000;
+const SERVERS_ONLY: &str = "I take no direct messages. Mention me in a channel of a server where I work.";
 /// The most messages that Discord gives per call, and how many such calls an outage is worth per channel.
 const PAGE: usize = 100;
 const PAGES: usize = 3;
@@ -47,6 +51,8 @@ pub(super) struct Converter {
     /// What was asked of Discord, and is answered.
     answered: mpsc::UnboundedSender<Answered>,
     answers: mpsc::UnboundedReceiver<Answered>,
+    /// When the authors of direct messages were told that nobody listens there.
+    turned_away: HashMap<UserId, Instant>,
     /// Kinds of events that could not be read and have been complained about.
     complained: HashSet<String>,
 }
@@ -99,6 +105,7 @@ impl Converter {
             queues: HashMap::new(),
             answered,
             answers,
+            turned_away: HashMap::new(),
             complained: HashSet::new(),
         }
     }
@@ -208,6 +215,7 @@ impl Converter {
             }
             Seen::Role(role) => self.learn_role(&role, role.guild_id),
             Seen::RoleGone { id } => drop(self.roles.remove(&id)),
+            Seen::Said(said) if said.guild_id.is_none() => self.turn_away(&said),
             Seen::Said(said) => self.hear(*said, Inbound::Message),
             Seen::Edited(said) => self.hear(*said, Inbound::Edited),
             Seen::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
@@ -217,6 +225,32 @@ impl Converter {
     fn send(&self, inbound: Inbound) {
         // Nobody listens any more when the bot is stopping.
         drop(self.inbound.send(inbound));
+    }
+
+    /// Direct messages start nothing. Their author is told so, once a day; strangers in great number are not.
+    fn turn_away(&mut self, said: &Said) {
+        if !said.is_speech() || said.is_bots() || said.author.id == self.me {
+            return;
+        }
+        self.turned_away.retain(|_, told| told.elapsed() < TURN_AWAY_AGAIN);
+        if self.turned_away.len() >= MOST_TURNED_AWAY || self.turned_away.contains_key(&said.author.id) {
+            return;
+        }
+        self.turned_away.insert(said.author.id, Instant::now());
+        info!(user = %said.author.id, "a direct message is turned away");
+        let (outbox, channel) = (self.outbox.clone(), said.channel_id);
+        let post = Post {
+            content: SERVERS_ONLY.to_owned(),
+            nonce: format!("dm-{}", said.id),
+            reply_to: None,
+            notify: Notify::Nobody,
+            file: None,
+        };
+        tokio::spawn(async move {
+            if let Err(refused) = outbox.post(channel, post).await {
+                debug!(%channel, "a direct message is not answered: {refused}");
+            }
+        });
     }
 
     fn hear(&mut self, said: Said, as_what: fn(Message) -> Inbound) {
@@ -248,9 +282,12 @@ impl Converter {
             Mention::Role(id) => self
                 .roles
                 .get(&id)
+                .filter(|role| role.guild == Some(guild))
                 .map_or(Reading::Unknown, |role| named('@', role.name.trim_start_matches('@'))),
             Mention::Channel(id) => {
-                self.places.get(&id).map_or(Reading::Unknown, |place| named('#', &place.name))
+                // Of another guild the author may not know it.
+                let place = self.places.get(&id).filter(|place| place.guild == Some(guild));
+                place.map_or(Reading::Unknown, |place| named('#', &place.name))
             }
         });
         let place = self.places.get(&said.channel_id);

@@ -237,7 +237,10 @@ async fn a_message_is_told_as_a_person_reads_it() {
     );
     let said = message(100, "21", "<@7> ask <@41> of <@&52> in <#20>, not <#99>");
     let said = with(said, "mentions", json!([person("7", "moon"), bob]));
-    connection.tell(3, "MESSAGE_CREATE", said).await;
+    // In another guild, whose names are not for everybody.
+    let secret = with(channel("99", "secret", None), "guild_id", json!("11"));
+    connection.tell(3, "CHANNEL_CREATE", secret).await;
+    connection.tell(4, "MESSAGE_CREATE", said).await;
     let heard_message = next_message(&mut heard).await;
     assert_eq!(heard_message.text, "ask @Bobby of @crew in #general, not <#99>");
     assert_eq!(heard_message.raw_text, "<@7> ask <@41> of <@&52> in <#20>, not <#99>");
@@ -291,7 +294,9 @@ async fn a_message_is_told_as_a_person_reads_it() {
     let Inbound::Edited(edited) = next(&mut heard).await else { panic!() };
     assert_eq!((edited.text.as_str(), edited.channel_name.as_str()), ("edited", "new"));
     assert_eq!(next(&mut heard).await, Inbound::Deleted(vec![MessageId::new(101).unwrap()]));
-    assert!(discord.asked().is_empty());
+    // Nothing was looked up; but the direct message is answered.
+    let answered = format!("/channels/{CHANNEL}/messages");
+    assert!(discord.asked().iter().all(|path| *path == answered), "{:?}", discord.asked());
 }
 
 #[tokio::test]
@@ -430,7 +435,7 @@ async fn a_bad_token_and_disallowed_intents_end_it_with_a_sentence() {
         let starting = tokio::spawn(start(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0));
         let mut connection = discord.connection().await;
         let identify = connection.receive().await;
-        assert_eq!(identify["d"]["intents"], (1 << 0) | (1 << 9) | (1 << 15));
+        assert_eq!(identify["d"]["intents"], (1 << 0) | (1 << 9) | (1 << 12) | (1 << 15));
         connection.close(code).await;
         assert_eq!(starting.await.unwrap().err(), Some(error));
     }

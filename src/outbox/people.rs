@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::call::Call;
 use super::{ChannelInfo, Kind, NEEDED, Outbox, Refused, StartError, wire};
-use crate::domain::{ApplicationId, ChannelId, RoleId, UserId};
+use crate::domain::{ApplicationId, ChannelId, GuildId, RoleId, UserId};
 
 /// How long Discord is asked about a person.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +80,19 @@ impl Outbox {
         let path = format!("/guilds/{guild}/members/{person}");
         let member: Member = self.soon(Kind::Member, guild.get(), path).await?;
         Ok(member.roles)
+    }
+
+    /// Whether this person is a member of the guild.
+    ///
+    /// # Errors
+    /// See [`Refused`], but for that they are not; no answer within half a minute.
+    pub async fn is_member(&self, guild: GuildId, person: UserId) -> Result<bool, Refused> {
+        let path = format!("/guilds/{guild}/members/{person}");
+        match self.soon::<IgnoredAny>(Kind::Member, guild.get(), path).await {
+            Ok(_) => Ok(true),
+            Err(Refused::NotFound { code: Some(_), .. }) => Ok(false),
+            Err(refused) => Err(refused),
+        }
     }
 
     async fn soon<T: serde::de::DeserializeOwned>(

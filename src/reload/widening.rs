@@ -19,6 +19,11 @@ pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(more("allow", before.allow(), after.allow()));
     found.extend(added("operators", before.operators(), after.operators()));
+    match (before.guilds(), after.guilds()) {
+        (Some(was), Some(is)) => found.extend(added("allow.guilds", was, is)),
+        (Some(_), None) => found.push("allow.guilds is gone".to_owned()),
+        (None, _) => {}
+    }
     for project in after.projects() {
         let name = &project.name;
         let was = before.project(name);

@@ -11,7 +11,9 @@ use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, show
 use super::problem::Problem;
 use super::project::{check_model, project};
 use crate::config::{OwnPlace, WORK};
-use crate::domain::{Allow, ChannelId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work};
+use crate::domain::{
+    Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work,
+};
 use crate::nearest::{nearest, reword};
 
 /// The longest plain reply, in characters: about ten Discord messages.
@@ -24,6 +26,7 @@ const MAX_LISTED: usize = 50;
 pub struct Routing {
     pub allow: Allow,
     pub operators: Vec<UserId>,
+    pub guilds: Option<Vec<GuildId>>,
     pub projects: BTreeMap<ProjectName, Arc<Project>>,
     pub channels: HashMap<ChannelId, Arc<Project>>,
 }
@@ -49,6 +52,7 @@ pub(super) struct RawAllow {
     users: Vec<Id<UserId>>,
     roles: Vec<Id<RoleId>>,
     operators: Vec<Id<UserId>>,
+    guilds: Option<Vec<Id<GuildId>>>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +96,7 @@ pub fn decode(value: &mlua::Value, context: &Context<'_>, problems: &mut Vec<Pro
             Ok(raw) => {
                 routing.allow = Allow { users: ids(raw.users), roles: ids(raw.roles) };
                 routing.operators = ids(raw.operators);
+                routing.guilds = raw.guilds.map(ids);
             }
             Err(problem) => bad(problem.under("allow")),
         },

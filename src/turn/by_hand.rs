@@ -14,7 +14,7 @@ impl Turns {
     /// Starts a turn that this person has asked by a command: `message` says what, under an id of the command's use. The
     /// bot posts the question; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
-        intake::start(self, scripts, message, work, Question::Coming).await;
+        intake::start(self, scripts, message, work, Question::Coming, true).await;
     }
 
     /// What somebody is told who wants to ask something in this channel while they have enough under way; `made` is when,

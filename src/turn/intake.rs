@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
@@ -17,13 +18,17 @@ use crate::script::{ScriptError, ScriptSet, Stage};
 use crate::store::{Accepted, Cancel, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
 use crate::text;
 
+/// How old a message may be that an edit makes one for the bot.
+const STILL_NEW: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A message came in. When this returns it is settled, or written down and in its lane.
 pub async fn arrived(turns: &Turns, message: Message) {
     let span = tracing::info_span!("message", id = %message.id.short(), channel = %message.channel_id);
-    take(turns, message).instrument(span).await;
+    take(turns, message, true).instrument(span).await;
 }
 
-async fn take(turns: &Turns, message: Message) {
+/// `is_new`: it has just been written, and not edited.
+async fn take(turns: &Turns, message: Message, is_new: bool) {
     let id = message.id;
     if message.author.bot {
         return turns.settled(id, Settled::Ignored);
@@ -31,12 +36,16 @@ async fn take(turns: &Turns, message: Message) {
     let scripts = turns.scripts.borrow().clone();
     let said = match scripts.decide(message.clone()).await {
         Ok(Route::NotForMe) => None,
-        Ok(Route::Unrouted) => let_in(turns, &scripts, &message, None)
-            .then(|| message.mentions_me.then(|| words::unrouted(message.channel_id)))
-            .flatten(),
-        Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).then_some(reply),
-        Ok(Route::Turn(work)) => return start(turns, &scripts, message, work, Question::Theirs).await,
-        Err(error) => failed_script(turns, &scripts, &message, &error),
+        Ok(Route::Unrouted) if !message.mentions_me => None,
+        Ok(Route::Unrouted) => {
+            let let_in = let_in(turns, &scripts, &message, None).await;
+            let_in.then(|| words::unrouted(message.channel_id))
+        }
+        Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).await.then_some(reply),
+        Ok(Route::Turn(work)) => {
+            return start(turns, &scripts, message, work, Question::Theirs, is_new).await;
+        }
+        Err(error) => failed_script(turns, &scripts, &message, &error).await,
     };
     match said {
         Some(_) if !turns.0.shares.take(message.author.id, id) => {
@@ -50,7 +59,9 @@ async fn take(turns: &Turns, message: Message) {
 /// An edited message is asked as edited, and where its new words go, if its turn still waits. Whether a role lets its
 /// author ask there is seen when the turn begins.
 pub async fn edited(turns: &Turns, message: Message) {
-    let Some(stop) = turns.stops().get(&message.id).cloned() else { return };
+    let Some(stop) = turns.stops().get(&message.id).cloned() else {
+        return asks_at_last(turns, message).await;
+    };
     let scripts = turns.scripts.borrow().clone();
     let id = message.id;
     let may_ask = |work: &Work| {
@@ -77,6 +88,22 @@ pub async fn edited(turns: &Turns, message: Message) {
     }
 }
 
+/// An edit may be the first that is for the bot: then it is taken like a new message. One that was answered is known, and
+/// stays as it is; what is older than a day is left, for what was answered is not known for ever.
+async fn asks_at_last(turns: &Turns, message: Message) {
+    if age(message.id) < STILL_NEW {
+        let span = tracing::info_span!("edit", id = %message.id.short(), channel = %message.channel_id);
+        take(turns, message, false).instrument(span).await;
+    }
+}
+
+/// How long ago a message was written.
+fn age(message: MessageId) -> Duration {
+    const DISCORDS_EPOCH: u64 = 1_420_070_400_000;
+    let now = u64::try_from(Millis::now().0).unwrap_or(0);
+    Duration::from_millis(now.saturating_sub(message.made().saturating_add(DISCORDS_EPOCH)))
+}
+
 /// Deleted messages are not asked; a turn that runs is stopped.
 pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
@@ -96,18 +123,24 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
 }
 
 /// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
-fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
+async fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
     let project = work.map(|work| &*work.project);
-    let admitted = turns.gate.judge(scripts, project, &message.author).admitted();
-    if !admitted {
-        info!(author = %message.author.id, "ignored: the author is not let in by `allow` in routing.lua");
+    let (author, guild) = (message.author.id, message.guild_id);
+    let verdict = turns.gate.judge(scripts, project, &message.author);
+    if !verdict.admitted() {
+        info!(%author, "ignored: the author is not let in by `allow` in routing.lua");
+        return false;
     }
-    admitted
+    let serves = turns.gate.serves(scripts, guild, verdict).await;
+    if !serves {
+        info!(%author, %guild, "ignored: this server is not among `allow.guilds` in routing.lua");
+    }
+    serves
 }
 
 /// A script error costs this one message. A trigger that fails does so on every message of every channel, so
 /// only somebody who spoke to the bot hears of it.
-fn failed_script(
+async fn failed_script(
     turns: &Turns,
     scripts: &ScriptSet,
     message: &Message,
@@ -115,7 +148,8 @@ fn failed_script(
 ) -> Option<String> {
     error!(%error, traceback = error.traceback(), "a script failed");
     let addressed = message.mentions_me || error.stage() == Stage::Route;
-    (addressed && let_in(turns, scripts, message, None)).then(|| words::failure(error.sentence(), message.id))
+    (addressed && let_in(turns, scripts, message, None).await)
+        .then(|| words::failure(error.sentence(), message.id))
 }
 
 fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
@@ -123,8 +157,16 @@ fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
 }
 
 /// Starts a turn, if its author is let in and there is something to ask.
-pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: Work, question: Question) {
-    if !let_in(turns, scripts, &message, Some(&work)) {
+/// `is_new`: as in [`take`].
+pub async fn start(
+    turns: &Turns,
+    scripts: &ScriptSet,
+    message: Message,
+    work: Work,
+    question: Question,
+    is_new: bool,
+) {
+    if !let_in(turns, scripts, &message, Some(&work)).await {
         return turns.settled(message.id, Settled::Ignored);
     }
     if !turns.0.shares.take(message.author.id, message.id) {
@@ -178,7 +220,7 @@ pub async fn start(turns: &Turns, scripts: &ScriptSet, message: Message, work: W
     turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, Place::Waits(_));
     // One whose question is still to be posted changes by that.
-    let is_known = !waits && question == Question::Theirs;
+    let is_known = !waits && is_new && question == Question::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),

@@ -228,9 +228,11 @@ async fn still_admitted(
     stop: &Stop,
 ) -> Result<Option<(Turn, Arc<Project>)>, StoreError> {
     let mut wait = ASK_AGAIN;
+    let mut notes;
     loop {
         let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
         let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
+        notes = Vec::from_iter(asker(&turn));
         let scripts = turns.scripts.borrow().clone();
         let Some(project) = scripts.project(&turn.project).cloned() else {
             tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
@@ -259,7 +261,8 @@ async fn still_admitted(
     }
     // A deleted message's turn has ended already, and one that a bot stops under is for the next start.
     if stop.reason() == Some(StopReason::Asked) {
-        finish(turns, task, unwanted(Unwanted::Stopped)).await?;
+        let said = Said { notes, ..cancelled(Unwanted::Stopped) };
+        finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), None)).await?;
     }
     Ok(None)
 }

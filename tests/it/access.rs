@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use moonlane::domain::Outcome;
-use moonlane::local::{Fault, Id, What};
+use moonlane::local::{Fault, Id, Say, What};
 use moonlane::turn::Settled;
 
 use crate::doctor::doctor;
@@ -299,4 +299,55 @@ async fn an_edit_goes_where_its_new_words_go_and_only_who_is_let_in_there_may_do
     assert_eq!(stage.answer(better), "better words");
     assert_eq!(stage.answer(mine), "(nothing was said before)\n\nopus default\n\nVAULT");
     assert!(!asked(&stage, "hers"));
+}
+
+#[tokio::test]
+async fn an_edit_that_mentions_the_bot_at_last_starts_its_turn_once() {
+    let mut stage = let_in(by_name).await;
+    let (bot, general) = (stage.discord.bot_id(), stage.discord.channel("general"));
+    let [ada, eve] = ["ada", "eve"].map(|name| stage.discord.user(name));
+    let hers = stage.discord.say(Say::new(general, ada, "TEXT:no mention"));
+    let strangers = stage.discord.say(Say::new(general, eve, "TEXT:no mention"));
+    for message in [strangers, hers] {
+        assert_eq!(stage.settled(message).await, Settled::Ignored);
+        stage.forget_settled(message);
+        stage.discord.edit(message, &format!("<@{bot}> TEXT:hello"));
+    }
+    assert_eq!(stage.settled(strangers).await, Settled::Ignored);
+    assert_eq!(stage.settled(hers).await, ANSWERED);
+    for text in ["TEXT:again", "TEXT:and again"] {
+        stage.discord.edit(hers, &format!("<@{bot}> {text}"));
+    }
+    assert_eq!(stage.ask("general", "TEXT:last").await, "last");
+    assert_eq!(stage.answer(hers), "hello");
+    assert!(!asked(&stage, "again"));
+}
+
+#[tokio::test]
+async fn direct_messages_are_turned_away_once_a_day() {
+    let mut stage = Stage::open().await;
+    let eve = stage.discord.user("eve");
+    let direct = stage.discord.direct(eve);
+    for text in ["TEXT:one", "TEXT:two"] {
+        stage.discord.say(Say::to_bot(direct, eve, text));
+    }
+    assert_eq!(
+        posted_in(&stage, direct, 0).await,
+        "I take no direct messages. Mention me in a channel of a server where I work."
+    );
+    assert_eq!(stage.ask("general", "TEXT:here").await, "here");
+    assert_eq!(stage.discord.messages(direct).iter().filter(|message| message.by_bot).count(), 1);
+}
+
+#[tokio::test]
+async fn the_bot_does_nothing_in_a_guild_that_is_not_listed() {
+    let mut stage = let_in(by_name).await;
+    let guild = stage.discord.guild();
+    for (listed, settled) in [("1", Settled::Ignored), (guild.to_string().as_str(), ANSWERED)] {
+        reload(&stage, &format!(r#"{}, guilds = {{ "{listed}" }}"#, by_name(&stage))).await;
+        for person in ["ada", "owner"] {
+            let message = stage.say_as(person, "general", "TEXT:here");
+            assert_eq!(stage.settled(message).await, settled, "{person} in {listed}");
+        }
+    }
 }

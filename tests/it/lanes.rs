@@ -280,7 +280,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         outbox: outbox.clone(),
         me: me.user,
         share: config.share,
-        gate: Gate::new(outbox, me.owners),
+        gate: Gate::new(outbox, me.owners, Vec::new()),
         keep_trying: config.discord.keep_trying,
         min_free: 0,
         news,

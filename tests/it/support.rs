@@ -205,6 +205,11 @@ impl Stage {
         within(&format!("message {message} to be settled"), wait).await
     }
 
+    /// Waits anew for a message that has been settled.
+    pub fn forget_settled(&mut self, message: Id) {
+        self.settled.remove(&message.get());
+    }
+
     /// The owner mentions the bot and waits for the whole answer.
     pub async fn ask(&mut self, channel: &str, text: &str) -> String {
         let message = self.say(channel, text);
