@@ -272,6 +272,14 @@ impl Agents {
         Turn::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
     }
 
+    /// Ends the agent of a channel that waits for its next turn, and does not wait until it has. One at work is ended by
+    /// its turn's token.
+    pub fn close(&self, channel: ChannelId) {
+        if let Some(keeper) = self.0.kept().keepers.get(&channel) {
+            keeper.close.cancel();
+        }
+    }
+
     /// Ends all agents, those at work included, within 5 s. From now on every [`Agents::ask`] is stopped at once.
     pub async fn close_all(&self) {
         self.0.closing.cancel();

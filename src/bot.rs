@@ -146,6 +146,7 @@ impl Bot {
             token: token.to_owned(),
             me: me.user,
             message_content: reloader.message_content(),
+            store: turns.store.clone(),
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
         // Not before Discord is there: a start that fails must not have begun turns that it then ends. What has come

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -110,6 +110,23 @@ impl MessageId {
     /// It keeps the low bits, which differ between any two messages of the same hour.
     pub fn short(self) -> String {
         short(self.0)
+    }
+}
+
+impl MessageId {
+    /// The first id that a message of this time may have. Discord's ids count milliseconds from the start of 2015:
+    /// <https://discord.com/developers/docs/reference#snowflakes>.
+    pub fn first_at(time: SystemTime) -> Self {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_millis(1_420_070_400_000);
+        let since = time.duration_since(start).unwrap_or_default().as_millis();
+        Self(u64::try_from(since).unwrap_or(u64::MAX >> 22).clamp(1, u64::MAX >> 22) << 22)
+    }
+}
+
+impl ChannelId {
+    /// An id that is less than those of all messages in this channel: channels are older than what is said in them.
+    pub fn before_all(self) -> MessageId {
+        MessageId(self.0)
     }
 }
 
@@ -506,6 +523,19 @@ pub enum Outcome {
 pub enum Inbound {
     /// Somebody wrote a message. Bots' and webhooks' messages are marked `author.bot`.
     Message(Message),
+    /// Somebody wrote this while nobody listened.
+    Missed {
+        /// The message, as it stands now.
+        message: Message,
+        /// It is too old to be answered.
+        too_old: bool,
+    },
+    /// What was missed in this channel is told.
+    MissedAll(ChannelId),
+    /// All that was said in this channel up to this message is told, or does not concern the bot.
+    Told(ChannelId, MessageId),
+    /// These channels and threads are there no more, or the bot may not be in their guild.
+    Gone(Vec<ChannelId>),
     /// Somebody edited a message; this is its new state.
     Edited(Message),
     /// Messages were deleted.

@@ -21,13 +21,13 @@
 //! **Not too often.** Discord counts new sessions, so the waits between them grow ([`pace`]); where none is left
 //! (`session_start_limit`), none begins.
 //!
-//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then each
-//! guild is announced again, with the last message of every channel, and what is newer than what was heard is
-//! fetched over REST ([`convert`]).
+//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then what was said
+//! meanwhile is read over REST ([`catch_up`]).
 //!
 //! Logging: serenity opens spans at level INFO whose fields hold whole events, so its target must be logged at
 //! `warn` at most, or every message is formatted once more for nothing.
 
+mod catch_up;
 mod convert;
 mod event;
 mod interaction;
@@ -47,7 +47,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use crate::domain::{Inbound, Interaction, UserId};
+use crate::logging::chain;
 use crate::outbox::{Outbox, StartError};
+use crate::store::Store;
 use convert::Converter;
 use life::{End, Life, Plan};
 use pace::Pace;
@@ -65,6 +67,8 @@ pub struct Start {
     pub me: UserId,
     /// Whether to ask for the text of messages that do not mention the bot, which is a privilege.
     pub message_content: bool,
+    /// Where it is written what the bot has seen of each channel.
+    pub store: Store,
 }
 
 /// The connection to Discord's gateway. Dropping it ends it.
@@ -116,6 +120,8 @@ pub async fn start(
     if start.message_content {
         intents |= GatewayIntents::MESSAGE_CONTENT;
     }
+    let known =
+        start.store.places().await.map_err(|error| GatewayError::Broken(chain(&error).to_string()))?;
     let (events, queue) = mpsc::unbounded_channel();
     let (ready, is_ready) = oneshot::channel();
     let (urgent, interacted) = mpsc::unbounded_channel();
@@ -125,7 +131,13 @@ pub async fn start(
     let life = begin(&plan, &url)?;
 
     let stop = CancellationToken::new();
-    let converter = Converter::new(start.me, outbox.clone(), inbound, ready);
+    let converter = Converter::new(
+        (start.me, start.message_content),
+        outbox.clone(),
+        (start.store, known),
+        inbound,
+        ready,
+    );
     let mut gateway = Gateway {
         supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
         converter: tokio::spawn(converter.run(queue)),

@@ -436,6 +436,20 @@ impl LocalDiscord {
         self.hub().change(|state| state.faults = Faults::default());
     }
 
+    /// So much time passes here, though not on this machine.
+    pub fn pass_time(&self, time: Duration) {
+        self.hub().change(|state| state.world.ahead += time);
+    }
+
+    /// Throws the bot out of the guild.
+    pub fn throw_out(&self) {
+        self.hub().change(|state| {
+            state.world.thrown_out = true;
+            let body = serde_json::json!({ "id": state.world.guild });
+            state.sessions.dispatch(0, "GUILD_DELETE", None, |_| body.clone());
+        });
+    }
+
     /// Disturbs the gateway's connections.
     pub fn drop_gateway(&self, how: DropGateway) {
         self.hub().change(|state| state.sessions.drop_connections(how));

@@ -30,7 +30,7 @@ mod wire;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
@@ -419,6 +419,24 @@ impl Outbox {
         path: String,
     ) -> Result<T, Refused> {
         self.0.sender.ask(Call::get(kind, place, path)).await
+    }
+
+    /// The same, for no longer than this.
+    pub(crate) async fn get_within<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        place: u64,
+        path: String,
+        limit: Duration,
+    ) -> Result<T, Refused> {
+        let call = Call { give_up_after: Some(limit), ..Call::get(kind, place, path) };
+        self.0.sender.ask(call).await
+    }
+
+    /// The time by Discord's clock, to a second or so; by this machine's before Discord has ever answered.
+    pub fn time_there(&self) -> SystemTime {
+        let answered = *lock(&self.0.sender.time_there);
+        answered.map_or_else(SystemTime::now, |(time, at)| time + at.elapsed())
     }
 
     /// reqwest's client, for serenity to share: a second one would cost its memory again.

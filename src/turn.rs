@@ -15,6 +15,7 @@ mod delivery;
 mod hooks;
 mod intake;
 mod live;
+mod missed;
 mod prompt;
 mod question;
 mod recovery;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +43,10 @@ use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
 use crate::store::Store;
+use missed::{Missed, Seen};
+
+/// How often it is written what was taken in. What came since is read again after a crash.
+const WRITE_SEEN: Duration = Duration::from_secs(1);
 use shares::Shares;
 
 /// How often a channel hears at most that its messages cannot be written.
@@ -186,21 +192,38 @@ impl Turns {
 
     /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled.
     pub async fn serve(&self, mut inbound: mpsc::UnboundedReceiver<Inbound>, shutdown: CancellationToken) {
+        let (mut missed, mut seen) = (Missed::default(), Seen::default());
+        let mut write = interval(WRITE_SEEN);
+        write.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return seen.write(self).await,
+                _ = write.tick() => {
+                    seen.write(self).await;
+                    continue;
+                }
                 next = inbound.recv() => next,
             };
             match next {
                 Some(Inbound::Message(message)) => {
-                    self.stir(Some(message.channel_id));
+                    let (channel, id) = (message.channel_id, message.id);
+                    self.stir(Some(channel));
                     intake::arrived(self, message).await;
+                    seen.up_to(channel, id);
                 }
+                Some(Inbound::Missed { message, too_old }) => {
+                    let (channel, id) = (message.channel_id, message.id);
+                    missed.take(self, message, too_old).await;
+                    seen.up_to(channel, id);
+                }
+                Some(Inbound::MissedAll(channel)) => missed.is_over(channel),
+                Some(Inbound::Told(channel, message)) => seen.up_to(channel, message),
+                Some(Inbound::Gone(channels)) => intake::gone(self, channels).await,
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
                 Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
                 Some(Inbound::Changed) => self.stir(None),
-                None => return,
+                None => return seen.write(self).await,
             }
         }
     }

@@ -5,36 +5,33 @@
 //! wait with it, because the order in which Discord tells things is the order in which they happened; other channels do
 //! not wait.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod places;
 
-use serenity::model::Timestamp;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
 use serenity::model::event::Event;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
-use super::event::{self, Channel, Guild, Member, Person, Role, Said, Seen};
+use super::catch_up;
+use super::event::{self, Member, Person, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
-use crate::outbox::{ChannelInfo, Kind, Notify, Outbox, Post, Refused};
+use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
+use crate::store::{self, Store};
 
 /// When to ask again about a channel that Discord refuses to tell about.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
 /// The wait before a question is asked again that Discord has not answered within the outbox's patience.
 const UNANSWERED: Duration = Duration::from_secs(5);
-/// How long events wait while the messages of an outage are fetched.
-const BACKFILL: Duration = Duration::from_secs(60);
-/// What was said longer ago is not answered any more.
-const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
 /// When somebody is told again that the bot takes no direct messages, and how many people are told in that time.
 const TURN_AWAY_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TURNED_AWAY: usize = 1000;
 const SERVERS_ONLY: &str = "I take no direct messages. Mention me in a channel of a server where I work.";
-/// The most messages that Discord gives per call, and how many such calls an outage is worth per channel.
-const PAGE: usize = 100;
-const PAGES: usize = 3;
 
 /// The one task that reads events.
 pub(super) struct Converter {
@@ -43,7 +40,9 @@ pub(super) struct Converter {
     inbound: mpsc::UnboundedSender<Inbound>,
     /// Told once, by the first READY.
     ready: Option<oneshot::Sender<()>>,
-    guilds: HashSet<GuildId>,
+    store: Store,
+    /// Whether messages that do not mention the bot may be for it.
+    everything: bool,
     places: HashMap<ChannelId, Place>,
     roles: HashMap<RoleId, KnownRole>,
     /// The channels in which events wait.
@@ -53,19 +52,34 @@ pub(super) struct Converter {
     answers: mpsc::UnboundedReceiver<Answered>,
     /// When the authors of direct messages were told that nobody listens there.
     turned_away: HashMap<UserId, Instant>,
+    slots: Arc<Semaphore>,
+    /// How many catch-ups have begun.
+    runs: u64,
     /// Kinds of events that could not be read and have been complained about.
     complained: HashSet<String>,
 }
 
-/// What waits in one channel.
+/// What waits in one channel, and for what.
+#[derive(Default)]
 struct Queue {
     events: VecDeque<Seen>,
-    /// The question about the channel.
-    _asks: AbortOnDropHandle<()>,
+    looking_up: Option<AbortOnDropHandle<()>>,
+    catching_up: Option<CatchingUp>,
 }
 
-/// Discord's answer about a channel.
-struct Answered(ChannelId, Result<ChannelInfo, Refused>);
+struct CatchingUp {
+    run: u64,
+    /// The newest message there when it began; `None` in a thread that Discord did not name.
+    newest: Option<MessageId>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Something that was asked of Discord.
+enum Answered {
+    LookedUp(ChannelId, Result<ChannelInfo, Refused>),
+    Missed { channel: ChannelId, run: u64, missed: catch_up::Missed },
+    CaughtUp { channel: ChannelId, run: u64, end: catch_up::End },
+}
 
 /// A channel or a thread.
 #[derive(Debug, Default)]
@@ -73,7 +87,8 @@ struct Place {
     guild: Option<GuildId>,
     name: String,
     parent: Option<ChannelId>,
-    /// The newest message that is known to stand here.
+    archived: bool,
+    /// What was said here up to this message was heard.
     last: Option<MessageId>,
     /// Of a channel that no event has told of: when to ask Discord about it.
     ask_at: Option<Instant>,
@@ -88,24 +103,29 @@ struct KnownRole {
 
 impl Converter {
     pub(super) fn new(
-        me: UserId,
+        (me, everything): (UserId, bool),
         outbox: Outbox,
+        (store, known): (Store, Vec<store::Place>),
         inbound: mpsc::UnboundedSender<Inbound>,
         ready: oneshot::Sender<()>,
     ) -> Self {
+        let known = known.into_iter().map(|place| (place.channel, Place::known(&place))).collect();
         let (answered, answers) = mpsc::unbounded_channel();
         Self {
             me,
             outbox,
             inbound,
             ready: Some(ready),
-            guilds: HashSet::new(),
-            places: HashMap::new(),
+            store,
+            everything,
+            places: known,
             roles: HashMap::new(),
             queues: HashMap::new(),
             answered,
             answers,
             turned_away: HashMap::new(),
+            slots: catch_up::slots(),
+            runs: 0,
             complained: HashSet::new(),
         }
     }
@@ -141,8 +161,8 @@ impl Converter {
         match seen.in_channel() {
             Some(channel) if self.waits(channel, &seen) => {
                 let queue = self.queues.entry(channel).or_insert_with(|| Queue {
-                    events: VecDeque::new(),
-                    _asks: ask_about(channel, self.outbox.clone(), self.answered.clone()),
+                    looking_up: Some(ask_about(channel, self.outbox.clone(), self.answered.clone())),
+                    ..Queue::default()
                 });
                 queue.events.push_back(seen);
             }
@@ -164,25 +184,59 @@ impl Converter {
         self.places.get(&channel).is_none_or(is_due)
     }
 
-    /// Lets happen what has waited for the answer.
-    async fn answered(&mut self, Answered(channel, answer): Answered) {
-        let Some(queue) = self.queues.remove(&channel) else { return };
+    /// Takes an answer, and lets happen what has waited for it.
+    async fn answered(&mut self, answered: Answered) {
+        let is_it = |queue: &mut Queue, run| queue.catching_up.as_ref().is_some_and(|it| it.run == run);
+        let channel = match answered {
+            Answered::LookedUp(channel, answer) => {
+                let Some(queue) = self.queues.get_mut(&channel) else { return };
+                queue.looking_up = None;
+                self.looked_up(channel, answer).await;
+                channel
+            }
+            Answered::Missed { channel, run, missed } => {
+                if self.queues.get_mut(&channel).is_some_and(|queue| is_it(queue, run)) {
+                    self.missed(channel, missed);
+                }
+                return;
+            }
+            Answered::CaughtUp { channel, run, end } => {
+                let Some(queue) = self.queues.get_mut(&channel) else { return };
+                let Some(catching_up) = queue.catching_up.take_if(|it| it.run == run) else { return };
+                self.caught_up(channel, catching_up.newest, end).await;
+                channel
+            }
+        };
+        let is_free = |queue: &Queue| queue.looking_up.is_none() && queue.catching_up.is_none();
+        if self.queues.get(&channel).is_some_and(is_free)
+            && let Some(queue) = self.queues.remove(&channel)
+        {
+            for seen in queue.events {
+                self.take(seen).await;
+            }
+        }
+    }
+
+    async fn looked_up(&mut self, channel: ChannelId, answer: Result<ChannelInfo, Refused>) {
         let last = self.places.get(&channel).and_then(|place| place.last);
         // An event may have told of it meanwhile.
         let is_known = self.places.get(&channel).is_some_and(|place| place.ask_at.is_none());
         let place = match answer {
             _ if is_known => None,
             Ok(ChannelInfo { name, parent, guild }) => {
-                Some(Place { guild, name, parent, last, ask_at: None })
+                // It is asked about before the first thing that was said there since is heard.
+                let first = self.queues.get(&channel).and_then(Queue::first);
+                let last = last.or(first.and_then(|id| MessageId::new(id.get() - 1)));
+                Some(Place { guild, name, parent, archived: false, last, ask_at: None })
             }
             Err(refused) => {
                 warn!(%channel, "nothing is taken in: Discord does not tell what channel this is: {refused}");
                 Some(Place { last, ask_at: Some(Instant::now() + LOOKUP_AGAIN), ..Place::default() })
             }
         };
-        self.places.extend(place.map(|place| (channel, place)));
-        for seen in queue.events {
-            self.happen(seen).await;
+        if let Some(place) = place {
+            self.places.insert(channel, place);
+            self.write_places([channel]).await;
         }
     }
 
@@ -195,24 +249,22 @@ impl Converter {
             self.send(Inbound::Changed);
         }
         match seen {
-            Seen::Ready => match self.ready.take() {
-                Some(ready) => {
-                    info!("connected to Discord");
-                    // Nobody waits any more if the start was given up.
-                    let _ = ready.send(());
+            Seen::Ready(guilds) => {
+                self.forget_guilds(|guild| guilds.contains(&guild));
+                match self.ready.take() {
+                    Some(ready) => {
+                        info!("connected to Discord");
+                        // Nobody waits any more if the start was given up.
+                        let _ = ready.send(());
+                    }
+                    None => info!("connected to Discord anew"),
                 }
-                None => info!("connected to Discord anew"),
-            },
+            }
             Seen::Resumed => info!("the connection to Discord was lost and is resumed"),
             Seen::Guild(guild) => self.learn_guild(guild).await,
-            Seen::GuildGone { id } => self.forget_guild(id),
-            Seen::Channels(channels) => {
-                channels.iter().for_each(|channel| self.learn(channel, channel.guild_id))
-            }
-            Seen::ChannelGone { id } => {
-                self.places.remove(&id);
-                self.queues.remove(&id);
-            }
+            Seen::GuildGone { id } => self.forget_guilds(|guild| guild != id),
+            Seen::Channels(channels) => self.learn_channels(&channels).await,
+            Seen::ChannelGone { id } => self.forget(vec![id]),
             Seen::Role(role) => self.learn_role(&role, role.guild_id),
             Seen::RoleGone { id } => drop(self.roles.remove(&id)),
             Seen::Said(said) if said.guild_id.is_none() => self.turn_away(&said),
@@ -258,7 +310,7 @@ impl Converter {
         let place = self.places.entry(said.channel_id).or_insert_with(Place::unknown);
         place.last = place.last.max(Some(said.id));
         if !said.is_speech() || said.author.id == self.me {
-            return;
+            return self.send(Inbound::Told(said.channel_id, said.id));
         }
         // Without its parent nobody knows who may do what here.
         if place.ask_at.is_some() && !said.is_bots() {
@@ -318,115 +370,30 @@ impl Converter {
             extra,
         }
     }
+}
 
-    async fn learn_guild(&mut self, guild: Guild) {
-        let known = !self.guilds.insert(guild.id);
-        let newest = self.places.values().filter(|place| place.guild == Some(guild.id));
-        let newest = newest.filter_map(|place| place.last).max();
-        let mut missed = Vec::new();
-        if known {
-            for channel in guild.channels.iter().chain(&guild.threads) {
-                let seen = self.places.get(&channel.id).and_then(|place| place.last).or(newest);
-                if let (Some(seen), Some(last)) = (seen, channel.last_message_id)
-                    && last > seen
-                {
-                    missed.push((channel.id, seen));
-                }
-            }
-        }
-        let mut before = std::mem::take(&mut self.places);
-        let (here, elsewhere): (HashMap<_, _>, _) =
-            before.drain().partition(|(_, place)| place.guild == Some(guild.id));
-        self.places = elsewhere;
-        for channel in guild.channels.iter().chain(&guild.threads) {
-            self.learn(channel, Some(guild.id));
-            if let Some(place) = self.places.get_mut(&channel.id) {
-                let last = here.get(&channel.id).and_then(|place| place.last);
-                place.last = place.last.max(last).max(channel.last_message_id);
-            }
-        }
-        self.roles.retain(|_, role| role.guild != Some(guild.id));
-        guild.roles.iter().for_each(|role| self.learn_role(role, Some(guild.id)));
-        if missed.is_empty() {
-            return;
-        }
-        if timeout(BACKFILL, self.backfill(guild.id, missed)).await.is_err() {
-            warn!("Discord is too slow: not everything that was said during the outage could be fetched");
-        }
-    }
-
-    fn learn(&mut self, channel: &Channel, guild: Option<GuildId>) {
-        let place = self.places.entry(channel.id).or_default();
-        place.guild = guild.or(place.guild);
-        place.name.clone_from(&channel.name);
-        place.parent = channel.thread_parent();
-        place.ask_at = None;
-    }
-
-    fn learn_role(&mut self, role: &Role, guild: Option<GuildId>) {
-        let known = KnownRole { guild, name: role.name.clone(), mine: role.belongs_to(self.me) };
-        self.roles.insert(role.id, known);
-    }
-
-    fn forget_guild(&mut self, guild: GuildId) {
-        self.guilds.remove(&guild);
-        self.places.retain(|_, place| place.guild != Some(guild));
-        self.roles.retain(|_, role| role.guild != Some(guild));
-    }
-
-    /// Fetches what was said while nobody listened: a new gateway session, unlike a resumed one, tells nothing of
-    /// it. A message that is told a second time does no harm downstream: its id is the key.
-    async fn backfill(&mut self, guild: GuildId, missed: Vec<(ChannelId, MessageId)>) {
-        let mut members: HashMap<UserId, Member> = HashMap::new();
-        let mut count = 0;
-        for (channel, mut after) in missed {
-            for _ in 0..PAGES {
-                let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
-                let page: Vec<Said> = match self.outbox.get(Kind::History, channel.get(), path).await {
-                    Ok(page) => page,
-                    Err(refused) => {
-                        debug!(%channel, "what was said during the outage cannot be fetched: {refused}");
-                        break;
-                    }
-                };
-                let full = page.len() == PAGE;
-                let mut page: Vec<Said> = page.into_iter().filter(|said| said.id > after).collect();
-                page.sort_by_key(|said| said.id);
-                let Some(last) = page.last() else { break };
-                after = last.id;
-                for mut said in page {
-                    if said.is_bots() || !said.is_speech() || is_too_old(&said) {
-                        continue;
-                    }
-                    // Over REST a message does not tell the roles of its author, and they may let her in.
-                    said.member = Some(self.member(guild, said.author.id, &mut members).await);
-                    said.guild_id = Some(guild);
-                    count += 1;
-                    self.hear(said, Inbound::Message);
-                }
-                if !full {
-                    break;
-                }
-            }
-        }
-        info!("{count} messages were said during the outage");
-    }
-
-    async fn member(&self, guild: GuildId, user: UserId, known: &mut HashMap<UserId, Member>) -> Member {
-        if let Some(member) = known.get(&user) {
-            return member.clone();
-        }
-        let path = format!("/guilds/{guild}/members/{user}");
-        let member = self.outbox.get(Kind::Member, guild.get(), path).await.unwrap_or_else(|refused| {
-            debug!(%user, "roles unknown: {refused}");
-            Member::default()
-        });
-        known.insert(user, member.clone());
-        member
+impl Queue {
+    /// The first message that waits.
+    fn first(&self) -> Option<MessageId> {
+        self.events.iter().find_map(|seen| match seen {
+            Seen::Said(said) => Some(said.id),
+            _ => None,
+        })
     }
 }
 
 impl Place {
+    /// As an earlier bot has written it; its name is not known yet.
+    fn known(place: &store::Place) -> Self {
+        Self {
+            guild: Some(place.guild),
+            parent: place.parent,
+            archived: place.archived,
+            last: Some(place.seen),
+            ..Self::unknown()
+        }
+    }
+
     fn unknown() -> Self {
         Self { ask_at: Some(Instant::now()), ..Self::default() }
     }
@@ -446,7 +413,7 @@ fn ask_about(
             }
         };
         // Nobody listens any more when the bot is stopping.
-        drop(answered.send(Answered(channel, answer)));
+        drop(answered.send(Answered::LookedUp(channel, answer)));
     }))
 }
 
@@ -454,10 +421,4 @@ fn ask_about(
 pub(super) fn shown_name(user: &Person, member: Option<&Member>) -> String {
     let nick = member.and_then(|member| member.nick.as_deref());
     first_name([nick, user.global_name.as_deref(), Some(&user.username)]).into_owned()
-}
-
-fn is_too_old(said: &Said) -> bool {
-    let time = said.timestamp.as_deref().and_then(|time| Timestamp::parse(time).ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    time.is_some_and(|time| time.unix_timestamp().saturating_add(TOO_OLD.as_secs() as i64) < now as i64)
 }

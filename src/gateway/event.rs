@@ -14,7 +14,8 @@ use crate::domain::{ChannelId, Extra, GuildId, MessageId, RoleId, UserId};
 /// One event.
 #[derive(Debug)]
 pub(super) enum Seen {
-    Ready,
+    /// With the guilds in which the bot is.
+    Ready(Vec<GuildId>),
     Resumed,
     Guild(Guild),
     GuildGone {
@@ -73,9 +74,21 @@ pub(super) struct Channel {
     pub(super) name: String,
     parent_id: Option<ChannelId>,
     pub(super) last_message_id: Option<MessageId>,
+    thread_metadata: Option<ThreadMetadata>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ThreadMetadata {
+    #[serde(default)]
+    archived: bool,
 }
 
 impl Channel {
+    /// Whether it is a thread in the archive.
+    pub(super) fn is_archived(&self) -> bool {
+        self.thread_metadata.as_ref().is_some_and(|thread| thread.archived)
+    }
+
     /// Of a thread, the channel that it belongs to. What else has a parent has a category.
     pub(super) fn thread_parent(&self) -> Option<ChannelId> {
         self.parent_id.filter(|_| matches!(self.kind, 10..=12))
@@ -117,7 +130,6 @@ pub(super) struct Said {
     #[serde(rename = "type")]
     kind: u8,
     webhook_id: Option<IgnoredAny>,
-    pub(super) timestamp: Option<String>,
     edited_timestamp: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) mentions: Vec<Person>,
@@ -217,7 +229,10 @@ pub(super) fn is_wanted(event: &Event) -> bool {
 pub(super) fn read(event: &Event) -> Result<Option<Seen>, (String, serde_json::Error)> {
     // Not read again from JSON: READY has the whole account in it, and only that it came is of interest.
     match event {
-        Event::Ready(_) => return Ok(Some(Seen::Ready)),
+        Event::Ready(ready) => {
+            let guilds = ready.ready.guilds.iter().filter_map(|guild| GuildId::new(guild.id.get()));
+            return Ok(Some(Seen::Ready(guilds.collect())));
+        }
         Event::Resumed(_) => return Ok(Some(Seen::Resumed)),
         _ => {}
     }
@@ -266,8 +281,6 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
         ids: Vec<MessageId>,
     }
     Ok(Some(match name {
-        "READY" => Seen::Ready,
-        "RESUMED" => Seen::Resumed,
         "GUILD_CREATE" => {
             let guild: Guild = from(data)?;
             if guild.unavailable {

@@ -160,7 +160,17 @@ impl Connection {
 }
 
 fn plan() -> Start {
-    Start { token: TOKEN.to_owned(), me: UserId::new(ME).unwrap(), message_content: true }
+    let folder = tempfile::tempdir().unwrap();
+    // The open file stays though its folder goes.
+    let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
+    Start { token: TOKEN.to_owned(), me: UserId::new(ME).unwrap(), message_content: true, store }
+}
+
+/// The id of the nth message of a moment ago.
+fn recent(n: u64) -> u64 {
+    static MOMENT: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    let ago = || MessageId::first_at(std::time::SystemTime::now() - Duration::from_secs(60)).get();
+    MOMENT.get_or_init(ago) + n
 }
 
 fn channel(id: &str, name: &str, last: Option<&str>) -> Value {
@@ -196,7 +206,7 @@ fn with(mut value: Value, key: &str, to: Value) -> Value {
 async fn next(heard: &mut mpsc::UnboundedReceiver<Inbound>) -> Inbound {
     loop {
         match timeout(Duration::from_secs(20), heard.recv()).await.expect("nothing was heard").unwrap() {
-            Inbound::Changed => {}
+            Inbound::Changed | Inbound::Told(..) => {}
             other => return other,
         }
     }
@@ -400,13 +410,12 @@ async fn what_was_said_before_a_new_session_is_fetched_in_order_with_its_authors
     assert_eq!(id(&next_message(&mut heard).await), 100);
 
     let over_rest = |id: u64, text: &str| {
-        let now = serenity::model::Timestamp::now().to_string();
-        let mut said = with(message(id, CHANNEL, text), "timestamp", json!(now));
+        let mut said = message(id, CHANNEL, text);
         said.as_object_mut().unwrap().retain(|key, _| key != "guild_id" && key != "member");
         said
     };
-    let old = with(over_rest(101, "long ago"), "timestamp", json!("2026-01-01T00:00:00+00:00"));
-    let page = json!([over_rest(103, "two"), over_rest(102, "one"), old]);
+    let last = recent(2);
+    let page = json!([over_rest(last, "two"), over_rest(recent(1), "one"), over_rest(101, "long ago")]);
     discord.answer("/channels/20/messages?after=100&limit=100", page);
     discord.answer(
         "/guilds/10/members/40",
@@ -416,14 +425,20 @@ async fn what_was_said_before_a_new_session_is_fetched_in_order_with_its_authors
     let mut connection = discord.connection().await;
     assert_eq!(connection.receive().await["op"], 2);
     connection.ready().await;
-    let channels = json!([channel(CHANNEL, "general", Some("103")), channel("22", "quiet", Some("99"))]);
+    let newest = last.to_string();
+    let channels = json!([channel(CHANNEL, "general", Some(&newest)), channel("22", "quiet", Some("99"))]);
     connection.tell(2, "GUILD_CREATE", guild(channels)).await;
-    connection.tell(3, "MESSAGE_CREATE", message(104, CHANNEL, "live")).await;
+    connection.tell(3, "MESSAGE_CREATE", message(last + 1, CHANNEL, "live")).await;
+    // What is said now in another channel waits for none of it.
+    connection.tell(4, "MESSAGE_CREATE", message(last + 2, "22", "live")).await;
 
-    for n in [102, 103, 104] {
-        let message = next_message(&mut heard).await;
-        assert_eq!((id(&message), message.author.roles[0].get()), (n, 52));
+    assert_eq!(id(&next_message(&mut heard).await), last + 2);
+    for (n, old) in [(101, true), (recent(1), false), (last, false)] {
+        let Inbound::Missed { message, too_old } = next(&mut heard).await else { panic!() };
+        assert_eq!((id(&message), too_old, message.author.roles[0].get()), (n, old, 52));
     }
+    assert_eq!(next(&mut heard).await, Inbound::MissedAll(ChannelId::new(20).unwrap()));
+    assert_eq!(id(&next_message(&mut heard).await), last + 1);
     assert_eq!(discord.asked(), ["/channels/20/messages?after=100&limit=100", "/guilds/10/members/40"]);
 }
 
@@ -486,7 +501,7 @@ async fn a_shut_down_says_good_bye_and_ends_what_is_sent() {
     assert_eq!(bye, Some(1000));
     assert!(begin.elapsed() < Duration::from_secs(3));
     while let Some(heard) = heard.recv().await {
-        assert_eq!(heard, Inbound::Changed);
+        assert!(matches!(heard, Inbound::Changed | Inbound::Told(..)));
     }
 }
 
@@ -498,8 +513,7 @@ async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
     let (_gateway, mut heard, mut connection) = discord.bot().await;
     connection.tell(3, "MESSAGE_CREATE", message(100, CHANNEL, "before")).await;
     assert_eq!(id(&next_message(&mut heard).await), 100);
-    let now = json!(serenity::model::Timestamp::now().to_string());
-    let missed = json!([with(message(101, CHANNEL, "missed"), "timestamp", now)]);
+    let missed = json!([message(recent(1), CHANNEL, "missed")]);
     discord.answer("/channels/20/messages?after=100&limit=100", missed);
 
     let begin = Instant::now();
@@ -509,6 +523,9 @@ async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
     assert_eq!(connection.receive().await["op"], 2);
     assert!(begin.elapsed() < Duration::from_secs(12));
     connection.ready().await;
-    connection.tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", Some("101"))]))).await;
-    assert_eq!(id(&next_message(&mut heard).await), 101);
+    connection
+        .tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", Some(&recent(1).to_string()))])))
+        .await;
+    let Inbound::Missed { message, too_old: false } = next(&mut heard).await else { panic!() };
+    assert_eq!(id(&message), recent(1));
 }

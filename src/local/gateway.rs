@@ -190,10 +190,12 @@ impl Sessions {
             sent: VecDeque::new(),
             live: Some(live),
         };
+        let guild = json!({ "id": world.guild, "unavailable": true });
+        let guilds: Vec<Value> = (!world.thrown_out).then_some(guild).into_iter().collect();
         let ready = json!({
             "v": 10,
             "user": world.me_json(),
-            "guilds": [{ "id": world.guild, "unavailable": true }],
+            "guilds": guilds,
             "session_id": id,
             "resume_gateway_url": world.url.replacen("http", "ws", 1),
             "session_type": "normal",
@@ -207,7 +209,7 @@ impl Sessions {
             "_trace": [],
         });
         session.push("READY", &ready, None);
-        if identify.intents & GUILDS != 0 {
+        if identify.intents & GUILDS != 0 && !world.thrown_out {
             session.push("GUILD_CREATE", &world.guild_event_json(), None);
         }
         self.all.push(session);

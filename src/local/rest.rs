@@ -4,14 +4,14 @@
 //! limit counts it. Then the handler acts. Calls about interactions have their token in the path, and no limit.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{
     ConnectInfo, DefaultBodyLimit, FromRequest, Json, Multipart, Path, Query, Request, State,
 };
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -115,7 +115,13 @@ async fn gate(
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
-    hub.change(|state| state.calls[place].status = Some(response.status().as_u16()));
+    let ahead = hub.change(|state| {
+        state.calls[place].status = Some(response.status().as_u16());
+        state.world.ahead
+    });
+    if let Ok(time) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now() + ahead)) {
+        response.headers_mut().insert(DATE, time);
+    }
     response
 }
 

@@ -394,7 +394,9 @@ impl World {
     /// as its only member.
     pub(super) fn guild_event_json(&self) -> Value {
         let mut json = self.guild_json();
-        let visible = |channel: &&Channel| channel.direct.is_none() && !self.denied(channel.id, Right::View);
+        let visible = |channel: &&Channel| {
+            channel.direct.is_none() && channel.closed.is_none() && !self.denied(channel.id, Right::View)
+        };
         let (threads, channels): (Vec<_>, Vec<_>) =
             self.channels.values().filter(visible).partition(|channel| channel.parent.is_some());
         let shapes =

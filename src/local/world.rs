@@ -231,6 +231,10 @@ pub enum Owner {
 /// The whole guild, and the application that the bot belongs to.
 pub(super) struct World {
     last_id: u64,
+    /// Whether the bot was thrown out of the guild.
+    pub(super) thrown_out: bool,
+    /// How far its clock is ahead of this machine's.
+    pub(super) ahead: Duration,
     /// The server's own address, for the links that it gives out.
     pub(super) url: String,
     pub(super) guild: Id,
@@ -258,9 +262,11 @@ impl World {
     pub(super) fn new(url: String, owner: Owner, message_content: bool) -> Self {
         let mut last = 0;
         let [guild, application, bot, bot_role, owner_id, team, webhook] =
-            std::array::from_fn(|_| next_id(&mut last));
+            std::array::from_fn(|_| next_id(&mut last, Duration::ZERO));
         let mut world = Self {
             last_id: last,
+            thrown_out: false,
+            ahead: Duration::ZERO,
             url,
             guild,
             application,
@@ -296,7 +302,7 @@ impl World {
 
     /// A new id, greater than every one before.
     pub(super) fn new_id(&mut self) -> Id {
-        next_id(&mut self.last_id)
+        next_id(&mut self.last_id, self.ahead)
     }
 
     /// The user of this name, made on demand.
@@ -318,6 +324,9 @@ impl World {
     /// Whether something was taken from the bot in this channel, or in the channel that this is a thread of.
     pub(super) fn denied(&self, channel: Id, right: Right) -> bool {
         let Some(channel) = self.channels.get(&channel) else { return true };
+        if self.thrown_out && channel.direct.is_none() {
+            return true;
+        }
         let inherited = channel.parent.is_some_and(|parent| self.denied(parent, right));
         inherited || channel.denied.contains(&right)
     }
@@ -362,8 +371,8 @@ impl World {
 }
 
 /// Real snowflakes: the time in the high bits; within a millisecond they count up.
-fn next_id(last: &mut u64) -> Id {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
+fn next_id(last: &mut u64, ahead: Duration) -> Id {
+    let since_epoch = (SystemTime::now() + ahead).duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
     let now = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX >> 22) << 22;
     *last = now.max(*last + 1);
     Id(*last)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
@@ -118,6 +118,8 @@ pub(super) struct Sender {
     pub(super) queues: Mutex<HashMap<u64, Arc<Queues>>>,
     /// Set by a 401 that was confirmed: until when no call is worth asking. Many invalid calls block the whole address.
     refused_until: Mutex<Option<Instant>>,
+    /// What time it was there at the latest answer, and when that came.
+    pub(super) time_there: Mutex<Option<(SystemTime, Instant)>>,
     /// Held by whoever confirms a 401: when the token was last seen to be good after one.
     good_at: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -171,6 +173,7 @@ impl Sender {
             pace: Mutex::default(),
             queues: Mutex::default(),
             refused_until: Mutex::default(),
+            time_there: Mutex::default(),
             good_at: tokio::sync::Mutex::default(),
         }
     }
@@ -255,6 +258,10 @@ impl Sender {
         }
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let time = headers.get(DATE).and_then(|time| httpdate::parse_http_date(time.to_str().ok()?).ok());
+        if let Some(time) = time {
+            *lock(&self.time_there) = Some((time, Instant::now()));
+        }
         let body = response.bytes().await.map_err(broken)?;
 
         let limits = Limits::read(status.as_u16(), &headers, &body, self.patience.first_wait);

@@ -281,8 +281,14 @@ pub fn forget_old(connection: &Connection) -> rusqlite::Result<usize> {
     prune(connection, Millis(Millis::now().0 - KEPT.0))
 }
 
-/// Forgets the messages accepted before `limit` that have nothing left to do or to say.
+/// Forgets the messages accepted before `limit` that have nothing left to do or to say, and what belongs to channels that
+/// were gone by then.
 fn prune(connection: &Connection, limit: Millis) -> rusqlite::Result<usize> {
+    for table in ["sessions", "choices", "places"] {
+        let sql =
+            format!("DELETE FROM {table} WHERE channel IN (SELECT channel FROM places WHERE gone < ?1)");
+        connection.execute(&sql, [limit])?;
+    }
     connection.execute(
         "DELETE FROM messages WHERE accepted < ?1
          AND id NOT IN (SELECT message FROM turns WHERE state IN ('waiting', 'running'))

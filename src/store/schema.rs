@@ -54,6 +54,13 @@
 //! - `channel`: the key.
 //! - `model`, `permission_mode`: as the CLI takes them; NULL for the project's own.
 //!
+//! **places**: the channels and threads that the bot knows.
+//! - `channel`: the key.
+//! - `guild`, `parent`: where it is; `parent` is NULL outside threads.
+//! - `archived`: 1 in threads that are in the archive.
+//! - `seen`: what was said up to this message is taken in.
+//! - `gone`: when it was deleted, or the bot thrown out, in Unix milliseconds; NULL where it is there.
+//!
 //! **command_guilds**: the guilds that have commands of their own.
 //! - `guild`: the key.
 //!
@@ -65,7 +72,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 9] = ["
+const MIGRATIONS: [&str; 10] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -146,6 +153,15 @@ const MIGRATIONS: [&str; 9] = ["
 ", "
     ALTER TABLE turns ADD COLUMN question INTEGER;
     UPDATE turns SET question = message WHERE ours = 1;
+", "
+    CREATE TABLE places (
+        channel INTEGER PRIMARY KEY,
+        guild INTEGER NOT NULL,
+        parent INTEGER,
+        archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
+        seen INTEGER NOT NULL,
+        gone INTEGER
+    ) STRICT;
 "];
 
 /// The newest version that this program knows.

@@ -11,8 +11,8 @@ use super::shares::TooMuch;
 use super::story::{self, Step, Task};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
-use crate::domain::{Format, Message, MessageId, Route, Work};
-use crate::lane::{Place, Ticket};
+use crate::domain::{ChannelId, Format, Message, MessageId, Route, Work};
+use crate::lane::{LaneView, Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
 use crate::store::{Accepted, Cancel, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
@@ -34,18 +34,31 @@ async fn take(turns: &Turns, message: Message, is_new: bool) {
         return turns.settled(id, Settled::Ignored);
     }
     let scripts = turns.scripts.borrow().clone();
-    let said = match scripts.decide(message.clone()).await {
+    let decided = scripts.decide(message.clone()).await;
+    act(turns, &scripts, message, decided, is_new).await;
+}
+
+/// Does what the scripts have decided about a message. `is_new`: it has not been edited.
+pub async fn act(
+    turns: &Turns,
+    scripts: &ScriptSet,
+    message: Message,
+    decided: Result<Route, ScriptError>,
+    is_new: bool,
+) {
+    let id = message.id;
+    let said = match decided {
         Ok(Route::NotForMe) => None,
         Ok(Route::Unrouted) if !message.mentions_me => None,
         Ok(Route::Unrouted) => {
-            let let_in = let_in(turns, &scripts, &message, None).await;
+            let let_in = let_in(turns, scripts, &message, None).await;
             let_in.then(|| words::unrouted(message.channel_id))
         }
-        Ok(Route::Reply(reply)) => let_in(turns, &scripts, &message, None).await.then_some(reply),
+        Ok(Route::Reply(reply)) => let_in(turns, scripts, &message, None).await.then_some(reply),
         Ok(Route::Turn(work)) => {
-            return start(turns, &scripts, message, work, Question::Theirs, is_new).await;
+            return start(turns, scripts, message, work, Question::Theirs, is_new).await;
         }
-        Err(error) => failed_script(turns, &scripts, &message, &error).await,
+        Err(error) => failed_script(turns, scripts, &message, &error).await,
     };
     match said {
         Some(_) if !turns.0.shares.take(message.author.id, id) => {
@@ -122,8 +135,25 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     }
 }
 
+/// Channels are gone: so are the messages in them, and nobody goes on there.
+pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
+    info!(?channels, "gone");
+    if let Err(error) = turns.store.lose_places(channels.clone()).await {
+        error!(error = chain(&error), "it is not written that channels are gone");
+    }
+    let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
+    let there = |lane: LaneView| {
+        let waiting = lane.waiting.into_iter().map(|(turn, _)| turn);
+        lane.running.map(|(turn, ..)| turn).into_iter().chain(waiting).collect::<Vec<_>>()
+    };
+    deleted(turns, lanes.flat_map(there).collect()).await;
+    for channel in channels {
+        turns.agents.close(channel);
+    }
+}
+
 /// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
-async fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
+pub async fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
     let project = work.map(|work| &*work.project);
     let (author, guild) = (message.author.id, message.guild_id);
     let verdict = turns.gate.judge(scripts, project, &message.author);
@@ -276,7 +306,7 @@ async fn too_much(turns: &Turns, message: &Message, why: TooMuch) {
 }
 
 /// Says something in answer to a message that starts no turn: exactly once, through the ledger. Whether it is said now.
-async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
+pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     if !has_room(turns, message) {
         return false;
     }

@@ -262,7 +262,8 @@ async fn still_admitted(
     // A deleted message's turn has ended already, and one that a bot stops under is for the next start.
     if stop.reason() == Some(StopReason::Asked) {
         let said = Said { notes, ..cancelled(Unwanted::Stopped) };
-        finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), None)).await?;
+        finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), Most::default()))
+            .await?;
     }
     Ok(None)
 }

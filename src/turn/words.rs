@@ -303,6 +303,19 @@ pub fn too_old() -> String {
     "I was away for over two hours and did not start on this. Ask again if it still matters.".to_owned()
 }
 
+/// Something was said while the bot was away, too long ago. It stands for all such messages of its channel.
+pub fn missed_too_old() -> String {
+    "I was away, and do not take up what was asked here over two hours ago. Ask again what still matters."
+        .to_owned()
+}
+
+/// More was said while the bot was away than it takes up. It stands for all further messages of its channel.
+pub fn missed_too_many() -> String {
+    "I was away, and take up no more of what was asked here meanwhile than the messages before this one. Ask again \
+     what still matters."
+        .to_owned()
+}
+
 /// The project of a waiting turn is no longer in routing.lua.
 pub fn project_gone(project: &ProjectName) -> String {
     format!(

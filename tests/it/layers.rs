@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reload", "respond", "script", "store", "turn",
         ],
     ),
-    ("gateway", &["domain", "outbox"]),
+    ("gateway", &["domain", "logging", "outbox", "store"]),
     ("turn", &["agent", "domain", "gate", "lane", "logging", "outbox", "respond", "script", "store", "text"]),
     ("gate", &["domain", "outbox", "script"]),
     ("reload", &["config", "domain", "script"]),

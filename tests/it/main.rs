@@ -6,6 +6,7 @@ mod access;
 mod agent;
 mod answers;
 mod attachments;
+mod away;
 mod bad_input;
 mod choices;
 mod commands;

@@ -1,0 +1,189 @@
+//! What was said in a channel while nobody listened.
+//!
+//! # Theory of operation
+//! A session with Discord that is not a resumed one, after a start as after an outage, tells nothing of what happened
+//! before it. But it announces each guild, with the last message of every channel. Where that is newer than what the bot
+//! has seen there, a task of its own reads the channel's history from there on and hands over what people have said,
+//! oldest first ([`Gap::close`]). What happens in the channel meanwhile waits behind it, and in no other channel.
+//!
+//! **Nothing is skipped.** What the bot has seen is in the store, channel by channel, and goes on only once what came
+//! before is taken in. So a crash halfway, or a Discord that does not answer, means that the rest is read later. A
+//! message that is read twice does no harm: its id is the key.
+//!
+//! **One channel holds up no other.** Each task asks once and, where Discord fails, waits and asks again, for ever. Only
+//! while it asks it holds one of a few slots, so that hundreds of channels do not get in the way of what is said now.
+//!
+//! **Age goes by Discord's clock.** A message's id says when it was written, and each answer over REST says what time it
+//! is there. Of what is too old only the last page is read: enough to know that somebody is to hear of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::event::{Member, Said};
+use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
+use crate::outbox::{Kind, Outbox, Refused};
+
+/// What was said longer ago is not answered any more.
+const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
+/// The most messages that Discord gives per call.
+const PAGE: usize = 100;
+/// How many channels ask at the same time.
+const SLOTS: usize = 4;
+/// How long one call is tried while it holds a slot.
+const ONE_TRY: Duration = Duration::from_secs(2);
+/// The wait before a call that failed is tried again; it doubles each time, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The channel, and the member, is not there.
+const UNKNOWN_CHANNEL: u32 = 10_003;
+
+/// The slots for all gaps of a gateway.
+pub(super) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(SLOTS))
+}
+
+/// A part of a channel's history that nobody has heard.
+pub(super) struct Gap {
+    pub(super) outbox: Outbox,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) channel: ChannelId,
+    pub(super) guild: GuildId,
+    /// What came up to here was heard.
+    pub(super) after: MessageId,
+    pub(super) me: UserId,
+    /// The bot's own roles: who mentions one means the bot.
+    pub(super) my_roles: Vec<RoleId>,
+    /// Whether what does not mention the bot counts too.
+    pub(super) everything: bool,
+}
+
+/// What people have said, oldest first.
+pub(super) struct Missed {
+    pub(super) said: Vec<Said>,
+    /// What came before this is too old.
+    pub(super) too_old_before: MessageId,
+    /// All up to here is in it, or does not count.
+    pub(super) up_to: MessageId,
+}
+
+/// How a gap ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// All of it was handed over.
+    Closed,
+    /// The channel is not there any more.
+    Gone,
+    /// Discord does not let the bot read it.
+    Refused(Refused),
+}
+
+impl Gap {
+    /// Reads the gap and hands it over, page by page.
+    pub(super) async fn close(self, hand_over: impl FnMut(Missed)) -> End {
+        match self.read(hand_over).await {
+            Ok(()) => End::Closed,
+            Err(refused) if refused.code() == Some(UNKNOWN_CHANNEL) => End::Gone,
+            Err(refused) => End::Refused(refused),
+        }
+    }
+
+    async fn read(&self, mut hand_over: impl FnMut(Missed)) -> Result<(), Refused> {
+        let mut members = HashMap::new();
+        let (mut after, mut count) = (self.after, 0);
+        loop {
+            let page = self.page(&format!("after={after}")).await?;
+            let is_last = page.len() < PAGE;
+            let limit = MessageId::first_at(self.outbox.time_there() - TOO_OLD);
+            let Some(up_to) = page.iter().map(|said| said.id).max() else { break };
+            count += self.hand_over(page, after, up_to, limit, &mut members, &mut hand_over).await?;
+            after = up_to;
+            if is_last {
+                break;
+            }
+            if after < limit {
+                let page = self.page(&format!("before={limit}")).await?;
+                count += self.hand_over(page, after, limit, limit, &mut members, &mut hand_over).await?;
+                after = limit;
+            }
+        }
+        if count > 0 {
+            info!(channel = %self.channel, count, "messages were said here while nobody listened");
+        }
+        Ok(())
+    }
+
+    /// Hands over what counts of a page after `after`, and says how much that is.
+    async fn hand_over(
+        &self,
+        page: Vec<Said>,
+        after: MessageId,
+        up_to: MessageId,
+        too_old_before: MessageId,
+        members: &mut HashMap<UserId, Member>,
+        hand_over: &mut impl FnMut(Missed),
+    ) -> Result<usize, Refused> {
+        let mut said: Vec<Said> =
+            page.into_iter().filter(|said| said.id > after && self.counts(said)).collect();
+        said.sort_by_key(|said| said.id);
+        for one in &mut said {
+            one.guild_id = Some(self.guild);
+            // Over REST a message does not tell the roles of its author, and they may let her in.
+            one.member = Some(self.member(one.author.id, members).await?);
+        }
+        let count = said.len();
+        hand_over(Missed { said, too_old_before, up_to });
+        Ok(count)
+    }
+
+    fn counts(&self, said: &Said) -> bool {
+        let means_me = || {
+            said.mentions.iter().any(|user| user.id == self.me)
+                || said.mention_roles.iter().any(|role| self.my_roles.contains(role))
+        };
+        said.is_speech() && !said.is_bots() && said.author.id != self.me && (self.everything || means_me())
+    }
+
+    async fn page(&self, which: &str) -> Result<Vec<Said>, Refused> {
+        let path = format!("/channels/{}/messages?{which}&limit={PAGE}", self.channel);
+        self.ask(Kind::History, self.channel.get(), path).await
+    }
+
+    async fn member(&self, user: UserId, known: &mut HashMap<UserId, Member>) -> Result<Member, Refused> {
+        if let Some(member) = known.get(&user) {
+            return Ok(member.clone());
+        }
+        let path = format!("/guilds/{}/members/{user}", self.guild);
+        let member: Member = match self.ask(Kind::Member, self.guild.get(), path).await {
+            Ok(member) => member,
+            // Who has left the guild has no roles there.
+            Err(Refused::NotFound { .. }) => Member::default(),
+            Err(refused) => return Err(refused),
+        };
+        known.insert(user, member.clone());
+        Ok(member)
+    }
+
+    /// Asks until Discord answers.
+    async fn ask<T: DeserializeOwned>(&self, kind: Kind, place: u64, path: String) -> Result<T, Refused> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let slot = self.slots.acquire().await;
+            let answer = self.outbox.get_within(kind, place, path.clone(), ONE_TRY).await;
+            drop(slot);
+            match answer {
+                Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
+                    warn!(channel = %self.channel, "what was said here cannot be read yet: {refused}; next try in {wait:?}");
+                    sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                answer => return answer,
+            }
+        }
+    }
+}

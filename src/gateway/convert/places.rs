@@ -1,0 +1,200 @@
+//! Which guilds, channels, threads and roles there are, and what was missed there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, error};
+
+use super::super::catch_up::{self, Gap};
+use super::super::event::{Channel, Guild, Role};
+use super::{Answered, CatchingUp, Converter, KnownRole, Place};
+use crate::domain::{ChannelId, GuildId, Inbound, MessageId};
+use crate::logging::chain;
+use crate::store;
+
+impl Converter {
+    /// A guild is there, for the first time or after nobody has listened for a while.
+    pub(super) async fn learn_guild(&mut self, guild: Guild) {
+        self.roles.retain(|_, role| role.guild != Some(guild.id));
+        guild.roles.iter().for_each(|role| self.learn_role(role, Some(guild.id)));
+        let places = std::mem::take(&mut self.places);
+        let (mut before, elsewhere): (HashMap<_, _>, _) =
+            places.into_iter().partition(|(_, place)| place.guild == Some(guild.id));
+        self.places = elsewhere;
+        let newest = before.values().filter_map(|place| place.last).max();
+
+        let mut missed = Vec::new();
+        for channel in guild.channels.iter().chain(&guild.threads) {
+            let last = match (before.remove(&channel.id).and_then(|place| place.last), newest) {
+                (Some(last), _) => last,
+                // It came to be, or the bot came to see it, meanwhile.
+                (None, Some(newest)) => newest.max(channel.id.before_all()),
+                // What was said in a guild before the bot came there is not for it.
+                (None, None) => channel.last_message_id.unwrap_or(channel.id.before_all()),
+            };
+            self.learn(channel, Some(guild.id));
+            if let Some(place) = self.places.get_mut(&channel.id) {
+                place.last = Some(last);
+            }
+            if channel.last_message_id.is_some_and(|newest| newest > last) {
+                missed.push((channel.id, channel.last_message_id));
+            }
+        }
+        // Discord names no thread that is in the archive. One that was not may be there now, or be gone.
+        let mut gone = Vec::new();
+        for (id, place) in before {
+            if place.parent.is_none_or(|parent| !self.places.contains_key(&parent)) {
+                gone.push(id);
+                continue;
+            }
+            if !place.archived {
+                missed.push((id, None));
+            }
+            self.places.insert(id, place);
+        }
+        let all: Vec<_> = guild.channels.iter().chain(&guild.threads).map(|channel| channel.id).collect();
+        self.write_places(all).await;
+        self.forget(gone);
+        for (channel, newest) in missed {
+            self.catch_up(channel, guild.id, newest);
+        }
+    }
+
+    /// Has what nobody has heard in a channel read. What happens there waits behind it.
+    fn catch_up(&mut self, channel: ChannelId, guild: GuildId, newest: Option<MessageId>) {
+        let Some(after) = self.places.get(&channel).and_then(|place| place.last) else { return };
+        let gap = Gap {
+            outbox: self.outbox.clone(),
+            slots: Arc::clone(&self.slots),
+            channel,
+            guild,
+            after,
+            me: self.me,
+            my_roles: self.roles.iter().filter(|(_, role)| role.mine).map(|(id, _)| *id).collect(),
+            everything: self.everything,
+        };
+        self.runs += 1;
+        let (run, answered) = (self.runs, self.answered.clone());
+        let task = tokio::spawn(async move {
+            // Nobody listens any more when the bot is stopping.
+            let hand_over = |missed| drop(answered.send(Answered::Missed { channel, run, missed }));
+            let end = gap.close(hand_over).await;
+            drop(answered.send(Answered::CaughtUp { channel, run, end }));
+        });
+        let queue = self.queues.entry(channel).or_default();
+        queue.catching_up = Some(CatchingUp { run, newest, _task: AbortOnDropHandle::new(task) });
+    }
+
+    pub(super) fn missed(&mut self, channel: ChannelId, missed: catch_up::Missed) {
+        for said in missed.said {
+            let Some(guild) = said.guild_id else { continue };
+            let too_old = said.id < missed.too_old_before;
+            let message = self.message(said, guild);
+            self.send(Inbound::Missed { message, too_old });
+        }
+        if let Some(place) = self.places.get_mut(&channel) {
+            place.last = place.last.max(Some(missed.up_to));
+        }
+        self.send(Inbound::Told(channel, missed.up_to));
+    }
+
+    pub(super) async fn caught_up(
+        &mut self,
+        channel: ChannelId,
+        newest: Option<MessageId>,
+        end: catch_up::End,
+    ) {
+        self.send(Inbound::MissedAll(channel));
+        match end {
+            catch_up::End::Closed => {
+                if let Some(newest) = newest {
+                    self.send(Inbound::Told(channel, newest));
+                } else if let Some(place) = self.places.get_mut(&channel) {
+                    place.archived = true;
+                    self.write_places([channel]).await;
+                }
+            }
+            catch_up::End::Gone => self.forget(vec![channel]),
+            catch_up::End::Refused(refused) => {
+                debug!(%channel, "what was said here meanwhile is not to be had: {refused}");
+            }
+        }
+    }
+
+    /// Writes that there are these places.
+    pub(super) async fn write_places(&self, channels: impl IntoIterator<Item = ChannelId>) {
+        let row = |channel| {
+            let Place { guild, parent, archived, last, .. } = self.places.get(&channel)?;
+            let (guild, seen) = ((*guild)?, (*last)?);
+            Some(store::Place { channel, guild, parent: *parent, archived: *archived, seen })
+        };
+        let rows: Vec<_> = channels.into_iter().filter_map(row).collect();
+        if rows.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.learn_places(rows).await {
+            error!(error = chain(&error), "it is not written which channels there are");
+        }
+    }
+
+    /// These channels, and their threads, are there no more.
+    pub(super) fn forget(&mut self, mut channels: Vec<ChannelId>) {
+        let is_thread = |place: &Place| place.parent.is_some_and(|parent| channels.contains(&parent));
+        let threads: Vec<_> =
+            self.places.iter().filter(|(_, place)| is_thread(place)).map(|(id, _)| *id).collect();
+        channels.extend(threads);
+        if channels.is_empty() {
+            return;
+        }
+        for channel in &channels {
+            self.places.remove(channel);
+            self.queues.remove(channel);
+        }
+        self.send(Inbound::Gone(channels));
+    }
+
+    fn learn(&mut self, channel: &Channel, guild: Option<GuildId>) {
+        let place = self.places.entry(channel.id).or_default();
+        place.guild = guild.or(place.guild);
+        place.name.clone_from(&channel.name);
+        place.parent = channel.thread_parent();
+        place.archived = channel.is_archived();
+        place.ask_at = None;
+    }
+
+    /// Channels are new, or changed.
+    pub(super) async fn learn_channels(&mut self, channels: &[Channel]) {
+        let mut changed = Vec::new();
+        for channel in channels {
+            let of_guild = |place: &&Place| place.guild.is_some() && place.guild == channel.guild_id;
+            let newest = self.places.values().filter(of_guild).filter_map(|place| place.last).max();
+            let before = self
+                .places
+                .get(&channel.id)
+                .map(|place| (place.parent, place.archived, place.last.is_some()));
+            self.learn(channel, channel.guild_id);
+            let Some(place) = self.places.get_mut(&channel.id) else { continue };
+            // What comes from now on is told.
+            let now = newest.unwrap_or(channel.id.before_all()).max(channel.id.before_all());
+            place.last = place.last.or(Some(now));
+            if before != Some((place.parent, place.archived, true)) {
+                changed.push(channel.id);
+            }
+        }
+        self.write_places(changed).await;
+    }
+
+    pub(super) fn learn_role(&mut self, role: &Role, guild: Option<GuildId>) {
+        let known = KnownRole { guild, name: role.name.clone(), mine: role.belongs_to(self.me) };
+        self.roles.insert(role.id, known);
+    }
+
+    /// The bot is in these guilds, and in no others.
+    pub(super) fn forget_guilds(&mut self, there: impl Fn(GuildId) -> bool) {
+        let is_gone = |guild: Option<GuildId>| guild.is_some_and(|guild| !there(guild));
+        let gone = self.places.iter().filter(|(_, place)| is_gone(place.guild)).map(|(id, _)| *id).collect();
+        self.roles.retain(|_, role| !is_gone(role.guild));
+        self.forget(gone);
+    }
+}

@@ -1,0 +1,107 @@
+//! Places: the channels and threads that the bot knows, and up to which message all is taken in there.
+
+use rusqlite::params;
+
+use super::{Millis, Store, StoreError};
+use crate::domain::{ChannelId, GuildId, MessageId};
+
+/// A channel or a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its guild.
+    pub guild: GuildId,
+    /// Of a thread, the channel that it belongs to.
+    pub parent: Option<ChannelId>,
+    /// Of a thread, whether it is in the archive.
+    pub archived: bool,
+    /// What was said up to here is taken in. Not necessarily a message that stands there.
+    pub seen: MessageId,
+}
+
+impl Store {
+    /// Every place that is not gone.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        self.step(|tx| {
+            let sql = "SELECT channel, guild, parent, archived, seen FROM places WHERE gone IS NULL";
+            let mut statement = tx.prepare_cached(sql)?;
+            let found = statement.query_map((), |row| {
+                Ok(Place {
+                    channel: row.get(0)?,
+                    guild: row.get(1)?,
+                    parent: row.get(2)?,
+                    archived: row.get(3)?,
+                    seen: row.get(4)?,
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Writes that there are these places. What is seen of a place stays as it is written, unless the place was gone.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is written then.
+    pub async fn learn_places(&self, places: Vec<Place>) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql =
+                "INSERT INTO places (channel, guild, parent, archived, seen) VALUES (?1, ?2, ?3, ?4, ?5)
+                       ON CONFLICT DO UPDATE SET guild = ?2, parent = ?3, archived = ?4, gone = NULL,
+                           seen = iif(gone IS NULL, seen, ?5)";
+            let mut statement = tx.prepare_cached(sql)?;
+            for Place { channel, guild, parent, archived, seen } in places {
+                statement.execute(params![channel, guild, parent, archived, seen])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes up to where all is taken in; a place never goes back.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is written then.
+    pub async fn advance_places(&self, seen: Vec<(ChannelId, MessageId)>) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE places SET seen = ?2 WHERE channel = ?1 AND seen < ?2";
+            let mut statement = tx.prepare_cached(sql)?;
+            for (channel, seen) in seen {
+                statement.execute(params![channel, seen])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes that these places are gone. What they have chosen, and their sessions, is kept for as long as messages are.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is written then.
+    pub async fn lose_places(&self, channels: Vec<ChannelId>) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE places SET gone = ?2 WHERE channel = ?1 AND gone IS NULL";
+            let mut statement = tx.prepare_cached(sql)?;
+            for channel in channels {
+                statement.execute(params![channel, Millis::now()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether the message is written already.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn knows(&self, message: MessageId) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            Ok(tx.prepare_cached("SELECT 1 FROM messages WHERE id = ?1")?.exists([message])?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,98 @@
+//! What was said while nobody listened: taken in as what is said now, but not too much of it, and nothing too old.
+
+use std::collections::HashMap;
+
+use tracing::debug;
+
+use super::{Settled, Turns, intake, words};
+use crate::domain::{ChannelId, Message, MessageId, Route};
+use crate::script::{ScriptError, ScriptSet};
+
+/// How many missed messages of one channel are taken in.
+const MOST: usize = 50;
+
+/// What was missed so far, channel by channel.
+#[derive(Default)]
+pub struct Missed(HashMap<ChannelId, Count>);
+
+#[derive(Default)]
+struct Count {
+    taken: usize,
+    told_of_age: bool,
+    told_of_number: bool,
+}
+
+impl Missed {
+    /// Takes in a missed message. Of those that are too old, or too many, one in each channel is answered with a line.
+    pub async fn take(&mut self, turns: &Turns, message: Message, too_old: bool) {
+        let id = message.id;
+        // It came through before, and may have been answered.
+        if turns.store.knows(id).await.unwrap_or(false) {
+            return debug!(id = %id.short(), "missed, but known already");
+        }
+        let scripts = turns.scripts.borrow().clone();
+        let decided = scripts.decide(message.clone()).await;
+        if !wanted(turns, &scripts, &message, &decided).await {
+            return turns.settled(id, Settled::Ignored);
+        }
+        let count = self.0.entry(message.channel_id).or_default();
+        let (told, line): (_, fn() -> String) = match (too_old, count.taken) {
+            (true, _) => (&mut count.told_of_age, words::missed_too_old),
+            (false, MOST..) => (&mut count.told_of_number, words::missed_too_many),
+            (false, _) => {
+                count.taken += 1;
+                return intake::act(turns, &scripts, message, decided, true).await;
+            }
+        };
+        match std::mem::replace(told, true) {
+            false => drop(intake::say(turns, &message, &line()).await),
+            true => turns.settled(id, Settled::Ignored),
+        }
+    }
+
+    /// All that was missed in this channel is taken in.
+    pub fn is_over(&mut self, channel: ChannelId) {
+        self.0.remove(&channel);
+    }
+}
+
+/// Whether anything would come of the message.
+async fn wanted(
+    turns: &Turns,
+    scripts: &ScriptSet,
+    message: &Message,
+    decided: &Result<Route, ScriptError>,
+) -> bool {
+    match decided {
+        Ok(Route::NotForMe) => false,
+        Ok(Route::Turn(work)) => intake::let_in(turns, scripts, message, Some(work)).await,
+        Ok(Route::Unrouted) | Err(_) => {
+            message.mentions_me && intake::let_in(turns, scripts, message, None).await
+        }
+        Ok(Route::Reply(_)) => intake::let_in(turns, scripts, message, None).await,
+    }
+}
+
+/// Up to where all is taken in, and not written yet. Late is soon enough: what is taken in twice is known by its id.
+#[derive(Default)]
+pub struct Seen(HashMap<ChannelId, MessageId>);
+
+impl Seen {
+    /// All up to this message is taken in here.
+    pub fn up_to(&mut self, channel: ChannelId, message: MessageId) {
+        let seen = self.0.entry(channel).or_insert(message);
+        *seen = message.max(*seen);
+    }
+
+    /// Writes it. What cannot be written stays for the next time.
+    pub async fn write(&mut self, turns: &Turns) {
+        if self.0.is_empty() {
+            return;
+        }
+        let seen = self.0.iter().map(|(channel, message)| (*channel, *message)).collect();
+        match turns.store.advance_places(seen).await {
+            Ok(()) => self.0.clear(),
+            Err(error) => debug!(%error, "not written yet what was taken in"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What happens while the bot is away, or hears nothing.
+
+use std::time::Duration;
+
+use moonlane::domain::Outcome;
+use moonlane::local::{Closed, DropGateway, Fault, Say};
+use moonlane::turn::Settled;
+
+use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
+
+/// A stage whose bot has heard something in these channels, and is away.
+async fn away_from(channels: &[&str]) -> Stage {
+    let mut stage = Stage::open().await;
+    for channel in channels {
+        assert_eq!(stage.ask(channel, "TEXT:here").await, "here");
+    }
+    stage.stop().await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_while_the_bot_was_away_is_answered_in_order_and_once() {
+    let mut stage = away_from(&["general", "general/idea"]).await;
+    let gone = stage.say("general", "TEXT:gone");
+    let first = stage.say("general", "TEXT:first");
+    for n in 0..120 {
+        stage.discord.say(Say::new(
+            stage.discord.channel("general"),
+            stage.discord.owner(),
+            format!("talk {n}"),
+        ));
+    }
+    let second = stage.say("general", "TEXT:old words");
+    let in_thread = stage.say("general/idea", "TEXT:in the thread");
+    let in_new = stage.say("brand new", "TEXT:in a new channel");
+    let stranger = stage.say_as("stranger", "general", "TEXT:let me in");
+    stage.discord.delete(gone);
+    let me = stage.discord.bot_id();
+    stage.discord.edit(second, &format!("<@{me}> TEXT:new words"));
+    for (message, answer) in
+        [(first, "first"), (second, "new words"), (in_thread, "in the thread"), (in_new, "in a new channel")]
+    {
+        if message == first {
+            stage.start().await;
+        }
+        assert_eq!(stage.settled(message).await, ANSWERED);
+        assert_eq!(stage.answer(message), answer);
+    }
+    assert_eq!(stage.settled(stranger).await, Settled::Ignored);
+    let prompts: Vec<_> = stage.agent_log().into_iter().filter_map(|event| event.prompt).collect();
+    let place = |prompt: &str| prompts.iter().position(|it| it == prompt).unwrap();
+    assert!(place("TEXT:first") < place("TEXT:new words"));
+    // A second start finds nothing more.
+    stage.stop().await;
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:now").await, "now");
+    assert_eq!(stage.parts(first).len(), 1);
+    assert_eq!(
+        stage.discord.messages(stage.discord.channel("general")).iter().filter(|it| it.by_bot).count(),
+        4
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_cannot_be_read_holds_up_no_other_and_is_read_later_also_after_a_restart() {
+    let mut stage = away_from(&["general", "broken"]).await;
+    let broken = stage.say("broken", "TEXT:at last");
+    let asked = stage.say("general", "TEXT:meanwhile");
+    let path = format!("GET /channels/{}/messages", stage.discord.channel("broken"));
+    stage.discord.fail_next(1000, Fault::Status(500), &path);
+    stage.start().await;
+    assert_eq!(stage.settled(asked).await, ANSWERED);
+    let behind = stage.say("broken", "TEXT:behind it");
+    assert_eq!(stage.ask("general", "TEXT:live").await, "live");
+    // Nothing of it was taken in, so the next bot begins where this one did.
+    stage.stop().await;
+    assert!(stage.parts(broken).is_empty() && stage.parts(behind).is_empty());
+    stage.start().await;
+    stage.discord.heal();
+    assert_eq!(stage.settled(broken).await, ANSWERED);
+    assert_eq!(stage.settled(behind).await, ANSWERED);
+    assert!(stage.parts(broken)[0].id < stage.parts(behind)[0].id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_what_is_too_old_by_discords_clock_one_line_tells() {
+    let mut stage = away_from(&["general"]).await;
+    let old = [stage.say("general", "TEXT:one"), stage.say("general", "TEXT:two")];
+    // By this machine's clock no time passes.
+    stage.discord.pass_time(Duration::from_secs(3 * 3600));
+    let new = stage.say("general", "TEXT:new");
+    stage.start().await;
+    assert_eq!(stage.settled(new).await, ANSWERED);
+    assert_eq!(stage.settled(old[0]).await, Settled::Said);
+    assert_eq!(stage.settled(old[1]).await, Settled::Ignored);
+    insta::assert_snapshot!(stage.answer(old[0]), @"I was away, and do not take up what was asked here over two hours ago. Ask again what still matters.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_too_much_one_line_tells() {
+    let mut stage = away_from(&["general"]).await;
+    let asked: Vec<_> = (0..53).map(|n| stage.say_as(&format!("p{n}"), "general", "TEXT:x")).collect();
+    let people: Vec<_> = (0..53).map(|n| format!("\"{}\"", stage.discord.user(&format!("p{n}")))).collect();
+    let allow = format!("allow = {{ users = {{ {} }} }}", people.join(", "));
+    stage.save("routing.lua", &routing_with(&allow));
+    stage.start().await;
+    for message in &asked[..50] {
+        assert_eq!(stage.settled(*message).await, ANSWERED);
+    }
+    assert_eq!(stage.settled(asked[50]).await, Settled::Said);
+    assert_eq!(stage.settled(asked[52]).await, Settled::Ignored);
+    insta::assert_snapshot!(stage.answer(asked[50]), @"I was away, and take up no more of what was asked here meanwhile than the messages before this one. Ask again what still matters.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_went_into_the_archive_meanwhile_is_read() {
+    let mut stage = away_from(&["general/idea"]).await;
+    let asked = stage.say("general/idea", "TEXT:before it was closed");
+    stage.discord.close_thread(stage.discord.channel("general/idea"), Some(Closed::Archived));
+    stage.start().await;
+    assert_eq!(stage.settled(asked).await, ANSWERED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_guild_that_is_new_to_the_bot_nothing_is_caught_up() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let before = stage.say("general", "TEXT:before");
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:now").await, "now");
+    assert!(stage.parts(before).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_channel_ends_what_runs_and_waits_there_and_in_its_threads() {
+    let mut stage = Stage::open().await;
+    let held = stage.held("general/idea").await;
+    let waiting = stage.say("general/idea", "TEXT:never");
+    stage.reacted(waiting, "⏳").await;
+    stage.discord.delete_channel(stage.discord.channel("general"));
+    for message in [held, waiting] {
+        assert_eq!(stage.settled(message).await, Settled::Ended(Outcome::Cancelled));
+    }
+    stage.no_agent_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_is_thrown_out_ends_everything_there() {
+    let mut stage = Stage::open().await;
+    assert_eq!(stage.ask("other", "TEXT:idle").await, "idle");
+    let held = stage.held("general").await;
+    stage.discord.throw_out();
+    assert_eq!(stage.settled(held).await, Settled::Ended(Outcome::Cancelled));
+    // Also the one that only waited for its next turn.
+    stage.no_agent_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_during_an_outage_is_answered_after_it() {
+    let mut stage = Stage::open().await;
+    assert_eq!(stage.ask("general", "TEXT:here").await, "here");
+    stage.discord.drop_gateway(DropGateway::Op9 { resumable: false });
+    let asked = stage.say("general", "TEXT:meanwhile");
+    assert_eq!(stage.settled(asked).await, ANSWERED);
+    within("the connection", stage.discord.connected()).await;
+}
