@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -30,6 +31,9 @@ const TYPING_EVERY: Duration = Duration::from_secs(8);
 /// When Discord is asked again who somebody is, at first and at last.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+
+/// How long Discord is asked whether a message still stands; then it is taken to.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which message, and where.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +85,10 @@ pub async fn tell(
             question::Asked::Refused => step = Step::Tell(Outcome::Failed, words::question_refused()),
             question::Asked::GivenUp => {}
         }
+    }
+    let is_recovered_ask = task.recovered && matches!(step, Step::Ask(..));
+    if is_recovered_ask && is_deleted(turns, task).await {
+        step = Step::Cancel(Unwanted::Deleted);
     }
     if let Question::Posted(posted) = task.question {
         // Who deletes it wants no answer.
@@ -138,6 +146,12 @@ pub async fn tell(
         _ => Settled::Said,
     };
     turns.settled(task.message, settled);
+}
+
+/// Whether the message of a turn that an earlier bot has accepted was deleted meanwhile, as far as Discord says.
+async fn is_deleted(turns: &Turns, task: Task) -> bool {
+    let stands = turns.outbox.stands(task.channel, task.asked());
+    matches!(timeout(LOOK_UP_WITHIN, stands).await, Ok(Ok(false)))
 }
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {

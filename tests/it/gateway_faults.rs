@@ -99,7 +99,8 @@ async fn under(bad: Bad) -> (Vec<String>, Verdict) {
     let mut questions = Vec::new();
     let [waiting, running, delivering, meanwhile] = [0, 1, 2, 3].map(channel_name);
     // Whoever was never heard in a channel is not looked for there.
-    stage.ask(&meanwhile, "TEXT:before").await;
+    let before = ask(&stage, &meanwhile, "TEXT:before", &mut questions);
+    stage.settled(before.into()).await;
 
     let ahead = ask(&stage, &waiting, "SLEEP:1 ;; TEXT:ahead", &mut questions);
     let waits = ask(&stage, &waiting, STATES[0].1, &mut questions);

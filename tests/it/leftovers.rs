@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use moonlane::domain::Outcome;
 use moonlane::local::{Fault, Id, Say, What};
+
+use moonlane::turn::Settled;
 
 use crate::crashes::{FOR_EVER, Program, outcome, until};
 use crate::support::{ANSWERED, Setup, Stage, routing_with};
@@ -50,6 +53,20 @@ async fn a_turn_whose_prompt_reached_no_agent_runs_after_a_stop_of_the_bot() {
     stage.start().await;
     assert_eq!(stage.settled(question).await, ANSWERED);
     assert_eq!(stage.answer(question), "once");
+}
+
+#[tokio::test]
+async fn a_question_that_is_deleted_while_no_bot_is_there_is_not_asked() {
+    let mut stage = slow_to_start().await;
+    stage.start().await;
+    let question = stage.say("general", "TEXT:never");
+    starting(&stage).await;
+    stage.stop().await;
+    stage.discord.delete(question);
+    go(&stage);
+    stage.start().await;
+    assert_eq!(stage.settled(question).await, Settled::Ended(Outcome::Cancelled));
+    assert!(stage.agent_log().iter().all(|event| event.event != "prompt"));
 }
 
 #[tokio::test]

@@ -253,7 +253,7 @@ async fn run_says_what_is_missing_and_ends_with_the_code_for_it() {
     moonlane: config/moonlane.toml: discord.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
     exit 2
     ");
-    insta::assert_snapshot!(runs(&[("config/moonlane.toml", "[log]\nlevel = 'lots, of=nonsense=x'")], &["run"]).await, @r#"
+    insta::assert_snapshot!(runs(&[("token", "x"), ("config/moonlane.toml", "[discord]\ntoken_file = 'token'\n[log]\nlevel = 'lots, of=nonsense=x'")], &["run"]).await, @r#"
     moonlane: config/moonlane.toml: log.level: `lots, of=nonsense=x` is no log filter: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
     exit 2
     "#);

@@ -1,0 +1,243 @@
+//! Projects: where agents work, how, for whom, and within which limits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MicroUsd, RoleId, UserId};
+
+/// The name of a project, as it stands in routing.lua.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProjectName(pub String);
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A named place to work, as routing.lua defines it and the configuration completes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: ProjectName,
+    /// The directory that agents work in; absolute, not necessarily there.
+    pub dir: PathBuf,
+    /// The model, as the CLI takes it; `None` leaves the choice to the CLI.
+    pub model: Option<String>,
+    /// What Claude may do without asking; `None` leaves it to the CLI's settings.
+    pub permission_mode: Option<PermissionMode>,
+    /// The exact set of built-in tools; `None` means the CLI's own.
+    pub tools: Option<Vec<String>>,
+    /// Rules for what is allowed without asking, such as `Bash(git *)`.
+    pub allowed_tools: Vec<String>,
+    /// Tools that are taken away.
+    pub disallowed_tools: Vec<String>,
+    /// Appended to Claude Code's own system prompt.
+    pub system_prompt: Option<String>,
+    /// Which settings files the CLI reads.
+    pub setting_sources: Vec<SettingSource>,
+    /// How hard the model thinks; `None` leaves it to the CLI.
+    pub effort: Option<Effort>,
+    /// The models to fall back to when the first one is busy: one, or several with commas between them.
+    pub fallback_model: Option<String>,
+    /// How many round trips to the model one turn may take, at least 1.
+    pub max_turns: Option<u32>,
+    /// What one turn may cost, more than nothing; the CLI looks at it after each round trip.
+    pub max_usd: Option<MicroUsd>,
+    /// More directories that Claude may work in; absolute, not necessarily there.
+    pub add_dirs: Vec<PathBuf>,
+    /// MCP servers besides those of the CLI's own settings.
+    pub mcp_config: Vec<Source>,
+    /// Settings on top of those of `setting_sources`.
+    pub settings: Option<Source>,
+    /// Whether the CLI runs restricted: no shell and no WebFetch unless `tools` names them, no settings files.
+    pub restricted: bool,
+    /// What keeps its agents from the rest of this machine.
+    pub sandbox: Option<Sandbox>,
+    /// What stands before the configured command, such as a container's `exec`; may be empty. Directory and
+    /// environment are then those of this prefix; what the agent gets of them is the prefix's business.
+    pub command: Vec<String>,
+    /// Variables added to the agent's environment.
+    pub env: BTreeMap<String, String>,
+    /// The time limits: the configuration's, with what the project overrides.
+    pub limits: Limits,
+    /// What of Claude's text is the answer.
+    pub answer: AnswerForm,
+    /// How its text becomes parts.
+    pub format: Format,
+    /// An answer of more parts than this is cut short, and the whole of it comes as a file; `None`: never.
+    pub max_parts: Option<NonZeroUsize>,
+    /// An answer of more bytes than this is never posted whole: what is beyond is only in the file; `None`: no limit.
+    pub max_bytes: Option<NonZeroUsize>,
+    /// Who may work here; replaces the global rule.
+    pub allow: Option<Allow>,
+}
+
+/// A permission mode of the CLI (`--permission-mode`, and `set_permission_mode` over the control protocol).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
+pub enum PermissionMode {
+    Default,
+    AcceptEdits,
+    Plan,
+    DontAsk,
+    Auto,
+    BypassPermissions,
+}
+
+impl PermissionMode {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::AcceptEdits => "acceptEdits",
+            Self::Plan => "plan",
+            Self::DontAsk => "dontAsk",
+            Self::Auto => "auto",
+            Self::BypassPermissions => "bypassPermissions",
+        }
+    }
+}
+
+/// How hard the model thinks (`--effort`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
+    XHigh,
+    Max,
+}
+
+impl Effort {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// Settings or MCP servers for the CLI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In a file; absolute, not necessarily there.
+    File(PathBuf),
+    /// As JSON: one object.
+    Json(String),
+}
+
+/// What keeps an agent from the rest of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// Bubblewrap, which must be installed.
+    Bwrap,
+}
+
+/// One of the CLI's settings files (`--setting-sources`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingSource {
+    /// `~/.claude/settings.json`
+    User,
+    /// `.claude/settings.json` and CLAUDE.md in the project
+    Project,
+    /// `.claude/settings.local.json` in the project
+    Local,
+}
+
+impl SettingSource {
+    /// The name as the CLI takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Which of Claude's texts in a turn are the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerForm {
+    /// Every top-level text block after the last tool call.
+    #[default]
+    Last,
+    /// Every top-level text block.
+    All,
+}
+
+/// How Markdown becomes parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Whether what Discord does not know (tables, task lists, images …) is rewritten as what it knows.
+    pub dialect: bool,
+    /// A part is cut before it has more lines than this, where a good cut is: very tall messages are folded on
+    /// phones. What would be torn by that is not.
+    pub max_lines: Option<NonZeroUsize>,
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self { dialect: true, max_lines: None }
+    }
+}
+
+/// How many bytes of an answer are posted where the project does not say.
+pub const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(200 * 1024).expect("200 KB is not 0");
+
+/// How many parts an answer may have where the project does not say.
+pub const MAX_PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+
+/// How long each stage of a turn may take before the agent is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From spawning the agent to its first sign of readiness.
+    pub start: Duration,
+    /// Without any event, while no tool runs.
+    pub silence: Duration,
+    /// Without any event, while a tool runs.
+    pub tool: Duration,
+    /// The whole turn.
+    pub turn: Duration,
+    /// From the result to idle, and from closing stdin to the exit.
+    pub after_result: Duration,
+}
+
+/// What one person may take of the bot, so that others get their share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many of their turns run at once, over all channels.
+    pub running: usize,
+    /// How many of their messages wait in one channel.
+    pub waiting: usize,
+    /// How many messages they get taken within a minute.
+    pub per_minute: usize,
+    /// How many uses of a command of theirs are under way at once; those of operators are not counted.
+    pub commands: usize,
+    /// How many of these may wait for a press.
+    pub dialogs: usize,
+}
+
+/// Who is let in. The owner of the application always is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allow {
+    /// These people.
+    pub users: Vec<UserId>,
+    /// Everybody with one of these roles.
+    pub roles: Vec<RoleId>,
+}
