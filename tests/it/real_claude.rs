@@ -205,7 +205,9 @@ async fn claude_and_its_tools_end_when_the_bot_is_killed_and_the_session_goes_on
     })
     .await;
     let id = std::fs::read_to_string(real.stage.root().join("moonlane.db.agents")).unwrap();
-    let mark = format!("CLAUDE_LANE_MARK={}.", id.trim()).into_bytes();
+    // The line below it says where the agents' control groups are.
+    let id = id.lines().next().unwrap();
+    let mark = format!("CLAUDE_LANE_MARK={id}.").into_bytes();
     let marked = || {
         let folders = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         let environments = folders.filter_map(|folder| std::fs::read(folder.path().join("environ")).ok());
