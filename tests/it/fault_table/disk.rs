@@ -157,9 +157,15 @@ fn nudge(database: &Connection) {
     database.execute_batch("CREATE TABLE changed (x); DROP TABLE changed").unwrap();
 }
 
+/// It is busy for as long as the guards of a killed bot still hold their lock; nothing tells when they have let go.
 fn remount(folder: &Path, how: &str) {
+    let begun = std::time::Instant::now();
     let mut mount = std::process::Command::new("mount");
-    assert!(mount.args(["-o", &format!("remount,{how}")]).arg(folder).status().unwrap().success());
+    mount.args(["-o", &format!("remount,{how}")]).arg(folder);
+    while !mount.status().unwrap().success() {
+        assert!(begun.elapsed() < crate::support::PATIENCE, "the disk stays busy");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 /// `moonlane run` on this stage, with its database on this disk.
