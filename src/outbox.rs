@@ -45,7 +45,7 @@ pub use call::Patience;
 use call::{Body, Call, Sender, lock};
 pub use commands::{Registration, Scope};
 pub use download::DownloadError;
-pub use history::{Page, Posted};
+pub use history::{History, Posted};
 pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::Kind;
 pub use people::Identity;

@@ -23,30 +23,19 @@ pub struct Posted {
     pub silent: bool,
 }
 
-/// A page of a channel's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// What the bot has posted, oldest first. The answers of commands are not among it.
-    pub own: Vec<Posted>,
-    /// The last message of this page, whoever wrote it, where more may follow it.
-    pub goes_on_after: Option<MessageId>,
+/// What the bot has posted in a channel, read page by page.
+pub struct History<'a> {
+    outbox: &'a Outbox,
+    channel: ChannelId,
+    me: UserId,
+    /// Where the next page begins; `None` where all is read.
+    after: Option<MessageId>,
 }
 
 impl Outbox {
-    /// What stands in the channel after the message `after`: the next 100 messages of it, and which of them `me` has
-    /// posted.
-    ///
-    /// # Errors
-    /// See [`Refused`]; above all, the bot may not be allowed to see the channel.
-    pub async fn history(&self, channel: ChannelId, after: MessageId, me: UserId) -> Result<Page, Refused> {
-        let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
-        let messages: Vec<wire::Written> = self.get(Kind::History, channel.get(), path).await?;
-        let last = messages.iter().map(|message| message.id).max();
-        let goes_on_after = last.filter(|last| messages.len() >= PAGE && *last > after);
-        let own = messages.into_iter().filter(|message| message.author.id == me);
-        let mut own: Vec<_> = own.filter_map(wire::Written::posted).collect();
-        own.sort_by_key(|message| message.id);
-        Ok(Page { own, goes_on_after })
+    /// What `me`, the bot, has posted in the channel after this message.
+    pub fn history(&self, channel: ChannelId, after: MessageId, me: UserId) -> History<'_> {
+        History { outbox: self, channel, me, after: Some(after) }
     }
 
     /// Whether a message still stands in the channel.
@@ -60,5 +49,25 @@ impl Outbox {
             Err(refused) if refused.code() == Some(UNKNOWN_MESSAGE) => Ok(false),
             Err(refused) => Err(refused),
         }
+    }
+}
+
+impl History<'_> {
+    /// What the bot has posted among the next 100 messages, oldest first; `None` where there are no more. The answers of
+    /// commands are not among it.
+    ///
+    /// # Errors
+    /// See [`Refused`]; above all, the bot may not be allowed to see the channel.
+    pub async fn next(&mut self) -> Result<Option<Vec<Posted>>, Refused> {
+        let Some(after) = self.after else { return Ok(None) };
+        let channel = self.channel;
+        let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
+        let messages: Vec<wire::Written> = self.outbox.get(Kind::History, channel.get(), path).await?;
+        let last = messages.iter().map(|message| message.id).max();
+        self.after = last.filter(|last| messages.len() >= PAGE && *last > after);
+        let own = messages.into_iter().filter(|message| message.author.id == self.me);
+        let mut own: Vec<_> = own.filter_map(wire::Written::posted).collect();
+        own.sort_by_key(|message| message.id);
+        Ok(Some(own))
     }
 }

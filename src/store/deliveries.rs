@@ -194,18 +194,6 @@ impl Store {
         .await
     }
 
-    /// Whether a message of the bot is recorded as some part of some delivery.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn is_part(&self, posted: MessageId) -> Result<bool, StoreError> {
-        self.step(move |tx| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)";
-            Ok(tx.prepare_cached(sql)?.query_one([posted], |row| row.get(0))?)
-        })
-        .await
-    }
-
     /// Closes the delivery for this message before all of it is posted; whether it was open. If Discord refused it, its
     /// turn has failed. What is not posted is not posted any more.
     ///

@@ -13,8 +13,8 @@
 //! - `attachments`: a JSON array of the domain's `Attachment`.
 //! - `ours`: 1 where it was asked by a command: the id is the one of the command's use, and the bot posts the question.
 //! - `question`: that message, once it stands there; NULL in all others.
-//! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself: `answered`, `failed`, `cancelled`,
-//!   `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
+//! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself:
+//!   `answered`, `failed`, `cancelled`, `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
 //! - `unwanted`: why it is to end although it runs: its message was `deleted`, or somebody has `stopped` it; NULL where
 //!   nobody has.
 //! - `hourglass`: 1 from before its message gets the reaction of one that waits until that is seen to be gone.

@@ -233,32 +233,30 @@ impl<'a> Look<'a> {
 /// no reply and never silent.
 async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
     let before = delivery.parts.iter().filter_map(|part| part.posted).next_back();
-    let mut after = before.unwrap_or(delivery.reply_to);
+    let after = before.unwrap_or(delivery.reply_to);
     let Some(place) = delivery.parts.iter().position(|part| part.posted.is_none()) else { return Ok(()) };
+    let mut history = turns.outbox.history(delivery.channel, after, turns.me);
     loop {
-        let page = match turns.outbox.history(delivery.channel, after, turns.me).await {
-            Ok(page) => page,
+        let own = match history.next().await {
+            Ok(Some(own)) => own,
+            Ok(None) => return Ok(()),
             Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
             Err(refused) => {
                 debug!(error = %refused, "the channel's history is not to be had; the nonce has to do");
                 return Ok(());
             }
         };
-        for posted in page.own {
+        for posted in own {
             let part = &delivery.parts[place];
             let look = Look::of(delivery, place, part);
             // Another answer may have the same words; the ledger knows it as such.
             if is_it(turns, delivery.channel, &posted, &look).await?
-                && !turns.store.is_part(posted.id).await?
+                && !turns.store.is_known(posted.id).await?
             {
                 turns.store.posted(message, part.number, posted.id).await?;
                 delivery.parts[place].posted = Some(posted.id);
                 return Ok(());
             }
-        }
-        match page.goes_on_after {
-            Some(last) => after = last,
-            None => return Ok(()),
         }
     }
 }

@@ -93,19 +93,15 @@ fn shown(turn: &Turn) -> (String, Option<File>) {
 /// The question, if it stands in the channel: of the bot's messages it is one that replies to nothing, and that no other
 /// turn answers.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
-    let mut after = task.message;
-    loop {
-        let page = turns.outbox.history(task.channel, after, turns.me).await?;
-        for posted in page.own {
+    let mut history = turns.outbox.history(task.channel, task.message, turns.me);
+    while let Some(own) = history.next().await? {
+        for posted in own {
             let may_be =
                 posted.reply_to.is_none() && !posted.silent && posted.content.trim() == content.trim();
             if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
                 return Ok(Some(posted.id));
             }
         }
-        match page.goes_on_after {
-            Some(last) => after = last,
-            None => return Ok(None),
-        }
     }
+    Ok(None)
 }

@@ -127,18 +127,18 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
 /// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and no
 /// part of the answer.
 async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
-    let mut after = question;
+    let mut history = turns.outbox.history(channel, question, turns.me);
     loop {
-        let Ok(page) = turns.outbox.history(channel, after, turns.me).await else { return };
-        for posted in page.own {
+        let own = match history.next().await {
+            Ok(Some(own)) => own,
+            Ok(None) => break,
+            Err(_) => return,
+        };
+        for posted in own {
             let may_be = posted.silent && posted.reply_to == Some(question);
-            if may_be && turns.store.is_part(posted.id).await.is_ok_and(|is_part| !is_part) {
+            if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
                 return remove_live_line(turns, channel, turn, posted.id).await;
             }
-        }
-        match page.goes_on_after {
-            Some(last) => after = last,
-            None => break,
         }
     }
     if let Err(error) = turns.store.set_live_line(turn, None).await {
