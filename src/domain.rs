@@ -300,7 +300,9 @@ pub enum Inbound {
         /// It is too old to be answered.
         too_old: bool,
     },
-    /// What was missed in this channel is told.
+    /// What was missed in this channel up to this message is told.
+    MissedUpTo(ChannelId, MessageId),
+    /// All that was missed in this channel is told.
     MissedAll(ChannelId),
     /// All that was said in this channel up to this message is told, or does not concern the bot.
     Told(ChannelId, MessageId),

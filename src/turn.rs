@@ -45,9 +45,10 @@ use crate::script::ScriptSet;
 use crate::store::Store;
 use missed::{Missed, Seen};
 
+use shares::Shares;
+
 /// How often it is written what was taken in. What came since is read again after a crash.
 const WRITE_SEEN: Duration = Duration::from_secs(1);
-use shares::Shares;
 
 /// How often a channel hears at most that its messages cannot be written.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -216,6 +217,11 @@ impl Turns {
                     let (channel, id) = (message.channel_id, message.id);
                     missed.take(self, message, too_old).await;
                     seen.up_to(channel, id);
+                }
+                Some(Inbound::MissedUpTo(channel, message)) => {
+                    seen.up_to(channel, message);
+                    // At once: a bot that is killed again and again must get on all the same.
+                    seen.write(self).await;
                 }
                 Some(Inbound::MissedAll(channel)) => missed.is_over(channel),
                 Some(Inbound::Told(channel, message)) => seen.up_to(channel, message),

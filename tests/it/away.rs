@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use moonlane::domain::Outcome;
-use moonlane::local::{Closed, DropGateway, Fault, Say};
+use moonlane::local::{Closed, DropGateway, Fault, Id, Say};
 use moonlane::turn::Settled;
 
+use crate::crashes::{Program, outcome};
 use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
 
 /// A stage whose bot has heard something in these channels, and is away.
@@ -110,6 +111,34 @@ async fn of_too_much_one_line_tells() {
     assert_eq!(stage.settled(asked[50]).await, Settled::Said);
     assert_eq!(stage.settled(asked[52]).await, Settled::Ignored);
     insta::assert_snapshot!(stage.answer(asked[50]), @"I was away, and take up no more of what was asked here meanwhile than the messages before this one. Ask again what still matters.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_is_killed_while_it_reads_has_got_on_all_the_same() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let general = stage.discord.channel("general");
+    let bot = Program::start(&stage).await;
+    let here = stage.say("general", "TEXT:here");
+    outcome(&stage, here).await;
+    assert!(bot.stop().await.success());
+    let heard = stage.parts(here)[0].id;
+    let first = stage.say("general", "TEXT:first");
+    let talk: Vec<_> = (0..150).map(|n| stage.say_as("other", "general", &format!("talk {n}"))).collect();
+    let second = stage.say("general", "TEXT:second");
+    let page = |after: Id| format!("/channels/{general}/messages?after={after}&limit=100");
+
+    // The first page can be read, and no more.
+    stage.discord.fail_next(1000, Fault::Status(500), &format!("GET {}", page(talk[98])));
+    let bot = Program::start(&stage).await;
+    outcome(&stage, first).await;
+    bot.kill().await;
+    stage.discord.heal();
+    let before = stage.discord.calls().len();
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, second).await, "answered");
+    assert_eq!(stage.parts(first).len(), 1);
+    let read_again = stage.discord.calls()[before..].iter().any(|call| call.path == page(heard));
+    assert!(!read_again, "what was taken in is read again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,14 +36,17 @@ const CHANNELS: usize = 20;
 const NO_PROGRESS: Duration = Duration::from_secs(20);
 
 /// What must never happen.
-const NEVER: [Wrong; 8] = [
+const NEVER: [Wrong; 11] = [
     Wrong::Lost,
     Wrong::Twice,
     Wrong::Overlap,
     Wrong::Orphan,
     Wrong::ToldThenRun,
     Wrong::Stuck,
+    Wrong::Unseen,
     Wrong::Failed,
+    Wrong::ToldAfterDeletion,
+    Wrong::Stale,
     Wrong::Litter,
 ];
 

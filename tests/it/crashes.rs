@@ -64,7 +64,7 @@ impl Program {
     }
 
     /// Ends it as an operator does.
-    async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(mut self) -> ExitStatus {
         let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         within("the bot's end", self.child.wait()).await.unwrap()

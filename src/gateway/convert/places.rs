@@ -56,6 +56,8 @@ impl Converter {
         let all: Vec<_> = guild.channels.iter().chain(&guild.threads).map(|channel| channel.id).collect();
         self.write_places(all).await;
         self.forget(gone);
+        // The longest gap first: whatever ends this bot too soon, the next one reads on elsewhere.
+        missed.sort_by_key(|(channel, _)| self.places.get(channel).and_then(|place| place.last));
         for (channel, newest) in missed {
             self.catch_up(channel, guild.id, newest);
         }
@@ -96,7 +98,7 @@ impl Converter {
         if let Some(place) = self.places.get_mut(&channel) {
             place.last = place.last.max(Some(missed.up_to));
         }
-        self.send(Inbound::Told(channel, missed.up_to));
+        self.send(Inbound::MissedUpTo(channel, missed.up_to));
     }
 
     pub(super) async fn caught_up(
@@ -109,7 +111,7 @@ impl Converter {
         match end {
             catch_up::End::Closed => {
                 if let Some(newest) = newest {
-                    self.send(Inbound::Told(channel, newest));
+                    self.send(Inbound::MissedUpTo(channel, newest));
                 } else if let Some(place) = self.places.get_mut(&channel) {
                     place.archived = true;
                     self.write_places([channel]).await;
