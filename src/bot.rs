@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,6 +18,7 @@ use crate::host;
 use crate::lane::Lanes;
 use crate::logging::chain;
 use crate::outbox::{self, Notify, Outbox, Post};
+use crate::panics::{Panic, Panics};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
 use crate::script::{Problem, ScriptSet};
@@ -34,7 +34,9 @@ const MARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a stopping bot waits for the message that it is just taking in.
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
-const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(8);
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(7);
+/// How long it then waits until operators are told what they should read.
+const TELL_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the bot did not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,24 +65,23 @@ pub enum Failed {
     #[error(transparent)]
     Gateway(#[from] GatewayError),
     /// A mistake in moonlane itself. Another start may get past it.
-    #[error("a mistake in moonlane: {what} panicked: {why}")]
-    #[expect(missing_docs, reason = "said in the text")]
-    Panicked { what: &'static str, why: String },
+    #[error("a mistake in moonlane: {0}")]
+    Panicked(Panic),
 }
 
 /// A bot that is connected and takes in messages.
 pub struct Bot {
     turns: Turns,
     gateway: Gateway,
-    serve: JoinHandle<()>,
+    serve: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
     reloader: Reloader,
-    /// Answers commands and presses. It ends with the bot: what waits for a press then is over.
-    answering: AbortOnDropHandle<()>,
-    /// They end with the bot.
-    _tasks: [AbortOnDropHandle<()>; 3],
-    /// Posts what operators should read about the scripts.
-    _news: Option<AbortOnDropHandle<()>>,
+    /// Where the panics are told of all that is here, besides those of the store and of the gateway's client.
+    panics: Panics,
+    /// They end with the bot. What waits for a press then is over.
+    tasks: Vec<AbortOnDropHandle<()>>,
+    /// Posts what operators should read.
+    news: Option<(CancellationToken, AbortOnDropHandle<()>)>,
 }
 
 impl Bot {
@@ -95,8 +96,10 @@ impl Bot {
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
     ) -> Result<Self, StartError> {
         let started = Instant::now();
+        let panics = Panics::default();
         let (news, is_news) = mpsc::unbounded_channel();
-        let (reloader, scripts) = Reloader::start(config, news.clone()).await.map_err(StartError::Scripts)?;
+        let (reloader, scripts) =
+            Reloader::start(config, news.clone(), &panics).await.map_err(StartError::Scripts)?;
         look_for_the_token(config, token, &scripts.borrow());
         let store = Store::open(&config.store_path)?;
         for missing in guard::missing_kernel_pieces() {
@@ -139,7 +142,7 @@ impl Bot {
             dialogs: UnderWay::new(config.share.dialogs),
         });
         let (tried, registered) = oneshot::channel();
-        let registering = AbortOnDropHandle::new(tokio::spawn(commands.clone().keep_registered(tried)));
+        let registering = panics.spawn("what registers commands", commands.clone().keep_registered(tried));
 
         let (inbound, messages) = mpsc::unbounded_channel();
         let start = gateway::Start {
@@ -147,38 +150,35 @@ impl Bot {
             me: me.user,
             message_content: reloader.message_content(),
             store: turns.store.clone(),
+            panics: panics.clone(),
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
         // Not before Discord is there: a start that fails must not have begun turns that it then ends. What has come
         // in meanwhile is taken in after them.
         turns.recover().await?;
-        let answering = AbortOnDropHandle::new(tokio::spawn(commands.serve(responders, interacted)));
-        let alive = AbortOnDropHandle::new(tokio::spawn(stay_marked_alive(turns.store.clone())));
-        let forgetting = AbortOnDropHandle::new(tokio::spawn(keep_forgetting(turns.store.clone())));
+        let tasks = vec![
+            registering,
+            panics.spawn("what answers commands", commands.serve(responders, interacted)),
+            panics.spawn("what marks that the bot is alive", stay_marked_alive(turns.store.clone())),
+            panics.spawn("what forgets old messages", keep_forgetting(turns.store.clone())),
+            panics.spawn("what asks who owns the bot", gate.keep_owners()),
+        ];
         let stop_serving = CancellationToken::new();
-        let serve = tokio::spawn({
+        let serve = panics.spawn("what takes in messages", {
             let (turns, stop) = (turns.clone(), stop_serving.clone());
             async move { turns.serve(messages, stop).await }
         });
-        let news = config
-            .scripts
-            .notify_channel
-            .map(|channel| AbortOnDropHandle::new(tokio::spawn(post_news(outbox, channel, is_news))));
+        let news = config.scripts.notify_channel.map(|channel| {
+            let stop = CancellationToken::new();
+            let posting = post_news(outbox, channel, is_news, stop.clone());
+            (stop, panics.spawn("what tells operators", posting))
+        });
         // Who is told that it is ready mostly finds the commands there, and messages wait for none of it.
         if timeout(REGISTER_WITHIN, registered).await.is_err() {
             warn!("Discord does not take the commands yet; they come later");
         }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self {
-            turns,
-            gateway,
-            serve,
-            stop_serving,
-            reloader,
-            answering,
-            _tasks: [registering, alive, forgetting],
-            _news: news,
-        })
+        Ok(Self { turns, gateway, serve, stop_serving, reloader, panics, tasks, news })
     }
 
     /// The scripts in force, and the way to load them anew.
@@ -186,15 +186,18 @@ impl Bot {
         &self.reloader
     }
 
+    /// Has one more task run for as long as the bot does.
+    pub fn keep(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(self.panics.spawn(what, task));
+    }
+
     /// Resolves only if the bot cannot go on by itself, with the reason. What operators can be told by then, they are;
     /// shut it down in any case.
     pub async fn failed(&mut self) -> Failed {
-        let panicked = |what, why| Failed::Panicked { what, why };
         let failed = tokio::select! {
             error = self.gateway.stopped() => Failed::Gateway(error),
-            why = self.turns.store.panicked() => panicked("a step of the database", why),
-            why = panic_of(&mut self.serve) => panicked("what takes in messages", why),
-            why = panic_of(&mut self.answering) => panicked("what answers commands", why),
+            why = self.turns.store.panicked() => Failed::Panicked(Panic { what: "a step of the database", why }),
+            panic = self.panics.first() => Failed::Panicked(panic),
         };
         // Nobody listens where there is no channel for it.
         drop(self.turns.news.send(format!("⚠️ I have to stop: {failed}.")));
@@ -203,13 +206,11 @@ impl Bot {
 
     /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
     pub async fn shut_down(self) {
-        let Self { turns, gateway, serve, stop_serving, reloader, .. } = self;
+        let Self { turns, gateway, mut serve, stop_serving, reloader, panics: _, tasks, news } = self;
         drop(reloader);
         stop_serving.cancel();
-        // A panic there was told. What takes longer hangs on a Discord that does not answer.
-        if !serve.is_finished() {
-            let _ = timeout(TAKE_IN_WITHIN, serve).await;
-        }
+        // What takes longer hangs on a Discord that does not answer.
+        let _ = timeout(TAKE_IN_WITHIN, &mut serve).await;
         // At the same time, or what hangs in one would use up the time of the others. The turns first, so that
         // each knows that it is the bot that stops.
         let (spoken, (), ()) = tokio::join!(
@@ -220,17 +221,14 @@ impl Bot {
         if spoken.is_err() {
             warn!("not everything could be said in time; the rest follows after the next start");
         }
+        drop(tasks);
+        if let Some((stop, posting)) = news {
+            stop.cancel();
+            let _ = timeout(TELL_WITHIN, posting).await;
+        }
         turns.store.mark_alive();
         turns.store.close().await;
         info!("stopped");
-    }
-}
-
-/// What the panic of a task says. One that ends otherwise, as it does after the gateway, is no mistake.
-async fn panic_of(task: impl Future<Output = Result<(), JoinError>>) -> String {
-    match task.await {
-        Err(panic) => panic.to_string(),
-        Ok(()) => std::future::pending().await,
     }
 }
 
@@ -264,10 +262,21 @@ async fn keep_forgetting(store: Store) {
     }
 }
 
-/// Posts what the operators should read, one after the other. It is no answer to anybody: what is not posted when
-/// the bot stops stands in the log.
-async fn post_news(outbox: Outbox, channel: ChannelId, mut news: mpsc::UnboundedReceiver<String>) {
-    while let Some(content) = news.recv().await {
+/// Posts what the operators should read, one after the other, and after `stop` what there is by then. It is no answer to
+/// anybody: what is not posted when the bot ends stands in the log.
+async fn post_news(
+    outbox: Outbox,
+    channel: ChannelId,
+    mut news: mpsc::UnboundedReceiver<String>,
+    stop: CancellationToken,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = news.recv() => next,
+            () = stop.cancelled() => return,
+        };
+        let Some(content) = next else { return };
         let nonce = format!("news-{:016x}", uuid::Uuid::new_v4().as_u64_pair().0);
         let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file: None };
         if let Err(error) = outbox.post(channel, post).await {

@@ -44,11 +44,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::domain::{Inbound, Interaction, UserId};
 use crate::logging::chain;
 use crate::outbox::{Outbox, StartError};
+use crate::panics::Panics;
 use crate::store::Store;
 use convert::Converter;
 use life::{End, Life, Plan};
@@ -69,14 +71,15 @@ pub struct Start {
     pub message_content: bool,
     /// Where it is written what the bot has seen of each channel.
     pub store: Store,
+    /// Hears of it where what reads events cannot go on.
+    pub panics: Panics,
 }
 
 /// The connection to Discord's gateway. Dropping it ends it.
 pub struct Gateway {
     stop: DropGuard,
     supervisor: JoinHandle<GatewayError>,
-    converter: JoinHandle<()>,
-    interactions: JoinHandle<()>,
+    tasks: [AbortOnDropHandle<()>; 2],
     ended: Option<GatewayError>,
 }
 
@@ -137,17 +140,22 @@ pub async fn start(
         (start.store, known),
         inbound,
         ready,
+        start.panics.clone(),
     );
+    let panics = start.panics;
     let mut gateway = Gateway {
         supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
-        converter: tokio::spawn(converter.run(queue)),
-        interactions: tokio::spawn(pass_on(interacted, interactions)),
+        tasks: [
+            panics.spawn("what reads Discord's events", converter.run(queue)),
+            panics.spawn("what passes on commands and presses", pass_on(interacted, interactions)),
+        ],
         stop: stop.drop_guard(),
         ended: None,
     };
     tokio::select! {
         Ok(()) = is_ready => Ok(gateway),
         error = gateway.stopped() => Err(error),
+        panic = panics.first() => Err(GatewayError::Broken(panic.to_string())),
         () = sleep(START) => Err(GatewayError::Silent(url)),
     }
 }
@@ -165,12 +173,12 @@ impl Gateway {
 
     /// Says good-bye and disconnects; takes up to three seconds. Nothing is received afterwards.
     pub async fn shut_down(self) {
-        let Self { stop, mut supervisor, converter, interactions, ended } = self;
+        let Self { stop, mut supervisor, tasks, ended } = self;
         drop(stop);
         if ended.is_none() && timeout(Duration::from_secs(3), &mut supervisor).await.is_err() {
             supervisor.abort();
         }
-        for task in [converter, interactions] {
+        for task in tasks {
             task.abort();
             // Aborting is an error here, and the only one expected.
             drop(task.await);

@@ -17,6 +17,7 @@
 //! - [`outbox`]: every call to Discord's REST API, paced
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
+//! - [`panics`]: what must not end in silence
 //! - [`redact`]: secrets, taken out of what is posted and logged
 //! - [`doctor`]: what is missing on this machine and in Discord
 //! - [`format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
@@ -39,6 +40,7 @@ pub mod local;
 pub mod logging;
 mod nearest;
 pub mod outbox;
+pub mod panics;
 pub mod playground;
 pub mod redact;
 pub mod reload;

@@ -16,7 +16,6 @@ use moonlane::script::{Problem, ScriptSet, Severity};
 use moonlane::try_out::{self, Said};
 use moonlane::{demo_agent, doctor, format, host, logging, playground};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 /// Turns Discord channels into Claude Code workplaces.
@@ -217,7 +216,7 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         _ = interrupt.recv() => return ExitCode::SUCCESS,
     };
     // Not in `Bot`: it is about this machine, and bots in tests share one.
-    let _cleaning = AbortOnDropHandle::new(tokio::spawn(moonlane::agent::clean_daily()));
+    bot.keep("what clears temporary folders", moonlane::agent::clean_daily());
     let reloader = bot.reloader().clone();
     let failure = loop {
         tokio::select! {

@@ -30,6 +30,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config};
 use crate::domain::Limits;
+use crate::panics::Panics;
 use crate::script::{Loaded, Problem, ScriptSet, Severity};
 use folder::{Files, Folder};
 
@@ -92,19 +93,24 @@ enum Event {
     Failed(notify::Error),
     /// Somebody asks for a reload.
     ByHand(oneshot::Sender<Outcome>),
+    /// A test wants a mistake.
+    #[cfg(test)]
+    Panic,
     /// The bot stops.
     Stop,
 }
 
 impl Reloader {
     /// Loads the first set and watches the folder from then on. `news` gets what the operators should read: each
-    /// error once, and the end of the trouble; at most 2000 characters of Discord's Markdown each.
+    /// error once, and the end of the trouble; at most 2000 characters of Discord's Markdown each. `panics` hears of it
+    /// where the thread cannot go on.
     ///
     /// # Errors
     /// What is wrong with the first set; there is none to fall back on.
     pub async fn start(
         config: &Config,
         news: tokio_mpsc::UnboundedSender<String>,
+        panics: &Panics,
     ) -> Result<(Self, watch::Receiver<ScriptSet>), Vec<Problem>> {
         let source =
             Source { scripts: config.scripts.clone(), root: config.root.clone(), limits: config.limits };
@@ -117,9 +123,8 @@ impl Reloader {
             let (source, folder) = (source.clone(), Folder::new(source.scripts.dir.clone(), inbox));
             move || begin(source, folder, events, state, news, first)
         };
-        std::thread::Builder::new()
-            .name("reload".to_owned())
-            .spawn(work)
+        panics
+            .thread("what loads the scripts", "reload", work)
             .map_err(|e| ended(&format!("cannot start: {e}")))?;
         let scripts = is_first.await.unwrap_or_else(|_| Err(ended("has ended")))?;
         Ok((handle, scripts))
@@ -163,6 +168,14 @@ impl Reloader {
                 severity: Severity::Error,
             }])
         })
+    }
+}
+
+#[cfg(test)]
+impl Reloader {
+    /// Makes the thread panic.
+    pub fn panic(&self) {
+        self.0.inbox.send(Event::Panic).unwrap();
     }
 }
 
@@ -321,6 +334,8 @@ impl Live {
             Event::Failed(error) => self.folder.failed(&error),
             Event::ByHand(answer) => self.heard.asked.push(answer),
             Event::Stop => self.heard.stop = true,
+            #[cfg(test)]
+            Event::Panic => panic!("on purpose"),
         }
         true
     }

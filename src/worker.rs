@@ -6,12 +6,13 @@
 //! unnoticed, and what is left to say can still be written down. The value must bear that: SQLite takes back a
 //! transaction that is dropped, and mlua takes panics through Lua unharmed.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
 use tokio::sync::{oneshot, watch};
 use tracing::error;
+
+use crate::panics::words;
 
 /// The job panicked; what it was about is in the log.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -83,12 +84,6 @@ impl<T: Send + 'static> Worker<T> {
             Err(_) => std::future::pending().await,
         }
     }
-}
-
-/// What a panic says.
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
 }
 
 #[cfg(test)]

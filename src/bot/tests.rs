@@ -1,39 +1,128 @@
 use super::*;
-use crate::local::{LocalDiscord, Options, Say};
+use crate::local::{Fault, Id, LocalDiscord, Options, Say};
+
+/// A bot in a folder of its own, whose operators read in a channel of its local Discord.
+struct Stage {
+    discord: LocalDiscord,
+    folder: tempfile::TempDir,
+    config: Config,
+    channel: Id,
+    settling: mpsc::UnboundedReceiver<(MessageId, Settled)>,
+    bot: Bot,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        let discord = LocalDiscord::start(Options::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["config", "scripts", "work"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        let channel = discord.channel("general");
+        let config = format!("[scripts]\nnotify_channel = \"{channel}\"\n");
+        std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
+        std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
+        let routing = format!(
+            "return {{ projects = {{ here = {{ dir = {:?} }} }}, route = function() return {{ reply = 'pong' }} end }}",
+            root.join("work")
+        );
+        std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
+        let api = ("MOONLANE_DISCORD__API_URL".to_owned(), discord.url().to_owned());
+        let config = Config::load(root, [api]).unwrap();
+        let (settled, settling) = mpsc::unbounded_channel();
+        let bot = Bot::start(&config, discord.token(), Some(settled)).await.unwrap();
+        Self { discord, folder, config, channel, settling, bot }
+    }
+
+    async fn failed(&mut self) -> String {
+        timeout(Duration::from_secs(20), self.bot.failed()).await.unwrap().to_string()
+    }
+
+    async fn ask(&mut self) {
+        self.discord.say(Say::to_bot(self.channel, self.discord.owner(), "ping"));
+        assert_eq!(self.settling.recv().await.map(|(_, settled)| settled), Some(Settled::Said));
+    }
+
+    /// Whether the operators have read this when the bot has stopped.
+    async fn told_once_stopped(self, failed: &str) -> bool {
+        self.bot.shut_down().await;
+        let told = format!("⚠️ I have to stop: {failed}.");
+        Store::open(&self.config.store_path).unwrap();
+        drop(self.folder);
+        self.discord.messages(self.channel).iter().any(|it| it.content == told)
+    }
+}
 
 #[tokio::test]
 async fn a_step_of_the_database_that_panics_ends_the_bot_in_good_order() {
-    let discord = LocalDiscord::start(Options::default()).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    for name in ["config", "scripts", "work"] {
-        std::fs::create_dir(root.join(name)).unwrap();
-    }
-    let channel = discord.channel("general");
-    let config = format!("[scripts]\nnotify_channel = \"{channel}\"\n");
-    std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
-    std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
-    let routing = format!(
-        "return {{ projects = {{ here = {{ dir = {:?} }} }}, route = function() return {{ reply = 'pong' }} end }}",
-        root.join("work")
-    );
-    std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
-    let api = ("MOONLANE_DISCORD__API_URL".to_owned(), discord.url().to_owned());
-    let config = Config::load(root, [api]).unwrap();
-    let (settled, mut settling) = mpsc::unbounded_channel();
-    let mut bot = Bot::start(&config, discord.token(), Some(settled)).await.unwrap();
-    assert!(timeout(Duration::from_millis(50), bot.failed()).await.is_err(), "nothing is wrong yet");
+    let mut stage = Stage::open().await;
+    assert!(timeout(Duration::from_millis(50), stage.bot.failed()).await.is_err(), "nothing is wrong yet");
 
-    bot.turns.store.panic().await;
-    let failed = timeout(Duration::from_secs(20), bot.failed()).await.unwrap().to_string();
+    stage.bot.turns.store.panic().await;
+    let failed = stage.failed().await;
     assert_eq!(failed, "a mistake in moonlane: a step of the database panicked: on purpose");
-    let told = |discord: &LocalDiscord| {
-        discord.messages(channel).iter().any(|it| it.content.ends_with("on purpose.")).then_some(())
-    };
-    discord.wait_until(told).await;
     // What is under way can still be written and said.
-    discord.say(Say::to_bot(channel, discord.owner(), "ping"));
-    assert_eq!(settling.recv().await.map(|(_, settled)| settled), Some(Settled::Said));
+    stage.ask().await;
+    assert!(stage.told_once_stopped(&failed).await);
+}
+
+#[tokio::test]
+async fn scripts_that_are_loaded_by_nobody_any_more_end_the_bot() {
+    let mut stage = Stage::open().await;
+    // The bot does not end before the operators have heard why.
+    let told = format!("POST /channels/{}/messages", stage.channel);
+    stage.discord.fail_next(1, Fault::Status(500), &told);
+    stage.bot.reloader.panic();
+    let failed = stage.failed().await;
+    assert_eq!(failed, "a mistake in moonlane: what loads the scripts panicked: on purpose");
+    assert!(stage.told_once_stopped(&failed).await);
+}
+
+#[tokio::test]
+async fn a_task_that_the_bot_cannot_do_without_ends_it_when_it_panics() {
+    const ALL: [&str; 8] = [
+        "what answers commands",
+        "what asks who owns the bot",
+        "what forgets old messages",
+        "what marks that the bot is alive",
+        "what passes on commands and presses",
+        "what reads Discord's events",
+        "what registers commands",
+        "what takes in messages",
+    ];
+    const TELLS: &str = "what tells operators";
+    for what in ALL.into_iter().chain([TELLS]) {
+        let mut stage = Stage::open().await;
+        let mut known = stage.bot.panics.known();
+        known.retain(|name| *name != TELLS);
+        assert_eq!(known, ALL);
+        stage.bot.panics.cause(what);
+        let failed = stage.failed().await;
+        assert_eq!(failed, format!("a mistake in moonlane: {what} panicked: on purpose"));
+        assert_eq!(stage.told_once_stopped(&failed).await, what != TELLS, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_whose_history_nobody_reads_any_more_ends_the_bot() {
+    let mut stage = Stage::open().await;
+    stage.ask().await;
+    stage.bot.shut_down().await;
+    stage.discord.say(Say::to_bot(stage.channel, stage.discord.owner(), "ping"));
+    let history = format!("GET /channels/{}/messages", stage.channel);
+    stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(3600)), &history);
+    let mut bot = Bot::start(&stage.config, stage.discord.token(), None).await.unwrap();
+    let asked = |discord: &LocalDiscord| {
+        discord
+            .calls()
+            .iter()
+            .any(|call| format!("{} {}", call.method, call.path).starts_with(&history))
+            .then_some(())
+    };
+    timeout(Duration::from_secs(20), stage.discord.wait_until(asked)).await.unwrap();
+    bot.panics.cause("what reads what was missed");
+    let failed = timeout(Duration::from_secs(20), bot.failed()).await.unwrap().to_string();
+    assert_eq!(failed, "a mistake in moonlane: what reads what was missed panicked: on purpose");
     bot.shut_down().await;
-    Store::open(&config.store_path).unwrap();
 }

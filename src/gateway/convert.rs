@@ -22,6 +22,7 @@ use super::event::{self, Member, Person, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
+use crate::panics::Panics;
 use crate::store::{self, Store};
 
 /// When to ask again about a channel that Discord refuses to tell about.
@@ -55,6 +56,8 @@ pub(super) struct Converter {
     slots: Arc<Semaphore>,
     /// How many catch-ups have begun.
     runs: u64,
+    /// A channel waits for each task that asks about it.
+    panics: Panics,
     /// Kinds of events that could not be read and have been complained about.
     complained: HashSet<String>,
 }
@@ -108,6 +111,7 @@ impl Converter {
         (store, known): (Store, Vec<store::Place>),
         inbound: mpsc::UnboundedSender<Inbound>,
         ready: oneshot::Sender<()>,
+        panics: Panics,
     ) -> Self {
         let known = known.into_iter().map(|place| (place.channel, Place::known(&place))).collect();
         let (answered, answers) = mpsc::unbounded_channel();
@@ -126,6 +130,7 @@ impl Converter {
             turned_away: HashMap::new(),
             slots: catch_up::slots(),
             runs: 0,
+            panics,
             complained: HashSet::new(),
         }
     }
@@ -161,7 +166,10 @@ impl Converter {
         match seen.in_channel() {
             Some(channel) if self.waits(channel, &seen) => {
                 let queue = self.queues.entry(channel).or_insert_with(|| Queue {
-                    looking_up: Some(ask_about(channel, self.outbox.clone(), self.answered.clone())),
+                    looking_up: Some(self.panics.spawn(
+                        "what asks about a channel",
+                        ask_about(channel, self.outbox.clone(), self.answered.clone()),
+                    )),
                     ..Queue::default()
                 });
                 queue.events.push_back(seen);
@@ -400,21 +408,15 @@ impl Place {
 }
 
 /// Asks Discord about a channel until it answers.
-fn ask_about(
-    channel: ChannelId,
-    outbox: Outbox,
-    answered: mpsc::UnboundedSender<Answered>,
-) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let answer = loop {
-            match outbox.channel(channel).await {
-                Err(Refused::GaveUp { .. } | Refused::Token) => sleep(UNANSWERED).await,
-                answer => break answer,
-            }
-        };
-        // Nobody listens any more when the bot is stopping.
-        drop(answered.send(Answered::LookedUp(channel, answer)));
-    }))
+async fn ask_about(channel: ChannelId, outbox: Outbox, answered: mpsc::UnboundedSender<Answered>) {
+    let answer = loop {
+        match outbox.channel(channel).await {
+            Err(Refused::GaveUp { .. } | Refused::Token) => sleep(UNANSWERED).await,
+            answer => break answer,
+        }
+    };
+    // Nobody listens any more when the bot is stopping.
+    drop(answered.send(Answered::LookedUp(channel, answer)));
 }
 
 /// The name that people see: the one for this guild, else the one for all of Discord, else the account's.

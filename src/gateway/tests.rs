@@ -26,6 +26,7 @@ struct Discord {
     connections: mpsc::UnboundedReceiver<WebSocket>,
     /// In milliseconds.
     heartbeat: u64,
+    panics: Panics,
 }
 
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl Discord {
             .fallback(Rest::serve)
             .with_state(rest.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let discord = Self { address, rest, connections, heartbeat: 40_000 };
+        let discord = Self { address, rest, connections, heartbeat: 40_000, panics: Panics::default() };
         discord.answer("/gateway/bot", json!({"url": format!("ws://{}/ws/", discord.address)}));
         discord
     }
@@ -85,7 +86,8 @@ impl Discord {
         interactions: mpsc::UnboundedSender<Interaction>,
     ) -> (Gateway, mpsc::UnboundedReceiver<Inbound>, Connection) {
         let (inbound, heard) = mpsc::unbounded_channel();
-        let starting = tokio::spawn(start(plan(), self.outbox(), inbound, interactions));
+        let plan = Start { panics: self.panics.clone(), ..plan() };
+        let starting = tokio::spawn(start(plan, self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
         connection.ready().await;
@@ -163,7 +165,8 @@ fn plan() -> Start {
     let folder = tempfile::tempdir().unwrap();
     // The open file stays though its folder goes.
     let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
-    Start { token: TOKEN.to_owned(), me: UserId::new(ME).unwrap(), message_content: true, store }
+    let (token, me) = (TOKEN.to_owned(), UserId::new(ME).unwrap());
+    Start { token, me, message_content: true, store, panics: Panics::default() }
 }
 
 /// The id of the nth message of a moment ago.
@@ -356,6 +359,19 @@ async fn what_is_said_in_a_channel_that_cannot_be_looked_up_is_not_taken_in() {
     let message = next_message(&mut heard).await;
     assert_eq!((id(&message), message.parent_channel_id), (105, ChannelId::new(20)));
     assert_eq!(discord.asked(), ["/channels/78"]);
+}
+
+#[tokio::test]
+async fn a_panic_of_what_a_channel_waits_for_is_told() {
+    let mut discord = Discord::that_takes(Duration::from_secs(60)).await;
+    let (_gateway, _heard, mut connection) = discord.bot().await;
+    connection.tell(100, "MESSAGE_CREATE", message(100, "78", "x")).await;
+    while discord.asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    discord.panics.cause("what asks about a channel");
+    let panic = timeout(Duration::from_secs(5), discord.panics.first()).await.unwrap();
+    assert_eq!(panic.what, "what asks about a channel");
 }
 
 #[tokio::test]

@@ -74,32 +74,62 @@ pub enum Step {
 pub async fn tell(
     turns: &Turns,
     mut task: Task,
-    mut step: Step,
+    step: Step,
     place: Place,
     mut ticket: Ticket,
     stop: Arc<Stop>,
 ) {
+    // A panic in one turn must not leave its person without a word.
+    let done = AssertUnwindSafe(wait_and_run(turns, &mut task, step, place, &mut ticket, &stop));
+    if done.catch_unwind().await.is_err() {
+        error!("a turn panicked");
+        stop.close();
+        broken(turns, task, &stop).await;
+    }
+    for known_as in [task.message, task.asked()] {
+        turns.stops().remove(&known_as);
+    }
+    drop(ticket);
+    let settled = match turns.store.turn(task.message).await {
+        Ok(Some(row)) => match row.state {
+            TurnState::Ended(outcome) => Settled::Ended(outcome),
+            // It goes on after the next start.
+            TurnState::Waiting | TurnState::Running => return,
+        },
+        _ => Settled::Said,
+    };
+    turns.settled(task.message, settled);
+}
+
+async fn wait_and_run(
+    turns: &Turns,
+    task: &mut Task,
+    mut step: Step,
+    place: Place,
+    ticket: &mut Ticket,
+    stop: &Arc<Stop>,
+) {
     if task.question == Question::Coming && matches!(step, Step::Ask(..)) {
-        match question::post(turns, task, &stop).await {
+        match question::post(turns, *task, stop).await {
             question::Asked::Posted(posted) => task.question = Question::Posted(posted),
             question::Asked::Refused => step = Step::Tell(Outcome::Failed, words::question_refused()),
             question::Asked::GivenUp => {}
         }
     }
     let is_recovered_ask = task.recovered && matches!(step, Step::Ask(..));
-    if is_recovered_ask && is_deleted(turns, task).await {
+    if is_recovered_ask && is_deleted(turns, *task).await {
         step = Step::Cancel(Unwanted::Deleted);
     }
     if let Question::Posted(posted) = task.question {
         // Who deletes it wants no answer.
-        turns.stops().insert(posted, stop.clone());
+        turns.stops().insert(posted, Arc::clone(stop));
     }
     let hourglass = match (place, &step) {
         (Place::Waits(place), Step::Ask(..)) => {
             info!(place, "waits");
-            Some(Hourglass::show(turns, task))
+            Some(Hourglass::show(turns, *task))
         }
-        _ => task.recovered.then(|| Hourglass::left_behind(task)),
+        _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
     let has_waited = task.recovered || matches!(place, Place::Waits(_));
     let runs = loop {
@@ -125,27 +155,8 @@ pub async fn tell(
         hourglass.remove(turns);
     }
     if runs {
-        // A panic in one turn must not leave its person without a word.
-        let done = AssertUnwindSafe(run(turns, task, step, &ticket, &stop)).catch_unwind().await;
-        if done.is_err() {
-            error!("a turn panicked");
-            stop.close();
-            broken(turns, task, &stop).await;
-        }
+        run(turns, *task, step, ticket, stop).await;
     }
-    for known_as in [task.message, task.asked()] {
-        turns.stops().remove(&known_as);
-    }
-    drop(ticket);
-    let settled = match turns.store.turn(task.message).await {
-        Ok(Some(row)) => match row.state {
-            TurnState::Ended(outcome) => Settled::Ended(outcome),
-            // It goes on after the next start.
-            TurnState::Waiting | TurnState::Running => return,
-        },
-        _ => Settled::Said,
-    };
-    turns.settled(task.message, settled);
 }
 
 /// Whether the message of a turn that an earlier bot has accepted was deleted meanwhile, as far as Discord says.

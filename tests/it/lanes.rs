@@ -10,12 +10,14 @@ use moonlane::gate::Gate;
 use moonlane::lane::Lanes;
 use moonlane::local::{Fault, Id};
 use moonlane::outbox::Outbox;
+use moonlane::panics::Panics;
 use moonlane::reload::Reloader;
 use moonlane::store::Store;
 use moonlane::turn::{Needs, Settled, Turns};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::{ANSWERED, AgentEvent, FAILED, MOONLANE, Setup, Stage, routing_with, within};
 
@@ -266,7 +268,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
     let stage = Stage::without_bot(Setup::default()).await;
     let config = stage.config();
     let (news, _is_news) = mpsc::unbounded_channel();
-    let (_reloader, scripts) = Reloader::start(&config, news.clone()).await.unwrap();
+    let (_reloader, scripts) = Reloader::start(&config, news.clone(), &Panics::default()).await.unwrap();
     let outbox = Outbox::new(&config.discord.api_url, stage.discord.token()).unwrap();
     let me = outbox.whoami().await.unwrap();
     let (settled, mut settling) = mpsc::unbounded_channel();
@@ -322,4 +324,46 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
     assert_eq!(settled, Some((id, Settled::Ended(Outcome::Cancelled))));
     assert_eq!(stage.answer(question), "⏹️ Stopped.");
     assert!(stage.agent_log().iter().all(|event| event.event != "prompt"));
+}
+
+/// Panics as soon as the bot logs this.
+struct PanicsAt(&'static str);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for PanicsAt {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        assert_ne!(text.0, self.0, "on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_panics_is_told_and_frees_its_lane() {
+    for moment in ["runs", "waits"] {
+        let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
+        let mut stage = Stage::with(setup).await;
+        let held = stage.held("other").await;
+        let breaks = tracing::subscriber::set_default(tracing_subscriber::registry().with(PanicsAt(moment)));
+        let broken = stage.say("general", "TEXT:never said");
+        if moment == "runs" {
+            stage.reacted(broken, "⏳").await;
+            stage.let_go("done").await;
+        }
+        assert_eq!(stage.settled(broken).await, FAILED, "{moment}");
+        drop(breaks);
+        if moment == "waits" {
+            stage.let_go("done").await;
+        }
+        assert_eq!(stage.settled(held).await, ANSWERED);
+        assert!(stage.answer(broken).contains("Something inside the bot broke"), "{}", stage.answer(broken));
+        assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+    }
 }

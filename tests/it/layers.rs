@@ -31,13 +31,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "bot",
         &[
             "agent", "command", "config", "domain", "gate", "gateway", "host", "lane", "logging", "outbox",
-            "reload", "respond", "script", "store", "turn",
+            "panics", "reload", "respond", "script", "store", "turn",
         ],
     ),
-    ("gateway", &["domain", "logging", "outbox", "store"]),
+    ("gateway", &["domain", "logging", "outbox", "panics", "store"]),
     ("turn", &["agent", "domain", "gate", "lane", "logging", "outbox", "respond", "script", "store", "text"]),
     ("gate", &["domain", "outbox", "script"]),
-    ("reload", &["config", "domain", "script"]),
+    ("reload", &["config", "domain", "panics", "script"]),
     ("respond", &["domain", "outbox"]),
     (
         "command",
@@ -55,7 +55,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("logging", &["redact"]),
     ("redact", &[]),
     ("nearest", &[]),
-    ("worker", &[]),
+    ("worker", &["panics"]),
+    ("panics", &[]),
     ("local", &[]),
     ("demo_agent", &[]),
     ("lib", &[]),
@@ -177,6 +178,53 @@ fn files_stay_short_enough_to_read() {
         })
         .collect();
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Where tasks and threads begin besides `Panics::spawn` and `Panics::thread`, how many, and what a panic there costs. The
+/// log has every panic.
+const BEGUN: &[(&str, usize, &str)] = &[
+    ("agent.rs", 1, "the channel's next turn finds no agent, and starts one"),
+    ("agent/ask.rs", 1, "a session counts as used by nobody else"),
+    (
+        "agent/kin.rs",
+        2,
+        "the control group or the marked processes of one agent; the guard has ended them before",
+    ),
+    ("agent/leftovers.rs", 1, "temporary folders are cleared a day later"),
+    ("bot.rs", 1, "nobody is warned of places where the token lies about"),
+    ("command.rs", 2, "one command or press; Discord tells its person that nobody answers"),
+    ("demo_agent/wire.rs", 1, "one demo agent"),
+    ("gateway.rs", 1, "the bot ends: `Gateway::stopped`"),
+    ("gateway/convert.rs", 1, "one direct message is not turned away"),
+    ("gateway/life.rs", 5, "the session with Discord, or its pulse; the supervisor begins the next"),
+    ("local.rs", 1, "the local Discord"),
+    ("panics.rs", 2, "told: `Panics::first`"),
+    ("playground.rs", 1, "the playground hears no more, as at the end of its input"),
+    ("main.rs", 1, "one reload by hand"),
+    ("respond.rs", 1, "one answer is not deferred"),
+    ("respond/dialog.rs", 1, "one press is not refused"),
+    ("turn/intake.rs", 4, "one turn, which is told of it, or one sentence, which the next start says"),
+    ("turn/live.rs", 1, "one live line"),
+    ("turn/shown.rs", 3, "one mark of one turn"),
+    ("turn/story.rs", 1, "nobody sees that the bot types"),
+    ("worker.rs", 1, "each job apart: `Worker::panicked`"),
+];
+
+#[test]
+fn of_every_task_and_thread_it_is_known_what_its_panic_costs() {
+    const BEGINNINGS: [&str; 5] =
+        ["tokio::spawn(", "thread::spawn(", "thread::Builder::new", "spawn_blocking(", "tasks.spawn("];
+    let mut begun = Vec::new();
+    for (path, text) in sources() {
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let count: usize = BEGINNINGS.iter().map(|beginning| code.matches(beginning).count()).sum();
+        if count > 0 {
+            let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+            begun.push((below.to_str().unwrap().to_owned(), count));
+        }
+    }
+    let known: BTreeSet<_> = BEGUN.iter().map(|(file, count, _)| ((*file).to_owned(), *count)).collect();
+    assert_eq!(begun.into_iter().collect::<BTreeSet<_>>(), known);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error};
 
 use super::super::catch_up::{self, Gap};
@@ -78,14 +77,14 @@ impl Converter {
         };
         self.runs += 1;
         let (run, answered) = (self.runs, self.answered.clone());
-        let task = tokio::spawn(async move {
+        let task = self.panics.spawn("what reads what was missed", async move {
             // Nobody listens any more when the bot is stopping.
             let hand_over = |missed| drop(answered.send(Answered::Missed { channel, run, missed }));
             let end = gap.close(hand_over).await;
             drop(answered.send(Answered::CaughtUp { channel, run, end }));
         });
         let queue = self.queues.entry(channel).or_default();
-        queue.catching_up = Some(CatchingUp { run, newest, _task: AbortOnDropHandle::new(task) });
+        queue.catching_up = Some(CatchingUp { run, newest, _task: task });
     }
 
     pub(super) fn missed(&mut self, channel: ChannelId, missed: catch_up::Missed) {
