@@ -113,6 +113,7 @@ impl Bot {
         let agents =
             Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
         let (interactions, interacted) = mpsc::unbounded_channel();
+        let (rereads, to_reread) = mpsc::unbounded_channel();
         let discord = outbox.interactions(me.application);
         let responders = Responders::new(discord.clone(), Times::default());
         let live = scripts.clone();
@@ -128,6 +129,7 @@ impl Bot {
             gate: gate.clone(),
             keep_trying: config.discord.keep_trying,
             min_free: config.min_free.as_u64(),
+            rereads,
             news,
             settled,
         });
@@ -151,6 +153,7 @@ impl Bot {
             message_content: reloader.message_content(),
             store: turns.store.clone(),
             panics: panics.clone(),
+            rereads: to_reread,
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
         // Not before Discord is there: a start that fails must not have begun turns that it then ends. What has come

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::sync::oneshot;
 
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, OptionKind,
@@ -314,4 +315,28 @@ pub enum Inbound {
     Deleted(Vec<MessageId>),
     /// Channels, threads, roles or permissions have changed: what Discord refused before, it may take now.
     Changed,
+    /// A new session with Discord has begun. It does not tell which messages were edited or deleted before it.
+    Anew,
+}
+
+/// A request to read a message again, because nobody listened when it may have been edited or deleted.
+#[derive(Debug)]
+pub struct Reread {
+    /// Where it stands.
+    pub channel: ChannelId,
+    /// The message.
+    pub message: MessageId,
+    /// Takes the answer; dropped where Discord does not give one.
+    pub answer: oneshot::Sender<Stands>,
+}
+
+/// How a message stands now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stands {
+    /// As it was written.
+    Unchanged,
+    /// As its author has edited it since it was written.
+    Edited(Box<Message>),
+    /// It was deleted.
+    Deleted,
 }

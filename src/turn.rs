@@ -15,6 +15,7 @@ mod delivery;
 mod hooks;
 mod intake;
 mod live;
+mod look_up;
 mod missed;
 mod prompt;
 mod question;
@@ -28,6 +29,7 @@ mod written;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -37,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
-use crate::domain::{ChannelId, Inbound, MessageId, Outcome, Share, UserId};
+use crate::domain::{ChannelId, Inbound, MessageId, Outcome, Reread, Share, UserId};
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
@@ -75,6 +77,8 @@ pub struct Needs {
     pub keep_trying: Duration,
     /// Nothing is taken in while the disk of the database has less room than this, in bytes.
     pub min_free: u64,
+    /// The way to have a message read again that may have changed while nobody listened.
+    pub rereads: mpsc::UnboundedSender<Reread>,
     /// What operators should read, a sentence each.
     pub news: mpsc::UnboundedSender<String>,
     /// Hears of every message that is settled; the playground waits for it.
@@ -95,6 +99,8 @@ struct Inner {
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
     /// When each channel, and the operators (`None`), were last told that something cannot be written.
     complained: Mutex<HashMap<Option<ChannelId>, Instant>>,
+    /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
+    anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// The bot stops: what only waits, waits no more.
@@ -180,6 +186,7 @@ impl Turns {
             stops: Mutex::default(),
             speaking: Mutex::default(),
             complained: Mutex::default(),
+            anew: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }))
@@ -229,6 +236,7 @@ impl Turns {
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
                 Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
                 Some(Inbound::Changed) => self.stir(None),
+                Some(Inbound::Anew) => drop(self.0.anew.fetch_add(1, Ordering::Relaxed)),
                 None => return seen.write(self).await,
             }
         }
@@ -243,6 +251,11 @@ impl Turns {
         self.0.ending.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// Which session with Discord this is.
+    fn anew(&self) -> u64 {
+        self.0.anew.load(Ordering::Relaxed)
     }
 
     fn settled(&self, message: MessageId, settled: Settled) {

@@ -6,6 +6,7 @@
 //! not wait.
 
 mod places;
+mod reread;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use tracing::{debug, info, warn};
 use super::catch_up;
 use super::event::{self, Member, Person, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
-use crate::domain::{Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, RoleId, UserId};
+use crate::domain::{
+    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Reread, RoleId, UserId,
+};
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
 use crate::panics::Panics;
 use crate::store::{self, Store};
@@ -51,6 +54,8 @@ pub(super) struct Converter {
     /// What was asked of Discord, and is answered.
     answered: mpsc::UnboundedSender<Answered>,
     answers: mpsc::UnboundedReceiver<Answered>,
+    /// Which messages are to be read again.
+    rereads: mpsc::UnboundedReceiver<Reread>,
     /// When the authors of direct messages were told that nobody listens there.
     turned_away: HashMap<UserId, Instant>,
     slots: Arc<Semaphore>,
@@ -82,6 +87,7 @@ enum Answered {
     LookedUp(ChannelId, Result<ChannelInfo, Refused>),
     Missed { channel: ChannelId, run: u64, missed: catch_up::Missed },
     CaughtUp { channel: ChannelId, run: u64, end: catch_up::End },
+    Reread { request: Reread, said: Box<Said>, guild: GuildId },
 }
 
 /// A channel or a thread.
@@ -109,7 +115,7 @@ impl Converter {
         (me, everything): (UserId, bool),
         outbox: Outbox,
         (store, known): (Store, Vec<store::Place>),
-        inbound: mpsc::UnboundedSender<Inbound>,
+        (inbound, rereads): (mpsc::UnboundedSender<Inbound>, mpsc::UnboundedReceiver<Reread>),
         ready: oneshot::Sender<()>,
         panics: Panics,
     ) -> Self {
@@ -127,6 +133,7 @@ impl Converter {
             queues: HashMap::new(),
             answered,
             answers,
+            rereads,
             turned_away: HashMap::new(),
             slots: catch_up::slots(),
             runs: 0,
@@ -141,6 +148,7 @@ impl Converter {
             tokio::select! {
                 // The sender lives as long as we do.
                 Some(answered) = self.answers.recv() => self.answered(answered).await,
+                Some(reread) = self.rereads.recv() => self.take(Seen::Reread(reread)).await,
                 event = events.recv() => match event {
                     Some(event) => self.read(&event).await,
                     None => return,
@@ -183,10 +191,15 @@ impl Converter {
         if self.queues.contains_key(&channel) {
             return true;
         }
-        // A bot's message starts nothing, so it is not worth a question.
-        let (Seen::Said(said) | Seen::Edited(said)) = seen else { return false };
-        if said.guild_id.is_none() || !said.is_speech() || said.is_bots() {
-            return false;
+        match seen {
+            // A bot's message starts nothing, so it is not worth a question.
+            Seen::Said(said) | Seen::Edited(said) => {
+                if said.guild_id.is_none() || !said.is_speech() || said.is_bots() {
+                    return false;
+                }
+            }
+            Seen::Reread(_) => {}
+            _ => return false,
         }
         let is_due = |place: &Place| place.ask_at.is_some_and(|at| at <= Instant::now());
         self.places.get(&channel).is_none_or(is_due)
@@ -213,6 +226,9 @@ impl Converter {
                 let Some(catching_up) = queue.catching_up.take_if(|it| it.run == run) else { return };
                 self.caught_up(channel, catching_up.newest, end).await;
                 channel
+            }
+            Answered::Reread { request, said, guild } => {
+                return self.reread_answered(request, *said, guild);
             }
         };
         let is_free = |queue: &Queue| queue.looking_up.is_none() && queue.catching_up.is_none();
@@ -265,7 +281,10 @@ impl Converter {
                         // Nobody waits any more if the start was given up.
                         let _ = ready.send(());
                     }
-                    None => info!("connected to Discord anew"),
+                    None => {
+                        info!("connected to Discord anew");
+                        self.send(Inbound::Anew);
+                    }
                 }
             }
             Seen::Resumed => info!("the connection to Discord was lost and is resumed"),
@@ -279,6 +298,7 @@ impl Converter {
             Seen::Said(said) => self.hear(*said, Inbound::Message),
             Seen::Edited(said) => self.hear(*said, Inbound::Edited),
             Seen::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
+            Seen::Reread(request) => self.reread(request),
         }
     }
 

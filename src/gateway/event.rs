@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serenity::model::event::Event;
 
-use crate::domain::{ChannelId, Extra, GuildId, MessageId, RoleId, UserId};
+use crate::domain::{ChannelId, Extra, GuildId, MessageId, Reread, RoleId, UserId};
 
 /// One event.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) enum Seen {
         channel: ChannelId,
         ids: Vec<MessageId>,
     },
+    /// Somebody in the bot wants to know how a message stands. No event, but it takes its turn among them.
+    Reread(Reread),
 }
 
 impl Seen {
@@ -43,7 +45,7 @@ impl Seen {
     pub(super) fn in_channel(&self) -> Option<ChannelId> {
         match self {
             Self::Said(said) | Self::Edited(said) => Some(said.channel_id),
-            Self::Deleted { channel, .. } => Some(*channel),
+            Self::Deleted { channel, .. } | Self::Reread(Reread { channel, .. }) => Some(*channel),
             _ => None,
         }
     }
@@ -159,6 +161,11 @@ impl Said {
     /// Whether a person's words are in it: an ordinary message or a reply, and not a pin or a boost.
     pub(super) fn is_speech(&self) -> bool {
         matches!(self.kind, 0 | 19)
+    }
+
+    /// Whether its author has edited it.
+    pub(super) fn is_edited(&self) -> bool {
+        self.edited_timestamp.is_some()
     }
 
     pub(super) fn is_bots(&self) -> bool {
@@ -311,7 +318,7 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
         "MESSAGE_CREATE" => Seen::Said(from(data)?),
         // Discord also tells of link previews and pins this way. An edit by a person has a text and a time.
         "MESSAGE_UPDATE" => match from::<Box<Said>>(data) {
-            Ok(said) if said.edited_timestamp.is_some() => Seen::Edited(said),
+            Ok(said) if said.is_edited() => Seen::Edited(said),
             _ => return Ok(None),
         },
         "MESSAGE_DELETE" | "MESSAGE_DELETE_BULK" => {

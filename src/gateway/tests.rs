@@ -165,8 +165,9 @@ fn plan() -> Start {
     let folder = tempfile::tempdir().unwrap();
     // The open file stays though its folder goes.
     let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
+    let (_, rereads) = mpsc::unbounded_channel();
     let (token, me) = (TOKEN.to_owned(), UserId::new(ME).unwrap());
-    Start { token, me, message_content: true, store, panics: Panics::default() }
+    Start { token, me, message_content: true, store, panics: Panics::default(), rereads }
 }
 
 /// The id of the nth message of a moment ago.

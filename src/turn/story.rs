@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -15,7 +14,7 @@ use super::live::Live;
 use super::said::{Most, Said};
 use super::shown::Hourglass;
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, prompt, question, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, UserId};
 use crate::lane::{Place, Ticket};
@@ -31,9 +30,6 @@ const TYPING_EVERY: Duration = Duration::from_secs(8);
 /// When Discord is asked again who somebody is, at first and at last.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
-
-/// How long Discord is asked whether a message still stands; then it is taken to.
-const LOOK_UP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which message, and where.
 #[derive(Debug, Clone, Copy)]
@@ -116,10 +112,6 @@ async fn wait_and_run(
             question::Asked::GivenUp => {}
         }
     }
-    let is_recovered_ask = task.recovered && matches!(step, Step::Ask(..));
-    if is_recovered_ask && is_deleted(turns, *task).await {
-        step = Step::Cancel(Unwanted::Deleted);
-    }
     if let Question::Posted(posted) = task.question {
         // Who deletes it wants no answer.
         turns.stops().insert(posted, Arc::clone(stop));
@@ -132,6 +124,8 @@ async fn wait_and_run(
         _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
     let has_waited = task.recovered || matches!(place, Place::Waits(_));
+    // Up to which session with Discord its message is known to stand as it does.
+    let mut as_of = (!task.recovered).then(|| turns.anew());
     let runs = loop {
         tokio::select! {
             // A turn that may start in the same moment in which it is to stop does not. But who stops a turn by a command
@@ -140,9 +134,21 @@ async fn wait_and_run(
             () = stop.token.cancelled() => break stop.reason() == Some(StopReason::Asked),
             () = ticket.starts() => {}
         }
-        // Whoever has waited may be in a channel that was closed meanwhile.
-        let asks = has_waited && matches!(step, Step::Ask(..));
-        if !asks || delivery::may_speak(turns, task.channel).await {
+        if !has_waited || !matches!(step, Step::Ask(..)) {
+            break true;
+        }
+        let now = Some(turns.anew());
+        if as_of != now {
+            as_of = now;
+            ticket.step_back();
+            tokio::select! {
+                () = stop.token.cancelled() => {}
+                () = look_up::catch_up(turns, *task) => ticket.come_back(),
+            }
+            continue;
+        }
+        // The channel may have been closed meanwhile.
+        if delivery::may_speak(turns, task.channel).await {
             break true;
         }
         ticket.step_back();
@@ -157,12 +163,6 @@ async fn wait_and_run(
     if runs {
         run(turns, *task, step, ticket, stop).await;
     }
-}
-
-/// Whether the message of a turn that an earlier bot has accepted was deleted meanwhile, as far as Discord says.
-async fn is_deleted(turns: &Turns, task: Task) -> bool {
-    let stands = turns.outbox.stands(task.channel, task.asked());
-    matches!(timeout(LOOK_UP_WITHIN, stands).await, Ok(Ok(false)))
 }
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {

@@ -184,6 +184,28 @@ async fn a_bot_that_is_thrown_out_ends_everything_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_what_waits_an_edit_and_a_deletion_during_an_outage_count() {
+    let mut stage = Stage::open().await;
+    let held = stage.held("general").await;
+    let edited = stage.say("general", "TEXT:old");
+    let deleted = stage.say("general", "TEXT:never");
+    for waiting in [edited, deleted] {
+        stage.reacted(waiting, "⏳").await;
+    }
+    stage.discord.drop_gateway(DropGateway::Op9 { resumable: false });
+    let me = stage.discord.bot_id();
+    stage.discord.edit(edited, &format!("<@{me}> TEXT:new"));
+    stage.discord.delete(deleted);
+    within("the connection", stage.discord.connected()).await;
+    assert_eq!(stage.ask("other", "TEXT:back").await, "back");
+    stage.discord.delete(held);
+    assert_eq!(stage.settled(edited).await, ANSWERED);
+    assert_eq!(stage.answer(edited), "new");
+    assert_eq!(stage.settled(deleted).await, Settled::Ended(Outcome::Cancelled));
+    assert_eq!(stage.parts(deleted), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_asked_during_an_outage_is_answered_after_it() {
     let mut stage = Stage::open().await;
     assert_eq!(stage.ask("general", "TEXT:here").await, "here");

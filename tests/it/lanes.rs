@@ -285,6 +285,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         gate: Gate::new(outbox, me.owners, Vec::new()),
         keep_trying: config.discord.keep_trying,
         min_free: 0,
+        rereads: mpsc::unbounded_channel().0,
         news,
         settled: Some(settled),
     });

@@ -70,6 +70,27 @@ async fn a_question_that_is_deleted_while_no_bot_is_there_is_not_asked() {
 }
 
 #[tokio::test]
+async fn a_question_that_is_edited_while_no_bot_is_there_is_asked_with_its_new_words() {
+    let mut stage = slow_to_start().await;
+    stage.start().await;
+    let edited = stage.say("general", "TEXT:old");
+    starting(&stage).await;
+    let silenced = stage.say("other", "TEXT:never");
+    starting(&stage).await;
+    stage.stop().await;
+    let me = stage.discord.bot_id();
+    stage.discord.edit(edited, &format!("<@{me}> TEXT:new"));
+    stage.discord.edit(silenced, "nobody is asked any more");
+    go(&stage);
+    stage.start().await;
+    assert_eq!(stage.settled(silenced).await, Settled::Ended(Outcome::Cancelled));
+    assert_eq!(stage.settled(edited).await, ANSWERED);
+    assert_eq!(stage.answer(edited), "new");
+    let asked: Vec<_> = stage.agent_log().into_iter().filter_map(|event| event.prompt).collect();
+    assert_eq!(asked, ["TEXT:new"]);
+}
+
+#[tokio::test]
 async fn an_edit_counts_until_an_agent_gets_the_prompt() {
     let mut stage = slow_to_start().await;
     stage.start().await;

@@ -1,0 +1,37 @@
+//! How the question of a turn stands in Discord, where nobody listened for a while.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::story::Task;
+use super::{Turns, intake};
+use crate::domain::{Reread, Stands};
+use crate::store::Question;
+
+/// How long Discord is asked; then the message is taken to stand as it did.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Takes in what Discord has not told: that the message of a turn, which waits, was edited or deleted.
+pub async fn catch_up(turns: &Turns, task: Task) {
+    match timeout(WITHIN, stands(turns, task)).await {
+        Ok(Some(Stands::Deleted)) => intake::deleted(turns, vec![task.message]).await,
+        Ok(Some(Stands::Edited(message))) => intake::edited(turns, *message).await,
+        Ok(Some(Stands::Unchanged) | None) | Err(_) => {}
+    }
+}
+
+/// `None`: Discord does not say.
+async fn stands(turns: &Turns, task: Task) -> Option<Stands> {
+    let channel = task.channel;
+    if task.question != Question::Theirs {
+        // The bot's own message, which nobody else can edit.
+        let stands = turns.outbox.stands(channel, task.asked()).await.ok()?;
+        return Some(if stands { Stands::Unchanged } else { Stands::Deleted });
+    }
+    let (answer, answered) = oneshot::channel();
+    // Nobody reads it when the bot is stopping.
+    drop(turns.rereads.send(Reread { channel, message: task.message, answer }));
+    answered.await.ok()
+}
