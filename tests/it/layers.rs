@@ -196,6 +196,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("demo_agent/wire.rs", 1, "one demo agent"),
     ("gateway.rs", 1, "the bot ends: `Gateway::stopped`"),
     ("gateway/convert.rs", 1, "one direct message is not turned away"),
+    ("gateway/convert/reread.rs", 1, "one message counts as unchanged"),
     ("gateway/life.rs", 5, "the session with Discord, or its pulse; the supervisor begins the next"),
     ("local.rs", 1, "the local Discord"),
     ("panics.rs", 2, "told: `Panics::first`"),
