@@ -112,7 +112,8 @@ impl Shares {
 impl State {
     fn is_too_fast(&self, share: &Share, person: UserId, made: u64) -> bool {
         let taken = self.taken.get(&person).filter(|taken| taken.len() >= share.per_minute);
-        taken.and_then(VecDeque::front).is_some_and(|oldest| oldest.made().abs_diff(made) < MINUTE)
+        // What is caught up comes channel by channel, and so not in the order in which it was written.
+        taken.is_some_and(|taken| taken.iter().all(|it| it.made().abs_diff(made) < MINUTE))
     }
 }
 
@@ -143,6 +144,15 @@ mod tests {
         assert!(shares.is_too_fast(person(1), 60_999) && !shares.is_too_fast(person(2), 60_999));
         assert!(shares.take(person(2), message(3000, 1)));
         assert!(take(61_000, 0) && take(61_000, 1) && !take(61_000, 2));
+    }
+
+    #[test]
+    fn what_is_caught_up_channel_by_channel_counts_in_the_minute_in_which_it_was_written() {
+        let shares = Shares::new(SHARE);
+        let take = |made, n| shares.take(person(1), message(made, n));
+        // One channel over hours, then another one from the beginning.
+        assert!(take(MINUTE, 0) && take(20 * MINUTE, 0) && take(40 * MINUTE, 0));
+        assert!(take(MINUTE, 1) && take(20 * MINUTE, 1));
     }
 
     #[test]
