@@ -210,7 +210,8 @@ impl Gate {
         }
         // Where the place or the person is gone, there are no roles.
         let roles = match self.0.outbox.roles(place, person).await {
-            Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => return Err(refused),
+            // Not Discord's word, but that of something in between, or none at all.
+            Err(refused) if refused.code().unwrap_or(0) == 0 => return Err(refused),
             Err(refused) => {
                 debug!(%person, error = %refused, "no roles");
                 Vec::new()

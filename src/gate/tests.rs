@@ -38,6 +38,16 @@ async fn an_owner_is_one_as_long_as_discord_says_so() {
     assert!(!owns() && gate.owners().ids == [UserId::new(heir.get()).unwrap()]);
 }
 
+/// Scripts with one project and this `allow`.
+fn set(allow: &str) -> ScriptSet {
+    let root = tempfile::tempdir().unwrap();
+    let routing = format!("return {{ allow = {{ {allow} }}, projects = {{ here = {{ dir = 'work' }} }} }}");
+    std::fs::write(root.path().join("routing.lua"), routing).unwrap();
+    std::fs::write(root.path().join("triggers.lua"), "return { mention = true }").unwrap();
+    let scripts = config::Scripts { dir: root.path().to_owned(), ..config::Scripts::default() };
+    ScriptSet::load(&scripts, root.path(), &LIMITS).unwrap().set
+}
+
 #[tokio::test]
 async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
     let options = Options { rate_limits: RateLimits::Off, ..Options::default() };
@@ -47,15 +57,6 @@ async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
     let owners = outbox.whoami().await.unwrap().owners;
     let guild = GuildId::new(discord.guild().get()).unwrap();
     let other = GuildId::new(7).unwrap();
-    let set = |allow: &str| {
-        let root = tempfile::tempdir().unwrap();
-        let routing =
-            format!("return {{ allow = {{ {allow} }}, projects = {{ here = {{ dir = 'work' }} }} }}");
-        std::fs::write(root.path().join("routing.lua"), routing).unwrap();
-        std::fs::write(root.path().join("triggers.lua"), "return { mention = true }").unwrap();
-        let scripts = config::Scripts { dir: root.path().to_owned(), ..config::Scripts::default() };
-        ScriptSet::load(&scripts, root.path(), &LIMITS).unwrap().set
-    };
     let open = set("");
     let by_owner = Gate::new(outbox.clone(), owners.clone(), Vec::new());
     let ask = async |gate: &Gate, set: &ScriptSet, guild| gate.serves(set, guild, Verdict::User).await;
@@ -74,4 +75,25 @@ async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
     let eight = GuildId::new(8).unwrap();
     assert!(ask(&configured, &listed, eight).await && !ask(&configured, &listed, other).await);
     assert!(!configured.serves(&set("guilds = {}"), guild, Verdict::Owner).await, "nowhere");
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_reason_of_discords_is_no_word_about_roles() {
+    let options = Options { rate_limits: RateLimits::Off, ..Options::default() };
+    let discord = LocalDiscord::start(options).await.unwrap();
+    let patience = Patience { give_up_after: Duration::from_millis(50), ..Patience::default() };
+    let outbox = Outbox::with_patience(discord.url(), discord.token(), patience).unwrap();
+    let (staff, ada) = (discord.role("staff"), discord.user("ada"));
+    discord.give_role(ada, staff);
+    let set = set(&format!("roles = {{ '{staff}' }}"));
+    let gate = Gate::new(outbox, Vec::new(), Vec::new());
+    let place = ChannelId::new(discord.channel("general").get()).unwrap();
+    let ask = async || gate.ask(&set, None, place, UserId::new(ada.get()).unwrap()).await;
+    assert!(matches!(ask().await, Ok(Verdict::Role(_))));
+    for (status, path) in [(403, "/members/"), (404, "/members/"), (403, "/channels/")] {
+        discord.fail_next(1, Fault::Status(status), path);
+        assert!(ask().await.is_err(), "{status} {path}");
+    }
+    discord.take_role(ada, staff);
+    assert_eq!(ask().await.unwrap(), Verdict::NotNamed);
 }

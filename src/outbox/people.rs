@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::call::Call;
-use super::{ChannelInfo, Kind, NEEDED, Outbox, Refused, StartError, wire};
+use super::{Kind, NEEDED, Outbox, Refused, StartError, wire};
 use crate::domain::{ApplicationId, ChannelId, GuildId, RoleId, UserId};
 
 /// How long Discord is asked about a person.
@@ -75,8 +75,9 @@ impl Outbox {
     /// # Errors
     /// See [`Refused`]: `NotFound` where the person is not in the guild; no answer within half a minute.
     pub async fn roles(&self, place: ChannelId, person: UserId) -> Result<Vec<RoleId>, Refused> {
-        let ChannelInfo { guild, .. } = self.channel(place).await?;
-        let Some(guild) = guild else { return Ok(Vec::new()) };
+        let path = format!("/channels/{place}");
+        let channel: wire::Channel = self.soon(Kind::Channel, place.get(), path).await?;
+        let Some(guild) = channel.guild_id else { return Ok(Vec::new()) };
         let path = format!("/guilds/{guild}/members/{person}");
         let member: Member = self.soon(Kind::Member, guild.get(), path).await?;
         Ok(member.roles)
