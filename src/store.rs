@@ -347,7 +347,8 @@ mod tests {
         assert_eq!(state(&store, 1).await, TurnState::Waiting);
         assert_eq!(store.begin(*edited).await.unwrap(), Begin::Begun);
 
-        assert_eq!(store.cancel(message(2), Unwanted::Deleted).await.unwrap(), Cancel::Cancelled);
+        assert!(store.cancel_waiting(message(2)).await.unwrap());
+        assert!(!store.cancel_waiting(message(2)).await.unwrap(), "it has ended");
         assert_eq!(store.begin(turn(2)).await.unwrap(), Begin::Gone);
         assert_eq!(state(&store, 2).await, TurnState::Ended(Outcome::Cancelled));
     }
@@ -465,6 +466,7 @@ mod tests {
             assert_eq!(store.cancel(message(1), why).await.unwrap(), Cancel::Running);
         }
         store.cancel(message(2), Unwanted::Deleted).await.unwrap();
+        assert!(!store.cancel_waiting(message(3)).await.unwrap());
         let stages: Vec<_> = store.unfinished().await.unwrap().into_iter().map(|one| one.stage).collect();
         let unwanted = [Some(Unwanted::Stopped), Some(Unwanted::Deleted), None];
         assert_eq!(stages, unwanted.map(Stage::Running));

@@ -284,6 +284,21 @@ impl Store {
         .await
     }
 
+    /// Ends a turn that has not begun, as cancelled; whether it did. Nothing changes for one that runs.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn cancel_waiting(&self, message: MessageId) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            let waits = state(tx, message)? == Some(TurnState::Waiting);
+            if waits {
+                set_state(tx, message, TurnState::Ended(Outcome::Cancelled))?;
+            }
+            Ok(waits)
+        })
+        .await
+    }
+
     /// Writes why a turn is to end that somebody has seen run, also where it is about to begin.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use tracing::warn;
 use crate::domain::{ChannelId, Message, MessageId, UserId, Work};
 use crate::logging::chain;
 use crate::script::ScriptSet;
-use crate::store::{Cancel, Question, StoreError, Unwanted};
+use crate::store::{Question, StoreError, Unwanted};
 
 use super::shares::TooMuch;
 use super::{StopReason, Stopped, Turns, intake};
@@ -64,7 +64,7 @@ impl Turns {
     /// # Errors
     /// Where the database fails.
     pub async fn take_out(&self, turn: MessageId) -> Result<bool, StoreError> {
-        let cancelled = self.store.cancel(turn, Unwanted::Deleted).await? == Cancel::Cancelled;
+        let cancelled = self.store.cancel_waiting(turn).await?;
         if cancelled && let Some(stop) = self.stops().get(&turn) {
             stop.stop(StopReason::Deleted);
         }

@@ -15,7 +15,7 @@ use crate::domain::{ChannelId, Format, Message, MessageId, Route, Work};
 use crate::lane::{LaneView, Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
-use crate::store::{Accepted, Cancel, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
+use crate::store::{Accepted, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
 use crate::text;
 
 /// How old a message may be that an edit makes one for the bot.
@@ -86,8 +86,8 @@ pub async fn edited(turns: &Turns, message: Message) {
             turns.store.edit(id, Edit::of(work, message.attachments.clone())).await.map(drop)
         }
         // It no longer asks for anything here, or may not: as if it had been deleted, but only while it waits.
-        Ok(_) => turns.store.cancel(id, Unwanted::Deleted).await.map(|cancel| {
-            if cancel == Cancel::Cancelled {
+        Ok(_) => turns.store.cancel_waiting(id).await.map(|cancelled| {
+            if cancelled {
                 stop.stop(StopReason::Deleted);
             }
         }),

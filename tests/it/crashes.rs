@@ -58,6 +58,11 @@ impl Program {
             .await;
     }
 
+    /// How often it has logged this.
+    pub fn times_logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().matches(text).count()
+    }
+
     /// Ends it as nothing can prevent.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
@@ -317,6 +322,22 @@ async fn a_turn_that_was_running_when_the_bot_was_killed_is_told_once_and_those_
     assert_eq!(said(&stage, "general").len(), 5, "nothing is told again: {:?}", said(&stage, "general"));
     let sessions: Vec<_> = stage.agent_log().into_iter().map(|event| event.session).collect();
     assert!(sessions.iter().all(|session| *session == sessions[0]), "one session: {sessions:?}");
+}
+
+#[tokio::test]
+async fn whoever_edits_a_question_that_is_worked_on_hears_of_a_crash_all_the_same() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let bot = Program::start(&stage).await;
+    let running = stage.say("general", "STALL");
+    stage.prompted("STALL").await;
+    stage.discord.edit(running, "It no longer mentions the bot.");
+    // What comes later is taken in later.
+    let behind = stage.say("general", "TEXT:behind");
+    stage.reacted(behind, "⏳").await;
+    bot.kill().await;
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, behind).await, "answered");
+    assert_eq!(outcome(&stage, running).await, "interrupted");
 }
 
 /// Lets a bot that is not running have ended so many minutes ago.
