@@ -293,8 +293,10 @@ impl State {
 impl Ticket {
     /// Waits until the turn may run. It then runs until the ticket is dropped.
     pub async fn starts(&mut self) {
-        // The sender is only ever dropped after sending, or by our own drop; a second call finds it used up.
-        let _ = (&mut self.go).await;
+        // The sender is only ever dropped after sending, or by our own drop.
+        if !self.go.is_terminated() {
+            let _ = (&mut self.go).await;
+        }
     }
 
     /// Gives slot and lane back and waits again, first in the lane, until [`Ticket::come_back`]. Does nothing where the
@@ -302,6 +304,22 @@ impl Ticket {
     pub fn step_back(&mut self) {
         if let Some(start) = self.lanes.lock().step_back(self.channel, self.number) {
             self.go = start;
+        }
+    }
+
+    /// Waits for something without a slot, which others may have meanwhile. The turn keeps its place in its lane.
+    pub async fn aside<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            self.step_back();
+            tokio::select! {
+                done = &mut wait => {
+                    self.come_back();
+                    return done;
+                }
+                // It was not its turn yet, and now it would be.
+                () = self.starts() => {}
+            }
         }
     }
 
@@ -437,6 +455,26 @@ mod tests {
         assert!(runs(&mut behind));
         behind.come_back();
         drop(behind);
+        assert!(lanes.view().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_aside_holds_no_slot_even_where_its_turn_comes_meanwhile() {
+        let lanes = Lanes::new(1, 1);
+        let (_, ahead) = enter(&lanes, 1, 1);
+        let (_, mut ticket) = enter(&lanes, 1, 2);
+        let (_, mut other) = enter(&lanes, 2, 3);
+        let (done, is_done) = oneshot::channel::<()>();
+        let aside = tokio::spawn(async move {
+            drop(ticket.aside(is_done).await);
+            ticket.starts().await;
+        });
+        tokio::task::yield_now().await;
+        drop(ahead);
+        other.starts().await;
+        drop(done);
+        drop(other);
+        tokio::time::timeout(Duration::from_secs(5), aside).await.unwrap().unwrap();
         assert!(lanes.view().is_empty());
     }
 

@@ -12,6 +12,7 @@ use super::story::Task;
 use super::written::until_written;
 use super::{Stop, Turns, delivery, words};
 use crate::domain::{File, MessageId};
+use crate::lane::Ticket;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::{Question, Turn};
@@ -33,8 +34,8 @@ pub enum Asked {
     GivenUp,
 }
 
-/// Posts the question of a turn, unless it stands there; however long that takes.
-pub async fn post(turns: &Turns, task: Task, stop: &Stop) -> Asked {
+/// Posts the question of a turn, unless it stands there; however long that takes. Between two tries it holds no slot.
+pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> Asked {
     let mut may_stand = task.recovered;
     let mut wait = FIRST_WAIT;
     loop {
@@ -50,7 +51,7 @@ pub async fn post(turns: &Turns, task: Task, stop: &Stop) -> Asked {
         }
         tokio::select! {
             () = stop.token.cancelled() => return Asked::GivenUp,
-            () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+            () = ticket.aside(sleep(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
         }
         may_stand = true;
     }
@@ -93,6 +94,7 @@ fn shown(turn: &Turn) -> (String, Option<File>) {
 /// The question, if it stands in the channel: of the bot's messages it is one that replies to nothing, and that no other
 /// turn answers.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
+    let content = turns.outbox.redact(content);
     let mut history = turns.outbox.history(task.channel, task.message, turns.me);
     while let Some(own) = history.next().await? {
         for posted in own {

@@ -106,7 +106,7 @@ async fn wait_and_run(
     stop: &Arc<Stop>,
 ) {
     if task.question == Question::Coming && matches!(step, Step::Ask(..)) {
-        match question::post(turns, *task, stop).await {
+        match question::post(turns, *task, ticket, stop).await {
             question::Asked::Posted(posted) => task.question = Question::Posted(posted),
             question::Asked::Refused => step = Step::Tell(Outcome::Failed, words::question_refused()),
             question::Asked::GivenUp => {}

@@ -1,6 +1,6 @@
 //! `/ask`: the question is written down before it is posted, shown whole, and answered once.
 
-use moonlane::local::{Fault, Id, Message};
+use moonlane::local::{Fault, Id, Message, Right};
 
 use super::{add, said, shipped, stage, use_as};
 use crate::crashes::{FOR_EVER, Program, until};
@@ -24,12 +24,18 @@ fn posts(stage: &Stage) -> String {
 
 #[tokio::test]
 async fn a_question_that_was_not_posted_when_the_bot_was_killed_is_posted_and_answered() {
-    for taken in [false, true] {
+    // It is posted without the secret in it.
+    let secret = format!("TEXT:yes ;; ghp_{}", "a8Bk3ZxQ7mT0vLcJ5nRw".repeat(2));
+    for (taken, prompt, shown) in [
+        (false, "TEXT:yes", "TEXT:yes"),
+        (true, "TEXT:yes", "TEXT:yes"),
+        (true, &*secret, "TEXT:yes ;; [redacted]"),
+    ] {
         let stage = shipped().await;
         let fault = if taken { Fault::DropAfter } else { Fault::Delay(FOR_EVER) };
         stage.discord.fail_next(1, fault, &posts(&stage));
         let bot = Program::start(&stage).await;
-        use_as(&stage, "ada", "ask", &[("prompt", "TEXT:yes")]);
+        use_as(&stage, "ada", "ask", &[("prompt", prompt)]);
         let tried = || {
             let path = format!("/channels/{}/messages", stage.discord.channel("general"));
             let calls = stage.discord.calls();
@@ -46,7 +52,7 @@ async fn a_question_that_was_not_posted_when_the_bot_was_killed_is_posted_and_an
 
         let _bot = Program::start(&stage).await;
         let [question, answer] = answered(&stage).await;
-        assert_eq!(question.content, "**ada** asks:\nTEXT:yes");
+        assert_eq!(question.content, format!("**ada** asks:\n{shown}"));
         let ada = stage.discord.user("ada");
         assert_eq!(answer.content, format!("yes\n\n-# For <@{ada}>"));
         assert_eq!((answer.reply_to, answer.pinged), (Some(question.id), vec![ada]));
@@ -62,6 +68,22 @@ async fn who_deletes_the_question_wants_no_answer() {
     stage.discord.delete(question);
     assert_eq!(stage.ask("general", "TEXT:next").await, "next");
     assert_eq!(posted(&stage).len(), 1, "nothing is said of the one that was deleted");
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_posted_takes_no_slot_from_others() {
+    let mut stage = shipped().await;
+    let file = stage.root().join("config/moonlane.toml");
+    let config = std::fs::read_to_string(&file).unwrap().replace("[agent]", "[agent]\nmax_running = 1");
+    std::fs::write(&file, config).unwrap();
+    stage.start().await;
+    let channel = stage.discord.channel("general");
+    stage.discord.forbid(channel, Right::Post);
+    use_as(&stage, "ada", "ask", &[("prompt", "TEXT:yes")]);
+    stage.refused_to_post("general").await;
+    assert_eq!(stage.ask("other", "TEXT:elsewhere").await, "elsewhere");
+    stage.discord.allow(channel, Right::Post);
+    answered(&stage).await;
 }
 
 #[tokio::test]
