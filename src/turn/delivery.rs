@@ -133,24 +133,32 @@ async fn until_delivered(
     mut may_stand: bool,
 ) {
     let speaking = turns.speaking(channel);
-    let _only_speaker = speaking.only_speaker.lock().await;
+    let _only_speaker = tokio::select! {
+        biased;
+        () = silence.cancelled() => None,
+        only_speaker = speaking.only_speaker.lock() => Some(only_speaker),
+    };
     let mut waits = Waits::of(&speaking);
     let begun = Millis::now();
+    let mut is_silenced = false;
     loop {
         waits.begin();
-        let gone_on = tokio::select! {
+        let tried = tokio::select! {
             biased;
-            () = silence.cancelled() => stop(turns, message).await,
-            gone_on = go_on(turns, message, may_stand) => gone_on,
+            () = silence.cancelled() => {
+                is_silenced = true;
+                stop(turns, message).await
+            }
+            tried = go_on(turns, message, may_stand) => tried,
         };
-        let Err(stuck) = gone_on else { return };
+        let Err(stuck) = tried else { return };
         if matches!(stuck, Stuck::Store(StoreError::Closed)) {
             return error!(error = chain(&stuck), "a delivery is left for the next start");
         }
         error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
-            () = silence.cancelled() => {}
+            () = silence.cancelled(), if !is_silenced => {}
             () = waits.wait() => {}
         }
         may_stand = true;

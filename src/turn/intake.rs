@@ -276,6 +276,10 @@ fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
 /// Puts what an earlier bot left into its lane.
 pub fn enter(turns: &Turns, task: Task, step: Step) {
     let Some(stop) = register(turns, task.message) else { return };
+    if !matches!(step, Step::Ask(..)) {
+        // Its turn is over; what is left to stop is what it has to say.
+        stop.close();
+    }
     let (place, ticket) = turns.lanes.enter(task.channel, task.message, task.author);
     go_on(turns, task, step, place, ticket, stop);
 }

@@ -132,6 +132,8 @@ async fn wait_and_run(
             // has seen it run, and hears that it ended.
             biased;
             () = stop.token.cancelled() => break stop.reason() == Some(StopReason::Asked),
+            () = turns.0.ending.cancelled() => break false,
+            () = stop.silence.cancelled() => break true,
             () = ticket.starts() => {}
         }
         if !has_waited || !matches!(step, Step::Ask(..)) {

@@ -183,3 +183,23 @@ async fn who_deletes_the_question_stops_the_rest_of_a_long_answer() {
     assert_eq!(stage.ask("general", "TEXT:next").await, "next");
     assert_eq!(stage.parts(question).len(), 2);
 }
+
+#[tokio::test]
+async fn who_deletes_a_question_while_its_answer_waits_for_its_lane_gets_none_of_it() {
+    let mut stage = Stage::open().await;
+    let channel = stage.discord.channel("general");
+    stage.discord.forbid(channel, Right::Post);
+    // A bare mention gets a hint, which is no turn.
+    let hints = [stage.say("general", ""), stage.say("general", "")];
+    stage.refused_to_post("general").await;
+    stage.stop().await;
+    stage.start().await;
+    stage.discord.delete(hints[1]);
+    // What comes later is taken in later.
+    assert_eq!(stage.ask("other", "TEXT:elsewhere").await, "elsewhere");
+    stage.stop().await;
+    stage.start().await;
+    stage.discord.allow(channel, Right::Post);
+    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+    assert_eq!(hints.map(|hint| stage.parts(hint).len()), [1, 0]);
+}

@@ -1,10 +1,12 @@
 //! A database that cannot be written, as where its disk is full: nothing is lost, and nothing is said that it does not hold.
 
+use std::time::Duration;
+
 use moonlane::local::{Fault, What};
 use moonlane::turn::Settled;
 
 use crate::crashes::{FOR_EVER, Program, outcome};
-use crate::support::{Setup, Stage, within};
+use crate::support::{Setup, Stage, routing_with, within};
 
 /// Lets the database refuse a kind of step, as it does where its disk is full, until the returned connection is given to
 /// [`works_again`].
@@ -120,4 +122,43 @@ async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
     std::fs::write(&config, before).unwrap();
     stage.start().await;
     assert_eq!(stage.ask("general", "TEXT:room").await, "room");
+}
+
+#[tokio::test]
+async fn a_stop_that_cannot_be_written_is_tried_again_without_haste() {
+    let routing = routing_with("text = { max_parts = false }");
+    let stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
+    let bot = Program::start(&stage).await;
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
+    let question = stage.say("general", "LONG:400000");
+    stage.parts_posted(question, 2).await;
+    let full = refuses(&stage, "UPDATE OF state ON deliveries");
+    stage.discord.delete(question);
+    bot.logged("a delivery is stuck; next try in 2s").await;
+    works_again(full);
+    assert_eq!(bot.times_logged("a delivery is stuck"), 2);
+    let next = stage.say("general", "TEXT:next");
+    assert_eq!(outcome(&stage, next).await, "answered");
+    assert_eq!(stage.parts(question).len(), 2, "the rest is not posted");
+}
+
+#[tokio::test]
+async fn a_turn_whose_end_needs_what_cannot_be_read_waits_for_it() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let bot = Program::start(&stage).await;
+    let held = stage.held("general").await;
+    let homeless = stage.say("general", "TEXT:where am I?");
+    stage.reacted(homeless, "⏳").await;
+    stage.save("routing.lua", r#"return { projects = { other = { dir = "WORK" } } }"#);
+    bot.logged("the scripts route other channels now").await;
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    database.execute_batch("ALTER TABLE choices RENAME TO away").unwrap();
+    stage.let_go("done").await;
+    assert_eq!(outcome(&stage, held).await, "answered");
+    bot.logged(TRIED).await;
+    database.execute_batch("ALTER TABLE away RENAME TO choices").unwrap();
+    assert_eq!(outcome(&stage, homeless).await, "failed");
+    assert!(stage.answer(homeless).contains("is no longer in routing.lua"), "{}", stage.answer(homeless));
 }
