@@ -205,9 +205,11 @@ async fn tell_end(
     mut sentence: String,
 ) -> Result<(), StoreError> {
     let mut note = None;
-    if let Some(row) = turns.store.turn(task.message).await? {
+    let for_ever = CancellationToken::new();
+    let read =
+        || async { Ok((turns.store.turn(task.message).await?, turns.store.choice(task.channel).await?)) };
+    if let (Some(row), choice) = until_written(turns, &for_ever, read).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        let choice = turns.store.choice(task.channel).await?;
         sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).error(sentence).await;
         note = asker(&row.turn);
     }
