@@ -214,3 +214,37 @@ async fn what_was_asked_during_an_outage_is_answered_after_it() {
     assert_eq!(stage.settled(asked).await, ANSWERED);
     within("the connection", stage.discord.connected()).await;
 }
+
+#[tokio::test]
+async fn what_is_being_taken_in_while_the_bot_stops_is_answered_after_the_next_start() {
+    for stops_slowly in [false, true] {
+        let mut stage = Stage::without_bot(Setup::default()).await;
+        let ada = stage.discord.user("ada");
+        let allow = format!("return {{ allow = {{ users = {{ '{ada}' }} }},");
+        stage.save("routing.lua", &routing_with("").replacen("return {", &allow, 1));
+        stage.start().await;
+        assert_eq!(stage.ask("general", "TEXT:here").await, "here");
+        if stops_slowly {
+            stage.say("other", "DEAF ;; STALL");
+            stage.prompted("DEAF ;; STALL").await;
+        }
+        // Whether an owner is in the guild takes longer than a bot that stops waits for it.
+        stage.discord.fail_next(1, Fault::Delay(Duration::from_millis(1500)), "/members/");
+        let question = stage.say_as("ada", "general", "TEXT:later");
+        let asked = |discord: &moonlane::local::LocalDiscord| {
+            discord.calls().iter().any(|call| call.path.contains("/members/")).then_some(())
+        };
+        within("a look for owners", stage.discord.wait_until(asked)).await;
+        stage.stop().await;
+        // It is written down by then, or refused.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(
+            stage.discord.messages(stage.discord.channel("general")).len(),
+            3,
+            "nothing is said of it"
+        );
+        stage.start().await;
+        assert_eq!(stage.settled(question).await, ANSWERED, "stops slowly: {stops_slowly}");
+        assert_eq!(stage.answer(question), "later");
+    }
+}
