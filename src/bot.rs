@@ -147,12 +147,14 @@ impl Bot {
         let registering = panics.spawn("what registers commands", commands.clone().keep_registered(tried));
 
         let (inbound, messages) = mpsc::unbounded_channel();
+        let (missed, older) = mpsc::unbounded_channel();
         let start = gateway::Start {
             token: token.to_owned(),
             me: me.user,
             message_content: reloader.message_content(),
             store: turns.store.clone(),
             panics: panics.clone(),
+            missed,
             rereads: to_reread,
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
@@ -169,7 +171,7 @@ impl Bot {
         let stop_serving = CancellationToken::new();
         let serve = panics.spawn("what takes in messages", {
             let (turns, stop) = (turns.clone(), stop_serving.clone());
-            async move { turns.serve(messages, stop).await }
+            async move { turns.serve(messages, older, stop).await }
         });
         let news = config.scripts.notify_channel.map(|channel| {
             let stop = CancellationToken::new();

@@ -294,16 +294,7 @@ pub enum Outcome {
 pub enum Inbound {
     /// Somebody wrote a message. Bots' and webhooks' messages are marked `author.bot`.
     Message(Message),
-    /// Somebody wrote this while nobody listened.
-    Missed {
-        /// The message, as it stands now.
-        message: Message,
-        /// It is too old to be answered.
-        too_old: bool,
-    },
-    /// What was missed in this channel up to this message is told.
-    MissedUpTo(ChannelId, MessageId),
-    /// All that was missed in this channel is told.
+    /// All that was missed in this channel is taken in.
     MissedAll(ChannelId),
     /// All that was said in this channel up to this message is told, or does not concern the bot.
     Told(ChannelId, MessageId),
@@ -317,6 +308,28 @@ pub enum Inbound {
     Changed,
     /// A new session with Discord has begun. It does not tell which messages were edited or deleted before it.
     Anew,
+}
+
+/// What was said in a channel while nobody listened, oldest first. What is said now goes before it, but for that in the
+/// same channel, which is not told before all that was missed is taken in.
+#[derive(Debug)]
+pub enum Missed {
+    /// Somebody wrote this.
+    Message {
+        /// The message, as it stands now.
+        message: Message,
+        /// It is too old to be answered.
+        too_old: bool,
+    },
+    /// All up to a message is told.
+    UpTo {
+        /// Where.
+        channel: ChannelId,
+        /// The message.
+        message: MessageId,
+        /// Hears when it is taken in.
+        taken_in: oneshot::Sender<()>,
+    },
 }
 
 /// A request to read a message again, because nobody listened when it may have been edited or deleted.

@@ -47,7 +47,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-use crate::domain::{Inbound, Interaction, Reread, UserId};
+use crate::domain::{Inbound, Interaction, Missed, Reread, UserId};
 use crate::logging::chain;
 use crate::outbox::{Outbox, StartError};
 use crate::panics::Panics;
@@ -73,6 +73,8 @@ pub struct Start {
     pub store: Store,
     /// Hears of it where what reads events cannot go on.
     pub panics: Panics,
+    /// Receives what was said while nobody listened.
+    pub missed: mpsc::UnboundedSender<Missed>,
     /// Which messages are to be read again; answered in the order of what is said in their channels.
     pub rereads: mpsc::UnboundedReceiver<Reread>,
 }
@@ -140,7 +142,8 @@ pub async fn start(
         (start.me, start.message_content),
         outbox.clone(),
         (start.store, known),
-        (inbound, start.rereads),
+        (inbound, start.missed),
+        start.rereads,
         ready,
         start.panics.clone(),
     );

@@ -39,13 +39,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Agents;
-use crate::domain::{ChannelId, Inbound, MessageId, Outcome, Reread, Share, UserId};
+use crate::domain::{ChannelId, Inbound, MessageId, Missed, Outcome, Reread, Share, UserId};
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::ScriptSet;
 use crate::store::Store;
-use missed::{Missed, Seen};
+use missed::{Bounds, Seen};
 
 use shares::Shares;
 
@@ -198,9 +198,15 @@ impl Turns {
         recovery::recover(self).await
     }
 
-    /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled.
-    pub async fn serve(&self, mut inbound: mpsc::UnboundedReceiver<Inbound>, shutdown: CancellationToken) {
-        let (mut missed, mut seen) = (Missed::default(), Seen::default());
+    /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled. What is said now goes before
+    /// what was missed.
+    pub async fn serve(
+        &self,
+        mut inbound: mpsc::UnboundedReceiver<Inbound>,
+        mut missed: mpsc::UnboundedReceiver<Missed>,
+        shutdown: CancellationToken,
+    ) {
+        let (mut bounds, mut seen) = (Bounds::default(), Seen::default());
         let mut write = interval(WRITE_SEEN);
         write.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -212,6 +218,10 @@ impl Turns {
                     continue;
                 }
                 next = inbound.recv() => next,
+                Some(older) = missed.recv() => {
+                    self.take_missed(older, &mut bounds, &mut seen).await;
+                    continue;
+                }
             };
             match next {
                 Some(Inbound::Message(message)) => {
@@ -220,17 +230,7 @@ impl Turns {
                     intake::arrived(self, message).await;
                     seen.up_to(channel, id);
                 }
-                Some(Inbound::Missed { message, too_old }) => {
-                    let (channel, id) = (message.channel_id, message.id);
-                    missed.take(self, message, too_old).await;
-                    seen.up_to(channel, id);
-                }
-                Some(Inbound::MissedUpTo(channel, message)) => {
-                    seen.up_to(channel, message);
-                    // At once: a bot that is killed again and again must get on all the same.
-                    seen.write(self).await;
-                }
-                Some(Inbound::MissedAll(channel)) => missed.is_over(channel),
+                Some(Inbound::MissedAll(channel)) => bounds.forget(channel),
                 Some(Inbound::Told(channel, message)) => seen.up_to(channel, message),
                 Some(Inbound::Gone(channels)) => intake::gone(self, channels).await,
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
@@ -238,6 +238,23 @@ impl Turns {
                 Some(Inbound::Changed) => self.stir(None),
                 Some(Inbound::Anew) => drop(self.0.anew.fetch_add(1, Ordering::Relaxed)),
                 None => return seen.write(self).await,
+            }
+        }
+    }
+
+    async fn take_missed(&self, missed: Missed, bounds: &mut Bounds, seen: &mut Seen) {
+        match missed {
+            Missed::Message { message, too_old } => {
+                let (channel, id) = (message.channel_id, message.id);
+                bounds.take(self, message, too_old).await;
+                seen.up_to(channel, id);
+            }
+            Missed::UpTo { channel, message, taken_in } => {
+                seen.up_to(channel, message);
+                // At once: a bot that is killed again and again must get on all the same.
+                seen.write(self).await;
+                // Nobody waits for it where the channel is gone.
+                let _ = taken_in.send(());
             }
         }
     }

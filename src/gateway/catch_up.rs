@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -64,12 +64,14 @@ pub(super) struct Gap {
 }
 
 /// What people have said, oldest first.
-pub(super) struct Missed {
+pub(super) struct Page {
     pub(super) said: Vec<Said>,
     /// What came before this is too old.
     pub(super) too_old_before: MessageId,
     /// All up to here is in it, or does not count.
     pub(super) up_to: MessageId,
+    /// Hears when it is taken in.
+    pub(super) taken_in: oneshot::Sender<()>,
 }
 
 /// How a gap ended.
@@ -84,8 +86,8 @@ pub(super) enum End {
 }
 
 impl Gap {
-    /// Reads the gap and hands it over, page by page.
-    pub(super) async fn close(self, hand_over: impl FnMut(Missed)) -> End {
+    /// Reads the gap and hands it over, each page once the one before is taken in.
+    pub(super) async fn close(self, hand_over: impl FnMut(Page)) -> End {
         match self.read(hand_over).await {
             Ok(()) => End::Closed,
             Err(refused) if refused.code() == Some(UNKNOWN_CHANNEL) => End::Gone,
@@ -93,7 +95,7 @@ impl Gap {
         }
     }
 
-    async fn read(&self, mut hand_over: impl FnMut(Missed)) -> Result<(), Refused> {
+    async fn read(&self, mut hand_over: impl FnMut(Page)) -> Result<(), Refused> {
         let mut members = HashMap::new();
         let (mut after, mut count) = (self.after, 0);
         loop {
@@ -126,7 +128,7 @@ impl Gap {
         up_to: MessageId,
         too_old_before: MessageId,
         members: &mut HashMap<UserId, Member>,
-        hand_over: &mut impl FnMut(Missed),
+        hand_over: &mut impl FnMut(Page),
     ) -> Result<usize, Refused> {
         let mut said: Vec<Said> =
             page.into_iter().filter(|said| said.id > after && self.counts(said)).collect();
@@ -137,7 +139,10 @@ impl Gap {
             one.member = Some(self.member(one.author.id, members).await?);
         }
         let count = said.len();
-        hand_over(Missed { said, too_old_before, up_to });
+        let (taken_in, is_taken_in) = oneshot::channel();
+        hand_over(Page { said, too_old_before, up_to, taken_in });
+        // Nobody answers when the bot is stopping, and this task ends with it.
+        drop(is_taken_in.await);
         Ok(count)
     }
 

@@ -22,7 +22,7 @@ use super::catch_up;
 use super::event::{self, Member, Person, Said, Seen};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{
-    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Reread, RoleId, UserId,
+    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, Reread, RoleId, UserId,
 };
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
 use crate::panics::Panics;
@@ -42,6 +42,7 @@ pub(super) struct Converter {
     me: UserId,
     outbox: Outbox,
     inbound: mpsc::UnboundedSender<Inbound>,
+    missed: mpsc::UnboundedSender<Missed>,
     /// Told once, by the first READY.
     ready: Option<oneshot::Sender<()>>,
     store: Store,
@@ -85,7 +86,7 @@ struct CatchingUp {
 /// Something that was asked of Discord.
 enum Answered {
     LookedUp(ChannelId, Result<ChannelInfo, Refused>),
-    Missed { channel: ChannelId, run: u64, missed: catch_up::Missed },
+    Missed { channel: ChannelId, run: u64, page: catch_up::Page },
     CaughtUp { channel: ChannelId, run: u64, end: catch_up::End },
     Reread { request: Reread, said: Box<Said>, guild: GuildId },
 }
@@ -115,7 +116,8 @@ impl Converter {
         (me, everything): (UserId, bool),
         outbox: Outbox,
         (store, known): (Store, Vec<store::Place>),
-        (inbound, rereads): (mpsc::UnboundedSender<Inbound>, mpsc::UnboundedReceiver<Reread>),
+        (inbound, missed): (mpsc::UnboundedSender<Inbound>, mpsc::UnboundedSender<Missed>),
+        rereads: mpsc::UnboundedReceiver<Reread>,
         ready: oneshot::Sender<()>,
         panics: Panics,
     ) -> Self {
@@ -125,6 +127,7 @@ impl Converter {
             me,
             outbox,
             inbound,
+            missed,
             ready: Some(ready),
             store,
             everything,
@@ -215,9 +218,9 @@ impl Converter {
                 self.looked_up(channel, answer).await;
                 channel
             }
-            Answered::Missed { channel, run, missed } => {
+            Answered::Missed { channel, run, page } => {
                 if self.queues.get_mut(&channel).is_some_and(|queue| is_it(queue, run)) {
-                    self.missed(channel, missed);
+                    self.missed(channel, page);
                 }
                 return;
             }

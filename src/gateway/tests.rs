@@ -27,6 +27,8 @@ struct Discord {
     /// In milliseconds.
     heartbeat: u64,
     panics: Panics,
+    /// What was said while nobody listened.
+    missed: mpsc::UnboundedReceiver<Missed>,
 }
 
 #[derive(Clone)]
@@ -53,7 +55,8 @@ impl Discord {
             .fallback(Rest::serve)
             .with_state(rest.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let discord = Self { address, rest, connections, heartbeat: 40_000, panics: Panics::default() };
+        let (panics, missed) = (Panics::default(), mpsc::unbounded_channel().1);
+        let discord = Self { address, rest, connections, heartbeat: 40_000, panics, missed };
         discord.answer("/gateway/bot", json!({"url": format!("ws://{}/ws/", discord.address)}));
         discord
     }
@@ -86,7 +89,9 @@ impl Discord {
         interactions: mpsc::UnboundedSender<Interaction>,
     ) -> (Gateway, mpsc::UnboundedReceiver<Inbound>, Connection) {
         let (inbound, heard) = mpsc::unbounded_channel();
-        let plan = Start { panics: self.panics.clone(), ..plan() };
+        let (missed, was_missed) = mpsc::unbounded_channel();
+        self.missed = was_missed;
+        let plan = Start { panics: self.panics.clone(), missed, ..plan() };
         let starting = tokio::spawn(start(plan, self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
@@ -94,6 +99,10 @@ impl Discord {
         let gateway = starting.await.unwrap().unwrap();
         connection.tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", None)]))).await;
         (gateway, heard, connection)
+    }
+
+    async fn missed(&mut self) -> Missed {
+        timeout(Duration::from_secs(20), self.missed.recv()).await.expect("nothing was missed").unwrap()
     }
 
     fn outbox(&self) -> Outbox {
@@ -165,9 +174,9 @@ fn plan() -> Start {
     let folder = tempfile::tempdir().unwrap();
     // The open file stays though its folder goes.
     let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
-    let (_, rereads) = mpsc::unbounded_channel();
+    let (missed, (_, rereads)) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel());
     let (token, me) = (TOKEN.to_owned(), UserId::new(ME).unwrap());
-    Start { token, me, message_content: true, store, panics: Panics::default(), rereads }
+    Start { token, me, message_content: true, store, panics: Panics::default(), missed, rereads }
 }
 
 /// The id of the nth message of a moment ago.
@@ -449,11 +458,17 @@ async fn what_was_said_before_a_new_session_is_fetched_in_order_with_its_authors
     // What is said now in another channel waits for none of it.
     connection.tell(4, "MESSAGE_CREATE", message(last + 2, "22", "live")).await;
 
+    assert_eq!(next(&mut heard).await, Inbound::Anew);
     assert_eq!(id(&next_message(&mut heard).await), last + 2);
     for (n, old) in [(101, true), (recent(1), false), (last, false)] {
-        let Inbound::Missed { message, too_old } = next(&mut heard).await else { panic!() };
+        let Missed::Message { message, too_old } = discord.missed().await else { panic!() };
         assert_eq!((id(&message), too_old, message.author.roles[0].get()), (n, old, 52));
     }
+    // What is said now in the same channel waits until all of it is taken in.
+    let Missed::UpTo { message, taken_in, .. } = discord.missed().await else { panic!() };
+    assert_eq!(message.get(), last);
+    assert!(heard.is_empty());
+    taken_in.send(()).unwrap();
     assert_eq!(next(&mut heard).await, Inbound::MissedAll(ChannelId::new(20).unwrap()));
     assert_eq!(id(&next_message(&mut heard).await), last + 1);
     assert_eq!(discord.asked(), ["/channels/20/messages?after=100&limit=100", "/guilds/10/members/40"]);
@@ -543,6 +558,6 @@ async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
     connection
         .tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", Some(&recent(1).to_string()))])))
         .await;
-    let Inbound::Missed { message, too_old: false } = next(&mut heard).await else { panic!() };
+    let Missed::Message { message, too_old: false } = discord.missed().await else { panic!() };
     assert_eq!(id(&message), recent(1));
 }

@@ -11,9 +11,9 @@ use crate::script::{ScriptError, ScriptSet};
 /// How many missed messages of one channel are taken in.
 const MOST: usize = 50;
 
-/// What was missed so far, channel by channel.
+/// How much of what was missed is taken in so far, channel by channel.
 #[derive(Default)]
-pub struct Missed(HashMap<ChannelId, Count>);
+pub struct Bounds(HashMap<ChannelId, Count>);
 
 #[derive(Default)]
 struct Count {
@@ -22,7 +22,7 @@ struct Count {
     told_of_number: bool,
 }
 
-impl Missed {
+impl Bounds {
     /// Takes in a missed message. Of those that are too old, or too many, one in each channel is answered with a line.
     pub async fn take(&mut self, turns: &Turns, message: Message, too_old: bool) {
         let id = message.id;
@@ -51,7 +51,7 @@ impl Missed {
     }
 
     /// All that was missed in this channel is taken in.
-    pub fn is_over(&mut self, channel: ChannelId) {
+    pub fn forget(&mut self, channel: ChannelId) {
         self.0.remove(&channel);
     }
 }

@@ -7,7 +7,7 @@ use moonlane::local::{Closed, DropGateway, Fault, Id, Say};
 use moonlane::turn::Settled;
 
 use crate::crashes::{Program, outcome};
-use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
+use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// A stage whose bot has heard something in these channels, and is away.
 async fn away_from(channels: &[&str]) -> Stage {
@@ -139,6 +139,34 @@ async fn a_bot_that_is_killed_while_it_reads_has_got_on_all_the_same() {
     assert_eq!(stage.parts(first).len(), 1);
     let read_again = stage.discord.calls()[before..].iter().any(|call| call.path == page(heard));
     assert!(!read_again, "what was taken in is read again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_now_goes_before_what_was_missed_elsewhere() {
+    let channels: Vec<_> = (0..10).map(|n| format!("c{n}")).collect();
+    let mut stage = Stage::without_bot(Setup { config: ONE_FOR_MANY.to_owned(), ..Setup::default() }).await;
+    for channel in &channels {
+        stage.discord.channel(channel);
+    }
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:here").await, "here");
+    stage.stop().await;
+    for channel in &channels {
+        for _ in 0..50 {
+            stage.say(channel, "TEXT:old");
+        }
+    }
+    stage.start().await;
+    // What is missed is being taken in.
+    stage.prompted("TEXT:old").await;
+    let new = stage.say("general", "TEXT:new");
+    assert_eq!(stage.settled(new).await, ANSWERED);
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let sql = "SELECT count(*) FROM messages
+               WHERE accepted <= (SELECT accepted FROM messages WHERE id = ?1)";
+    let before: i64 = database.query_one(sql, [new.get().cast_signed()], |row| row.get(0)).unwrap();
+    println!("taken in before what is said now: {before} of 502");
+    assert!(before < 250, "{before}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

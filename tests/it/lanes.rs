@@ -292,7 +292,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
     let (inbound, messages) = mpsc::unbounded_channel();
     let _serves = AbortOnDropHandle::new(tokio::spawn({
         let turns = turns.clone();
-        async move { turns.serve(messages, CancellationToken::new()).await }
+        async move { turns.serve(messages, mpsc::unbounded_channel().1, CancellationToken::new()).await }
     }));
 
     // The turn waits behind one whose place is ours to give back.

@@ -8,7 +8,7 @@ use tracing::{debug, error};
 use super::super::catch_up::{self, Gap};
 use super::super::event::{Channel, Guild, Role};
 use super::{Answered, CatchingUp, Converter, KnownRole, Place};
-use crate::domain::{ChannelId, GuildId, Inbound, MessageId};
+use crate::domain::{ChannelId, GuildId, Inbound, MessageId, Missed};
 use crate::logging::chain;
 use crate::store;
 
@@ -79,7 +79,7 @@ impl Converter {
         let (run, answered) = (self.runs, self.answered.clone());
         let task = self.panics.spawn("what reads what was missed", async move {
             // Nobody listens any more when the bot is stopping.
-            let hand_over = |missed| drop(answered.send(Answered::Missed { channel, run, missed }));
+            let hand_over = |page| drop(answered.send(Answered::Missed { channel, run, page }));
             let end = gap.close(hand_over).await;
             drop(answered.send(Answered::CaughtUp { channel, run, end }));
         });
@@ -87,17 +87,18 @@ impl Converter {
         queue.catching_up = Some(CatchingUp { run, newest, _task: task });
     }
 
-    pub(super) fn missed(&mut self, channel: ChannelId, missed: catch_up::Missed) {
-        for said in missed.said {
+    pub(super) fn missed(&mut self, channel: ChannelId, page: catch_up::Page) {
+        for said in page.said {
             let Some(guild) = said.guild_id else { continue };
-            let too_old = said.id < missed.too_old_before;
+            let too_old = said.id < page.too_old_before;
             let message = self.message(said, guild);
-            self.send(Inbound::Missed { message, too_old });
+            drop(self.missed.send(Missed::Message { message, too_old }));
         }
         if let Some(place) = self.places.get_mut(&channel) {
-            place.last = place.last.max(Some(missed.up_to));
+            place.last = place.last.max(Some(page.up_to));
         }
-        self.send(Inbound::MissedUpTo(channel, missed.up_to));
+        let (message, taken_in) = (page.up_to, page.taken_in);
+        drop(self.missed.send(Missed::UpTo { channel, message, taken_in }));
     }
 
     pub(super) async fn caught_up(
@@ -110,7 +111,7 @@ impl Converter {
         match end {
             catch_up::End::Closed => {
                 if let Some(newest) = newest {
-                    self.send(Inbound::MissedUpTo(channel, newest));
+                    self.send(Inbound::Told(channel, newest));
                 } else if let Some(place) = self.places.get_mut(&channel) {
                     place.archived = true;
                     self.write_places([channel]).await;
