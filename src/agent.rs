@@ -23,6 +23,7 @@
 //!
 //! The facts about the CLI are those of version 2.1.330, measured.
 
+pub mod as_user;
 mod ask;
 pub mod cgroup;
 mod denial;

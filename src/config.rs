@@ -116,6 +116,8 @@ pub struct OwnPlace {
     pub path: PathBuf,
     /// Whether it is a folder, with all that is in it.
     pub is_folder: bool,
+    /// Whether nobody else may even read it.
+    pub is_private: bool,
 }
 
 /// `[agent]`
@@ -390,13 +392,20 @@ impl Config {
         let token_file = raw.discord.token_file.as_ref().map(|file| root.join(file));
         let scripts_dir = root.join(raw.scripts.dir);
         let store_path = root.join(raw.store.path);
-        let file = |what, path| OwnPlace { what, path, is_folder: false };
+        let place = |what, path, is_folder, is_private| OwnPlace { what, path, is_folder, is_private };
+        let private = |what, path| place(what, path, false, true);
         let mut own = vec![
-            OwnPlace { what: "the scripts", path: scripts_dir.clone(), is_folder: true },
-            file("the configuration", root.join(FILE)),
-            file("the database", store_path.clone()),
+            place("the scripts", scripts_dir.clone(), true, false),
+            place("the configuration", root.join(FILE), false, false),
+            private("the database", store_path.clone()),
         ];
-        own.extend(token_file.clone().map(|path| file("the token", path)));
+        own.extend(token_file.clone().map(|path| private("the token", path)));
+        // SQLite's own files beside it hold what was written last.
+        own.extend(["-wal", "-shm"].map(|end| {
+            let mut path = store_path.clone().into_os_string();
+            path.push(end);
+            private("the database", path.into())
+        }));
         let mut hidden = vec![root.clone(), scripts_dir.clone()];
         hidden.extend(store_path.parent().map(Path::to_owned));
         hidden.extend(token_file.clone());

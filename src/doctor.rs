@@ -316,6 +316,7 @@ async fn agents(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fin
         if project.dir.is_dir() {
             agent(&agents, project, findings).await;
         } else if project.dir == config.root.join(WORK)
+            && project.run_as.is_none()
             && let Ok(stand_in) = &stand_in
         {
             let project = Project { dir: stand_in.path().to_owned(), ..Project::clone(project) };
@@ -327,15 +328,17 @@ async fn agents(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fin
 
 async fn agent(agents: &Agents, project: &Arc<Project>, findings: &mut Findings) {
     let place = format!("project {}", project.name);
+    let user = project.run_as.as_ref().map(|user| user.name.as_str());
     match agents.probe(Arc::clone(project)).await {
         Ok(about) => match about.login {
             Some(login) => {
-                findings.fine(format!("{place}: Claude Code {}, logged in by {login}", about.version));
+                let as_user = user.map(|user| format!(" as {user}")).unwrap_or_default();
+                findings.fine(format!("{place}: Claude Code {}{as_user}, logged in by {login}", about.version));
             }
             None => findings.wrong(format!(
-                "{place}: Claude Code {} is not logged in: run `claude` as this user and log in, or set \
-                 ANTHROPIC_API_KEY",
-                about.version
+                "{place}: Claude Code {} is not logged in: run `claude` as {} and log in, or set ANTHROPIC_API_KEY",
+                about.version,
+                user.unwrap_or("this user")
             )),
         },
         Err(failure) => {

@@ -20,8 +20,8 @@ pub use interaction::{
     OptionValue, Permission, Subcommand,
 };
 pub use project::{
-    Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project, ProjectName,
-    Sandbox, SettingSource, Share, Source,
+    Allow, AnswerForm, Effort, Format, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
+    ProjectName, RunAs, Sandbox, SettingSource, Share, Source,
 };
 pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,

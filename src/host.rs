@@ -39,11 +39,11 @@ pub fn redactor(config: &Config, token: &str) -> Redactor {
     Redactor::new(redact::secrets_in(environment).chain([token.to_owned()]))
 }
 
-/// The bot runs as root, and so do its agents.
+/// The bot runs as root, and so do its agents, but for those that another user was named for.
 pub fn root() -> Option<&'static str> {
     rustix::process::geteuid().is_root().then_some(
-        "moonlane runs as root, and so does every agent: each can read the bot's token and change everything on this \
-         machine; give the bot a user of its own",
+        "moonlane runs as root, and so does every agent without `run_as`: each can read the bot's token and change \
+         everything on this machine; give the bot a user of its own",
     )
 }
 
@@ -52,7 +52,7 @@ pub fn root() -> Option<&'static str> {
 pub fn readable_token(config: &Config) -> Option<String> {
     let file = config.discord.token_file.as_deref().filter(|file| is_readable_file(file))?;
     Some(format!(
-        "{} can be read by agents, for they run as the same user: put the token into the environment variable that \
+        "{} can be read by agents without `run_as`, for they run as the same user: put the token into the environment variable that \
          `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)",
         file.display()
     ))

@@ -18,6 +18,7 @@
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
 //! - [`panics`]: what must not end in silence
+//! - `reach`: what a user of this machine can reach
 //! - [`redact`]: secrets, taken out of what is posted and logged
 //! - [`doctor`]: what is missing on this machine and in Discord
 //! - [`format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
@@ -42,6 +43,7 @@ mod nearest;
 pub mod outbox;
 pub mod panics;
 pub mod playground;
+mod reach;
 pub mod redact;
 pub mod reload;
 pub mod respond;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use moonlane::agent::guard;
+use moonlane::agent::{as_user, guard};
 use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
-use moonlane::domain::{ChannelId, RoleId, UserId};
+use moonlane::domain::{ChannelId, Ids, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
 use moonlane::try_out::{self, Said};
@@ -98,6 +98,16 @@ enum Command {
         /// The agent's umask.
         #[arg(long, value_name = "MODE")]
         umask: Option<u32>,
+        #[command(flatten)]
+        run_as: Option<RunAs>,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Become another user, and then the agent.
+    #[command(hide = true)]
+    AgentAs {
+        #[command(flatten)]
+        run_as: RunAs,
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -109,6 +119,29 @@ enum Command {
     },
 }
 
+#[derive(clap::Args)]
+struct RunAs {
+    /// The agent's user.
+    #[arg(long, value_name = "ID", required = false)]
+    uid: u32,
+    /// The agent's group.
+    #[arg(long, value_name = "ID", required = false)]
+    gid: u32,
+    /// A group that its user is in; may be given several times.
+    #[arg(long = "group", value_name = "ID")]
+    groups: Vec<u32>,
+    /// Where it begins.
+    #[arg(long, value_name = "DIR", required = false)]
+    dir: PathBuf,
+}
+
+impl RunAs {
+    fn orders(self) -> as_user::Orders {
+        let Self { uid: user, gid: group, groups, dir } = self;
+        as_user::Orders { ids: Ids { user, group, groups }, dir }
+    }
+}
+
 /// Configuration or scripts are wrong; also clap's code for bad usage.
 const BAD_SETUP: u8 = 2;
 
@@ -116,9 +149,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // None of them needs a runtime.
     match cli.command {
-        Command::AgentGuard { bot, lock, cgroup, umask, command } => {
-            return guard::main(&guard::Orders { bot, lock, cgroup, umask, command });
+        Command::AgentGuard { bot, lock, cgroup, umask, run_as, command } => {
+            let run_as = run_as.map(RunAs::orders);
+            return guard::main(&guard::Orders { bot, lock, cgroup, umask, run_as, command });
         }
+        Command::AgentAs { run_as, command } => return as_user::main(&run_as.orders(), &command),
         Command::DemoAgent { arguments } => return demo_agent::main(arguments),
         Command::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}

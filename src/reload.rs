@@ -203,7 +203,7 @@ impl Source {
     /// Makes the folder for work that the shipped scripts name, where a project works in it.
     fn make_work(&self, set: &ScriptSet) {
         let work = self.root.join(config::WORK);
-        if !set.projects().any(|project| project.dir == work) || work.exists() {
+        if !set.projects().any(|project| project.dir == work && project.run_as.is_none()) || work.exists() {
             return;
         }
         match std::fs::create_dir(&work) {

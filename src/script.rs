@@ -23,6 +23,7 @@ mod permission;
 mod problem;
 mod project;
 mod routing;
+mod run_as;
 mod triggers;
 mod vm;
 

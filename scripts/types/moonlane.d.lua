@@ -44,6 +44,7 @@
 ---@field settings? string More settings: a file, or JSON in [[…]].
 ---@field restricted? boolean No shell and no WebFetch unless `tools` names them, no settings files.
 ---@field sandbox? "bwrap" Agents see only the project and Claude's own folder; needs bubblewrap.
+---@field run_as? string The user of this machine that agents run as; the bot needs the right to start them so.
 ---@field command? string[] Stands before `agent.command`, such as { "podman", "exec", "-i", "box" }.
 ---@field env? table<string, string> Added to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only so.
 ---@field limits? Limits In place of those in config/moonlane.toml.

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::elsewhere;
 use super::events::{Event, TurnResult};
 use super::failure::Failure;
-use super::guard;
+use super::guard::Refusal;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
@@ -219,8 +219,8 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 }
                 Unready::TooOld { version } => return Err(Cut::Failed(Failure::TooOld { found: version })),
             };
-            if let Some(error) = guard::refusal(&process.stderr()) {
-                return Err(Cut::Failed(self.launch.explain(&error)));
+            if let Some(refusal) = Refusal::find(&process.stderr()) {
+                return Err(Cut::Failed(self.launch.explain(&refusal)));
             }
             let told = format!("{told}{}", process.stderr());
             conversation = match (SessionTrouble::find(&told), conversation) {

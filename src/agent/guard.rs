@@ -23,12 +23,15 @@
 //! Where it may, the guard starts the agent in a control group ([`super::cgroup`]), which also holds what belongs to
 //! another user, or gets away from a guard that was killed.
 //!
+//! An agent that is to be another user's becomes so in a step of its own: [`super::as_user`].
+//!
 //! All of this happens in one thread, which sleeps in `poll`. A signal is a byte in a socket; the bot's end makes its
 //! pidfd readable. Both only wake it: what has happened is then looked up. So where there is no pidfd, looking up
 //! every [`LOOK`] does.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -49,8 +52,11 @@ use rustix::process::{
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::as_user;
 use super::cgroup::Group;
 
+/// This program, also where its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
 /// From SIGTERM to SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// How often is looked up what there is no pidfd for.
@@ -59,10 +65,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(10);
 /// After how long without anybody that can be signalled the rest, such as another user's, is left alone.
 const UNREACHABLE: Duration = Duration::from_secs(1);
-/// What stands on stderr before the system's error number where the command could not be started.
-const REFUSED: &str = "moonlane agent-guard: cannot start the agent: os error ";
-/// The exit code then; shells use it alike.
-const NOT_STARTED: u8 = 127;
+/// The exit code where the command could not be started; shells use it alike.
+pub(super) const NOT_STARTED: u8 = 127;
 
 /// What a guard is told on its command line.
 #[derive(Debug)]
@@ -75,6 +79,8 @@ pub struct Orders {
     pub umask: Option<u32>,
     /// The control group to make for the agent.
     pub cgroup: Option<PathBuf>,
+    /// Another user for the command.
+    pub run_as: Option<as_user::Orders>,
     /// What to run.
     pub command: Vec<OsString>,
 }
@@ -87,16 +93,52 @@ pub fn main(orders: &Orders) -> ExitCode {
     match guard(orders, program, arguments) {
         Ok(status) => pass_on(status),
         Err(error) => {
-            eprintln!("{REFUSED}{}", error.raw_os_error().unwrap_or_default());
+            eprintln!("{}", Refusal::Program(error));
             ExitCode::from(NOT_STARTED)
         }
     }
 }
 
-/// The reason in a guard's stderr, where it could not start the command.
-pub fn refusal(stderr: &str) -> Option<std::io::Error> {
-    let number = stderr.lines().find_map(|line| line.strip_prefix(REFUSED))?;
-    number.parse().ok().map(std::io::Error::from_raw_os_error)
+/// Why the command could not be started. It is told on stderr.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The program cannot be executed.
+    Program(std::io::Error),
+    /// Its user may not enter the directory.
+    Directory(std::io::Error),
+    /// It could not become its user.
+    User(std::io::Error),
+}
+
+/// What stands before the system's error number.
+const NO_PROGRAM: &str = "moonlane agent-guard: cannot start the agent: os error ";
+const NO_DIRECTORY: &str = "moonlane agent-guard: cannot enter the agent's directory: os error ";
+const NO_USER: &str = "moonlane agent-guard: cannot become the agent's user: os error ";
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, error) = match self {
+            Self::Program(error) => (NO_PROGRAM, error),
+            Self::Directory(error) => (NO_DIRECTORY, error),
+            Self::User(error) => (NO_USER, error),
+        };
+        write!(f, "{before}{}", error.raw_os_error().unwrap_or_default())
+    }
+}
+
+impl Refusal {
+    /// The reason in a guard's stderr.
+    pub fn find(stderr: &str) -> Option<Self> {
+        let error = |line: &str, before| {
+            let number = line.strip_prefix(before)?.parse().ok()?;
+            Some(std::io::Error::from_raw_os_error(number))
+        };
+        stderr.lines().find_map(|line| {
+            let program = error(line, NO_PROGRAM).map(Self::Program);
+            let directory = || error(line, NO_DIRECTORY).map(Self::Directory);
+            program.or_else(directory).or_else(|| error(line, NO_USER).map(Self::User))
+        })
+    }
 }
 
 /// What this kernel does not offer to guards, and what is weaker without it: one sentence each, for the operator.
@@ -131,7 +173,20 @@ fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::R
         // The bot's own files are private; what an agent makes in a project is as private as its user wants it.
         rustix::process::umask(Mode::from_raw_mode(umask));
     }
-    let spawn = || Command::new(program).args(arguments).process_group(0).spawn();
+    let mut command = match &orders.run_as {
+        // The step to the other user takes the right that is kept from every other agent.
+        Some(user) => {
+            let mut step = Command::new(SELF);
+            step.arg0("moonlane").arg(as_user::COMMAND).args(user.arguments()).arg("--").arg(program);
+            step
+        }
+        None => {
+            as_user::keep_capabilities_from_agents();
+            Command::new(program)
+        }
+    };
+    command.args(arguments).process_group(0);
+    let mut spawn = || command.spawn();
     let (group, child) = match &orders.cgroup {
         Some(dir) => Group::around(dir, spawn),
         None => (None, spawn()),
@@ -343,9 +398,13 @@ mod tests {
 
     #[test]
     fn a_refusal_is_read_among_other_lines() {
-        let read = |stderr: &str| refusal(stderr).map(|error| error.kind());
-        assert_eq!(read(&format!("x\n{REFUSED}2\ny")), Some(std::io::ErrorKind::NotFound));
-        assert_eq!(read("No such file or directory (os error 2)"), None);
+        let refusals: [fn(_) -> Refusal; 3] = [Refusal::Program, Refusal::Directory, Refusal::User];
+        for refusal in refusals {
+            let told = refusal(std::io::Error::from_raw_os_error(2)).to_string();
+            let found = Refusal::find(&format!("x\n{told}\ny")).unwrap();
+            assert_eq!(found.to_string(), told);
+        }
+        assert!(Refusal::find("No such file or directory (os error 2)").is_none());
     }
 
     #[test]

@@ -13,12 +13,14 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::as_user;
 use super::failure::Failure;
+use super::guard::Refusal;
 use super::kin::{self, Kin};
 use super::sandbox;
 use super::version::Version;
 use crate::config;
-use crate::domain::{PermissionMode, Project, Sandbox, SessionId, Source};
+use crate::domain::{PermissionMode, Project, RunAs, Sandbox, SessionId, Source};
 
 /// How long `--version` may take. Old versions need 0.7 s.
 const VERSION_PATIENCE: Duration = Duration::from_secs(3);
@@ -36,6 +38,7 @@ pub struct Launch {
     prefix: usize,
     arguments: Vec<String>,
     dir: PathBuf,
+    run_as: Option<RunAs>,
     environment: BTreeMap<OsString, OsString>,
 }
 
@@ -100,7 +103,8 @@ impl Launch {
             Some(Sandbox::Bwrap) => sandbox::command(&program, &environment, &config.hidden, project),
             None => Vec::new(),
         };
-        Self { guard, umask, before, program, prefix, arguments, dir: project.dir.clone(), environment }
+        let (dir, run_as) = (project.dir.clone(), project.run_as.clone());
+        Self { guard, umask, before, program, prefix, arguments, dir, run_as, environment }
     }
 
     /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
@@ -108,7 +112,7 @@ impl Launch {
     ///
     /// # Errors
     /// Where there is no such directory, or it may not be used. That there is no such program is told by the guard:
-    /// [`super::guard::refusal`].
+    /// [`Refusal`].
     pub fn spawn(
         &self,
         conversation: Conversation,
@@ -153,8 +157,16 @@ impl Launch {
         if let Some(umask) = self.umask {
             guard.arg("--umask").arg(umask.to_string());
         }
+        match &self.run_as {
+            // The bot's own user may not be let into it.
+            Some(user) => {
+                let orders = as_user::Orders { ids: user.ids.clone(), dir: self.dir.clone() };
+                guard.args(orders.arguments()).current_dir("/");
+            }
+            None => drop(guard.current_dir(&self.dir)),
+        }
         guard.arg("--").args(&self.before).arg(&self.program);
-        guard.current_dir(&self.dir).env_clear().envs(&self.environment);
+        guard.env_clear().envs(&self.environment);
         guard
     }
 
@@ -191,7 +203,11 @@ impl Launch {
     /// What is wrong with the directory: the system's error does not say whether it means that.
     fn explain_directory(&self) -> Option<Failure> {
         let dir = self.dir.clone();
-        let error = std::fs::read_dir(&dir).err()?;
+        let error = match &self.run_as {
+            None => std::fs::read_dir(&dir).err()?,
+            // Whether that user may use it, its own process tells.
+            Some(_) => std::fs::metadata(&dir).err().filter(|e| e.kind() == std::io::ErrorKind::NotFound)?,
+        };
         Some(match error.kind() {
             std::io::ErrorKind::PermissionDenied => Failure::DirectoryDenied { dir },
             _ => Failure::DirectoryMissing { dir },
@@ -199,11 +215,20 @@ impl Launch {
     }
 
     /// Why the guard could not start the program.
-    pub fn explain(&self, error: &std::io::Error) -> Failure {
+    pub fn explain(&self, refusal: &Refusal) -> Failure {
         if let Some(failure) = self.explain_directory() {
             return failure;
         }
         let program = self.before.first().unwrap_or(&self.program).to_string_lossy().into_owned();
+        let error = match refusal {
+            Refusal::Program(error) => error,
+            Refusal::Directory(_) => return Failure::DirectoryDenied { dir: self.dir.clone() },
+            Refusal::User(error) => {
+                let user = self.run_as.as_ref().map_or("another user", |user| &user.name);
+                let error = format!("it may not be started as {user}: {error}");
+                return Failure::NotExecutable { program, error };
+            }
+        };
         match error.kind() {
             std::io::ErrorKind::NotFound if !self.before.is_empty() => Failure::NotExecutable {
                 program,
@@ -309,6 +334,10 @@ const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_", "ANTHROPIC_", 
 /// Sockets of the user's own session, behind which other keys and programs wait. A project's `env` may name them.
 const OF_THE_DESKTOP: &str = "XDG_RUNTIME_DIR";
 
+/// What belongs to the bot's own user, and is another one's where the agent is.
+const OF_THE_USER: &[&str] = &["HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "CLAUDE_CONFIG_DIR"];
+const OF_THE_USER_PREFIX: &str = "XDG_";
+
 /// What a session that the bot itself was started from has set for its children.
 const OF_ANOTHER_SESSION: &[&str] = &["CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_PID"];
 
@@ -330,6 +359,10 @@ fn environment(
 ) -> BTreeMap<OsString, OsString> {
     let passes = |name: &OsStr| {
         let Some(name) = name.to_str() else { return false };
+        let of_the_user = OF_THE_USER.contains(&name) || name.starts_with(OF_THE_USER_PREFIX);
+        if project.run_as.is_some() && of_the_user {
+            return false;
+        }
         let known = INHERITED.contains(&name)
             || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || name.ends_with("_PROXY");
@@ -341,6 +374,15 @@ fn environment(
     let mut environment: BTreeMap<OsString, OsString> = own(QUIET).into_iter().collect();
     environment
         .extend(inherited.iter().filter(|(name, _)| passes(name)).map(|(n, v)| (n.clone(), v.clone())));
+    if let Some(user) = &project.run_as {
+        let own: [(&str, &OsStr); 4] = [
+            ("HOME", user.home.as_ref()),
+            ("USER", user.name.as_ref()),
+            ("LOGNAME", user.name.as_ref()),
+            ("SHELL", user.shell.as_ref()),
+        ];
+        environment.extend(own.map(|(name, value)| (name.into(), value.into())));
+    }
     environment.extend(project.env.iter().map(|(name, value)| (name.into(), value.into())));
     environment.extend(own(NEEDED));
     environment
@@ -351,7 +393,9 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, ProjectName};
+    use crate::domain::{
+        AnswerForm, Effort, Format, Ids, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, ProjectName,
+    };
 
     fn project() -> Project {
         let second = Duration::from_secs(1);
@@ -374,6 +418,7 @@ mod tests {
             settings: None,
             restricted: false,
             sandbox: None,
+            run_as: None,
             command: Vec::new(),
             env: BTreeMap::new(),
             limits: Limits {
@@ -389,6 +434,11 @@ mod tests {
             max_bytes: Some(MAX_BYTES),
             allow: None,
         }
+    }
+
+    fn site() -> RunAs {
+        let ids = Ids { user: 1001, group: 1002, groups: vec![1002, 1003] };
+        RunAs { name: "site".to_owned(), ids, home: "/home/site".into(), shell: "/bin/sh".into() }
     }
 
     fn names(config: &config::Agent, inherited: &[&str], project: &Project) -> Vec<String> {
@@ -428,6 +478,23 @@ mod tests {
         project.env = ["DISCORD_TOKEN", "MOONLANE_Y", "FOO"].map(|n| (n.to_owned(), "x".to_owned())).into();
         let inherited = ["DISCORD_TOKEN", "MOONLANE_X", "AWS_PROFILE"];
         assert_eq!(names(&config, &inherited, &project), ["AWS_PROFILE", "FOO"]);
+    }
+
+    #[test]
+    fn another_user_gets_its_own_surroundings_and_not_the_bots() {
+        let mut project = project();
+        project.run_as = Some(site());
+        project.env = BTreeMap::from([("XDG_CONFIG_HOME".to_owned(), "/c".to_owned())]);
+        let inherited =
+            ["PATH", "HOME", "USER", "SHELL", "TMPDIR", "CLAUDE_CONFIG_DIR", "XDG_DATA_HOME", "LANG"];
+        let config = config::Agent { pass_env: vec!["LOGNAME".to_owned()], ..config::Agent::default() };
+        let expected = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER", "XDG_CONFIG_HOME"];
+        assert_eq!(names(&config, &inherited, &project), expected);
+        let inherited = inherited.iter().map(|name| (name.into(), "x".into())).collect();
+        let environment = environment(&config, &inherited, &project);
+        let of = |name: &str| environment[OsStr::new(name)].to_str().unwrap().to_owned();
+        let values = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "XDG_CONFIG_HOME"].map(of);
+        assert_eq!(values, ["/home/site", "site", "site", "/bin/sh", "x", "/c"]);
     }
 
     #[test]
@@ -480,7 +547,7 @@ mod tests {
     #[test]
     fn an_agent_fits_only_while_every_key_is_the_same() {
         let launch = |project: &Project| Launch::new(&config::Agent::default(), &BTreeMap::new(), project);
-        let changes: [fn(&mut Project); 12] = [
+        let changes: [fn(&mut Project); 14] = [
             |project| project.effort = Some(Effort::Low),
             |project| project.fallback_model = Some("haiku".to_owned()),
             |project| project.max_turns = Some(1),
@@ -493,6 +560,8 @@ mod tests {
             |project| project.dir = "/srv/other".into(),
             |project| project.system_prompt = Some("Be brief.".to_owned()),
             |project| drop(project.env.insert("A".to_owned(), "b".to_owned())),
+            |project| project.sandbox = Some(Sandbox::Bwrap),
+            |project| project.run_as = Some(site()),
         ];
         let before = launch(&project());
         assert_eq!(before, launch(&project()));
@@ -501,5 +570,10 @@ mod tests {
             change(&mut changed);
             assert_ne!(before, launch(&changed), "change {place}");
         }
+        // The same name and home, and another user all the same.
+        let other = |user| Ids { user, ..site().ids };
+        let [one, another] = [1001, 1004]
+            .map(|user| launch(&Project { run_as: Some(RunAs { ids: other(user), ..site() }), ..project() }));
+        assert_ne!(one, another);
     }
 }

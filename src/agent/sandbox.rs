@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Project, Source};
+use crate::reach::Reach;
 
 /// The program.
 const BWRAP: &str = "bwrap";
@@ -22,6 +23,8 @@ pub fn command(
     project: &Project,
 ) -> Vec<OsString> {
     let mut command = Command(vec![BWRAP.into()]);
+    // Bubblewrap fails at a path that its user may not look at. What is there is out of the agent's sight as it is.
+    let is_seen = |path: &Path| project.run_as.as_ref().is_none_or(|user| Reach(&user.ids).sees(path));
     let variable = |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from);
     let (home, temporary) = (variable("HOME"), variable("TMPDIR"));
     command.words(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]);
@@ -40,16 +43,16 @@ pub fn command(
     ]);
     // Where /etc/resolv.conf is often a link to.
     command.same("--ro-bind-try", Path::new("/run/systemd/resolve"));
-    for folder in home.iter().chain(hidden.iter().filter(|path| path.is_dir())).chain(&temporary) {
+    for folder in home.iter().chain(hidden).chain(&temporary).filter(|path| path.is_dir() && is_seen(path)) {
         command.words(["--tmpfs"]).0.push(folder.into());
     }
-    for file in hidden.iter().filter(|path| path.is_file()) {
+    for file in hidden.iter().filter(|path| path.is_file() && is_seen(path)) {
         command.words(["--ro-bind", "/dev/null"]).0.push(file.into());
     }
 
     // From here on what is there again.
-    for program in programs(program, environment) {
-        command.same("--ro-bind-try", &program);
+    for program in programs(program, environment).iter().filter(|path| is_seen(path)) {
+        command.same("--ro-bind-try", program);
     }
     for file in home.iter().flat_map(|home| [".gitconfig", ".config/git"].map(|file| home.join(file))) {
         command.same("--ro-bind-try", &file);

@@ -59,6 +59,8 @@ pub struct Project {
     pub restricted: bool,
     /// What keeps its agents from the rest of this machine.
     pub sandbox: Option<Sandbox>,
+    /// Which user its agents run as; `None` means the bot's own.
+    pub run_as: Option<RunAs>,
     /// What stands before the configured command, such as a container's `exec`; may be empty. Directory and
     /// environment are then those of this prefix; what the agent gets of them is the prefix's business.
     pub command: Vec<String>,
@@ -145,6 +147,30 @@ pub enum Source {
 pub enum Sandbox {
     /// Bubblewrap, which must be installed.
     Bwrap,
+}
+
+/// A user of this machine that agents run as, as the machine knew it when the scripts were loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunAs {
+    /// The login name.
+    pub name: String,
+    /// Whose processes they are.
+    pub ids: Ids,
+    /// The home directory; not necessarily there.
+    pub home: PathBuf,
+    /// The login shell.
+    pub shell: PathBuf,
+}
+
+/// What the kernel knows of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ids {
+    /// The user's number, which is never that of root.
+    pub user: u32,
+    /// The number of the user's own group.
+    pub group: u32,
+    /// The numbers of all groups that the user is in.
+    pub groups: Vec<u32>,
 }
 
 /// One of the CLI's settings files (`--setting-sources`).

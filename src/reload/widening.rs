@@ -65,6 +65,7 @@ fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
         ("disallowed_tools", was.disallowed_tools != is.disallowed_tools),
         ("restricted", was.restricted != is.restricted),
         ("sandbox", was.sandbox != is.sandbox),
+        ("run_as", was.run_as != is.run_as),
         ("settings", was.settings != is.settings),
         ("setting_sources", was.setting_sources != is.setting_sources),
         ("mcp_config", was.mcp_config != is.mcp_config),

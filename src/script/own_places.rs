@@ -3,14 +3,10 @@
 //! Whoever may write into the scripts, the configuration or the database opens the gate for everybody, and a token file
 //! is the bot itself. So no project's directory may hold one of them, by whatever links it is reached.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{OwnPlace, WORK};
-
-/// The most links that are followed, as in the kernel.
-const MAX_LINKS: usize = 40;
+use crate::reach::way;
 
 /// What is wrong with letting an agent work in `dir`; nothing where it holds none of these.
 pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
@@ -27,39 +23,6 @@ pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
         held.path.display(),
         dir.display(),
     ))
-}
-
-/// Everything on the way to `path` that decides where it leads: each link, and at last the place itself. It need not
-/// be there.
-fn way(path: &Path) -> Vec<PathBuf> {
-    let mut steps = Vec::new();
-    let mut real = PathBuf::from("/");
-    let mut left: VecDeque<OsString> = names(path).collect();
-    while let Some(name) = left.pop_front() {
-        if name == ".." {
-            real.pop();
-            continue;
-        }
-        let next = real.join(name);
-        match next.read_link() {
-            Ok(target) if steps.len() < MAX_LINKS => {
-                if target.is_absolute() {
-                    real = PathBuf::from("/");
-                }
-                let rest = std::mem::take(&mut left);
-                left = names(&target).chain(rest).collect();
-                steps.push(next);
-            }
-            _ => real = next,
-        }
-    }
-    steps.push(real);
-    steps
-}
-
-fn names(path: &Path) -> impl Iterator<Item = OsString> {
-    let named = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
-    path.components().filter(named).map(|part| part.as_os_str().to_owned())
 }
 
 #[cfg(test)]
@@ -82,7 +45,8 @@ mod tests {
         // The token is reached through a link in a directory of its own, and lies in a third one.
         symlink(at("secrets/token"), at("elsewhere/token")).unwrap();
         symlink("../../elsewhere/token", at("work/deep/token")).unwrap();
-        let place = |what, path: &str, is_folder| OwnPlace { what, path: at(path), is_folder };
+        let place =
+            |what, path: &str, is_folder| OwnPlace { what, path: at(path), is_folder, is_private: false };
         let own = [
             place("the scripts", "scripts", true),
             place("the configuration", "config/moonlane.toml", false),

@@ -13,11 +13,13 @@ use serde::{Deserialize, Deserializer};
 use super::data::{self, BadValue, Id, ids, kind, segment, shown};
 use super::own_places;
 use super::routing::Context;
+use super::run_as::{self, kept_out};
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
-    ProjectName, RoleId, Sandbox, SettingSource, Source, UserId,
+    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId,
 };
+use crate::reach::Right;
 
 /// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
 const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -49,6 +51,7 @@ pub(super) struct RawProject {
     #[serde(default)]
     restricted: bool,
     sandbox: Option<Sandbox>,
+    run_as: Option<String>,
     #[serde(default)]
     command: Vec<String>,
     #[serde(default)]
@@ -158,7 +161,9 @@ pub(super) fn project(
     if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
         return Err(BadValue::here("must name a program").under("command[1]"));
     }
-    Ok(Project {
+    let run_as =
+        raw.run_as.map(|user| run_as::run_as(&user, context.own)).transpose().map_err(at("run_as"))?;
+    let project = Project {
         name: name.clone(),
         dir: directory(&raw.dir, context).map_err(at("dir"))?,
         model: raw.model,
@@ -187,7 +192,36 @@ pub(super) fn project(
         max_parts: max_parts(&raw.text).map_err(at("text"))?,
         max_bytes: max_bytes(&raw.text).map_err(at("text"))?,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
-    })
+        run_as,
+    };
+    match project.run_as.as_ref().and_then(|user| closed_to(user, &project)) {
+        Some(problem) => Err(problem),
+        None => Ok(project),
+    }
+}
+
+/// What of the project the user that its agents run as may not use.
+fn closed_to(user: &RunAs, project: &Project) -> Option<BadValue> {
+    let closed =
+        |key: &str, path: &Path, right| kept_out(user, path, right).map(|problem| problem.under(key));
+    if let Some(problem) = closed("dir", &project.dir, Right::Enter) {
+        return Some(problem);
+    }
+    if !project.command.is_empty() {
+        // The other paths are the agent's, which may see other files.
+        return None;
+    }
+    let of = |key: &'static str| move |place: usize| format!("{key}[{}]", place + 1);
+    let dirs =
+        project.add_dirs.iter().enumerate().map(|(place, dir)| (of("add_dirs")(place), dir, Right::Enter));
+    let servers =
+        project.mcp_config.iter().enumerate().map(|(place, source)| (of("mcp_config")(place), source));
+    let settings = project.settings.iter().map(|source| ("settings".to_owned(), source));
+    let files = servers.chain(settings).filter_map(|(key, source)| match source {
+        Source::File(file) => Some((key, file, Right::Read)),
+        Source::Json(_) => None,
+    });
+    dirs.chain(files).find_map(|(key, path, right)| closed(&key, path, right))
 }
 
 /// A directory in which Claude is to work.

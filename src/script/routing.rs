@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown, told};
 use super::problem::Problem;
 use super::project::{check_model, project};
+use super::run_as;
 use crate::config::{OwnPlace, WORK};
 use crate::domain::{
     Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work,
@@ -190,13 +191,17 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
     let (sound, file) = (warnings.is_empty(), context.file);
     let is_made = context.root.join(WORK);
     for (name, project) in &routing.projects {
+        // What moonlane makes is for its own user alone.
+        let other_user = project.run_as.is_some();
         let mut missing = |key: &str, place: &Path, is_dir: bool| {
             let path = BadValue::here("").under(key).under(&segment(&name.0)).under("projects").path;
             let (shown, kind) = (place.display(), if is_dir { "directory" } else { "file" });
             let problem = match std::fs::metadata(place) {
                 Ok(found) if found.is_dir() == is_dir => return,
                 Ok(_) => format!("{shown} is not a {kind}"),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && place == is_made => return,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && place == is_made && !other_user => {
+                    return;
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => format!("{shown} does not exist"),
                 Err(e) => format!("{shown}: {e}"),
             };
@@ -217,6 +222,13 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
         }
         if let Some(Source::File(settings)) = &project.settings {
             missing("settings", settings, false);
+        }
+    }
+    let other_users = routing.projects.iter().filter(|(_, project)| project.run_as.is_some());
+    if let Some(problem) = run_as::missing_right() {
+        for (name, _) in other_users {
+            let path = BadValue::here("").under("run_as").under(&segment(&name.0)).under("projects").path;
+            warnings.push(Problem::warning(file, &path, problem));
         }
     }
     if sound && routing.channels.is_empty() && !has_route {

@@ -65,6 +65,7 @@ impl Bench {
             settings: None,
             restricted: false,
             sandbox: None,
+            run_as: None,
             command: Vec::new(),
             env: BTreeMap::from([("DEMO_AGENT_LOG".to_owned(), log)]),
             limits: Limits {

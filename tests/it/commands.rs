@@ -26,6 +26,13 @@ async fn stage() -> Stage {
 /// The same before its bot has started.
 async fn shipped() -> Stage {
     let stage = Stage::without_bot(Setup { routing: routing_with(""), ..Setup::default() }).await;
+    add_shipped(&stage);
+    let_in(&stage, "ada", &routing_with(""));
+    stage
+}
+
+/// Puts the commands that come with moonlane into the stage's scripts.
+pub fn add_shipped(stage: &Stage) {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     for folder in ["commands", "lib"] {
         std::fs::create_dir_all(stage.root().join("scripts").join(folder)).unwrap();
@@ -35,8 +42,6 @@ async fn shipped() -> Stage {
                 .unwrap();
         }
     }
-    let_in(&stage, "ada", &routing_with(""));
-    stage
 }
 
 /// Saves this routing, which lets this person in, besides the owner.
@@ -71,7 +76,8 @@ async fn says(stage: &Stage, interaction: Id) -> Message {
     within("an answer to a command", stage.discord.response_message(interaction)).await
 }
 
-async fn said(stage: &Stage, person: &str, name: &str, options: &[(&str, &str)]) -> Message {
+/// What the bot answers to a command.
+pub async fn said(stage: &Stage, person: &str, name: &str, options: &[(&str, &str)]) -> Message {
     says(stage, use_as(stage, person, name, options)).await
 }
 

@@ -294,8 +294,8 @@ async fn root_and_a_token_for_everybody_are_warnings() {
     let said = process.said().replace(stage.root().to_str().unwrap(), "ROOT");
     let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with('⚠')).collect();
     insta::assert_snapshot!(warnings.join("\n"), @"
-    ⚠ moonlane runs as root, and so does every agent: each can read the bot's token and change everything on this machine; give the bot a user of its own
-    ⚠ ROOT/token can be read by agents, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)
+    ⚠ moonlane runs as root, and so does every agent without `run_as`: each can read the bot's token and change everything on this machine; give the bot a user of its own
+    ⚠ ROOT/token can be read by agents without `run_as`, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)
     ");
 
     // As somebody else, who may read the token file, but not write where the database is to be.

@@ -35,6 +35,7 @@ mod real_claude;
 mod real_failures;
 mod record;
 mod reload;
+mod run_as;
 mod runaway;
 mod scripts;
 mod secrets;

@@ -141,7 +141,7 @@ async fn a_token_that_agents_can_read_is_told_at_the_start() {
     let bot = Process::ready(bot_on(&stage).env_remove("DISCORD_TOKEN")).await;
     let line = bot.line("can be read by agents").await;
     let line = line.split_once(" WARN ").unwrap().1.replace(stage.root().to_str().unwrap(), "ROOT");
-    insta::assert_snapshot!(line, @"moonlane: ROOT/token can be read by agents, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)");
+    insta::assert_snapshot!(line, @"moonlane: ROOT/token can be read by agents without `run_as`, for they run as the same user: put the token into the environment variable that `discord.token_env` names (systemd's `EnvironmentFile=` takes it from a file that only root reads)");
     let root = rustix::process::geteuid().is_root();
     assert_eq!(bot.said().contains("runs as root"), root, "{}", bot.said());
     bot.stop().await;

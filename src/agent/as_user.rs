@@ -1,0 +1,85 @@
+//! `moonlane agent-as -- COMMAND…`: the step in which an agent becomes another user (`run_as`).
+//!
+//! The guard stays the bot's user: so the agent cannot end it, and it can end the agent, for which it has kept the right.
+//! Between them this takes place in a process of its own, which has one thread and nothing to lose: groups, group and
+//! user are set, in this order; then every capability is given up, then the directory is entered, as the new user. What is
+//! executed after that has no way back.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::guard::{NOT_STARTED, Refusal};
+use crate::domain::Ids;
+
+/// Whose an agent is to be, and where it is to begin.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// The user.
+    pub ids: Ids,
+    /// The directory.
+    pub dir: PathBuf,
+}
+
+/// The hidden subcommand.
+pub const COMMAND: &str = "agent-as";
+
+impl Orders {
+    /// The orders as arguments of the program.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let Ids { user, group, groups } = &self.ids;
+        let mut arguments: Vec<OsString> =
+            vec![format!("--uid={user}").into(), format!("--gid={group}").into()];
+        arguments.extend(groups.iter().map(|group| format!("--group={group}").into()));
+        arguments.extend(["--dir".into(), self.dir.clone().into()]);
+        arguments
+    }
+}
+
+/// Becomes the user, and then the command.
+pub fn main(orders: &Orders, command: &[OsString]) -> ExitCode {
+    let Err(refusal) = run(orders, command);
+    eprintln!("{refusal}");
+    ExitCode::from(NOT_STARTED)
+}
+
+fn run(orders: &Orders, command: &[OsString]) -> Result<Infallible, Refusal> {
+    become_user(&orders.ids).map_err(|error| Refusal::User(error.into()))?;
+    std::env::set_current_dir(&orders.dir).map_err(Refusal::Directory)?;
+    let (program, arguments) =
+        command.split_first().ok_or(Refusal::Program(std::io::ErrorKind::NotFound.into()))?;
+    Err(Refusal::Program(Command::new(program).args(arguments).exec()))
+}
+
+fn become_user(ids: &Ids) -> rustix::io::Result<()> {
+    let groups: Vec<Gid> = ids.groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    let (user, group) = (Uid::from_raw(ids.user), Gid::from_raw(ids.group));
+    if user.is_root() {
+        return Err(rustix::io::Errno::PERM);
+    }
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(group, group, group)?;
+    set_thread_res_uid(user, user, user)?;
+    // The kernel does it by itself only for who was root.
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+/// Hands on to nobody what the bot may do, such as to start processes as other users: what this process executes from
+/// now on has no capability, unless it is root's.
+pub fn keep_capabilities_from_agents() {
+    // A kernel without them has nothing to keep.
+    let _ = clear_ambient_capability_set();
+    if let Ok(sets) = capabilities(None) {
+        let _ = set_capabilities(None, CapabilitySets { inheritable: CapabilitySet::empty(), ..sets });
+    }
+}
