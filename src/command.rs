@@ -374,8 +374,9 @@ impl Commands {
     }
 
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
-        let scripts = self.0.scripts.borrow().clone();
         let asked = responder.interaction();
+        self.0.turns.gate.refresh_for(asked.author.id).await;
+        let scripts = self.0.scripts.borrow().clone();
         let counted = self.0.uses.begin(asked.author.id);
         let let_in = self.0.lets_in_at(&scripts, asked, asked.channel_id).await;
         let may = counted.is_some() || self.0.is_operator(&scripts, asked);

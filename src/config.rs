@@ -85,6 +85,12 @@ pub struct Discord {
     /// How long an answer is tried that Discord does not take, or the database does not.
     #[serde(with = "humantime_serde")]
     pub keep_trying: Duration,
+    /// How long it is believed what Discord has said of a person.
+    #[serde(skip)]
+    pub people_fresh: Duration,
+    /// How often Discord is asked who owns the bot when nobody needs to know.
+    #[serde(skip)]
+    pub owners_every: Duration,
 }
 
 /// `[scripts]`
@@ -216,6 +222,8 @@ impl Default for Discord {
             api_url: "https://discord.com".to_owned(),
             guilds: Vec::new(),
             keep_trying: Duration::from_secs(24 * 60 * 60),
+            people_fresh: Duration::from_secs(60),
+            owners_every: Duration::from_secs(10 * 60),
         }
     }
 }

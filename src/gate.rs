@@ -13,7 +13,8 @@
 //! says where the bot has its commands; else every guild in which an owner is. For whoever runs the bot is where it is
 //! meant to be, and anybody can invite it elsewhere, where those who are let in would show its answers to strangers.
 //!
-//! Owners are asked for every ten minutes, and again when one of them is to be let in by an older answer.
+//! Owners are asked for every ten minutes, for Discord tells nobody that there are others, and again when one of them is
+//! to be let in by an answer that is older than a minute.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,14 +27,12 @@ use crate::domain::{Allow, Author, ChannelId, GuildId, Interaction, Project, Rol
 use crate::outbox::{Outbox, Refused};
 use crate::script::ScriptSet;
 
-/// How long what Discord has said of a person is believed.
-const FRESH: Duration = Duration::from_secs(60);
 /// How long a command waits for the owners.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a message waits until it is known whether its guild is one of the owners'.
 const GUILD_PATIENCE: Duration = Duration::from_secs(3);
-/// How often owners are asked for when nobody needs to know.
-const OWNERS_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How often it is asked whether an owner is in a guild.
+const GUILDS_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What the gate says of somebody, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +76,26 @@ pub fn judge(owners: &[UserId], rule: &Allow, author: &Author) -> Verdict {
     role.map_or(Verdict::NotNamed, |role| Verdict::Role(*role))
 }
 
+/// How long what Discord has said of people counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// How long it is believed of a person who is to be let in.
+    pub fresh: Duration,
+    /// How often owners are asked for when nobody needs to know.
+    pub owners_every: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { fresh: Duration::from_secs(60), owners_every: Duration::from_secs(10 * 60) }
+    }
+}
+
+/// Whether this is not Discord's word, but that of something in between, or none at all.
+fn is_no_word(refused: &Refused) -> bool {
+    refused.code().unwrap_or(0) == 0
+}
+
 /// The gate. A cheap handle.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
@@ -86,6 +105,7 @@ struct Inner {
     owners: Mutex<Owners>,
     /// The guilds of the configuration; none where it names none.
     configured: Vec<GuildId>,
+    times: Times,
     /// Whether an owner is in a guild, and when Discord said so.
     with_owner: Mutex<HashMap<GuildId, (bool, Instant)>>,
 }
@@ -98,15 +118,15 @@ struct Owners {
 
 impl Gate {
     /// A gate that these owners pass, as Discord has just said. `configured`: the guilds of the configuration.
-    pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>) -> Self {
+    pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>, times: Times) -> Self {
         let owners = Mutex::new(Owners { ids: owners, asked: Instant::now() });
-        Self(Arc::new(Inner { outbox, owners, configured, with_owner: Mutex::default() }))
+        Self(Arc::new(Inner { outbox, owners, configured, times, with_owner: Mutex::default() }))
     }
 
     /// Keeps the owners as they are, for ever.
     pub async fn keep_owners(self) {
         loop {
-            sleep(OWNERS_EVERY).await;
+            sleep(self.0.times.owners_every).await;
             if let Err(error) = self.ask_for_owners().await {
                 debug!(%error, "who owns the bot is not to be had");
             }
@@ -126,7 +146,7 @@ impl Gate {
     /// Whether what is known of this person without asking is recent enough: only an owner's may not be.
     pub fn is_sure_of(&self, person: UserId) -> bool {
         let owners = self.owners();
-        owners.asked.elapsed() < FRESH || !owners.ids.contains(&person)
+        owners.asked.elapsed() < self.0.times.fresh || !owners.ids.contains(&person)
     }
 
     /// Asks who the owners are, where this person passes as one by an old answer. Whoever waits for a command does not
@@ -145,42 +165,41 @@ impl Gate {
     /// Whether the bot does anything in this guild for somebody whom the gate admits so. Discord is asked once in a while
     /// per guild, and for three seconds at most; without an answer it does not.
     pub async fn serves(&self, scripts: &ScriptSet, guild: GuildId, verdict: Verdict) -> bool {
+        let asked = timeout(GUILD_PATIENCE, self.asks_whether_it_serves(scripts, guild, verdict)).await;
+        match asked {
+            Ok(Ok(serves)) => return serves,
+            Ok(Err(error)) => warn!(%guild, %error, "whether an owner is in the guild is not to be had"),
+            Err(_) => warn!(%guild, "whether an owner is in the guild is not to be had in time"),
+        }
+        self.with_owner().get(&guild).is_some_and(|(with_owner, _)| *with_owner)
+    }
+
+    async fn asks_whether_it_serves(
+        &self,
+        scripts: &ScriptSet,
+        guild: GuildId,
+        verdict: Verdict,
+    ) -> Result<bool, Refused> {
         let listed = scripts.guilds().or(Some(&self.0.configured[..]).filter(|guilds| !guilds.is_empty()));
         if let Some(listed) = listed {
-            return listed.contains(&guild);
+            return Ok(listed.contains(&guild));
         }
         if verdict == Verdict::Owner {
-            return true;
+            return Ok(true);
         }
         let known = self.with_owner().get(&guild).copied();
         if let Some((with_owner, asked)) = known
-            && asked.elapsed() < OWNERS_EVERY
+            && asked.elapsed() < GUILDS_EVERY
         {
-            return with_owner;
+            return Ok(with_owner);
         }
-        let has_owner = async {
-            let owners = self.owners().ids.clone();
-            for owner in owners {
-                if self.0.outbox.is_member(guild, owner).await? {
-                    return Ok(true);
-                }
-            }
-            Ok::<bool, Refused>(false)
-        };
-        match timeout(GUILD_PATIENCE, has_owner).await {
-            Ok(Ok(with_owner)) => {
-                self.with_owner().insert(guild, (with_owner, Instant::now()));
-                with_owner
-            }
-            Ok(Err(error)) => {
-                warn!(%guild, %error, "whether an owner is in the guild is not to be had");
-                known.is_some_and(|(with_owner, _)| with_owner)
-            }
-            Err(_) => {
-                warn!(%guild, "whether an owner is in the guild is not to be had in time");
-                known.is_some_and(|(with_owner, _)| with_owner)
-            }
+        let mut with_owner = false;
+        let owners = self.owners().ids.clone();
+        for owner in owners {
+            with_owner = with_owner || self.0.outbox.is_member(guild, owner).await?;
         }
+        self.with_owner().insert(guild, (with_owner, Instant::now()));
+        Ok(with_owner)
     }
 
     /// Whether the person may administer the bot.
@@ -188,16 +207,35 @@ impl Gate {
         self.owners().ids.contains(&person) || scripts.operators().contains(&person)
     }
 
-    /// What is said of this person now, after Discord was asked what only it knows. `place` is a channel of the guild
-    /// whose roles count.
+    /// Whether a turn of this person may begin in this channel now, after Discord was asked what only it knows.
     ///
     /// # Errors
     /// Where Discord does not say: then nobody knows, and it is to be asked again.
-    pub async fn ask(
+    pub async fn lets_begin(
+        &self,
+        scripts: &ScriptSet,
+        project: &Project,
+        channel: ChannelId,
+        person: UserId,
+    ) -> Result<bool, Refused> {
+        // A channel never leaves its guild. Of one that is gone nobody knows where it was.
+        let guild = match self.0.outbox.guild_of(channel).await {
+            Err(refused) if is_no_word(&refused) => return Err(refused),
+            guild => guild.unwrap_or_default(),
+        };
+        let verdict = self.ask(scripts, Some(project), guild, person).await?;
+        match guild {
+            Some(guild) if verdict.admitted() => self.asks_whether_it_serves(scripts, guild, verdict).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// What is said of this person now, after Discord was asked what only it knows. `guild`: the one whose roles count.
+    async fn ask(
         &self,
         scripts: &ScriptSet,
         project: Option<&Project>,
-        place: ChannelId,
+        guild: Option<GuildId>,
         person: UserId,
     ) -> Result<Verdict, Refused> {
         if !self.is_sure_of(person) {
@@ -205,13 +243,13 @@ impl Gate {
         }
         let author = |roles| Author { id: person, name: String::new(), roles, bot: false };
         let verdict = self.judge(scripts, project, &author(Vec::new()));
+        let Some(guild) = guild else { return Ok(verdict) };
         if verdict.admitted() || rule(scripts.allow(), project).roles.is_empty() {
             return Ok(verdict);
         }
-        // Where the place or the person is gone, there are no roles.
-        let roles = match self.0.outbox.roles(place, person).await {
-            // Not Discord's word, but that of something in between, or none at all.
-            Err(refused) if refused.code().unwrap_or(0) == 0 => return Err(refused),
+        // Where the person is gone, there are no roles.
+        let roles = match self.0.outbox.roles(guild, person).await {
+            Err(refused) if is_no_word(&refused) => return Err(refused),
             Err(refused) => {
                 debug!(%person, error = %refused, "no roles");
                 Vec::new()
@@ -221,20 +259,20 @@ impl Gate {
         Ok(self.judge(scripts, project, &author(roles)))
     }
 
-    /// The same of the person who did this. What came with it counts while it is fresh.
+    /// What is said now of the person who did this. What came with it counts while it is fresh.
     ///
     /// # Errors
-    /// As for [`Gate::ask`].
+    /// Where Discord does not say: then nobody knows, and nobody is let in.
     pub async fn ask_of(
         &self,
         scripts: &ScriptSet,
         project: Option<&Project>,
         asked: &Interaction,
     ) -> Result<Verdict, Refused> {
-        if asked.received.elapsed() < FRESH && self.is_sure_of(asked.author.id) {
+        if asked.received.elapsed() < self.0.times.fresh && self.is_sure_of(asked.author.id) {
             return Ok(self.judge(scripts, project, &asked.author));
         }
-        self.ask(scripts, project, asked.channel_id, asked.author.id).await
+        self.ask(scripts, project, asked.guild_id, asked.author.id).await
     }
 
     async fn ask_for_owners(&self) -> Result<(), Refused> {

@@ -70,14 +70,21 @@ impl Outbox {
         Ok(application.owners())
     }
 
-    /// The roles that this person has now in the guild of the channel; none in direct messages.
+    /// The guild that this channel is in; none for direct messages.
+    ///
+    /// # Errors
+    /// See [`Refused`]; no answer within half a minute.
+    pub async fn guild_of(&self, channel: ChannelId) -> Result<Option<GuildId>, Refused> {
+        let path = format!("/channels/{channel}");
+        let channel: wire::Channel = self.soon(Kind::Channel, channel.get(), path).await?;
+        Ok(channel.guild_id)
+    }
+
+    /// The roles that this person has now in the guild.
     ///
     /// # Errors
     /// See [`Refused`]: `NotFound` where the person is not in the guild; no answer within half a minute.
-    pub async fn roles(&self, place: ChannelId, person: UserId) -> Result<Vec<RoleId>, Refused> {
-        let path = format!("/channels/{place}");
-        let channel: wire::Channel = self.soon(Kind::Channel, place.get(), path).await?;
-        let Some(guild) = channel.guild_id else { return Ok(Vec::new()) };
+    pub async fn roles(&self, guild: GuildId, person: UserId) -> Result<Vec<RoleId>, Refused> {
         let path = format!("/guilds/{guild}/members/{person}");
         let member: Member = self.soon(Kind::Member, guild.get(), path).await?;
         Ok(member.roles)

@@ -267,15 +267,15 @@ async fn still_admitted(
             tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
             return Ok(None);
         };
-        let verdict = tokio::select! {
+        let let_in = tokio::select! {
             biased;
             () = stop.token.cancelled() => break,
-            verdict = turns.gate.ask(&scripts, Some(&project), turn.channel, turn.author) => verdict,
+            let_in = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author) => let_in,
         };
-        match verdict {
-            Ok(verdict) if verdict.admitted() => return Ok(Some((turn, project))),
-            Ok(_) => {
-                info!(author = %turn.author, "not begun: the author is let in no more");
+        match let_in {
+            Ok(true) => return Ok(Some((turn, project))),
+            Ok(false) => {
+                info!(author = %turn.author, "not begun: `allow` in routing.lua lets the author in there no more");
                 tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
                 return Ok(None);
             }

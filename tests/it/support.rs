@@ -97,6 +97,8 @@ pub struct AgentEvent {
 pub struct Stage {
     pub discord: LocalDiscord,
     pub folder: TempDir,
+    /// What is different in the configuration that no file can say.
+    pub adjust: fn(&mut Config),
     bot: Option<Bot>,
     settling: mpsc::UnboundedReceiver<(MessageId, Settled)>,
     settled: HashMap<u64, Settled>,
@@ -127,7 +129,7 @@ impl Stage {
         std::fs::write(root.join("scripts/triggers.lua"), filled(root, &setup.triggers)).unwrap();
         std::fs::write(root.join("config/moonlane.toml"), with_agent(&setup.config, &setup.agent)).unwrap();
         let (_, settling) = mpsc::unbounded_channel();
-        Self { discord, folder, bot: None, settling, settled: HashMap::new() }
+        Self { discord, folder, adjust: |_| (), bot: None, settling, settled: HashMap::new() }
     }
 
     /// The stage's folder: `--root` for a separate process.
@@ -155,6 +157,7 @@ impl Stage {
         let overrides = [("MOONLANE_DISCORD__API_URL".to_owned(), self.discord.url().to_owned())];
         let mut config = Config::load(self.root(), overrides).unwrap();
         config.agent.guard = MOONLANE.into();
+        (self.adjust)(&mut config);
         config
     }
 
