@@ -3,7 +3,7 @@
 //! The guard stays the bot's user: so the agent cannot end it, and it can end the agent, for which it has kept the right.
 //! Between them this takes place in a process of its own, which has one thread and nothing to lose: groups, group and
 //! user are set, in this order; then every capability is given up, then the directory is entered, as the new user. What is
-//! executed after that has no way back.
+//! executed after that has no way back, and no terminal.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Signal, Uid, set_parent_process_death_signal, setsid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
@@ -52,7 +52,14 @@ pub fn main(orders: &Orders, command: &[OsString]) -> ExitCode {
 }
 
 fn run(orders: &Orders, command: &[OsString]) -> Result<Infallible, Refusal> {
-    become_user(&orders.ids).map_err(|error| Refusal::User(error.into()))?;
+    let user = || {
+        // Away from the bot's terminal, into which another user must not be able to type.
+        setsid()?;
+        become_user(&orders.ids)?;
+        // A bot that is not root does not find by its mark what a killed guard leaves: this much ends by itself.
+        set_parent_process_death_signal(Some(Signal::KILL))
+    };
+    user().map_err(|error| Refusal::User(error.into()))?;
     std::env::set_current_dir(&orders.dir).map_err(Refusal::Directory)?;
     let (program, arguments) =
         command.split_first().ok_or(Refusal::Program(std::io::ErrorKind::NotFound.into()))?;

@@ -174,7 +174,7 @@ fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::R
         rustix::process::umask(Mode::from_raw_mode(umask));
     }
     let mut command = match &orders.run_as {
-        // The step to the other user takes the right that is kept from every other agent.
+        // The step to the other user takes the right that is kept from every other agent, and a session of its own.
         Some(user) => {
             let mut step = Command::new(SELF);
             step.arg0("moonlane").arg(as_user::COMMAND).args(user.arguments()).arg("--").arg(program);
@@ -182,10 +182,12 @@ fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::R
         }
         None => {
             as_user::keep_capabilities_from_agents();
-            Command::new(program)
+            let mut command = Command::new(program);
+            command.process_group(0);
+            command
         }
     };
-    command.args(arguments).process_group(0);
+    command.args(arguments);
     let mut spawn = || command.spawn();
     let (group, child) = match &orders.cgroup {
         Some(dir) => Group::around(dir, spawn),

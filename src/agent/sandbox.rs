@@ -24,7 +24,10 @@ pub fn command(
 ) -> Vec<OsString> {
     let mut command = Command(vec![BWRAP.into()]);
     // Bubblewrap fails at a path that its user may not look at. What is there is out of the agent's sight as it is.
-    let is_seen = |path: &Path| project.run_as.as_ref().is_none_or(|user| Reach(&user.ids).sees(path));
+    let is_seen = |path: &Path| match &project.run_as {
+        Some(user) => Reach(&user.ids).sees(path),
+        None => path.try_exists().is_ok(),
+    };
     let variable = |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from);
     let (home, temporary) = (variable("HOME"), variable("TMPDIR"));
     command.words(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]);

@@ -5,8 +5,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::process::{Signal, geteuid};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio::process::Command;
 
 use crate::commands::{add_shipped, said};
@@ -175,6 +176,10 @@ async fn stop_ends_all_that_another_user_has_started() {
     let agent = stage.prompted(prompt).await;
     let own = |pid: u32| owner(pid).0 == nobody.uid;
     assert!(own(agent.pid));
+    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.pid)).unwrap();
+    let numbers: Vec<u32> =
+        stat.rsplit_once(") ").unwrap().1.split(' ').skip(1).take(3).map(|n| n.parse().unwrap()).collect();
+    assert_eq!(numbers[1..], [agent.pid, agent.pid], "a group and a session of its own");
     let theirs = within("its children", async {
         loop {
             let theirs: Vec<u32> = stage.agent_processes().into_iter().filter(|&pid| own(pid)).collect();
@@ -203,6 +208,17 @@ async fn no_agent_of_another_user_outlives_a_bot_that_is_killed() {
     assert_eq!(owner(agent.pid).0, nobody.uid);
     bot.kill().await;
     stage.no_agent_is_left().await;
+}
+
+/// Waits until none of these processes is left.
+async fn gone(what: &str, left: impl Fn() -> Vec<u32>) {
+    let none_left = async {
+        while !left().is_empty() {
+            // Nothing tells of another's child.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(&format!("{what} to be gone"), none_left).await;
 }
 
 /// What `check` says about the project, with the stage's folder as `ROOT`.
@@ -312,10 +328,16 @@ async fn neither_a_start_nor_a_reload_nor_doctor_takes_what_stands_open() {
     bot.stop().await;
 }
 
+/// A group of the bot's that is no business of another user.
+const OTHER: u32 = 4_000_000;
+
 /// The program as this user, with these capabilities, as systemd's `AmbientCapabilities=` gives them.
 fn as_user(stage: &Stage, user: &User, capabilities: &str) -> Command {
     let mut command = clean("setpriv", stage.root());
-    command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid)).arg("--clear-groups");
+    command
+        .arg(format!("--reuid={}", user.uid))
+        .arg(format!("--regid={}", user.gid))
+        .arg(format!("--groups={OTHER}"));
     if !capabilities.is_empty() {
         command.arg(format!("--inh-caps={capabilities}")).arg(format!("--ambient-caps={capabilities}"));
     }
@@ -369,7 +391,8 @@ async fn a_bot_that_is_not_root_needs_three_capabilities_and_hands_on_none() {
         stage.parts_posted(question, 1).await;
         assert_eq!(stage.answer(question), "as usual", "{}", bot.said());
         let found = fs::read_to_string(stage.work().join(dir).join("found")).unwrap();
-        let ids = format!("ids {} {} groups {}\n", user.uid, user.gid, user.gid);
+        let others = if dir == "ours" { format!(" {OTHER}") } else { String::new() };
+        let ids = format!("ids {} {} groups {}{others}\n", user.uid, user.gid, user.gid);
         assert!(found.contains(&ids), "{found}");
         assert!(found.contains(&format!("capabilities {}\n", [nothing; 4].join(" "))), "{found}");
         assert_eq!(found.contains("read the token"), dir == "ours", "{found}");
@@ -377,6 +400,15 @@ async fn a_bot_that_is_not_root_needs_three_capabilities_and_hands_on_none() {
         // It holds the right that an agent must not get at.
         assert!(!found.contains("read the environment of its guard"), "{found}");
     }
+    // A guard that was killed: the bot may not look for a mark in the environment of another user's process.
+    let question = stage.say("general", "SLEEP:600");
+    let agent = stage.prompted("SLEEP:600").await;
+    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.pid)).unwrap();
+    let guard: i32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(guard).unwrap(), Signal::KILL).unwrap();
+    stage.parts_posted(question, 1).await;
+    gone("the agent", || stage.agent_processes().into_iter().filter(|pid| *pid == agent.pid).collect()).await;
+
     let prompt = "DEAF ;; FORK ;; SETSID ;; STALL";
     stage.say("general", prompt);
     let agent = stage.prompted(prompt).await;
@@ -495,10 +527,5 @@ exec ./moonlane demo-agent "$@"
     let theirs = |pid: &u32| owner(*pid).0 == nobody.uid;
     assert!(agents().iter().filter(|pid| theirs(pid)).count() >= 2, "bubblewrap, and the agent");
     bot.kill().await;
-    within("all of it to end", async {
-        while !agents().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    gone("all of it", agents).await;
 }
