@@ -97,7 +97,7 @@ impl Bot {
     ) -> Result<Self, StartError> {
         let started = Instant::now();
         let panics = Panics::default();
-        let (news, is_news) = mpsc::unbounded_channel();
+        let (news, to_post) = mpsc::unbounded_channel();
         let (reloader, scripts) =
             Reloader::start(config, news.clone(), &panics).await.map_err(StartError::Scripts)?;
         look_for_the_token(config, token, &scripts.borrow());
@@ -177,7 +177,7 @@ impl Bot {
         });
         let news = config.scripts.notify_channel.map(|channel| {
             let stop = CancellationToken::new();
-            let posting = post_news(outbox, channel, is_news, stop.clone());
+            let posting = post_news(outbox, channel, to_post, stop.clone());
             (stop, panics.spawn("what tells operators", posting))
         });
         // Who is told that it is ready mostly finds the commands there, and messages wait for none of it.
@@ -269,8 +269,8 @@ async fn keep_forgetting(store: Store) {
     }
 }
 
-/// Posts what the operators should read, one after the other, and after `stop` what there is by then. It is no answer to
-/// anybody: what is not posted when the bot ends stands in the log.
+/// Posts what the operators should read, one after the other, and after `stop` what there is by then. It is no answer
+/// to anybody: what is not posted when the bot ends stands in the log.
 async fn post_news(
     outbox: Outbox,
     channel: ChannelId,

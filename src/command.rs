@@ -32,15 +32,15 @@ use crate::text;
 use crate::turn::Turns;
 pub use under_way::UnderWay;
 
-/// How long Discord is asked about another channel.
+/// How long to wait for what Discord says about a channel or a person.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
-const UNKNOWN: &str = "This command is not known here any more.";
-const NOT_LET_IN: &str = "You may not use me here; my operator can let you in.";
+const UNKNOWN: &str = "This command no longer exists.";
+const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this bot.";
 const ELSEWHERE: &str = "You may not do that in this channel.";
 const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
 const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
-const GUILD_ONLY: &str = "This command works in a server only.";
+const GUILD_ONLY: &str = "This command works only in a server.";
 const NOTHING_SAID: &str = "Done.";
 
 /// What commands need of the rest of the bot.
@@ -79,7 +79,7 @@ impl Needs {
         Ok(self.is_operator(scripts, asked) || self.admits(scripts, project, asked).await?)
     }
 
-    /// The same without what operators may besides.
+    /// The same, without the operators' privilege.
     async fn admits(
         &self,
         scripts: &ScriptSet,
@@ -149,7 +149,7 @@ impl Needs {
             return Ok(asked.clone());
         }
         let is_operator = self.is_operator(scripts, asked);
-        // Of whoever is not there, the bot knows neither whether they may see the channel, nor their roles.
+        // From outside the guild it is unknown whether the person may see the channel, and which roles they have.
         if asked.guild_id.is_none() && !is_operator {
             return Err(NoRoute::Elsewhere);
         }
@@ -205,12 +205,14 @@ impl NoRoute {
     }
 }
 
-/// What somebody is told who has as many commands under way as one person may have.
+/// The refusal for somebody who has as many commands running as one person may have.
 fn too_many(most: usize) -> String {
-    let commands = if most == 1 { "A command".to_owned() } else { format!("{most} commands") };
-    format!(
-        "{commands} of yours did not come to an end yet; answer what I ask there, or wait, and try again."
-    )
+    match most {
+        1 => "A command of yours is still running. Answer what it asks, or wait, then try again.".to_owned(),
+        _ => format!(
+            "{most} commands of yours are still running. Answer what they ask, or wait, then try again."
+        ),
+    }
 }
 
 /// This text as if the person had written it in the channel; none in direct messages.
@@ -333,7 +335,7 @@ impl Commands {
         }
     }
 
-    /// Says why a command ended early, also where it has said something before.
+    /// Says why a command ended early, even if it has said something before.
     async fn told(&self, responder: &Responder, sentence: String) -> String {
         let reply = crate::domain::Reply::ephemeral(format!("⚠️ {sentence}"));
         if let Err(error) = responder.follow_up(&reply).await {

@@ -298,7 +298,7 @@ pub enum Inbound {
     MissedAll(ChannelId),
     /// All that was said in this channel up to this message is told, or does not concern the bot.
     Told(ChannelId, MessageId),
-    /// These channels and threads are there no more, or the bot may not be in their guild.
+    /// These channels and threads are gone, or the bot has been removed from their guild.
     Gone(Vec<ChannelId>),
     /// Somebody edited a message; this is its new state.
     Edited(Message),

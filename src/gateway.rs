@@ -21,8 +21,8 @@
 //! **Not too often.** Discord counts new sessions, so the waits between them grow ([`pace`]); where none is left
 //! (`session_start_limit`), none begins.
 //!
-//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then what was said
-//! meanwhile is read over REST ([`catch_up`]).
+//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then what was
+//! said meanwhile is read over REST ([`catch_up`]).
 //!
 //! Logging: serenity opens spans at level INFO whose fields hold whole events, so its target must be logged at
 //! `warn` at most, or every message is formatted once more for nothing.
@@ -130,7 +130,7 @@ pub async fn start(
     let known =
         start.store.places().await.map_err(|error| GatewayError::Broken(chain(&error).to_string()))?;
     let (events, queue) = mpsc::unbounded_channel();
-    let (ready, is_ready) = oneshot::channel();
+    let (ready, on_ready) = oneshot::channel();
     let (urgent, interacted) = mpsc::unbounded_channel();
     let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
     let mut pace = Pace::default();
@@ -158,7 +158,7 @@ pub async fn start(
         ended: None,
     };
     tokio::select! {
-        Ok(()) = is_ready => Ok(gateway),
+        Ok(()) = on_ready => Ok(gateway),
         error = gateway.stopped() => Err(error),
         panic = panics.first() => Err(GatewayError::Broken(panic.to_string())),
         () = sleep(START) => Err(GatewayError::Silent(url)),
@@ -275,8 +275,8 @@ fn begin(plan: &Plan, url: &str) -> Result<Life, GatewayError> {
     Life::begin(plan, url.to_owned()).map_err(|e| GatewayError::Broken(e.to_string()))
 }
 
-/// Resolves when the thread behind this pulse has done nothing for a while. serenity can get there: once a connection is
-/// closed and a new one refused, it reads the closed one over and over, without a pause, until a heartbeat fails.
+/// Resolves when the thread behind this pulse has done nothing for a while. serenity can get there: once a connection
+/// is closed and a new one refused, it reads the closed one over and over, without a pause, until a heartbeat fails.
 async fn stuck(pulse: &AtomicU64) {
     let mut last = pulse.load(Ordering::Relaxed);
     loop {

@@ -16,8 +16,8 @@
 //! to begin with: who holds `per_person` of them is passed over, and keeps their place in the queue. Within a channel
 //! nobody overtakes, and a channel stands there for the person who is next in it. A lane without turns is removed.
 //!
-//! A turn that may not run now although it is its turn steps back: it waits again, first in its lane, and its lane stands
-//! in no queue until it comes back.
+//! A turn that cannot run although its turn has come steps back: it waits again at the head of its lane, and the lane
+//! is in no queue until the turn comes back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -58,7 +58,7 @@ struct State {
     cap: usize,
     /// How many of them one person may hold.
     per_person: usize,
-    /// How many each person holds; nobody stands here with none.
+    /// How many each person holds; people who hold none have no entry.
     held: HashMap<UserId, usize>,
     lanes: HashMap<ChannelId, Lane>,
     /// The people with a channel whose next turn only waits for a free slot; each stands here at most once.
@@ -75,7 +75,7 @@ struct Ready {
 #[derive(Default)]
 struct Lane {
     running: Option<Running>,
-    /// The first turn that waits has stepped back: it keeps its place, and does not want to run now.
+    /// The first waiting turn has stepped back: it keeps its place and does not want to run now.
     stepped_back: bool,
     waiting: VecDeque<Waiting>,
 }
@@ -221,7 +221,7 @@ impl State {
         }
     }
 
-    /// This person holds a slot less.
+    /// This person gives one slot back.
     fn take_back(&mut self, person: UserId) {
         if let Some(held) = self.held.get_mut(&person) {
             *held -= 1;
@@ -299,15 +299,16 @@ impl Ticket {
         }
     }
 
-    /// Gives slot and lane back and waits again, first in the lane, until [`Ticket::come_back`]. Does nothing where the
-    /// turn does not run.
+    /// Gives up the slot and waits again at the head of the lane until [`Ticket::come_back`]. Does nothing if the turn
+    /// is not running.
     pub fn step_back(&mut self) {
         if let Some(start) = self.lanes.lock().step_back(self.channel, self.number) {
             self.go = start;
         }
     }
 
-    /// Waits for something without a slot, which others may have meanwhile. The turn keeps its place in its lane.
+    /// Waits for something without holding a slot, so that others can run meanwhile. The turn keeps its place in its
+    /// lane.
     pub async fn aside<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let mut wait = std::pin::pin!(wait);
         loop {
@@ -317,19 +318,19 @@ impl Ticket {
                     self.come_back();
                     return done;
                 }
-                // It was not its turn yet, and now it would be.
+                // Its turn has come while it waits for something else.
                 () = self.starts() => {}
             }
         }
     }
 
-    /// It wants to run again; see [`Ticket::starts`].
+    /// Queues the turn again; see [`Ticket::starts`].
     pub fn come_back(&self) {
         self.lanes.lock().come_back(self.channel, self.number);
     }
 
-    /// Gives the slot back and keeps the lane: what is left to do needs no agent. Does nothing where the turn holds
-    /// no slot.
+    /// Gives the slot back and keeps the lane: what is left to do needs no agent. Does nothing if the turn holds no
+    /// slot.
     pub fn free_slot(&self) {
         self.lanes.lock().free_slot(self.channel, self.number);
     }
@@ -464,9 +465,9 @@ mod tests {
         let (_, ahead) = enter(&lanes, 1, 1);
         let (_, mut ticket) = enter(&lanes, 1, 2);
         let (_, mut other) = enter(&lanes, 2, 3);
-        let (done, is_done) = oneshot::channel::<()>();
+        let (done, on_done) = oneshot::channel::<()>();
         let aside = tokio::spawn(async move {
-            drop(ticket.aside(is_done).await);
+            drop(ticket.aside(on_done).await);
             ticket.starts().await;
         });
         tokio::task::yield_now().await;

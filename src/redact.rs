@@ -1,21 +1,21 @@
-//! Secrets are taken out of whatever is posted or logged: the values that the bot itself knows, and strings that have the
-//! form of a known kind of token. Pure.
+//! Removes secrets from whatever is posted or logged: the values that the bot itself knows, and strings that look like
+//! a known kind of token. Pure.
 //!
 //! This keeps an accident from becoming a leak: somebody asks why a deployment fails, and Claude prints the
-//! environment. It stops nobody who wants to get a secret out: `base64` does.
+//! environment. It does not stop anybody determined to get a secret out: `base64` is enough.
 //!
-//! Only forms that hardly anything else has count, such as those with a prefix of their own: an answer about code is
-//! full of hashes and ids, and all of them are to arrive.
+//! Only unmistakable forms count, such as those with a prefix of their own: an answer about code is full of hashes and
+//! ids, and all of them must arrive.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// Shorter values are words that may stand anywhere. It keeps a redacted text from being longer than it was, too.
+/// Shorter values may be ordinary words. The limit also keeps a redacted text from growing.
 const SHORTEST: usize = 12;
 
 /// Takes secrets out of texts. A clone is cheap.
@@ -39,11 +39,11 @@ impl Redactor {
             .into_iter()
             .filter(|value| value.chars().count() >= SHORTEST && !value.contains(REDACTED))
             .collect();
-        // Where one begins with another, all of it is to go.
+        // The longest first: one may begin with another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.dedup();
         let any = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
-        // It fails only where it would be too large: then at least the forms are known.
+        // It fails only if it is too large; then the known forms remain.
         let values = Some(any).filter(|any| !any.is_empty()).and_then(|any| Regex::new(&any).ok());
         Self { on: true, values }
     }
@@ -57,7 +57,7 @@ impl Redactor {
         loop {
             let before = text.len();
             text = self.values.iter().chain([&*TOKEN]).fold(text, |text, secret| replace(secret, text));
-            // What stood beside one may look like one now. It ends, for each pass makes the text shorter.
+            // Its neighbours may form another one now. This ends because each pass makes the text shorter.
             if text.len() == before {
                 return text;
             }
@@ -83,7 +83,7 @@ impl Redactor {
 
 fn replace<'a>(secret: &Regex, text: Cow<'a, str>) -> Cow<'a, str> {
     let replaced = secret.replace_all(&text, |found: &Captures<'_>| {
-        // What only leads up to the secret stays.
+        // What only precedes the secret stays.
         let before = found.name("host").or_else(|| found.name("begin"));
         format!("{}{REDACTED}", before.map_or("", |before| before.as_str()))
     });

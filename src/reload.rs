@@ -116,9 +116,9 @@ impl Reloader {
             Source { scripts: config.scripts.clone(), root: config.root.clone(), limits: config.limits };
         let ended = |why: &str| vec![source.problem(format!("the thread that loads the scripts {why}"))];
         let (inbox, events) = mpsc::channel();
-        let (state, is_state) = watch::channel(State::default());
-        let (first, is_first) = oneshot::channel();
-        let handle = Self(Arc::new(Handle { inbox: inbox.clone(), state: is_state }));
+        let (state, watched) = watch::channel(State::default());
+        let (first, on_first) = oneshot::channel();
+        let handle = Self(Arc::new(Handle { inbox: inbox.clone(), state: watched }));
         let work = {
             let (source, folder) = (source.clone(), Folder::new(source.scripts.dir.clone(), inbox));
             move || begin(source, folder, events, state, news, first)
@@ -126,7 +126,7 @@ impl Reloader {
         panics
             .thread("what loads the scripts", "reload", work)
             .map_err(|e| ended(&format!("cannot start: {e}")))?;
-        let scripts = is_first.await.unwrap_or_else(|_| Err(ended("has ended")))?;
+        let scripts = on_first.await.unwrap_or_else(|_| Err(ended("has ended")))?;
         Ok((handle, scripts))
     }
 
@@ -239,7 +239,7 @@ fn begin(
     let message_content = set.needs_message_content();
     let said_routed = routed(&set);
     source.make_work(&set);
-    let (scripts, is_scripts) = watch::channel(set);
+    let (scripts, watched) = watch::channel(set);
     let mut live = Live {
         source,
         folder,
@@ -257,7 +257,7 @@ fn begin(
     };
     live.warn(&warnings);
     live.state.send_replace(State { generation: 1, tried: 1, problems: warnings, message_content });
-    if first.send(Ok(is_scripts)).is_ok() {
+    if first.send(Ok(watched)).is_ok() {
         live.run();
     }
 }

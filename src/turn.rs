@@ -52,7 +52,7 @@ use shares::Shares;
 /// How often it is written what was taken in. What came since is read again after a crash.
 const WRITE_SEEN: Duration = Duration::from_secs(1);
 
-/// How often a channel hears at most that its messages cannot be written.
+/// The shortest time between two complaints in one channel that its messages cannot be written.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What turns need of the rest of the bot.
@@ -142,9 +142,9 @@ pub enum Stopped {
 struct Stop {
     turn: MessageId,
     token: CancellationToken,
-    /// None in it: the turn has ended, and what is left is to say what came of it.
+    /// `None` once the turn has ended and only its answer is left to be said.
     reason: OnceLock<Option<StopReason>>,
-    /// What came of the turn is not said any further.
+    /// Cancelled when nobody wants the rest of the answer.
     silence: CancellationToken,
 }
 
@@ -154,8 +154,8 @@ impl Stop {
         Self { turn, token, reason: OnceLock::new(), silence }
     }
 
-    /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the next
-    /// start.
+    /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the
+    /// next start.
     fn stop(&self, reason: StopReason) -> Stopped {
         if self.reason.get_or_init(|| Some(reason)).is_some() {
             self.token.cancel();
@@ -167,7 +167,7 @@ impl Stop {
         Stopped::Answer
     }
 
-    /// From now on there is nothing to stop but the answer.
+    /// From now on only the answer can be stopped.
     fn close(&self) {
         self.reason.get_or_init(|| None);
     }
@@ -198,8 +198,8 @@ impl Turns {
         recovery::recover(self).await
     }
 
-    /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled. What is said now goes before
-    /// what was missed.
+    /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled. What is said now goes
+    /// before what was missed.
     pub async fn serve(
         &self,
         mut inbound: mpsc::UnboundedReceiver<Inbound>,
@@ -282,20 +282,20 @@ impl Turns {
         }
     }
 
-    /// Says something to the operators. Without a channel for it, the log has to do.
+    /// Tells the operators something, if they have a channel for it.
     fn tell_operators(&self, news: String) {
         // Nobody listens where no channel is named.
         drop(self.news.send(news));
     }
 
-    /// Says something to the operators that lasts, unless they have just heard of such a thing.
+    /// Tells the operators about a lasting problem, unless they have just heard of one.
     fn tell_operators_of_trouble(&self, news: String) {
         if self.is_due(None) {
             self.tell_operators(news);
         }
     }
 
-    /// Whether a channel is to hear now that its messages cannot be written. Each hears it once in a while.
+    /// Whether to tell a channel now that its messages cannot be written. Each is told once in a while.
     fn may_complain(&self, channel: ChannelId) -> bool {
         self.is_due(Some(channel))
     }

@@ -1,10 +1,10 @@
 //! A thread of its own for a value that must be used by one at a time and may block: the database connection,
 //! a Lua VM. Jobs are closures; they run in the order in which they were sent.
 //!
-//! A job that panics is a mistake of ours. It ends neither the thread nor its value: who waits for it hears of it, the
-//! jobs behind it run, and [`Worker::panicked`] tells whoever has to decide what it means. So no thread dies
-//! unnoticed, and what is left to say can still be written down. The value must bear that: SQLite takes back a
-//! transaction that is dropped, and mlua takes panics through Lua unharmed.
+//! A job that panics is a bug. It ends neither the thread nor its value: whoever waits for it gets an error, the jobs
+//! behind it run, and [`Worker::panicked`] tells whoever has to decide what it means. So no thread dies unnoticed, and
+//! what is left to say can still be written down. The value must bear that: SQLite takes back a transaction that is
+//! dropped, and mlua takes panics through Lua unharmed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};

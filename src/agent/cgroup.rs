@@ -1,15 +1,16 @@
 //! A control group for each agent, where this bot may make one.
 //!
-//! The guard finds all that it is the subreaper of, and the mark all that has kept its environment. An agent of the bot's
-//! own user can get away from both: it kills its guard, from a child in a session of its own with an empty environment.
-//! Nobody leaves a control group like that, and its `cgroup.kill` ends all in it in one step, also what belongs to
-//! another user. (An agent that may write to the groups itself can still move: a sandbox or a user of its own prevents it.)
+//! The guard finds everything that it is the subreaper of, and the mark finds everything that has kept its environment.
+//! An agent of the bot's own user can escape both by killing its guard from a child in a session of its own with an
+//! empty environment. A control group cannot be left that way, and its `cgroup.kill` ends all processes in it in one
+//! step, even those of another user. (An agent that may write to the groups itself can still move: a sandbox or a user
+//! of its own prevents it.)
 //!
-//! It takes the second version of control groups, Linux 5.14 and a group that was handed over to the bot, as systemd does
-//! with `Delegate=yes`: <https://docs.kernel.org/admin-guide/cgroup-v2.html>.
+//! This needs control groups v2, Linux 5.14, and a group delegated to the bot, as systemd does with `Delegate=yes`:
+//! <https://docs.kernel.org/admin-guide/cgroup-v2.html>.
 //!
-//! The groups are `moonlane-KIN/AGENT` in the bot's own group. The guard makes its agent's and takes it away; whoever
-//! finds that the guard did not, ends all in it and then takes it away: the bot, or the next one.
+//! The groups are `moonlane-KIN/AGENT` in the bot's own group. The guard makes and removes its agent's group; if it
+//! fails to, the bot or the next one kills what is in it and removes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Access, access};
 use uuid::Uuid;
 
-/// How long killed processes may take to be gone.
+/// How long to wait until killed processes are gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
-/// From one look to the next.
+/// The polling interval.
 const AGAIN: Duration = Duration::from_millis(5);
 
 /// The group that this process may make groups in.
@@ -32,7 +33,7 @@ pub fn own() -> Result<PathBuf, String> {
     let dir = place(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
         .ok_or("there are no control groups of version 2")?;
     let may_not = |error: std::io::Error| format!("{} is not this user's: {error}", dir.display());
-    // Who moves a process needs this right in the group that is above both places.
+    // Moving a process needs write access to the common ancestor of both groups.
     access(dir.join("cgroup.procs"), Access::WRITE_OK).map_err(|error| may_not(error.into()))?;
     let probe = dir.join(format!("moonlane-probe-{}", Uuid::new_v4()));
     fs::create_dir(&probe).map_err(may_not)?;
@@ -41,7 +42,7 @@ pub fn own() -> Result<PathBuf, String> {
     if can_kill { Ok(dir) } else { Err("the kernel is older than 5.14".to_owned()) }
 }
 
-/// Where the process's group is in the file system. The second version alone has no number and no name.
+/// Where the process's group is in the file system. Only the v2 line has neither a number nor a name.
 fn place(mounts: &str, groups: &str) -> Option<PathBuf> {
     let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
     mounts.lines().find_map(|line| {
@@ -63,7 +64,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Makes the group and starts the agent in it by `spawn`: it is in there from its first moment.
+    /// Makes the group and starts the agent inside it by `spawn`.
     pub fn around<T>(dir: &Path, spawn: impl FnOnce() -> T) -> (Option<Self>, T) {
         let entered = make(dir).and_then(|()| enter(dir));
         let spawned = spawn();
@@ -77,7 +78,7 @@ impl Group {
         (Some(Self { dir: dir.to_owned(), is_outside }), spawned)
     }
 
-    /// Kills all in it, if that does not include the guard.
+    /// Kills everything in it, unless that includes the guard.
     pub fn kill(&self) {
         if self.is_outside {
             let _ = fs::write(self.dir.join("cgroup.kill"), "1");
@@ -89,14 +90,14 @@ impl Group {
         self.is_outside && is_populated(&self.dir)
     }
 
-    /// Takes it away, with what the agent may have made in it.
+    /// Removes it, with groups that the agent may have made in it.
     pub fn remove(&self) {
         remove(&self.dir);
     }
 }
 
 fn make(dir: &Path) -> std::io::Result<()> {
-    // The guard of another agent may take the folder above away in between.
+    // Another agent's guard may remove the parent folder in between.
     for _ in 0..10 {
         if fs::create_dir_all(dir).is_ok() {
             return Ok(());
@@ -114,7 +115,7 @@ fn is_populated(dir: &Path) -> bool {
     fs::read_to_string(dir.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
 }
 
-/// Kills all that is left in this group and in those below, and takes them away; whether anybody was left. Blocks for a
+/// Kills whatever is left in this group and its descendants, and removes them; whether anything was left. Blocks for a
 /// second at most.
 pub fn end(dir: &Path) -> bool {
     let was_populated = is_populated(dir);

@@ -1,7 +1,7 @@
-//! A tool's call that was not allowed: what it was, and why, as far as the CLI tells.
+//! A denied tool call: what it was, and why, as far as the CLI says.
 //!
-//! The CLI tells of one denied call in up to four places, each with a part of it: when it asks us, in an event of its
-//! own, beside the tool's result, and at the end of the turn. All of it is of 2.1.330.
+//! The CLI reports one denied call in up to four places, each with a part of it: when it asks us, in an event of its
+//! own, beside the tool's result, and at the end of the turn. All of this is measured with 2.1.330.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,17 +29,17 @@ pub enum Reason {
     Rule,
     /// A hook of the CLI's settings refused it, or wants a person to be asked.
     Hook,
-    /// The CLI itself holds it for too dangerous to be allowed by a rule.
+    /// The CLI considers it too dangerous to be allowed by a rule.
     Dangerous,
     /// The permission mode does not have it.
     Mode,
-    /// The CLI does not tell, or in words that are not known here.
+    /// The CLI gives no reason, or one that is unknown here.
     #[default]
     Untold,
 }
 
 impl Denial {
-    /// Takes from another telling of the same call what is not known yet.
+    /// Fills in what is still unknown from another report of the same call.
     pub fn complete(&mut self, other: Self) {
         self.what = self.what.take().or(other.what);
         if self.reason == Reason::Untold {
@@ -56,7 +56,7 @@ pub struct Told {
     tool_use_id: String,
     #[serde(alias = "tool_input")]
     input: Value,
-    // Values, because nothing in them is worth not reading the rest.
+    // Untyped, so that a surprise in them does not fail the rest.
     decision_reason_type: Value,
     permission_suggestions: Option<Value>,
 }

@@ -317,7 +317,7 @@ impl Failure {
                 if *fallback { ", the fallback model too" } else { "" }
             ),
             Self::ServerError { .. } => {
-                "Anthropic's servers fail at the moment; please ask again in a few minutes.".into()
+                "Anthropic's servers are failing at the moment; please ask again in a few minutes.".into()
             }
             Self::StreamCut { .. } => {
                 "The connection to Anthropic broke off again and again; please ask again, and if it stays, my \
@@ -506,7 +506,8 @@ mod tests {
     use crate::agent::events::TurnResult;
     use crate::agent::transcripts::failure_of;
 
-    /// Each failure, with where it comes from: a recorded run of the real CLI, or what the system or our own clock says.
+    /// Each failure, with where it comes from: a recorded run of the real CLI, or what the system or our own clock
+    /// says.
     #[test]
     fn every_failure_has_its_sentence() {
         let recorded = [

@@ -59,11 +59,11 @@ use super::cgroup::Group;
 const SELF: &str = "/proc/self/exe";
 /// From SIGTERM to SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
-/// How often is looked up what there is no pidfd for.
+/// The polling interval without pidfds.
 const LOOK: Duration = Duration::from_millis(200);
-/// From one SIGKILL for all that is left to the next, for what was being born.
+/// Between two rounds of SIGKILL; the next one finds processes forked during the last.
 const AGAIN: Duration = Duration::from_millis(10);
-/// After how long without anybody that can be signalled the rest, such as another user's, is left alone.
+/// After this long without a process that can be signalled, the rest (another user's) is left alone.
 const UNREACHABLE: Duration = Duration::from_secs(1);
 /// The exit code where the command could not be started; shells use it alike.
 pub(super) const NOT_STARTED: u8 = 127;

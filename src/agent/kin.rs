@@ -28,7 +28,7 @@ pub const VARIABLE: &str = "CLAUDE_LANE_MARK";
 const WAIT: Duration = Duration::from_secs(8);
 /// From one try to the next.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How long marked processes are killed again and again.
+/// How long to go on killing marked processes.
 const SWEEP: Duration = Duration::from_millis(500);
 
 /// All agents of the bots of one database.
@@ -58,7 +58,7 @@ impl Kin {
         let file = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
             Ok(file) => file,
             Err(error) => {
-                warn!(%error, file = %path.display(), "cannot see whether agents of an earlier bot are left");
+                warn!(%error, file = %path.display(), "cannot tell whether agents of an earlier bot are left");
                 return Self::alone();
             }
         };
@@ -83,7 +83,7 @@ impl Kin {
                     break;
                 }
                 Err(TryLockError::Error(error)) => {
-                    warn!(%error, "cannot see whether agents of an earlier bot are left");
+                    warn!(%error, "cannot tell whether agents of an earlier bot are left");
                     break;
                 }
             }
@@ -111,7 +111,7 @@ impl Kin {
         let text = format!("{}\n{}\n", self.id, group.unwrap_or_default());
         let emptied = file.set_len(0).and_then(|()| file.rewind());
         if let Err(error) = emptied.and_then(|()| file.write_all(text.as_bytes())) {
-            warn!(%error, "a later bot will not know the agents of this one");
+            warn!(%error, "a later bot will not recognize the agents of this one");
         }
     }
 
@@ -142,7 +142,7 @@ pub async fn end_group(group: PathBuf) {
 pub async fn sweep(mark: String) -> usize {
     let swept = tokio::task::spawn_blocking(move || {
         let (begun, mut killed) = (Instant::now(), 0);
-        // Who was being born while one looked is there the next time.
+        // Processes forked during the scan are found by the next one.
         loop {
             match kill_marked(&mark) {
                 0 => return killed,

@@ -1,9 +1,9 @@
 //! `sandbox = "bwrap"`: what an agent sees of this machine, as arguments of bubblewrap.
 //!
-//! It reads what every user can read, and writes where it works: the project's directory, its `add_dirs`, and Claude's own
-//! folder. Nothing else of the home directory is there (but git's settings and the programs on the PATH), nothing of
-//! moonlane's, no process but its own, and none of the sockets in `/run`. The network is there, for Claude needs it; so is
-//! whatever listens on it, this machine's own services included.
+//! It reads what every user can read, and writes where it works: the project's directory, its `add_dirs`, and Claude's
+//! own folder. The rest of the home directory is hidden (except git's settings and the programs on the PATH), and so
+//! are moonlane's own files, other processes and the sockets in `/run`. Claude needs the network, so whatever listens
+//! on it is reachable, this machine's own services included.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use crate::reach::Reach;
 /// The program.
 const BWRAP: &str = "bwrap";
 
-/// What stands before the agent's own command. `hidden` are the bot's own places.
+/// The command to prepend to the agent's own. `hidden` are the bot's own files and folders.
 pub fn command(
     program: &OsStr,
     environment: &BTreeMap<OsString, OsString>,
@@ -44,7 +44,7 @@ pub fn command(
         "--tmpfs",
         "/run",
     ]);
-    // Where /etc/resolv.conf is often a link to.
+    // /etc/resolv.conf is often a link into it.
     command.same("--ro-bind-try", Path::new("/run/systemd/resolve"));
     for folder in home.iter().chain(hidden).chain(&temporary).filter(|path| path.is_dir() && is_seen(path)) {
         command.words(["--tmpfs"]).0.push(folder.into());
@@ -53,7 +53,7 @@ pub fn command(
         command.words(["--ro-bind", "/dev/null"]).0.push(file.into());
     }
 
-    // From here on what is there again.
+    // What follows becomes visible again.
     for program in programs(program, environment).iter().filter(|path| is_seen(path)) {
         command.same("--ro-bind-try", program);
     }
@@ -91,7 +91,7 @@ impl Command {
         self
     }
 
-    /// The place is there under the same path.
+    /// Mounts a path at the same path.
     fn same(&mut self, how: &str, place: &Path) {
         self.0.extend([how.into(), place.into(), place.into()]);
     }

@@ -1,5 +1,5 @@
-//! What goes wrong and does not end a turn: what the API has while the CLI tries again, and what the CLI has against the
-//! session that it was started with.
+//! What goes wrong and does not end a turn: what the API has while the CLI tries again, and what the CLI has against
+//! the session that it was started with.
 
 /// What the API has, while the CLI tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Trouble {
         let what = match self {
             Self::Overloaded => "Anthropic is overloaded",
             Self::RateLimited => "Anthropic's rate limit is reached",
-            Self::LoginRefused => "Anthropic does not take the login",
-            Self::Failing => "Anthropic's servers fail",
+            Self::LoginRefused => "Anthropic rejects the login",
+            Self::Failing => "Anthropic's servers are failing",
             Self::Unreachable => "Anthropic cannot be reached",
         };
         format!("{what}, trying again, {attempt} of {of}")

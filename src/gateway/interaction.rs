@@ -29,7 +29,7 @@ pub(super) fn is_one(event: &Event) -> bool {
     }
 }
 
-/// Reads an interaction; `None` for a kind that the bot has nothing of, such as a form.
+/// Reads an interaction; `None` for a kind that the bot does not use, such as a form.
 ///
 /// # Errors
 /// Where something is missing without which it cannot be answered.

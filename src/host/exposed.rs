@@ -1,5 +1,5 @@
-//! Where an agent could come upon the bot's token: processes and files that the bot's own user can read, although the bot
-//! itself is closed to it.
+//! Where an agent could come upon the bot's token: processes and files that the bot's own user can read, although the
+//! bot itself is closed to it.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -69,7 +69,7 @@ fn ancestors() -> Vec<i32> {
         stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|&parent| parent > 0)
     };
     let first = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-    // They may change while one looks; a circle is not to be feared, but costs nothing to rule out.
+    // Parents may change during the walk, so it is bounded.
     std::iter::successors(first, |&pid| parent(pid)).take(100).collect()
 }
 

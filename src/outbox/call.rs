@@ -157,9 +157,9 @@ pub(super) enum Sent {
     Refused(StatusCode, Problem),
 }
 
-/// How long a refused token is believed to be bad.
+/// How long a rejected token is considered bad.
 const TOKEN_PAUSE: Duration = Duration::from_secs(60);
-/// For how long a token that was seen to be good is not looked at again.
+/// How long a token that was seen to work is not checked again.
 const TOKEN_GOOD: Duration = Duration::from_secs(5);
 
 impl Sender {
@@ -278,7 +278,7 @@ impl Sender {
             return Err(Failure::Passing { why: "over Discord's rate limit".to_owned(), limited: true });
         }
         let problem = Problem::read(status, &body);
-        // Discord's own refusals have a code; what has none is of something in between, and may be gone soon.
+        // Discord's own refusals have a code. Without one it comes from a proxy, and may pass.
         let unsigned = call.kind == Kind::Create
             && problem.code.is_none()
             && matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
@@ -291,8 +291,8 @@ impl Sender {
         Err(Failure::Final(problem.refused(status)))
     }
 
-    /// Whether Discord takes the token no more. One 401 does not prove it: what it comes from may be something in
-    /// between, or a server of Discord's with a bad minute. So the simplest call there is says it once more.
+    /// Whether Discord really rejects the token. One 401 does not prove it: it may come from a proxy, or from a Discord
+    /// server with a bad minute. So the simplest call there is has to confirm it.
     async fn is_token_refused(&self) -> bool {
         let mut good_at = self.good_at.lock().await;
         if self.is_silenced() {

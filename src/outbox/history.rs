@@ -1,4 +1,4 @@
-//! What stands in a channel.
+//! Reading what is in a channel.
 
 use serde::de::IgnoredAny;
 
@@ -10,7 +10,7 @@ const UNKNOWN_MESSAGE: u32 = 10_008;
 /// The most messages that Discord gives per call.
 const PAGE: usize = 100;
 
-/// A message of the bot's own, as it stands in a channel.
+/// A message of the bot's own, as it is in a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     /// Its id.
@@ -38,10 +38,10 @@ impl Outbox {
         History { outbox: self, channel, me, after: Some(after) }
     }
 
-    /// Whether a message still stands in the channel.
+    /// Whether a message is still in the channel.
     ///
     /// # Errors
-    /// See [`Refused`], but for that it does not.
+    /// See [`Refused`]; a missing message is no error.
     pub async fn stands(&self, channel: ChannelId, message: MessageId) -> Result<bool, Refused> {
         let path = format!("/channels/{channel}/messages/{message}");
         match self.get::<IgnoredAny>(Kind::History, channel.get(), path).await {
@@ -53,8 +53,8 @@ impl Outbox {
 }
 
 impl History<'_> {
-    /// What the bot has posted among the next 100 messages, oldest first; `None` where there are no more. The answers of
-    /// commands are not among it.
+    /// What the bot has posted among the next 100 messages, oldest first; `None` where there are no more. The answers
+    /// of commands are not among it.
     ///
     /// # Errors
     /// See [`Refused`]; above all, the bot may not be allowed to see the channel.

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::{Kind, NEEDED, Outbox, Refused, StartError, wire};
 use crate::domain::{ApplicationId, ChannelId, GuildId, RoleId, UserId};
 
-/// How long Discord is asked about a person.
+/// How long to try to learn something about a person.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who the bot is.
@@ -93,7 +93,7 @@ impl Outbox {
     /// Whether this person is a member of the guild.
     ///
     /// # Errors
-    /// See [`Refused`], but for that they are not; no answer within half a minute.
+    /// See [`Refused`]; somebody who is no member is no error. No answer within half a minute.
     pub async fn is_member(&self, guild: GuildId, person: UserId) -> Result<bool, Refused> {
         let path = format!("/guilds/{guild}/members/{person}");
         match self.soon::<IgnoredAny>(Kind::Member, guild.get(), path).await {

@@ -1,7 +1,7 @@
-//! What a new script set opens: who is let in besides, and what agents may do besides.
+//! What a new script set opens up: who else is let in, and what else agents may do.
 //!
-//! Scripts are made to be edited, and so a line that lets somebody in looks like any other. Whoever did not write it
-//! is to hear of it.
+//! Scripts are meant to be edited, so a line that lets somebody in looks like any other. Operators who did not write it
+//! should hear of it.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,8 +13,8 @@ use crate::script::ScriptSet;
 /// How many ids of one kind are named.
 const NAMED: usize = 10;
 
-/// What `after` opens that `before` did not, a phrase each. What agents run is told with any change, for nobody can say
-/// here which of two commands may do more.
+/// What `after` opens up compared to `before`, a phrase each. Any change to what agents run is reported, because
+/// nothing here can tell which of two commands may do more.
 pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(more("allow", before.allow(), after.allow()));
@@ -27,7 +27,7 @@ pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
     for project in after.projects() {
         let name = &project.name;
         let was = before.project(name);
-        // Where it is the global rule on both sides, it was told of above.
+        // If the global rule applies on both sides, it was reported above.
         if project.allow.is_some() || was.is_some_and(|was| was.allow.is_some()) {
             let rule = project.allow.as_ref().unwrap_or(after.allow());
             let rule_was = was.and_then(|was| was.allow.as_ref()).unwrap_or(before.allow());
@@ -42,7 +42,7 @@ pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
     found
 }
 
-/// The same keys of a new project, where they are more than any project has.
+/// The keys of a new project that are not at their default.
 fn set(new: &Project) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("command", !new.command.is_empty()),

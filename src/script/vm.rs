@@ -4,7 +4,7 @@
 //! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
 //! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
 //! script that catches the first error is ended by the next, and even one that manages to return something
-//! has still failed ([`Running::struck`]). The limit is one of the wall, for that is how long others wait. But no
+//! has still failed ([`Running::struck`]). The limit is wall-clock time, for that is how long others wait. But no
 //! script fails because the machine is busy: one that had the processor for less than half of its limit goes on,
 //! up to [`PATIENCE`] times the limit.
 //!
@@ -125,7 +125,7 @@ impl Vm {
     /// What the driver of commands needs of `coroutine`, which scripts do not have: `yield` and `isyieldable`.
     ///
     /// # Errors
-    /// Where they are not there.
+    /// If they are missing.
     pub fn coroutine(lua: &Lua) -> mlua::Result<(mlua::Function, mlua::Function)> {
         Ok((lua.named_registry_value(YIELD)?, lua.named_registry_value(YIELDABLE)?))
     }
@@ -138,7 +138,7 @@ impl Vm {
         let files = Arc::clone(&self.files);
         self.run(|lua| require(lua, &files, name)).map_err(|mut failure| {
             if failure.kind == FailureKind::OutOfMemory
-                && let Some((file, line)) = self.hog(name)
+                && let Some((file, line)) = self.locate_out_of_memory(name)
             {
                 (failure.file, failure.line) = (Some(file), Some(line));
             }
@@ -151,9 +151,9 @@ impl Vm {
         })
     }
 
-    /// Where memory ends when this module runs. Luau's memory error tells no place, so it is run once more in a new VM
-    /// that notes each interrupt's; the last one is the line at most one call or turn of a loop before.
-    fn hog(&self, name: &str) -> Option<(String, u32)> {
+    /// The line at which this module runs out of memory. Luau's memory error names none, so the module runs once more
+    /// in a new VM that notes the place of each interrupt; the last one is at most one call or loop iteration earlier.
+    fn locate_out_of_memory(&self, name: &str) -> Option<(String, u32)> {
         let mut again = self.afresh().ok()?;
         // Noting takes longer than running.
         again.budget.time = again.budget.time.saturating_mul(PATIENCE);

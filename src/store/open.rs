@@ -103,7 +103,7 @@ impl Database {
         let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let left = beside(path, ".lock").metadata().and_then(|metadata| metadata.modified()).ok();
         let lock = lock(path)?;
-        // Not by taking the lock: a bot that does not get ready was not there for anybody.
+        // Taking the lock does not count: a bot that never got ready served nobody.
         if let Some(left) = left
             && let Err(error) = lock.set_modified(left)
         {
@@ -153,11 +153,11 @@ fn held(path: &Path, lock: &mut File) -> OpenError {
     OpenError::Held { file: path.display().to_string(), holder: pid.map_or(Holder::Unknown, Holder::Process) }
 }
 
-/// Lets nobody but their owner at the database and its log: what people ask and hear stands in them. SQLite gives a new
-/// log the rights of its database.
+/// Makes the database and its log private to their owner: they hold what people ask and hear. SQLite gives a new log
+/// the permissions of its database.
 fn keep_private(path: &Path) {
     let created = File::options().write(true).create(true).truncate(false).mode(PRIVATE).open(path);
-    // Whatever is wrong with it is told by opening it as a database.
+    // Opening it as a database reports whatever is wrong with it.
     drop(created);
     for file in ["", "-wal", "-shm", "-journal", ".lock", ".agents"].map(|suffix| beside(path, suffix)) {
         let Ok(metadata) = file.metadata() else { continue };
@@ -276,13 +276,12 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Forgets what is over and older than 30 days; how many messages that were.
+/// Deletes what is over and older than 30 days; returns how many messages.
 pub fn forget_old(connection: &Connection) -> rusqlite::Result<usize> {
     prune(connection, Millis(Millis::now().0 - KEPT.0))
 }
 
-/// Forgets the messages accepted before `limit` that have nothing left to do or to say, and what belongs to channels that
-/// were gone by then.
+/// Deletes the messages accepted before `limit` that are done, and the data of channels that were gone by then.
 fn prune(connection: &Connection, limit: Millis) -> rusqlite::Result<usize> {
     for table in ["sessions", "choices", "places"] {
         let sql =

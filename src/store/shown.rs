@@ -1,4 +1,4 @@
-//! What turns show in Discord besides their answers, until it is seen to be gone.
+//! What turns show in Discord besides their answers, until it is known to be gone.
 
 use rusqlite::params;
 

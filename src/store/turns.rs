@@ -123,7 +123,7 @@ pub struct TurnRow {
 pub enum Cancel {
     /// It was waiting, and has ended now as cancelled.
     Cancelled,
-    /// It is running: its agent has to be stopped, then it ends through [`Store::finish`].
+    /// It is running: stop its agent, then it ends through [`Store::finish`].
     Running,
     /// It had ended before, or the message never started a turn.
     TooLate,
@@ -264,8 +264,8 @@ impl Store {
         .await
     }
 
-    /// Ends a turn that has not begun, as cancelled. Of one that runs it is written why it is to end, should the bot not
-    /// live to see it; the first reason counts.
+    /// Ends a turn that has not begun, as cancelled. Of one that runs it is written why it is to end, should the bot
+    /// not live to see it; the first reason counts.
     ///
     /// # Errors
     /// Where the database fails.
@@ -299,7 +299,7 @@ impl Store {
         .await
     }
 
-    /// Writes why a turn is to end that somebody has seen run, also where it is about to begin.
+    /// Records why a turn is to end, even if it is only about to begin.
     ///
     /// # Errors
     /// Where the database fails.
@@ -307,7 +307,8 @@ impl Store {
         self.step(move |tx| Ok(note_unwanted(tx, message, why)?)).await
     }
 
-    /// Makes a waiting turn a running one, if it still stands as `turn` has it. From then on an agent may get the prompt.
+    /// Makes a waiting turn a running one, if it still stands as `turn` has it. From then on an agent may get the
+    /// prompt.
     ///
     /// # Errors
     /// Where the database fails.

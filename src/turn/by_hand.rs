@@ -11,14 +11,14 @@ use super::shares::TooMuch;
 use super::{StopReason, Stopped, Turns, intake};
 
 impl Turns {
-    /// Starts a turn that this person has asked by a command: `message` says what, under an id of the command's use. The
-    /// bot posts the question; the gate is asked once more.
+    /// Starts a turn that this person has asked by a command: `message` says what, under an id of the command's use.
+    /// The bot posts the question; the gate is asked once more.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) {
         intake::start(self, scripts, message, work, Question::Coming, true).await;
     }
 
-    /// What somebody is told who wants to ask something in this channel while they have enough under way; `made` is when,
-    /// as of an id.
+    /// The refusal for somebody who has enough under way to ask more in this channel; `made` is the time in the id of
+    /// what they ask.
     pub fn too_much(&self, channel: ChannelId, person: UserId, made: u64) -> Option<String> {
         let shares = &self.0.shares;
         let is_full = self.lanes.waiting(channel, person) >= shares.waiting();
@@ -47,14 +47,14 @@ impl Turns {
         (running, lanes.iter().map(|lane| lane.waiting.len()).sum())
     }
 
-    /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it has
-    /// to say is not said. None where there is no such turn any more.
+    /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it
+    /// has to say is not said. None where there is no such turn any more.
     pub async fn stop(&self, turn: MessageId) -> Option<Stopped> {
         let stop = self.stops().get(&turn).cloned()?;
         let stopped = stop.stop(StopReason::Asked);
-        // Should the bot not live to see it end.
+        // In case the bot dies before the turn has ended.
         if let Err(error) = self.store.note_unwanted(turn, Unwanted::Stopped).await {
-            warn!(error = chain(&error), "it is not written that a turn was stopped");
+            warn!(error = chain(&error), "cannot record that a turn was stopped");
         }
         Some(stopped)
     }

@@ -8,9 +8,9 @@
 //!
 //! The same holds for a delivery that is stuck: Discord is away for longer than the outbox tries, the channel takes
 //! nothing for now (a permission is missing, the thread is closed), or the database fails. Nothing of it is lost: it
-//! waits, with growing waits, until something happens in the channel ([`Turns::stir`]), and is taken up again. Its
-//! lane stays closed meanwhile, so that answers keep their order. Only after `discord.keep_trying` is it closed, and the
-//! operators are told.
+//! waits, with growing waits, until something happens in the channel ([`Turns::stir`]), and is tried again. Its
+//! lane stays closed meanwhile, so that answers keep their order. Only after `discord.keep_trying` is it closed, and
+//! the operators are told.
 //!
 //! The last part of a long answer has a file in place of further parts. These are in the ledger as well, as spare ones:
 //! where Discord refuses the file, one step of the store puts them in its place, and from then on they are parts like
@@ -33,11 +33,11 @@ use crate::store::{Delivery, DeliveryEnd, Millis, StoreError, StoredPart};
 /// The wait before a delivery that is stuck is tried again; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-/// What happens in the channel makes a wait this many times shorter, but a channel full of talk must not make it
-/// none at all.
+/// Activity in the channel makes a wait this many times shorter. It never ends it at once, or a busy channel would mean
+/// no wait at all.
 const STIRRED: u32 = 10;
 
-/// Why a delivery does not go on for now.
+/// Why a delivery cannot continue for now.
 #[derive(Debug, thiserror::Error)]
 enum Stuck {
     #[error("the ledger cannot be read or written")]
@@ -52,11 +52,11 @@ enum Stuck {
 pub(super) struct Speaking {
     /// Held while the parts of one text are posted, so that two texts never interleave in a channel.
     only_speaker: tokio::sync::Mutex<()>,
-    /// Something has happened that may let go on what is stuck.
+    /// Something has happened that may unblock what is stuck.
     stirred: watch::Sender<()>,
 }
 
-/// The waits of something that is stuck: growing, and shorter where something happens in its channel.
+/// The growing waits of something that is stuck; activity in its channel makes them shorter.
 struct Waits {
     stirred: watch::Receiver<()>,
     next: Duration,
@@ -67,7 +67,7 @@ impl Waits {
         Self { stirred: speaking.stirred.subscribe(), next: FIRST_WAIT }
     }
 
-    /// Begins a try: what happens from now on counts.
+    /// Begins a try: activity counts from now on.
     fn begin(&mut self) {
         self.stirred.mark_unchanged();
     }
@@ -88,8 +88,8 @@ impl Waits {
     }
 }
 
-/// Whether the bot may write in the channel now, as far as that can be seen without writing: where it may not, it may not
-/// show that it types.
+/// Whether the bot may write in the channel now, as far as that shows without writing: without that right Discord
+/// refuses "typing", too.
 pub async fn may_speak(turns: &Turns, channel: ChannelId) -> bool {
     match turns.outbox.may_type(channel).await {
         Err(refused) if is_passing(&refused) => {
@@ -119,18 +119,18 @@ pub async fn deliver(turns: &Turns, channel: ChannelId, message: MessageId, sile
     until_delivered(turns, channel, message, silence, false).await;
 }
 
-/// Goes on with a delivery that an earlier bot has begun.
-pub async fn take_up(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
+/// Continues a delivery that an earlier bot has begun.
+pub async fn resume(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
     until_delivered(turns, channel, message, silence, true).await;
 }
 
-/// `may_stand`: the first part that is not recorded as posted may be in the channel.
+/// `may_be_posted`: the first part that is not recorded as posted may be in the channel all the same.
 async fn until_delivered(
     turns: &Turns,
     channel: ChannelId,
     message: MessageId,
     silence: &CancellationToken,
-    mut may_stand: bool,
+    mut may_be_posted: bool,
 ) {
     let speaking = turns.speaking(channel);
     let _only_speaker = tokio::select! {
@@ -149,7 +149,7 @@ async fn until_delivered(
                 is_silenced = true;
                 stop(turns, message).await
             }
-            tried = go_on(turns, message, may_stand) => tried,
+            tried = continue_delivery(turns, message, may_be_posted) => tried,
         };
         let Err(stuck) = tried else { return };
         if matches!(stuck, Stuck::Store(StoreError::Closed)) {
@@ -161,7 +161,7 @@ async fn until_delivered(
             () = silence.cancelled(), if !is_silenced => {}
             () = waits.wait() => {}
         }
-        may_stand = true;
+        may_be_posted = true;
         if let Stuck::Store(_) = stuck
             && since(begun) > turns.keep_trying
         {
@@ -171,13 +171,13 @@ async fn until_delivered(
     }
 }
 
-async fn go_on(turns: &Turns, message: MessageId, may_stand: bool) -> Result<(), Stuck> {
+async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: bool) -> Result<(), Stuck> {
     let Some(mut delivery) = turns.store.undelivered(message).await? else { return Ok(()) };
-    if may_stand {
+    if may_be_posted {
         find_posted(turns, message, &mut delivery).await?;
     }
     let (channel, written) = (delivery.channel, delivery.written);
-    match post_parts(turns, message, delivery, may_stand).await {
+    match post_parts(turns, message, delivery, may_be_posted).await {
         Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
             error!(error = %refused, "Discord has not taken an answer for too long; the delivery is closed");
             turns.store.close_delivery(message, DeliveryEnd::Refused(refused.to_string())).await?;
@@ -188,7 +188,7 @@ async fn go_on(turns: &Turns, message: MessageId, may_stand: bool) -> Result<(),
     }
 }
 
-/// Nobody wants the rest of it.
+/// Closes a delivery whose rest nobody wants.
 async fn stop(turns: &Turns, message: MessageId) -> Result<(), Stuck> {
     if turns.store.close_delivery(message, DeliveryEnd::Stopped).await? {
         info!("the rest of the answer is not posted: somebody stopped it");
@@ -200,12 +200,12 @@ fn since(time: Millis) -> Duration {
     Duration::from_millis(Millis::now().0.saturating_sub(time.0).try_into().unwrap_or(0))
 }
 
-/// Whether the same call may be taken later: Discord is away, a permission is missing, a thread is closed.
+/// Whether the same call may succeed later: Discord is down, a permission is missing, a thread is closed.
 pub(super) fn is_passing(refused: &Refused) -> bool {
-    /// Discord's codes for what passes although the call is refused as a wrong one:
-    /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>. Slow mode, the limit
-    /// for announcements, the limits of a channel and of a guild for writing, messages switched off for a while, a
-    /// service that is limited, an archived thread, a locked thread.
+    /// Discord's codes for temporary conditions that it reports as an invalid call:
+    /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>. Slow mode, the
+    /// limit for announcements, the limits of a channel and of a guild for writing, messages switched off for a while,
+    /// a service that is limited, an archived thread, a locked thread.
     const PASSING: [u32; 8] = [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, ARCHIVED, 160_005];
     match refused {
         Refused::GaveUp { .. } | Refused::Token | Refused::Forbidden { .. } => true,
@@ -214,10 +214,10 @@ pub(super) fn is_passing(refused: &Refused) -> bool {
     }
 }
 
-/// The thread is in the archive, and nobody but moderators may take it out.
+/// The thread is archived.
 const ARCHIVED: u32 = 50_083;
 
-/// What a part looks like in the channel.
+/// How a part can be recognized in the channel.
 struct Look<'a> {
     text: &'a str,
     reply_to: Option<MessageId>,
@@ -236,9 +236,9 @@ impl<'a> Look<'a> {
 /// Records the first part that is not recorded, if it stands in the channel. The history is read to its end, unless the
 /// part is found.
 ///
-/// Discord does not keep nonces with its messages, so a part is known by its words, by what it replies to, and by whether
-/// it was silent. What the bot says besides has another look: commands answer through a webhook, and what they post is
-/// no reply and never silent.
+/// Discord does not keep nonces with its messages, so a part is known by its words, by what it replies to, and by
+/// whether it was silent. What the bot says besides has another look: commands answer through a webhook, and what they
+/// post is no reply and never silent.
 async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
     let before = delivery.parts.iter().filter_map(|part| part.posted).next_back();
     let after = before.unwrap_or(delivery.reply_to);
@@ -250,14 +250,14 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
             Ok(None) => return Ok(()),
             Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
             Err(refused) => {
-                debug!(error = %refused, "the channel's history is not to be had; the nonce has to do");
+                debug!(error = %refused, "cannot read the history; relying on the nonce");
                 return Ok(());
             }
         };
         for posted in own {
             let part = &delivery.parts[place];
             let look = Look::of(delivery, place, part);
-            // Another answer may have the same words; the ledger knows it as such.
+            // Another answer may have the same words; then the ledger knows it.
             if is_it(turns, delivery.channel, &posted, &look).await?
                 && !turns.store.is_known(posted.id).await?
             {
@@ -275,7 +275,7 @@ async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'
         return Ok(false);
     }
     match (look.reply_to, posted.reply_to) {
-        // A reply to a message that was gone by then is none.
+        // A reply to a message that was gone by then shows no reference.
         (Some(question), None) => match turns.outbox.stands(channel, question).await {
             Ok(stands) => Ok(!stands),
             Err(refused) if is_passing(&refused) => Err(Stuck::Discord(refused)),
@@ -325,8 +325,8 @@ async fn post_parts(
                 Err(refused) => debug!(error = %refused, "a closed thread cannot be opened again"),
             }
         }
-        // Too large, or no right to attach files, or whatever else is wrong with the file: a person who asked wants the
-        // answer, however many messages it takes.
+        // Whatever is wrong with the file (its size, a missing right): a person who asked wants the answer, however
+        // many messages it takes.
         if has_file && !holds_up_words_too(turns, delivery.channel, &refused, again).await {
             warn!(error = %refused, "Discord refused the file of a long answer; all of it is posted as messages");
             delivery.parts = turns.store.without_file(message).await?;
@@ -335,7 +335,7 @@ async fn post_parts(
         if is_passing(&refused) {
             return Err(Stuck::Discord(refused));
         }
-        // It is these words that Discord does not like (a link, AutoMod); the others may do.
+        // Discord rejects the words of this part (a link, AutoMod); the other parts may pass.
         if matches!(refused, Refused::Invalid { .. }) && !part.refused {
             warn!(error = %refused, part = number, "Discord refused the words of a part; they are left out");
             delivery.parts = turns.store.say_instead(message, number, in_its_place.clone()).await?;
@@ -349,8 +349,8 @@ async fn post_parts(
     Ok(())
 }
 
-/// Whether a message without a file would be refused as well. Discord says of a missing permission that one is missing,
-/// but not which; where none is, it may have been given just now, unless that was said before (`again`).
+/// Whether a message without a file would be refused as well. Discord says that a permission is missing, but not which.
+/// If none is, it may just have been granted, unless this is not the first try (`again`).
 async fn holds_up_words_too(turns: &Turns, channel: ChannelId, refused: &Refused, again: bool) -> bool {
     if !matches!(refused, Refused::Forbidden { .. }) {
         return is_passing(refused);
@@ -363,7 +363,7 @@ async fn holds_up_words_too(turns: &Turns, channel: ChannelId, refused: &Refused
     }
 }
 
-/// Says one thing that the store could not take.
+/// Posts one sentence that the store could not take.
 pub async fn post_unwritten(turns: &Turns, channel: ChannelId, message: MessageId, content: String) {
     let post = Post {
         content,
@@ -383,7 +383,7 @@ fn nonce(message: MessageId, part: u32) -> String {
 }
 
 impl Turns {
-    /// Something has happened in this channel, or somewhere (`None`), that may let a stuck delivery go on: somebody wrote
+    /// Something has happened in this channel, or anywhere (`None`), that may unblock a stuck delivery: somebody wrote
     /// there, or channels, threads, roles or permissions have changed.
     pub(super) fn stir(&self, channel: Option<ChannelId>) {
         let speaking = self.all_speaking();

@@ -101,8 +101,8 @@ pub async fn edited(turns: &Turns, message: Message) {
     }
 }
 
-/// An edit may be the first that is for the bot: then it is taken like a new message. One that was answered is known, and
-/// stays as it is; what is older than a day is left, for what was answered is not known for ever.
+/// An edit may be the first that is for the bot: then it is taken like a new message. One that was answered is known,
+/// and stays as it is; what is older than a day is left, for what was answered is not known for ever.
 async fn asks_at_last(turns: &Turns, message: Message) {
     if age(message.id) < STILL_NEW {
         let span = tracing::info_span!("edit", id = %message.id.short(), channel = %message.channel_id);
@@ -253,7 +253,7 @@ pub async fn start(
     let is_known = !waits && is_new && question == Question::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
-        Ok(Accepted::New) => go_on(turns, task, step, place, ticket, stop),
+        Ok(Accepted::New) => continue_turn(turns, task, step, place, ticket, stop),
         Ok(Accepted::Known) => {
             turns.stops().remove(&task.message);
             debug!("known already: delivered twice by Discord");
@@ -281,11 +281,11 @@ pub fn enter(turns: &Turns, task: Task, step: Step) {
         stop.close();
     }
     let (place, ticket) = turns.lanes.enter(task.channel, task.message, task.author);
-    go_on(turns, task, step, place, ticket, stop);
+    continue_turn(turns, task, step, place, ticket, stop);
 }
 
 /// From here on the turn is a task of its own.
-fn go_on(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, stop: Arc<Stop>) {
+fn continue_turn(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, stop: Arc<Stop>) {
     let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
     let turns_of_task = turns.clone();
     turns.0.tasks.spawn(

@@ -1,8 +1,8 @@
 //! The one small line that says that the agent tries again.
 //!
-//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a trouble has lasted, edited
-//! as it goes on, and deleted when it is over. What a bot that is killed in between leaves behind, the next one deletes
-//! ([`shown`]).
+//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a trouble has lasted,
+//! edited as it goes on, and deleted when it is over. What a bot that is killed in between leaves behind, the next one
+//! deletes ([`shown`]).
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::outbox::{Notify, Post};
 use crate::store::LiveLine;
 use crate::text;
 
-/// What is over sooner is not worth a word.
+/// Trouble that is over sooner is not shown.
 const SHOWN_AFTER: Duration = Duration::from_secs(5);
-/// Discord is not asked to change it more often.
+/// The shortest time between two edits.
 const EDITED_EVERY: Duration = Duration::from_millis(1500);
 
 /// Hears the progress of one turn. What it showed goes away when this is dropped.
@@ -128,7 +128,7 @@ impl Line {
                 if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
                     return warn!(
                         error = chain(&error),
-                        "no live line is posted that could not be taken away"
+                        "no live line is posted that could not be removed later"
                     );
                 }
                 match outbox.post(channel, post).await {
@@ -136,7 +136,7 @@ impl Line {
                         self.shown = Some((posted, line));
                         if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await
                         {
-                            debug!(error = chain(&error), "it is not written where the live line stands");
+                            debug!(error = chain(&error), "cannot record where the live line is");
                         }
                     }
                     Err(refused) => debug!(%refused, "the live line was not posted"),

@@ -1,7 +1,8 @@
-//! The question of a turn that somebody has asked by a command. The bot posts it, so that everybody sees what is answered.
+//! The question of a turn that somebody has asked by a command. The bot posts it, so that everybody sees what is
+//! answered.
 //!
-//! The turn is written down before: so a bot that dies in between posts the question after its next start, and answers
-//! it. All of it is shown, as a file where it is too long for a message.
+//! The turn is written down first, so a bot that dies in between posts and answers the question after its next start.
+//! All of it is shown, as a file if it is too long for a message.
 
 use std::time::Duration;
 
@@ -26,20 +27,20 @@ const SHOWN: usize = 1500;
 
 /// What became of the question.
 pub enum Asked {
-    /// It stands there.
+    /// It is in the channel.
     Posted(MessageId),
-    /// Discord does not take it.
+    /// Discord refused it.
     Refused,
-    /// Nobody waits for it any more, or the bot stops.
+    /// The turn was stopped, or the bot is stopping.
     GivenUp,
 }
 
-/// Posts the question of a turn, unless it stands there; however long that takes. Between two tries it holds no slot.
+/// Posts a turn's question unless it has been posted already, however long that takes. It holds no slot between tries.
 pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> Asked {
-    let mut may_stand = task.recovered;
+    let mut may_be_posted = task.recovered;
     let mut wait = FIRST_WAIT;
     loop {
-        match try_to_post(turns, task, stop, may_stand).await {
+        match try_to_post(turns, task, stop, may_be_posted).await {
             Ok(asked) => return asked,
             Err(refused) if delivery::is_passing(&refused) => {
                 error!(error = chain(&refused), "a question cannot be posted now; next try in {wait:?}");
@@ -53,18 +54,18 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
             () = stop.token.cancelled() => return Asked::GivenUp,
             () = ticket.aside(sleep(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
         }
-        may_stand = true;
+        may_be_posted = true;
     }
 }
 
-async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_stand: bool) -> Result<Asked, Refused> {
+async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool) -> Result<Asked, Refused> {
     let stored = until_written(turns, &stop.token, || turns.store.turn(task.message)).await;
     let Ok(Some(row)) = stored else { return Ok(Asked::GivenUp) };
     if let Question::Posted(posted) = row.turn.question {
         return Ok(Asked::Posted(posted));
     }
     let (content, file) = shown(&row.turn);
-    let found = if may_stand { find(turns, task, &content).await? } else { None };
+    let found = if may_be_posted { find(turns, task, &content).await? } else { None };
     let posted = match found {
         Some(posted) => posted,
         None => {
@@ -80,7 +81,7 @@ async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_stand: bool) ->
     }
 }
 
-/// The question as a message, and what comes with it where that does not hold all of it.
+/// The question as a message, with a file if it does not fit.
 fn shown(turn: &Turn) -> (String, Option<File>) {
     let whole = words::question(&turn.author_name, &turn.prompt);
     if whole.encode_utf16().count() <= text::LIMIT {
@@ -91,8 +92,8 @@ fn shown(turn: &Turn) -> (String, Option<File>) {
     (words::long_question(&turn.author_name, &start), Some(file))
 }
 
-/// The question, if it stands in the channel: of the bot's messages it is one that replies to nothing, and that no other
-/// turn answers.
+/// The question, if it is in the channel already: a message of the bot that replies to nothing and belongs to no other
+/// turn.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
     let content = turns.outbox.redact(content);
     let mut history = turns.outbox.history(task.channel, task.message, turns.me);

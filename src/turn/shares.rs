@@ -1,4 +1,5 @@
-//! What one person may take of the bot with messages: how many wait in a channel, and how many are taken within a minute.
+//! What one person may take of the bot with messages: how many wait in a channel, and how many are taken within a
+//! minute.
 //!
 //! # Theory of operation
 //! A message that is too much is refused for good: it is written down like one that was answered, so that it is no turn
@@ -16,7 +17,7 @@ use crate::domain::{ChannelId, MessageId, Share, UserId};
 
 /// In milliseconds.
 const MINUTE: u64 = 60_000;
-/// From how many people on those are forgotten who have written nothing for a minute.
+/// From this many people on, those who have written nothing for a minute are forgotten.
 const MANY: usize = 1000;
 
 /// Why a message is refused.
@@ -38,7 +39,7 @@ pub struct Shares {
 struct State {
     /// The newest messages of each person that were taken, as many as may be taken within a minute.
     taken: HashMap<UserId, VecDeque<MessageId>>,
-    /// Who has been told why nothing is taken.
+    /// Who has been told why their messages are refused.
     told: HashSet<(UserId, TooMuch)>,
 }
 
@@ -112,7 +113,7 @@ impl Shares {
 impl State {
     fn is_too_fast(&self, share: &Share, person: UserId, made: u64) -> bool {
         let taken = self.taken.get(&person).filter(|taken| taken.len() >= share.per_minute);
-        // What is caught up comes channel by channel, and so not in the order in which it was written.
+        // Missed messages are caught up channel by channel, not in the order in which they were written.
         taken.is_some_and(|taken| taken.iter().all(|it| it.made().abs_diff(made) < MINUTE))
     }
 }
@@ -182,7 +183,8 @@ mod tests {
     }
 
     proptest! {
-        /// However fast somebody writes, in no minute are more taken than may be, and nobody who keeps to it is refused.
+        /// However fast somebody writes, in no minute are more taken than may be, and nobody who keeps to it is
+        /// refused.
         #[test]
         fn no_minute_has_more_than_may_be_taken(gaps in prop::collection::vec(0..40_000u64, 1..60)) {
             let shares = Shares::new(SHARE);

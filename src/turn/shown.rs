@@ -1,7 +1,7 @@
 //! What a turn shows in Discord besides its answer: the ⏳ of one that waits, and the line of one at work.
 //!
-//! Neither is part of an answer, so neither is in the ledger. But both are in the store from before they are shown until
-//! they are seen to be gone: whatever fails or dies in between, the next try, or the next bot, takes them away.
+//! Neither is part of an answer, so neither is in the ledger. But both are in the store from before they are shown
+//! until they are seen to be gone: whatever fails or dies in between, the next try, or the next bot, takes them away.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::store::{LiveLine, Shown};
 /// The reaction on a message that waits.
 const WAITING: &str = "⏳";
 
-/// By then Discord has done, or never will do, what it was asked for and did not answer.
+/// After this long Discord has carried out an unanswered call, or never will.
 const LATE: Duration = Duration::from_secs(60);
 /// The wait before Discord is asked once more to take something away; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -33,14 +33,14 @@ pub struct Hourglass {
 }
 
 impl Hourglass {
-    /// Shows it. The store knows of it already, but of those that an earlier bot has accepted.
+    /// Shows it. It is in the store already, unless an earlier bot accepted the message.
     pub fn show(turns: &Turns, task: Task) -> Self {
         let of_task = turns.clone();
         let show = async move {
             if task.recovered
                 && let Err(error) = of_task.store.set_hourglass(task.message, true).await
             {
-                warn!(error = chain(&error), "it is not shown that a message waits");
+                warn!(error = chain(&error), "no ⏳ is shown that could not be taken away");
                 return true;
             }
             of_task.outbox.react(task.channel, task.asked(), WAITING).await
@@ -76,7 +76,7 @@ impl Hourglass {
     }
 }
 
-/// Takes away what earlier turns have left, without keeping anybody waiting.
+/// Removes what earlier turns have left behind, without keeping anybody waiting.
 pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
     let left = turns.store.shown().await?;
     let of_task = turns.clone();
@@ -98,7 +98,7 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
     Ok(())
 }
 
-/// What is left to be taken away.
+/// What is left to be removed.
 #[derive(Clone, Copy)]
 enum Left {
     /// The reaction on this message.
@@ -111,7 +111,7 @@ async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, qu
     if is_gone(turns, channel, Left::Hourglass(question)).await
         && let Err(error) = turns.store.set_hourglass(turn, false).await
     {
-        debug!(error = chain(&error), "it is not written that a message shows no more that it waits");
+        debug!(error = chain(&error), "cannot record that ⏳ was removed");
     }
 }
 
@@ -120,12 +120,12 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
     if is_gone(turns, channel, Left::LiveLine(line)).await
         && let Err(error) = turns.store.set_live_line(turn, None).await
     {
-        debug!(error = chain(&error), "it is not written that a live line is gone");
+        debug!(error = chain(&error), "cannot record that a live line is gone");
     }
 }
 
-/// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and no
-/// part of the answer.
+/// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and
+/// no part of the answer.
 async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
     let mut history = turns.outbox.history(channel, question, turns.me);
     loop {
@@ -142,7 +142,7 @@ async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, ques
         }
     }
     if let Err(error) = turns.store.set_live_line(turn, None).await {
-        debug!(error = chain(&error), "it is not written that there is no live line");
+        debug!(error = chain(&error), "cannot record that there is no live line");
     }
 }
 

@@ -27,7 +27,7 @@ use crate::store::{
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
 
-/// When Discord is asked again who somebody is, at first and at last.
+/// The first and the longest wait before asking Discord again about a person's roles.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
@@ -128,8 +128,8 @@ async fn wait_and_run(
     let mut as_of = (!task.recovered).then(|| turns.anew());
     let runs = loop {
         tokio::select! {
-            // A turn that may start in the same moment in which it is to stop does not. But who stops a turn by a command
-            // has seen it run, and hears that it ended.
+            // Stopping wins over starting. But whoever stops a turn by a command has seen it run, and hears that it
+            // ended.
             biased;
             () = stop.token.cancelled() => break stop.reason() == Some(StopReason::Asked),
             () = turns.0.ending.cancelled() => break false,
@@ -181,15 +181,14 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
         Step::Deliver => {
             stop.close();
             ticket.free_slot();
-            return delivery::take_up(turns, task.channel, task.message, &stop.silence).await;
+            return delivery::resume(turns, task.channel, task.message, &stop.silence).await;
         }
     };
     stop.close();
     ticket.free_slot();
     match written {
         Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
-        // Its end is kept in memory until the database takes it; so either there is nothing left to write to, or the turn is
-        // to stop.
+        // Failed writes are retried, so either the store is closed or the turn was stopped.
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
             broken(turns, task, stop).await;
@@ -197,7 +196,7 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
     }
 }
 
-/// Writes down the end of a turn that is not asked any more.
+/// Writes down the end of a turn that will not be asked any more.
 async fn tell_end(
     turns: &Turns,
     task: Task,
@@ -216,7 +215,7 @@ async fn tell_end(
     finish(turns, task, told(outcome, &sentence, task, note)).await
 }
 
-/// Writes down the end of a turn, however long the database fails: nothing is said that it does not hold.
+/// Writes down the end of a turn, however long the database fails: nothing is said before it is written.
 async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
     let for_ever = CancellationToken::new();
     until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
@@ -240,7 +239,7 @@ async fn ask(
             },
         };
         info!(project = %project.name, "runs");
-        // What fails before the turn has begun is tried again as a whole.
+        // A failure before the turn has begun restarts the whole attempt.
         let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop);
         match until_written(turns, &stop.token, tried).await? {
             Tried::Written => return Ok(()),
@@ -249,8 +248,8 @@ async fn ask(
     }
 }
 
-/// A turn as it stands now, and its project, if its author may ask there now. Otherwise its end is written, if it has not
-/// ended or is for the next start.
+/// The turn as stored now and its project, if its author may ask there now. Otherwise the turn's end is written, unless
+/// it has ended already or is left for the next start.
 async fn still_admitted(
     turns: &Turns,
     task: Task,
@@ -275,12 +274,12 @@ async fn still_admitted(
         match let_in {
             Ok(true) => return Ok(Some((turn, project))),
             Ok(false) => {
-                info!(author = %turn.author, "not begun: `allow` in routing.lua lets the author in there no more");
+                info!(author = %turn.author, "not begun: `allow` in routing.lua no longer lets the author in there");
                 tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
                 return Ok(None);
             }
             Err(error) => {
-                warn!(%error, "whether the author is still let in is asked again in {wait:?}");
+                warn!(%error, "cannot tell whether the author still has access; next try in {wait:?}");
             }
         }
         tokio::select! {
@@ -288,7 +287,7 @@ async fn still_admitted(
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(ASK_AGAIN_AT_MOST),
         }
     }
-    // A deleted message's turn has ended already, and one that a bot stops under is for the next start.
+    // A deleted message's turn has ended already; at shutdown it is left for the next start.
     if stop.reason() == Some(StopReason::Asked) {
         let said = Said { notes, ..cancelled(Unwanted::Stopped) };
         finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), Most::default()))
@@ -297,11 +296,11 @@ async fn still_admitted(
     Ok(None)
 }
 
-/// What came of a try to ask a turn.
+/// The result of one attempt to ask a turn.
 enum Tried {
-    /// Its end is written, or it is for the next start.
+    /// Its end is written, or it is left for the next start.
     Written,
-    /// Nothing, for it was edited before it began.
+    /// It was edited before it began.
     Edited,
 }
 
@@ -314,14 +313,14 @@ async fn try_to_ask(
     stop: &Stop,
 ) -> Result<Tried, StoreError> {
     let choice = turns.store.choice(task.channel).await?;
-    // Before anything that takes time: a session that is forgotten from here on does not come back with this turn.
+    // Before anything slow: a session that is reset from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
     let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
         biased;
-        // Nobody reads them; the agent is told to stop at once.
+        // Nobody will read the files; the agent is told to stop at once.
         () = stop.token.cancelled() => (turn.prompt.clone(), Vec::new()),
         read = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments) => read,
     };
@@ -343,8 +342,8 @@ async fn try_to_ask(
         prompt,
     };
     let live = Live::new(turns, task);
-    // Written as running at the last moment: what an agent may have got is not asked a second time after a crash, and
-    // what none has got is.
+    // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
+    // got.
     let mut begin = None;
     let begins = async {
         begin = until_written(turns, &stop.token, || turns.store.begin(turn.clone())).await.ok();
@@ -362,7 +361,7 @@ async fn try_to_ask(
         Some(Begin::Begun) | None => {}
     }
     stop.close();
-    // No agent is at work any more. The lane stays ours: answers keep the order of their questions.
+    // The agent is done. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);
@@ -402,8 +401,8 @@ async fn try_to_ask(
     Ok(Tried::Written)
 }
 
-/// The session that the turn goes on with, and whether it is a new one because the project's directory changed.
-/// A new one is in the store before any agent hears of it.
+/// The session that the turn continues, and whether it is new because the project's directory changed. A new one is
+/// stored before any agent hears of it.
 async fn open_session(
     turns: &Turns,
     turn: &Turn,
@@ -457,7 +456,7 @@ async fn what_to_say(
     (outcome, Said { answer: partial, sentence, notes })
 }
 
-/// What is said of a turn that somebody wants no more. Nothing is wrong with it.
+/// What is said about a turn that nobody wants any more. Nothing went wrong with it.
 fn cancelled(why: Unwanted) -> Said {
     let sentence = match why {
         Unwanted::Deleted => String::new(),
@@ -466,19 +465,19 @@ fn cancelled(why: Unwanted) -> Said {
     Said { sentence, ..Said::default() }
 }
 
-/// The end of a turn that somebody wants no more, before it has said anything.
+/// The end of a turn that nobody wants any more, before it has said anything.
 fn unwanted(why: Unwanted) -> Finished {
     cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), Most::default())
 }
 
-/// The end of a turn of which there is nothing to say but what went wrong.
+/// The end of a turn with nothing to say but what went wrong.
 fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
     let sentence = words::failure(sentence, task.message);
     let said = Said { sentence, notes: Vec::from_iter(note), ..Said::default() };
     said.finished(outcome, None, &Format::default(), Most::default())
 }
 
-/// The last resort: the turn is closed if it can be, and its person hears of it. If not, the next start tells them.
+/// The last resort: ends the turn and tells its person. If that fails, the next start does.
 async fn broken(turns: &Turns, task: Task, stop: &Stop) {
     let end = match stop.reason() {
         Some(StopReason::Shutdown) => return,
@@ -492,7 +491,7 @@ async fn broken(turns: &Turns, task: Task, stop: &Stop) {
     }
 }
 
-/// Keeps "typing" up in a channel until it is dropped.
+/// Shows "typing" in a channel until it is dropped.
 struct Typing(JoinHandle<()>);
 
 impl Typing {

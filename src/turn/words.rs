@@ -17,7 +17,7 @@ pub fn failure(sentence: &str, message: MessageId) -> String {
 
 /// A bare mention.
 pub fn empty_mention() -> String {
-    "What shall I do? Mention me with the task in the same message.".to_owned()
+    "What should I do? Mention me with the task in the same message.".to_owned()
 }
 
 /// A mention whose text Discord withholds: without the message-content intent, a mention of the bot's role does not
@@ -33,18 +33,18 @@ pub fn only_extra(extra: Extra) -> String {
         Extra::Poll => "polls",
         Extra::Forward => "forwarded messages",
     };
-    format!("I cannot read {what}. Write what I shall do.")
+    format!("I cannot read {what}. Tell me what to do.")
 }
 
 /// A message of characters that show nothing.
 pub fn invisible() -> String {
-    "There is nothing to be seen in your message. Write what I shall do.".to_owned()
+    "Your message shows no text. Tell me what to do.".to_owned()
 }
 
 /// A message that is nothing but files that are not read.
 pub fn only_unread(files: &[Unread]) -> String {
     format!(
-        "I cannot read {}. Write what I shall do, or attach it as a text file of up to 100 KB.",
+        "I cannot read {}. Tell me what to do, or attach it as a text file of up to 100 KB.",
         reasons(files)
     )
 }
@@ -69,22 +69,17 @@ fn reasons(files: &[Unread]) -> String {
 
 /// Enough of the person's messages wait in this channel.
 pub fn too_many_waiting(most: usize) -> String {
-    let (wait, begins) = match most {
-        1 => ("A message of yours waits".to_owned(), "it begins"),
-        _ => (format!("{most} of your messages wait"), "one of them begins"),
+    let (wait, which) = match most {
+        1 => ("A message of yours is waiting".to_owned(), "it"),
+        _ => (format!("{most} of your messages are waiting"), "one of them"),
     };
-    format!(
-        "{wait} here already, so I take no more from you in this channel until {begins}; then send this again."
-    )
+    format!("{wait} here already. Send this again once {which} has begun.")
 }
 
 /// Enough of the person's messages were taken within a minute.
 pub fn too_many_messages(most: usize) -> String {
     let messages = if most == 1 { "a message".to_owned() } else { format!("{most} messages") };
-    format!(
-        "You have sent me {messages} within a minute, so I take no more from you until that minute is over; then send \
-         this again."
-    )
+    format!("You have sent me {messages} within a minute. Send this again when that minute is over.")
 }
 
 /// An allowed person mentions the bot in a channel that has no project.
@@ -119,12 +114,11 @@ pub fn denied(denied: &[Denial], project: &ProjectName, dir: &Path, disallows: b
         let calls = format!("{}{more}", calls.join(", "));
         notes.push(text::small(&match reason {
             Reason::Unallowed => format!(
-                "Not allowed here: {calls}. The name of the tool in `projects.{project}.allowed_tools` in routing.lua \
-                 allows it"
+                "Not allowed here: {calls}. Add the tool to `projects.{project}.allowed_tools` in routing.lua to allow it"
             ),
             // The CLI does not tell which of the two it was.
             Reason::Rule if disallows => format!(
-                "Forbidden by a rule: {calls}. It stands in `projects.{project}.disallowed_tools` in routing.lua, or in \
+                "Forbidden by a rule: {calls}. It is in `projects.{project}.disallowed_tools` in routing.lua, or in \
                  Claude Code's settings"
             ),
             Reason::Rule => {
@@ -158,7 +152,7 @@ fn shown_call(Denial { tool, what, .. }: &Denial, dir: &Path) -> String {
 /// The name of the file that a long answer becomes.
 pub const ANSWER_FILE: &str = "answer.md";
 
-/// Stands where an answer of `parts` parts goes on in the file, after `posted` of them.
+/// Where an answer of `parts` parts continues in the file, after `posted` of them.
 pub fn in_file(posted: usize, parts: usize) -> String {
     let length = match posted {
         0 => format!("This would be {parts} messages"),
@@ -167,12 +161,12 @@ pub fn in_file(posted: usize, parts: usize) -> String {
     text::small(&format!("{length}: `{ANSWER_FILE}` has the whole text"))
 }
 
-/// Stands where an answer of so many bytes goes on in the file, of which only some is ever posted as messages.
+/// Where an answer of so many bytes continues in the file; the rest is never posted as messages.
 pub fn only_in_file(bytes: usize) -> String {
     text::small(&format!("This answer has {}: `{ANSWER_FILE}` has the whole text", size(bytes)))
 }
 
-/// The same, where the file has not room for all of it either.
+/// The same, where even the file cannot hold all of it.
 pub fn cut_in_file(bytes: usize, filed: usize) -> String {
     text::small(&format!(
         "This answer has {}, which is more than Discord takes: `{ANSWER_FILE}` has the first {}",
@@ -181,7 +175,7 @@ pub fn cut_in_file(bytes: usize, filed: usize) -> String {
     ))
 }
 
-/// The last line of a file that has not room for all of the answer.
+/// The last line of a file that cannot hold all of the answer.
 pub fn file_ends() -> &'static str {
     "[The answer goes on, and was cut here: Discord takes no larger file.]"
 }
@@ -205,7 +199,7 @@ fn size(bytes: usize) -> String {
 /// The note below a long answer that had to come as messages.
 pub fn file_refused() -> String {
     text::small(&format!(
-        "Discord did not take this as a file. Where my role has Attach Files, a long answer is `{ANSWER_FILE}`"
+        "Discord refused this as a file. With Attach Files, my role can post a long answer as `{ANSWER_FILE}`"
     ))
 }
 
@@ -230,7 +224,7 @@ pub fn long_question(name: &str, start: &str) -> String {
 
 /// Discord does not take a question.
 pub fn question_refused() -> String {
-    "Discord did not take the question, so I did not start. Ask in other words, or in a message that mentions me."
+    "Discord refused the question, so I did not start. Ask in other words, or mention me in a message."
         .to_owned()
 }
 
@@ -241,7 +235,7 @@ pub fn for_person(person: UserId) -> String {
 
 /// In place of words that Discord refused to take.
 pub fn part_refused() -> String {
-    "Discord did not take this part of the answer. Ask me to say it in other words.".to_owned()
+    "Discord refused this part of the answer. Ask me to rephrase it.".to_owned()
 }
 
 /// To the operators: an answer was given up.
@@ -305,14 +299,13 @@ pub fn too_old() -> String {
 
 /// Something was said while the bot was away, too long ago. It stands for all such messages of its channel.
 pub fn missed_too_old() -> String {
-    "I was away, and do not take up what was asked here over two hours ago. Ask again what still matters."
+    "I was away, and skipped what was asked here over two hours ago. Ask again if it still matters."
         .to_owned()
 }
 
 /// More was said while the bot was away than it takes up. It stands for all further messages of its channel.
 pub fn missed_too_many() -> String {
-    "I was away, and take up no more of what was asked here meanwhile than the messages before this one. Ask again \
-     what still matters."
+    "I was away, and skipped this and later messages here, because too many had come in. Ask again if they still matter."
         .to_owned()
 }
 
@@ -323,15 +316,14 @@ pub fn project_gone(project: &ProjectName) -> String {
     )
 }
 
-/// The author of a waiting turn is let in no more.
+/// The author of a waiting turn no longer has access.
 pub fn let_in_no_more() -> String {
-    "You may not have me work on this any more, so I did not start. My operator can let you in.".to_owned()
+    "You no longer have access here, so I did not start. Ask whoever runs this bot.".to_owned()
 }
 
 /// The message could not be written down.
 pub fn not_written() -> String {
-    "I could not write your message down, so I did not start. Tell my operator the id, then ask again."
-        .to_owned()
+    "I could not save your message, so I did not start. Tell my operator the id, then ask again.".to_owned()
 }
 
 /// The disk of the database is nearly full.
@@ -403,14 +395,14 @@ mod tests {
             denial("Bash", Some("touch x"), Reason::Mode),
         ];
         insta::assert_snapshot!(told(&all, false), @"
-        -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Read(hosts)`, `Write(src/a.rs)`. The name of the tool in `projects.site.allowed_tools` in routing.lua allows it
+        -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Read(hosts)`, `Write(src/a.rs)`. Add the tool to `projects.site.allowed_tools` in routing.lua to allow it
         -# Forbidden by a rule in Claude Code's settings: `Bash(git push)`
         -# Refused by a hook in Claude Code's settings: `Bash(curl x)`
         -# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`
         -# Not possible in this permission mode: `Bash(touch x)`
         -# Not allowed here: `Task`
         ");
-        insta::assert_snapshot!(told(&all[4..5], true), @"-# Forbidden by a rule: `Bash(git push)`. It stands in `projects.site.disallowed_tools` in routing.lua, or in Claude Code's settings");
+        insta::assert_snapshot!(told(&all[4..5], true), @"-# Forbidden by a rule: `Bash(git push)`. It is in `projects.site.disallowed_tools` in routing.lua, or in Claude Code's settings");
         let many: Vec<_> = (0..9).map(|n| denial("Bash", Some(&n.to_string()), Reason::Untold)).collect();
         insta::assert_snapshot!(told(&many, true), @"-# Not allowed here: `Bash(0)`, `Bash(1)`, `Bash(2)`, `Bash(3)`, `Bash(4)` and 4 more");
     }

@@ -1,4 +1,4 @@
-//! Steps of the store that must be taken, however long the database fails: its disk is full, or somebody has it locked.
+//! Steps of the store that must succeed in the end, however long the database fails (a full disk, somebody's lock).
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::store::StoreError;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Tries a step until it is taken, `given_up` says that nobody needs it any more, or the bot stops.
+/// Tries a step until it succeeds, `given_up` is cancelled, or the bot stops.
 ///
 /// # Errors
-/// The last failure, where the step was given up; at once, where the store is closed.
+/// The last failure if the step was given up; at once if the store is closed.
 pub async fn until_written<T, F: Future<Output = Result<T, StoreError>>>(
     turns: &Turns,
     given_up: &CancellationToken,

@@ -208,7 +208,7 @@ async fn reload(stage: &Stage, allow: &str) {
 
 /// What somebody reads who was let in when they asked, and is not when the turn would begin.
 const NO_MORE: &str =
-    "⚠️ You may not have me work on this any more, so I did not start. My operator can let you in.\n-# id ID";
+    "⚠️ You no longer have access here, so I did not start. Ask whoever runs this bot.\n-# id ID";
 const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
 
 /// Whether an agent has got anything that contains this.

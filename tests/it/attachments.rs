@@ -155,12 +155,12 @@ async fn nothing_but_files_that_cannot_be_read_is_a_sentence_and_no_turn() {
     let mut stage = Stage::open().await;
     let question = say(&stage, "", vec![picture("shot.png"), text("big.log", &"x".repeat(102_401))]);
     assert_eq!(stage.settled(question).await, Settled::Said);
-    insta::assert_snapshot!(stage.answer(question), @"I cannot read `shot.png` (not text), `big.log` (over 100 KB). Write what I shall do, or attach it as a text file of up to 100 KB.");
+    insta::assert_snapshot!(stage.answer(question), @"I cannot read `shot.png` (not text), `big.log` (over 100 KB). Tell me what to do, or attach it as a text file of up to 100 KB.");
     // Discord calls it text, and it is none.
     let question = say(&stage, "", vec![file("latin1.txt", "text/plain", b"caf\xe9")]);
     assert_eq!(stage.settled(question).await, FAILED);
     insta::assert_snapshot!(stage.answer(question), @"
-    ⚠️ I cannot read `latin1.txt` (not in UTF-8). Write what I shall do, or attach it as a text file of up to 100 KB.
+    ⚠️ I cannot read `latin1.txt` (not in UTF-8). Tell me what to do, or attach it as a text file of up to 100 KB.
     -# id ID
     ");
     assert!(stage.agent_log().is_empty(), "no agent was asked for nothing");
@@ -200,7 +200,7 @@ async fn a_file_that_discord_has_lost_is_named_as_not_read() {
     ");
     assert_eq!(stage.settled(alone).await, FAILED);
     insta::assert_snapshot!(stage.answer(alone), @"
-    ⚠️ I cannot read `lost.txt` (it could not be fetched). Write what I shall do, or attach it as a text file of up to 100 KB.
+    ⚠️ I cannot read `lost.txt` (it could not be fetched). Tell me what to do, or attach it as a text file of up to 100 KB.
     -# id ID
     ");
 }

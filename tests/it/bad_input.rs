@@ -62,15 +62,15 @@ async fn a_message_without_words_costs_no_turn() {
         "@everyone",
     ]).await, @r#"
     · BOT → Said
-      What shall I do? Mention me with the task in the same message.
+      What should I do? Mention me with the task in the same message.
     · BOT \n\t \u{3000} → Said
-      What shall I do? Mention me with the task in the same message.
+      What should I do? Mention me with the task in the same message.
     · BOT BOT → Said
-      What shall I do? Mention me with the task in the same message.
+      What should I do? Mention me with the task in the same message.
     · BOT \u{200b}\u{2060}\u{feff} → Said
-      There is nothing to be seen in your message. Write what I shall do.
+      Your message shows no text. Tell me what to do.
     · BOT ⠀ㅤ → Said
-      There is nothing to be seen in your message. Write what I shall do.
+      Your message shows no text. Tell me what to do.
     · no mention → Ignored
     ·  → Ignored
     · @everyone → Ignored
@@ -207,7 +207,7 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
       ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
       -# id ID
     · BOT ERR:500 → Failed
-      ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
+      ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
       -# id ID
     · BOT ERR:529 → Failed
       ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.

@@ -148,7 +148,7 @@ async fn a_guild_that_is_named_no_more_has_no_commands_of_its_own() {
 async fn who_is_not_let_in_may_not_use_a_command() {
     let stage = stage().await;
     let refused = said(&stage, "eve", "status", &[]).await;
-    assert_eq!(refused.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(refused.content, "You don't have access here. Ask whoever runs this bot.");
     assert_eq!(refused.ephemeral_to, Some(stage.discord.user("eve")));
     let allowed = said(&stage, "ada", "help", &[]).await;
     assert!(allowed.content.contains("`/model <name>`"), "{}", allowed.content);
@@ -217,7 +217,7 @@ async fn who_is_shut_out_answers_no_question_any_more() {
     let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
     let ada = stage.discord.user("ada");
     let refused = says(&stage, stage.discord.press(question.id, ada, yes).unwrap()).await;
-    assert_eq!(refused.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(refused.content, "You don't have access here. Ask whoever runs this bot.");
     assert_eq!(refused.ephemeral_to, Some(ada));
     let reset = said(&stage, "owner", "reset", &[]).await;
     assert!(reset.content.starts_with("Forget 1 turn"), "it is still there: {}", reset.content);

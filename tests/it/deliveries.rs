@@ -50,7 +50,7 @@ async fn words_that_discord_refuses_are_left_out_and_the_rest_is_said() {
     let parts = stage.parts(question);
     let told = stage.answer(question).lines().take(2).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(told, @"
-    ⚠️ Discord did not take this part of the answer. Ask me to say it in other words.
+    ⚠️ Discord refused this part of the answer. Ask me to rephrase it.
     -# id ID
     ");
     assert!(parts.len() >= 3 && parts[1..].iter().all(|part| !part.content.starts_with('⚠')), "{parts:?}");

@@ -1,4 +1,5 @@
-//! A database that cannot be written, as where its disk is full: nothing is lost, and nothing is said that it does not hold.
+//! A database that cannot be written, as where its disk is full: nothing is lost, and nothing is said that it does not
+//! hold.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use moonlane::turn::Settled;
 use crate::crashes::{FOR_EVER, Program, outcome};
 use crate::support::{Setup, Stage, routing_with, within};
 
-/// Lets the database refuse a kind of step, as it does where its disk is full, until the returned connection is given to
-/// [`works_again`].
+/// Lets the database refuse a kind of step, as it does where its disk is full, until the returned connection is given
+/// to [`works_again`].
 fn refuses(stage: &Stage, step: &str) -> rusqlite::Connection {
     let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
     let sql = format!(
@@ -89,7 +90,7 @@ async fn a_message_that_cannot_be_written_is_refused_once_per_channel_and_holds_
     }
     stage.parts_posted(first, 1).await;
     insta::assert_snapshot!(stage.answer(first), @"
-    ⚠️ I could not write your message down, so I did not start. Tell my operator the id, then ask again.
+    ⚠️ I could not save your message, so I did not start. Tell my operator the id, then ask again.
     -# id ID
     ");
     works_again(full);

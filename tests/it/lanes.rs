@@ -148,7 +148,7 @@ async fn an_error_of_the_api_frees_the_lane() {
     let mut stage = Stage::open().await;
     let told = ends_and_frees_the_lane(&mut stage, "SLEEP:0.3 ;; ERR:500").await;
     insta::assert_snapshot!(told, @"
-    ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
+    ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
     -# id ID
     ");
 }

@@ -138,7 +138,7 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
     assert!(content.ends_with(&markdown) && !content.contains("allowed_tools"));
     insta::assert_snapshot!(parts[1].content, @"
     -# The rest would be 3 more messages: `answer.md` has the whole text
-    -# Not allowed here: `Bash(rm -r /)`. The name of the tool in `projects.here.allowed_tools` in routing.lua allows it
+    -# Not allowed here: `Bash(rm -r /)`. Add the tool to `projects.here.allowed_tools` in routing.lua to allow it
     ");
 }
 
@@ -152,7 +152,7 @@ async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
     assert_eq!(stage.settled(question).await, ANSWERED);
     let parts = assert_unfiled(&stage, question, 5);
     let (last, before) = parts.split_last().unwrap();
-    insta::assert_snapshot!(last.content.lines().last().unwrap(), @"-# Discord did not take this as a file. Where my role has Attach Files, a long answer is `answer.md`");
+    insta::assert_snapshot!(last.content.lines().last().unwrap(), @"-# Discord refused this as a file. With Attach Files, my role can post a long answer as `answer.md`");
     assert!(before.iter().all(|part| !part.content.contains("answer.md")));
 
     stage.discord.allow(channel, Right::Attach);

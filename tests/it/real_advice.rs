@@ -32,7 +32,7 @@ async fn claude_is_refused_a_tool_and_the_note_says_by_what() {
     insta::assert_snapshot!(told, @"-# Forbidden by a rule in Claude Code's settings: `Read(secret)`");
 
     let told = notes(r#"disallowed_tools = { "Bash(curl *)" },"#, CURL).await.unwrap();
-    insta::assert_snapshot!(told, @"-# Forbidden by a rule: `Bash(curl http://127.0.0.1:1/x)`. It stands in `projects.here.disallowed_tools` in routing.lua, or in Claude Code's settings");
+    insta::assert_snapshot!(told, @"-# Forbidden by a rule: `Bash(curl http://127.0.0.1:1/x)`. It is in `projects.here.disallowed_tools` in routing.lua, or in Claude Code's settings");
 
     // It is allowed, and a rule wants a person to be asked all the same.
     let ask =

@@ -40,7 +40,7 @@ async fn claude_tells_what_the_api_says() {
     STATUS:404: ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
     STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
     STATUS:429: ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
-    STATUS:500: ⚠️ Anthropic's servers fail at the moment; please ask again in a few minutes.
+    STATUS:500: ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
     STATUS:529: ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
     CUT: ⚠️ The connection to Anthropic broke off again and again; please ask again, and if it stays, my operator has to check the network.
     STATUS:401: ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.

@@ -62,7 +62,7 @@ impl Converter {
         }
     }
 
-    /// Has what nobody has heard in a channel read. What happens there waits behind it.
+    /// Reads what the bot has missed in a channel. What happens there meanwhile waits behind it.
     fn catch_up(&mut self, channel: ChannelId, guild: GuildId, newest: Option<MessageId>) {
         let Some(after) = self.places.get(&channel).and_then(|place| place.last) else { return };
         let gap = Gap {
@@ -119,7 +119,7 @@ impl Converter {
             }
             catch_up::End::Gone => self.forget(vec![channel]),
             catch_up::End::Refused(refused) => {
-                debug!(%channel, "what was said here meanwhile is not to be had: {refused}");
+                debug!(%channel, "cannot read what was said here meanwhile: {refused}");
             }
         }
     }
@@ -136,11 +136,11 @@ impl Converter {
             return;
         }
         if let Err(error) = self.store.learn_places(rows).await {
-            error!(error = chain(&error), "it is not written which channels there are");
+            error!(error = chain(&error), "cannot record which channels there are");
         }
     }
 
-    /// These channels, and their threads, are there no more.
+    /// These channels and their threads are gone.
     pub(super) fn forget(&mut self, mut channels: Vec<ChannelId>) {
         let is_thread = |place: &Place| place.parent.is_some_and(|parent| channels.contains(&parent));
         let threads: Vec<_> =

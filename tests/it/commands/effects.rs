@@ -275,7 +275,7 @@ async fn the_gate_is_that_of_the_project_that_the_channel_is_routed_to() {
     };
     route(&stage, &by_function("")).await;
     let told = said(&stage, "ada", "tell", &[]).await;
-    assert_eq!(told.content, "You may not use me here; my operator can let you in.");
+    assert_eq!(told.content, "You don't have access here. Ask whoever runs this bot.");
     assert_eq!(offered(&stage, stage.discord.user("ada"), "").await, [""; 0]);
     let eve = stage.discord.user("eve");
     route(&stage, &by_function(&format!("users = {{ '{eve}' }}"))).await;

@@ -40,7 +40,7 @@ async fn who_has_enough_commands_under_way_is_refused_until_one_ends() {
         let refused = said(&stage, "ada", "help", &[]).await;
         assert_eq!(
             refused.content,
-            "2 commands of yours did not come to an end yet; answer what I ask there, or wait, and try again."
+            "2 commands of yours are still running. Answer what they ask, or wait, then try again."
         );
         assert_eq!(refused.ephemeral_to, Some(stage.discord.user("ada")));
     }
@@ -98,13 +98,13 @@ async fn a_question_that_is_too_much_is_refused_before_it_is_posted() {
     stage.prompted("STALL").await;
     let ask = async |text: &str| said(&stage, "ada", "ask", &[("prompt", text)]).await.content;
     assert_eq!(ask("TEXT:waits").await, "Asked: TEXT:waits");
-    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ A message of yours waits here already, so I take no more from you in this channel until it begins; then send this again.");
+    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ A message of yours is waiting here already. Send this again once it has begun.");
     let elsewhere = stage.say_as("ada", "elsewhere", "TEXT:elsewhere");
     stage.settled(elsewhere).await;
     stage.discord.delete(stage.discord.messages(stage.discord.channel("general"))[0].id);
     heard(&stage, "waits").await;
     let ask = async |text: &str| said(&stage, "ada", "ask", &[("prompt", text)]).await.content;
-    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ You have sent me 3 messages within a minute, so I take no more from you until that minute is over; then send this again.");
+    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ You have sent me 3 messages within a minute. Send this again when that minute is over.");
     let posted = stage.discord.messages(stage.discord.channel("general"));
     assert!(!posted.iter().any(|message| message.by_bot
         && message.content.contains("refused")
