@@ -12,7 +12,7 @@ use crate::agent::{Agents, guard};
 use crate::command::{self, Commands, UnderWay};
 use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
-use crate::gate::{self, Gate};
+use crate::gate::Gate;
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::host;
 use crate::lane::Lanes;
@@ -117,9 +117,12 @@ impl Bot {
         let discord = outbox.interactions(me.application);
         let responders = Responders::new(discord.clone(), Times::default());
         let live = scripts.clone();
-        let times =
-            gate::Times { fresh: config.discord.people_fresh, owners_every: config.discord.owners_every };
-        let gate = Gate::new(outbox.clone(), me.owners.clone(), config.discord.guilds.clone(), times);
+        let gate = Gate::new(
+            outbox.clone(),
+            me.owners.clone(),
+            config.discord.guilds.clone(),
+            config.discord.gate_times,
+        );
         let turns = Turns::new(Needs {
             scripts,
             store,

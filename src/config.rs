@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::domain::{ChannelId, GuildId, Limits, Share};
+use crate::domain::{ChannelId, GateTimes, GuildId, Limits, Share};
 use crate::nearest::reword;
 
 /// The file, relative to the root.
@@ -85,12 +85,9 @@ pub struct Discord {
     /// How long an answer is tried that Discord does not take, or the database does not.
     #[serde(with = "humantime_serde")]
     pub keep_trying: Duration,
-    /// How long it is believed what Discord has said of a person.
+    /// How long what it has said of people counts.
     #[serde(skip)]
-    pub people_fresh: Duration,
-    /// How often Discord is asked who owns the bot when nobody needs to know.
-    #[serde(skip)]
-    pub owners_every: Duration,
+    pub gate_times: GateTimes,
 }
 
 /// `[scripts]`
@@ -222,8 +219,7 @@ impl Default for Discord {
             api_url: "https://discord.com".to_owned(),
             guilds: Vec::new(),
             keep_trying: Duration::from_secs(24 * 60 * 60),
-            people_fresh: Duration::from_secs(60),
-            owners_every: Duration::from_secs(10 * 60),
+            gate_times: GateTimes::default(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use interaction::{
     OptionValue, Permission, Subcommand,
 };
 pub use project::{
-    Allow, AnswerForm, Effort, Format, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
+    Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
     ProjectName, RunAs, Sandbox, SettingSource, Share, Source,
 };
 pub use reply::{

@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::domain::{Allow, Author, ChannelId, GuildId, Interaction, Project, RoleId, UserId};
+use crate::domain::{Allow, Author, ChannelId, GateTimes, GuildId, Interaction, Project, RoleId, UserId};
 use crate::outbox::{Outbox, Refused};
 use crate::script::ScriptSet;
 
@@ -76,21 +76,6 @@ pub fn judge(owners: &[UserId], rule: &Allow, author: &Author) -> Verdict {
     role.map_or(Verdict::NotNamed, |role| Verdict::Role(*role))
 }
 
-/// How long what Discord has said of people counts.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// How long it is believed of a person who is to be let in.
-    pub fresh: Duration,
-    /// How often owners are asked for when nobody needs to know.
-    pub owners_every: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self { fresh: Duration::from_secs(60), owners_every: Duration::from_secs(10 * 60) }
-    }
-}
-
 /// Whether this is not Discord's word, but that of something in between, or none at all.
 fn is_no_word(refused: &Refused) -> bool {
     refused.code().unwrap_or(0) == 0
@@ -105,7 +90,7 @@ struct Inner {
     owners: Mutex<Owners>,
     /// The guilds of the configuration; none where it names none.
     configured: Vec<GuildId>,
-    times: Times,
+    times: GateTimes,
     /// Whether an owner is in a guild, and when Discord said so.
     with_owner: Mutex<HashMap<GuildId, (bool, Instant)>>,
 }
@@ -118,7 +103,7 @@ struct Owners {
 
 impl Gate {
     /// A gate that these owners pass, as Discord has just said. `configured`: the guilds of the configuration.
-    pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>, times: Times) -> Self {
+    pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>, times: GateTimes) -> Self {
         let owners = Mutex::new(Owners { ids: owners, asked: Instant::now() });
         Self(Arc::new(Inner { outbox, owners, configured, times, with_owner: Mutex::default() }))
     }

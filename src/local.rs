@@ -24,7 +24,7 @@
 //! a whole: nothing is missed by looking late.
 //!
 //! # What it leaves out
-//! Shards, voice, modals, forums, more than one guild and one bot; the limits of identifies and of invalid requests;
+//! Shards, voice, modals, more than one bot, a second guild but for its channels; the limits of identifies and of invalid requests;
 //! components of the second version are not looked at; a late heartbeat is forgiven.
 //!
 //! # Control by HTTP
@@ -98,7 +98,7 @@ use gateway::Sessions;
 use limits::Limits;
 use responses::Patience;
 use rest::Faults;
-use world::World;
+use world::{ChannelKind, World};
 
 /// A running local Discord. When the last clone is dropped, it stops and every connection ends.
 #[derive(Clone)]
@@ -209,6 +209,35 @@ impl LocalDiscord {
         self.hub().change(|state| state.channel(Some(parent), name))
     }
 
+    /// The private thread of this name in `parent`, made on demand.
+    pub fn private_thread(&self, parent: Id, name: &str) -> Id {
+        self.hub().change(|state| {
+            let guild = state.world.guild_of(parent);
+            state.channel_of(guild, ChannelKind::PrivateThread, Some(parent), name)
+        })
+    }
+
+    /// The forum of this name, made on demand. People write in its threads.
+    pub fn forum(&self, name: &str) -> Id {
+        self.hub().change(|state| {
+            let guild = Some(state.world.guild);
+            state.channel_of(guild, ChannelKind::Forum, None, name)
+        })
+    }
+
+    /// Another guild, into which somebody has taken the bot.
+    pub fn other_guild(&self) -> Id {
+        self.hub().lock().world.other_guild
+    }
+
+    /// The channel of this name in the other guild, made on demand.
+    pub fn channel_elsewhere(&self, name: &str) -> Id {
+        self.hub().change(|state| {
+            let guild = Some(state.world.other_guild);
+            state.channel_of(guild, ChannelKind::Text, None, name)
+        })
+    }
+
     /// The direct messages between the bot and a user, made on demand.
     pub fn direct(&self, user: Id) -> Id {
         self.hub().change(|state| state.direct(user))
@@ -261,7 +290,7 @@ impl LocalDiscord {
             .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.remove(&role)).is_some())
     }
 
-    /// Hands guild and application over to another user.
+    /// Hands guild and application over to another user. Discord tells the bot nothing of it.
     pub fn hand_over(&self, user: Id) {
         self.hub().change(|state| state.world.owner = user);
     }

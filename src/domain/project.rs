@@ -244,6 +244,21 @@ pub struct Limits {
     pub after_result: Duration,
 }
 
+/// How long what Discord has said of people counts, at the gate.
+#[derive(Debug, Clone, Copy)]
+pub struct GateTimes {
+    /// How long it is believed of a person who is to be let in.
+    pub fresh: Duration,
+    /// How often owners are asked for when nobody needs to know.
+    pub owners_every: Duration,
+}
+
+impl Default for GateTimes {
+    fn default() -> Self {
+        Self { fresh: Duration::from_secs(60), owners_every: Duration::from_secs(10 * 60) }
+    }
+}
+
 /// What one person may take of the bot, so that others get their share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {

@@ -19,7 +19,7 @@ async fn an_owner_is_one_as_long_as_discord_says_so() {
     let patience = Patience { give_up_after: Duration::from_millis(50), ..Patience::default() };
     let outbox = Outbox::with_patience(discord.url(), discord.token(), patience).unwrap();
     let me = outbox.whoami().await.unwrap();
-    let gate = Gate::new(outbox, me.owners.clone(), Vec::new(), Times::default());
+    let gate = Gate::new(outbox, me.owners.clone(), Vec::new(), GateTimes::default());
     let [owner] = me.owners[..] else { panic!("one owner") };
     let heir = discord.user("heir");
     discord.hand_over(heir);
@@ -27,7 +27,7 @@ async fn an_owner_is_one_as_long_as_discord_says_so() {
 
     gate.refresh_for(owner).await;
     assert!(owns() && gate.is_sure_of(owner), "that was said just now");
-    let old = Instant::now().checked_sub(2 * Times::default().fresh).unwrap();
+    let old = Instant::now().checked_sub(2 * GateTimes::default().fresh).unwrap();
     gate.owners().asked = old;
     assert!(!gate.is_sure_of(owner) && gate.is_sure_of(UserId::new(7).unwrap()));
     discord.fail_next(100, Fault::Status(500), "/applications/@me");
@@ -58,7 +58,7 @@ async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
     let guild = GuildId::new(discord.guild().get()).unwrap();
     let other = GuildId::new(7).unwrap();
     let open = set("");
-    let by_owner = Gate::new(outbox.clone(), owners.clone(), Vec::new(), Times::default());
+    let by_owner = Gate::new(outbox.clone(), owners.clone(), Vec::new(), GateTimes::default());
     let ask = async |gate: &Gate, set: &ScriptSet, guild| gate.serves(set, guild, Verdict::User).await;
 
     discord.fail_next(9, Fault::Status(500), "/members/");
@@ -69,7 +69,7 @@ async fn a_guild_counts_where_an_owner_is_unless_a_list_says_otherwise() {
     assert!(ask(&by_owner, &open, guild).await, "that was said just now");
     assert!(by_owner.serves(&open, other, Verdict::Owner).await, "there is one");
 
-    let configured = Gate::new(outbox, owners, vec![other], Times::default());
+    let configured = Gate::new(outbox, owners, vec![other], GateTimes::default());
     assert!(ask(&configured, &open, other).await && !ask(&configured, &open, guild).await);
     let listed = set("guilds = { '8' }");
     let eight = GuildId::new(8).unwrap();
@@ -87,7 +87,7 @@ async fn a_refusal_without_a_reason_of_discords_is_no_word_about_roles() {
     discord.give_role(ada, staff);
     let set = set(&format!("roles = {{ '{staff}' }}"));
     let guild = GuildId::new(discord.guild().get()).unwrap();
-    let gate = Gate::new(outbox, Vec::new(), vec![guild], Times::default());
+    let gate = Gate::new(outbox, Vec::new(), vec![guild], GateTimes::default());
     let project = set.projects().next().unwrap().clone();
     let place = ChannelId::new(discord.channel("general").get()).unwrap();
     let begins = async || gate.lets_begin(&set, &project, place, UserId::new(ada.get()).unwrap()).await;

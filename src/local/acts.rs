@@ -2,7 +2,6 @@
 //!
 //! What the bot does comes through here with Discord's rules and can be refused; what the test's people do cannot.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::StatusCode;
@@ -13,7 +12,8 @@ use super::layout::numbered;
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
 use super::shape::{PERMISSIONS, with_guild};
 use super::world::{
-    Channel, Closed, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World,
+    Channel, ChannelKind, Closed, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS,
+    World,
 };
 use super::{Say, State, What};
 
@@ -88,7 +88,7 @@ impl State {
             }
         }
         let content = content.trim().to_owned();
-        let author = if say.webhook { world.webhook } else { say.user };
+        let author = if say.webhook && !say.forged { world.webhook } else { say.user };
         let replied = say.reply_to.filter(|_| say.reply_pings);
         let replied = replied.and_then(|id| world.message(id)).map(|message| message.author);
         let mentions = world.mentions(&content, &AllowedMentions::everything(), replied);
@@ -398,14 +398,24 @@ impl State {
 
     /// The channel of this name, or the thread of this name in `parent`, made on demand.
     pub(super) fn channel(&mut self, parent: Option<Id>, name: &str) -> Id {
-        if let Some(known) = self.world.channel_named(parent, name) {
+        let kind = if parent.is_some() { ChannelKind::Thread } else { ChannelKind::Text };
+        let guild = parent.map_or(Some(self.world.guild), |parent| self.world.guild_of(parent));
+        self.channel_of(guild, kind, parent, name)
+    }
+
+    /// The same of another kind, or in another guild.
+    pub(super) fn channel_of(
+        &mut self,
+        guild: Option<Id>,
+        kind: ChannelKind,
+        parent: Option<Id>,
+        name: &str,
+    ) -> Id {
+        if let Some(known) = self.world.channel_named(guild, parent, name) {
             return known;
         }
         let id = self.world.new_id();
-        let (name, denied, messages) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
-        let (permitted, last_message) = (BTreeMap::new(), None);
-        let (direct, closed) = (None, None);
-        let channel = Channel { id, name, parent, direct, denied, closed, permitted, messages, last_message };
+        let channel = Channel { parent, ..Channel::new(id, name, kind, guild) };
         self.world.channels.insert(id, channel);
         let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
         self.tell(id, GUILDS, event, None, |world, _| {
@@ -424,10 +434,7 @@ impl State {
             return known.id;
         }
         let id = self.world.new_id();
-        let (name, denied, messages) = (String::new(), BTreeSet::new(), BTreeMap::new());
-        let (permitted, parent, direct, last_message) = (BTreeMap::new(), None, Some(user), None);
-        let closed = None;
-        let channel = Channel { id, name, parent, direct, denied, closed, permitted, messages, last_message };
+        let channel = Channel { direct: Some(user), ..Channel::new(id, "", ChannelKind::Direct, None) };
         self.world.channels.insert(id, channel);
         id
     }
@@ -469,9 +476,8 @@ impl State {
         let (event, body) = match channel.parent {
             None => ("CHANNEL_DELETE", self.world.channel_json(channel)),
             Some(parent) => {
-                let guild = self.world.guild;
-                let body = json!({ "id": id, "guild_id": guild, "parent_id": parent, "type": 11 });
-                ("THREAD_DELETE", body)
+                let body = json!({ "id": id, "parent_id": parent, "type": channel.kind as u8 });
+                ("THREAD_DELETE", with_guild(channel.guild, body))
             }
         };
         self.tell(id, GUILDS, event, None, |_, _| body.clone());

@@ -141,7 +141,7 @@ impl World {
 
     /// What a user may do in a channel.
     pub(super) fn permissions(&self, user: &User, channel: Id) -> u64 {
-        if user.id == self.owner && !self.is_direct(channel) {
+        if user.id == self.owner && self.guild_of(channel) == Some(self.guild) {
             return ALL_PERMISSIONS;
         }
         let everybody = self.roles.get(&self.guild).map_or(0, |role| role.permissions);
@@ -166,8 +166,8 @@ impl World {
         }
         let mut json = json!({
             "id": channel.id,
-            "type": 0,
-            "guild_id": self.guild,
+            "type": channel.kind as u8,
+            "guild_id": channel.guild,
             "name": channel.name,
             "parent_id": channel.parent,
             "last_message_id": channel.last_message,
@@ -176,7 +176,6 @@ impl World {
             "flags": 0,
         });
         if channel.parent.is_some() {
-            json["type"] = 11.into();
             json["owner_id"] = json!(self.owner);
             json["message_count"] = channel.messages.len().into();
             json["total_message_sent"] = channel.messages.len().into();
@@ -395,7 +394,8 @@ impl World {
     pub(super) fn guild_event_json(&self) -> Value {
         let mut json = self.guild_json();
         let visible = |channel: &&Channel| {
-            channel.direct.is_none() && channel.closed.is_none() && !self.denied(channel.id, Right::View)
+            let open = channel.closed.is_none() && !self.denied(channel.id, Right::View);
+            open && channel.guild == Some(self.guild)
         };
         let (threads, channels): (Vec<_>, Vec<_>) =
             self.channels.values().filter(visible).partition(|channel| channel.parent.is_some());

@@ -172,6 +172,8 @@ pub struct Say {
     pub files: Vec<File>,
     /// Post it through a webhook: the user is not its author then.
     pub webhook: bool,
+    /// Let what comes through the webhook have the user's own id, which no webhook of the real Discord can do.
+    pub forged: bool,
     /// Discord's number of the message's type; 7, for one, says that the user joined. A reply is always 19.
     pub kind: u8,
 }
@@ -190,6 +192,7 @@ impl Say {
             reply_pings: true,
             files: Vec::new(),
             webhook: false,
+            forged: false,
             kind: 0,
         }
     }

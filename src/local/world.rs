@@ -109,11 +109,25 @@ pub enum Closed {
     Locked,
 }
 
+/// What kind of channel it is, by Discord's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChannelKind {
+    Text = 0,
+    Direct = 1,
+    Thread = 11,
+    PrivateThread = 12,
+    /// It has threads only.
+    Forum = 15,
+}
+
 /// A text channel, a thread of one, or direct messages.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     pub(super) id: Id,
     pub(super) name: String,
+    pub(super) kind: ChannelKind,
+    /// None: direct messages.
+    pub(super) guild: Option<Id>,
     /// The channel that this is a thread of.
     pub(super) parent: Option<Id>,
     /// The person that the bot talks with here, in direct messages.
@@ -126,6 +140,25 @@ pub(super) struct Channel {
     pub(super) messages: BTreeMap<Id, Message>,
     /// The newest message there ever was, deleted or not.
     pub(super) last_message: Option<Id>,
+}
+
+impl Channel {
+    /// One in which nothing was said.
+    pub(super) fn new(id: Id, name: &str, kind: ChannelKind, guild: Option<Id>) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            kind,
+            guild,
+            parent: None,
+            direct: None,
+            denied: BTreeSet::new(),
+            closed: None,
+            permitted: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            last_message: None,
+        }
+    }
 }
 
 /// A message as it stands in a channel now.
@@ -238,6 +271,8 @@ pub(super) struct World {
     /// The server's own address, for the links that it gives out.
     pub(super) url: String,
     pub(super) guild: Id,
+    /// Another guild, into which somebody has taken the bot.
+    pub(super) other_guild: Id,
     pub(super) application: Id,
     pub(super) bot: Id,
     pub(super) bot_role: Id,
@@ -261,7 +296,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(url: String, owner: Owner, message_content: bool) -> Self {
         let mut last = 0;
-        let [guild, application, bot, bot_role, owner_id, team, webhook] =
+        let [guild, other_guild, application, bot, bot_role, owner_id, team, webhook] =
             std::array::from_fn(|_| next_id(&mut last, Duration::ZERO));
         let mut world = Self {
             last_id: last,
@@ -269,6 +304,7 @@ impl World {
             ahead: Duration::ZERO,
             url,
             guild,
+            other_guild,
             application,
             bot,
             bot_role,
@@ -316,9 +352,9 @@ impl World {
     }
 
     /// The channel or thread of this name, if there is one. A thread's name is looked up within its parent.
-    pub(super) fn channel_named(&self, parent: Option<Id>, name: &str) -> Option<Id> {
-        let mut all = self.channels.values();
-        all.find(|channel| channel.parent == parent && channel.name == name).map(|channel| channel.id)
+    pub(super) fn channel_named(&self, guild: Option<Id>, parent: Option<Id>, name: &str) -> Option<Id> {
+        let is_it = |it: &&Channel| it.guild == guild && it.parent == parent && it.name == name;
+        self.channels.values().find(is_it).map(|channel| channel.id)
     }
 
     /// Whether something was taken from the bot in this channel, or in the channel that this is a thread of.
@@ -345,7 +381,7 @@ impl World {
 
     /// The guild, unless the channel is outside of it.
     pub(super) fn guild_of(&self, channel: Id) -> Option<Id> {
-        (!self.is_direct(channel)).then_some(self.guild)
+        self.channels.get(&channel).and_then(|channel| channel.guild)
     }
 
     /// All messages of a channel, oldest first; the ephemeral ones among them.
@@ -395,20 +431,10 @@ mod tests {
     fn a_thread_inherits_what_its_parent_denies() {
         let mut world = World::new(String::new(), Owner::User, false);
         let (parent, thread) = (world.new_id(), world.new_id());
-        for (id, parent) in [(parent, None), (thread, Some(parent))] {
-            let (name, denied, messages) = ("x".to_owned(), BTreeSet::new(), BTreeMap::new());
-            let (permitted, last_message) = (BTreeMap::new(), None);
-            let channel = Channel {
-                id,
-                name,
-                parent,
-                direct: None,
-                denied,
-                closed: None,
-                permitted,
-                messages,
-                last_message,
-            };
+        for (id, kind, parent) in
+            [(parent, ChannelKind::Text, None), (thread, ChannelKind::Thread, Some(parent))]
+        {
+            let channel = Channel { parent, ..Channel::new(id, "x", kind, Some(world.guild)) };
             world.channels.insert(id, channel);
         }
         world.channels.get_mut(&parent).unwrap().denied.insert(Right::Post);

@@ -72,7 +72,7 @@ async fn add(stage: &Stage, name: &str, script: &str) {
 }
 
 /// What the bot says to a use of a command.
-async fn says(stage: &Stage, interaction: Id) -> Message {
+pub async fn says(stage: &Stage, interaction: Id) -> Message {
     within("an answer to a command", stage.discord.response_message(interaction)).await
 }
 
@@ -91,7 +91,7 @@ fn puts(stage: &Stage) -> usize {
 }
 
 /// The ids of the buttons of a message, in order.
-fn buttons(message: &Message) -> Vec<String> {
+pub fn buttons(message: &Message) -> Vec<String> {
     let text = serde_json::to_string(&message.components).unwrap();
     let ids = text.split("\"custom_id\":\"").skip(1);
     ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use moonlane::agent::Agents;
-use moonlane::domain::{Author, ChannelId, GuildId, Inbound, Message, MessageId, Outcome, UserId};
-use moonlane::gate::{self, Gate};
+use moonlane::domain::{Author, ChannelId, GateTimes, GuildId, Inbound, Message, MessageId, Outcome, UserId};
+use moonlane::gate::Gate;
 use moonlane::lane::Lanes;
 use moonlane::local::{Fault, Id};
 use moonlane::outbox::Outbox;
@@ -282,7 +282,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         outbox: outbox.clone(),
         me: me.user,
         share: config.share,
-        gate: Gate::new(outbox, me.owners, Vec::new(), gate::Times::default()),
+        gate: Gate::new(outbox, me.owners, Vec::new(), GateTimes::default()),
         keep_trying: config.discord.keep_trying,
         min_free: 0,
         rereads: mpsc::unbounded_channel().0,
