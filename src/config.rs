@@ -205,10 +205,10 @@ struct Log {
     level: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Secrets {
-    redact: bool,
+    redact: Option<bool>,
 }
 
 impl Default for Discord {
@@ -275,12 +275,6 @@ impl Default for RawLimits {
             turn: minutes(60),
             after_result: Duration::from_secs(10),
         }
-    }
-}
-
-impl Default for Secrets {
-    fn default() -> Self {
-        Self { redact: true }
     }
 }
 
@@ -422,7 +416,7 @@ impl Config {
             share,
             limits: Limits { start, silence, tool, turn, after_result },
             log_level: raw.log.level,
-            redact: raw.secrets.redact,
+            redact: raw.secrets.redact.unwrap_or(true),
             root,
         }
     }
