@@ -185,7 +185,7 @@ impl Bot {
         });
         // Who is told that it is ready mostly finds the commands there, and messages wait for none of it.
         if timeout(REGISTER_WITHIN, registered).await.is_err() {
-            warn!("Discord does not take the commands yet; they come later");
+            warn!("Discord has not accepted the commands yet; trying again in the background");
         }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
         Ok(Self { turns, gateway, serve, stop_serving, reloader, panics, tasks, news })

@@ -141,7 +141,7 @@ pub struct Agent {
     /// The variable that holds the bot's token (`[discord] token_env`): no agent ever gets it.
     #[serde(skip)]
     pub token_env: String,
-    /// The program that has `agent-guard`: this one, also where its file was replaced meanwhile.
+    /// The program that has `agent-guard`: this one, even if its file was replaced meanwhile.
     #[serde(skip)]
     pub guard: PathBuf,
     /// The umask of agents, where it is not the bot's own.

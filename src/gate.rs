@@ -113,7 +113,7 @@ impl Gate {
         loop {
             sleep(self.0.times.owners_every).await;
             if let Err(error) = self.ask_for_owners().await {
-                debug!(%error, "who owns the bot is not to be had");
+                debug!(%error, "cannot learn who owns the bot");
             }
         }
     }
@@ -142,8 +142,8 @@ impl Gate {
         }
         match timeout(COMMAND_PATIENCE, self.ask_for_owners()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "who owns the bot is not to be had"),
-            Err(_) => debug!("who owns the bot is not to be had in time"),
+            Ok(Err(error)) => debug!(%error, "cannot learn who owns the bot"),
+            Err(_) => debug!("no answer in time about who owns the bot"),
         }
     }
 
@@ -153,8 +153,8 @@ impl Gate {
         let asked = timeout(GUILD_PATIENCE, self.asks_whether_it_serves(scripts, guild, verdict)).await;
         match asked {
             Ok(Ok(serves)) => return serves,
-            Ok(Err(error)) => warn!(%guild, %error, "whether an owner is in the guild is not to be had"),
-            Err(_) => warn!(%guild, "whether an owner is in the guild is not to be had in time"),
+            Ok(Err(error)) => warn!(%guild, %error, "cannot learn whether an owner is in the guild"),
+            Err(_) => warn!(%guild, "no answer in time about whether an owner is in the guild"),
         }
         self.with_owner().get(&guild).is_some_and(|(with_owner, _)| *with_owner)
     }

@@ -201,7 +201,7 @@ async fn pass_on(
             // Nobody listens any more when the bot is stopping.
             Ok(Some(interaction)) => drop(interactions.send(interaction)),
             Ok(None) => {}
-            Err(error) => warn!("Discord sends an interaction in a form that is not understood: {error}"),
+            Err(error) => warn!("cannot decode an interaction from Discord: {error}"),
         }
     }
 }

@@ -191,7 +191,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         if fits && self.adapt(&mut process).await.is_ok() {
             return Ok(Some(process));
         }
-        debug!(pid = process.pid(), "the live agent does not fit any more");
+        debug!(pid = process.pid(), "the live agent no longer fits");
         self.end(&mut process, self.limits().after_result).await;
         Ok(None)
     }
@@ -228,7 +228,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 (Some(SessionTrouble::Unknown), Conversation::Resumed(session)) => {
                     self.session_lost = matches!(self.session, SessionStart::Live(_));
                     let fresh = SessionId::random();
-                    info!(%session, %fresh, "the session is not known any more");
+                    info!(%session, %fresh, "the CLI no longer knows the session");
                     Conversation::New(fresh)
                 }
                 _ => return Err(Cut::Failed(self.not_started(process.exit(), told).await)),

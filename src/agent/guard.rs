@@ -55,7 +55,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use super::as_user;
 use super::cgroup::Group;
 
-/// This program, also where its file was replaced meanwhile.
+/// This program, even if its file was replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
 /// From SIGTERM to SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);

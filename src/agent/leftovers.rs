@@ -25,7 +25,7 @@ pub async fn clean_daily() {
         let cleaned = tokio::task::spawn_blocking(|| clean(&std::env::temp_dir(), SystemTime::now()));
         match cleaned.await {
             Ok(0) | Err(_) => {}
-            Ok(count) => info!(count, "took away what earlier agents had left in the temporary folder"),
+            Ok(count) => info!(count, "removed what earlier agents had left in the temporary folder"),
         }
         tokio::time::sleep(DAY).await;
     }

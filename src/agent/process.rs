@@ -168,11 +168,11 @@ impl Process {
             Event::Idle => self.busy = false,
             Event::Mode(mode) => self.told_mode = Some(mode.clone()),
             Event::WritesLost => {
-                error!(session = %self.session, "the disk is full: a session of Claude Code is not whole any more");
+                error!(session = %self.session, "the disk is full: a session of Claude Code is incomplete");
             }
             Event::Unknown { kind } => tell_once(kind),
             Event::Unreadable { reason } if !self.garbled => {
-                warn!(pid = self.pid(), %reason, "the agent printed a line that is no event; this is told once");
+                warn!(pid = self.pid(), %reason, "the agent printed a line that is not an event; logged once");
                 self.garbled = true;
             }
             _ => {}
@@ -306,7 +306,7 @@ fn tell_once(kind: &str) {
     // Plain insertions: a panic cannot leave it half changed.
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if told.len() < 100 && !told.iter().any(|known| known == kind) {
-        info!(kind, "the agent tells something that is not known here; it is passed over from now on");
+        info!(kind, "the agent sent an unknown type of event, which is ignored from now on");
         told.push(kind.to_owned());
     }
 }

@@ -166,7 +166,7 @@ impl Converter {
             Ok(None) => {}
             Err((name, error)) => {
                 if self.complained.insert(name.clone()) {
-                    warn!("Discord sends {name} in a form that is not understood: {error}");
+                    warn!("cannot decode {name} from Discord: {error}");
                 }
             }
         }

@@ -80,7 +80,7 @@ impl Responder {
         let Some(Pressed { value, interaction }) = answer else {
             let off = switched_off(&rows, key, &[]);
             if let Err(error) = self.0.change(&said, Change::Rows(&off)).await {
-                debug!("the buttons of a dialog that timed out stay: {error}");
+                debug!("cannot disable the buttons of a dialog that timed out: {error}");
             }
             return Ok(DialogEnd::TimedOut);
         };
@@ -116,7 +116,7 @@ impl Responder {
         };
         if !taken {
             if let Err(error) = self.0.change(&said, Change::Rows(off)).await {
-                debug!("the buttons of a dialog stay: {error}");
+                debug!("cannot disable the buttons of a dialog: {error}");
             }
             return;
         }

@@ -110,7 +110,7 @@ impl Waiting {
     ///
     /// An error that the script does not catch becomes [`ScriptError::refusal`], so let it be a sentence for people.
     pub async fn resume(mut self, answer: Result<serde_json::Value, String>) -> Step {
-        // From here on the job ends it, also where nobody waits for the job.
+        // From here on the job ends it, even if nobody waits for the job.
         self.resumed = true;
         let id = self.id;
         step(&self.worker, move |runner| runner.resume(id, answer)).await

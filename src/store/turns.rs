@@ -495,7 +495,7 @@ fn update_session(
     // Two lanes must never work in one session. The other one had it first; this one begins anew.
     let sql = "SELECT 1 FROM sessions WHERE id = ?3 AND NOT (channel = ?1 AND project = ?2)";
     if tx.prepare_cached(sql)?.exists(params![channel, project, update.id])? {
-        error!(%channel, session = %update.id, "the agent goes on in a session of another channel; it is left");
+        error!(%channel, session = %update.id, "the agent continued in another channel's session; this channel begins a new one");
         let sql = "DELETE FROM sessions WHERE channel = ?1 AND project = ?2";
         tx.prepare_cached(sql)?.execute(params![channel, project])?;
         return Ok(update.cost);

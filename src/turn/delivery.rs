@@ -322,7 +322,7 @@ async fn post_parts(
             reopened = true;
             match turns.outbox.reopen(delivery.channel).await {
                 Ok(()) => continue,
-                Err(refused) => debug!(error = %refused, "a closed thread cannot be opened again"),
+                Err(refused) => debug!(error = %refused, "cannot reopen a closed thread"),
             }
         }
         // Whatever is wrong with the file (its size, a missing right): a person who asked wants the answer, however

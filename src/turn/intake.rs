@@ -139,7 +139,7 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
 pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
     info!(?channels, "gone");
     if let Err(error) = turns.store.lose_places(channels.clone()).await {
-        error!(error = chain(&error), "it is not written that channels are gone");
+        error!(error = chain(&error), "cannot record that channels are gone");
     }
     let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
     let there = |lane: LaneView| {

@@ -230,7 +230,7 @@ impl Runner {
         self.waiting.retain(|_, coroutine| coroutine.vm == number);
         let ended = ended - self.waiting.len();
         if ended > 0 {
-            tracing::warn!(ended, "commands that waited were ended, because their memory is needed");
+            tracing::warn!(ended, "ended the commands that waited, to free their memory");
         }
         self.vms.retain(|other, _| *other == number);
         self.vms.insert(number + 1, fresh);
