@@ -398,12 +398,6 @@ impl Config {
             private("the database", store_path.clone()),
         ];
         own.extend(token_file.clone().map(|path| private("the token", path)));
-        // SQLite's own files beside it hold what was written last.
-        own.extend(["-wal", "-shm"].map(|end| {
-            let mut path = store_path.clone().into_os_string();
-            path.push(end);
-            private("the database", path.into())
-        }));
         let mut hidden = vec![root.clone(), scripts_dir.clone()];
         hidden.extend(store_path.parent().map(Path::to_owned));
         hidden.extend(token_file.clone());

@@ -19,6 +19,9 @@ use crate::reach::{Reach, Right};
 /// What it takes to start processes as another user, and to end them.
 const NEEDED: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL);
 
+/// SQLite's own files beside a database, which hold what was written last.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
 /// The user of this name, to whom nothing of the bot's own stands open.
 pub(super) fn run_as(name: &str, own: &[OwnPlace]) -> Result<RunAs, BadValue> {
     let user = find(name)?;
@@ -53,18 +56,24 @@ fn find(name: &str) -> Result<RunAs, BadValue> {
 /// What of this place stands open to the user, and what closes it.
 fn exposed(user: &RunAs, place: &OwnPlace) -> Option<String> {
     let (reach, who, what) = (Reach(&user.ids), &user.name, place.what);
-    if place.is_private
-        && let Some(bit) = reach.reads(&place.path)
-    {
-        let file = place.path.display();
-        return Some(format!("the user {who} can read {what} ({file}): {}", bit.taken()));
-    }
     let mut paths = vec![place.path.clone()];
     if place.is_folder {
         paths.extend(inside(&place.path));
     }
+    if place.is_private {
+        paths.extend(BESIDE.map(|end| with_end(&place.path, end)));
+        if let Some((file, bit)) = paths.iter().find_map(|file| Some((file, reach.reads(file)?))) {
+            return Some(format!("the user {who} can read {what} ({}): {}", file.display(), bit.taken()));
+        }
+    }
     let (path, bit) = paths.iter().find_map(|path| Some((path, reach.changes(path)?)))?;
     Some(format!("the user {who} can change {what} ({}): {}", path.display(), bit.taken()))
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    path.into()
 }
 
 /// Everything in this folder and below, links not followed.

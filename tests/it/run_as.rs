@@ -368,6 +368,15 @@ fn give(folder: &Path, to: &User) {
     chown(folder, Some(to.uid), Some(to.gid)).unwrap();
 }
 
+fn has_bwrap() -> bool {
+    let works = std::process::Command::new("bwrap").args(["--ro-bind", "/", "/", "true"]).status();
+    let has = works.is_ok_and(|status| status.success());
+    if !has {
+        eprintln!("skipped: bubblewrap is not installed, or may not be used here");
+    }
+    has
+}
+
 fn has_setpriv() -> bool {
     let has = std::process::Command::new("setpriv").arg("--version").output().is_ok();
     if !has {
@@ -477,12 +486,7 @@ async fn a_change_of_the_user_begins_with_another_agent() {
 
 #[tokio::test]
 async fn a_sandbox_holds_another_user_too() {
-    let Some((nobody, _)) = users() else { return };
-    let works = std::process::Command::new("bwrap").args(["--ro-bind", "/", "/", "true"]).status();
-    if !works.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: bubblewrap is not installed, or may not be used here");
-        return;
-    }
+    let Some((nobody, _)) = users().filter(|_| has_bwrap()) else { return };
     let stage = stage(&nobody, "sandbox = \"bwrap\",").await;
     // Bubblewrap may not look where the database is now; and it is all the more out of sight.
     let private = stage.root().join("private");
@@ -528,4 +532,32 @@ exec ./moonlane demo-agent "$@"
     assert!(agents().iter().filter(|pid| theirs(pid)).count() >= 2, "bubblewrap, and the agent");
     bot.kill().await;
     gone("all of it", agents).await;
+}
+
+#[tokio::test]
+async fn a_bot_that_is_not_root_has_a_sandbox_without_the_folders_that_it_may_not_look_into() {
+    let Some((nobody, daemon)) = users().filter(|_| has_setpriv() && has_bwrap()) else { return };
+    let stage = stage(&nobody, "").await;
+    let script = r#"return {
+        projects = { ours = { dir = "WORK/ours", sandbox = "bwrap", env = { CLAUDE_CONFIG_DIR = "WORK/ours/claude" } } },
+        route = function() return "ours" end,
+    }"#;
+    stage.save("routing.lua", script);
+    let mut bot = bot_of(&stage, &daemon, "");
+    give(stage.root(), &daemon);
+    let private = stage.root().join("private");
+    fs::create_dir_all(private.join("bin")).unwrap();
+    set(&private, 0o700);
+    bot.env("PATH", format!("{}:{}", private.join("bin").display(), std::env::var("PATH").unwrap()));
+    let bot = Process::ready(&mut bot).await;
+    let question = stage.say("general", "TEXT:as usual");
+    stage.parts_posted(question, 1).await;
+    assert_eq!(stage.answer(question), "as usual", "{}", bot.said());
+    let found = fs::read_to_string(stage.work().join("ours/found")).unwrap();
+    assert!(found.contains("wrote in the project"), "{found}");
+    assert!(!found.contains("read the database") && !found.contains("read a key"), "{found}");
+    // What it wrote elsewhere was gone with the sandbox.
+    assert!(!stage.root().join("new").exists());
+    assert!(!fs::read_to_string(stage.root().join("scripts/routing.lua")).unwrap().contains("-- x"));
+    bot.stop().await;
 }
