@@ -39,7 +39,7 @@ return {
   },
 
   -- Asked about every channel without an entry. Return a project's name, { project = …, prompt = …,
-  -- model = …, session = "fresh" }, { reply = "…" }, or nil to stay silent. Without this function, other
+  -- model = …, fresh = true }, { reply = "…" }, or nil to stay silent. Without this function, other
   -- channels get a hint with their id and the line to add above.
   route = function(message)
     return "here"

@@ -338,7 +338,7 @@ impl Commands {
     /// Says why a command ended early, even if it has said something before.
     async fn told(&self, responder: &Responder, sentence: String) -> String {
         let reply = crate::domain::Reply::ephemeral(format!("⚠️ {sentence}"));
-        if let Err(error) = responder.follow_up(&reply).await {
+        if let Err(error) = responder.reply(&reply).await {
             debug!("the end of a command could not be told: {error}");
         }
         sentence

@@ -207,7 +207,7 @@ impl Responder {
         self.0.defer(ephemeral).await;
     }
 
-    /// Answers, at first; later it says one more thing.
+    /// Answers at first, and says one more thing after that.
     ///
     /// # Errors
     /// See [`RespondError`].
@@ -216,14 +216,6 @@ impl Responder {
         let said = self.0.say(&mut line, reply).await?;
         line.last = Some(said);
         Ok(())
-    }
-
-    /// Says one more thing. Where there is no answer yet, it is the answer: Discord insists on having one first.
-    ///
-    /// # Errors
-    /// See [`RespondError`].
-    pub async fn follow_up(&self, reply: &Reply) -> Result<(), RespondError> {
-        self.reply(reply).await
     }
 
     /// Puts this in the place of what was said last. Who sees it stays as it was.

@@ -45,8 +45,8 @@ use commands::Commands;
 pub use commands::{Call, Step, Waiting};
 use data::{BadValue, Data};
 pub use effect::{
-    Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, LogLevel, Pick, ProjectFacts,
-    Reloaded, Say, SessionFacts, Status, TurnFacts,
+    Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, ProjectFacts, Reloaded,
+    Say, SessionFacts, Status, TurnFacts,
 };
 use hooks::Hooks;
 pub use hooks::{HookedTurn, Person};
@@ -383,11 +383,15 @@ impl Scripts {
 
 /// The table of a value for scripts, such as `message`: what is `None` is nil, and ids are strings.
 fn plain_table(lua: &Lua, value: &impl Serialize) -> mlua::Result<mlua::Value> {
-    let plain = SerializeOptions::new()
+    lua.to_value_with(value, plain())
+}
+
+/// What is `None` is nil, and tables have no metatables.
+fn plain() -> SerializeOptions {
+    SerializeOptions::new()
         .serialize_none_to_null(false)
         .serialize_unit_to_null(false)
-        .set_array_metatable(false);
-    lua.to_value_with(value, plain)
+        .set_array_metatable(false)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ return {
     { name = "fresh", description = "Forget the session first", type = "boolean" },
   },
   run = function(ctx, args)
-    ctx:ask { args.prompt, model = args.model, session = args.fresh and "fresh" or nil }
+    ctx:ask { args.prompt, model = args.model, fresh = args.fresh }
     ctx:reply { "Asked: " .. say.line(args.prompt, 200), ephemeral = true }
   end,
 }

@@ -19,17 +19,17 @@ return {
       say.count(session.turns, "turn"), session.project, session.channel_id)
     local answer = ctx:confirm { question, yes = "Reset", timeout = 60 }
     if answer == nil then
-      return ctx:follow_up { "Nobody answered, so nothing was reset.", ephemeral = true }
+      return ctx:reply { "Nobody answered, so nothing was reset.", ephemeral = true }
     elseif not answer then
-      return ctx:follow_up { "Nothing was reset.", ephemeral = true }
+      return ctx:reply { "Nothing was reset.", ephemeral = true }
     end
     -- It may have gone meanwhile: what counts is what was there now.
     local was = ctx:reset_session(args.channel)
     if was then
-      ctx:follow_up(("Forgot %s with **%s**. The next message starts afresh."):format(
+      ctx:reply(("Forgot %s with **%s**. The next message starts afresh."):format(
         say.count(was.turns, "turn"), was.project))
     else
-      ctx:follow_up "The session was gone already. The next message starts afresh."
+      ctx:reply "The session was gone already. The next message starts afresh."
     end
   end,
 }

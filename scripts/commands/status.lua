@@ -8,7 +8,7 @@ return {
   name = "status",
   description = "What I am doing: sessions, turns, version",
   run = function(ctx)
-    local status, sessions, now = ctx:status(), ctx:sessions(), ctx:now()
+    local status, sessions, now = ctx:status(), ctx:sessions(), moonlane.now()
     local fields = {}
     for place, session in ipairs(sessions) do
       if place > MOST then break end

@@ -4,8 +4,8 @@
 ---A Discord id: digits in quotes. A number cannot hold all of them.
 ---@alias Id string
 
----A length of time, such as "90s", "10m" or "1h 30m".
----@alias Duration string
+---A length of time: a number of seconds, or a text such as "90s", "10m" or "1h 30m".
+---@alias Duration number|string
 
 ---What routing.lua returns.
 ---@class (exact) Routing
@@ -49,7 +49,7 @@
 ---@field env? table<string, string> Added to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only so.
 ---@field limits? Limits In place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
----@field text? Text How its answers become Discord messages.
+---@field format? Format How its answers become Discord messages.
 ---@field allow? ProjectAllow Who may work here.
 
 ---@alias PermissionMode "default"|"acceptEdits"|"plan"|"dontAsk"|"auto"|"bypassPermissions"
@@ -67,7 +67,7 @@
 ---@field after_result? Duration From the result to idle.
 
 ---How an answer becomes Discord messages.
----@class (exact) Text
+---@class (exact) Format
 ---@field dialect? boolean Whether tables, task lists … are rewritten as what Discord knows; true by default.
 ---@field max_lines? integer Of one message, as far as nothing is torn: phones fold tall ones. None by default.
 ---@field max_parts? integer|false A longer answer ends with the whole of it in a file; 8 by default, false: never.
@@ -78,7 +78,7 @@
 ---@field project? string The project's name.
 ---@field prompt? string In place of what the trigger made of the message.
 ---@field model? string For this turn, in place of the project's.
----@field session? "fresh" Forget the channel's session first.
+---@field fresh? boolean Forget the channel's session first.
 ---@field reply? string Say this, and start no turn.
 
 ---What triggers.lua returns: a table, or a function that returns the prompt or nil.
@@ -92,8 +92,8 @@
 
 ---What hooks.lua returns. Each function may be absent, and may return nil to change nothing.
 ---@class (exact) Hooks
----@field on_turn_start? fun(turn: Turn): string? What stands before the turn's prompt, up to 100 KiB.
----@field on_answer? fun(text: string, turn: Turn): string? Asked once; what it returns takes the answer's place.
+---@field before_prompt? fun(turn: Turn): string? What stands before the turn's prompt, up to 100 KiB.
+---@field after_answer? fun(text: string, turn: Turn): string? Asked once; what it returns takes the answer's place.
 ---@field on_error? fun(error: string, turn: Turn): string? In place of the sentence, up to 1000 characters.
 
 ---One prompt and all that Claude does until its answer.
@@ -102,7 +102,7 @@
 ---@field channel Id The channel or thread.
 ---@field project string The project's name.
 ---@field author Person Who asked.
----@field prompt string What is asked, without the files and without what `on_turn_start` adds.
+---@field prompt string What is asked, without the files and without what `before_prompt` adds.
 ---@field model? string Of this turn; nil where the CLI chooses.
 
 ---@class (exact) Person
@@ -177,9 +177,9 @@
 ---@field user Author Who used the command.
 ---@field channel CtxChannel
 ---@field guild_id? Id nil in direct messages.
----@field reply fun(self: Ctx, say: string|Say) Answers the command.
+---@field reply fun(self: Ctx, say: string|Say) Answers the command, and says one more thing after that.
 ---@field edit fun(self: Ctx, say: string|Say) Puts this in the place of the answer.
----@field follow_up fun(self: Ctx, say: string|Say) Says something more.
+---@field defer fun(self: Ctx, defer: Defer?) Tells the person that the answer will take a while.
 ---@field confirm fun(self: Ctx, confirm: string|Confirm): boolean? Yes or no; nil where nobody answers in time.
 ---@field choose fun(self: Ctx, choose: Choose): string? The value of what was chosen; nil where nobody does in time.
 ---@field session fun(self: Ctx, channel?: Id): Session? The one that the next turn here, or in that channel, goes on with.
@@ -194,11 +194,7 @@
 ---@field send fun(self: Ctx, send: Send) Says something in a channel that routes.
 ---@field projects fun(self: Ctx): ProjectInfo[]
 ---@field status fun(self: Ctx): Status
----@field log fun(self: Ctx, log: string|Log)
 ---@field reload fun(self: Ctx): Reloaded Reads the scripts again; only operators may.
----@field now fun(self: Ctx): number Seconds since 1970.
----@field regex fun(self: Ctx, pattern: string, text: string): table? [0]: what was found, [1]…: its groups; nil: nothing.
----@field json Json
 ---@field may fun(self: Ctx, permission: string): boolean Whether the person has this permission here.
 ---@field commands fun(self: Ctx): CommandInfo[] All commands.
 
@@ -210,9 +206,6 @@
 ---@field user Author
 ---@field channel CtxChannel
 ---@field guild_id? Id
----@field now fun(self: SuggestCtx): number
----@field regex fun(self: SuggestCtx, pattern: string, text: string): table?
----@field json Json
 ---@field may fun(self: SuggestCtx, permission: string): boolean
 ---@field commands fun(self: SuggestCtx): CommandInfo[]
 
@@ -221,9 +214,23 @@
 ---@field name string Without `#`.
 ---@field parent_id? Id The channel that a thread belongs to.
 
+---What every script has, hooks included.
+---@class (exact) Moonlane
+---@field now fun(): number Seconds since 1970.
+---@field regex fun(pattern: string, text: string): table? [0]: what was found, [1]…: its groups; nil: nothing.
+---@field json Json
+---@field time Time
+---@field log fun(log: string|Log) Writes a line to the log.
+
+---@type Moonlane
+moonlane = nil
+
 ---@class (exact) Json
 ---@field encode fun(value: any): string
 ---@field decode fun(text: string): any
+
+---@class (exact) Time
+---@field format fun(seconds: number, format: string?, zone: string?): string As strftime, "%Y-%m-%d %H:%M" in UTC by default; a zone such as "Europe/Paris".
 
 ---What is said in one message.
 ---@class (exact) Say
@@ -255,20 +262,23 @@
 ---@field name string
 ---@field text string
 
+---@class (exact) Defer
+---@field ephemeral? boolean Only who used the command will see the answer.
+
 ---@class (exact) Confirm
 ---@field [1]? string The question.
 ---@field text? string The same.
 ---@field yes? string The button for yes; "Yes" by default.
 ---@field no? string The button for no; "Cancel" by default.
----@field timeout? number|Duration In seconds, or such as "10m"; a minute by default, a day at most.
+---@field timeout? Duration A minute by default, a day at most.
 ---@field who? Who Who may answer; by default only who used the command.
 ---@field ephemeral? boolean Only who used the command sees it.
 
 ---@class (exact) Choose
 ---@field [1]? string The question.
 ---@field text? string The same.
----@field options? (string|Pick)[] 1 to 25.
----@field timeout? number|Duration
+---@field options (string|Pick)[] 1 to 25.
+---@field timeout? Duration
 ---@field who? Who
 ---@field ephemeral? boolean
 
@@ -296,12 +306,12 @@
 ---@field prompt? string The same.
 ---@field project? string In place of the channel's.
 ---@field model? string For this turn.
----@field session? "fresh" Forget the session first.
+---@field fresh? boolean Forget the session first.
 
 ---@class (exact) Send
 ---@field [1]? string The text.
 ---@field text? string The same; at most 20,000 characters.
----@field channel? Id Which channel; it must be there.
+---@field channel Id Which channel.
 
 ---@class (exact) Log
 ---@field [1]? string The text.

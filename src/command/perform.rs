@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
-use tracing::{error, info};
+use tracing::error;
 
 use super::{ELSEWHERE, Needs, NoRoute, message, reply};
 use crate::domain::{
@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, Effect, LogLevel, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+    Ask, Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
 use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError, TurnState};
 use crate::text;
@@ -40,7 +40,10 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
     match effect {
         Effect::Reply(say) => said(responder.reply(&reply::reply(say)).await),
         Effect::Edit(say) => said(responder.edit(&reply::reply(say)).await),
-        Effect::FollowUp(say) => said(responder.follow_up(&reply::reply(say)).await),
+        Effect::Defer { ephemeral } => {
+            responder.defer(ephemeral).await;
+            Ok(Value::Null)
+        }
         Effect::Confirm(confirm) => {
             used.ask_person(reply::confirm(confirm), |value| Value::Bool(value == reply::YES)).await
         }
@@ -118,15 +121,6 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
                 running,
                 waiting,
             })
-        }
-        Effect::Log { level, text } => {
-            match level {
-                LogLevel::Debug => tracing::debug!(target: "moonlane::script", "{text}"),
-                LogLevel::Info => info!(target: "moonlane::script", "{text}"),
-                LogLevel::Warn => tracing::warn!(target: "moonlane::script", "{text}"),
-                LogLevel::Error => error!(target: "moonlane::script", "{text}"),
-            }
-            Ok(Value::Null)
         }
         Effect::Reload => {
             if !needs.is_operator(scripts, responder.interaction()) {

@@ -86,7 +86,7 @@ async fn a_quick_answer_is_the_callback_and_nothing_is_deferred() {
     let (server, responders) = start([]).await;
     let responder = asked(&responders);
     responder.reply(&Reply::text("one")).await.unwrap();
-    responder.follow_up(&Reply::ephemeral("two")).await.unwrap();
+    responder.reply(&Reply::ephemeral("two")).await.unwrap();
     responder.reply(&Reply::text("three")).await.unwrap();
     responder.edit(&Reply::text("four")).await.unwrap();
     sleep(DEFER * 2).await;

@@ -4,16 +4,17 @@
 //! depend on the VM; then serde decodes that. Two steps, because Lua has one kind of table: here, and only
 //! here, it is decided what is a list and what is a table with keys, and nothing is dropped silently.
 
-use std::fmt;
-use std::str::FromStr;
+mod values;
 
+use std::fmt;
+
+use serde::Deserializer;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
-use crate::domain::BadId;
 use crate::nearest::reword;
+pub use values::{Function, ID_IS_TEXT, Id, Seconds, ids};
 
 /// How many bytes of text one value may hold, all its strings taken together.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -276,7 +277,6 @@ impl de::Error for Wrong {
             "a sequence" => "a list".to_owned(),
             "a map" => "a table".to_owned(),
             "f64" => "a number".to_owned(),
-            "a duration" => "a duration in quotes, such as \"10m\"".to_owned(),
             other => other.to_owned(),
         };
         Self(format!("expected {expected}, found {found}"))
@@ -286,9 +286,37 @@ impl de::Error for Wrong {
         Self::invalid_type(found, expected)
     }
 
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        if let Some(now) = renamed(field, expected) {
+            return Self(now);
+        }
+        match expected {
+            [] => Self::custom(format_args!("unknown field `{field}`, there are no fields")),
+            [only] => Self::custom(format_args!("unknown field `{field}`, expected `{only}`")),
+            _ => {
+                let listed = expected.join("`, `");
+                Self::custom(format_args!("unknown field `{field}`, expected one of `{listed}`"))
+            }
+        }
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Self(format!("`{field}` is missing"))
     }
+}
+
+/// Names that scripts of before version 0.2 may have: the old one, the new one, and what to write now.
+const RENAMED: [(&str, &str, &str); 4] = [
+    ("session", "fresh", "`session = \"fresh\"` is now `fresh = true`"),
+    ("text", "format", "`text` is now `format`"),
+    ("on_turn_start", "before_prompt", "`on_turn_start` is now `before_prompt`"),
+    ("on_answer", "after_answer", "`on_answer` is now `after_answer`"),
+];
+
+/// What to write in place of a name that was another one once, where its new name is among these.
+pub fn renamed(name: &str, valid: &[&str]) -> Option<String> {
+    let (.., now) = RENAMED.iter().find(|(old, new, _)| *old == name && valid.contains(new))?;
+    Some((*now).to_owned())
 }
 
 fn found_words(found: Unexpected<'_>) -> String {
@@ -408,65 +436,6 @@ impl<'de> Deserializer<'de> for Data {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         tuple tuple_struct map identifier ignored_any
     }
-}
-
-/// A function, of which it is enough to know that it is there.
-#[derive(Debug)]
-pub struct Function;
-
-impl<'de> Deserialize<'de> for Function {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FunctionVisitor;
-
-        impl Visitor<'_> for FunctionVisitor {
-            type Value = Function;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a function")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Function, E> {
-                Ok(Function)
-            }
-        }
-
-        deserializer.deserialize_any(FunctionVisitor)
-    }
-}
-
-/// Why a number is no id.
-pub const ID_IS_TEXT: &str = "ids are strings in quotes: a number cannot hold all digits";
-
-/// An id in a script: digits in quotes.
-pub struct Id<T>(pub T);
-
-impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct IdVisitor<T>(std::marker::PhantomData<T>);
-
-        impl<T: FromStr<Err = BadId>> Visitor<'_> for IdVisitor<T> {
-            type Value = Id<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id in quotes")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Id<T>, E> {
-                text.parse().map(Id).map_err(E::custom)
-            }
-
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Id<T>, E> {
-                Err(E::custom(ID_IS_TEXT))
-            }
-        }
-
-        deserializer.deserialize_any(IdVisitor(std::marker::PhantomData))
-    }
-}
-
-/// The ids themselves.
-pub fn ids<T>(raw: Vec<Id<T>>) -> Vec<T> {
-    raw.into_iter().map(|id| id.0).collect()
 }
 
 /// What a Lua value is, in words for "expected …, found …".

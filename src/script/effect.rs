@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, UserId};
 
-pub(super) use decode::{NAMES, decode};
 #[cfg(test)]
 pub(super) use decode::{
-    RawAsk, RawChoose, RawConfirm, RawEmbed, RawField, RawFile, RawLevel, RawLink, RawLog, RawPick, RawSay,
-    RawSend, RawSetMode, RawSetModel, RawWho,
+    RawAsk, RawChoose, RawConfirm, RawDefer, RawEmbed, RawField, RawFile, RawLink, RawPick, RawSay, RawSend,
+    RawSetMode, RawSetModel, RawWho,
 };
+pub(super) use decode::{decode, names};
 
 /// One thing that a command asks the core to do. Where a variant has a channel, none means the one that the command
 /// was used in.
@@ -25,12 +25,15 @@ pub(super) use decode::{
 /// The core answers with JSON; what that is stands with each variant, `null` where nothing is said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Answer the command.
+    /// Answer the command, or say one more thing.
     Reply(Say),
     /// Put this in the place of the answer.
     Edit(Say),
-    /// Say something more.
-    FollowUp(Say),
+    /// Tell the person that the answer will take a while.
+    Defer {
+        /// Whether only the person who used the command sees the answer.
+        ephemeral: bool,
+    },
     /// Ask yes or no. The answer is `true`, `false`, or `null` where nobody answered in time.
     Confirm(Confirm),
     /// Let a person choose. The answer is the value that was chosen, or `null` where nobody chose in time.
@@ -90,13 +93,6 @@ pub enum Effect {
     Projects,
     /// How the bot is. The answer is a [`Status`].
     Status,
-    /// Write a line to the log.
-    Log {
-        /// How serious it is.
-        level: LogLevel,
-        /// What; one line.
-        text: String,
-    },
     /// Read the scripts again, if the person is an operator. The answer is a [`Reloaded`].
     Reload,
 }
@@ -227,16 +223,6 @@ pub struct Ask {
     pub model: Option<String>,
     /// Whether to forget the session first.
     pub fresh: bool,
-}
-
-/// How serious a line of the log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the levels of the log")]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
 }
 
 /// A session, as scripts see it.

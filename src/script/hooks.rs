@@ -47,19 +47,19 @@ pub struct Person {
 /// A function of hooks.lua.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hook {
-    TurnStart,
-    Answer,
-    Error,
+    BeforePrompt,
+    AfterAnswer,
+    OnError,
 }
 
 impl Hook {
-    const ALL: [Self; 3] = [Self::TurnStart, Self::Answer, Self::Error];
+    const ALL: [Self; 3] = [Self::BeforePrompt, Self::AfterAnswer, Self::OnError];
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::TurnStart => "on_turn_start",
-            Self::Answer => "on_answer",
-            Self::Error => "on_error",
+            Self::BeforePrompt => "before_prompt",
+            Self::AfterAnswer => "after_answer",
+            Self::OnError => "on_error",
         }
     }
 }
@@ -78,13 +78,13 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> H
     let mut hooks = Hooks::default();
     let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
     let mlua::Value::Table(table) = value else {
-        let form = "must end with `return { on_answer = function(text, turn) … end }`";
+        let form = "must end with `return { after_answer = function(text, turn) … end }`";
         bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
         return hooks;
     };
     for (key, value) in entries(table) {
         let mlua::Value::String(key) = &key else {
-            let form = "each hook needs its name: `on_answer = function(text, turn) … end`";
+            let form = "each hook needs its name: `after_answer = function(text, turn) … end`";
             bad(BadValue::here(format!("{form}; found {} as a key", kind(&key))));
             continue;
         };
@@ -102,19 +102,19 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> H
 }
 
 impl ScriptSet {
-    /// What `on_turn_start` wants to stand before this turn's prompt; never blank.
-    pub async fn on_turn_start(&self, turn: &Arc<HookedTurn>) -> Option<String> {
-        self.ask_hook(Hook::TurnStart, None, turn).await
+    /// What `before_prompt` wants to stand before this turn's prompt; never blank.
+    pub async fn before_prompt(&self, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.ask_hook(Hook::BeforePrompt, None, turn).await
     }
 
-    /// What `on_answer` makes of the answer, where it changes it; never blank.
-    pub async fn on_answer(&self, answer: &str, turn: &Arc<HookedTurn>) -> Option<String> {
-        self.ask_hook(Hook::Answer, Some(answer), turn).await
+    /// What `after_answer` makes of the answer, where it changes it; never blank.
+    pub async fn after_answer(&self, answer: &str, turn: &Arc<HookedTurn>) -> Option<String> {
+        self.ask_hook(Hook::AfterAnswer, Some(answer), turn).await
     }
 
     /// How `on_error` words what went wrong, where it does; never blank, and at most a thousand characters.
     pub async fn on_error(&self, sentence: &str, turn: &Arc<HookedTurn>) -> Option<String> {
-        self.ask_hook(Hook::Error, Some(sentence), turn).await
+        self.ask_hook(Hook::OnError, Some(sentence), turn).await
     }
 
     async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<HookedTurn>) -> Option<String> {
@@ -176,12 +176,12 @@ fn changed(hook: Hook, value: Option<Data>) -> Result<Option<String>, BadValue> 
     };
     let blank = text.trim().is_empty();
     match hook {
-        Hook::TurnStart if blank => Ok(None),
+        Hook::BeforePrompt if blank => Ok(None),
         _ if blank => Err(BadValue::here("must not be empty; return nil to change nothing")),
-        Hook::TurnStart if text.len() > MAX_CONTEXT => {
+        Hook::BeforePrompt if text.len() > MAX_CONTEXT => {
             Err(BadValue::here(format!("must not be longer than {} KiB", MAX_CONTEXT / 1024)))
         }
-        Hook::Error if text.chars().count() > MAX_ERROR => {
+        Hook::OnError if text.chars().count() > MAX_ERROR => {
             Err(BadValue::here(format!("must not be longer than {MAX_ERROR} characters")))
         }
         _ => Ok(Some(text)),

@@ -1,4 +1,4 @@
--- Functions of Luau that could work for seconds without reaching an interrupt. Runs once in each VM, before any script,
+-- What every script has besides Luau's own: the table `moonlane`. And functions of Luau that could work for seconds without reaching an interrupt. Runs once in each VM, before any script,
 -- and puts others in their places, which refuse what would take so long.
 --
 -- Between two interrupts a search looks at each byte of the text and the pattern together at most once; so it does when
@@ -50,3 +50,29 @@ table.sort = function(list, before)
   end
   return sort(list, before)
 end
+
+-- The tools cannot raise at the line that called; this can.
+local tools = ...
+
+local function raising(tool)
+  return function(...)
+    local done, answer = tool(...)
+    if done then
+      return answer
+    end
+    error(answer, 2)
+  end
+end
+
+moonlane = setmetatable({
+  now = tools.now,
+  regex = raising(tools.regex),
+  json = table.freeze { encode = raising(tools.encode), decode = raising(tools.decode) },
+  time = table.freeze { format = raising(tools.format_time) },
+  log = raising(tools.log),
+}, {
+  __metatable = false,
+  __index = function(_, key)
+    error(tools.unknown("moonlane", key), 2)
+  end,
+})

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::data::{self, BadValue, Id, ids, kind, segment, shown};
+use super::data::{self, BadValue, Id, Seconds, ids, kind, segment, shown};
 use super::own_places;
 use super::routing::Context;
 use super::run_as::{self, kept_out};
@@ -61,13 +61,13 @@ pub(super) struct RawProject {
     #[serde(default)]
     answer: AnswerForm,
     #[serde(default)]
-    text: RawText,
+    format: RawFormat,
     allow: Option<RawProjectAllow>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct RawText {
+pub(super) struct RawFormat {
     dialect: Option<bool>,
     max_lines: Option<f64>,
     max_parts: Option<NumberOrFalse>,
@@ -112,16 +112,11 @@ pub(super) struct RawProjectAllow {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawLimits {
-    #[serde(with = "humantime_serde")]
-    start: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    silence: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    tool: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    turn: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    after_result: Option<Duration>,
+    start: Option<Seconds>,
+    silence: Option<Seconds>,
+    tool: Option<Seconds>,
+    turn: Option<Seconds>,
+    after_result: Option<Seconds>,
 }
 
 /// Decodes one project.
@@ -188,9 +183,9 @@ pub(super) fn project(
         env: raw.env,
         limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
         answer: raw.answer,
-        format: format(&raw.text).map_err(at("text"))?,
-        max_parts: max_parts(&raw.text).map_err(at("text"))?,
-        max_bytes: max_bytes(&raw.text).map_err(at("text"))?,
+        format: format(&raw.format).map_err(at("format"))?,
+        max_parts: max_parts(&raw.format).map_err(at("format"))?,
+        max_bytes: max_bytes(&raw.format).map_err(at("format"))?,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
         run_as,
     };
@@ -279,20 +274,20 @@ fn length(key: &str, number: Option<f64>) -> Result<Option<NonZeroUsize>, BadVal
     Ok(number.and_then(|number| NonZeroUsize::new(number as usize)))
 }
 
-fn format(raw: &RawText) -> Result<Format, BadValue> {
+fn format(raw: &RawFormat) -> Result<Format, BadValue> {
     let Format { dialect, .. } = Format::default();
     let max_lines = length("max_lines", raw.max_lines)?;
     Ok(Format { dialect: raw.dialect.unwrap_or(dialect), max_lines })
 }
 
-fn max_parts(raw: &RawText) -> Result<Option<NonZeroUsize>, BadValue> {
+fn max_parts(raw: &RawFormat) -> Result<Option<NonZeroUsize>, BadValue> {
     match &raw.max_parts {
         None => Ok(Some(MAX_PARTS)),
         Some(NumberOrFalse(number)) => length("max_parts", *number),
     }
 }
 
-fn max_bytes(raw: &RawText) -> Result<Option<NonZeroUsize>, BadValue> {
+fn max_bytes(raw: &RawFormat) -> Result<Option<NonZeroUsize>, BadValue> {
     match &raw.max_kb {
         None => Ok(Some(MAX_BYTES)),
         Some(NumberOrFalse(number)) => {
@@ -325,7 +320,7 @@ fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
 }
 
 fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
-    let limit = |key: &str, value: Option<Duration>, default: Duration| match value {
+    let limit = |key: &str, value: Option<Seconds>, default: Duration| match value.map(|time| time.0) {
         Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
         Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),
         value => Ok(value.unwrap_or(default)),

@@ -62,14 +62,9 @@ pub(super) struct RawRoute {
     project: Option<String>,
     prompt: Option<String>,
     model: Option<String>,
-    session: Option<RawSession>,
+    #[serde(default)]
+    fresh: bool,
     reply: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum RawSession {
-    Fresh,
 }
 
 /// Decodes what routing.lua returned, and whether it has a `route` function. Every problem goes to `problems`;
@@ -267,12 +262,12 @@ pub fn route(
                 project: find(name).map_err(|e| e.under("project"))?,
                 prompt: raw.prompt.unwrap_or(prompt),
                 model: raw.model,
-                fresh: matches!(raw.session, Some(RawSession::Fresh)),
+                fresh: raw.fresh,
             }))
         }
         (None, Some(reply)) => {
-            if raw.prompt.is_some() || raw.model.is_some() || raw.session.is_some() {
-                return Err(BadValue::here("`prompt`, `model` and `session` need a `project`"));
+            if raw.prompt.is_some() || raw.model.is_some() || raw.fresh {
+                return Err(BadValue::here("`prompt`, `model` and `fresh` need a `project`"));
             }
             check_reply(&reply).map_err(|e| e.under("reply"))?;
             Ok(Route::Reply(reply))
@@ -344,6 +339,9 @@ fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone)
 }
 
 pub(super) fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
+    if let Some(now) = data::renamed(key, valid) {
+        return BadValue::here(now).under(&segment(key));
+    }
     let listed = valid.join("`, `");
     let message = reword(&format!("unknown field `{key}`, expected one of `{listed}`"));
     BadValue::here(told(message)).under(&segment(key))

@@ -188,7 +188,7 @@ fn the_readme_names_all_that_ctx_can_do() {
     let readme = include_str!("../../scripts/README.md");
     let table =
         readme.split("### What `ctx` can do").nth(1).and_then(|rest| rest.split("###").next()).unwrap();
-    for (name, _) in effect::NAMES {
+    for name in effect::names() {
         assert!(table.contains(&format!("`{name}`")), "{name} is not in the table");
     }
 }
@@ -208,13 +208,14 @@ async fn what_a_function_returns_is_a_decision_or_an_error_with_its_place() {
     };
     let snapshot = cases([
         route("return 'here'").await,
-        route("return { project = 'here', prompt = prompt .. '!', model = 'opus', session = 'fresh' }").await,
+        route("return { project = 'here', prompt = prompt .. '!', model = 'opus', fresh = true }").await,
+        route("return { project = 'here', session = 'fresh' }").await,
         route("return { reply = 'Not today.' }").await,
         route("return nil").await,
         route("return message.mentions_me and nil").await,
         route("return 'hre'").await,
         route("return { project = 'blog' }").await,
-        route("return { project = 'here', sesion = 'fresh' }").await,
+        route("return { project = 'here', fesh = true }").await,
         route("return { project = 'here', session = 'new' }").await,
         route("return { project = 'here', model = '' }").await,
         route("return { project = 'here', reply = 'x' }").await,
@@ -620,10 +621,10 @@ fn a_project_says_how_its_answers_become_messages() {
         )
     };
     assert_eq!(text(""), (true, 0, 8, 204_800));
-    assert_eq!(text("text = {}"), (true, 0, 8, 204_800));
-    assert_eq!(text("text = { dialect = false, max_lines = 60, max_parts = 1 }"), (false, 60, 1, 204_800));
-    assert_eq!(text("text = { dialect = true, max_parts = false, max_kb = false }"), (true, 0, 0, 0));
-    assert_eq!(text("text = { max_kb = 20 }"), (true, 0, 8, 20_480));
+    assert_eq!(text("format = {}"), (true, 0, 8, 204_800));
+    assert_eq!(text("format = { dialect = false, max_lines = 60, max_parts = 1 }"), (false, 60, 1, 204_800));
+    assert_eq!(text("format = { dialect = true, max_parts = false, max_kb = false }"), (true, 0, 0, 0));
+    assert_eq!(text("format = { max_kb = 20 }"), (true, 0, 8, 20_480));
 }
 
 #[test]

@@ -18,6 +18,8 @@
 //! effect inside one would be lost), nothing that compiles text or swaps environments, and a `require` of
 //! ours, because Luau's own leaves the script folder.
 
+pub(super) mod global;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -231,6 +233,19 @@ impl Clock {
         lock(&self.running).take().and_then(|running| running.struck)
     }
 
+    /// Whether the call may write one more line to the log.
+    fn may_print(&self) -> bool {
+        let printed = self.printed.fetch_add(1, Ordering::Relaxed);
+        // What is only run to find a place has printed all this before.
+        if printed > MAX_PRINTED || lock(&self.places).is_some() {
+            return false;
+        }
+        if printed == MAX_PRINTED {
+            tracing::info!("the script prints more than {MAX_PRINTED} lines; the rest is dropped");
+        }
+        printed < MAX_PRINTED
+    }
+
     fn check(&self, lua: &Lua) -> mlua::Result<VmState> {
         if let Some(place) = lock(&self.places).as_mut() {
             *place = innermost(lua);
@@ -290,31 +305,27 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Resul
     )?;
     // Without lines, so that what a native function raises is told as of the script's line that called it.
     let natives = lua.load(include_str!("natives.lua")).set_name("=natives");
-    natives.set_compiler(Compiler::new().set_debug_level(0)).exec()?;
+    let tools = global::tools(lua, Arc::clone(&clock))?;
+    natives.set_compiler(Compiler::new().set_debug_level(0)).call::<()>(tools)?;
     lua.set_interrupt(move |lua| clock.check(lua));
     lua.sandbox(true)
 }
 
-/// Lua's `print`, to the log.
-fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
-    let printed = clock.printed.fetch_add(1, Ordering::Relaxed);
-    // What is only run to find a place has printed all this before.
-    if printed > MAX_PRINTED || lock(&clock.places).is_some() {
-        return Ok(());
-    }
-    let place = lua.inspect_stack(1, |frame| {
+/// Where a script is, so many calls up.
+fn place(lua: &Lua, level: usize) -> (String, usize) {
+    let place = lua.inspect_stack(level, |frame| {
         let source = frame.source().short_src.map(|s| s.to_string()).unwrap_or_default();
         (source, frame.current_line().unwrap_or_default())
     });
-    let (file, line) = place.unwrap_or_default();
-    if printed == MAX_PRINTED {
-        tracing::info!(
-            script = file,
-            line,
-            "the script prints more than {MAX_PRINTED} lines; the rest is dropped"
-        );
+    place.unwrap_or_default()
+}
+
+/// Lua's `print`, to the log.
+fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
+    if !clock.may_print() {
         return Ok(());
     }
+    let (file, line) = place(lua, 1);
     let mut text = String::new();
     for (place, value) in values.iter().enumerate() {
         if place > 0 {

@@ -32,7 +32,7 @@ impl Hooks {
 
     /// The prompt with the context that the scripts put before it.
     pub async fn prompt(&self, prompt: String) -> String {
-        match self.set.on_turn_start(&self.turn).await {
+        match self.set.before_prompt(&self.turn).await {
             Some(context) => format!("{}\n\n{prompt}", context.trim_end()),
             None => prompt,
         }
@@ -43,7 +43,7 @@ impl Hooks {
         if answer.trim().is_empty() {
             return answer;
         }
-        self.set.on_answer(&answer, &self.turn).await.unwrap_or(answer)
+        self.set.after_answer(&answer, &self.turn).await.unwrap_or(answer)
     }
 
     /// What went wrong, as the scripts word it.

@@ -73,7 +73,7 @@ async fn weigh() {
     // None of them was ended for want of memory.
     for waiting in dialogs {
         let step = waiting.resume(Ok(json!(false))).await;
-        assert!(matches!(&step, Step::Effect(Effect::FollowUp(_), _)), "{step:?}");
+        assert!(matches!(&step, Step::Effect(Effect::Reply(_), _)), "{step:?}");
     }
 }
 

@@ -178,7 +178,7 @@ fn two_projects(allow: &str) -> String {
             }},
             route = function(message, prompt)
                 if not prompt:match("VAULT") then return "here" end
-                return {{ project = "vault", model = "opus", session = "fresh" }}
+                return {{ project = "vault", model = "opus", fresh = true }}
             end,
         }}"#
     )

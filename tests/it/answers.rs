@@ -54,9 +54,9 @@ async fn a_project_may_want_markdown_as_it_is_or_lower_messages() {
         .filter(|file| file.ends_with("headings.md") || file.ends_with("table-small.md"))
         .collect();
     assert_eq!(files.len(), 2);
-    say_all("text = { dialect = false }", Format { dialect: false, ..Format::default() }, &files).await;
+    say_all("format = { dialect = false }", Format { dialect: false, ..Format::default() }, &files).await;
     let lines = NonZeroUsize::new(12);
-    say_all("text = { max_lines = 12 }", Format { max_lines: lines, ..Format::default() }, &files).await;
+    say_all("format = { max_lines = 12 }", Format { max_lines: lines, ..Format::default() }, &files).await;
 
     let parts = |format: &Format| {
         let markdown = std::fs::read_to_string(&files[1]).unwrap();

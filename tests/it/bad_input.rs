@@ -321,7 +321,7 @@ async fn a_project_directory_that_is_gone_is_a_sentence_until_it_is_back() {
 
 #[tokio::test]
 async fn an_answer_of_a_hundred_parts_arrives_whole_and_in_order() {
-    let routing = routing_with("text = { max_parts = false }");
+    let routing = routing_with("format = { max_parts = false }");
     let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
     let question = stage.say("general", "LONG:198000");
     assert_eq!(stage.settled(question).await, ANSWERED);

@@ -28,7 +28,7 @@ async fn choose(stage: &Stage, name: &str, new: NewChoice) -> ChannelChoice {
 #[tokio::test]
 async fn a_turn_has_the_model_of_its_route_else_of_its_channel_else_of_its_project() {
     let mut stage = Stage::without_bot(Setup { routing: ROUTING.to_owned(), ..Setup::default() }).await;
-    let hooks = "return { on_answer = function(text, turn) return text .. ', ' .. turn.model end }";
+    let hooks = "return { after_answer = function(text, turn) return text .. ', ' .. turn.model end }";
     std::fs::write(stage.root().join("scripts/hooks.lua"), hooks).unwrap();
     stage.start().await;
     assert_eq!(stage.ask("general", "MODE").await, "sonnet acceptEdits, sonnet");

@@ -206,7 +206,7 @@ async fn who_is_shut_out_answers_no_question_any_more() {
         &stage,
         "forget",
         "return { name = 'forget', description = 'x', run = function(ctx)
-            if ctx:confirm 'Sure?' then ctx:reset_session() ctx:follow_up 'Forgot it.' end
+            if ctx:confirm 'Sure?' then ctx:reset_session() ctx:reply 'Forgot it.' end
         end }",
     )
     .await;
@@ -361,7 +361,7 @@ async fn a_command_that_fails_says_so_and_loops_end() {
 async fn a_question_that_nobody_answers_ends_and_a_guild_command_is_refused_in_direct_messages() {
     let stage = stage().await;
     let script = "return { name = 'patient', description = 'x', guild_only = true, run = function(ctx)
-        ctx:follow_up(tostring(ctx:confirm { 'Well?', timeout = 1 }))
+        ctx:reply(tostring(ctx:confirm { 'Well?', timeout = 1 }))
     end }";
     add(&stage, "patient", script).await;
     let question = said(&stage, "ada", "patient", &[]).await;

@@ -167,7 +167,7 @@ async fn an_answer_that_is_refused_for_too_long_is_given_up_and_the_operators_he
 
 #[tokio::test]
 async fn who_deletes_the_question_stops_the_rest_of_a_long_answer() {
-    let routing = routing_with("text = { max_parts = false }");
+    let routing = routing_with("format = { max_parts = false }");
     let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
     let posts = posts(&stage, "general");
     stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);

@@ -35,9 +35,9 @@ fn prompts(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_on_turn_start_returns_stands_before_the_prompt() {
+async fn what_before_prompt_returns_stands_before_the_prompt() {
     let setup = Setup { routing: routing_with("model = 'sonnet'"), ..Setup::default() };
-    let hooks = r#"return { on_turn_start = function(turn)
+    let hooks = r#"return { before_prompt = function(turn)
         local t = turn
         return table.concat({ t.id, t.channel, t.project, t.author.id, t.author.name, t.prompt, t.model }, "|") .. "\n\n"
     end }"#;
@@ -51,9 +51,9 @@ async fn what_on_turn_start_returns_stands_before_the_prompt() {
 }
 
 #[tokio::test]
-async fn where_on_turn_start_has_nothing_to_add_or_fails_the_prompt_is_as_it_was() {
+async fn where_before_prompt_has_nothing_to_add_or_fails_the_prompt_is_as_it_was() {
     for (what, body) in CHANGE_NOTHING {
-        let mut stage = with_hooks(&format!("return {{ on_turn_start = function(turn) {body} end }}")).await;
+        let mut stage = with_hooks(&format!("return {{ before_prompt = function(turn) {body} end }}")).await;
         assert_eq!(stage.ask("general", "TEXT:hello").await, "hello", "{what}");
         assert_eq!(stage.ask("general", "TEXT:again").await, "again", "{what}");
         assert_eq!(prompts(&stage), ["TEXT:hello", "TEXT:again"], "{what}");
@@ -63,7 +63,7 @@ async fn where_on_turn_start_has_nothing_to_add_or_fails_the_prompt_is_as_it_was
 #[tokio::test]
 async fn an_answer_is_changed_once_before_it_is_split() {
     let hooks = "local asked = 0
-    return { on_answer = function(text, turn)
+    return { after_answer = function(text, turn)
         asked += 1
         return turn.author.name .. asked .. ': ' .. text:gsub('fox', 'moon')
     end }";
@@ -83,10 +83,10 @@ async fn an_answer_is_changed_once_before_it_is_split() {
 }
 
 #[tokio::test]
-async fn where_on_answer_changes_nothing_or_fails_the_answer_is_as_it_was() {
+async fn where_after_answer_changes_nothing_or_fails_the_answer_is_as_it_was() {
     for (what, body) in CHANGE_NOTHING.into_iter().chain([("empty", "return ''")]) {
         let mut stage =
-            with_hooks(&format!("return {{ on_answer = function(text, turn) {body} end }}")).await;
+            with_hooks(&format!("return {{ after_answer = function(text, turn) {body} end }}")).await;
         assert_eq!(stage.ask("general", "TEXT:hello").await, "hello", "{what}");
         assert_eq!(stage.ask("general", "TEXT:again").await, "again", "{what}");
     }
@@ -95,7 +95,7 @@ async fn where_on_answer_changes_nothing_or_fails_the_answer_is_as_it_was() {
 #[tokio::test]
 async fn a_turn_that_runs_is_answered_by_the_hooks_it_began_with() {
     let marking =
-        |mark: &str| format!("return {{ on_answer = function(text) return '{mark}: ' .. text end }}");
+        |mark: &str| format!("return {{ after_answer = function(text) return '{mark}: ' .. text end }}");
     let mut stage = with_hooks(&marking("old")).await;
     let running = stage.held("general").await;
     let waiting = stage.say("general", "TEXT:next");
@@ -111,7 +111,7 @@ async fn a_turn_that_runs_is_answered_by_the_hooks_it_began_with() {
 
 #[tokio::test]
 async fn an_answer_that_was_not_written_is_not_asked_about() {
-    let mut stage = with_hooks("return { on_answer = function(text) return 'changed' .. text end }").await;
+    let mut stage = with_hooks("return { after_answer = function(text) return 'changed' .. text end }").await;
     let answer = stage.ask("general", "TEXT:").await;
     assert!(answer.starts_with("Claude finished without writing an answer."), "{answer}");
     let message = stage.say("general", "TEXT:half ;; CRASH");
@@ -177,14 +177,14 @@ async fn a_turn_that_an_earlier_bot_left_is_told_in_the_words_of_the_hook() {
 #[tokio::test]
 async fn a_hook_that_fails_is_a_line_in_the_log_with_its_place() {
     let stage = Stage::without_bot(Setup::default()).await;
-    let hooks = "return {\n  on_answer = function(text)\n    return text.x.y\n  end,\n}";
+    let hooks = "return {\n  after_answer = function(text)\n    return text.x.y\n  end,\n}";
     std::fs::write(stage.root().join("scripts/hooks.lua"), hooks).unwrap();
     let bot = Process::ready(&mut bot_on(&stage)).await;
     let message = stage.say("general", "TEXT:hello");
     stage.parts_posted(message, 1).await;
     assert_eq!(stage.answer(message), "hello");
     let line = bot.line("a hook failed").await;
-    assert!(line.contains(" ERROR ") && line.contains("turn{id=") && line.contains("on_answer"), "{line}");
+    assert!(line.contains(" ERROR ") && line.contains("turn{id=") && line.contains("after_answer"), "{line}");
     assert!(line.contains("scripts/hooks.lua:3: attempt to index nil with 'y'"), "{line}");
     bot.stop().await;
 }

@@ -102,14 +102,14 @@ async fn an_answer_at_the_limit_has_no_file() {
 
 #[tokio::test]
 async fn a_project_says_how_long_an_answer_may_be_or_that_it_may_be_any_length() {
-    let mut stage = Stage::with(setup("text = { max_parts = 1 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 1 }")).await;
     let (markdown, prompt) = answer(&stage, 3);
     let question = stage.say("general", prompt);
     assert_eq!(stage.settled(question).await, ANSWERED);
     let [only] = &assert_filed(&stage, question, 1, &markdown)[..] else { panic!("one message") };
     insta::assert_snapshot!(only.content, @"-# This would be 3 messages: `answer.md` has the whole text");
 
-    let mut stage = Stage::with(setup("text = { max_parts = false }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = false }")).await;
     let (_, prompt) = answer(&stage, 12);
     let question = stage.say("general", prompt);
     assert_eq!(stage.settled(question).await, ANSWERED);
@@ -118,7 +118,7 @@ async fn a_project_says_how_long_an_answer_may_be_or_that_it_may_be_any_length()
 
 #[tokio::test]
 async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
-    let mut stage = Stage::with(setup("text = { max_parts = 2 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 2 }")).await;
     let (markdown, prompt) = answer(&stage, 4);
     let question = stage.say("general", &format!("{prompt} ;; CRASH"));
     assert_eq!(stage.settled(question).await, FAILED);
@@ -144,7 +144,7 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
 
 #[tokio::test]
 async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
-    let mut stage = Stage::with(setup("text = { max_parts = 2 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 2 }")).await;
     let channel = stage.discord.channel("general");
     stage.discord.forbid(channel, Right::Attach);
     let (markdown, prompt) = answer(&stage, 5);
@@ -171,7 +171,7 @@ async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
 
 #[tokio::test]
 async fn an_answer_over_the_cap_is_a_file_or_a_sentence_and_never_hundreds_of_messages() {
-    let mut stage = Stage::with(setup("text = { max_parts = false, max_kb = 4 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = false, max_kb = 4 }")).await;
     let (markdown, prompt) = answer(&stage, 201);
     let question = stage.say("general", prompt);
     assert_eq!(stage.settled(question).await, ANSWERED);
@@ -193,7 +193,7 @@ async fn an_answer_over_the_cap_is_a_file_or_a_sentence_and_never_hundreds_of_me
 
 #[tokio::test]
 async fn where_nothing_may_be_posted_the_file_waits_and_stays_a_file() {
-    let mut stage = Stage::with(setup("text = { max_parts = 1 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 1 }")).await;
     let channel = stage.discord.channel("general");
     stage.discord.forbid(channel, Right::Post);
     let (markdown, prompt) = answer(&stage, 3);
@@ -206,7 +206,7 @@ async fn where_nothing_may_be_posted_the_file_waits_and_stays_a_file() {
 
 #[tokio::test]
 async fn a_file_that_discord_answered_badly_is_tried_again_and_posted_once() {
-    let mut stage = Stage::with(setup("text = { max_parts = 2 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 2 }")).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::Delay(Duration::ZERO), &posts);
     stage.discord.fail_next(1, Fault::Status(500), &posts);
@@ -220,7 +220,7 @@ async fn a_file_that_discord_answered_badly_is_tried_again_and_posted_once() {
 /// A stage with a separate bot that was killed while it posted a long answer: `faults` hit the calls, `posted` is
 /// how many messages are there when it is killed.
 async fn killed(faults: &[Fault], posted: usize) -> (Stage, Id, String) {
-    let stage = Stage::without_bot(setup("text = { max_parts = 3 }")).await;
+    let stage = Stage::without_bot(setup("format = { max_parts = 3 }")).await;
     let channel = stage.discord.channel("general");
     for fault in faults {
         stage.discord.fail_next(1, *fault, &format!("POST /channels/{channel}/messages"));

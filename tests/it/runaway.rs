@@ -125,7 +125,7 @@ async fn a_script_that_loops_holds_up_other_channels_for_its_time_limit_at_most(
     let mut stage = Stage::without_bot(setup).await;
     stage.save(
         "hooks.lua",
-        "return { on_turn_start = function(turn)
+        "return { before_prompt = function(turn)
             if turn.prompt:find 'break in the hook' then error 'broken' end
             if turn.prompt:find 'loop in the hook' then while true do end end
         end }",

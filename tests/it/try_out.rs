@@ -22,7 +22,7 @@ const ROUTING: &str = r#"return {
         end
         if prompt == "nonsense" then return { promt = "x" } end
         if message.channel_name == "site-talk" then
-            return { project = "site", prompt = prompt .. "!", model = "opus", session = "fresh" }
+            return { project = "site", prompt = prompt .. "!", model = "opus", fresh = true }
         end
     end,
 }"#;

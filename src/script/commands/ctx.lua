@@ -47,9 +47,6 @@ local function raising(tool)
 end
 
 local function local_functions(methods)
-  methods.now = function() return tools.now() end
-  methods.regex = raising(function(_, pattern, text) return tools.regex(pattern, text) end)
-  methods.json = table.freeze { encode = raising(tools.encode), decode = raising(tools.decode) }
   methods.may = raising(function(self, permission) return tools.may(permissions[self], permission) end)
   methods.commands = raising(function(self) return tools.commands(permissions[self]) end)
   return methods

@@ -3,26 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mlua::serde::SerializeOptions;
 use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
 use super::{Call, Entry, tools};
 use crate::domain::{Author, ChannelId, GuildId, OptionValue};
-use crate::script::effect;
 use crate::script::problem::Failure;
 use crate::script::vm::Vm;
+use crate::script::{effect, plain};
 
 /// The function of `ctx.lua` that makes a `ctx`, in the VM's registry.
 const MAKE_CTX: &str = "moonlane.ctx";
-
-/// What is `None` is nil, and tables have no metatables.
-pub fn plain() -> SerializeOptions {
-    SerializeOptions::new()
-        .serialize_none_to_null(false)
-        .serialize_unit_to_null(false)
-        .set_array_metatable(false)
-}
 
 /// The plain data of a `ctx`.
 #[derive(Serialize)]
@@ -94,7 +85,7 @@ pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table
 pub fn make_ctx(vm: &mut Vm, entries: &Arc<[Entry]>) -> Result<(), Failure> {
     vm.run(|lua| {
         let (yields, yieldable) = Vm::coroutine(lua)?;
-        let names: Vec<&str> = effect::NAMES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = effect::names().collect();
         let tools = tools::table(lua, entries)?;
         let chunk = lua.load(include_str!("ctx.lua")).set_name("=ctx");
         let make: mlua::Function = chunk.call((yields, yieldable, names, tools))?;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use mlua::thread::ThreadStatus;
 use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue, Thread};
 
-use super::ctx::{ctx, make_ctx, plain};
+use super::ctx::{ctx, make_ctx};
 use super::{Call, Entry, Limits};
 use crate::domain::{Choice, Command, OptionKind, OptionValue};
 use crate::nearest::nearest;
 use crate::script::command;
 use crate::script::data::{self, shown};
 use crate::script::effect::{self, Effect};
+use crate::script::plain;
 use crate::script::problem::{Failure, FailureKind, ScriptError, Stage};
 use crate::script::vm::Vm;
 

@@ -2,39 +2,66 @@
 //! keys that a script may use.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::values::{Color, OrFalse, TextOrPick, Timeout};
-use super::{Ask, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, LogLevel, Pick, Say};
+use super::values::{Color, OrFalse, TextOrPick};
+use super::{Ask, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, Say};
 use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, RoleId, UserId};
-use crate::script::data::{self, BadValue, Data, Id, ids, shown};
+use crate::script::data::{self, BadValue, Data, Id, Seconds, ids, shown};
 use crate::script::project::check_model;
-use crate::script::routing::RawSession;
 
-/// The functions of `ctx` that ask for an effect, and the key under which each knows a value that is given alone.
-pub const NAMES: [(&str, &str); 19] = [
-    ("reply", "text"),
-    ("edit", "text"),
-    ("follow_up", "text"),
-    ("confirm", "text"),
-    ("choose", "text"),
-    ("session", "channel"),
-    ("sessions", ""),
-    ("reset_session", "channel"),
-    ("set_model", "model"),
-    ("set_permission_mode", "mode"),
-    ("stop", "channel"),
-    ("queue", "channel"),
-    ("take_out", "turn"),
-    ("ask", "prompt"),
-    ("send", "text"),
-    ("projects", ""),
-    ("status", ""),
-    ("log", "text"),
-    ("reload", ""),
+/// A function of `ctx` that asks for an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CtxFunction {
+    Reply,
+    Edit,
+    Defer,
+    Confirm,
+    Choose,
+    Session,
+    Sessions,
+    ResetSession,
+    SetModel,
+    SetPermissionMode,
+    Stop,
+    Queue,
+    TakeOut,
+    Ask,
+    Send,
+    Projects,
+    Status,
+    Reload,
+}
+
+/// Each with its name, and the key under which it knows a value that is given alone; none where it takes no such value.
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 18] = [
+    (CtxFunction::Reply, "reply", "text"),
+    (CtxFunction::Edit, "edit", "text"),
+    (CtxFunction::Defer, "defer", ""),
+    (CtxFunction::Confirm, "confirm", "text"),
+    (CtxFunction::Choose, "choose", "text"),
+    (CtxFunction::Session, "session", "channel"),
+    (CtxFunction::Sessions, "sessions", ""),
+    (CtxFunction::ResetSession, "reset_session", "channel"),
+    (CtxFunction::SetModel, "set_model", "model"),
+    (CtxFunction::SetPermissionMode, "set_permission_mode", "mode"),
+    (CtxFunction::Stop, "stop", "channel"),
+    (CtxFunction::Queue, "queue", "channel"),
+    (CtxFunction::TakeOut, "take_out", "turn"),
+    (CtxFunction::Ask, "ask", "prompt"),
+    (CtxFunction::Send, "send", "text"),
+    (CtxFunction::Projects, "projects", ""),
+    (CtxFunction::Status, "status", ""),
+    (CtxFunction::Reload, "reload", ""),
 ];
+
+/// The names of all functions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(_, name, _)| *name)
+}
 
 /// Discord's limits, in characters.
 const MAX_TEXT: usize = 2000;
@@ -44,12 +71,11 @@ const MAX_URL: usize = 512;
 const MAX_EMBED: usize = 6000;
 /// What one `send` may say: about ten messages.
 const MAX_SEND: usize = 20_000;
-/// One line of the log.
-const MAX_LOG: usize = 2000;
 /// How many options, fields or links there may be.
 const MAX_LISTED: usize = 25;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -102,7 +128,7 @@ pub struct RawConfirm {
     text: String,
     yes: Option<String>,
     no: Option<String>,
-    timeout: Option<Timeout>,
+    timeout: Option<Seconds>,
     who: Option<RawWho>,
     #[serde(default)]
     ephemeral: bool,
@@ -112,9 +138,8 @@ pub struct RawConfirm {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawChoose {
     text: String,
-    #[serde(default)]
     options: Vec<TextOrPick>,
-    timeout: Option<Timeout>,
+    timeout: Option<Seconds>,
     who: Option<RawWho>,
     #[serde(default)]
     ephemeral: bool,
@@ -148,6 +173,12 @@ pub struct RawChannel {
     channel: Option<Id<ChannelId>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawDefer {
+    ephemeral: bool,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "nothing")]
 pub struct RawNothing {}
@@ -155,21 +186,21 @@ pub struct RawNothing {}
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSetModel {
-    model: Option<OrFalse<String>>,
+    model: OrFalse<String>,
     channel: Option<Id<ChannelId>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSetMode {
-    mode: Option<OrFalse<PermissionMode>>,
+    mode: OrFalse<PermissionMode>,
     channel: Option<Id<ChannelId>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawTakeOut {
-    turn: Option<Id<MessageId>>,
+    turn: Id<MessageId>,
 }
 
 #[derive(Deserialize)]
@@ -178,83 +209,72 @@ pub struct RawAsk {
     prompt: String,
     project: Option<String>,
     model: Option<String>,
-    session: Option<RawSession>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSend {
     text: String,
-    channel: Option<Id<ChannelId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct RawLog {
-    text: String,
-    #[serde(default)]
-    level: RawLevel,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RawLevel {
-    Debug,
-    #[default]
-    Info,
-    Warn,
-    Error,
+    channel: Id<ChannelId>,
 }
 
 /// The effect that a function of `ctx` asks for, given this value.
 pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
-    let first = NAMES.iter().find(|(known, _)| *known == name).map(|(_, first)| *first);
-    let Some(first) = first else {
+    let known = FUNCTIONS.iter().find(|(_, known, _)| *known == name);
+    let Some((function, _, first)) = known else {
         return Err(BadValue::here(format!("there is no effect {}", shown(name))));
     };
-    let data = match first {
+    let data = match *first {
         "" => data::read(value)?.unwrap_or(Data::Empty),
         first => data::read_with_first(value, first)?,
     };
-    Ok(match name {
-        "reply" => Effect::Reply(say(data)?),
-        "edit" => Effect::Edit(say(data)?),
-        "follow_up" => Effect::FollowUp(say(data)?),
-        "confirm" => Effect::Confirm(confirm(data)?),
-        "choose" => Effect::Choose(choose(data)?),
-        "session" => Effect::Session { channel: channel(data)? },
-        "reset_session" => Effect::ResetSession { channel: channel(data)? },
-        "set_model" => set_model(data)?,
-        "set_permission_mode" => set_permission_mode(data)?,
-        "stop" => Effect::Stop { channel: channel(data)? },
-        "queue" => Effect::Queue { channel: channel(data)? },
-        "take_out" => {
-            let raw: RawTakeOut = data::decode(data)?;
-            Effect::TakeOut { turn: there(raw.turn, "turn")?.0 }
+    Ok(match function {
+        CtxFunction::Reply => Effect::Reply(say(data)?),
+        CtxFunction::Edit => Effect::Edit(say(data)?),
+        CtxFunction::Defer => {
+            let raw: RawDefer = data::decode(data)?;
+            Effect::Defer { ephemeral: raw.ephemeral }
         }
-        "ask" => Effect::Ask(ask(data)?),
-        "send" => {
+        CtxFunction::Confirm => Effect::Confirm(confirm(data)?),
+        CtxFunction::Choose => Effect::Choose(choose(data)?),
+        CtxFunction::Session => Effect::Session { channel: channel(data)? },
+        CtxFunction::Sessions => nothing(data, Effect::Sessions)?,
+        CtxFunction::ResetSession => Effect::ResetSession { channel: channel(data)? },
+        CtxFunction::SetModel => set_model(data)?,
+        CtxFunction::SetPermissionMode => {
+            let raw: RawSetMode = data::decode(data)?;
+            Effect::SetPermissionMode { channel: raw.channel.map(|id| id.0), mode: raw.mode.0 }
+        }
+        CtxFunction::Stop => Effect::Stop { channel: channel(data)? },
+        CtxFunction::Queue => Effect::Queue { channel: channel(data)? },
+        CtxFunction::TakeOut => {
+            let raw: RawTakeOut = data::decode(data)?;
+            Effect::TakeOut { turn: raw.turn.0 }
+        }
+        CtxFunction::Ask => Effect::Ask(ask(data)?),
+        CtxFunction::Send => {
             let raw: RawSend = data::decode(data)?;
             check("text", &raw.text, MAX_SEND)?;
-            Effect::Send { channel: there(raw.channel, "channel")?.0, text: raw.text }
+            Effect::Send { channel: raw.channel.0, text: raw.text }
         }
-        "log" => log(data)?,
-        no_keys => {
-            let RawNothing {} = data::decode(data)?;
-            match no_keys {
-                "sessions" => Effect::Sessions,
-                "projects" => Effect::Projects,
-                "status" => Effect::Status,
-                _ => Effect::Reload,
-            }
-        }
+        CtxFunction::Projects => nothing(data, Effect::Projects)?,
+        CtxFunction::Status => nothing(data, Effect::Status)?,
+        CtxFunction::Reload => nothing(data, Effect::Reload)?,
     })
+}
+
+/// The effect of a function that takes nothing.
+fn nothing(data: Data, effect: Effect) -> Result<Effect, BadValue> {
+    let RawNothing {} = data::decode(data)?;
+    Ok(effect)
 }
 
 fn say(data: Data) -> Result<Say, BadValue> {
     let raw: RawSay = data::decode(data)?;
     if raw.text.chars().count() > MAX_TEXT {
-        let hint = "say the rest with ctx:follow_up, or put it into a `file`";
+        let hint = "say the rest with another ctx:reply, or put it into a `file`";
         let problem = format!("has at most {MAX_TEXT} characters; {hint}");
         return Err(BadValue::here(problem).under("text"));
     }
@@ -370,7 +390,7 @@ fn choose(data: Data) -> Result<Choose, BadValue> {
     Ok(Choose { text: raw.text, options, dialog: dialog(raw.timeout, raw.who, raw.ephemeral)? })
 }
 
-fn dialog(timeout: Option<Timeout>, who: Option<RawWho>, ephemeral: bool) -> Result<Dialog, BadValue> {
+fn dialog(timeout: Option<Seconds>, who: Option<RawWho>, ephemeral: bool) -> Result<Dialog, BadValue> {
     let who = who.map(|who| Allow { users: ids(who.users), roles: ids(who.roles) });
     if who.as_ref().is_some_and(|who| who.users.is_empty() && who.roles.is_empty()) {
         return Err(BadValue::here("nobody could answer: name `users` or `roles`").under("who"));
@@ -379,7 +399,11 @@ fn dialog(timeout: Option<Timeout>, who: Option<RawWho>, ephemeral: bool) -> Res
         let problem = "others cannot answer what only one person sees: leave out `who` or `ephemeral`";
         return Err(BadValue::here(problem).under("ephemeral"));
     }
-    Ok(Dialog { timeout: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0), who, ephemeral })
+    let timeout = timeout.map_or(DEFAULT_TIMEOUT, |time| time.0);
+    if !TIMEOUTS.contains(&timeout) {
+        return Err(BadValue::here("must be between 1 second and 24 hours").under("timeout"));
+    }
+    Ok(Dialog { timeout, who, ephemeral })
 }
 
 fn channel(data: Data) -> Result<Option<ChannelId>, BadValue> {
@@ -389,17 +413,11 @@ fn channel(data: Data) -> Result<Option<ChannelId>, BadValue> {
 
 fn set_model(data: Data) -> Result<Effect, BadValue> {
     let raw: RawSetModel = data::decode(data)?;
-    let model = there(raw.model, "model")?.0;
+    let model = raw.model.0;
     if let Some(model) = &model {
         check_model(model).map_err(|e| e.under("model"))?;
     }
     Ok(Effect::SetModel { channel: raw.channel.map(|id| id.0), model })
-}
-
-fn set_permission_mode(data: Data) -> Result<Effect, BadValue> {
-    let raw: RawSetMode = data::decode(data)?;
-    let mode = there(raw.mode, "mode")?.0;
-    Ok(Effect::SetPermissionMode { channel: raw.channel.map(|id| id.0), mode })
 }
 
 fn ask(data: Data) -> Result<Ask, BadValue> {
@@ -410,28 +428,7 @@ fn ask(data: Data) -> Result<Ask, BadValue> {
     if let Some(model) = &raw.model {
         check_model(model).map_err(|e| e.under("model"))?;
     }
-    Ok(Ask {
-        prompt: raw.prompt,
-        project: raw.project.map(ProjectName),
-        model: raw.model,
-        fresh: matches!(raw.session, Some(RawSession::Fresh)),
-    })
-}
-
-fn log(data: Data) -> Result<Effect, BadValue> {
-    let raw: RawLog = data::decode(data)?;
-    let level = match raw.level {
-        RawLevel::Debug => LogLevel::Debug,
-        RawLevel::Info => LogLevel::Info,
-        RawLevel::Warn => LogLevel::Warn,
-        RawLevel::Error => LogLevel::Error,
-    };
-    let text = raw.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Ok(Effect::Log { level, text: data::cut(text, MAX_LOG) })
-}
-
-fn there<T>(value: Option<T>, key: &str) -> Result<T, BadValue> {
-    value.ok_or_else(|| BadValue::here(format!("`{key}` is missing")))
+    Ok(Ask { prompt: raw.prompt, project: raw.project.map(ProjectName), model: raw.model, fresh: raw.fresh })
 }
 
 fn check(key: &str, text: &str, max: usize) -> Result<(), BadValue> {

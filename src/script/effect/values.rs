@@ -1,14 +1,11 @@
 //! Values that a script may write in more than one way.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::decode::RawPick;
-
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A value, or `false` where there is to be none.
 pub struct OrFalse<T>(pub Option<T>);
@@ -38,43 +35,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
         }
 
         deserializer.deserialize_any(Either(std::marker::PhantomData))
-    }
-}
-
-/// A number of seconds, or a duration in quotes.
-pub struct Timeout(pub Duration);
-
-impl<'de> Deserialize<'de> for Timeout {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TimeoutVisitor;
-
-        impl Visitor<'_> for TimeoutVisitor {
-            type Value = Timeout;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of seconds, or a duration in quotes, such as \"10m\"")
-            }
-
-            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Timeout, E> {
-                Duration::try_from_secs_f64(seconds).map_or_else(|_| Err(out_of_range()), in_range)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timeout, E> {
-                let time = humantime_serde::re::humantime::parse_duration(text);
-                time.map_or_else(|_| Err(E::invalid_value(Unexpected::Str(text), &self)), in_range)
-            }
-        }
-
-        fn in_range<E: de::Error>(time: Duration) -> Result<Timeout, E> {
-            let fits = (Duration::from_secs(1)..=MAX_TIMEOUT).contains(&time);
-            if fits { Ok(Timeout(time)) } else { Err(out_of_range()) }
-        }
-
-        fn out_of_range<E: de::Error>() -> E {
-            E::custom("must be between 1 second and 24 hours")
-        }
-
-        deserializer.deserialize_any(TimeoutVisitor)
     }
 }
 

@@ -43,7 +43,6 @@ pub(super) fn said(effect: &Effect) -> String {
         Effect::Reply(say) if say.ephemeral => format!("reply to one: {}", say.text),
         Effect::Reply(say) => format!("reply: {}", say.text),
         Effect::Edit(say) => format!("edit: {}", say.text),
-        Effect::FollowUp(say) => format!("follow up: {}", say.text),
         Effect::Confirm(confirm) => format!("confirm: {} [{}] [{}]", confirm.text, confirm.yes, confirm.no),
         Effect::Choose(choose) => {
             let labels: Vec<&str> = choose.options.iter().map(|pick| pick.label.as_str()).collect();
@@ -132,7 +131,7 @@ async fn an_effect_that_fails_raises_at_the_line_that_asked() {
     let body = "local ok, problem = pcall(function()\nctx:set_model 'x' end)\nerror('my ' .. problem, 0)";
     let own = played(&commands(body), call(), refuse).await;
     assert_eq!(own[1..], ["Failed: my scripts/commands/test.lua:3: There is no such model."]);
-    let caught = "if not pcall(ctx.set_model, ctx, 'x') then ctx:log 'refused' end";
+    let caught = "if not pcall(ctx.set_model, ctx, 'x') then ctx:reply 'refused' end";
     let caught = played(&commands(caught), call(), refuse).await;
     assert_eq!(caught.len(), 3, "{caught:?}");
 }
@@ -155,7 +154,7 @@ async fn effects_are_decoded_with_paths_in_their_errors() {
         "ctx:reply { embed = { text = ('x'):rep(4096), footer = ('x'):rep(2000) } }",
         "ctx:reply { file = { name = '../x', text = '' } }",
         "ctx:edit '\\255'",
-        "ctx:follow_up(('x'):rep(2e6))",
+        "ctx:reply(('x'):rep(2e6))",
         "ctx:confirm { 'x', timeout = 0 }",
         "ctx:confirm { 'x', timeout = 'soon' }",
         "ctx:confirm { 'x', timeout = '2 days' }",
@@ -178,7 +177,9 @@ async fn effects_are_decoded_with_paths_in_their_errors() {
         "ctx:ask { 'x', session = 'new' }",
         "ctx:send 'x'",
         "ctx:send('1', 'x')",
-        "ctx:log { 'x', level = 'warning' }",
+        "ctx:defer { true }",
+        "ctx:confirm { 'x', timeout = 0.5 }",
+        "ctx:follow_up 'x'",
         "ctx.reply 'x'",
         "ctx:replay 'x'",
         "ctx.zzz = ctx.zzz",
@@ -198,7 +199,7 @@ ctx:reply { 'a', ephemeral = true, embed = { title = 't', text = 'x', url = 'htt
   fields = { { name = 'n', text = 'v', inline = true } }, footer = 'f' },
   links = { { label = 'l', url = 'https://x.org/y' } }, file = { name = 'a.txt', text = 'b' } }
 ctx:edit { text = 'b' }
-ctx:follow_up 'c'
+ctx:reply 'c'
 ctx:confirm { 'sure?', no = 'No', who = { users = { '1' }, roles = { '2' } }, timeout = '2m' }
 ctx:choose { 'which?', options = { 'a', { label = 'B', value = 'b', description = 'c' } }, ephemeral = true }
 ctx:session '5'
@@ -212,12 +213,12 @@ ctx:stop()
 ctx:queue()
 ctx:take_out '9'
 ctx:ask 'why?'
-ctx:ask { 'why?', project = 'site', model = 'opus', session = 'fresh' }
+ctx:ask { 'why?', project = 'site', model = 'opus', fresh = true }
 ctx:send { 'hi', channel = '5' }
 ctx:projects()
 ctx:status()
-ctx:log 'x'
-ctx:log { 'x\\ny', level = 'warn' }
+ctx:defer()
+ctx:defer { ephemeral = true }
 ctx:reload()";
     let mut lines = Vec::new();
     let mut step = commands(body).call(call()).await;
@@ -227,7 +228,7 @@ ctx:reload()";
     }
     assert!(matches!(step, Step::Done), "{step:?}");
     snapshot!("effects", lines.join("\n"));
-    for (name, _) in effect::NAMES {
+    for name in effect::names() {
         assert!(body.contains(&format!("ctx:{name}")), "{name}");
     }
 }
@@ -235,7 +236,7 @@ ctx:reload()";
 #[tokio::test]
 async fn a_command_knows_who_used_it_where_and_with_what() {
     let body = "local a = args
-ctx:reply(ctx.json.encode { a = a, same = a == ctx.args, user = ctx.user, channel = ctx.channel, guild = ctx.guild_id,
+ctx:reply(moonlane.json.encode { a = a, same = a == ctx.args, user = ctx.user, channel = ctx.channel, guild = ctx.guild_id,
   command = ctx.command, sub = ctx.subcommand or 'none', may = { ctx:may 'manage_messages', ctx:may 'ban_members' } })";
     let options = [
         ("text", OptionValue::Text("x".to_owned())),
@@ -275,33 +276,47 @@ fn a_call_is_what_the_interaction_says() {
 #[tokio::test]
 async fn local_functions_yield_nothing() {
     let shown = async |expression: &str| plain(&format!("ctx:reply(tostring({expression}))")).await;
-    assert_eq!(shown("ctx:now() > 1.7e9").await, "reply: true");
-    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb')[0]").await, "reply: bb");
-    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb').a").await, "reply: bb");
-    assert_eq!(shown("ctx:regex('(?P<a>b+)(c)?', 'xbb')[2]").await, "reply: nil");
-    assert_eq!(shown("ctx:regex('b', 'x')").await, "reply: nil");
+    assert_eq!(shown("moonlane.now() > 1.7e9").await, "reply: true");
+    assert_eq!(shown("moonlane.regex('(?P<a>b+)(c)?', 'xbb')[0]").await, "reply: bb");
+    assert_eq!(shown("moonlane.regex('(?P<a>b+)(c)?', 'xbb').a").await, "reply: bb");
+    assert_eq!(shown("moonlane.regex('(?P<a>b+)(c)?', 'xbb')[2]").await, "reply: nil");
+    assert_eq!(shown("moonlane.regex('b', 'x')").await, "reply: nil");
     assert_eq!(
-        shown("ctx.json.encode { 1, 2.5, 'x', { a = true } }").await,
+        shown("moonlane.json.encode { 1, 2.5, 'x', { a = true } }").await,
         r#"reply: [1,2.5,"x",{"a":true}]"#
     );
-    assert_eq!(shown("ctx.json.decode('{ \"a\": [1, null] }').a[1]").await, "reply: 1");
+    assert_eq!(shown("moonlane.json.decode('{ \"a\": [1, null] }').a[1]").await, "reply: 1");
+    assert_eq!(shown("moonlane.time.format(0)").await, "reply: 1970-01-01 00:00");
+    assert_eq!(
+        shown("moonlane.time.format(1.7e9, '%d.%m. %H:%M', 'Europe/Berlin')").await,
+        "reply: 14.11. 23:13"
+    );
+    assert_eq!(shown("pcall(function() moonlane.now = 1 end)").await, "reply: false");
     assert_eq!(shown("#ctx:commands() .. ctx:commands()[1].name").await, "reply: 1test");
     // Inside a callback too, where an effect is impossible.
     assert_eq!(
-        shown("(('x'):gsub('x', function(x) return ctx:regex('.', x)[0] .. 'y' end))").await,
+        shown("(('x'):gsub('x', function(x) return moonlane.regex('.', x)[0] .. 'y' end))").await,
         "reply: xy"
     );
     let failures = [
-        "ctx:regex('(', 'x')",
-        "ctx:regex('\\\\w{1000}', 'x')",
-        "ctx:regex('x', ('x'):rep(1e6))",
-        "ctx:regex(('\\\\w'):rep(1e5), 'x')",
-        "ctx:regex(('(a*)'):rep(200) .. '$', ('a'):rep(1e4))",
-        "ctx:regex('x')",
-        "ctx.json.encode { print }",
-        "ctx.json.decode '{'",
-        "ctx.json.decode(5)",
-        "ctx.json.decode(('['):rep(1000))",
+        "moonlane.regex('(', 'x')",
+        "moonlane.regex('\\\\w{1000}', 'x')",
+        "moonlane.regex('x', ('x'):rep(1e6))",
+        "moonlane.regex(('\\\\w'):rep(1e5), 'x')",
+        "moonlane.regex(('(a*)'):rep(200) .. '$', ('a'):rep(1e4))",
+        "moonlane.regex('x')",
+        "moonlane.json.encode { print }",
+        "moonlane.json.decode '{'",
+        "moonlane.json.decode(5)",
+        "moonlane.json.decode(('['):rep(1000))",
+        "moonlane.jsn",
+        "moonlane.time.format('now')",
+        "moonlane.time.format(0, '%!')",
+        "moonlane.time.format(0, '%H', 'Mars/Olympus')",
+        "moonlane.time.format(1e30)",
+        "moonlane.log { 'x', level = 'warning' }",
+        "ctx:now()",
+        "ctx.json",
         "ctx:may 'manage_mesages'",
         "ctx.may 'manage_messages'",
     ];
@@ -327,10 +342,10 @@ async fn an_effect_in_a_callback_says_why_not() {
         );
     }
     // These may wait.
-    let fine = "for _, x in (function() ctx:log 'i' return nil end) do end
-pcall(function() ctx:log 'p' end)
+    let fine = "for _, x in (function() ctx:reply 'i' return nil end) do end
+pcall(function() ctx:reply 'p' end)
 local t = setmetatable({}, { __index = function(_, k) return k end })
-ctx:log(t.x)";
+ctx:reply(t.x)";
     assert_eq!(plain(fine).await.lines().count(), 3, "{}", plain(fine).await);
 }
 
@@ -366,10 +381,10 @@ async fn a_runaway_costs_one_command_and_the_others_wait_on() {
 
 #[tokio::test]
 async fn a_runaway_after_an_answer_ends_too() {
-    let body = "ctx:log 'x' while true do pcall(ctx.reply, ctx, {}) end";
+    let body = "ctx:status() while true do pcall(ctx.reply, ctx, {}) end";
     let lines = plain(body).await;
     assert!(lines.contains("\nTimedOut: scripts/commands/test.lua:2: ran longer than 60ms"), "{lines}");
-    let waiting = "while true do pcall(ctx.log, ctx, 'x') end";
+    let waiting = "while true do pcall(ctx.status, ctx) end";
     let Step::Effect(_, waiting) = commands(waiting).call(call()).await else { panic!() };
     // Waiting is not on the clock.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -378,7 +393,7 @@ async fn a_runaway_after_an_answer_ends_too() {
 
 #[tokio::test]
 async fn a_loop_of_effects_ends_too() {
-    let loops = ["while true do ctx:log 'x' end", "while true do\npcall(function() ctx:log 'x' end)\nend"];
+    let loops = ["while true do ctx:status() end", "while true do\npcall(function() ctx:status() end)\nend"];
     let ends = ["scripts/commands/test.lua:2:", "scripts/commands/test.lua:3:"];
     for (body, end) in loops.iter().zip(ends) {
         let mut performed = 0;
@@ -392,7 +407,7 @@ async fn a_loop_of_effects_ends_too() {
         assert_eq!(lines.last().unwrap(), &format!("TimedOut: {end} asked `ctx` for more than 500 things"));
     }
     // As many as it may, and then it ends by itself.
-    let body = "for _ = 1, 500 do ctx:log 'x' end";
+    let body = "for _ = 1, 500 do ctx:status() end";
     assert_eq!(plain(body).await.lines().count(), 500);
 }
 

@@ -16,10 +16,10 @@ fn turn() -> Arc<HookedTurn> {
 
 /// What a hook with this body makes of `text`; the body begins on line 2.
 async fn hooked(hook: Hook, body: &str) -> String {
-    let arguments = if hook == Hook::TurnStart { "turn" } else { "text, turn" };
+    let arguments = if hook == Hook::BeforePrompt { "turn" } else { "text, turn" };
     let set =
         set(&[("hooks.lua", &format!("return {{ {} = function({arguments})\n{body}\nend }}", hook.name()))]);
-    let text = (hook != Hook::TurnStart).then_some("an answer");
+    let text = (hook != Hook::BeforePrompt).then_some("an answer");
     match set.try_hook(hook, text, &turn()).await {
         Ok(text) => format!("{:?}", text.map(|text| data::cut(text, 80))),
         Err(failure) => format!("{:?}: {failure}", failure.kind),
@@ -28,7 +28,7 @@ async fn hooked(hook: Hook, body: &str) -> String {
 
 #[tokio::test]
 async fn a_hook_changes_something_or_fails_with_file_and_line() {
-    let all = [Hook::TurnStart, Hook::Answer, Hook::Error];
+    let all = [Hook::BeforePrompt, Hook::AfterAnswer, Hook::OnError];
     let bodies = [
         "return turn.author.name .. turn.author.id .. turn.channel .. turn.id .. turn.project .. turn.prompt .. tostring(turn.model)",
         "return nil",
@@ -59,7 +59,9 @@ async fn a_hook_changes_something_or_fails_with_file_and_line() {
 
 #[tokio::test]
 async fn what_each_hook_may_return_has_its_own_limit() {
-    for (hook, most) in [(Hook::TurnStart, 100 * 1024), (Hook::Answer, 1024 * 1024), (Hook::Error, 1000)] {
+    for (hook, most) in
+        [(Hook::BeforePrompt, 100 * 1024), (Hook::AfterAnswer, 1024 * 1024), (Hook::OnError, 1000)]
+    {
         let fits = hooked(hook, &format!("return string.rep('x', {most})")).await;
         assert!(fits.starts_with("Some("), "{fits}");
         let over = hooked(hook, &format!("return string.rep('x', {most} + 1)")).await;
@@ -70,7 +72,7 @@ async fn what_each_hook_may_return_has_its_own_limit() {
 #[tokio::test]
 async fn after_a_hook_has_used_up_the_memory_the_next_call_works() {
     let hooks = "local kept = {}
-        return { on_answer = function(text)
+        return { after_answer = function(text)
             if text == 'small' then return #string.rep('x', 4e6) .. ' bytes' end
             for _, size in { 1e5, 1e3, 1e2 } do
                 while pcall(function() kept[#kept + 1] = string.rep('x', size) .. #kept end) do end
@@ -78,9 +80,9 @@ async fn after_a_hook_has_used_up_the_memory_the_next_call_works() {
             error('full')
         end }";
     let set = set(&[("hooks.lua", hooks)]);
-    set.try_hook(Hook::Answer, Some("large"), &turn()).await.unwrap_err();
-    assert_eq!(set.on_answer("small", &turn()).await.as_deref(), Some("4000000 bytes"));
-    assert_eq!(set.on_answer("large", &turn()).await, None);
+    set.try_hook(Hook::AfterAnswer, Some("large"), &turn()).await.unwrap_err();
+    assert_eq!(set.after_answer("small", &turn()).await.as_deref(), Some("4000000 bytes"));
+    assert_eq!(set.after_answer("large", &turn()).await, None);
 }
 
 #[tokio::test]
@@ -89,7 +91,7 @@ async fn without_the_file_or_the_function_nothing_is_changed() {
         [&[][..], &[("hooks.lua", "return {}")], &[("hooks.lua", "return { on_error = function() end }")]]
     {
         let set = set(files);
-        for hook in [Hook::TurnStart, Hook::Answer, Hook::Error] {
+        for hook in [Hook::BeforePrompt, Hook::AfterAnswer, Hook::OnError] {
             assert_eq!(set.try_hook(hook, Some("text"), &turn()).await, Ok(None));
         }
     }
@@ -103,13 +105,13 @@ fn what_is_wrong_with_the_file_is_found_at_load() {
         hooks("return nil"),
         hooks("return function() end"),
         hooks("return { on_anser = function() end }"),
-        hooks("return { before = 1, on_error = 'sorry', on_answer = {} }"),
+        hooks("return { before = 1, on_error = 'sorry', after_answer = {} }"),
         hooks("return { function() end }"),
         hooks("return {\n  on_error = \n}"),
         hooks("local x = nil\nx.y = 1"),
         hooks("while true do end"),
         hooks("return require 'lib/gone'"),
-        hooks("return { on_answer = function(text, turn) return text end }"),
+        hooks("return { after_answer = function(text, turn) return text end }"),
     ]);
     snapshot!("problems_in_hooks", snapshot);
 

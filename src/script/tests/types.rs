@@ -10,12 +10,13 @@ use crate::domain::{AnswerForm, Effort, OptionKind, PermissionMode, SettingSourc
 use crate::script::command::{RawCommand, RawNamedChoice, RawOption, RawSubcommand};
 use crate::script::commands::{CommandFacts, CtxFacts};
 use crate::script::effect::{
-    NAMES, RawAsk, RawChoose, RawConfirm, RawEmbed, RawField, RawFile, RawLevel, RawLink, RawLog, RawPick,
-    RawSay, RawSend, RawSetMode, RawSetModel, RawWho,
+    RawAsk, RawChoose, RawConfirm, RawDefer, RawEmbed, RawField, RawFile, RawLink, RawPick, RawSay, RawSend,
+    RawSetMode, RawSetModel, RawWho, names,
 };
-use crate::script::project::{RawLimits, RawProject, RawProjectAllow, RawText};
-use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute, RawSession};
+use crate::script::project::{RawFormat, RawLimits, RawProject, RawProjectAllow};
+use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute};
 use crate::script::triggers::RawTriggers;
+use crate::script::vm::global::{self, Level, RawLog};
 
 /// The keys of a table, each with `?` where it may be absent.
 type Keys = BTreeSet<String>;
@@ -52,9 +53,19 @@ fn listed(error: &str) -> Keys {
 fn accepted<T: DeserializeOwned>() -> Keys {
     let keys = listed(&serde_json::from_value::<T>(json!({ "?": 1 })).err().unwrap().to_string());
     let mut given = serde_json::Map::new();
-    while let Err(error) = serde_json::from_value::<T>(Value::Object(given.clone())) {
-        let missing = error.to_string().split('`').nth(1).unwrap().to_owned();
-        assert!(given.insert(missing, json!("")).is_none(), "{error}");
+    let missing = |given: &serde_json::Map<String, Value>| {
+        let error = serde_json::from_value::<T>(Value::Object(given.clone())).err()?.to_string();
+        Some(error.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()).map(str::to_owned))
+    };
+    while let Some(key) = missing(&given) {
+        let key = key.expect("each value that is tried below is one that the key may have");
+        let values = [json!(""), json!("1"), json!([]), json!("plan")].into_iter();
+        let fits = values.map(|value| {
+            let mut with = given.clone();
+            with.insert(key.clone(), value);
+            with
+        });
+        given = fits.into_iter().find(|with| missing(with).is_none_or(|next| next.is_some())).unwrap();
     }
     keys.into_iter().map(|key| if given.contains_key(&key) { key } else { format!("{key}?") }).collect()
 }
@@ -79,9 +90,9 @@ fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
 fn crossing() -> Vec<(&'static str, Keys)> {
     let call = commands::call_of("test", &[]);
     let ctx = serde_json::to_value(CtxFacts::of(&Call { guild_id: None, ..call })).unwrap();
-    let tools = ["now", "regex", "json", "may", "commands"].map(str::to_owned);
+    let tools = ["may", "commands"].map(str::to_owned);
     let suggest: Keys = given(&ctx).into_iter().chain(tools).collect();
-    let effects = NAMES.iter().map(|(name, _)| (*name).to_owned());
+    let effects = names().map(str::to_owned);
     let all: Keys = suggest.iter().cloned().chain(effects).collect();
 
     let options = "options = { { name = 'a', description = 'x' } }";
@@ -145,7 +156,7 @@ fn the_type_file_has_the_same_keys() {
         ("ProjectAllow", accepted::<RawProjectAllow>()),
         ("Project", accepted::<RawProject>()),
         ("Limits", accepted::<RawLimits>()),
-        ("Text", accepted::<RawText>()),
+        ("Format", accepted::<RawFormat>()),
         ("Route", accepted::<RawRoute>()),
         ("TriggerTable", accepted::<RawTriggers>()),
         ("Hooks", hooks.into()),
@@ -163,6 +174,7 @@ fn the_type_file_has_the_same_keys() {
         ("Field", accepted::<RawField>()),
         ("Link", accepted::<RawLink>()),
         ("File", accepted::<RawFile>()),
+        ("Defer", accepted::<RawDefer>()),
         ("Confirm", or_first::<RawConfirm>("text")),
         ("Choose", or_first::<RawChoose>("text")),
         ("Pick", accepted::<RawPick>()),
@@ -172,7 +184,9 @@ fn the_type_file_has_the_same_keys() {
         ("Ask", or_first::<RawAsk>("prompt")),
         ("Send", or_first::<RawSend>("text")),
         ("Log", or_first::<RawLog>("text")),
+        ("Moonlane", Keys::from(global::NAMES.map(str::to_owned))),
         ("Json", Keys::from(["encode", "decode"].map(str::to_owned))),
+        ("Time", Keys::from(["format".to_owned()])),
     ];
     let expected = expected.into_iter().chain(crossing());
     let expected = expected.map(|(name, keys)| (name.to_owned(), keys));
@@ -186,6 +200,5 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
     assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
     assert_eq!(documented_words("---@alias OptionType "), words::<OptionKind>());
-    assert_eq!(documented_words("---@alias LogLevel "), words::<RawLevel>());
-    assert_eq!(documented_words("---@field session? "), words::<RawSession>());
+    assert_eq!(documented_words("---@alias LogLevel "), words::<Level>());
 }

@@ -222,7 +222,7 @@ async fn a_route_function_says_which_session_goes_on() {
             projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, model = "haiku" }} }},
             route = function(message, prompt)
                 if message.parent_channel_id ~= "{general}" and message.channel_name ~= "next" then return nil end
-                return {{ project = "here", session = message.author.name == "ada" and "fresh" or nil }}
+                return {{ project = "here", fresh = message.author.name == "ada" }}
             end,
         }}"#
     );

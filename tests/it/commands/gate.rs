@@ -130,7 +130,7 @@ async fn what_is_for_one_person_alone_does_not_go_to_another_who_presses() {
         &format!(
             "return {{ name = 'poll', description = 'x', run = function(ctx)
                 ctx:confirm {{ 'Who?', who = {{ users = {{ '{owner}' }} }} }}
-                ctx:follow_up {{ 'For ' .. ctx.user.name .. ' alone.', ephemeral = true }}
+                ctx:reply {{ 'For ' .. ctx.user.name .. ' alone.', ephemeral = true }}
             end }}"
         ),
     )

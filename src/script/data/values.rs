@@ -1,0 +1,98 @@
+//! Values that stand for types of ours: functions, ids and lengths of time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::BadId;
+
+/// A function, of which it is enough to know that it is there.
+#[derive(Debug)]
+pub struct Function;
+
+impl<'de> Deserialize<'de> for Function {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FunctionVisitor;
+
+        impl Visitor<'_> for FunctionVisitor {
+            type Value = Function;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a function")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Function, E> {
+                Ok(Function)
+            }
+        }
+
+        deserializer.deserialize_any(FunctionVisitor)
+    }
+}
+
+/// Why a number is no id.
+pub const ID_IS_TEXT: &str = "ids are strings in quotes: a number cannot hold all digits";
+
+/// An id in a script: digits in quotes.
+pub struct Id<T>(pub T);
+
+impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<T: FromStr<Err = BadId>> Visitor<'_> for IdVisitor<T> {
+            type Value = Id<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id in quotes")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Id<T>, E> {
+                text.parse().map(Id).map_err(E::custom)
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Id<T>, E> {
+                Err(E::custom(ID_IS_TEXT))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor(std::marker::PhantomData))
+    }
+}
+
+/// A length of time: a number of seconds, or a text such as "10m".
+pub struct Seconds(pub Duration);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecondsVisitor;
+
+        impl Visitor<'_> for SecondsVisitor {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, or a duration in quotes, such as \"10m\"")
+            }
+
+            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Seconds, E> {
+                let time = Duration::try_from_secs_f64(seconds);
+                time.map(Seconds).map_err(|_| E::invalid_value(Unexpected::Float(seconds), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Seconds, E> {
+                let time = humantime_serde::re::humantime::parse_duration(text);
+                time.map(Seconds).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(SecondsVisitor)
+    }
+}
+
+/// The ids themselves.
+pub fn ids<T>(raw: Vec<Id<T>>) -> Vec<T> {
+    raw.into_iter().map(|id| id.0).collect()
+}

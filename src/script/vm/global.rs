@@ -1,0 +1,231 @@
+//! The table `moonlane`, which every script and every hook has: time, regular expressions, JSON, and the log.
+//!
+//! Each function here gives `true` and its answer, or `false` and what is wrong: `natives.lua` raises that where the
+//! script called.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue};
+use regex::Regex;
+use serde::Deserialize;
+
+use super::{Clock, place};
+use crate::nearest::nearest;
+use crate::script::data::{self, BadValue, Data, kind};
+use crate::script::{pattern, plain};
+
+/// How much a compiled regular expression may take, in bytes.
+const MAX_REGEX: usize = 128 * 1024;
+/// How long a text may be that a regular expression looks at, in bytes: more than the longest message. With
+/// [`MAX_REGEX`], the worst pattern takes half a second for it.
+const MAX_TEXT: usize = 16_000;
+/// How many regular expressions are kept compiled.
+const KEPT: usize = 16;
+/// The longest JSON text that is read.
+const MAX_JSON: usize = 1024 * 1024;
+/// The longest line of the log, in bytes.
+const MAX_LOG: usize = 2000;
+/// How a time is written where a script does not say.
+const TIME_FORMAT: &str = "%Y-%m-%d %H:%M";
+/// The longest format, in bytes.
+const MAX_FORMAT: usize = 200;
+
+/// What is in `moonlane`.
+pub(in crate::script) const NAMES: [&str; 5] = ["now", "regex", "json", "log", "time"];
+
+/// The table `tools` of `natives.lua`.
+pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
+    let tools = lua.create_table()?;
+    let now =
+        |_: &Lua, ()| Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    tools.raw_set("now", lua.create_function(now)?)?;
+    let kept = Mutex::new(Vec::new());
+    let regex = move |lua: &Lua, (pattern, text): (mlua::Value, mlua::Value)| {
+        answer(lua, find(lua, &kept, &pattern, &text)?)
+    };
+    tools.raw_set("regex", lua.create_function(regex)?)?;
+    let encode = |lua: &Lua, value: mlua::Value| {
+        let json = data::read(&value).map_err(|bad| said("json.encode", &bad));
+        answer(lua, json.map(|data| data.map_or(serde_json::Value::Null, json_of).to_string()))
+    };
+    tools.raw_set("encode", lua.create_function(encode)?)?;
+    let decode = |lua: &Lua, text: mlua::Value| answer(lua, read_json(lua, &text)?);
+    tools.raw_set("decode", lua.create_function(decode)?)?;
+    let format = |lua: &Lua, (seconds, format, zone): (mlua::Value, mlua::Value, mlua::Value)| {
+        answer(lua, time(&seconds, &format, &zone).map_err(|problem| format_problem(&problem)))
+    };
+    tools.raw_set("format_time", lua.create_function(format)?)?;
+    let log = move |lua: &Lua, value: mlua::Value| answer(lua, log(lua, &clock, &value).map(|()| mlua::Nil));
+    tools.raw_set("log", lua.create_function(log)?)?;
+    let unknown = |_: &Lua, (table, key): (String, mlua::Value)| {
+        let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
+        let hint = match nearest(&name, NAMES) {
+            Some(near) => format!(", did you mean `{near}`?"),
+            None => format!("; there are: {}", NAMES.join(", ")),
+        };
+        Ok(format!("`{table}` has no {}{hint}", kind(&key)))
+    };
+    tools.raw_set("unknown", lua.create_function(unknown)?)?;
+    Ok(tools)
+}
+
+fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result<MultiValue> {
+    match result {
+        Ok(value) => (true, value).into_lua_multi(lua),
+        Err(problem) => (false, data::told(problem)).into_lua_multi(lua),
+    }
+}
+
+fn said(function: &str, bad: &BadValue) -> String {
+    match bad.path.as_str() {
+        "" => format!("moonlane.{function}: {}", bad.message),
+        path => format!("moonlane.{function}: {path}: {}", bad.message),
+    }
+}
+
+/// `moonlane.regex(pattern, text)`: nil, or what was found: `[0]` all of it, `[1]`… the groups, and those with a name.
+fn find(
+    lua: &Lua,
+    kept: &Mutex<Vec<Regex>>,
+    pattern: &mlua::Value,
+    text: &mlua::Value,
+) -> mlua::Result<Result<mlua::Value, String>> {
+    let problem = |problem: String| Ok(Err(format!("moonlane.regex: {problem}")));
+    let (pattern, text) = match (data::read(pattern), data::read(text)) {
+        (Ok(Some(Data::Text(pattern))), Ok(Some(Data::Text(text)))) => (pattern, text),
+        (Err(bad), _) | (_, Err(bad)) => return problem(bad.message),
+        _ => return problem("write moonlane.regex(pattern, text), both strings".to_owned()),
+    };
+    if text.len() > MAX_TEXT {
+        return problem(format!("the text has more than {MAX_TEXT} bytes"));
+    }
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let regex = match kept.iter().position(|regex| regex.as_str() == pattern) {
+        Some(place) => kept.remove(place),
+        None => match pattern::compile(&pattern, MAX_REGEX) {
+            Ok(regex) => regex,
+            Err(bad) => return problem(bad),
+        },
+    };
+    let found = lua.create_table()?;
+    let captures = regex.captures(&text);
+    for (place, group) in captures.iter().flat_map(|captures| captures.iter().enumerate()) {
+        found.raw_set(place, group.map(|group| group.as_str()))?;
+    }
+    for name in regex.capture_names().flatten() {
+        let group = captures.as_ref().and_then(|captures| captures.name(name));
+        found.raw_set(name, group.map(|group| group.as_str()))?;
+    }
+    let none = captures.is_none();
+    kept.truncate(KEPT - 1);
+    kept.insert(0, regex);
+    Ok(Ok(if none { mlua::Nil } else { mlua::Value::Table(found) }))
+}
+
+fn read_json(lua: &Lua, text: &mlua::Value) -> mlua::Result<Result<mlua::Value, String>> {
+    let problem = |problem: String| Ok(Err(format!("moonlane.json.decode: {problem}")));
+    let mlua::Value::String(text) = text else {
+        return problem(format!("expected a string, found {}", kind(text)));
+    };
+    let bytes = text.as_bytes();
+    if bytes.len() > MAX_JSON {
+        return problem(format!("the text has more than {} KiB", MAX_JSON / 1024));
+    }
+    match serde_json::from_slice::<serde_json::Value>(&bytes) {
+        Ok(value) => lua.to_value_with(&value, plain()).map(Ok),
+        Err(e) => problem(e.to_string()),
+    }
+}
+
+fn json_of(data: Data) -> serde_json::Value {
+    use serde_json::Value;
+    match data {
+        Data::Bool(b) => Value::from(b),
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and small enough to be exact")]
+        Data::Number(n) if n.fract() == 0.0 && n.abs() < 1e15 => Value::from(n as i64),
+        Data::Number(n) => Value::from(n),
+        Data::Text(text) => Value::from(text),
+        Data::List(items) => items.into_iter().map(json_of).collect(),
+        Data::Map(fields) => fields.into_iter().map(|(key, value)| (key, json_of(value))).collect(),
+        Data::Empty => Value::Object(serde_json::Map::new()),
+        Data::Function => Value::Null,
+    }
+}
+
+fn format_problem(problem: &str) -> String {
+    format!("moonlane.time.format: {problem}")
+}
+
+/// `moonlane.time.format(seconds, format?, zone?)`.
+fn time(seconds: &mlua::Value, format: &mlua::Value, zone: &mlua::Value) -> Result<String, String> {
+    let seconds = match seconds {
+        #[expect(clippy::cast_precision_loss, reason = "Luau's numbers are doubles already")]
+        mlua::Value::Integer(seconds) => *seconds as f64,
+        mlua::Value::Number(seconds) => *seconds,
+        other => return Err(format!("expected seconds since 1970, found {}", kind(other))),
+    };
+    let format = text_or(format, TIME_FORMAT, "a format such as \"%H:%M\"")?;
+    if format.len() > MAX_FORMAT {
+        return Err(format!("the format has more than {MAX_FORMAT} bytes"));
+    }
+    let zone = text_or(zone, "UTC", "a time zone such as \"Europe/Paris\"")?;
+    let zone = match zone.as_str() {
+        "UTC" => TimeZone::UTC,
+        name => TimeZone::get(name).map_err(|_| format!("there is no time zone {}", data::shown(name)))?,
+    };
+    let nanoseconds = seconds * 1e9;
+    #[expect(clippy::cast_possible_truncation, reason = "what does not fit is refused by `Timestamp`")]
+    let time = Timestamp::from_nanosecond(nanoseconds as i128)
+        .map_err(|_| format!("{seconds} seconds are not a time"))?;
+    jiff::fmt::strtime::format(format.as_bytes(), &ZonedDateTime::new(time, zone)).map_err(|e| e.to_string())
+}
+
+fn text_or(value: &mlua::Value, default: &str, what: &str) -> Result<String, String> {
+    match data::read(value) {
+        Ok(None) => Ok(default.to_owned()),
+        Ok(Some(Data::Text(text))) => Ok(text),
+        Ok(Some(other)) => Err(format!("expected {what}, found {other}")),
+        Err(bad) => Err(bad.message),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(in crate::script) struct RawLog {
+    text: String,
+    #[serde(default)]
+    level: Level,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::script) enum Level {
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+/// `moonlane.log "text"`, or with a `level`.
+fn log(lua: &Lua, clock: &Clock, value: &mlua::Value) -> Result<(), String> {
+    let raw = data::read_with_first(value, "text").and_then(data::decode::<RawLog>);
+    let RawLog { text, level } = raw.map_err(|bad| said("log", &bad))?;
+    if !clock.may_print() {
+        return Ok(());
+    }
+    // Below it are the function of `natives.lua` and the script.
+    let (script, line) = place(lua, 2);
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = data::cut(text, MAX_LOG);
+    match level {
+        Level::Debug => tracing::debug!(target: "moonlane::script", script, line, "{text}"),
+        Level::Info => tracing::info!(target: "moonlane::script", script, line, "{text}"),
+        Level::Warn => tracing::warn!(target: "moonlane::script", script, line, "{text}"),
+        Level::Error => tracing::error!(target: "moonlane::script", script, line, "{text}"),
+    }
+    Ok(())
+}
