@@ -18,7 +18,7 @@ const POLL: &str = "local everybody = require 'everybody'
     return { name = 'poll', description = 'x', options = { { name = 'who', description = 'x' } },
     run = function(ctx, args)
         local who = args.who and { users = everybody }
-        if ctx:confirm { 'Sure?', who = who } ~= nil then ctx:follow_up 'Answered.' end
+        if ctx:confirm { 'Sure?', who = who } ~= nil then ctx:reply 'Answered.' end
     end }";
 
 /// The same with a menu.
@@ -28,7 +28,7 @@ const MENU: &str = "local everybody = require 'everybody'
         local who = args.who and { users = everybody }
         local options = {}
         for place = 1, 6 do options[place] = { label = 'Option ' .. place, value = 'v' .. place } end
-        if ctx:choose { 'Which?', options = options, who = who } then ctx:follow_up 'Answered.' end
+        if ctx:choose { 'Which?', options = options, who = who } then ctx:reply 'Answered.' end
     end }";
 
 /// Chooses the permission mode.

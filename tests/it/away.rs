@@ -6,7 +6,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{Closed, DropGateway, Fault, Id, Say};
 use moonlane::turn::Settled;
 
-use crate::crashes::{Program, outcome};
+use crate::crashes::{Program, outcome, until};
 use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// A stage whose bot has heard something in these channels, and is away.
@@ -130,13 +130,16 @@ async fn a_bot_that_is_killed_while_it_reads_has_got_on_all_the_same() {
     // The first page can be read, and no more.
     stage.discord.fail_next(1000, Fault::Status(500), &format!("GET {}", page(talk[98])));
     let bot = Program::start(&stage).await;
-    outcome(&stage, first).await;
+    let asked_for = || stage.discord.calls().iter().any(|call| call.path == page(talk[98]));
+    until("the next page to be asked for", || asked_for().then_some(())).await;
     bot.kill().await;
     stage.discord.heal();
     let before = stage.discord.calls().len();
     let _bot = Program::start(&stage).await;
-    assert_eq!(outcome(&stage, second).await, "answered");
-    assert_eq!(stage.parts(first).len(), 1);
+    for message in [first, second] {
+        assert_eq!(outcome(&stage, message).await, "answered");
+        assert_eq!(stage.parts(message).len(), 1);
+    }
     let read_again = stage.discord.calls()[before..].iter().any(|call| call.path == page(heard));
     assert!(!read_again, "what was taken in is read again");
 }
