@@ -147,15 +147,16 @@ impl Reach<'_> {
     /// last part.
     fn replaces(self, place: &Path) -> Option<Bit> {
         for (folder, found) in folders_above(place) {
-            let entry = place.strip_prefix(folder).ok()?.components().next()?;
-            let is_kept = found.mode() & STICKY != 0
-                && found.uid() != self.0.user
-                && fs::symlink_metadata(folder.join(entry)).is_ok_and(|entry| entry.uid() != self.0.user);
             self.can_get(folder, &found, Right::Enter)?;
-            if let Some(bit) = self.can_get(folder, &found, Right::Write)
-                && !is_kept
-            {
-                return Some(bit);
+            let Some(bit) = self.can_get(folder, &found, Right::Write) else { continue };
+            let is_sticky = found.mode() & STICKY != 0 && found.uid() != self.0.user;
+            let entry = folder.join(place.strip_prefix(folder).ok()?.components().next()?);
+            match fs::symlink_metadata(&entry) {
+                Ok(it) if is_sticky && it.uid() == self.0.user => {
+                    return self.can_get(&entry, &it, Right::Write);
+                }
+                Ok(_) if is_sticky => {}
+                _ => return Some(bit),
             }
         }
         None
@@ -316,6 +317,19 @@ mod tests {
         assert_eq!(all(&folder, &STRANGER, "a/b/new")[1], "a/b:ow", "whoever comes first makes it");
         set(&folder, "a/b", 0o777);
         assert_eq!(all(&folder, &STRANGER, "a/b/file")[1], "a/b:ow");
+    }
+
+    #[test]
+    fn in_a_sticky_folder_what_is_the_users_own_is_what_has_to_go() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!("skipped: only root can give a file away");
+        }
+        let folder = folder();
+        set(&folder, "a/b", 0o1777);
+        std::os::unix::fs::chown(folder.path().join("a/b/file"), Some(STRANGER.user), None).unwrap();
+        assert_eq!(all(&folder, &STRANGER, "a/b/file")[1], "a/b/file:uw");
+        // And no folder above it.
+        assert_eq!(all(&folder, &STRANGER, "a/b/file/deeper")[1], "a/b/file:uw");
     }
 
     #[test]
