@@ -142,6 +142,12 @@ impl Refused {
             Self::Token | Self::GaveUp { .. } => None,
         }
     }
+
+    /// Whether there is no such message any more, or no such channel.
+    pub fn is_of_what_is_gone(&self) -> bool {
+        const GONE: [u32; 2] = [10_003, 10_008];
+        self.code().is_some_and(|code| GONE.contains(&code))
+    }
 }
 
 /// Discord cannot be used at all; one sentence for the operator.

@@ -124,7 +124,11 @@ impl Store {
     /// # Errors
     /// Where the database fails: nothing is forgotten then.
     pub async fn forget_old(&self) -> Result<usize, StoreError> {
-        self.step(|tx| Ok(open::forget_old(tx)?)).await
+        self.forget_old_at(Millis::now()).await
+    }
+
+    async fn forget_old_at(&self, now: Millis) -> Result<usize, StoreError> {
+        self.step(move |tx| Ok(open::forget_old(tx, now)?)).await
     }
 
     /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.

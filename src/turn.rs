@@ -10,6 +10,7 @@
 //! A turn that must stop (its message was deleted, the bot shuts down) is told so by its [`Stop`]. Whatever
 //! happens to its task, the lane's ticket is dropped with it.
 
+mod admission;
 mod by_hand;
 mod delivery;
 mod hooks;
@@ -97,14 +98,20 @@ struct Inner {
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
-    /// When each channel, and the operators (`None`), were last told that something cannot be written.
-    complained: Mutex<HashMap<Option<ChannelId>, Instant>>,
+    /// What each channel, and the operators (`None`), were last told of something that cannot be written.
+    complained: Mutex<HashMap<Option<ChannelId>, Complaint>>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// The bot stops: what only waits, waits no more.
     ending: CancellationToken,
+}
+
+struct Complaint {
+    told: Instant,
+    /// The message that is answered by it.
+    about: Option<MessageId>,
 }
 
 /// What became of a message in the end.
@@ -290,23 +297,33 @@ impl Turns {
 
     /// Tells the operators about a lasting problem, unless they have just heard of one.
     fn tell_operators_of_trouble(&self, news: String) {
-        if self.is_due(None) {
+        if self.is_due(None, None) {
             self.tell_operators(news);
         }
     }
 
-    /// Whether to tell a channel now that its messages cannot be written. Each is told once in a while.
-    fn may_complain(&self, channel: ChannelId) -> bool {
-        self.is_due(Some(channel))
+    /// Whether to tell a channel now, in reply to this message, that it cannot be written. Each is told once in a while.
+    fn may_complain(&self, channel: ChannelId, message: MessageId) -> bool {
+        self.is_due(Some(channel), Some(message))
     }
 
-    fn is_due(&self, whom: Option<ChannelId>) -> bool {
-        let mut complained = self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        complained.retain(|_, told| told.elapsed() < COMPLAIN_EVERY);
+    /// Whether the author of this message was told to ask again, as far as this bot knows.
+    fn is_refused(&self, channel: ChannelId, message: MessageId) -> bool {
+        self.complained().get(&Some(channel)).is_some_and(|it| it.about == Some(message))
+    }
+
+    fn complained(&self) -> MutexGuard<'_, HashMap<Option<ChannelId>, Complaint>> {
+        // Insertions and removals of whole entries only: sound even after a panic.
+        self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn is_due(&self, whom: Option<ChannelId>, about: Option<MessageId>) -> bool {
+        let mut complained = self.complained();
+        complained.retain(|_, it| it.told.elapsed() < COMPLAIN_EVERY);
         match complained.entry(whom) {
             Entry::Occupied(_) => false,
             Entry::Vacant(free) => {
-                free.insert(Instant::now());
+                free.insert(Complaint { told: Instant::now(), about });
                 true
             }
         }

@@ -10,13 +10,16 @@
 //! before is taken in. So a crash halfway, or a Discord that does not answer, means that the rest is read later. A
 //! message that is read twice does no harm: its id is the key.
 //!
+//! **What the bot has replied to is not taken in.** Most of it is in the store anyway; but a message that the store could not
+//! take was refused, and its person told to ask again. Only the channel itself knows of that.
+//!
 //! **One channel holds up no other.** Each task asks once and, where Discord fails, waits and asks again, for ever. Only
 //! while it asks it holds one of a few slots, so that hundreds of channels do not get in the way of what is said now.
 //!
 //! **Age goes by Discord's clock.** A message's id says when it was written, and each answer over REST says what time it
 //! is there. Of what is too old only the last page is read: enough to know that somebody is to hear of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,8 +133,10 @@ impl Gap {
         members: &mut HashMap<UserId, Member>,
         hand_over: &mut impl FnMut(Page),
     ) -> Result<usize, Refused> {
-        let mut said: Vec<Said> =
-            page.into_iter().filter(|said| said.id > after && self.counts(said)).collect();
+        let own = page.iter().filter(|said| said.author.id == self.me);
+        let replied_to: HashSet<_> = own.filter_map(Said::refers_to).collect();
+        let is_missed = |said: &Said| said.id > after && self.counts(said) && !replied_to.contains(&said.id);
+        let mut said: Vec<Said> = page.into_iter().filter(is_missed).collect();
         said.sort_by_key(|said| said.id);
         for one in &mut said {
             one.guild_id = Some(self.guild);

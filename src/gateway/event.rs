@@ -144,9 +144,21 @@ pub(super) struct Said {
     poll: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "null_is_default")]
     message_snapshots: Vec<IgnoredAny>,
+    message_reference: Option<Reference>,
+}
+
+/// What a reply or a forward refers to.
+#[derive(Debug, Clone, Deserialize)]
+struct Reference {
+    message_id: Option<MessageId>,
 }
 
 impl Said {
+    /// The message that this one refers to.
+    pub(super) fn refers_to(&self) -> Option<MessageId> {
+        self.message_reference.as_ref()?.message_id
+    }
+
     /// What it holds besides text and files.
     pub(super) fn extra(&self) -> Option<Extra> {
         if !self.message_snapshots.is_empty() {

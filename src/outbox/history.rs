@@ -5,8 +5,6 @@ use serde::de::IgnoredAny;
 use super::{Kind, Outbox, Refused, wire};
 use crate::domain::{ChannelId, MessageId, UserId};
 
-/// The message is gone.
-const UNKNOWN_MESSAGE: u32 = 10_008;
 /// The most messages that Discord gives per call.
 const PAGE: usize = 100;
 
@@ -46,7 +44,7 @@ impl Outbox {
         let path = format!("/channels/{channel}/messages/{message}");
         match self.get::<IgnoredAny>(Kind::History, channel.get(), path).await {
             Ok(_) => Ok(true),
-            Err(refused) if refused.code() == Some(UNKNOWN_MESSAGE) => Ok(false),
+            Err(refused) if refused.is_of_what_is_gone() => Ok(false),
             Err(refused) => Err(refused),
         }
     }

@@ -272,17 +272,14 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     schema::migrate(&mut connection)?;
-    forget_old(&connection)?;
+    forget_old(&connection, Millis::now())?;
     Ok(connection)
 }
 
-/// Deletes what is over and older than 30 days; returns how many messages.
-pub fn forget_old(connection: &Connection) -> rusqlite::Result<usize> {
-    prune(connection, Millis(Millis::now().0 - KEPT.0))
-}
-
-/// Deletes the messages accepted before `limit` that are done, and the data of channels that were gone by then.
-fn prune(connection: &Connection, limit: Millis) -> rusqlite::Result<usize> {
+/// Deletes the messages accepted more than 30 days before `now` that are done, and the data of channels that were gone by
+/// then; returns how many messages.
+pub fn forget_old(connection: &Connection, now: Millis) -> rusqlite::Result<usize> {
+    let limit = Millis(now.0 - KEPT.0);
     for table in ["sessions", "choices", "places"] {
         let sql =
             format!("DELETE FROM {table} WHERE channel IN (SELECT channel FROM places WHERE gone < ?1)");
@@ -495,7 +492,7 @@ mod tests {
                  INSERT INTO parts VALUES (1,1,'x',7,NULL,0,NULL), (4,1,'x',NULL,NULL,0,NULL);",
             )
             .unwrap();
-        assert_eq!(prune(&connection, Millis(10)).unwrap(), 1);
+        assert_eq!(forget_old(&connection, Millis(KEPT.0 + 10)).unwrap(), 1);
         let count = |sql: &str| connection.query_one(sql, (), |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM messages WHERE id > 1"), 4);
         assert_eq!(count("SELECT count(*) FROM turns"), 3);

@@ -105,3 +105,53 @@ impl Store {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::{ChannelChoice, NewChoice};
+    use super::*;
+    use crate::domain::{ProjectName, SessionId};
+
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+
+    #[tokio::test]
+    async fn what_belongs_to_a_place_that_is_gone_is_kept_for_30_days() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
+        let [there, gone, back] = [1, 2, 3].map(|id| ChannelId::new(id).unwrap());
+        let project = ProjectName("here".to_owned());
+        let place = |channel| Place {
+            channel,
+            guild: GuildId::new(9).unwrap(),
+            parent: None,
+            archived: false,
+            seen: MessageId::new(1).unwrap(),
+        };
+        for channel in [there, gone, back] {
+            store.learn_places(vec![place(channel)]).await.unwrap();
+            store.set_choice(channel, NewChoice::Model(Some("opus".to_owned()))).await.unwrap();
+            store.put_session(channel, &project, SessionId::random(), PathBuf::from("/")).await.unwrap();
+        }
+        let kept = async || {
+            let mut kept = Vec::new();
+            for channel in [there, gone, back] {
+                let chosen = store.choice(channel).await.unwrap() != ChannelChoice::default();
+                let session = store.session(channel, &project).await.unwrap().is_some();
+                assert_eq!(chosen, session);
+                kept.extend(chosen.then_some(channel));
+            }
+            kept
+        };
+        let now = Millis::now();
+        store.lose_places(vec![gone, back]).await.unwrap();
+        store.forget_old_at(Millis(now.0 + 30 * DAY - 1)).await.unwrap();
+        assert_eq!(kept().await, [there, gone, back]);
+        // The bot is in its guild again.
+        store.learn_places(vec![place(back)]).await.unwrap();
+        store.forget_old_at(Millis(now.0 + 31 * DAY)).await.unwrap();
+        assert_eq!(kept().await, [there, back]);
+        assert_eq!(store.places().await.unwrap().len(), 2);
+    }
+}

@@ -30,7 +30,7 @@ pub async fn arrived(turns: &Turns, message: Message) {
 /// `is_new`: it has just been written, and not edited.
 async fn take(turns: &Turns, message: Message, is_new: bool) {
     let id = message.id;
-    if message.author.bot {
+    if message.author.bot || (is_new && turns.is_refused(message.channel_id, id)) {
         return turns.settled(id, Settled::Ignored);
     }
     let scripts = turns.scripts.borrow().clone();
@@ -347,7 +347,7 @@ fn said(turns: &Turns, message: &Message, text: &str) -> Said {
 fn refuse(turns: &Turns, message: &Message, sentence: String) {
     let (channel, id) = (message.channel_id, message.id);
     turns.settled(id, Settled::Ignored);
-    if !turns.may_complain(channel) {
+    if !turns.may_complain(channel, id) {
         return;
     }
     let turns_of_task = turns.clone();

@@ -25,13 +25,16 @@ pub async fn catch_up(turns: &Turns, task: Task) {
 /// `None`: Discord does not say.
 async fn stands(turns: &Turns, task: Task) -> Option<Stands> {
     let channel = task.channel;
-    if task.question != Question::Theirs {
-        // The bot's own message, which nobody else can edit.
-        let stands = turns.outbox.stands(channel, task.asked()).await.ok()?;
-        return Some(if stands { Stands::Unchanged } else { Stands::Deleted });
+    if task.question == Question::Theirs {
+        let (answer, answered) = oneshot::channel();
+        // Nobody reads it when the bot is stopping.
+        drop(turns.rereads.send(Reread { channel, message: task.message, answer }));
+        if let Ok(stands) = answered.await {
+            return Some(stands);
+        }
+        // Perhaps the channel is gone, and nobody reads anything there.
     }
-    let (answer, answered) = oneshot::channel();
-    // Nobody reads it when the bot is stopping.
-    drop(turns.rereads.send(Reread { channel, message: task.message, answer }));
-    answered.await.ok()
+    // Nobody else can edit a message of the bot's own.
+    let stands = turns.outbox.stands(channel, task.asked()).await.ok()?;
+    Some(if stands { Stands::Unchanged } else { Stands::Deleted })
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
+use super::admission::still_admitted;
 use super::hooks::Hooks;
 use super::live::Live;
 use super::said::{Most, Said};
@@ -20,16 +22,10 @@ use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, U
 use crate::lane::{Place, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
-use crate::store::{
-    Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnRow, TurnState, Unwanted,
-};
+use crate::store::{Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnState, Unwanted};
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
-
-/// The first and the longest wait before asking Discord again about a person's roles.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Which message, and where.
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +163,7 @@ async fn wait_and_run(
     }
 }
 
-async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop) {
+async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &Stop) {
     let written = match step {
         Step::Ask(known) => ask(turns, task, known, ticket, stop).await,
         Step::Cancel(why) => {
@@ -197,7 +193,7 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &Ticket, stop: &Stop
 }
 
 /// Writes down the end of a turn that will not be asked any more.
-async fn tell_end(
+pub(super) async fn tell_end(
     turns: &Turns,
     task: Task,
     outcome: Outcome,
@@ -216,7 +212,7 @@ async fn tell_end(
 }
 
 /// Writes down the end of a turn, however long the database fails: nothing is said before it is written.
-async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
+pub(super) async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
     let for_ever = CancellationToken::new();
     until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }
@@ -226,14 +222,14 @@ async fn ask(
     turns: &Turns,
     task: Task,
     known: Option<Box<(Turn, Arc<Project>)>>,
-    ticket: &Ticket,
+    ticket: &mut Ticket,
     stop: &Stop,
 ) -> Result<(), StoreError> {
     let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author));
     loop {
         let (turn, project) = match known.take() {
             Some(known) => *known,
-            None => match still_admitted(turns, task, stop).await? {
+            None => match still_admitted(turns, task, ticket, stop).await? {
                 Some(admitted) => admitted,
                 None => return Ok(()),
             },
@@ -246,54 +242,6 @@ async fn ask(
             Tried::Edited => {}
         }
     }
-}
-
-/// The turn as stored now and its project, if its author may ask there now. Otherwise the turn's end is written, unless
-/// it has ended already or is left for the next start.
-async fn still_admitted(
-    turns: &Turns,
-    task: Task,
-    stop: &Stop,
-) -> Result<Option<(Turn, Arc<Project>)>, StoreError> {
-    let mut wait = ASK_AGAIN;
-    let mut notes;
-    loop {
-        let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
-        let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
-        notes = Vec::from_iter(asker(&turn));
-        let scripts = turns.scripts.borrow().clone();
-        let Some(project) = scripts.project(&turn.project).cloned() else {
-            tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
-            return Ok(None);
-        };
-        let let_in = tokio::select! {
-            biased;
-            () = stop.token.cancelled() => break,
-            let_in = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author) => let_in,
-        };
-        match let_in {
-            Ok(true) => return Ok(Some((turn, project))),
-            Ok(false) => {
-                info!(author = %turn.author, "not begun: `allow` in routing.lua no longer lets the author in there");
-                tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
-                return Ok(None);
-            }
-            Err(error) => {
-                warn!(%error, "cannot tell whether the author still has access; next try in {wait:?}");
-            }
-        }
-        tokio::select! {
-            () = stop.token.cancelled() => break,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(ASK_AGAIN_AT_MOST),
-        }
-    }
-    // A deleted message's turn has ended already; at shutdown it is left for the next start.
-    if stop.reason() == Some(StopReason::Asked) {
-        let said = Said { notes, ..cancelled(Unwanted::Stopped) };
-        finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), Most::default()))
-            .await?;
-    }
-    Ok(None)
 }
 
 /// The result of one attempt to ask a turn.
@@ -422,7 +370,7 @@ async fn open_session(
 }
 
 /// The note that tells who has asked, where the reply does not.
-fn asker(turn: &Turn) -> Option<String> {
+pub(super) fn asker(turn: &Turn) -> Option<String> {
     (turn.question != Question::Theirs).then(|| words::for_person(turn.author))
 }
 
@@ -457,7 +405,7 @@ async fn what_to_say(
 }
 
 /// What is said about a turn that nobody wants any more. Nothing went wrong with it.
-fn cancelled(why: Unwanted) -> Said {
+pub(super) fn cancelled(why: Unwanted) -> Said {
     let sentence = match why {
         Unwanted::Deleted => String::new(),
         Unwanted::Stopped => words::stopped(),
@@ -499,7 +447,7 @@ impl Typing {
         Self(tokio::spawn(async move {
             loop {
                 outbox.typing(channel).await;
-                tokio::time::sleep(TYPING_EVERY).await;
+                sleep(TYPING_EVERY).await;
             }
         }))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moonlane::domain::Outcome;
-use moonlane::local::{Closed, DropGateway, Fault, Id, Say};
+use moonlane::local::{Closed, DropGateway, Fault, Id, LocalDiscord, Right, Say};
 use moonlane::turn::Settled;
 
 use crate::crashes::{Program, outcome, until};
@@ -73,6 +73,13 @@ async fn a_channel_that_cannot_be_read_holds_up_no_other_and_is_read_later_also_
     assert_eq!(stage.settled(asked).await, ANSWERED);
     let behind = stage.say("broken", "TEXT:behind it");
     assert_eq!(stage.ask("general", "TEXT:live").await, "live");
+    // It has given up once, and asks again.
+    let asked_again = |discord: &LocalDiscord| {
+        let calls = discord.calls();
+        let reads = calls.iter().filter(|call| format!("{} {}", call.method, call.path).starts_with(&path));
+        (reads.count() >= 4).then_some(())
+    };
+    within("further tries", stage.discord.wait_until(asked_again)).await;
     // Nothing of it was taken in, so the next bot begins where this one did.
     stage.stop().await;
     assert!(stage.parts(broken).is_empty() && stage.parts(behind).is_empty());
@@ -212,6 +219,71 @@ async fn a_bot_that_is_thrown_out_ends_everything_there() {
     assert_eq!(stage.settled(held).await, Settled::Ended(Outcome::Cancelled));
     // Also the one that only waited for its next turn.
     stage.no_agent_is_left().await;
+}
+
+/// What the bot has posted, or tried to, since there were `before` calls in these channels. Marks on messages do not count.
+fn posts_in(stage: &Stage, before: usize, channels: &[Id]) -> Vec<String> {
+    let there = |path: &str| channels.iter().any(|id| path.starts_with(&format!("/channels/{id}/")));
+    let calls = stage.discord.calls().split_off(before);
+    calls
+        .into_iter()
+        .filter(|call| call.method == "POST" && there(&call.path))
+        .map(|call| call.path)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_places_that_are_gone_when_the_bot_is_back_is_cancelled() {
+    let config = "[agent]\nmax_running = 1".to_owned();
+    let mut stage = Stage::with(Setup { config, ..Setup::default() }).await;
+    let names = ["deleted", "stays/deleted", "deleted too/thread"];
+    for name in names {
+        stage.ask(name, "TEXT:here").await;
+    }
+    stage.discord.forbid(stage.discord.channel("silent"), Right::Post);
+    let unsaid = stage.say("silent", "TEXT:never said");
+    stage.refused_to_post("silent").await;
+    stage.held("general").await;
+    let waiting = names.map(|name| stage.say(name, "TEXT:never asked"));
+    for message in waiting {
+        stage.reacted(message, "⏳").await;
+    }
+    stage.stop().await;
+    let gone = ["deleted", "stays/deleted", "deleted too", "silent"].map(|name| stage.discord.channel(name));
+    for channel in gone {
+        stage.discord.delete_channel(channel);
+    }
+    let before = stage.discord.calls().len();
+    stage.start().await;
+    for message in waiting {
+        assert_eq!(stage.settled(message).await, Settled::Ended(Outcome::Cancelled));
+    }
+    assert!(matches!(stage.settled(unsaid).await, Settled::Ended(_)));
+    // They hold up nobody.
+    assert_eq!(stage.ask("general", "TEXT:now").await, "now");
+    assert!(stage.agent_log().iter().all(|event| event.prompt.as_deref() != Some("TEXT:never asked")));
+    // What was to be said is tried once.
+    let posts = posts_in(&stage, before, &gone);
+    assert!(posts.len() <= 1, "{posts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_a_guild_that_has_thrown_the_bot_out_is_cancelled_when_the_bot_is_back() {
+    let config = "[agent]\nmax_running = 1".to_owned();
+    let mut stage = Stage::with(Setup { config, ..Setup::default() }).await;
+    stage.held("general").await;
+    let waiting = stage.say("other", "TEXT:never asked");
+    stage.reacted(waiting, "⏳").await;
+    stage.stop().await;
+    stage.discord.throw_out();
+    let before = stage.discord.calls().len();
+    stage.start().await;
+    assert_eq!(stage.settled(waiting).await, Settled::Ended(Outcome::Cancelled));
+    assert!(stage.agent_log().iter().all(|event| event.prompt.as_deref() != Some("TEXT:never asked")));
+    let mut posts = posts_in(&stage, before, &[stage.discord.channel("other")]);
+    // It tried whether it may write.
+    posts.retain(|path| !path.ends_with("/typing"));
+    assert_eq!(posts, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,17 +7,21 @@ use moonlane::local::{Fault, What};
 use moonlane::turn::Settled;
 
 use crate::crashes::{FOR_EVER, Program, outcome};
-use crate::support::{Setup, Stage, routing_with, within};
+use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
 
 /// Lets the database refuse a kind of step, as it does where its disk is full, until the returned connection is given
 /// to [`works_again`].
 fn refuses(stage: &Stage, step: &str) -> rusqlite::Connection {
     let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    refuses_too(&database, "full", step);
+    database
+}
+
+fn refuses_too(database: &rusqlite::Connection, name: &str, step: &str) {
     let sql = format!(
-        "CREATE TRIGGER full BEFORE {step} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        "CREATE TRIGGER {name} BEFORE {step} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
     );
     database.execute_batch(&sql).unwrap();
-    database
 }
 
 fn works_again(database: rusqlite::Connection) {
@@ -97,6 +101,45 @@ async fn a_message_that_cannot_be_written_is_refused_once_per_channel_and_holds_
     assert_eq!(stage.ask("general", "TEXT:written").await, "written");
     assert_eq!(stage.answer(second), "");
     assert_eq!(stage.agent_log().iter().filter(|event| event.event == "prompt").count(), 1);
+}
+
+#[tokio::test]
+async fn who_was_told_to_ask_again_is_answered_only_then() {
+    let mut stage = Stage::open().await;
+    stage.ask("general", "TEXT:before").await;
+    let full = refuses(&stage, "INSERT ON messages");
+    refuses_too(&full, "places_full", "UPDATE ON places");
+    let told = stage.say("general", "TEXT:told");
+    let not_told = stage.say("general", "TEXT:not told");
+    for message in [told, not_told] {
+        assert_eq!(stage.settled(message).await, Settled::Ignored);
+    }
+    stage.parts_posted(told, 1).await;
+    // What was seen cannot be written either, so the next bot reads it again.
+    stage.stop().await;
+    full.execute_batch("DROP TRIGGER places_full").unwrap();
+    works_again(full);
+    stage.start().await;
+    assert_eq!(stage.settled(not_told).await, ANSWERED);
+    assert_eq!(stage.ask("general", "TEXT:asked again").await, "asked again");
+    assert_eq!(stage.parts(told).len(), 1);
+    let prompts: Vec<_> = stage.agent_log().into_iter().filter_map(|event| event.prompt).collect();
+    assert_eq!(prompts, ["TEXT:before", "TEXT:not told", "TEXT:asked again"]);
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_is_refused_also_when_discord_delivers_it_again() {
+    let mut stage = Stage::open().await;
+    let full = refuses(&stage, "INSERT ON messages");
+    let told = stage.say("general", "TEXT:told");
+    assert_eq!(stage.settled(told).await, Settled::Ignored);
+    stage.parts_posted(told, 1).await;
+    works_again(full);
+    stage.forget_settled(told);
+    stage.discord.redeliver(told);
+    assert_eq!(stage.settled(told).await, Settled::Ignored);
+    assert_eq!(stage.ask("general", "TEXT:asked again").await, "asked again");
+    assert_eq!(stage.parts(told).len(), 1);
 }
 
 #[tokio::test]

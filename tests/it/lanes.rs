@@ -327,6 +327,31 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
     assert!(stage.agent_log().iter().all(|event| event.event != "prompt"));
 }
 
+#[tokio::test]
+async fn a_turn_whose_author_discord_does_not_know_yet_holds_up_its_own_channel_only() {
+    let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
+    let mut stage = Stage::without_bot(setup).await;
+    let (crew, sailor) = (stage.discord.role("crew"), stage.discord.user("sailor"));
+    stage.discord.give_role(sailor, crew);
+    stage.save("routing.lua", &routing_with(&format!("allow = {{ roles = {{ \"{crew}\" }} }}")));
+    stage.start().await;
+    let held = stage.held("general").await;
+    let theirs = stage.say_as("sailor", "ship", "TEXT:theirs");
+    let behind = stage.say("ship", "TEXT:behind");
+    let elsewhere = stage.say("other", "TEXT:elsewhere");
+    for message in [theirs, behind, elsewhere] {
+        stage.reacted(message, "⏳").await;
+    }
+    let member = format!("GET /guilds/{}/members/{sailor}", stage.discord.guild());
+    stage.discord.fail_next(1, Fault::Delay(std::time::Duration::from_secs(4)), &member);
+    stage.let_go("done").await;
+    for message in [held, elsewhere, theirs, behind] {
+        assert_eq!(stage.settled(message).await, ANSWERED);
+    }
+    let prompts: Vec<_> = stage.agent_log().into_iter().filter_map(|event| event.prompt).skip(1).collect();
+    assert_eq!(prompts, ["TEXT:elsewhere", "TEXT:theirs", "TEXT:behind"]);
+}
+
 /// Panics as soon as the bot logs this.
 struct PanicsAt(&'static str);
 

@@ -5,18 +5,17 @@ use super::{Answered, Converter};
 use crate::domain::{GuildId, Reread, Stands};
 use crate::outbox::{Kind, Outbox, Refused};
 
-/// The message is gone.
-const UNKNOWN_MESSAGE: u32 = 10_008;
-
 impl Converter {
     /// Asks Discord how a message stands. Whoever wants to know waits for as long as they like, and learns nothing
     /// where Discord does not say.
     pub(super) fn reread(&self, request: Reread) {
-        let Some(guild) = self.places.get(&request.channel).and_then(|place| place.guild) else { return };
+        // A place that is gone has none.
+        let guild = self.places.get(&request.channel).and_then(|place| place.guild);
         let (outbox, answered) = (self.outbox.clone(), self.answered.clone());
         tokio::spawn(async move {
             match read(&outbox, &request, guild).await {
                 Ok(Some(said)) if said.is_edited() => {
+                    let Some(guild) = guild else { return };
                     // Nobody listens any more when the bot is stopping.
                     drop(answered.send(Answered::Reread { request, said: Box::new(said), guild }));
                 }
@@ -36,15 +35,17 @@ impl Converter {
 }
 
 /// The message as it stands now; `None` where it does not. If it was edited, with its author's roles.
-async fn read(outbox: &Outbox, request: &Reread, guild: GuildId) -> Result<Option<Said>, Refused> {
+async fn read(outbox: &Outbox, request: &Reread, guild: Option<GuildId>) -> Result<Option<Said>, Refused> {
     let (channel, message) = (request.channel, request.message);
     let path = format!("/channels/{channel}/messages/{message}");
     let mut said: Said = match outbox.get(Kind::History, channel.get(), path).await {
         Ok(said) => said,
-        Err(refused) if refused.code() == Some(UNKNOWN_MESSAGE) => return Ok(None),
+        Err(refused) if refused.is_of_what_is_gone() => return Ok(None),
         Err(refused) => return Err(refused),
     };
-    if said.is_edited() {
+    if said.is_edited()
+        && let Some(guild) = guild
+    {
         let path = format!("/guilds/{guild}/members/{}", said.author.id);
         said.member = match outbox.get(Kind::Member, guild.get(), path).await {
             Ok(member) => Some(member),
