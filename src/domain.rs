@@ -148,8 +148,8 @@ fn short(id: u64) -> String {
     (0..6).rev().map(|i| char::from(DIGITS[(mixed >> (5 * i)) as usize & 31])).collect()
 }
 
-/// What a person wrote in Discord, as the scripts see it: this is the table `message` in Lua.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a person wrote in Discord.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The message's id.
     pub id: MessageId,
@@ -172,7 +172,6 @@ pub struct Message {
     /// The files attached to it.
     pub attachments: Vec<Attachment>,
     /// What else it holds, which bots cannot read. Scripts are not told.
-    #[serde(skip)]
     pub extra: Option<Extra>,
 }
 

@@ -16,6 +16,7 @@ mod command;
 mod commands;
 mod data;
 mod effect;
+mod facts;
 mod hooks;
 mod own_places;
 mod pattern;
@@ -48,8 +49,10 @@ pub use effect::{
     Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, ProjectFacts, Reloaded,
     Say, SessionFacts, Status, TurnFacts,
 };
+pub use facts::ChannelFacts;
+use facts::MessageFacts;
+pub use hooks::HookedTurn;
 use hooks::Hooks;
-pub use hooks::{HookedTurn, Person};
 use problem::Failure;
 pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
 use routing::{Context, Routing};
@@ -342,7 +345,7 @@ impl Scripts {
             Triggers::Table(table) => return Ok(table.prompt(message)),
             Triggers::Function => self.call(TRIGGERS, |lua, module| {
                 let trigger: mlua::Function = lua.unpack(module)?;
-                trigger.call(plain_table(lua, message)?)
+                trigger.call(strict_table(lua, "message", &MessageFacts::from(message))?)
             })?,
         };
         result.and_then(triggers::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
@@ -353,7 +356,7 @@ impl Scripts {
         let result = self.call(ROUTING, |lua, module| {
             let routing: mlua::Table = lua.unpack(module)?;
             let route: mlua::Function = routing.raw_get("route")?;
-            route.call((plain_table(lua, message)?, prompt.as_str()))
+            route.call((strict_table(lua, "message", &MessageFacts::from(message))?, prompt.as_str()))
         })?;
         result
             .and_then(|value| routing::route(value, &rules.routing.projects, prompt))
@@ -382,8 +385,8 @@ impl Scripts {
 }
 
 /// The table of a value for scripts, such as `message`: what is `None` is nil, and ids are strings.
-fn plain_table(lua: &Lua, value: &impl Serialize) -> mlua::Result<mlua::Value> {
-    lua.to_value_with(value, plain())
+fn strict_table(lua: &Lua, name: &str, value: &impl Serialize) -> mlua::Result<mlua::Value> {
+    Vm::dress(lua)?.call((name, lua.to_value_with(value, plain())?))
 }
 
 /// What is `None` is nil, and tables have no metatables.

@@ -192,7 +192,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Attachment, ChannelId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
+        Attachment, Author, ChannelId, MicroUsd, Outcome, PermissionMode, ProjectName, RoleId, SessionId,
+        UserId,
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -209,8 +210,12 @@ mod tests {
         Turn {
             message: message(id),
             channel: ChannelId::new(7).unwrap(),
-            author: UserId::new(u64::MAX).unwrap(),
-            author_name: "Ada 🌙".to_owned(),
+            author: Author {
+                id: UserId::new(u64::MAX).unwrap(),
+                name: "Ada 🌙".to_owned(),
+                roles: vec![RoleId::new(5).unwrap()],
+                bot: false,
+            },
             project: ProjectName("here".to_owned()),
             prompt: "NUL \0, quote ', 月".to_owned(),
             model: Some("opus".to_owned()),
@@ -227,8 +232,8 @@ mod tests {
     }
 
     fn said(id: u64, parts: &[&str]) -> Said {
-        let Turn { message, channel, author, author_name, accepted, .. } = turn(id);
-        Said { message, channel, author, author_name, parts: strings(parts), accepted }
+        let Turn { message, channel, author, accepted, .. } = turn(id);
+        Said { message, channel, author, parts: strings(parts), accepted }
     }
 
     fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
@@ -265,7 +270,7 @@ mod tests {
 
         assert!(store.finish(message(1), finished(Outcome::Answered, &["one", "two"])).await.unwrap());
         let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
-        assert_eq!((delivery.reply_to, delivery.author), (message(1), turn(1).author));
+        assert_eq!((delivery.reply_to, delivery.author), (message(1), turn(1).author.id));
         let texts: Vec<_> = delivery.parts.iter().map(|p| (p.number, p.text.as_str(), p.posted)).collect();
         assert_eq!(texts, [(1, "one", None), (2, "two", None)]);
 
@@ -671,8 +676,8 @@ mod tests {
         let start = "月".repeat(200);
         let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt_start.as_str())).collect();
         assert_eq!(texts, [(9, "taken before"), (2, "first"), (5, "second"), (6, start.as_str())]);
-        let WaitingTurn { author, author_name, project, accepted, .. } = &listed[0];
-        assert_eq!((*author, author_name.as_str(), accepted.0), (turn(1).author, "Ada 🌙", 10));
+        let WaitingTurn { author, project, accepted, .. } = &listed[0];
+        assert_eq!((author, accepted.0), (&turn(1).author, 10));
         assert_eq!(*project, turn(1).project);
 
         begin(&store, 9).await;

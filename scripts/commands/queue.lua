@@ -20,10 +20,10 @@ return {
         where = ("%d."):format(waiting)
       end
       if place <= MOST then
-        lines[#lines + 1] = ("%s <@%s>, %s: %s"):format(
-          where, turn.user_id, say.span(turn.seconds), say.line(turn.prompt, 60))
+        lines[#lines + 1] = ("%s %s, %s: %s"):format(
+          where, tostring(turn.user), say.span(turn.seconds), say.line(turn.prompt, 60))
       end
-      if turn.user_id == ctx.user.id and not turn.running and #mine < 24 then
+      if turn.user.id == ctx.user.id and not turn.running and #mine < 24 then
         mine[#mine + 1] = { label = say.line(("%s %s"):format(where, turn.prompt), 75), value = turn.id }
       end
     end

@@ -15,8 +15,8 @@ return {
     if not session then
       return ctx:reply { "There is no session to reset.", ephemeral = true }
     end
-    local question = ("Forget %s with **%s** in <#%s>?"):format(
-      say.count(session.turns, "turn"), session.project, session.channel_id)
+    local question = ("Forget %s with **%s** in %s?"):format(
+      say.count(session.turns, "turn"), session.project, tostring(session.channel))
     local answer = ctx:confirm { question, yes = "Reset", timeout = 60 }
     if answer == nil then
       return ctx:reply { "Nobody answered, so nothing was reset.", ephemeral = true }

@@ -13,7 +13,7 @@ return {
     for place, session in ipairs(sessions) do
       if place > MOST then break end
       local lines = {
-        ("<#%s> · %s"):format(session.channel_id, say.line(session.model or "default model", 40)),
+        ("%s · %s"):format(tostring(session.channel), say.line(session.model or "default model", 40)),
         ("%s · $%.2f · %s"):format(
           say.count(session.turns, "turn"), session.cost_usd, say.ago(now, session.last_used)),
       }

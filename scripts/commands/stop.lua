@@ -7,9 +7,9 @@ return {
   run = function(ctx)
     local turn = ctx:stop()
     if turn and turn.answering then
-      ctx:reply(("Stopped the answer to <@%s>: the rest of it is not posted."):format(turn.user_id))
+      ctx:reply(("Stopped the answer to %s: the rest of it is not posted."):format(tostring(turn.user)))
     elseif turn then
-      ctx:reply(("Stopped the turn of <@%s>."):format(turn.user_id))
+      ctx:reply(("Stopped the turn of %s."):format(tostring(turn.user)))
     else
       ctx:reply { "Nothing is running here.", ephemeral = true }
     end

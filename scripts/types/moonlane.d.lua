@@ -99,30 +99,25 @@
 ---One prompt and all that Claude does until its answer.
 ---@class (exact) Turn
 ---@field id Id Of the message that asked.
----@field channel Id The channel or thread.
+---@field channel Channel
 ---@field project string The project's name.
----@field author Person Who asked.
+---@field author Person Who asked, as seen then.
 ---@field prompt string What is asked, without the files and without what `before_prompt` adds.
 ---@field model? string Of this turn; nil where the CLI chooses.
-
----@class (exact) Person
----@field id Id
----@field name string As shown in this guild.
 
 ---What a person wrote in Discord.
 ---@class (exact) Message
 ---@field id Id
----@field channel_id Id The channel or thread it stands in.
----@field parent_channel_id? Id The channel that a thread belongs to; nil outside threads.
----@field channel_name string Without `#`.
+---@field channel Channel
 ---@field guild_id Id
----@field author Author
+---@field author Person
 ---@field text string Without the mention of the bot; other mentions are readable as @name and #name.
 ---@field raw_text string Exactly as Discord sent it.
 ---@field mentions_me boolean By name, by the bot's own role, or by a reply that pings; never by @everyone.
 ---@field attachments Attachment[]
 
----@class (exact) Author
+---A person. `tostring` of it is the mention.
+---@class (exact) Person
 ---@field id Id
 ---@field name string As shown in this guild.
 ---@field roles Id[]
@@ -174,8 +169,8 @@
 ---@field command string
 ---@field subcommand? string
 ---@field args table<string, any>
----@field user Author Who used the command.
----@field channel CtxChannel
+---@field user Person Who used the command.
+---@field channel Channel
 ---@field guild_id? Id nil in direct messages.
 ---@field reply fun(self: Ctx, say: string|Say) Answers the command, and says one more thing after that.
 ---@field edit fun(self: Ctx, say: string|Say) Puts this in the place of the answer.
@@ -203,13 +198,14 @@
 ---@field command string
 ---@field subcommand? string
 ---@field args table<string, any>
----@field user Author
----@field channel CtxChannel
+---@field user Person
+---@field channel Channel
 ---@field guild_id? Id
 ---@field may fun(self: SuggestCtx, permission: string): boolean
 ---@field commands fun(self: SuggestCtx): CommandInfo[]
 
----@class (exact) CtxChannel
+---A channel or a thread. `tostring` of it is the mention.
+---@class (exact) Channel
 ---@field id Id
 ---@field name string Without `#`.
 ---@field parent_id? Id The channel that a thread belongs to.
@@ -321,7 +317,7 @@ moonlane = nil
 ---@alias LogLevel "debug"|"info"|"warn"|"error"
 
 ---@class (exact) Session
----@field channel_id Id
+---@field channel Channel
 ---@field project string
 ---@field model? string Of the next turn; nil: the CLI chooses.
 ---@field permission_mode? PermissionMode Of the next turn; nil: the CLI's settings say.
@@ -333,8 +329,7 @@ moonlane = nil
 
 ---@class (exact) QueuedTurn
 ---@field id Id
----@field user_id Id
----@field user_name string
+---@field user Person
 ---@field prompt string Its beginning.
 ---@field running boolean Else it waits.
 ---@field answering boolean The work is done, and the answer is being posted.

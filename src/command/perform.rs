@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+    Ask, Changed, ChannelFacts, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
 use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError, TurnState};
 use crate::text;
@@ -56,7 +56,7 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
             let mut facts = Vec::new();
             for (row, choice) in used.stored(needs.turns.store.sessions().await)? {
                 if used.shows(&row.project).await? {
-                    facts.push(used.facts_of(row, choice));
+                    facts.push(used.facts_of(row, choice).await?);
                 }
             }
             json(facts)
@@ -81,7 +81,7 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
             // One that is not written down yet has not begun.
             let Some((facts, project)) = used.running(turn).await? else { return Ok(Value::Null) };
-            if !used.may_see(facts.user_id, &project).await? {
+            if !used.may_see(facts.user.id, &project).await? {
                 return Err(ELSEWHERE.to_owned());
             }
             let Some(stopped) = needs.turns.stop(turn).await else { return Ok(Value::Null) };
@@ -218,15 +218,16 @@ impl Use<'_> {
 
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
         let choice = self.stored(self.needs.turns.store.choice(row.channel).await)?;
-        Ok(self.facts_of(row, choice))
+        self.facts_of(row, choice).await
     }
 
-    fn facts_of(&self, row: SessionRow, choice: ChannelChoice) -> SessionFacts {
+    async fn facts_of(&self, row: SessionRow, choice: ChannelChoice) -> Result<SessionFacts, String> {
+        let (name, parent_id) = self.stored(self.needs.turns.store.channel(row.channel).await)?;
         let project = self.scripts.project(&row.project);
         let queue = self.needs.turns.queue(row.channel);
         let cost = row.session.cost.0;
-        SessionFacts {
-            channel_id: row.channel,
+        Ok(SessionFacts {
+            channel: ChannelFacts { id: row.channel, name, parent_id },
             model: choice.model.or_else(|| project.and_then(|project| project.model.clone())),
             permission_mode: choice
                 .permission_mode
@@ -237,7 +238,7 @@ impl Use<'_> {
             last_used: row.session.last_used.0 as f64 / 1e3,
             waiting: queue.iter().filter(|(_, running)| !running).count(),
             running: queue.iter().any(|(_, running)| *running),
-        }
+        })
     }
 
     async fn choose(
@@ -267,8 +268,7 @@ impl Use<'_> {
         Ok(row.map(|row| {
             let facts = TurnFacts {
                 id: turn,
-                user_id: row.turn.author,
-                user_name: row.turn.author_name,
+                user: row.turn.author,
                 prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
                 running: true,
                 answering: matches!(row.state, TurnState::Ended(_)),
@@ -285,19 +285,18 @@ impl Use<'_> {
         for (turn, running) in self.needs.turns.queue(channel) {
             if running {
                 if let Some((running, project)) = self.running(turn).await?
-                    && self.may_see(running.user_id, &project).await?
+                    && self.may_see(running.user.id, &project).await?
                 {
                     facts.push(running);
                 }
             } else if let Some(place) = waiting.iter().position(|row| row.message == turn) {
                 let row = waiting.swap_remove(place);
-                if !self.may_see(row.author, &row.project).await? {
+                if !self.may_see(row.author.id, &row.project).await? {
                     continue;
                 }
                 facts.push(TurnFacts {
                     id: turn,
-                    user_id: row.author,
-                    user_name: row.author_name,
+                    user: row.author,
                     prompt: row.prompt_start,
                     running: false,
                     answering: false,
@@ -311,7 +310,7 @@ impl Use<'_> {
     async fn take_out(&self, turn: MessageId) -> Answer {
         let row = self.stored(self.needs.turns.store.turn(turn).await)?;
         let Some(row) = row else { return Ok(Value::Bool(false)) };
-        if row.turn.author != self.responder.interaction().author.id {
+        if row.turn.author.id != self.responder.interaction().author.id {
             return Err("Only the person who asked may take it out.".to_owned());
         }
         self.stored(self.needs.turns.take_out(turn).await).map(Value::Bool)

@@ -414,10 +414,11 @@ impl Queue {
 }
 
 impl Place {
-    /// As an earlier bot has written it; its name is not known yet.
+    /// As an earlier bot has written it; it may have changed since.
     fn known(place: &store::Place) -> Self {
         Self {
             guild: Some(place.guild),
+            name: place.name.clone(),
             parent: place.parent,
             archived: place.archived,
             last: Some(place.seen),

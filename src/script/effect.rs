@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, UserId};
+use super::ChannelFacts;
+use crate::domain::{Allow, Author, ChannelId, MessageId, PermissionMode, ProjectName};
 
 #[cfg(test)]
 pub(super) use decode::{
@@ -229,7 +230,7 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionFacts {
     /// Where.
-    pub channel_id: ChannelId,
+    pub channel: ChannelFacts,
     /// The name of its project.
     pub project: ProjectName,
     /// The model that the next turn uses; none: the CLI chooses.
@@ -254,9 +255,7 @@ pub struct TurnFacts {
     /// Its id: that of the message that it answers.
     pub id: MessageId,
     /// Whose it is.
-    pub user_id: UserId,
-    /// Their name.
-    pub user_name: String,
+    pub user: Author,
     /// The beginning of the prompt.
     pub prompt: String,
     /// Whether it runs; else it waits.

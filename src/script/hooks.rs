@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::data::{BadValue, Data, kind, segment};
 use super::problem::{Failure, FailureKind, Problem};
 use super::routing::{entries, unknown_key};
-use super::{HOOKS, Rules, ScriptSet, Scripts, plain_table};
-use crate::domain::{ChannelId, MessageId, ProjectName, UserId};
+use super::{ChannelFacts, HOOKS, Rules, ScriptSet, Scripts, strict_table};
+use crate::domain::{Author, MessageId, ProjectName};
 
 /// The largest context block, in bytes: that of a file that is attached.
 const MAX_CONTEXT: usize = 100 * 1024;
@@ -24,24 +24,15 @@ pub struct HookedTurn {
     /// The message, and so the turn.
     pub id: MessageId,
     /// Where it was written.
-    pub channel: ChannelId,
+    pub channel: ChannelFacts,
     /// The project it works in.
     pub project: ProjectName,
     /// Who wrote it.
-    pub author: Person,
+    pub author: Author,
     /// What is asked, without the files.
     pub prompt: String,
     /// The model that is asked for; `None` leaves the choice to the CLI.
     pub model: Option<String>,
-}
-
-/// Somebody, by id and name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Person {
-    /// The person's id.
-    pub id: UserId,
-    /// The name shown in the guild.
-    pub name: String,
 }
 
 /// A function of hooks.lua.
@@ -153,7 +144,7 @@ impl Scripts {
         let result = self.call(HOOKS, |lua, module| {
             let hooks: mlua::Table = lua.unpack(module)?;
             let function: mlua::Function = hooks.raw_get(hook.name())?;
-            let turn = plain_table(lua, turn)?;
+            let turn = strict_table(lua, "turn", turn)?;
             match text {
                 Some(text) => function.call((text, turn)),
                 None => function.call(turn),

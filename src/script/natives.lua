@@ -73,6 +73,47 @@ moonlane = setmetatable({
 }, {
   __metatable = false,
   __index = function(_, key)
-    error(tools.unknown("moonlane", key), 2)
+    error(tools.unknown("moonlane", key, tools.names), 2)
   end,
 })
+
+-- What may be nil in the tables that scripts get from the bot.
+local OPTIONAL = {
+  parent_id = true, guild_id = true, subcommand = true, model = true, permission_mode = true, content_type = true,
+  permission = true, before = true, after = true,
+}
+
+-- How the tables of people, channels and roles are written as text.
+local MENTION = { author = "<@%s>", user = "<@%s>", channel = "<#%s>", role = "<@&%s>" }
+
+-- Makes a table that comes from the bot, and those in it, raise where a script reads what they do not have. The name is
+-- that of the table in errors.
+local function dress(name, value)
+  for key, inner in value do
+    if type(inner) == "table" and key ~= "args" then
+      dress(type(key) == "string" and key or name, inner)
+    end
+  end
+  if next(value) == nil or value[1] ~= nil then
+    return value
+  end
+  local mention = MENTION[name]
+  return setmetatable(value, {
+    __metatable = false,
+    __index = function(self, key)
+      if not OPTIONAL[key] then
+        local known = {}
+        for has in self do
+          table.insert(known, has)
+        end
+        error(tools.unknown(name, key, known), 2)
+      end
+      return nil
+    end,
+    __tostring = mention and function(self)
+      return mention:format(self.id)
+    end,
+  })
+end
+
+return dress

@@ -326,7 +326,7 @@ mod tests {
         let database = Database::open(path).unwrap();
         for id in 1..500 {
             let values = (id, 1, 2, "x".repeat(100), i64::MAX);
-            database.connection.execute("INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5)", values).unwrap();
+            database.connection.execute("INSERT INTO messages (id, channel, author, author_name, accepted) VALUES (?1, ?2, ?3, ?4, ?5)", values).unwrap();
         }
     }
 
@@ -484,7 +484,8 @@ mod tests {
         let connection = prepare(&dir.path().join("moonlane.db")).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO messages VALUES (1,1,1,'',5), (2,1,1,'',5), (3,1,1,'',5), (4,1,1,'',5), (5,1,1,'',50);
+                "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES
+                     (1,1,1,'',5), (2,1,1,'',5), (3,1,1,'',5), (4,1,1,'',5), (5,1,1,'',50);
                  INSERT INTO turns (message, project, prompt, fresh, attachments, state, cost) VALUES
                      (1,'p','',0,'[]','answered',0), (2,'p','',0,'[]','waiting',0),
                      (3,'p','',0,'[]','running',0), (5,'p','',0,'[]','answered',0);

@@ -1,17 +1,19 @@
 //! Places: the channels and threads that the bot knows, and up to which message all is taken in there.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Millis, Store, StoreError};
 use crate::domain::{ChannelId, GuildId, MessageId};
 
 /// A channel or a thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The channel.
     pub channel: ChannelId,
     /// Its guild.
     pub guild: GuildId,
+    /// Its name without `#`; empty where it is not known.
+    pub name: String,
     /// Of a thread, the channel that it belongs to.
     pub parent: Option<ChannelId>,
     /// Of a thread, whether it is in the archive.
@@ -27,15 +29,16 @@ impl Store {
     /// Where the database fails.
     pub async fn places(&self) -> Result<Vec<Place>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT channel, guild, parent, archived, seen FROM places WHERE gone IS NULL";
+            let sql = "SELECT channel, guild, name, parent, archived, seen FROM places WHERE gone IS NULL";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_map((), |row| {
                 Ok(Place {
                     channel: row.get(0)?,
                     guild: row.get(1)?,
-                    parent: row.get(2)?,
-                    archived: row.get(3)?,
-                    seen: row.get(4)?,
+                    name: row.get(2)?,
+                    parent: row.get(3)?,
+                    archived: row.get(4)?,
+                    seen: row.get(5)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -50,14 +53,27 @@ impl Store {
     pub async fn learn_places(&self, places: Vec<Place>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql =
-                "INSERT INTO places (channel, guild, parent, archived, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-                       ON CONFLICT DO UPDATE SET guild = ?2, parent = ?3, archived = ?4, gone = NULL,
-                           seen = iif(gone IS NULL, seen, ?5)";
+                "INSERT INTO places (channel, guild, name, parent, archived, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                       ON CONFLICT DO UPDATE SET guild = ?2, name = ?3, parent = ?4, archived = ?5, gone = NULL,
+                           seen = iif(gone IS NULL, seen, ?6)";
             let mut statement = tx.prepare_cached(sql)?;
-            for Place { channel, guild, parent, archived, seen } in places {
-                statement.execute(params![channel, guild, parent, archived, seen])?;
+            for Place { channel, guild, name, parent, archived, seen } in places {
+                statement.execute(params![channel, guild, name, parent, archived, seen])?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// The channel's name, and the channel that it belongs to if it is a thread; nothing where it is not known.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn channel(&self, channel: ChannelId) -> Result<(String, Option<ChannelId>), StoreError> {
+        self.step(move |tx| {
+            let mut statement = tx.prepare_cached("SELECT name, parent FROM places WHERE channel = ?1")?;
+            let found = statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            Ok(found.unwrap_or_default())
         })
         .await
     }

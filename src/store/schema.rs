@@ -3,7 +3,7 @@
 //! **messages**: every message that the bot has accepted, whether it started a turn or was answered at once. Its
 //! key is what makes a message that Discord delivers twice one message.
 //! - `id`: the message's snowflake, a `u64` in SQLite's `i64` bit by bit, like all Discord ids here.
-//! - `channel`, `author`, `author_name`: where and by whom.
+//! - `channel`, `author`, `author_name`, `author_roles`: where and by whom; the roles as JSON.
 //! - `accepted`: when it was written here, in Unix milliseconds. The age that pruning and restarts go by.
 //!
 //! **turns**: the messages that started a turn.
@@ -56,7 +56,7 @@
 //!
 //! **places**: the channels and threads that the bot knows.
 //! - `channel`: the key.
-//! - `guild`, `parent`: where it is; `parent` is NULL outside threads.
+//! - `guild`, `parent`, `name`: where it is, and its name; `parent` is NULL outside threads.
 //! - `archived`: 1 in threads that are in the archive.
 //! - `seen`: what was said up to this message is taken in.
 //! - `gone`: when it was deleted, or the bot thrown out, in Unix milliseconds; NULL where it is there.
@@ -72,7 +72,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 10] = ["
+const MIGRATIONS: [&str; 11] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -162,6 +162,9 @@ const MIGRATIONS: [&str; 10] = ["
         seen INTEGER NOT NULL,
         gone INTEGER
     ) STRICT;
+", "
+    ALTER TABLE messages ADD COLUMN author_roles TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE places ADD COLUMN name TEXT NOT NULL DEFAULT '';
 "];
 
 /// The newest version that this program knows.

@@ -1,14 +1,14 @@
 //! Turns: from an accepted message to its outcome.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tracing::error;
 
 use super::deliveries::{self, DeliveryState, FilePart};
 use super::questions::Question;
-use super::values::Attachments;
+use super::values::{Attachments, Roles};
 use super::{Accepted, Millis, Store, StoreError};
 use crate::domain::{
-    Attachment, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
+    Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
 };
 
 /// A message that starts a turn, and what the turn is to do.
@@ -18,10 +18,8 @@ pub struct Turn {
     pub message: MessageId,
     /// Where it was written.
     pub channel: ChannelId,
-    /// Who wrote it.
-    pub author: UserId,
-    /// The author's name in the guild.
-    pub author_name: String,
+    /// Who wrote it, as seen then.
+    pub author: Author,
     /// The project it works in.
     pub project: ProjectName,
     /// What to ask.
@@ -64,10 +62,8 @@ pub struct Said {
     pub message: MessageId,
     /// Where it was written.
     pub channel: ChannelId,
-    /// Who wrote it.
-    pub author: UserId,
-    /// The author's name in the guild.
-    pub author_name: String,
+    /// Who wrote it, as seen then.
+    pub author: Author,
     /// The answer, part by part.
     pub parts: Vec<String>,
     /// When the bot took it.
@@ -79,10 +75,8 @@ pub struct Said {
 pub struct WaitingTurn {
     /// The message, and so the turn.
     pub message: MessageId,
-    /// Who wrote it.
-    pub author: UserId,
-    /// The author's name in the guild.
-    pub author_name: String,
+    /// Who wrote it, as seen then.
+    pub author: Author,
     /// The project it works in.
     pub project: ProjectName,
     /// The first 200 characters of what it is to ask.
@@ -205,8 +199,7 @@ impl Store {
     /// Where the database fails: the message is not accepted then.
     pub async fn accept(&self, turn: Turn, hourglass: bool) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
-            if !insert_message(tx, turn.message, turn.channel, turn.author, &turn.author_name, turn.accepted)?
-            {
+            if !insert_message(tx, turn.message, turn.channel, &turn.author, turn.accepted)? {
                 return Ok(Accepted::Known);
             }
             let sql = "INSERT INTO turns
@@ -237,8 +230,7 @@ impl Store {
     /// Where the database fails: nothing is to be said then.
     pub async fn say(&self, said: Said) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
-            if !insert_message(tx, said.message, said.channel, said.author, &said.author_name, said.accepted)?
-            {
+            if !insert_message(tx, said.message, said.channel, &said.author, said.accepted)? {
                 return Ok(Accepted::Known);
             }
             deliveries::write(tx, said.message, &said.parts, None)?;
@@ -388,19 +380,18 @@ impl Store {
     /// Where the database fails.
     pub async fn waiting(&self, channel: ChannelId) -> Result<Vec<WaitingTurn>, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT message, author, author_name, project, prompt, accepted
+            let sql = "SELECT message, author, author_name, author_roles, project, prompt, accepted
                        FROM turns JOIN messages ON id = message
                        WHERE state = 'waiting' AND channel = ?1 ORDER BY accepted, message";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_map([channel], |row| {
-                let prompt: String = row.get(4)?;
+                let prompt: String = row.get(5)?;
                 Ok(WaitingTurn {
                     message: row.get(0)?,
-                    author: row.get(1)?,
-                    author_name: row.get(2)?,
-                    project: row.get(3)?,
+                    author: author(row, 1)?,
+                    project: row.get(4)?,
                     prompt_start: prompt.chars().take(PROMPT_START).collect(),
-                    accepted: row.get(5)?,
+                    accepted: row.get(6)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -417,18 +408,25 @@ impl Store {
     }
 }
 
+/// The author in three columns from this one on. Bots start no turns.
+fn author(row: &Row<'_>, first: usize) -> rusqlite::Result<Author> {
+    let roles = row.get::<_, Roles>(first + 2)?.0;
+    Ok(Author { id: row.get(first)?, name: row.get(first + 1)?, roles, bot: false })
+}
+
 /// Whether the message was not there yet.
 fn insert_message(
     tx: &Transaction<'_>,
     message: MessageId,
     channel: ChannelId,
-    author: UserId,
-    author_name: &str,
+    author: &Author,
     accepted: Millis,
 ) -> rusqlite::Result<bool> {
-    let sql = "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT DO NOTHING";
-    Ok(tx.prepare_cached(sql)?.execute(params![message, channel, author, author_name, accepted])? > 0)
+    let sql = "INSERT INTO messages (id, channel, author, author_name, author_roles, accepted)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    let mut statement = tx.prepare_cached(sql)?;
+    let roles = Roles(author.roles.clone());
+    Ok(statement.execute(params![message, channel, author.id, author.name, roles, accepted])? > 0)
 }
 
 fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnState>> {
@@ -450,7 +448,8 @@ fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusq
 
 fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
     let delivery = deliveries::state(tx, message)?;
-    let sql = "SELECT channel, author, author_name, project, prompt, model, fresh, attachments, ours,
+    let sql =
+        "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
                       question, accepted, state, cost
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
@@ -459,19 +458,18 @@ fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<Turn
             turn: Turn {
                 message,
                 channel: row.get(0)?,
-                author: row.get(1)?,
-                author_name: row.get(2)?,
-                project: row.get(3)?,
-                prompt: row.get(4)?,
-                model: row.get(5)?,
-                fresh: row.get(6)?,
-                attachments: row.get::<_, Attachments>(7)?.0,
-                question: Question::from_columns(row.get(8)?, row.get(9)?),
-                accepted: row.get(10)?,
+                author: author(row, 1)?,
+                project: row.get(4)?,
+                prompt: row.get(5)?,
+                model: row.get(6)?,
+                fresh: row.get(7)?,
+                attachments: row.get::<_, Attachments>(8)?.0,
+                question: Question::from_columns(row.get(9)?, row.get(10)?),
+                accepted: row.get(11)?,
             },
-            state: row.get(11)?,
+            state: row.get(12)?,
             delivery,
-            cost: row.get(12)?,
+            cost: row.get(13)?,
         })
     });
     found.optional()

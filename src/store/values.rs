@@ -9,8 +9,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 
 use super::{DeliveryState, LiveLine, Millis, TurnState, Unwanted};
 use crate::domain::{
-    Attachment, ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId,
-    UserId,
+    Attachment, ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, RoleId,
+    SessionId, UserId,
 };
 
 macro_rules! ids {
@@ -113,6 +113,22 @@ impl FromSql for Dir {
 
 /// The attachments of a message, as a JSON array.
 pub struct Attachments(pub Vec<Attachment>);
+
+/// Roles as JSON.
+pub struct Roles(pub Vec<RoleId>);
+
+impl ToSql for Roles {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let json = serde_json::to_string(&self.0);
+        json.map(Into::into).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+    }
+}
+
+impl FromSql for Roles {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
 
 impl ToSql for Attachments {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -40,7 +40,7 @@ pub async fn still_admitted(
             return Ok(None);
         };
         let let_in = {
-            let asked = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author);
+            let asked = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author.id);
             tokio::pin!(asked);
             loop {
                 tokio::select! {
@@ -68,7 +68,7 @@ pub async fn still_admitted(
             }
             Some(Ok(true)) => return Ok(Some((turn, project))),
             Some(Ok(false)) => {
-                info!(author = %turn.author, "not begun: `allow` in routing.lua no longer lets the author in there");
+                info!(author = %turn.author.id, "not begun: `allow` in routing.lua no longer lets the author in there");
                 tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
                 return Ok(None);
             }

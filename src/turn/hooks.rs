@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Turns;
 use crate::domain::{Format, Project};
-use crate::script::{HookedTurn, Person, ScriptSet};
-use crate::store::{ChannelChoice, Turn};
+use crate::script::{ChannelFacts, HookedTurn, ScriptSet};
+use crate::store::{ChannelChoice, StoreError, Turn};
 use crate::text;
 
 /// The hooks of one turn: all of them from the script set that was in force when it began.
@@ -16,18 +16,24 @@ pub struct Hooks {
 
 impl Hooks {
     /// The hooks of a turn that begins now. `project` is `None` where it is gone.
-    pub fn begin(turns: &Turns, turn: &Turn, choice: &ChannelChoice, project: Option<&Project>) -> Self {
+    pub async fn begin(
+        turns: &Turns,
+        turn: &Turn,
+        choice: &ChannelChoice,
+        project: Option<&Project>,
+    ) -> Result<Self, StoreError> {
         let project_model = project.and_then(|project| project.model.as_ref());
         let model = turn.model.as_ref().or(choice.model.as_ref()).or(project_model).cloned();
+        let (name, parent_id) = turns.store.channel(turn.channel).await?;
         let turn = HookedTurn {
             id: turn.message,
-            channel: turn.channel,
+            channel: ChannelFacts { id: turn.channel, name, parent_id },
             project: turn.project.clone(),
-            author: Person { id: turn.author, name: turn.author_name.clone() },
+            author: turn.author.clone(),
             prompt: turn.prompt.clone(),
             model,
         };
-        Self { set: turns.scripts.borrow().clone(), turn: Arc::new(turn) }
+        Ok(Self { set: turns.scripts.borrow().clone(), turn: Arc::new(turn) })
     }
 
     /// The prompt with the context that the scripts put before it.

@@ -224,8 +224,7 @@ pub async fn start(
     let turn = Turn {
         message: message.id,
         channel: message.channel_id,
-        author: message.author.id,
-        author_name: message.author.name.clone(),
+        author: message.author.clone(),
         project: work.project.name.clone(),
         prompt: work.prompt.clone(),
         model: work.model.clone(),
@@ -335,8 +334,7 @@ fn said(turns: &Turns, message: &Message, text: &str) -> Said {
     Said {
         message: message.id,
         channel: message.channel_id,
-        author: message.author.id,
-        author_name: message.author.name.clone(),
+        author: message.author.clone(),
         parts: parts.into_iter().map(|part| part.text).collect(),
         accepted: Millis::now(),
     }

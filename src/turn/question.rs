@@ -83,13 +83,13 @@ async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool
 
 /// The question as a message, with a file if it does not fit.
 fn shown(turn: &Turn) -> (String, Option<File>) {
-    let whole = words::question(&turn.author_name, &turn.prompt);
+    let whole = words::question(&turn.author.name, &turn.prompt);
     if whole.encode_utf16().count() <= text::LIMIT {
         return (whole, None);
     }
     let start: String = turn.prompt.chars().take(SHOWN).collect();
     let file = File { name: words::QUESTION_FILE.to_owned(), content: turn.prompt.clone() };
-    (words::long_question(&turn.author_name, &start), Some(file))
+    (words::long_question(&turn.author.name, &start), Some(file))
 }
 
 /// The question, if it is in the channel already: a message of the bot that replies to nothing and belongs to no other

@@ -205,7 +205,7 @@ pub(super) async fn tell_end(
         || async { Ok((turns.store.turn(task.message).await?, turns.store.choice(task.channel).await?)) };
     if let (Some(row), choice) = until_written(turns, &for_ever, read).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).error(sentence).await;
+        sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).await?.error(sentence).await;
         note = asker(&row.turn);
     }
     finish(turns, task, told(outcome, &sentence, task, note)).await
@@ -225,7 +225,7 @@ async fn ask(
     ticket: &mut Ticket,
     stop: &Stop,
 ) -> Result<(), StoreError> {
-    let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author));
+    let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author.id));
     loop {
         let (turn, project) = match known.take() {
             Some(known) => *known,
@@ -263,7 +263,7 @@ async fn try_to_ask(
     let choice = turns.store.choice(task.channel).await?;
     // Before anything slow: a session that is reset from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
-    let hooks = Hooks::begin(turns, &turn, &choice, Some(project));
+    let hooks = Hooks::begin(turns, &turn, &choice, Some(project)).await?;
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
@@ -371,7 +371,7 @@ async fn open_session(
 
 /// The note that tells who has asked, where the reply does not.
 pub(super) fn asker(turn: &Turn) -> Option<String> {
-    (turn.question != Question::Theirs).then(|| words::for_person(turn.author))
+    (turn.question != Question::Theirs).then(|| words::for_person(turn.author.id))
 }
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.

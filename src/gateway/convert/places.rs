@@ -127,9 +127,10 @@ impl Converter {
     /// Writes that there are these places.
     pub(super) async fn write_places(&self, channels: impl IntoIterator<Item = ChannelId>) {
         let row = |channel| {
-            let Place { guild, parent, archived, last, .. } = self.places.get(&channel)?;
+            let Place { guild, name, parent, archived, last, .. } = self.places.get(&channel)?;
             let (guild, seen) = ((*guild)?, (*last)?);
-            Some(store::Place { channel, guild, parent: *parent, archived: *archived, seen })
+            let name = name.clone();
+            Some(store::Place { channel, guild, name, parent: *parent, archived: *archived, seen })
         };
         let rows: Vec<_> = channels.into_iter().filter_map(row).collect();
         if rows.is_empty() {
@@ -174,13 +175,13 @@ impl Converter {
             let before = self
                 .places
                 .get(&channel.id)
-                .map(|place| (place.parent, place.archived, place.last.is_some()));
+                .map(|place| (place.name.clone(), place.parent, place.archived, place.last.is_some()));
             self.learn(channel, channel.guild_id);
             let Some(place) = self.places.get_mut(&channel.id) else { continue };
             // What comes from now on is told.
             let now = newest.unwrap_or(channel.id.before_all()).max(channel.id.before_all());
             place.last = place.last.or(Some(now));
-            if before != Some((place.parent, place.archived, true)) {
+            if before != Some((place.name.clone(), place.parent, place.archived, true)) {
                 changed.push(channel.id);
             }
         }

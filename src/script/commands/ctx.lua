@@ -2,7 +2,7 @@
 --
 -- A function that asks for an effect yields its name and the value that it was given; the driver resumes it with
 -- true and the answer, or with false and what is wrong, which is raised where the script called.
-local yield, yieldable, effects, tools = ...
+local yield, yieldable, effects, tools, dress = ...
 
 local CTX = "ctx" -- what getmetatable gives scripts, in place of the metatable
 local OPTIONAL = { guild_id = true, subcommand = true }
@@ -23,7 +23,7 @@ local function effect(name)
     end
     local done, answer = yield(name, value)
     if done then
-      return answer
+      return type(answer) == "table" and dress(name, answer) or answer
     end
     error(answer, 2)
   end
@@ -73,6 +73,8 @@ end
 asking, suggesting = class(local_functions(asking)), class(local_functions(suggesting))
 
 return function(ctx, bits, suggests)
+  dress("user", ctx.user)
+  dress("channel", ctx.channel)
   setmetatable(ctx, suggests and suggesting or asking)
   permissions[ctx] = bits
   return ctx

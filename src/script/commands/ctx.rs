@@ -7,10 +7,10 @@ use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
 use super::{Call, Entry, tools};
-use crate::domain::{Author, ChannelId, GuildId, OptionValue};
+use crate::domain::{Author, GuildId, OptionValue};
 use crate::script::problem::Failure;
 use crate::script::vm::Vm;
-use crate::script::{effect, plain};
+use crate::script::{ChannelFacts, effect, plain};
 
 /// The function of `ctx.lua` that makes a `ctx`, in the VM's registry.
 const MAKE_CTX: &str = "moonlane.ctx";
@@ -22,16 +22,8 @@ pub struct CtxFacts<'a> {
     pub subcommand: Option<&'a str>,
     pub args: BTreeMap<&'a str, Arg<'a>>,
     pub user: &'a Author,
-    pub channel: ChannelFacts<'a>,
+    pub channel: ChannelFacts,
     pub guild_id: Option<GuildId>,
-}
-
-/// A channel, as scripts see it.
-#[derive(Serialize)]
-pub struct ChannelFacts<'a> {
-    pub id: ChannelId,
-    pub name: &'a str,
-    pub parent_id: Option<ChannelId>,
 }
 
 /// The value of an option, as scripts see it: ids are strings.
@@ -66,7 +58,7 @@ impl<'a> CtxFacts<'a> {
             user: &call.author,
             channel: ChannelFacts {
                 id: call.channel_id,
-                name: &call.channel_name,
+                name: call.channel_name.clone(),
                 parent_id: call.parent_channel_id,
             },
             guild_id: call.guild_id,
@@ -76,7 +68,7 @@ impl<'a> CtxFacts<'a> {
 
 /// The table that scripts know as `ctx`.
 pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table> {
-    let facts = lua.to_value_with(&CtxFacts::of(call), plain())?;
+    let facts: mlua::Value = lua.to_value_with(&CtxFacts::of(call), plain())?;
     let make: mlua::Function = lua.named_registry_value(MAKE_CTX)?;
     make.call((facts, call.permissions.to_string(), suggesting))
 }
@@ -88,7 +80,7 @@ pub fn make_ctx(vm: &mut Vm, entries: &Arc<[Entry]>) -> Result<(), Failure> {
         let names: Vec<&str> = effect::names().collect();
         let tools = tools::table(lua, entries)?;
         let chunk = lua.load(include_str!("ctx.lua")).set_name("=ctx");
-        let make: mlua::Function = chunk.call((yields, yieldable, names, tools))?;
+        let make: mlua::Function = chunk.call((yields, yieldable, names, tools, Vm::dress(lua)?))?;
         lua.set_named_registry_value(MAKE_CTX, make)
     })
 }

@@ -6,9 +6,9 @@ use crate::script::hooks::Hook;
 fn turn() -> Arc<HookedTurn> {
     Arc::new(HookedTurn {
         id: "1411922334455667789".parse().unwrap(),
-        channel: "10".parse().unwrap(),
+        channel: ChannelFacts { id: "10".parse().unwrap(), name: "general".to_owned(), parent_id: None },
         project: ProjectName("here".to_owned()),
-        author: Person { id: "40".parse().unwrap(), name: "Ada".to_owned() },
+        author: Author { id: "40".parse().unwrap(), name: "Ada".to_owned(), roles: Vec::new(), bot: false },
         prompt: "run the tests".to_owned(),
         model: None,
     })
@@ -30,7 +30,7 @@ async fn hooked(hook: Hook, body: &str) -> String {
 async fn a_hook_changes_something_or_fails_with_file_and_line() {
     let all = [Hook::BeforePrompt, Hook::AfterAnswer, Hook::OnError];
     let bodies = [
-        "return turn.author.name .. turn.author.id .. turn.channel .. turn.id .. turn.project .. turn.prompt .. tostring(turn.model)",
+        "return turn.author.name .. turn.author.id .. turn.channel.id .. turn.channel.name .. turn.id .. turn.project .. turn.prompt .. tostring(turn.model)",
         "return nil",
         "return false",
         "return ' \\n'",

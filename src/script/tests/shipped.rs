@@ -37,8 +37,8 @@ fn the_shipped_commands_are_these() {
 
 #[tokio::test]
 async fn the_shipped_commands_do_what_they_say() {
-    let session = json!({ "channel_id": "10", "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
-    let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user_id": user, "user_name": "Ada", "prompt": "why\nnot", "running": running, "seconds": 90.5 });
+    let session = json!({ "channel": { "id": "10", "name": "general" }, "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
+    let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user": { "id": user, "name": "Ada", "roles": [], "bot": false }, "prompt": "why\nnot", "running": running, "answering": false, "seconds": 90.5 });
     let queue = json!([turn("1", "41", true), turn("2", "40", false), turn("3", "42", false)]);
     let there = [("channel", OptionValue::Channel("77".parse().unwrap()))];
     let reset = || call_of("reset", &[]);
@@ -102,7 +102,7 @@ async fn status_shows_every_session_that_fits() {
     let status = json!({ "version": "0.1.0", "uptime": 7300.0, "generation": 3, "running": 1, "waiting": 2 });
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let session = |place: u64| {
-        json!({ "channel_id": place.to_string(), "project": "p".repeat(100), "model": "m".repeat(200),
+        json!({ "channel": { "id": place.to_string(), "name": "x" }, "project": "p".repeat(100), "model": "m".repeat(200),
         "turns": place, "cost_usd": 0.125, "last_used": now - 300 * place, "waiting": 1, "running": place == 1 })
     };
     let set = shipped();

@@ -33,6 +33,15 @@ const TIME_FORMAT: &str = "%Y-%m-%d %H:%M";
 /// The longest format, in bytes.
 const MAX_FORMAT: usize = 200;
 
+/// Keys that were others once, and what to write now.
+const MOVED: [(&str, &str); 5] = [
+    ("channel_id", "channel.id"),
+    ("channel_name", "channel.name"),
+    ("parent_channel_id", "channel.parent_id"),
+    ("user_id", "user.id"),
+    ("user_name", "user.name"),
+];
+
 /// What is in `moonlane`.
 pub(in crate::script) const NAMES: [&str; 5] = ["now", "regex", "json", "log", "time"];
 
@@ -60,11 +69,16 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
     tools.raw_set("format_time", lua.create_function(format)?)?;
     let log = move |lua: &Lua, value: mlua::Value| answer(lua, log(lua, &clock, &value).map(|()| mlua::Nil));
     tools.raw_set("log", lua.create_function(log)?)?;
-    let unknown = |_: &Lua, (table, key): (String, mlua::Value)| {
+    tools.raw_set("names", NAMES.to_vec())?;
+    let unknown = |_: &Lua, (table, key, mut known): (String, mlua::Value, Vec<String>)| {
         let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
-        let hint = match nearest(&name, NAMES) {
+        if let Some((_, now)) = MOVED.iter().find(|(old, _)| *old == name) {
+            return Ok(format!("`{table}.{name}` is now `{table}.{now}`"));
+        }
+        known.sort();
+        let hint = match nearest(&name, known.iter().map(String::as_str)) {
             Some(near) => format!(", did you mean `{near}`?"),
-            None => format!("; there are: {}", NAMES.join(", ")),
+            None => format!("; there are: {}", known.join(", ")),
         };
         Ok(format!("`{table}` has no {}{hint}", kind(&key)))
     };

@@ -221,7 +221,7 @@ async fn a_route_function_says_which_session_goes_on() {
         r#"return {{
             projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, model = "haiku" }} }},
             route = function(message, prompt)
-                if message.parent_channel_id ~= "{general}" and message.channel_name ~= "next" then return nil end
+                if message.channel.parent_id ~= "{general}" and message.channel.name ~= "next" then return nil end
                 return {{ project = "here", fresh = message.author.name == "ada" }}
             end,
         }}"#
