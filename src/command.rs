@@ -7,6 +7,7 @@
 //! effect is performed ([`perform`]), and the script goes on with the answer. So a command is one task that mostly
 //! waits, and ends on the script set it began with. Discord's deadlines are [`crate::respond`]'s business.
 
+mod choose;
 mod perform;
 mod register;
 mod reply;

@@ -29,7 +29,9 @@
 ---@class (exact) Project
 ---@field dir string The directory; relative ones start where config/ and scripts/ are, `~/` is home.
 ---@field model? string As `claude --model` takes it; the CLI chooses where it is absent.
+---@field models? string[] The only models that may be chosen in place of its own; any where it is absent.
 ---@field permission_mode? PermissionMode What Claude may do without asking.
+---@field permission_modes? PermissionMode[] The only modes that may be chosen in place of its own; by default all but "bypassPermissions".
 ---@field tools? string[] The exact set of built-in tools.
 ---@field allowed_tools? string[] What is allowed without asking, such as "Bash(git *)".
 ---@field disallowed_tools? string[] Tools that are taken away.

@@ -1,12 +1,13 @@
 //! Performing what a script asks for. An error is a sentence for the person: it is raised at the line that asked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
-use super::{ELSEWHERE, Needs, NoRoute, message, reply};
+use super::{ELSEWHERE, Needs, NoRoute, choose, message, reply};
 use crate::domain::{
     ChannelId, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route, UserId, Work,
 };
@@ -21,6 +22,7 @@ use crate::turn::Stopped;
 
 type Answer = Result<Value, String>;
 
+const NO_PROJECT: &str = "There is no project in direct messages.";
 const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
 
 /// One use of a command.
@@ -68,14 +70,8 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
             used.stored(needs.turns.store.forget_session(channel, &project).await)?;
             json(facts)
         }
-        Effect::SetModel { channel, model } => {
-            used.choose(channel, NewChoice::Model(model.clone()), model, |before| before.model).await
-        }
-        Effect::SetPermissionMode { channel, mode } => {
-            let named = |mode: PermissionMode| mode.as_str().to_owned();
-            let before = move |before: ChannelChoice| before.permission_mode.map(named);
-            used.choose(channel, NewChoice::PermissionMode(mode), mode.map(named), before).await
-        }
+        Effect::SetModel { channel, model } => used.set_model(channel, model).await,
+        Effect::SetPermissionMode { channel, mode } => used.set_permission_mode(channel, mode).await,
         Effect::Stop { channel } => {
             let channel = used.channel(channel).await?;
             let Some(turn) = needs.turns.running(channel) else { return Ok(Value::Null) };
@@ -105,7 +101,7 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
             Ok(Value::Null)
         }
         Effect::Projects => {
-            let facts = |project: &std::sync::Arc<Project>| ProjectFacts {
+            let facts = |project: &Arc<Project>| ProjectFacts {
                 name: project.name.clone(),
                 model: project.model.clone(),
                 permission_mode: project.permission_mode,
@@ -224,6 +220,7 @@ impl Use<'_> {
     async fn facts_of(&self, row: SessionRow, choice: ChannelChoice) -> Result<SessionFacts, String> {
         let (name, parent_id) = self.stored(self.needs.turns.store.channel(row.channel).await)?;
         let project = self.scripts.project(&row.project);
+        let choice = project.map(|project| choice.clone().within(project)).unwrap_or(choice);
         let queue = self.needs.turns.queue(row.channel);
         let cost = row.session.cost.0;
         Ok(SessionFacts {
@@ -241,25 +238,49 @@ impl Use<'_> {
         })
     }
 
-    async fn choose(
+    async fn set_model(&self, channel: Option<ChannelId>, model: Option<String>) -> Answer {
+        let (channel, project) = self.chooses_for(channel).await?;
+        if let Some(model) = &model {
+            choose::check_model(model, project.as_deref())?;
+        }
+        let before = self.chooses(channel, NewChoice::Model(model.clone()), project.as_deref()).await?;
+        let own = || project.as_ref().and_then(|project| project.model.clone());
+        json(Changed { before: before.model.or_else(own), after: model.or_else(own) })
+    }
+
+    async fn set_permission_mode(&self, channel: Option<ChannelId>, mode: Option<String>) -> Answer {
+        let (channel, project) = self.chooses_for(channel).await?;
+        let mode = mode.map(|mode| choose::mode(&mode, project.as_deref())).transpose()?;
+        let before = self.chooses(channel, NewChoice::PermissionMode(mode), project.as_deref()).await?;
+        let own = || project.as_ref().and_then(|project| project.permission_mode);
+        let named = |mode: Option<PermissionMode>| mode.or_else(own).map(|mode| mode.as_str().to_owned());
+        json(Changed { before: named(before.permission_mode), after: named(mode) })
+    }
+
+    /// The channel for which something is chosen, and the project that it has now, if it has one.
+    async fn chooses_for(
         &self,
         channel: Option<ChannelId>,
-        new: NewChoice,
-        after: Option<String>,
-        chosen: impl FnOnce(ChannelChoice) -> Option<String>,
-    ) -> Answer {
+    ) -> Result<(ChannelId, Option<Arc<Project>>), String> {
         let (channel, work) = self.place(channel).await?;
-        let project = work.map(|work| work.project);
-        let is_model = matches!(new, NewChoice::Model(_));
+        if self.responder.interaction().guild_id.is_none() && work.is_none() {
+            return Err(NO_PROJECT.to_owned());
+        }
+        Ok((channel, work.map(|work| work.project)))
+    }
+
+    /// Writes a choice; what counted before.
+    async fn chooses(
+        &self,
+        channel: ChannelId,
+        new: NewChoice,
+        project: Option<&Project>,
+    ) -> Result<ChannelChoice, String> {
         let before = self.stored(self.needs.turns.store.set_choice(channel, new).await)?;
-        let own = || match is_model {
-            true => project.as_ref().and_then(|project| project.model.clone()),
-            false => project
-                .as_ref()
-                .and_then(|project| project.permission_mode)
-                .map(|mode| mode.as_str().to_owned()),
-        };
-        json(Changed { before: chosen(before).or_else(own), after: after.or_else(own) })
+        Ok(match project {
+            Some(project) => before.within(project),
+            None => before,
+        })
     }
 
     /// A turn that runs, and its project; none where it has ended meanwhile.
@@ -320,7 +341,7 @@ impl Use<'_> {
     async fn ask(&self, ask: Ask) -> Answer {
         let asked = self.responder.interaction();
         let Some(mut message) = message(asked, &ask.prompt) else {
-            return Err("There is no project in direct messages.".to_owned());
+            return Err(NO_PROJECT.to_owned());
         };
         let work = match ask.project {
             Some(name) => match self.scripts.project(&name) {
@@ -341,6 +362,9 @@ impl Use<'_> {
         let admitted = self.needs.admits(self.scripts, Some(&work.project), asked).await;
         if !admitted.map_err(|failure| self.no_route(failure))? {
             return Err(ELSEWHERE.to_owned());
+        }
+        if let Some(model) = &work.model {
+            choose::check_model(model, Some(&work.project))?;
         }
         // Before it is posted.
         if let Some(why) = self.needs.turns.too_much(asked.channel_id, asked.author.id, asked.id.made()) {

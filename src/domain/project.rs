@@ -29,8 +29,12 @@ pub struct Project {
     pub dir: PathBuf,
     /// The model, as the CLI takes it; `None` leaves the choice to the CLI.
     pub model: Option<String>,
+    /// The models that may be chosen in place of its own; `None`: any.
+    pub models: Option<Vec<String>>,
     /// What Claude may do without asking; `None` leaves it to the CLI's settings.
     pub permission_mode: Option<PermissionMode>,
+    /// The permission modes that may be chosen in place of its own; `None`: any but the one that asks nobody.
+    pub permission_modes: Option<Vec<PermissionMode>>,
     /// The exact set of built-in tools; `None` means the CLI's own.
     pub tools: Option<Vec<String>>,
     /// Rules for what is allowed without asking, such as `Bash(git *)`.
@@ -80,6 +84,29 @@ pub struct Project {
     pub allow: Option<Allow>,
 }
 
+impl Project {
+    /// Whether this model may be chosen here, in place of the project's own.
+    pub fn takes_model(&self, model: &str) -> bool {
+        let listed = self.models.as_ref().is_none_or(|models| models.iter().any(|it| it == model));
+        is_model_name(model) && listed || self.model.as_deref() == Some(model)
+    }
+
+    /// The same of a permission mode.
+    pub fn takes_mode(&self, mode: PermissionMode) -> bool {
+        let listed = match &self.permission_modes {
+            Some(modes) => modes.contains(&mode),
+            None => mode != PermissionMode::BypassPermissions,
+        };
+        listed || self.permission_mode == Some(mode)
+    }
+}
+
+/// Whether this looks like the name of a model, as the CLI and the clouds behind it have them.
+pub fn is_model_name(name: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_alphanumeric() || "-_.:/@[]".contains(c);
+    name.len() <= 200 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(may_be)
+}
+
 /// A permission mode of the CLI (`--permission-mode`, and `set_permission_mode` over the control protocol).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,6 +121,10 @@ pub enum PermissionMode {
 }
 
 impl PermissionMode {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Default, Self::AcceptEdits, Self::Plan, Self::DontAsk, Self::Auto, Self::BypassPermissions];
+
     /// The name as the CLI takes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -48,6 +48,7 @@ fn set(new: &Project) -> impl Iterator<Item = &'static str> {
         ("command", !new.command.is_empty()),
         ("env", !new.env.is_empty()),
         ("permission_mode", new.permission_mode.is_some()),
+        ("permission_modes", new.permission_modes.is_some()),
     ];
     keys.into_iter().filter_map(|(key, is_set)| is_set.then_some(key))
 }
@@ -58,6 +59,7 @@ fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
         ("command", was.command != is.command),
         ("env", was.env != is.env),
         ("permission_mode", was.permission_mode != is.permission_mode),
+        ("permission_modes", was.permission_modes != is.permission_modes),
         ("dir", was.dir != is.dir),
         ("add_dirs", was.add_dirs != is.add_dirs),
         ("tools", was.tools != is.tools),

@@ -64,7 +64,7 @@ pub enum Effect {
         /// Where.
         channel: Option<ChannelId>,
         /// None: the project's own.
-        mode: Option<PermissionMode>,
+        mode: Option<String>,
     },
     /// End the running turn. The answer is the turn, a [`TurnFacts`], or `null` where none runs.
     Stop {

@@ -17,7 +17,7 @@ use super::run_as::{self, kept_out};
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
-    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId,
+    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId, is_model_name,
 };
 use crate::reach::Right;
 
@@ -31,7 +31,9 @@ const MAX_USD: f64 = 1e6;
 pub(super) struct RawProject {
     dir: String,
     model: Option<String>,
+    models: Option<Vec<String>>,
     permission_mode: Option<PermissionMode>,
+    permission_modes: Option<Vec<PermissionMode>>,
     tools: Option<Vec<String>>,
     #[serde(default)]
     allowed_tools: Vec<String>,
@@ -136,6 +138,9 @@ pub(super) fn project(
     if let Some(model) = &raw.model {
         check_model(model).map_err(at("model"))?;
     }
+    for (place, model) in (1..).zip(raw.models.iter().flatten()) {
+        check_model(model).map_err(|e| e.under(&format!("models[{place}]")))?;
+    }
     for model in raw.fallback_model.iter().flat_map(|models| models.split(',')) {
         check_model(model).map_err(at("fallback_model"))?;
     }
@@ -152,6 +157,13 @@ pub(super) fn project(
         let problem = BadValue::here("`bypassPermissions` is not possible together with `restricted`");
         return Err(problem.under("permission_mode"));
     }
+    let mut modes = (1..).zip(raw.permission_modes.iter().flatten());
+    if let Some((place, _)) = modes.find(|(_, mode)| **mode == PermissionMode::BypassPermissions)
+        && raw.restricted
+    {
+        let problem = BadValue::here("`bypassPermissions` is not possible together with `restricted`");
+        return Err(problem.under(&format!("permission_modes[{place}]")));
+    }
     // Only its first word must be there: an argument may be empty.
     if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
         return Err(BadValue::here("must name a program").under("command[1]"));
@@ -162,7 +174,9 @@ pub(super) fn project(
         name: name.clone(),
         dir: directory(&raw.dir, context).map_err(at("dir"))?,
         model: raw.model,
+        models: raw.models,
         permission_mode: raw.permission_mode,
+        permission_modes: raw.permission_modes,
         tools: raw.tools,
         allowed_tools: raw.allowed_tools,
         disallowed_tools: raw.disallowed_tools,
@@ -336,11 +350,10 @@ fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
 
 /// Whether this can be the name of a model.
 pub(super) fn check_model(model: &str) -> Result<(), BadValue> {
-    let plain = |c: char| c.is_ascii_graphic();
-    if model.is_empty() || model.len() > 200 || model.starts_with('-') || !model.chars().all(plain) {
-        return Err(BadValue::here(format!("{} cannot be the name of a model", shown(model))));
+    match is_model_name(model) {
+        true => Ok(()),
+        false => Err(BadValue::here(format!("{} cannot be the name of a model", shown(model)))),
     }
-    Ok(())
 }
 
 fn check_tools(key: &str, tools: &[String]) -> Result<(), BadValue> {

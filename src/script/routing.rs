@@ -258,8 +258,14 @@ pub fn route(
             if let Some(model) = &raw.model {
                 check_model(model).map_err(|e| e.under("model"))?;
             }
+            let project = find(name).map_err(|e| e.under("project"))?;
+            if let Some(model) = raw.model.as_deref().filter(|model| !project.takes_model(model)) {
+                let problem =
+                    format!("{} is not among the `models` of the project {}", shown(model), project.name);
+                return Err(BadValue::here(problem).under("model"));
+            }
             Ok(Route::Turn(Work {
-                project: find(name).map_err(|e| e.under("project"))?,
+                project,
                 prompt: raw.prompt.unwrap_or(prompt),
                 model: raw.model,
                 fresh: raw.fresh,

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError};
-use crate::domain::{ChannelId, PermissionMode};
+use super::{Store, StoreError, Turn};
+use crate::domain::{ChannelId, PermissionMode, Project};
 
 /// What a channel has chosen, in place of what its project says. It counts from its next turn on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +12,25 @@ pub struct ChannelChoice {
     pub model: Option<String>,
     /// The permission mode; `None` is the project's.
     pub permission_mode: Option<PermissionMode>,
+}
+
+impl ChannelChoice {
+    /// What of it the project takes, as it is now.
+    #[must_use]
+    pub fn within(self, project: &Project) -> Self {
+        Self {
+            model: self.model.filter(|model| project.takes_model(model)),
+            permission_mode: self.permission_mode.filter(|mode| project.takes_mode(*mode)),
+        }
+    }
+}
+
+impl Turn {
+    /// The model that was chosen for it, as far as its project takes it: by its route or command, else by its channel.
+    pub fn chosen_model(&self, choice: &ChannelChoice, project: &Project) -> Option<String> {
+        let chosen = [&self.model, &choice.model].into_iter().flatten();
+        chosen.into_iter().find(|model| project.takes_model(model)).cloned()
+    }
 }
 
 /// One thing that a channel chooses; `None` takes the choice back.

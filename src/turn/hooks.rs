@@ -22,8 +22,10 @@ impl Hooks {
         choice: &ChannelChoice,
         project: Option<&Project>,
     ) -> Result<Self, StoreError> {
-        let project_model = project.and_then(|project| project.model.as_ref());
-        let model = turn.model.as_ref().or(choice.model.as_ref()).or(project_model).cloned();
+        let model = match project {
+            Some(project) => turn.chosen_model(choice, project).or_else(|| project.model.clone()),
+            None => turn.model.clone().or_else(|| choice.model.clone()),
+        };
         let (name, parent_id) = turns.store.channel(turn.channel).await?;
         let turn = HookedTurn {
             id: turn.message,

@@ -283,9 +283,8 @@ async fn try_to_ask(
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),
-        // What the route says of this one turn goes first, then what the channel has chosen, then the project.
-        model: turn.model.clone().or(choice.model),
-        permission_mode: choice.permission_mode,
+        model: turn.chosen_model(&choice, project),
+        permission_mode: choice.within(project).permission_mode,
         session,
         prompt,
     };

@@ -41,6 +41,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("You don't have access here. Ask whoever runs this bot.", "not let in"),
     ("⚠️ You may not do that in this channel.", "not there"),
     ("Only the person who used the command may answer this.", "not theirs"),
+    ("⚠️ There is no project in direct messages.", "no project"),
     ("Nothing is running and nobody is waiting.", "shows none"),
     ("⚠️ Only my operators may do that.", "not operator"),
     ("You need the permission “manage messages” for this.", "no permission"),

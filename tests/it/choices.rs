@@ -1,8 +1,10 @@
 //! What a channel has chosen for itself: the model and the permission mode of its turns.
 
 use moonlane::domain::{ChannelId, PermissionMode};
+use moonlane::local::UseCommand;
 use moonlane::store::{ChannelChoice, NewChoice, Store};
 
+use crate::commands::{add_shipped, says};
 use crate::support::{Setup, Stage};
 
 const ROUTING: &str = r#"return {
@@ -69,4 +71,112 @@ async fn a_turn_has_the_permission_mode_of_its_channel_else_of_its_project() {
     assert_eq!(before.permission_mode, Some(PermissionMode::Plan));
     stage.start().await;
     assert_eq!(stage.ask("general", "MODE").await, "sonnet acceptEdits");
+}
+
+/// Chooses the permission mode.
+const MODE: &str = "return { name = 'mode', description = 'x', options = { { name = 'name', description = 'x', required = true } },
+    run = function(ctx, args) ctx:reply('Mode: ' .. ctx:set_permission_mode { args.name }.after) end }";
+
+/// A bot with `/model`, `/ask` and `/mode`, whose project has these keys besides.
+async fn choosing(keys: &str) -> Stage {
+    let routing = ROUTING.replace(r#"model = "sonnet","#, &format!(r#"model = "sonnet", {keys}"#));
+    let mut stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
+    add_shipped(&stage);
+    stage.save("commands/mode.lua", MODE);
+    stage.start().await;
+    stage
+}
+
+/// What the owner reads who uses this command with this option.
+async fn reads(stage: &Stage, command: &str, option: &str, value: &str) -> String {
+    let (general, owner) = (stage.discord.channel("general"), stage.discord.owner());
+    let mut used = UseCommand::new(general, owner, command).option(option, value);
+    if command == "ask" {
+        used = used.option("prompt", "MODE");
+    }
+    let told = says(stage, stage.discord.use_command(used).unwrap()).await;
+    let openly = if told.ephemeral_to == Some(owner) { "" } else { "to all: " };
+    format!("{openly}{}", told.content)
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_model_or_a_mode_is_refused_with_a_sentence() {
+    let mut stage = choosing("").await;
+    let mut said = String::new();
+    for name in
+        ["  ", "two words", "--resume", "line\nbreak", "opus\u{200b}", "opus;ls", "$(ls)", "<@1>", "ü"]
+    {
+        said += &format!("{name:?}: {}\n", reads(&stage, "model", "name", name).await);
+    }
+    said += &format!(
+        "of a cloud: {}\n",
+        reads(&stage, "model", "name", "eu.anthropic.claude-opus-4-1-v1:0[1m]").await
+    );
+    said += &format!("to ask: {}\n", reads(&stage, "ask", "model", "two words").await);
+    for name in ["plna", "acceptedits", "root", "bypassPermissions", "plan"] {
+        said += &format!("the mode {name:?}: {}\n", reads(&stage, "mode", "name", name).await);
+    }
+    insta::assert_snapshot!(said, @r#"
+    "  ": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "two words": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "--resume": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "line\nbreak": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "opus\u{200b}": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "opus;ls": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "$(ls)": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "<@1>": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "ü": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    of a cloud: to all: Model: **sonnet** → **eu.anthropic.claude-opus-4-1-v1:0[1m]**, from the next turn on.
+    to ask: ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    the mode "plna": ⚠️ There is no such permission mode; did you mean `plan`?
+    the mode "acceptedits": ⚠️ There is no such permission mode; did you mean `acceptEdits`?
+    the mode "root": ⚠️ There is no such permission mode; there are `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
+    the mode "bypassPermissions": ⚠️ The project here takes only these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
+    the mode "plan": to all: Mode: plan
+    "#);
+    assert_eq!(stage.ask("general", "MODE").await, "eu.anthropic.claude-opus-4-1-v1:0[1m] plan");
+}
+
+#[tokio::test]
+async fn a_project_says_which_models_and_modes_may_be_chosen() {
+    let lists = r#"models = { "opus", "haiku" }, permission_modes = { "plan", "bypassPermissions" },"#;
+    let mut stage = choosing(lists).await;
+    let mut said = String::new();
+    for (command, option, value) in [
+        ("model", "name", "gpt"),
+        ("ask", "model", "gpt"),
+        ("model", "name", "sonnet"),
+        ("model", "name", "haiku"),
+        ("mode", "name", "default"),
+        ("mode", "name", "plna"),
+        ("mode", "name", "acceptEdits"),
+        ("mode", "name", "bypassPermissions"),
+    ] {
+        said += &format!("{command} {value}: {}\n", reads(&stage, command, option, value).await);
+    }
+    insta::assert_snapshot!(said, @r#"
+    model gpt: ⚠️ The project here takes only these models: `sonnet`, `opus`, `haiku`.
+    ask gpt: ⚠️ The project here takes only these models: `sonnet`, `opus`, `haiku`.
+    model sonnet: The model here is **sonnet** already.
+    model haiku: to all: Model: **sonnet** → **haiku**, from the next turn on.
+    mode default: ⚠️ The project here takes only these permission modes: `acceptEdits`, `plan`, `bypassPermissions`.
+    mode plna: ⚠️ There is no such permission mode; did you mean `plan`?
+    mode acceptEdits: to all: Mode: acceptEdits
+    mode bypassPermissions: to all: Mode: bypassPermissions
+    "#);
+    assert_eq!(stage.ask("general", "MODE").await, "haiku bypassPermissions");
+    assert_eq!(stage.ask("general", "with opus ;; MODE").await, "opus bypassPermissions");
+    assert!(stage.ask("general", "with gpt ;; MODE").await.starts_with("⚠️ "));
+
+    // What was chosen earlier does not count once the project lists it no more.
+    stage.save(
+        "routing.lua",
+        &ROUTING.replace(r#"model = "sonnet","#, r#"model = "sonnet", models = { "opus" },"#),
+    );
+    crate::support::within("a reload", stage.reloader().reload_now()).await.unwrap();
+    assert_eq!(stage.ask("general", "MODE").await, "sonnet acceptEdits");
+    let (general, owner) = (stage.discord.channel("general"), stage.discord.owner());
+    let status =
+        says(&stage, stage.discord.use_command(UseCommand::new(general, owner, "status")).unwrap()).await;
+    assert!(status.embeds[0].to_string().contains("sonnet"), "{:?}", status.embeds);
 }

@@ -41,7 +41,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("respond", &["domain", "outbox"]),
     (
         "command",
-        &["domain", "gate", "logging", "outbox", "reload", "respond", "script", "store", "text", "turn"],
+        &[
+            "domain", "gate", "logging", "nearest", "outbox", "reload", "respond", "script", "store", "text",
+            "turn",
+        ],
     ),
     ("lane", &["domain"]),
     ("script", &["config", "domain", "nearest", "reach", "worker"]),

@@ -9,9 +9,8 @@ use serde::Deserialize;
 
 use super::values::{Color, OrFalse, TextOrPick};
 use super::{Ask, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, Say};
-use crate::domain::{Allow, ChannelId, MessageId, PermissionMode, ProjectName, RoleId, UserId};
+use crate::domain::{Allow, ChannelId, MessageId, ProjectName, RoleId, UserId};
 use crate::script::data::{self, BadValue, Data, Id, Seconds, ids, shown};
-use crate::script::project::check_model;
 
 /// A function of `ctx` that asks for an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +192,7 @@ pub struct RawSetModel {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSetMode {
-    mode: OrFalse<PermissionMode>,
+    mode: OrFalse<String>,
     channel: Option<Id<ChannelId>>,
 }
 
@@ -414,9 +413,6 @@ fn channel(data: Data) -> Result<Option<ChannelId>, BadValue> {
 fn set_model(data: Data) -> Result<Effect, BadValue> {
     let raw: RawSetModel = data::decode(data)?;
     let model = raw.model.0;
-    if let Some(model) = &model {
-        check_model(model).map_err(|e| e.under("model"))?;
-    }
     Ok(Effect::SetModel { channel: raw.channel.map(|id| id.0), model })
 }
 
@@ -424,9 +420,6 @@ fn ask(data: Data) -> Result<Ask, BadValue> {
     let raw: RawAsk = data::decode(data)?;
     if raw.prompt.trim().is_empty() {
         return Err(BadValue::here("must not be empty").under("prompt"));
-    }
-    if let Some(model) = &raw.model {
-        check_model(model).map_err(|e| e.under("model"))?;
     }
     Ok(Ask { prompt: raw.prompt, project: raw.project.map(ProjectName), model: raw.model, fresh: raw.fresh })
 }

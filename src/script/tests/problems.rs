@@ -103,6 +103,12 @@ fn problems_in_values_name_file_and_path() {
         ("bad mode", with_project("permission_mode = 'acceptedits'")),
         ("mode is a number", with_project("permission_mode = 1")),
         ("bad model", with_project("model = '--resume'")),
+        ("bad model among several", with_project("models = { 'opus', 'two words' }")),
+        ("bad mode among several", with_project("permission_modes = { 'plan', 'plna' }")),
+        (
+            "a mode that cannot be chosen",
+            with_project("restricted = true, permission_modes = { 'plan', 'bypassPermissions' }"),
+        ),
         ("bad setting source", with_project("setting_sources = { 'user', 'locale' }")),
         ("tools as a string", with_project("tools = 'Bash'")),
         ("an empty tool", with_project("allowed_tools = { 'Bash(git *)', '' }")),

@@ -1,0 +1,67 @@
+//! What may be chosen in place of what a project says: a model, a permission mode. Whoever typed something else reads why.
+
+use crate::domain::{PermissionMode, Project, is_model_name};
+use crate::nearest::nearest;
+
+const NO_MODEL: &str =
+    "That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.";
+
+/// Whether this model may be chosen in the project. Without one, whether it may be a model at all.
+pub fn check_model(model: &str, project: Option<&Project>) -> Result<(), String> {
+    match project {
+        Some(project) if project.takes_model(model) => Ok(()),
+        _ if !is_model_name(model) => Err(NO_MODEL.to_owned()),
+        Some(project) => {
+            let listed = project.models.iter().flatten().map(String::as_str);
+            Err(only("model", project, project.model.as_deref(), listed))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The mode of this name, if it may be chosen in the project.
+pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, String> {
+    let takes = |mode: &PermissionMode| match project {
+        Some(project) => project.takes_mode(*mode),
+        None => *mode != PermissionMode::BypassPermissions,
+    };
+    let Some(mode) = PermissionMode::ALL.into_iter().find(|mode| mode.as_str() == name) else {
+        let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
+        return Err(match nearest(name, modes.clone()) {
+            Some(near) => format!("There is no such permission mode; did you mean `{near}`?"),
+            None => format!("There is no such permission mode; there are {}.", listed(modes)),
+        });
+    };
+    if takes(&mode) {
+        return Ok(mode);
+    }
+    match project {
+        Some(project) => {
+            let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
+            Err(only("permission mode", project, None, modes))
+        }
+        None => Err(format!("`{name}` may be chosen only where a project in routing.lua names it.")),
+    }
+}
+
+fn only<'a>(
+    what: &str,
+    project: &Project,
+    own: Option<&'a str>,
+    others: impl Iterator<Item = &'a str>,
+) -> String {
+    let mut names: Vec<&str> = own.into_iter().collect();
+    for name in others {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match &names[..] {
+        [] => format!("The project {} takes no {what} but its own.", project.name),
+        _ => format!("The project {} takes only these {what}s: {}.", project.name, listed(names.into_iter())),
+    }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
