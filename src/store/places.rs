@@ -141,6 +141,7 @@ mod tests {
         let place = |channel| Place {
             channel,
             guild: GuildId::new(9).unwrap(),
+            name: "general".to_owned(),
             parent: None,
             archived: false,
             seen: MessageId::new(1).unwrap(),
