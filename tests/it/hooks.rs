@@ -39,14 +39,15 @@ async fn what_before_prompt_returns_stands_before_the_prompt() {
     let setup = Setup { routing: routing_with("model = 'sonnet'"), ..Setup::default() };
     let hooks = r#"return { before_prompt = function(turn)
         local t = turn
-        return table.concat({ t.id, t.channel, t.project, t.author.id, t.author.name, t.prompt, t.model }, "|") .. "\n\n"
+        return table.concat({ t.id, tostring(t.channel), t.channel.name, t.project, t.author.id, t.author.name,
+          t.prompt, t.model }, "|") .. "\n\n"
     end }"#;
     let mut stage = with(hooks, setup).await;
     let message = stage.say("general", "TEXT:hello");
     assert_eq!(stage.settled(message).await, ANSWERED);
     assert_eq!(stage.answer(message), "hello");
     let (channel, owner) = (stage.discord.channel("general"), stage.discord.owner());
-    let context = format!("{message}|{channel}|here|{owner}|owner|TEXT:hello|sonnet");
+    let context = format!("{message}|<#{channel}>|general|here|{owner}|owner|TEXT:hello|sonnet");
     assert_eq!(prompts(&stage), [format!("{context}\n\nTEXT:hello")]);
 }
 
@@ -198,8 +199,7 @@ async fn the_hooks_of_the_readme_do_what_it_says() {
         stage.ask("general", "TEXT:see MOON-12, not XMOON-3").await,
         "see [MOON-12](https://tickets.example/MOON-12), not XMOON-3"
     );
-    let context = format!("(owner asks this in channel {}.)", stage.discord.channel("general"));
-    assert_eq!(prompts(&stage), [format!("{context}\n\nTEXT:see MOON-12, not XMOON-3")]);
+    assert_eq!(prompts(&stage), [format!("(owner asks this in #general.)\n\nTEXT:see MOON-12, not XMOON-3")]);
     let message = stage.say("general", "ERR:500");
     let sentence = failing(&mut stage, message).await;
     assert!(sentence.ends_with(" Or ask in #help."), "{sentence}");

@@ -15,13 +15,13 @@ const ROUTING: &str = r#"return {
     },
     channels = { ["10"] = "site", ["11"] = "secret" },
     route = function(message, prompt)
-        print("asked about " .. message.channel_name)
+        print("asked about " .. message.channel.name)
         if prompt == "help" then return { reply = "Ask me." } end
         if prompt == "boom" then
             error("no such luck")
         end
         if prompt == "nonsense" then return { promt = "x" } end
-        if message.channel_name == "site-talk" then
+        if message.channel.name == "site-talk" then
             return { project = "site", prompt = prompt .. "!", model = "opus", fresh = true }
         end
     end,
