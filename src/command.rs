@@ -187,10 +187,11 @@ enum NoRoute {
 
 impl NoRoute {
     /// What the person is told who used the command with this short id. The reason is logged.
-    fn told(&self, id: &str) -> String {
+    fn told(&self, turns: &Turns, id: &str) -> String {
         match self {
             Self::Script(error) => {
                 error!(%error, traceback = error.traceback(), "a script failed");
+                turns.tell_operators_of_script(error);
                 text::with_id(error.sentence(), id)
             }
             Self::Channel(_) | Self::Silent => {
@@ -272,7 +273,7 @@ impl Commands {
                 return;
             }
             Ok(false) => NOT_LET_IN.to_owned(),
-            Err(error) => error.told(&press.id.short()),
+            Err(error) => error.told(&self.0.turns, &press.id.short()),
         };
         info!(id = %press.id.short(), user = %press.author.id, "a press is refused: {refusal}");
         responders.refuse(press, refusal);
@@ -329,6 +330,7 @@ impl Commands {
                     }
                     None => {
                         error!(name, %error, traceback = error.traceback(), "a command failed");
+                        self.0.turns.tell_operators_of_script(&error);
                         return self.told(responder, text::with_id(error.sentence(), &id)).await;
                     }
                 },
@@ -356,7 +358,7 @@ impl Commands {
         match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
             Ok(false) => return Some(NOT_LET_IN.to_owned()),
-            Err(error) => return Some(error.told(&asked.id.short())),
+            Err(error) => return Some(error.told(&self.0.turns, &asked.id.short())),
         }
         if command.guild_only && asked.guild_id.is_none() {
             return Some(GUILD_ONLY.to_owned());
@@ -386,6 +388,7 @@ impl Commands {
         let choices = if may && let_in.unwrap_or(false) {
             scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
                 warn!(%error, "no suggestions: the script failed");
+                self.0.turns.tell_operators_of_script(&error);
                 Vec::new()
             })
         } else {

@@ -26,7 +26,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
 use crate::domain::Limits;
@@ -47,6 +47,11 @@ const LONGEST_GRACE: Duration = Duration::from_secs(2);
 /// The longest text that is told, and its longest heading, in characters: Discord takes 2000.
 const MAX_NEWS: usize = 1950;
 const MAX_HEADING: usize = 500;
+
+/// What is said where a set needs more than the gateway has asked for.
+const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that do not mention the bot, which Discord \
+    gives only to a bot that asks for it when it connects: restart moonlane (and see that Message Content Intent is on \
+    in the Developer Portal); until then only mentions count";
 
 /// What reloading by hand comes to: the generation that is live now, or why the one before still is.
 type Outcome = Result<u64, Vec<Problem>>;
@@ -371,7 +376,7 @@ impl Live {
     fn tell(&mut self, result: Result<Loaded, Vec<Problem>>, asked: Vec<oneshot::Sender<Outcome>>) {
         let by_hand = !asked.is_empty();
         let outcome = match result {
-            Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings, by_hand)),
+            Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings)),
             Err(problems) => {
                 self.keep(&problems, by_hand);
                 Err(problems)
@@ -383,7 +388,7 @@ impl Live {
         }
     }
 
-    fn swap(&mut self, set: ScriptSet, warnings: Vec<Problem>, by_hand: bool) -> u64 {
+    fn swap(&mut self, set: ScriptSet, warnings: Vec<Problem>) -> u64 {
         let routed = routed(&set);
         let needs_content = set.needs_message_content();
         self.source.make_work(&set);
@@ -406,22 +411,15 @@ impl Live {
         if was_trouble {
             self.send(format!("✅ reloaded, generation {generation}"));
         }
-        if was_trouble || by_hand {
-            info!("reloaded, generation {generation}");
-        } else {
-            debug!("reloaded, generation {generation}");
-        }
+        info!("reloaded, generation {generation}");
         if routed != self.said_routed {
             info!(channels = %routed, "the scripts route other channels now");
             self.said_routed = routed;
         }
         let lacks_content = needs_content && !self.state.borrow().message_content;
         if lacks_content && !self.lacks_content {
-            warn!(
-                "triggers.lua now needs the content of messages that do not mention the bot, which Discord gives \
-                 only to a bot that asks for it when it connects: restart moonlane (and see that Message Content \
-                 Intent is on in the Developer Portal); until then only mentions count"
-            );
+            warn!("{NEEDS_RESTART}");
+            self.send(format!("⚠️ {NEEDS_RESTART}."));
         }
         self.lacks_content = lacks_content;
         generation

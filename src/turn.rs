@@ -44,7 +44,7 @@ use crate::domain::{ChannelId, Inbound, MessageId, Missed, Outcome, Reread, Shar
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
-use crate::script::ScriptSet;
+use crate::script::{FailureKind, ScriptError, ScriptSet};
 use crate::store::Store;
 use missed::{Bounds, Seen};
 
@@ -98,14 +98,25 @@ struct Inner {
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
-    /// What each channel, and the operators (`None`), were last told of something that cannot be written.
-    complained: Mutex<HashMap<Option<ChannelId>, Complaint>>,
+    /// What was last told of each trouble.
+    complained: Mutex<HashMap<Trouble, Complaint>>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// The bot stops: what only waits, waits no more.
     ending: CancellationToken,
+}
+
+/// What people are told of, and again only after [`COMPLAIN_EVERY`].
+#[derive(PartialEq, Eq, Hash)]
+enum Trouble {
+    /// To a channel: its messages cannot be written down.
+    Unwritten(ChannelId),
+    /// To the operators: no messages can be written down.
+    Store,
+    /// To the operators: a script fails at this line.
+    Script(String, Option<u32>),
 }
 
 struct Complaint {
@@ -297,30 +308,42 @@ impl Turns {
 
     /// Tells the operators about a lasting problem, unless they have just heard of one.
     fn tell_operators_of_trouble(&self, news: String) {
-        if self.is_due(None, None) {
+        if self.is_due(Trouble::Store, None) {
             self.tell_operators(news);
+        }
+    }
+
+    /// Tells the operators that a script failed while it was used, unless they have just heard of that line.
+    pub fn tell_operators_of_script(&self, error: &ScriptError) {
+        // Too many commands at once are no mistake in a script.
+        if error.kind() == FailureKind::Busy {
+            return;
+        }
+        let problem = error.problem();
+        if self.is_due(Trouble::Script(problem.file.clone(), problem.line), None) {
+            self.tell_operators(words::script_fails(&problem.to_string()));
         }
     }
 
     /// Whether to tell a channel now, in reply to this message, that it cannot be written. Each is told once in a while.
     fn may_complain(&self, channel: ChannelId, message: MessageId) -> bool {
-        self.is_due(Some(channel), Some(message))
+        self.is_due(Trouble::Unwritten(channel), Some(message))
     }
 
     /// Whether the author of this message was told to ask again, as far as this bot knows.
     fn is_refused(&self, channel: ChannelId, message: MessageId) -> bool {
-        self.complained().get(&Some(channel)).is_some_and(|it| it.about == Some(message))
+        self.complained().get(&Trouble::Unwritten(channel)).is_some_and(|it| it.about == Some(message))
     }
 
-    fn complained(&self) -> MutexGuard<'_, HashMap<Option<ChannelId>, Complaint>> {
+    fn complained(&self) -> MutexGuard<'_, HashMap<Trouble, Complaint>> {
         // Insertions and removals of whole entries only: sound even after a panic.
         self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn is_due(&self, whom: Option<ChannelId>, about: Option<MessageId>) -> bool {
+    fn is_due(&self, trouble: Trouble, about: Option<MessageId>) -> bool {
         let mut complained = self.complained();
         complained.retain(|_, it| it.told.elapsed() < COMPLAIN_EVERY);
-        match complained.entry(whom) {
+        match complained.entry(trouble) {
             Entry::Occupied(_) => false,
             Entry::Vacant(free) => {
                 free.insert(Complaint { told: Instant::now(), about });

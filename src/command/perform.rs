@@ -199,7 +199,7 @@ impl Use<'_> {
     }
 
     fn no_route(&self, failure: impl Into<NoRoute>) -> String {
-        failure.into().told(&self.responder.interaction().id.short())
+        failure.into().told(&self.needs.turns, &self.responder.interaction().id.short())
     }
 
     /// The session that the channel's next turn goes on with.

@@ -30,7 +30,11 @@ pub async fn arrived(turns: &Turns, message: Message) {
 /// `is_new`: it has just been written, and not edited.
 async fn take(turns: &Turns, message: Message, is_new: bool) {
     let id = message.id;
-    if message.author.bot || (is_new && turns.is_refused(message.channel_id, id)) {
+    if message.author.bot {
+        debug!(author = %message.author.id, "ignored: bots and webhooks never start a turn");
+        return turns.settled(id, Settled::Ignored);
+    }
+    if is_new && turns.is_refused(message.channel_id, id) {
         return turns.settled(id, Settled::Ignored);
     }
     let scripts = turns.scripts.borrow().clone();
@@ -177,6 +181,7 @@ async fn failed_script(
     error: &ScriptError,
 ) -> Option<String> {
     error!(%error, traceback = error.traceback(), "a script failed");
+    turns.tell_operators_of_script(error);
     let addressed = message.mentions_me || error.stage() == Stage::Route;
     (addressed && let_in(turns, scripts, message, None).await)
         .then(|| words::failure(error.sentence(), message.id))

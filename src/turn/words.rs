@@ -343,6 +343,15 @@ pub fn database_fails() -> String {
     "I cannot write into my database, so I take in no messages. The log says why.".to_owned()
 }
 
+/// To the operators: a script failed while it was used. `problem` is the line that `moonlane check` would print.
+pub fn script_fails(problem: &str) -> String {
+    // A fence in it would end ours, and Discord takes 2000 characters.
+    let problem: String = problem.replace("```", "'''").chars().take(1500).collect();
+    format!(
+        "⚠️ A script failed while it was used. The log has the calls that led to it.\n```\n{problem}\n```"
+    )
+}
+
 /// Something inside the bot broke.
 pub fn broken() -> String {
     "Something inside the bot broke, and this is not finished. Ask again; tell my operator the id if it returns."
