@@ -3,6 +3,8 @@
 //! The configuration says where and how much, and is read once at start. Every key has a default, so the file
 //! may be empty or missing. An environment variable `MOONLANE_SECTION__KEY` overrides a key.
 
+mod values;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::domain::{ChannelId, GateTimes, GuildId, Limits, Share};
+use crate::logging::Levels;
 use crate::nearest::reword;
 
 /// The file, relative to the root.
@@ -64,8 +67,8 @@ pub struct Config {
     pub share: Share,
     /// The default time limits of a turn.
     pub limits: Limits,
-    /// The log filter, in the syntax of tracing's `EnvFilter`.
-    pub log_level: String,
+    /// Which lines are logged.
+    pub log_level: Levels,
     /// Whether secrets are taken out of what is posted and logged.
     pub redact: bool,
 }
@@ -83,7 +86,7 @@ pub struct Discord {
     /// The guilds that get the commands; none means all of them, and direct messages.
     pub guilds: Vec<GuildId>,
     /// How long an answer is tried that Discord does not take, or the database does not.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     pub keep_trying: Duration,
     /// How long what it has said of people counts.
     #[serde(skip)]
@@ -97,7 +100,7 @@ pub struct Scripts {
     /// The script folder.
     pub dir: PathBuf,
     /// How long one call into a script may run.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     pub time_limit: Duration,
     /// How much memory one script VM may hold.
     pub memory_limit: ByteSize,
@@ -136,7 +139,7 @@ pub struct Agent {
     /// How many agents stay alive, those at work included; beyond that, the one idle for longest is closed.
     pub max_live: usize,
     /// After how long without a turn a live agent is closed.
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     pub idle_close: Duration,
     /// The variable that holds the bot's token (`[discord] token_env`): no agent ever gets it.
     #[serde(skip)]
@@ -187,22 +190,22 @@ struct RawShare {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawLimits {
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     start: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     silence: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     tool: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     turn: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "values::duration")]
     after_result: Duration,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Log {
-    level: String,
+    level: Levels,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -280,7 +283,7 @@ impl Default for RawLimits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned() }
+        Self { level: Levels::usual() }
     }
 }
 
@@ -469,7 +472,7 @@ fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>
         };
         let path = error.path().to_string();
         let place = if path == "." { source.to_owned() } else { format!("{source}: {path}") };
-        mistakes.push(ConfigError::new(place, reword(error.inner().message())));
+        mistakes.push(ConfigError::new(place, values::in_words(&reword(error.inner().message()))));
         if !take_out(table, &path) {
             return Raw::default();
         }
@@ -586,15 +589,15 @@ mod tests {
     fn a_mistake_is_one_sentence_with_file_and_key() {
         insta::assert_snapshot!(mistake("[limits]\nsilense = '5m'"), @"config/moonlane.toml: limits.silense: unknown key `silense`, did you mean `silence`?");
         insta::assert_snapshot!(mistake("[agnet]\n"), @"config/moonlane.toml: agnet: unknown key `agnet`, did you mean `agent`?");
-        insta::assert_snapshot!(mistake("[agent]\nmax_running = 'many'"), @r#"config/moonlane.toml: agent.max_running: invalid type: string "many", expected usize"#);
+        insta::assert_snapshot!(mistake("[agent]\nmax_running = 'many'"), @r#"config/moonlane.toml: agent.max_running: must be a whole number, not "many""#);
         insta::assert_snapshot!(mistake("[agent]\nmax_running = 0"), @"config/moonlane.toml: agent.max_running: must be at least 1");
         insta::assert_snapshot!(mistake("[limits]\nturn = '0s'"), @"config/moonlane.toml: limits.turn: must be longer than 0");
-        insta::assert_snapshot!(mistake("[limits]\nturn = 'soon'"), @r#"config/moonlane.toml: limits.turn: invalid value: string "soon", expected a duration"#);
+        insta::assert_snapshot!(mistake("[limits]\nturn = 'soon'"), @r#"config/moonlane.toml: limits.turn: must be a number of seconds or a text such as "60s", not "soon""#);
         insta::assert_snapshot!(mistake("[discord]\napi_url = 'discord.com'"), @"config/moonlane.toml: discord.api_url: must begin with https:// (or http:// for a server on this machine)");
-        insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = 231200000000000004"), @"config/moonlane.toml: scripts.notify_channel: invalid type: integer `231200000000000004`, expected a string");
+        insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = 231200000000000004"), @"config/moonlane.toml: scripts.notify_channel: must be a text in quotes, not `231200000000000004`");
         insta::assert_snapshot!(mistake("[scripts]\nnotify_channel = '#ops'"), @"config/moonlane.toml: scripts.notify_channel: `#ops` is not a Discord id: expected 1 to 20 digits, not 0, as a string");
         insta::assert_snapshot!(mistake("[discord]\nguilds = ['1', 'x']"), @"config/moonlane.toml: discord.guilds[1]: `x` is not a Discord id: expected 1 to 20 digits, not 0, as a string");
-        insta::assert_snapshot!(mistake("[discord]\nguilds = [1]"), @"config/moonlane.toml: discord.guilds[0]: invalid type: integer `1`, expected a string");
+        insta::assert_snapshot!(mistake("[discord]\nguilds = [1]"), @"config/moonlane.toml: discord.guilds[0]: must be a text in quotes, not `1`");
         insta::assert_snapshot!(mistake("[agent]\ncommand = []"), @"config/moonlane.toml: agent.command: must name a program");
         insta::assert_snapshot!(mistake("[log]\nlevel = 1\n[log\n"), @"config/moonlane.toml:3: unclosed table, expected `]`");
     }
@@ -604,13 +607,53 @@ mod tests {
         let text = "[agnet]\n[agent]\nmax_running = 0\ncommand = ['a', 1]\n[limits]\nturn = '1000years'\nsilense = '1m'";
         let mistakes = load(text, &[("MOONLANE_STORE__PAHT", "x")]).unwrap_err();
         insta::assert_snapshot!(mistakes, @"
-        config/moonlane.toml: agent.command[1]: invalid type: integer `1`, expected a string
+        config/moonlane.toml: agent.command[1]: must be a text in quotes, not `1`
         config/moonlane.toml: agnet: unknown key `agnet`, did you mean `agent`?
         config/moonlane.toml: limits.silense: unknown key `silense`, did you mean `silence`?
         environment variable MOONLANE_STORE__PAHT: store.paht: unknown key `paht`, did you mean `path`?
         config/moonlane.toml: limits.turn: must be at most 30 days
         config/moonlane.toml: agent.max_running: must be at least 1
         ");
+    }
+
+    #[test]
+    fn no_mistake_is_told_in_the_words_of_a_programming_language() {
+        let text = "secrets = 1\n[discord]\nguilds = 'x'\nkeep_trying = -1\ntoken_file = 1\n[scripts]\nmemory_limit = 'much'\n\
+                    [store]\nmin_free = true\n[agent]\nmax_running = 1.5\nmax_live = -1\nidle_close = [1]\n\
+                    [limits]\nturn = false\n[log.level]\ninfo = 1";
+        insta::assert_snapshot!(mistake(text), @r#"
+        config/moonlane.toml: agent.idle_close: must be a number of seconds or a text such as "60s", not a list
+        config/moonlane.toml: agent.max_live: must not be negative, but is `-1`
+        config/moonlane.toml: agent.max_running: must be a whole number, not `1.5`
+        config/moonlane.toml: discord.guilds: must be a list in [ ], not "x"
+        config/moonlane.toml: discord.keep_trying: must be a number of seconds or a text such as "60s", not `-1`
+        config/moonlane.toml: discord.token_file: must be a text in quotes, not `1`
+        config/moonlane.toml: limits.turn: must be a number of seconds or a text such as "60s", not `false`
+        config/moonlane.toml: log.level: must be a text in quotes, not a section
+        config/moonlane.toml: scripts.memory_limit: must be a size such as "64MiB", not "much"
+        config/moonlane.toml: secrets: must be a section with keys, not `1`
+        config/moonlane.toml: store.min_free: must be a size such as "64MiB", not `true`
+        "#);
+        insta::assert_snapshot!(mistake("[secrets]\nredact = 'no'"), @r#"config/moonlane.toml: secrets.redact: must be true or false, not "no""#);
+    }
+
+    #[test]
+    fn a_length_of_time_is_a_number_of_seconds_or_a_text() {
+        let turn =
+            |value: &str| load(&format!("[limits]\nturn = {value}"), &[]).map(|config| config.limits.turn);
+        assert_eq!(turn("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(turn("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(turn("'1h 30m'"), Ok(Duration::from_secs(5400)));
+        let variable = [("MOONLANE_LIMITS__TURN", "90")];
+        assert_eq!(load("", &variable).unwrap().limits.turn, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_wrong_level_of_the_log_is_told_with_its_place() {
+        insta::assert_snapshot!(mistake("[log]\nlevel = 'warning'"), @"config/moonlane.toml: log.level: `warning` is no level, did you mean `warn`?");
+        insta::assert_snapshot!(mistake("[log]\nlevel = ''"), @"config/moonlane.toml: log.level: `` is no level; valid are `error`, `warn`, `info`, `debug`, `trace`, `off`");
+        let variable = load("", &[("MOONLANE_LOG__LEVEL", "loud")]).unwrap_err();
+        insta::assert_snapshot!(variable, @"environment variable MOONLANE_LOG__LEVEL: log.level: `loud` is no level; valid are `error`, `warn`, `info`, `debug`, `trace`, `off`");
     }
 
     #[test]

@@ -14,8 +14,9 @@ use crate::agent::{Agents, cgroup, guard};
 use crate::config::{BadConfig, Config, FILE, WORK};
 use crate::domain::{ChannelId, Limits, Project};
 use crate::host;
-use crate::logging::{self, chain, plain};
+use crate::logging::{chain, plain};
 use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
+use crate::print;
 use crate::script::{Problem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
 
@@ -35,16 +36,16 @@ struct Findings {
 
 impl Findings {
     fn fine(&self, what: impl std::fmt::Display) {
-        println!("✓ {}", plain(&what.to_string()));
+        print::line(format_args!("✓ {}", plain(&what.to_string())));
     }
 
     fn warn(&self, what: impl std::fmt::Display) {
-        println!("⚠ {}", plain(&what.to_string()));
+        print::line(format_args!("⚠ {}", plain(&what.to_string())));
     }
 
     fn wrong(&mut self, what: impl std::fmt::Display) {
         self.wrong += 1;
-        println!("✗ {}", plain(&what.to_string()));
+        print::line(format_args!("✗ {}", plain(&what.to_string())));
     }
 }
 
@@ -60,9 +61,9 @@ pub async fn run(config: Result<Config, BadConfig>, hidden: io::Result<()>) -> E
     discord(&config, scripts.as_ref(), &mut findings).await;
     agents(&config, scripts.as_ref(), &mut findings).await;
     match findings.wrong {
-        0 => println!("Everything that is needed is there."),
-        1 => println!("1 thing is wrong."),
-        wrong => println!("{wrong} things are wrong."),
+        0 => print::line("Everything that is needed is there."),
+        1 => print::line("1 thing is wrong."),
+        wrong => print::line(format_args!("{wrong} things are wrong.")),
     }
     if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -72,8 +73,6 @@ fn configuration(config: Result<Config, BadConfig>, findings: &mut Findings) -> 
         Ok(config) => (config, Vec::new()),
         Err(BadConfig { mistakes, rest }) => (*rest, mistakes),
     };
-    let mut mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    mistakes.extend(logging::check(&config.log_level).err().map(|bad| bad.to_string()));
     for mistake in &mistakes {
         findings.wrong(mistake);
     }

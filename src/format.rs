@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::domain::Format;
+use crate::print;
 use crate::text::{parts, ruled};
 
 /// Prints the parts of the text in this file, or on standard input: under rulers, or as a `json` array of strings.
 /// `plain` leaves alone what Discord does not know.
 pub fn run(file: Option<PathBuf>, json: bool, plain: bool) -> ExitCode {
     let source = file.filter(|file| file.as_os_str() != "-");
-    match read(source.as_deref()).and_then(|markdown| print(&formatted(&markdown, json, plain))) {
+    match read(source.as_deref()).and_then(|markdown| write(&formatted(&markdown, json, plain))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("moonlane: {problem}");
+            print::complaint(format_args!("moonlane: {problem}"));
             ExitCode::FAILURE
         }
     }
@@ -35,7 +36,9 @@ fn read(file: Option<&Path>) -> Result<String, String> {
         Some(file) => (std::fs::read(file), file.display().to_string()),
         None => {
             if io::stdin().is_terminal() {
-                eprintln!("moonlane: reading the text from this terminal until Ctrl-D on a line of its own");
+                print::complaint(
+                    "moonlane: reading the text from this terminal until Ctrl-D on a line of its own",
+                );
             }
             let mut bytes = Vec::new();
             (io::stdin().read_to_end(&mut bytes).map(|_| bytes), "standard input".to_owned())
@@ -56,7 +59,7 @@ fn read(file: Option<&Path>) -> Result<String, String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-fn print(output: &str) -> Result<(), String> {
+fn write(output: &str) -> Result<(), String> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         // Whoever reads has seen enough.

@@ -22,13 +22,20 @@
 //! - [`redact`]: secrets, taken out of what is posted and logged
 //! - [`doctor`]: what is missing on this machine and in Discord
 //! - [`format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
+//! - [`print`]: what the commands print
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
+
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("moonlane runs on Linux only: it ends agents by way of pidfds, child subreapers and /proc");
 
 pub mod agent;
 pub mod bot;
 pub mod command;
 pub mod config;
+#[allow(clippy::print_stdout, clippy::print_stderr)] // It speaks by what it prints.
 pub mod demo_agent;
 pub mod doctor;
 pub mod domain;
@@ -43,6 +50,7 @@ mod nearest;
 pub mod outbox;
 pub mod panics;
 pub mod playground;
+pub mod print;
 mod reach;
 pub mod redact;
 pub mod reload;

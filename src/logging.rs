@@ -8,15 +8,19 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io::IsTerminal;
+use std::str::FromStr;
 
-use tracing::Level;
+use serde::Deserialize;
 use tracing::field::Field;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{self, Writer};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
+use crate::nearest::nearest;
 use crate::redact::Redactor;
 
 /// Libraries that log whole frames and requests, the token in them, or open a span with one for each event: only
@@ -28,35 +32,112 @@ const LONGEST: usize = 2000;
 /// How much of a longer one's end is shown: errors often end with what matters.
 const END: usize = 500;
 
-/// A level that is not one.
-#[derive(Debug, thiserror::Error)]
-#[error("config/moonlane.toml: log.level: `{level}` is no log filter: {source}")]
-pub struct BadLevel {
-    level: String,
-    source: ParseError,
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// Which lines are logged, in the syntax of tracing's `EnvFilter`: `info`, or `info,serenity=error`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Levels(String);
+
+impl Levels {
+    /// What is logged where nothing else is said.
+    pub fn usual() -> Self {
+        Self("info".to_owned())
+    }
+
+    /// Errors alone.
+    pub fn errors() -> Self {
+        Self("error".to_owned())
+    }
 }
 
-/// Sends log lines to standard error, filtered by `level` (the syntax of tracing's `EnvFilter`), and panics as such
-/// lines. What `redactor` takes out stands in none.
-///
-/// # Errors
-/// Where `level` is not such a filter.
-pub fn to_stderr(level: &str, redactor: Redactor) -> Result<(), BadLevel> {
-    let filter = filter(level)?;
-    let cap = filter_fn(|meta| {
-        *meta.level() <= Level::WARN || !CAPPED.iter().any(|library| meta.target().starts_with(library))
-    });
+/// Why a text names no [`Levels`].
+#[derive(Debug, thiserror::Error)]
+pub enum BadLevels {
+    /// A word that is no level.
+    #[error("`{word}` is no level, did you mean `{near}`?")]
+    Near {
+        /// The word.
+        word: String,
+        /// The level that it was most likely meant to be.
+        near: &'static str,
+    },
+    /// One that is like none.
+    #[error("`{0}` is no level; valid are `{levels}`", levels = LEVELS.join("`, `"))]
+    Unknown(String),
+    /// Nothing in it is about the bot itself.
+    #[error("`{0}` silences moonlane itself; begin with a level, such as `info,{0}`")]
+    Silent(String),
+    /// Something else is wrong with it.
+    #[error(
+        "`{0}` is no log filter; write a level, and behind it `module=level` for single modules, with commas between"
+    )]
+    NoFilter(String),
+}
+
+impl FromStr for Levels {
+    type Err = BadLevels;
+
+    fn from_str(text: &str) -> Result<Self, BadLevels> {
+        // Tracing itself takes a word that is no level for the name of a module, and then logs nothing else.
+        let mut is_heard = false;
+        for directive in text.split(',').map(str::trim) {
+            let (module, level) = match directive.rsplit_once('=') {
+                Some((module, level)) => (Some(module), level),
+                None => (None, directive),
+            };
+            if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+                let word = level.to_owned();
+                return Err(match nearest(&level.to_lowercase(), LEVELS) {
+                    Some(near) => BadLevels::Near { word, near },
+                    None => BadLevels::Unknown(word),
+                });
+            }
+            is_heard |= module.is_none_or(|module| module.starts_with("moonlane"));
+        }
+        match EnvFilter::builder().parse(text) {
+            Err(_) => Err(BadLevels::NoFilter(text.to_owned())),
+            Ok(_) if !is_heard => Err(BadLevels::Silent(text.to_owned())),
+            Ok(_) => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Levels {
+    type Error = BadLevels;
+
+    fn try_from(text: String) -> Result<Self, BadLevels> {
+        text.parse()
+    }
+}
+
+/// Sends the log lines that `levels` names to standard error, and panics as such lines. What `redactor` takes out
+/// stands in none.
+pub fn to_stderr(levels: &Levels, redactor: Redactor) {
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .fmt_fields(fields(redactor))
         .with_writer(std::io::stderr)
-        .with_filter(filter.and(cap));
+        .with_filter(filter(levels));
     // A second call in one process keeps the first: only tests do that.
     if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).is_ok() {
         // It may quote what somebody has written.
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     }
-    Ok(())
+}
+
+/// What is logged at these levels. Our spans are there at each of them: they hold the id that a person is shown, by
+/// which the lines of a turn are found.
+fn filter<S>(levels: &Levels) -> impl Filter<S> + Send + Sync + 'static
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let ours = filter_fn(|meta| meta.is_span() && meta.target().starts_with("moonlane"));
+    let cap = filter_fn(|meta| {
+        *meta.level() <= Level::WARN || !CAPPED.iter().any(|library| meta.target().starts_with(library))
+    });
+    // It was parsed before, so nothing in it is passed over.
+    EnvFilter::builder().parse_lossy(&levels.0).or(ours).and(cap)
 }
 
 /// How values are written into a line.
@@ -109,18 +190,6 @@ fn is_harmful(c: char) -> bool {
         )
 }
 
-/// Whether `level` is a log filter.
-///
-/// # Errors
-/// Where it is not.
-pub fn check(level: &str) -> Result<(), BadLevel> {
-    filter(level).map(drop)
-}
-
-fn filter(level: &str) -> Result<EnvFilter, BadLevel> {
-    EnvFilter::builder().parse(level).map_err(|source| BadLevel { level: level.to_owned(), source })
-}
-
 /// An error with all its causes, in one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
@@ -144,6 +213,10 @@ mod tests {
 
     /// What stands in the log after `tell`, with the time cut off.
     fn logged(redactor: Redactor, tell: impl FnOnce()) -> String {
+        logged_at("trace", redactor, tell)
+    }
+
+    fn logged_at(levels: &str, redactor: Redactor, tell: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<Vec<u8>>>);
         impl io::Write for Lines {
@@ -162,7 +235,8 @@ mod tests {
             .without_time()
             .with_ansi(false)
             .fmt_fields(fields(redactor))
-            .with_writer(move || writer.clone());
+            .with_writer(move || writer.clone())
+            .with_filter(filter(&levels.parse().unwrap()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), tell);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
@@ -187,6 +261,41 @@ mod tests {
             tracing::info!(error = %"got a-secret-of-the-bot", "a-secret-of-the-bot");
         });
         insta::assert_snapshot!(lines, @r#" INFO turn{name="[redacted]"}: moonlane::logging::tests: [redacted] error=got [redacted]"#);
+    }
+
+    #[test]
+    fn a_turns_id_is_in_its_lines_at_every_level() {
+        let tell = || {
+            let _span = tracing::info_span!("turn", id = "b46q").entered();
+            tracing::info!("begun");
+            tracing::warn!("slow");
+            tracing::error!("failed");
+        };
+        let lines = |levels: &str| logged_at(levels, Redactor::off(), tell);
+        insta::assert_snapshot!(lines("warn"), @r#"
+         WARN turn{id="b46q"}: moonlane::logging::tests: slow
+        ERROR turn{id="b46q"}: moonlane::logging::tests: failed
+        "#);
+        insta::assert_snapshot!(lines("error"), @r#"ERROR turn{id="b46q"}: moonlane::logging::tests: failed"#);
+        insta::assert_snapshot!(lines("error,moonlane::logging=warn"), @r#"
+         WARN turn{id="b46q"}: moonlane::logging::tests: slow
+        ERROR turn{id="b46q"}: moonlane::logging::tests: failed
+        "#);
+        assert_eq!(lines("off"), "");
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused_with_the_nearest_that_is_one() {
+        let refused = |text: &str| text.parse::<Levels>().unwrap_err().to_string();
+        insta::assert_snapshot!(refused("warning"), @"`warning` is no level, did you mean `warn`?");
+        insta::assert_snapshot!(refused("loud"), @"`loud` is no level; valid are `error`, `warn`, `info`, `debug`, `trace`, `off`");
+        insta::assert_snapshot!(refused(""), @"`` is no level; valid are `error`, `warn`, `info`, `debug`, `trace`, `off`");
+        insta::assert_snapshot!(refused("info,serenity=debgu"), @"`debgu` is no level, did you mean `debug`?");
+        insta::assert_snapshot!(refused("moonlane"), @"`moonlane` is no level; valid are `error`, `warn`, `info`, `debug`, `trace`, `off`");
+        insta::assert_snapshot!(refused("hyper=warn"), @"`hyper=warn` silences moonlane itself; begin with a level, such as `info,hyper=warn`");
+        for fine in ["warn", "WARN", "info,serenity=error", "moonlane=debug", "off"] {
+            assert!(fine.parse::<Levels>().is_ok(), "{fine}");
+        }
     }
 
     #[test]

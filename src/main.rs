@@ -1,9 +1,11 @@
 //! The command line: a table of contents of what moonlane can do.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -14,7 +16,7 @@ use moonlane::domain::{ChannelId, Ids, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
 use moonlane::try_out::{self, Said};
-use moonlane::{demo_agent, doctor, format, host, logging, playground};
+use moonlane::{demo_agent, doctor, format, host, logging, playground, print};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
@@ -31,7 +33,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the bot.
+    /// Run the bot, with its token in the environment variable DISCORD_TOKEN.
+    ///
+    /// `[discord]` in config/moonlane.toml names another variable (`token_env`), or a file (`token_file`).
     Run,
     /// Talk to the bot in this terminal, over a local Discord: no account, no cost.
     Playground {
@@ -79,9 +83,13 @@ enum Command {
     },
     /// Run a local Discord alone, to try the bot against.
     LocalDiscord {
-        /// The loopback address to listen on.
+        /// The address to listen on.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4800")]
         listen: SocketAddr,
+        /// Listen on an address that other machines reach, too: whoever reaches it can read all that is said there and
+        /// speak as anybody, so a bot that runs against it works for them, as the user that runs the bot.
+        #[arg(long)]
+        expose: bool,
     },
     /// Run an agent, and end everything that it started when it ends or the bot is gone.
     #[command(hide = true)]
@@ -168,7 +176,7 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(async {
         match cli.command {
-            Command::LocalDiscord { listen } => local_discord(listen).await,
+            Command::LocalDiscord { listen, expose } => local_discord(&cli.root, listen, expose).await,
             command => with_config(cli.root, command, hidden, umask).await,
         }
     });
@@ -209,9 +217,7 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, um
         }),
         Command::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
             // What a script prints.
-            if let Err(error) = logging::to_stderr(&config.log_level, host::redactor(&config, "")) {
-                return bad_setup(&error);
-            }
+            logging::to_stderr(&config.log_level, host::redactor(&config, ""));
             let mention = !no_mention;
             let said = Said { channel, parent, channel_name, user, roles, mention, text };
             try_out::run(&config, said).await
@@ -225,9 +231,7 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         Ok(token) => token,
         Err(error) => return bad_setup(&error),
     };
-    if let Err(error) = logging::to_stderr(&config.log_level, host::redactor(&config, &token)) {
-        return bad_setup(&error);
-    }
+    logging::to_stderr(&config.log_level, host::redactor(&config, &token));
     if let Err(error) = hidden {
         warn!(%error, "other processes of this user can look into the bot and find its token");
     }
@@ -280,7 +284,13 @@ fn has_terminal() -> bool {
 }
 
 /// Runs until it is killed. What it prints are commands to copy.
-async fn local_discord(listen: SocketAddr) -> ExitCode {
+async fn local_discord(root: &Path, listen: SocketAddr, expose: bool) -> ExitCode {
+    if !listen.ip().is_loopback() && !expose {
+        return bad_setup(&format_args!(
+            "--listen {listen}: other machines can reach this address, and whoever does can speak as anybody; listen on \
+             127.0.0.1, or say --expose if that is what you want"
+        ));
+    }
     let options = Options { listen, token: "local".to_owned(), ..Options::default() };
     let discord = match LocalDiscord::start(options).await {
         Ok(discord) => discord,
@@ -289,15 +299,30 @@ async fn local_discord(listen: SocketAddr) -> ExitCode {
         }
     };
     let (url, token) = (discord.url(), discord.token());
-    let program = std::env::args().next().unwrap_or_default();
+    let program = copied(&std::env::args().next().unwrap_or_default());
+    // The bot may be started from another directory, but not with another one's scripts.
+    let root = if root == Path::new(".") {
+        String::new()
+    } else {
+        format!(" --root {}", copied(&root.to_string_lossy()))
+    };
     let hello = r#"{"channel": "general", "user": "owner", "text": "hello", "mention": true}"#;
-    println!(
+    print::line(format_args!(
         "A local Discord listens. From another terminal: run the bot against it, mention the bot, read the answer.\n\n\
-         DISCORD_TOKEN={token} MOONLANE_DISCORD__API_URL={url} {program} run\n\
+         DISCORD_TOKEN={token} MOONLANE_DISCORD__API_URL={url} {program} run{root}\n\
          curl {url}/control/say -d '{hello}'\n\
          curl '{url}/control/messages?channel=general'"
-    );
+    ));
     std::future::pending().await
+}
+
+/// A word of a command as a shell takes it.
+fn copied(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// Lists every problem of configuration and scripts.
@@ -307,7 +332,6 @@ fn check(config: Result<Config, BadConfig>) -> ExitCode {
         Err(BadConfig { mistakes, rest }) => (*rest, mistakes),
     };
     let mut problems: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    problems.extend(logging::check(&config.log_level).err().map(|bad| bad.to_string()));
     // Whoever asks for a check wants to hear what a start would only warn of.
     let as_error = |warning| Problem { severity: Severity::Error, ..warning };
     let found = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
@@ -316,11 +340,11 @@ fn check(config: Result<Config, BadConfig>) -> ExitCode {
     };
     problems.extend(found.into_iter().map(|problem| as_error(problem).to_string()));
     if problems.is_empty() {
-        println!("configuration and scripts are fine");
+        print::line("configuration and scripts are fine");
         return ExitCode::SUCCESS;
     }
     for problem in &problems {
-        println!("{problem}");
+        print::line(problem);
     }
     ExitCode::from(BAD_SETUP)
 }
@@ -329,7 +353,7 @@ fn start_failed(error: &StartError) -> ExitCode {
     match error {
         StartError::Scripts(problems) => {
             for problem in problems {
-                eprintln!("{problem}");
+                print::complaint(problem);
             }
             ExitCode::from(BAD_SETUP)
         }
@@ -338,11 +362,11 @@ fn start_failed(error: &StartError) -> ExitCode {
 }
 
 fn bad_setup(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("moonlane: {}", logging::plain(&error.to_string()));
+    print::complaint(format_args!("moonlane: {}", logging::plain(&error.to_string())));
     ExitCode::from(BAD_SETUP)
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    eprintln!("moonlane: {}", logging::plain(&logging::chain(error)));
+    print::complaint(format_args!("moonlane: {}", logging::plain(&logging::chain(error))));
     ExitCode::FAILURE
 }

@@ -19,7 +19,7 @@ use crate::bot::Bot;
 use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
 use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimits, Say, What};
-use crate::logging;
+use crate::logging::{self, Levels};
 use crate::redact::Redactor;
 use crate::turn::Settled;
 
@@ -40,7 +40,7 @@ pub enum AgentKind {
 /// # Errors
 /// Where it could not be set up, or the bot did not start ([`crate::bot::StartError`]).
 pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCode> {
-    logging::to_stderr("error", Redactor::new([]))?;
+    logging::to_stderr(&Levels::errors(), Redactor::new([]));
     let folder = tempfile::tempdir().context("no temporary folder for the playground's database")?;
     let options = Options { rate_limits: RateLimits::Off, message_content: true, ..Options::default() };
     let discord = LocalDiscord::start(options).await.context("cannot listen on loopback")?;
@@ -159,7 +159,8 @@ impl Table {
                 Some((message, settled)) = settling.recv() => self.settle(message, settled),
                 () = until(unanswered), if unanswered.is_some() => self.give_up(),
                 line = lines.recv(), if ready => match line {
-                    Some(line) => self.line(&line),
+                    Some(Line::Text(line)) => self.line(&line),
+                    Some(Line::NotText) => self.refuse_line(),
                     None => open = false,
                 },
                 _ = &mut ctrl_c => break,
@@ -198,6 +199,13 @@ impl Table {
             let message = self.discord.say(Say::to_bot(self.channel, self.person, line));
             self.pending.insert(message.get(), self.person);
         }
+    }
+
+    /// What is no text cannot be said.
+    fn refuse_line(&mut self) {
+        self.prompted = false;
+        self.failed |= !self.interactive;
+        self.print("· not sent: this line is not text in UTF-8");
     }
 
     fn use_command(&mut self, line: &str) {
@@ -406,11 +414,19 @@ async fn until(time: Option<Instant>) {
     }
 }
 
+/// What stands in a line of standard input.
+enum Line {
+    Text(String),
+    /// It is not UTF-8.
+    NotText,
+}
+
 /// The lines of standard input, read on a thread that the runtime need not wait for.
-fn lines() -> mpsc::UnboundedReceiver<String> {
+fn lines() -> mpsc::UnboundedReceiver<Line> {
     let (send, receive) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8(line).map_or(Line::NotText, Line::Text);
             if send.send(line).is_err() {
                 return;
             }

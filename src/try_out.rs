@@ -1,6 +1,5 @@
 //! `moonlane try`: what trigger, route and gate decide for one text. It runs nothing: no token, no store, no Discord.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::domain::{Author, ChannelId, GuildId, Message, MessageId, Project, RoleId, Route, UserId};
 use crate::gate::{self, Verdict};
+use crate::print;
 use crate::script::{Loaded, Problem, ScriptSet, Severity};
 
 /// What somebody would write, and where.
@@ -36,10 +36,7 @@ pub async fn run(config: &Config, said: Said) -> ExitCode {
         Ok(decision) => (decision, true),
         Err(problems) => (json!({ "errors": problems.iter().map(error).collect::<Vec<_>>() }), false),
     };
-    if let Err(problem) = writeln!(io::stdout().lock(), "{decision:#}") {
-        eprintln!("moonlane: cannot print: {problem}");
-        return ExitCode::FAILURE;
-    }
+    print::line(format_args!("{decision:#}"));
     if fine { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
@@ -52,7 +49,7 @@ async fn decide(config: &Config, said: Said) -> Result<Value, Vec<Problem>> {
         }
     };
     for warning in warnings {
-        eprintln!("{warning}");
+        print::complaint(warning);
     }
     let known = said.user.is_some();
     let message = message(said);

@@ -19,6 +19,7 @@ use rustix::thread::{
 
 use super::guard::{NOT_STARTED, Refusal};
 use crate::domain::Ids;
+use crate::print;
 
 /// Whose an agent is to be, and where it is to begin.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ impl Orders {
 /// Becomes the user, and then the command.
 pub fn main(orders: &Orders, command: &[OsString]) -> ExitCode {
     let Err(refusal) = run(orders, command);
-    eprintln!("{refusal}");
+    print::complaint(&refusal);
     ExitCode::from(NOT_STARTED)
 }
 

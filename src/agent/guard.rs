@@ -54,6 +54,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::as_user;
 use super::cgroup::Group;
+use crate::print;
 
 /// This program, even if its file was replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
@@ -93,7 +94,7 @@ pub fn main(orders: &Orders) -> ExitCode {
     match guard(orders, program, arguments) {
         Ok(status) => pass_on(status),
         Err(error) => {
-            eprintln!("{}", Refusal::Program(error));
+            print::complaint(Refusal::Program(error));
             ExitCode::from(NOT_STARTED)
         }
     }

@@ -1,5 +1,8 @@
 //! moonlane as its operator has it: processes, signals, exit codes, and what the log says.
 
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -264,6 +267,100 @@ async fn the_log_never_holds_the_token() {
     let mut bot = Process::start(command.env("DISCORD_TOKEN", "an.other.secret-token"));
     assert_eq!(bot.ended().await.code(), Some(1));
     assert!(!bot.said().contains("an.other"), "{}", bot.said());
+}
+
+#[tokio::test]
+async fn a_command_ends_quietly_when_nobody_reads_what_it_prints() {
+    let stage = stage().await;
+    let commands: [&[&str]; 7] = [
+        &["--help"],
+        &["run", "--help"],
+        &["check"],
+        &["doctor"],
+        &["try", "--channel", "5", "hello"],
+        &["format", "config/moonlane.toml"],
+        &["local-discord", "--listen", "127.0.0.1:0"],
+    ];
+    for arguments in commands {
+        let mut command = clean(MOONLANE, stage.root());
+        command.current_dir(stage.root()).args(arguments);
+        // Not a pipe, of which what another test starts just now may hold the reading end for a moment.
+        let (reader, writer) = UnixStream::pair().unwrap();
+        reader.shutdown(Shutdown::Both).unwrap();
+        command.stdout(OwnedFd::from(writer)).stderr(Stdio::piped());
+        // `output` would read it.
+        let ended = within("its end", command.spawn().unwrap().wait_with_output()).await.unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.is_empty(), "{arguments:?}: {said}");
+        assert!(matches!(ended.status.code(), Some(0 | 141)), "{arguments:?}: {}", ended.status);
+    }
+}
+
+#[tokio::test]
+async fn the_playground_refuses_a_line_that_is_no_text_and_goes_on() {
+    let stage = stage().await;
+    let mut command = clean(MOONLANE, stage.root());
+    command.arg("playground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut playground = command.spawn().unwrap();
+    playground.stdin.take().unwrap().write_all(b"caf\xe9\nhello\n").await.unwrap();
+    let ended = within("its end", playground.wait_with_output()).await.unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert!(said.contains("\n· not sent: this line is not text in UTF-8\n@owner: hello\n"), "{said}");
+    assert!(said.contains("── moonlane in #general"), "{said}");
+    assert_eq!(ended.status.code(), Some(1), "not all of the input was asked");
+}
+
+#[tokio::test]
+async fn the_local_discord_listens_to_other_machines_only_where_that_is_said() {
+    let stage = stage().await;
+    let local = |arguments: &[&str]| {
+        let mut command = clean(MOONLANE, stage.root());
+        command.args(["local-discord", "--listen", "0.0.0.0:0"]).args(arguments);
+        command
+    };
+    let (code, refusal) = fails(&mut local(&[])).await;
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(refusal, @"moonlane: --listen 0.0.0.0:0: other machines can reach this address, and whoever does can speak as anybody; listen on 127.0.0.1, or say --expose if that is what you want");
+    let open = Process::start(&mut local(&["--expose", "--root", "/srv/my bot"]));
+    let run = open.line("DISCORD_TOKEN=").await;
+    assert!(run.ends_with(" run --root '/srv/my bot'"), "{run}");
+}
+
+#[tokio::test]
+async fn the_help_says_where_the_token_goes_and_what_exposing_opens() {
+    let stage = stage().await;
+    let help = async |command: &str| {
+        let ended = clean(MOONLANE, stage.root()).args([command, "--help"]).output().await.unwrap();
+        let help = String::from_utf8(ended.stdout).unwrap();
+        help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(help("run").await, @r"
+    Run the bot, with its token in the environment variable DISCORD_TOKEN.
+
+    `[discord]` in config/moonlane.toml names another variable (`token_env`), or a file (`token_file`).
+
+    Usage: moonlane run [OPTIONS]
+
+    Options:
+          --root <DIR>
+              The directory that holds config/ and scripts/
+
+              [default: .]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(help("local-discord").await, @r"
+    Run a local Discord alone, to try the bot against
+
+    Usage: moonlane local-discord [OPTIONS]
+
+    Options:
+          --listen <ADDRESS>  The address to listen on [default: 127.0.0.1:4800]
+          --root <DIR>        The directory that holds config/ and scripts/ [default: .]
+          --expose            Listen on an address that other machines reach, too: whoever reaches it can read all that is said there and speak as anybody, so a bot that runs against it works for them, as the user that runs the bot
+      -h, --help              Print help
+    ");
 }
 
 #[tokio::test]
