@@ -92,7 +92,7 @@ impl Needs {
         let Some(guild) = asked.guild_id.filter(|_| verdict.admitted()) else {
             return Ok(verdict.admitted());
         };
-        Ok(self.turns.gate.serves(scripts, guild, verdict).await)
+        Ok(self.turns.gate.serves(scripts, guild, verdict).await.unwrap_or(false))
     }
 
     /// The same for the project that this channel is now.

@@ -27,6 +27,10 @@ use crate::domain::{Allow, Author, ChannelId, GateTimes, GuildId, Interaction, P
 use crate::outbox::{Outbox, Refused};
 use crate::script::ScriptSet;
 
+/// The wait before a turn asks again what Discord did not say; it doubles each time, up to the longest.
+pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// The longest one.
+pub const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 /// How long a command waits for the owners.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a message waits until it is known whether its guild is one of the owners'.
@@ -148,18 +152,22 @@ impl Gate {
     }
 
     /// Whether the bot does anything in this guild for somebody whom the gate admits so. Discord is asked once in a while
-    /// per guild, and for three seconds at most; without an answer it does not.
-    pub async fn serves(&self, scripts: &ScriptSet, guild: GuildId, verdict: Verdict) -> bool {
-        let asked = timeout(GUILD_PATIENCE, self.asks_whether_it_serves(scripts, guild, verdict)).await;
+    /// per guild, and for three seconds at most; without an answer the last one counts. `None`: there was none.
+    pub async fn serves(&self, scripts: &ScriptSet, guild: GuildId, verdict: Verdict) -> Option<bool> {
+        let asked = timeout(GUILD_PATIENCE, self.learn_whether_it_serves(scripts, guild, verdict)).await;
         match asked {
-            Ok(Ok(serves)) => return serves,
+            Ok(Ok(serves)) => return Some(serves),
             Ok(Err(error)) => warn!(%guild, %error, "cannot learn whether an owner is in the guild"),
             Err(_) => warn!(%guild, "no answer in time about whether an owner is in the guild"),
         }
-        self.with_owner().get(&guild).is_some_and(|(with_owner, _)| *with_owner)
+        self.with_owner().get(&guild).map(|(with_owner, _)| *with_owner)
     }
 
-    async fn asks_whether_it_serves(
+    /// The same, however long Discord takes.
+    ///
+    /// # Errors
+    /// Where Discord does not say: then nobody knows, and it is to be asked again.
+    pub async fn learn_whether_it_serves(
         &self,
         scripts: &ScriptSet,
         guild: GuildId,
@@ -210,7 +218,7 @@ impl Gate {
         };
         let verdict = self.ask(scripts, Some(project), guild, person).await?;
         match guild {
-            Some(guild) if verdict.admitted() => self.asks_whether_it_serves(scripts, guild, verdict).await,
+            Some(guild) if verdict.admitted() => self.learn_whether_it_serves(scripts, guild, verdict).await,
             _ => Ok(false),
         }
     }

@@ -38,8 +38,8 @@ pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use turns::{
-    Begin, Cancel, Edit, Finished, PROMPT_START, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState,
-    Unfinished, Unwanted, WaitingTurn,
+    Begin, Cancel, Edit, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
+    Unwanted, WaitingTurn,
 };
 
 use crate::domain::MessageId;
@@ -673,9 +673,8 @@ mod tests {
         store.say(said(8, &["hint"])).await.unwrap();
 
         let listed = store.waiting(channel).await.unwrap();
-        let start = "月".repeat(200);
-        let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt_start.as_str())).collect();
-        assert_eq!(texts, [(9, "taken before"), (2, "first"), (5, "second"), (6, start.as_str())]);
+        let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt.as_str())).collect();
+        assert_eq!(texts, [(9, "taken before"), (2, "first"), (5, "second"), (6, long.as_str())]);
         let WaitingTurn { author, project, accepted, .. } = &listed[0];
         assert_eq!((author, accepted.0), (&turn(1).author, 10));
         assert_eq!(*project, turn(1).project);

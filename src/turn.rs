@@ -164,12 +164,14 @@ struct Stop {
     reason: OnceLock<Option<StopReason>>,
     /// Cancelled when nobody wants the rest of the answer.
     silence: CancellationToken,
+    /// Held while an edit is written, which may take long: later edits, and the turn's begin, come after it.
+    edits: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Stop {
     fn of(turn: MessageId) -> Self {
         let (token, silence) = (CancellationToken::new(), CancellationToken::new());
-        Self { turn, token, reason: OnceLock::new(), silence }
+        Self { turn, token, reason: OnceLock::new(), silence, edits: Arc::default() }
     }
 
     /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the

@@ -16,7 +16,7 @@ use crate::respond::{RespondError, Responder};
 use crate::script::{
     Ask, Changed, ChannelFacts, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
-use crate::store::{ChannelChoice, Millis, NewChoice, PROMPT_START, SessionRow, StoreError, TurnState};
+use crate::store::{ChannelChoice, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
 use crate::turn::Stopped;
 
@@ -24,6 +24,9 @@ type Answer = Result<Value, String>;
 
 const NO_PROJECT: &str = "There is no project in direct messages.";
 const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
+
+/// How much of a prompt lists show, in characters.
+const PROMPT_START: usize = 200;
 
 /// One use of a command.
 struct Use<'a> {
@@ -283,6 +286,11 @@ impl Use<'_> {
         })
     }
 
+    /// As much of a prompt as lists show, without secrets: half of one would not be known as one.
+    fn start_of(&self, prompt: &str) -> String {
+        self.needs.turns.outbox.redact(prompt).chars().take(PROMPT_START).collect()
+    }
+
     /// A turn that runs, and its project; none where it has ended meanwhile.
     async fn running(&self, turn: MessageId) -> Result<Option<(TurnFacts, ProjectName)>, String> {
         let row = self.stored(self.needs.turns.store.turn(turn).await)?;
@@ -290,7 +298,7 @@ impl Use<'_> {
             let facts = TurnFacts {
                 id: turn,
                 user: row.turn.author,
-                prompt: row.turn.prompt.chars().take(PROMPT_START).collect(),
+                prompt: self.start_of(&row.turn.prompt),
                 running: true,
                 answering: matches!(row.state, TurnState::Ended(_)),
                 seconds: seconds_since(row.turn.accepted),
@@ -318,7 +326,7 @@ impl Use<'_> {
                 facts.push(TurnFacts {
                     id: turn,
                     user: row.author,
-                    prompt: row.prompt_start,
+                    prompt: self.start_of(&row.prompt),
                     running: false,
                     answering: false,
                     seconds: seconds_since(row.accepted),

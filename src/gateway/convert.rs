@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serenity::model::event::Event;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval_at, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
@@ -32,6 +32,8 @@ use crate::store::{self, Store};
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
 /// The wait before a question is asked again that Discord has not answered within the outbox's patience.
 const UNANSWERED: Duration = Duration::from_secs(5);
+/// How often threads are forgotten in which nobody speaks any more; at the start, too.
+const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// When somebody is told again that the bot takes no direct messages, and how many people are told in that time.
 const TURN_AWAY_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TURNED_AWAY: usize = 1000;
@@ -147,8 +149,11 @@ impl Converter {
 
     /// Reads events until nobody sends any more.
     pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Box<Event>>) {
+        self.forget_quiet_threads().await;
+        let mut days = interval_at(Instant::now() + FORGET_EVERY, FORGET_EVERY);
         loop {
             tokio::select! {
+                _ = days.tick() => self.forget_quiet_threads().await,
                 // The sender lives as long as we do.
                 Some(answered) = self.answers.recv() => self.answered(answered).await,
                 Some(reread) = self.rereads.recv() => self.take(Seen::Reread(reread)).await,
@@ -277,7 +282,7 @@ impl Converter {
         }
         match seen {
             Seen::Ready(guilds) => {
-                self.forget_guilds(|guild| guilds.contains(&guild));
+                self.forget_guilds(|guild| guilds.contains(&guild)).await;
                 match self.ready.take() {
                     Some(ready) => {
                         info!("connected to Discord");
@@ -292,9 +297,9 @@ impl Converter {
             }
             Seen::Resumed => info!("the connection to Discord was lost and is resumed"),
             Seen::Guild(guild) => self.learn_guild(guild).await,
-            Seen::GuildGone { id } => self.forget_guilds(|guild| guild != id),
+            Seen::GuildGone { id } => self.forget_guilds(|guild| guild != id).await,
             Seen::Channels(channels) => self.learn_channels(&channels).await,
-            Seen::ChannelGone { id } => self.forget(vec![id]),
+            Seen::ChannelGone { id } => self.forget(vec![id]).await,
             Seen::Role(role) => self.learn_role(&role, role.guild_id),
             Seen::RoleGone { id } => drop(self.roles.remove(&id)),
             Seen::Said(said) if said.guild_id.is_none() => self.turn_away(&said),

@@ -27,6 +27,7 @@ struct Discord {
     /// In milliseconds.
     heartbeat: u64,
     panics: Panics,
+    store: Store,
     /// What was said while nobody listened.
     missed: mpsc::UnboundedReceiver<Missed>,
 }
@@ -56,7 +57,8 @@ impl Discord {
             .with_state(rest.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         let (panics, missed) = (Panics::default(), mpsc::unbounded_channel().1);
-        let discord = Self { address, rest, connections, heartbeat: 40_000, panics, missed };
+        let store = plan().store;
+        let discord = Self { address, rest, connections, heartbeat: 40_000, panics, store, missed };
         discord.answer("/gateway/bot", json!({"url": format!("ws://{}/ws/", discord.address)}));
         discord
     }
@@ -91,7 +93,7 @@ impl Discord {
         let (inbound, heard) = mpsc::unbounded_channel();
         let (missed, was_missed) = mpsc::unbounded_channel();
         self.missed = was_missed;
-        let plan = Start { panics: self.panics.clone(), missed, ..plan() };
+        let plan = Start { panics: self.panics.clone(), store: self.store.clone(), missed, ..plan() };
         let starting = tokio::spawn(start(plan, self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
@@ -472,6 +474,28 @@ async fn what_was_said_before_a_new_session_is_fetched_in_order_with_its_authors
     assert_eq!(next(&mut heard).await, Inbound::MissedAll(ChannelId::new(20).unwrap()));
     assert_eq!(id(&next_message(&mut heard).await), last + 1);
     assert_eq!(discord.asked(), ["/channels/20/messages?after=100&limit=100", "/guilds/10/members/40"]);
+}
+
+#[tokio::test]
+async fn of_a_guild_that_goes_and_comes_back_the_last_word_is_written_however_late_the_first_is_taken_in() {
+    let mut discord = Discord::start().await;
+    let (_gateway, mut heard, mut connection) = discord.bot().await;
+    let channel_there = || guild(json!([channel(CHANNEL, "general", None)]));
+    let store = discord.store.clone();
+    let places = async || store.places().await.unwrap().len();
+    for (seq, event, data) in [
+        (3, "GUILD_DELETE", json!({"id": GUILD})),
+        (6, "CHANNEL_DELETE", with(channel(CHANNEL, "general", None), "guild_id", json!(GUILD))),
+    ] {
+        connection.tell(seq, event, data).await;
+        let Inbound::Gone(_) = next(&mut heard).await else { panic!("{event}") };
+        // Whoever hears of it has nothing of it to write.
+        assert_eq!(places().await, 0, "{event}");
+        connection.tell(seq + 1, "GUILD_CREATE", channel_there()).await;
+        connection.tell(seq + 2, "MESSAGE_CREATE", message(100 + seq, CHANNEL, "back")).await;
+        assert_eq!(id(&next_message(&mut heard).await), 100 + seq);
+        assert_eq!(places().await, 2, "the channel and its thread");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Places: the channels and threads that the bot knows, and up to which message all is taken in there.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::{Millis, Store, StoreError};
@@ -106,6 +108,25 @@ impl Store {
                 statement.execute(params![channel, Millis::now()])?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// Forgets those of these places for which nothing is kept: no session, no choice, and no message. They are returned.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing is forgotten then.
+    pub async fn forget_places(&self, mut channels: Vec<ChannelId>) -> Result<Vec<ChannelId>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT channel FROM sessions UNION SELECT channel FROM choices UNION SELECT channel FROM messages";
+            let mut statement = tx.prepare_cached(sql)?;
+            let kept = statement.query_map((), |row| row.get(0))?.collect::<Result<HashSet<ChannelId>, _>>()?;
+            channels.retain(|channel| !kept.contains(channel));
+            let mut statement = tx.prepare_cached("DELETE FROM places WHERE channel = ?1")?;
+            for channel in &channels {
+                statement.execute([channel])?;
+            }
+            Ok(channels)
         })
         .await
     }

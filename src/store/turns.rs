@@ -79,14 +79,11 @@ pub struct WaitingTurn {
     pub author: Author,
     /// The project it works in.
     pub project: ProjectName,
-    /// The first 200 characters of what it is to ask.
-    pub prompt_start: String,
+    /// What it is to ask.
+    pub prompt: String,
     /// When the bot took it.
     pub accepted: Millis,
 }
-
-/// How much of a prompt lists show, in characters.
-pub const PROMPT_START: usize = 200;
 
 /// Where a turn is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -385,12 +382,11 @@ impl Store {
                        WHERE state = 'waiting' AND channel = ?1 ORDER BY accepted, message";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_map([channel], |row| {
-                let prompt: String = row.get(5)?;
                 Ok(WaitingTurn {
                     message: row.get(0)?,
                     author: author(row, 1)?,
                     project: row.get(4)?,
-                    prompt_start: prompt.chars().take(PROMPT_START).collect(),
+                    prompt: row.get(5)?,
                     accepted: row.get(6)?,
                 })
             })?;

@@ -7,18 +7,16 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::said::{Most, Said};
-use super::story::{Task, asker, cancelled, finish, tell_end};
+use super::story::{Task, asker, cancelled, finish, tell_end, unwanted};
 use super::written::until_written;
 use super::{Stop, StopReason, Turns, words};
 use crate::domain::{Format, Outcome, Project};
+use crate::gate;
 use crate::lane::Ticket;
 use crate::store::{StoreError, Turn, TurnRow, TurnState, Unwanted};
 
 /// How long a turn holds its slot while Discord is asked who somebody is.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
-/// The first and the longest wait before asking Discord again about a person's roles.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
 /// The turn as stored now and its project, if its author may ask there now. Otherwise the turn's end is written, unless
 /// it has ended already or is left for the next start. While Discord does not answer, the turn waits without a slot.
@@ -28,7 +26,7 @@ pub async fn still_admitted(
     ticket: &mut Ticket,
     stop: &Stop,
 ) -> Result<Option<(Turn, Arc<Project>)>, StoreError> {
-    let mut wait = ASK_AGAIN;
+    let mut wait = gate::ASK_AGAIN;
     let (mut notes, mut stepped_back) = (Vec::new(), false);
     loop {
         let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
@@ -68,8 +66,11 @@ pub async fn still_admitted(
             }
             Some(Ok(true)) => return Ok(Some((turn, project))),
             Some(Ok(false)) => {
-                info!(author = %turn.author.id, "not begun: `allow` in routing.lua no longer lets the author in there");
-                tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?;
+                info!(author = %turn.author.id, "not begun: `allow` in routing.lua does not let the author in there now");
+                match task.let_in {
+                    true => tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?,
+                    false => finish(turns, task, unwanted(Unwanted::Deleted)).await?,
+                }
                 return Ok(None);
             }
             Some(Err(error)) => {
@@ -81,7 +82,7 @@ pub async fn still_admitted(
         }
         tokio::select! {
             () = stop.token.cancelled() => break,
-            () = sleep(wait) => wait = (wait * 2).min(ASK_AGAIN_AT_MOST),
+            () = sleep(wait) => wait = (wait * 2).min(gate::ASK_AGAIN_AT_MOST),
         }
     }
     // A deleted message's turn has ended already; at shutdown it is left for the next start.

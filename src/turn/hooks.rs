@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::Turns;
 use crate::domain::{Format, Project};
+use crate::outbox::Outbox;
 use crate::script::{ChannelFacts, HookedTurn, ScriptSet};
 use crate::store::{ChannelChoice, StoreError, Turn};
 use crate::text;
 
 /// The hooks of one turn: all of them from the script set that was in force when it began.
 pub struct Hooks {
+    outbox: Outbox,
     set: ScriptSet,
     turn: Arc<HookedTurn>,
 }
@@ -35,7 +37,8 @@ impl Hooks {
             prompt: turn.prompt.clone(),
             model,
         };
-        Ok(Self { set: turns.scripts.borrow().clone(), turn: Arc::new(turn) })
+        let set = turns.scripts.borrow().clone();
+        Ok(Self { outbox: turns.outbox.clone(), set, turn: Arc::new(turn) })
     }
 
     /// The prompt with the context that the scripts put before it.
@@ -58,7 +61,7 @@ impl Hooks {
     pub async fn error(&self, sentence: String) -> String {
         let Some(worded) = self.set.on_error(&sentence, &self.turn).await else { return sentence };
         // Like an answer, so that no block in it swallows the id below it.
-        let parts = text::parts(&worded, &Format::default());
+        let parts = text::parts(&self.outbox.redact(&worded), &Format::default());
         if parts.is_empty() {
             return sentence;
         }

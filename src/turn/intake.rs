@@ -4,6 +4,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
@@ -11,7 +13,8 @@ use super::shares::TooMuch;
 use super::story::{self, Step, Task};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
-use crate::domain::{ChannelId, Format, Message, MessageId, Route, Work};
+use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
+use crate::gate::{self, Verdict};
 use crate::lane::{LaneView, Place, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
@@ -20,6 +23,16 @@ use crate::text;
 
 /// How old a message may be that an edit makes one for the bot.
 const STILL_NEW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Somebody who is let in, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetIn {
+    /// So they are.
+    Yes,
+    /// Discord does not say whether the bot does anything in their guild, where the gate says this of them. What they ask
+    /// is taken in, and Discord asked again before anything comes of it.
+    IfServed(Verdict),
+}
 
 /// A message came in. When this returns it is settled, or written down and in its lane.
 pub async fn arrived(turns: &Turns, message: Message) {
@@ -56,19 +69,19 @@ pub async fn act(
         Ok(Route::Unrouted) if !message.mentions_me => None,
         Ok(Route::Unrouted) => {
             let let_in = let_in(turns, scripts, &message, None).await;
-            let_in.then(|| words::unrouted(message.channel_id))
+            let_in.map(|let_in| (let_in, words::unrouted(message.channel_id)))
         }
-        Ok(Route::Reply(reply)) => let_in(turns, scripts, &message, None).await.then_some(reply),
+        Ok(Route::Reply(reply)) => let_in(turns, scripts, &message, None).await.map(|let_in| (let_in, reply)),
         Ok(Route::Turn(work)) => {
             return start(turns, scripts, message, work, Question::Theirs, is_new).await;
         }
         Err(error) => failed_script(turns, scripts, &message, &error).await,
     };
     match said {
-        Some(_) if !turns.0.shares.take(message.author.id, id) => {
-            too_much(turns, &message, TooMuch::Messages).await
+        Some((let_in, _)) if !turns.0.shares.take(message.author.id, id) => {
+            too_much(turns, &message, let_in, TooMuch::Messages).await
         }
-        Some(text) => drop(say(turns, &message, &text).await),
+        Some((let_in, text)) => drop(answer(turns, &message, let_in, &text).await),
         None => turns.settled(id, Settled::Ignored),
     }
 }
@@ -85,24 +98,41 @@ pub async fn edited(turns: &Turns, message: Message) {
         has_content(work, &message.attachments)
             && !turns.gate.excludes(&scripts, Some(&work.project), &message.author)
     };
-    let edited = match scripts.decide(message.clone()).await {
-        Ok(Route::Turn(work)) if may_ask(&work) => {
-            turns.store.edit(id, Edit::of(work, message.attachments.clone())).await.map(drop)
-        }
+    let edit = match scripts.decide(message.clone()).await {
+        Ok(Route::Turn(work)) if may_ask(&work) => Some(Edit::of(work, message.attachments.clone())),
         // It no longer asks for anything here, or may not: as if it had been deleted, but only while it waits.
-        Ok(_) => turns.store.cancel_waiting(id).await.map(|cancelled| {
-            if cancelled {
-                stop.stop(StopReason::Deleted);
-            }
-        }),
+        Ok(_) => None,
         Err(error) => {
-            warn!(id = %id.short(), error = %error, "an edited message keeps its first text: the scripts failed");
+            return warn!(id = %id.short(), error = %error, "an edited message keeps its first text: the scripts failed");
+        }
+    };
+    let (turns_of_task, stop_of_task) = (turns.clone(), Arc::clone(&stop));
+    let write = move || {
+        let (turns, stop, edit) = (turns_of_task.clone(), Arc::clone(&stop_of_task), edit.clone());
+        async move {
+            match edit {
+                Some(edit) => drop(turns.store.edit(id, edit).await?),
+                None if turns.store.cancel_waiting(id).await? => drop(stop.stop(StopReason::Deleted)),
+                None => {}
+            }
             Ok(())
         }
     };
-    if let Err(error) = edited {
-        error!(id = %id.short(), error = chain(&error), "an edit could not be written down");
+    // Behind an earlier edit that is still tried: it would undo this one.
+    let mut edits = Box::pin(Arc::clone(&stop.edits).lock_owned());
+    let free = edits.as_mut().now_or_never();
+    if free.is_some() {
+        let Err(error) = write().await else { return };
+        error!(id = %id.short(), error = chain(&error), "an edit could not be written down yet");
     }
+    let turns_of_task = turns.clone();
+    turns.0.tasks.spawn(async move {
+        let _edits = match free {
+            Some(edits) => edits,
+            None => edits.await,
+        };
+        let _ = until_written(&turns_of_task, &stop.token, write).await;
+    });
 }
 
 /// An edit may be the first that is for the bot: then it is taken like a new message. One that was answered is known,
@@ -142,9 +172,6 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
 /// Channels are gone: so are the messages in them, and nobody goes on there.
 pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
     info!(?channels, "gone");
-    if let Err(error) = turns.store.lose_places(channels.clone()).await {
-        error!(error = chain(&error), "cannot record that channels are gone");
-    }
     let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
     let there = |lane: LaneView| {
         let waiting = lane.waiting.into_iter().map(|(turn, _)| turn);
@@ -157,19 +184,27 @@ pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
 }
 
 /// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
-pub async fn let_in(turns: &Turns, scripts: &ScriptSet, message: &Message, work: Option<&Work>) -> bool {
+pub async fn let_in(
+    turns: &Turns,
+    scripts: &ScriptSet,
+    message: &Message,
+    work: Option<&Work>,
+) -> Option<LetIn> {
     let project = work.map(|work| &*work.project);
     let (author, guild) = (message.author.id, message.guild_id);
     let verdict = turns.gate.judge(scripts, project, &message.author);
     if !verdict.admitted() {
         info!(%author, "ignored: the author is not let in by `allow` in routing.lua");
-        return false;
+        return None;
     }
-    let serves = turns.gate.serves(scripts, guild, verdict).await;
-    if !serves {
-        info!(%author, %guild, "ignored: this server is not among `allow.guilds` in routing.lua");
+    match turns.gate.serves(scripts, guild, verdict).await {
+        Some(true) => Some(LetIn::Yes),
+        Some(false) => {
+            info!(%author, %guild, "ignored: this server is not among `allow.guilds` in routing.lua");
+            None
+        }
+        None => Some(LetIn::IfServed(verdict)),
     }
-    serves
 }
 
 /// A script error costs this one message. A trigger that fails does so on every message of every channel, so
@@ -179,12 +214,15 @@ async fn failed_script(
     scripts: &ScriptSet,
     message: &Message,
     error: &ScriptError,
-) -> Option<String> {
+) -> Option<(LetIn, String)> {
     error!(%error, traceback = error.traceback(), "a script failed");
     turns.tell_operators_of_script(error);
     let addressed = message.mentions_me || error.stage() == Stage::Route;
-    (addressed && let_in(turns, scripts, message, None).await)
-        .then(|| words::failure(error.sentence(), message.id))
+    if !addressed {
+        return None;
+    }
+    let let_in = let_in(turns, scripts, message, None).await?;
+    Some((let_in, words::failure(error.sentence(), message.id)))
 }
 
 fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
@@ -201,14 +239,17 @@ pub async fn start(
     question: Question,
     is_new: bool,
 ) {
-    if !let_in(turns, scripts, &message, Some(&work)).await {
-        return turns.settled(message.id, Settled::Ignored);
-    }
+    let let_in = match let_in(turns, scripts, &message, Some(&work)).await {
+        // The question of a command would be posted before Discord is asked again.
+        Some(LetIn::IfServed(_)) if question == Question::Coming => None,
+        let_in => let_in,
+    };
+    let Some(let_in) = let_in else { return turns.settled(message.id, Settled::Ignored) };
     if !turns.0.shares.take(message.author.id, message.id) {
-        return too_much(turns, &message, TooMuch::Messages).await;
+        return too_much(turns, &message, let_in, TooMuch::Messages).await;
     }
     if !has_content(&work, &message.attachments) {
-        let unread = prompt::unread(&message.attachments);
+        let unread = prompt::unread(&turns.outbox, &message.attachments);
         let text = if !unread.is_empty() {
             words::only_unread(&unread)
         } else if let Some(extra) = message.extra {
@@ -220,7 +261,7 @@ pub async fn start(
         } else {
             words::empty_mention()
         };
-        say(turns, &message, &text).await;
+        answer(turns, &message, let_in, &text).await;
         return;
     }
     if !has_room(turns, &message) {
@@ -239,7 +280,8 @@ pub async fn start(
         accepted: Millis::now(),
     };
     let (channel, author) = (message.channel_id, message.author.id);
-    let task = Task { message: message.id, channel, author, question, recovered: false };
+    let is_let_in = let_in == LetIn::Yes;
+    let task = Task { message: message.id, channel, author, question, recovered: false, let_in: is_let_in };
     // Whoever sees it in its lane can stop it.
     let Some(stop) = register(turns, task.message) else {
         return debug!("known already: delivered twice by Discord");
@@ -249,12 +291,12 @@ pub async fn start(
     let entered = turns.lanes.enter_within(turns.0.shares.waiting(), task.channel, task.message, task.author);
     let Some((place, ticket)) = entered else {
         turns.stops().remove(&task.message);
-        return too_much(turns, &message, TooMuch::Waiting(task.channel)).await;
+        return too_much(turns, &message, let_in, TooMuch::Waiting(task.channel)).await;
     };
     turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, Place::Waits(_));
     // One whose question is still to be posted changes by that.
-    let is_known = !waits && is_new && question == Question::Theirs;
+    let is_known = !waits && is_new && is_let_in && question == Question::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => continue_turn(turns, task, step, place, ticket, stop),
@@ -297,11 +339,12 @@ fn continue_turn(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ti
     );
 }
 
-/// Refuses a message for good. Its person hears why, unless they have since there was room last.
-async fn too_much(turns: &Turns, message: &Message, why: TooMuch) {
+/// Refuses a message for good. Its person hears why, unless they have since there was room last, or may be nobody to be
+/// told anything.
+async fn too_much(turns: &Turns, message: &Message, let_in: LetIn, why: TooMuch) {
     let (shares, person) = (&turns.0.shares, message.author.id);
     info!(author = %person, ?why, "refused: the person has enough under way");
-    if !shares.is_told(person, why) {
+    if let_in == LetIn::Yes && !shares.is_told(person, why) {
         if say(turns, message, &shares.sentence(why)).await {
             shares.tell(person, why);
         }
@@ -311,6 +354,38 @@ async fn too_much(turns: &Turns, message: &Message, why: TooMuch) {
         error!(error = chain(&error), "a refusal could not be written down");
     }
     turns.settled(message.id, Settled::Ignored);
+}
+
+/// Says something to somebody who is let in, now or once that is sure; whether it is said now.
+pub async fn answer(turns: &Turns, message: &Message, let_in: LetIn, text: &str) -> bool {
+    let LetIn::IfServed(verdict) = let_in else { return say(turns, message, text).await };
+    let (turns_of_task, message, text) = (turns.clone(), message.clone(), text.to_owned());
+    let say_it = async move {
+        let turns = &turns_of_task;
+        tokio::select! {
+            () = turns.0.ending.cancelled() => {}
+            serves = is_served(turns, message.guild_id, verdict) => match serves {
+                true => drop(say(turns, &message, &text).await),
+                false => turns.settled(message.id, Settled::Ignored),
+            }
+        }
+    };
+    turns.0.tasks.spawn(say_it.in_current_span());
+    false
+}
+
+/// Whether the bot does anything in this guild, however often Discord has to be asked.
+async fn is_served(turns: &Turns, guild: GuildId, verdict: Verdict) -> bool {
+    let mut wait = gate::ASK_AGAIN;
+    loop {
+        let scripts = turns.scripts.borrow().clone();
+        match turns.gate.learn_whether_it_serves(&scripts, guild, verdict).await {
+            Ok(serves) => return serves,
+            Err(error) => debug!(%guild, %error, "cannot learn yet whether an owner is in the guild"),
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(gate::ASK_AGAIN_AT_MOST);
+    }
 }
 
 /// Says something in answer to a message that starts no turn: exactly once, through the ledger. Whether it is said now.

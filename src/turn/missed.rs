@@ -32,9 +32,9 @@ impl Bounds {
         }
         let scripts = turns.scripts.borrow().clone();
         let decided = scripts.decide(message.clone()).await;
-        if !wanted(turns, &scripts, &message, &decided).await {
+        let Some(let_in) = wanted(turns, &scripts, &message, &decided).await else {
             return turns.settled(id, Settled::Ignored);
-        }
+        };
         let count = self.0.entry(message.channel_id).or_default();
         let (told, line): (_, fn() -> String) = match (too_old, count.taken) {
             (true, _) => (&mut count.told_of_age, words::missed_too_old),
@@ -45,7 +45,7 @@ impl Bounds {
             }
         };
         match std::mem::replace(told, true) {
-            false => drop(intake::say(turns, &message, &line()).await),
+            false => drop(intake::answer(turns, &message, let_in, &line()).await),
             true => turns.settled(id, Settled::Ignored),
         }
     }
@@ -56,20 +56,18 @@ impl Bounds {
     }
 }
 
-/// Whether anything would come of the message.
+/// That its author is let in, where anything would come of the message.
 async fn wanted(
     turns: &Turns,
     scripts: &ScriptSet,
     message: &Message,
     decided: &Result<Route, ScriptError>,
-) -> bool {
+) -> Option<intake::LetIn> {
     match decided {
-        Ok(Route::NotForMe) => false,
+        Ok(Route::NotForMe) => None,
         Ok(Route::Turn(work)) => intake::let_in(turns, scripts, message, Some(work)).await,
-        Ok(Route::Unrouted) | Err(_) => {
-            message.mentions_me && intake::let_in(turns, scripts, message, None).await
-        }
-        Ok(Route::Reply(_)) => intake::let_in(turns, scripts, message, None).await,
+        Ok(Route::Unrouted) | Err(_) if !message.mentions_me => None,
+        Ok(Route::Unrouted | Route::Reply(_)) | Err(_) => intake::let_in(turns, scripts, message, None).await,
     }
 }
 

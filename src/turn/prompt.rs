@@ -127,8 +127,8 @@ fn looks_like_text(file: &Attachment) -> bool {
 }
 
 /// The files that will not be read.
-pub fn unread(files: &[Attachment]) -> Vec<Unread> {
-    let judge = |file: &Attachment| why_not(file).map(|why| Unread { name: file.name.clone(), why });
+pub fn unread(outbox: &Outbox, files: &[Attachment]) -> Vec<Unread> {
+    let judge = |file: &Attachment| why_not(file).map(|why| Unread { name: name(outbox, file), why });
     files.iter().filter_map(judge).collect()
 }
 
@@ -141,10 +141,15 @@ pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> 
     for (file, read) in files.iter().zip(read) {
         match read {
             Ok(text) => append(&mut whole, &file.name, &text),
-            Err(why) => unread.push(Unread { name: file.name.clone(), why }),
+            Err(why) => unread.push(Unread { name: name(outbox, file), why }),
         }
     }
     (whole, unread)
+}
+
+/// Without secrets: it is shown in short, and half of one is not known as one.
+fn name(outbox: &Outbox, file: &Attachment) -> String {
+    outbox.redact(&file.name).into_owned()
 }
 
 async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, Why> {

@@ -16,7 +16,7 @@ use crate::domain::{File, MessageId};
 use crate::lane::Ticket;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
-use crate::store::{Question, Turn};
+use crate::store::Question;
 use crate::text;
 
 /// The wait before a question that Discord does not take is tried again; it doubles each time, up to the longest.
@@ -64,7 +64,8 @@ async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool
     if let Question::Posted(posted) = row.turn.question {
         return Ok(Asked::Posted(posted));
     }
-    let (content, file) = shown(&row.turn);
+    let prompt = turns.outbox.redact(&row.turn.prompt);
+    let (content, file) = shown(&row.turn.author.name, &prompt);
     let found = if may_be_posted { find(turns, task, &content).await? } else { None };
     let posted = match found {
         Some(posted) => posted,
@@ -81,15 +82,16 @@ async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool
     }
 }
 
-/// The question as a message, with a file if it does not fit.
-fn shown(turn: &Turn) -> (String, Option<File>) {
-    let whole = words::question(&turn.author.name, &turn.prompt);
+/// The question as a message, with a file if it does not fit. `prompt`: without secrets, for half of one is not known as
+/// one.
+fn shown(author_name: &str, prompt: &str) -> (String, Option<File>) {
+    let whole = words::question(author_name, prompt);
     if whole.encode_utf16().count() <= text::LIMIT {
         return (whole, None);
     }
-    let start: String = turn.prompt.chars().take(SHOWN).collect();
-    let file = File { name: words::QUESTION_FILE.to_owned(), content: turn.prompt.clone() };
-    (words::long_question(&turn.author.name, &start), Some(file))
+    let start: String = prompt.chars().take(SHOWN).collect();
+    let file = File { name: words::QUESTION_FILE.to_owned(), content: prompt.to_owned() };
+    (words::long_question(author_name, &start), Some(file))
 }
 
 /// The question, if it is in the channel already: a message of the bot that replies to nothing and belongs to no other

@@ -24,7 +24,7 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     for unfinished in left {
         let step = step(&unfinished, away);
         let Unfinished { message, channel, author, question, .. } = unfinished;
-        let task = Task { message, channel, author, question, recovered: true };
+        let task = Task { message, channel, author, question, recovered: true, let_in: true };
         intake::enter(turns, task, step);
     }
     Ok(())

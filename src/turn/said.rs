@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 
 use super::words;
+use crate::agent::Denial;
 use crate::domain::{Format, Outcome};
 use crate::outbox::Outbox;
 use crate::store::{FilePart, Finished, SessionUpdate};
@@ -122,6 +123,15 @@ impl Said {
             false => joined(&[line, &self.sentence, &notes], "\n\n"),
         }
     }
+}
+
+/// Denied calls without secrets: they are shown in short, and half of a secret is not known as one.
+pub fn redacted(outbox: &Outbox, denied: &[Denial]) -> Vec<Denial> {
+    let redacted = |denial: &Denial| {
+        let what = denial.what.as_deref().map(|what| outbox.redact(what).into_owned());
+        Denial { what, ..denial.clone() }
+    };
+    denied.iter().map(redacted).collect()
 }
 
 /// The answer as a file, which ends with a line that says so where not all of it has room.

@@ -16,7 +16,7 @@ use super::live::Live;
 use super::said::{Most, Said};
 use super::shown::Hourglass;
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, said, words};
 use crate::agent::{Ask, Asked, End, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, UserId};
 use crate::lane::{Place, Ticket};
@@ -40,6 +40,9 @@ pub struct Task {
     pub question: Question,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
+    /// Its author was let in when it was accepted. Otherwise Discord did not say, and who turns out not to be let in
+    /// hears nothing.
+    pub let_in: bool,
 }
 
 impl Task {
@@ -293,7 +296,11 @@ async fn try_to_ask(
     // got.
     let mut begin = None;
     let begins = async {
-        begin = until_written(turns, &stop.token, || turns.store.begin(turn.clone())).await.ok();
+        let write = || async {
+            let _edits = stop.edits.lock().await;
+            turns.store.begin(turn.clone()).await
+        };
+        begin = until_written(turns, &stop.token, write).await.ok();
         begin == Some(Begin::Begun)
     };
     let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
@@ -329,7 +336,7 @@ async fn try_to_ask(
     }
     if !asked.denied.is_empty() {
         notes.push(words::denied(
-            &asked.denied,
+            &said::redacted(&turns.outbox, &asked.denied),
             &project.name,
             &project.dir,
             !project.disallowed_tools.is_empty(),
@@ -413,7 +420,7 @@ pub(super) fn cancelled(why: Unwanted) -> Said {
 }
 
 /// The end of a turn that nobody wants any more, before it has said anything.
-fn unwanted(why: Unwanted) -> Finished {
+pub fn unwanted(why: Unwanted) -> Finished {
     cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), Most::default())
 }
 

@@ -340,6 +340,40 @@ async fn direct_messages_are_turned_away_once_a_day() {
 }
 
 #[tokio::test]
+async fn what_is_asked_while_discord_does_not_say_whether_an_owner_is_there_waits_for_its_word() {
+    let mut stage = let_in(by_name).await;
+    let route = two_projects(&by_name(&stage)).replace(
+        "if not prompt",
+        "if prompt:match('HINT') then return { reply = 'a hint' } end\n if not prompt",
+    );
+    stage.save("routing.lua", &route);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    stage.discord.fail_next(1000, Fault::Status(403), "/members/");
+    let asked_for = stage.say_as("ada", "general", "TEXT:here");
+    let hint = stage.say_as("ada", "other", "HINT");
+    let owners = stage.say("thread", "TEXT:of the owner");
+    assert_eq!(stage.settled(owners).await, ANSWERED);
+    assert!(!asked(&stage, "here") && stage.parts(asked_for).is_empty() && stage.parts(hint).is_empty());
+    stage.discord.heal();
+    assert_eq!(stage.settled(asked_for).await, ANSWERED);
+    assert_eq!(stage.answer(asked_for), "here");
+    assert_eq!(stage.settled(hint).await, Settled::Said);
+    assert_eq!(stage.answer(hint), "a hint");
+}
+
+#[tokio::test]
+async fn who_turns_out_to_be_where_no_owner_is_hears_nothing() {
+    let mut stage = let_in(by_name).await;
+    stage.discord.fail_next(1000, Fault::Status(403), "/members/");
+    let question = stage.say_as("ada", "general", "TEXT:never");
+    let owners = stage.say("other", "TEXT:of the owner");
+    assert_eq!(stage.settled(owners).await, ANSWERED);
+    reload(&stage, &format!(r#"{}, guilds = {{ "1" }}"#, by_name(&stage))).await;
+    assert_eq!(stage.settled(question).await, CANCELLED);
+    assert!(stage.parts(question).is_empty() && !asked(&stage, "never"));
+}
+
+#[tokio::test]
 async fn the_bot_does_nothing_in_a_guild_that_is_not_listed() {
     let mut stage = let_in(by_name).await;
     let guild = stage.discord.guild();

@@ -189,6 +189,31 @@ async fn a_thread_that_went_into_the_archive_meanwhile_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_in_the_archive_is_forgotten_after_a_month_and_known_again_once_somebody_speaks_there() {
+    const THREADS: [&str; 2] = ["general/idle", "general/used"];
+    let mut stage = away_from(&THREADS).await;
+    let [idle, used] = THREADS.map(|name| stage.discord.channel(name));
+    for thread in [idle, used] {
+        stage.discord.close_thread(thread, Some(Closed::Archived));
+    }
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let of = |thread: Id| [thread.get().cast_signed()];
+    database.execute("UPDATE places SET archived = 1, seen = 1 WHERE parent IS NOT NULL", ()).unwrap();
+    for table in ["messages", "sessions"] {
+        database.execute(&format!("DELETE FROM {table} WHERE channel = ?1"), of(idle)).unwrap();
+    }
+    let knows = |thread| {
+        let mut places = database.prepare("SELECT 1 FROM places WHERE channel = ?1").unwrap();
+        places.exists(of(thread)).unwrap()
+    };
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:here").await, "here");
+    assert_eq!((knows(idle), knows(used)), (false, true));
+    assert_eq!(stage.ask("general/idle", "TEXT:again").await, "again");
+    assert!(knows(idle));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_guild_that_is_new_to_the_bot_nothing_is_caught_up() {
     let mut stage = Stage::without_bot(Setup::default()).await;
     let before = stage.say("general", "TEXT:before");

@@ -66,6 +66,27 @@ async fn an_answer_that_cannot_be_written_is_kept_and_said_once_it_can_be() {
 }
 
 #[tokio::test]
+async fn edits_that_cannot_be_written_count_once_they_can_be_and_the_last_one_last() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let bot = Program::start(&stage).await;
+    stage.held("general").await;
+    let edited = stage.say("general", "TEXT:first");
+    stage.reacted(edited, "⏳").await;
+    let full = refuses(&stage, "UPDATE OF prompt ON turns");
+    let me = stage.discord.bot_id();
+    stage.discord.edit(edited, &format!("<@{me}> TEXT:second"));
+    bot.logged(TRIED).await;
+    stage.discord.edit(edited, &format!("<@{me}> TEXT:third"));
+    // What is said after it is taken in after it.
+    let after = stage.say("other", "TEXT:after");
+    assert_eq!(outcome(&stage, after).await, "answered");
+    stage.let_go("done").await;
+    works_again(full);
+    assert_eq!(outcome(&stage, edited).await, "answered");
+    assert_eq!(stage.answer(edited), "third");
+}
+
+#[tokio::test]
 async fn a_turn_that_cannot_be_written_as_begun_waits_and_runs_once() {
     for step in ["UPDATE OF state ON turns", "INSERT ON sessions"] {
         let stage = Stage::without_bot(Setup::default()).await;

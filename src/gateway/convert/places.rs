@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::super::catch_up::{self, Gap};
 use super::super::event::{Channel, Guild, Role};
@@ -11,6 +12,9 @@ use super::{Answered, CatchingUp, Converter, KnownRole, Place};
 use crate::domain::{ChannelId, GuildId, Inbound, MessageId, Missed};
 use crate::logging::chain;
 use crate::store;
+
+/// After how long without a word a thread in the archive is forgotten.
+const QUIET: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Converter {
     /// A guild is there, for the first time or after nobody has listened for a while.
@@ -54,7 +58,7 @@ impl Converter {
         }
         let all: Vec<_> = guild.channels.iter().chain(&guild.threads).map(|channel| channel.id).collect();
         self.write_places(all).await;
-        self.forget(gone);
+        self.forget(gone).await;
         // The longest gap first: whatever ends this bot too soon, the next one reads on elsewhere.
         missed.sort_by_key(|(channel, _)| self.places.get(channel).and_then(|place| place.last));
         for (channel, newest) in missed {
@@ -117,7 +121,7 @@ impl Converter {
                     self.write_places([channel]).await;
                 }
             }
-            catch_up::End::Gone => self.forget(vec![channel]),
+            catch_up::End::Gone => self.forget(vec![channel]).await,
             catch_up::End::Refused(refused) => {
                 debug!(%channel, "cannot read what was said here meanwhile: {refused}");
             }
@@ -141,8 +145,9 @@ impl Converter {
         }
     }
 
-    /// These channels and their threads are gone.
-    pub(super) fn forget(&mut self, mut channels: Vec<ChannelId>) {
+    /// These channels and their threads are gone. It is written here, where it is written that there are channels: of one
+    /// that goes and comes back the last word counts.
+    pub(super) async fn forget(&mut self, mut channels: Vec<ChannelId>) {
         let is_thread = |place: &Place| place.parent.is_some_and(|parent| channels.contains(&parent));
         let threads: Vec<_> =
             self.places.iter().filter(|(_, place)| is_thread(place)).map(|(id, _)| *id).collect();
@@ -154,7 +159,29 @@ impl Converter {
             self.places.remove(channel);
             self.queues.remove(channel);
         }
+        if let Err(error) = self.store.lose_places(channels.clone()).await {
+            error!(error = chain(&error), "cannot record that channels are gone");
+        }
         self.send(Inbound::Gone(channels));
+    }
+
+    /// Forgets threads in the archive in which nobody has spoken for 30 days, but for those of which something is kept.
+    /// Whoever speaks there makes them known again.
+    pub(super) async fn forget_quiet_threads(&mut self) {
+        let Some(limit) = SystemTime::now().checked_sub(QUIET).map(MessageId::first_at) else { return };
+        let is_quiet = |id: &ChannelId, place: &Place| {
+            let said_long_ago = place.last.is_some_and(|last| last < limit);
+            place.parent.is_some() && place.archived && said_long_ago && !self.queues.contains_key(id)
+        };
+        let quiet: Vec<_> =
+            self.places.iter().filter(|(id, place)| is_quiet(id, place)).map(|(id, _)| *id).collect();
+        if quiet.is_empty() {
+            return;
+        }
+        match self.store.forget_places(quiet).await {
+            Ok(forgotten) => forgotten.iter().for_each(|channel| drop(self.places.remove(channel))),
+            Err(error) => warn!(error = chain(&error), "old threads are not forgotten; next try in a day"),
+        }
     }
 
     fn learn(&mut self, channel: &Channel, guild: Option<GuildId>) {
@@ -194,10 +221,10 @@ impl Converter {
     }
 
     /// The bot is in these guilds, and in no others.
-    pub(super) fn forget_guilds(&mut self, there: impl Fn(GuildId) -> bool) {
+    pub(super) async fn forget_guilds(&mut self, there: impl Fn(GuildId) -> bool) {
         let is_gone = |guild: Option<GuildId>| guild.is_some_and(|guild| !there(guild));
         let gone = self.places.iter().filter(|(_, place)| is_gone(place.guild)).map(|(id, _)| *id).collect();
         self.roles.retain(|_, role| !is_gone(role.guild));
-        self.forget(gone);
+        self.forget(gone).await;
     }
 }

@@ -117,6 +117,17 @@ async fn a_long_question_is_shown_whole() {
 }
 
 #[tokio::test]
+async fn half_of_a_secret_is_never_shown_of_a_long_question() {
+    let stage = stage().await;
+    let token = format!("ghp_{}", "a8Bk3ZxQ7m".repeat(4));
+    let prompt = format!("TEXT:yes {} {token} {}", "x".repeat(1470), "word ".repeat(500));
+    use_as(&stage, "ada", "ask", &[("prompt", &prompt)]);
+    let [question, _] = answered(&stage).await;
+    assert!(question.content.contains("[redacted]"), "{}", question.content);
+    assert!(!question.content.contains("ghp_"), "{}", question.content);
+}
+
+#[tokio::test]
 async fn a_command_may_ask_several_questions() {
     let stage = stage().await;
     let script = r#"return {
