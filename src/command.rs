@@ -370,10 +370,10 @@ impl Commands {
         }
         // What may be done here may not be done there.
         let channels = invocation.options.iter().filter_map(|(_, value)| match value {
-            OptionValue::Channel(channel) => Some(channel),
+            OptionValue::Channel(channel) => Some(channel.id),
             _ => None,
         });
-        let there = |channel| invocation.permissions.get(channel).copied().unwrap_or(0);
+        let there = |channel| invocation.permissions.get(&channel).copied().unwrap_or(0);
         let mut refused = channels.filter(|&channel| !permission.is_in(there(channel)));
         refused.next().map(|channel| format!("You need the permission “{name}” in <#{channel}> for this."))
     }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
 pub use interaction::{
-    Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, OptionKind,
-    OptionValue, Permission, Subcommand,
+    Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
+    NamedRole, OptionKind, OptionValue, Permission, Subcommand,
 };
 pub use project::{
     Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,

@@ -1,7 +1,8 @@
 ---@meta
 -- What crosses between moonlane and the scripts, for editors with lua-language-server. Never run.
 
----A Discord id: digits in quotes. A number cannot hold all of them.
+---A Discord id: digits in quotes. A number cannot hold all of them. Where a function takes an id, it takes the table of
+---a person, a channel or a role as well.
 ---@alias Id string
 
 ---A length of time: a number of seconds, or a text such as "90s", "10m" or "1h 30m".
@@ -147,7 +148,7 @@
 ---@field options? Option[]
 ---@field run? fun(ctx: Ctx, args: table<string, any>)
 
----Something that is given with a command. `args` has it by its name; people, channels and roles are ids.
+---Something that is given with a command. `args` has it by its name: a person is a Person, a channel a Channel, a role a Role.
 ---@class (exact) Option
 ---@field name string As for a command.
 ---@field description string As for a command.
@@ -205,6 +206,11 @@
 ---@field guild_id? Id
 ---@field may fun(self: SuggestCtx, permission: string): boolean
 ---@field commands fun(self: SuggestCtx): CommandInfo[]
+
+---A role. `tostring` of it is the mention.
+---@class (exact) Role
+---@field id Id
+---@field name string
 
 ---A channel or a thread. `tostring` of it is the mention.
 ---@class (exact) Channel

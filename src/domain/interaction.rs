@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, ChannelId, GuildId, InteractionId, MessageId, RoleId, UserId};
+use super::{Author, ChannelId, GuildId, InteractionId, MessageId, RoleId};
 
 /// A command as it is registered with Discord.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,9 +89,29 @@ pub enum OptionValue {
     Integer(i64),
     Number(f64),
     Boolean(bool),
-    User(UserId),
-    Channel(ChannelId),
-    Role(RoleId),
+    User(Author),
+    Channel(NamedChannel),
+    Role(NamedRole),
+}
+
+/// A channel or a thread, as somebody has named it in an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedChannel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Its name without `#`; empty where Discord has not told it.
+    pub name: String,
+    /// The channel that a thread belongs to.
+    pub parent: Option<ChannelId>,
+}
+
+/// A role, as somebody has named it in an option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedRole {
+    /// Its id.
+    pub id: RoleId,
+    /// Its name; empty where Discord has not told it.
+    pub name: String,
 }
 
 /// A permission in a guild, by Discord's name in lower case, such as `manage_messages`.

@@ -11,10 +11,10 @@ use serenity::model::event::Event;
 use tracing::debug;
 
 use super::convert::shown_name;
-use super::event::{Channel, Member, Person, null_is_default};
+use super::event::{Channel, Member, Person, Role, null_is_default};
 use crate::domain::{
     Author, ChannelId, GuildId, Interaction, InteractionId, InteractionKind, InteractionToken, Invocation,
-    MessageId, OptionValue,
+    MessageId, NamedChannel, NamedRole, OptionValue, RoleId, UserId,
 };
 
 /// The event's name.
@@ -96,13 +96,44 @@ struct CommandData {
 #[derive(Default, Deserialize)]
 struct Resolved {
     #[serde(default, deserialize_with = "null_is_default")]
-    channels: BTreeMap<ChannelId, NamedChannel>,
+    users: BTreeMap<UserId, Person>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    members: BTreeMap<UserId, Member>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    channels: BTreeMap<ChannelId, ResolvedChannel>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    roles: BTreeMap<RoleId, Role>,
 }
 
 #[derive(Deserialize)]
-struct NamedChannel {
+struct ResolvedChannel {
+    #[serde(flatten)]
+    channel: Channel,
     /// The person's, as text.
     permissions: Option<String>,
+}
+
+impl Resolved {
+    fn user(&mut self, id: UserId) -> Author {
+        let member = self.members.remove(&id);
+        let user = self.users.remove(&id);
+        Author {
+            id,
+            name: user.as_ref().map(|user| shown_name(user, member.as_ref())).unwrap_or_default(),
+            roles: member.map(|member| member.roles).unwrap_or_default(),
+            bot: user.is_some_and(|user| user.bot),
+        }
+    }
+
+    fn channel(&self, id: ChannelId) -> NamedChannel {
+        let channel = self.channels.get(&id).map(|resolved| &resolved.channel);
+        let name = channel.map(|channel| channel.name.clone()).unwrap_or_default();
+        NamedChannel { id, name, parent: channel.and_then(Channel::thread_parent) }
+    }
+
+    fn role(&self, id: RoleId) -> NamedRole {
+        NamedRole { id, name: self.roles.get(&id).map(|role| role.name.clone()).unwrap_or_default() }
+    }
 }
 
 /// An option, or the subcommand that has options.
@@ -184,8 +215,9 @@ fn invocation(autocomplete: bool, data: CommandData) -> serde_json::Result<Optio
         debug!(command = %data.name, "a command of a menu is ignored: the bot registers none");
         return Ok(None);
     }
-    let channels = data.resolved.channels.into_iter();
-    let permissions = channels.map(|(id, channel)| (id, bits(channel.permissions))).collect();
+    let mut resolved = data.resolved;
+    let channels = resolved.channels.iter();
+    let permissions = channels.map(|(id, channel)| (*id, bits(channel.permissions.clone()))).collect();
     let mut invocation =
         Invocation { command: data.name, subcommand: None, options: Vec::new(), permissions };
     let mut focused = None;
@@ -194,14 +226,14 @@ fn invocation(autocomplete: bool, data: CommandData) -> serde_json::Result<Optio
             1 => {
                 invocation.subcommand = Some(given.name);
                 for given in given.options {
-                    take(&mut invocation, &mut focused, given)?;
+                    take(&mut invocation, &mut focused, &mut resolved, given)?;
                 }
             }
             2 => {
                 debug!(command = %invocation.command, "a group of subcommands is ignored: the bot registers none");
                 return Ok(None);
             }
-            _ => take(&mut invocation, &mut focused, given)?,
+            _ => take(&mut invocation, &mut focused, &mut resolved, given)?,
         }
     }
     if !autocomplete {
@@ -211,7 +243,12 @@ fn invocation(autocomplete: bool, data: CommandData) -> serde_json::Result<Optio
     Ok(Some(InteractionKind::Autocomplete(invocation, focused)))
 }
 
-fn take(invocation: &mut Invocation, focused: &mut Option<String>, given: Given) -> serde_json::Result<()> {
+fn take(
+    invocation: &mut Invocation,
+    focused: &mut Option<String>,
+    resolved: &mut Resolved,
+    given: Given,
+) -> serde_json::Result<()> {
     let value = match given.kind {
         // Whatever its kind, it is a text that somebody is at: half a number is none.
         _ if given.focused => {
@@ -222,9 +259,9 @@ fn take(invocation: &mut Invocation, focused: &mut Option<String>, given: Given)
         3 => OptionValue::Text(from(given.value)?),
         4 => OptionValue::Integer(from(given.value)?),
         5 => OptionValue::Boolean(from(given.value)?),
-        6 => OptionValue::User(from(given.value)?),
-        7 => OptionValue::Channel(from(given.value)?),
-        8 => OptionValue::Role(from(given.value)?),
+        6 => OptionValue::User(resolved.user(from(given.value)?)),
+        7 => OptionValue::Channel(resolved.channel(from(given.value)?)),
+        8 => OptionValue::Role(resolved.role(from(given.value)?)),
         10 => OptionValue::Number(from(given.value)?),
         other => {
             debug!(option = %given.name, "an option of the unknown kind {other} is left out");
@@ -248,7 +285,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{RoleId, UserId};
 
     /// As it arrives: through serenity's own decoding.
     fn arrive(data: Value) -> serde_json::Result<Option<Interaction>> {
@@ -332,7 +368,15 @@ mod tests {
                 subcommand: Some("take".into()),
                 options: vec![
                     ("position".into(), OptionValue::Integer(3)),
-                    ("who".into(), OptionValue::User(UserId::new(41).unwrap())),
+                    (
+                        "who".into(),
+                        OptionValue::User(Author {
+                            id: UserId::new(41).unwrap(),
+                            name: "Ann".into(),
+                            roles: Vec::new(),
+                            bot: false,
+                        }),
+                    ),
                 ],
                 permissions: BTreeMap::new(),
             }),
@@ -356,8 +400,18 @@ mod tests {
             ("b".to_owned(), OptionValue::Boolean(false)),
             ("c".to_owned(), OptionValue::Number(2.0)),
             ("d".to_owned(), OptionValue::Number(2.5)),
-            ("e".to_owned(), OptionValue::Channel(ChannelId::new(20).unwrap())),
-            ("f".to_owned(), OptionValue::Role(RoleId::new(50).unwrap())),
+            (
+                "e".to_owned(),
+                OptionValue::Channel(NamedChannel {
+                    id: ChannelId::new(20).unwrap(),
+                    name: String::new(),
+                    parent: None,
+                }),
+            ),
+            (
+                "f".to_owned(),
+                OptionValue::Role(NamedRole { id: RoleId::new(50).unwrap(), name: String::new() }),
+            ),
             ("h".to_owned(), OptionValue::Integer(-9_007_199_254_740_991)),
         ];
         assert_eq!((invocation.subcommand, invocation.options.as_slice()), (None, &expected[..]));

@@ -444,9 +444,9 @@ pub(super) fn value(value: &OptionValue) -> Value {
         OptionValue::Integer(number) => json!(number),
         OptionValue::Number(number) => json!(number),
         OptionValue::Boolean(boolean) => json!(boolean),
-        OptionValue::User(id) => json!(id),
-        OptionValue::Channel(id) => json!(id),
-        OptionValue::Role(id) => json!(id),
+        OptionValue::User(person) => json!(person.id),
+        OptionValue::Channel(channel) => json!(channel.id),
+        OptionValue::Role(role) => json!(role.id),
     }
 }
 

@@ -105,9 +105,15 @@ pub fn read_with_first(value: &mlua::Value, first: &'static str) -> Result<Data,
     let room = Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: Some(first) };
     Ok(match read_as(value, room)? {
         None => Data::Empty,
-        Some(table @ (Data::Map(_) | Data::Empty)) => table,
+        Some(Data::Map(fields)) if !has_id(&fields) => Data::Map(fields),
+        Some(Data::Empty) => Data::Empty,
         Some(value) => Data::Map(vec![(first.to_owned(), value)]),
     })
+}
+
+/// Whether it is a person, a channel or a role, which stands for its id.
+fn has_id(fields: &[(String, Data)]) -> bool {
+    fields.iter().any(|(key, _)| key == "id")
 }
 
 fn read_as(value: &mlua::Value, mut room: Room) -> Result<Option<Data>, BadValue> {

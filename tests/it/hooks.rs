@@ -199,7 +199,7 @@ async fn the_hooks_of_the_readme_do_what_it_says() {
         stage.ask("general", "TEXT:see MOON-12, not XMOON-3").await,
         "see [MOON-12](https://tickets.example/MOON-12), not XMOON-3"
     );
-    assert_eq!(prompts(&stage), [format!("(owner asks this in #general.)\n\nTEXT:see MOON-12, not XMOON-3")]);
+    assert_eq!(prompts(&stage), ["(owner asks this in #general.)\n\nTEXT:see MOON-12, not XMOON-3"]);
     let message = stage.say("general", "ERR:500");
     let sentence = failing(&mut stage, message).await;
     assert!(sentence.ends_with(" Or ask in #help."), "{sentence}");

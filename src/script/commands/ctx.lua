@@ -72,9 +72,12 @@ for _, name in effects do
 end
 asking, suggesting = class(local_functions(asking)), class(local_functions(suggesting))
 
-return function(ctx, bits, suggests)
+return function(ctx, bits, suggests, kinds)
   dress("user", ctx.user)
   dress("channel", ctx.channel)
+  for name, kind in kinds do
+    dress(kind, ctx.args[name])
+  end
   setmetatable(ctx, suggests and suggesting or asking)
   permissions[ctx] = bits
   return ctx

@@ -7,7 +7,7 @@ use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
 use super::{Call, Entry, tools};
-use crate::domain::{Author, GuildId, OptionValue};
+use crate::domain::{Author, GuildId, NamedRole, OptionValue};
 use crate::script::problem::Failure;
 use crate::script::vm::Vm;
 use crate::script::{ChannelFacts, effect, plain};
@@ -26,7 +26,7 @@ pub struct CtxFacts<'a> {
     pub guild_id: Option<GuildId>,
 }
 
-/// The value of an option, as scripts see it: ids are strings.
+/// The value of an option, as scripts see it.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Arg<'a> {
@@ -34,7 +34,9 @@ pub enum Arg<'a> {
     Integer(i64),
     Number(f64),
     Boolean(bool),
-    Id(String),
+    Person(&'a Author),
+    Channel(ChannelFacts),
+    Role(&'a NamedRole),
 }
 
 impl<'a> CtxFacts<'a> {
@@ -45,9 +47,13 @@ impl<'a> CtxFacts<'a> {
                 OptionValue::Integer(number) => Arg::Integer(*number),
                 OptionValue::Number(number) => Arg::Number(*number),
                 OptionValue::Boolean(on) => Arg::Boolean(*on),
-                OptionValue::User(id) => Arg::Id(id.to_string()),
-                OptionValue::Channel(id) => Arg::Id(id.to_string()),
-                OptionValue::Role(id) => Arg::Id(id.to_string()),
+                OptionValue::User(person) => Arg::Person(person),
+                OptionValue::Channel(channel) => Arg::Channel(ChannelFacts {
+                    id: channel.id,
+                    name: channel.name.clone(),
+                    parent_id: channel.parent,
+                }),
+                OptionValue::Role(role) => Arg::Role(role),
             };
             (name.as_str(), arg)
         });
@@ -70,7 +76,15 @@ impl<'a> CtxFacts<'a> {
 pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table> {
     let facts: mlua::Value = lua.to_value_with(&CtxFacts::of(call), plain())?;
     let make: mlua::Function = lua.named_registry_value(MAKE_CTX)?;
-    make.call((facts, call.permissions.to_string(), suggesting))
+    // How the tables among the arguments are named in errors, and written as mentions.
+    let kinds = call.invocation.options.iter().filter_map(|(name, value)| match value {
+        OptionValue::User(_) => Some((name.as_str(), "user")),
+        OptionValue::Channel(_) => Some((name.as_str(), "channel")),
+        OptionValue::Role(_) => Some((name.as_str(), "role")),
+        _ => None,
+    });
+    let kinds = lua.create_table_from(kinds)?;
+    make.call((facts, call.permissions.to_string(), suggesting, kinds))
 }
 
 /// Runs `ctx.lua` in a new VM.

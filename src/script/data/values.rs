@@ -43,7 +43,7 @@ impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct IdVisitor<T>(std::marker::PhantomData<T>);
 
-        impl<T: FromStr<Err = BadId>> Visitor<'_> for IdVisitor<T> {
+        impl<'de, T: FromStr<Err = BadId>> Visitor<'de> for IdVisitor<T> {
             type Value = Id<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +56,19 @@ impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
 
             fn visit_f64<E: de::Error>(self, _: f64) -> Result<Id<T>, E> {
                 Err(E::custom(ID_IS_TEXT))
+            }
+
+            /// A person, a channel or a role, which has an id.
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Id<T>, A::Error> {
+                let mut found = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "id" {
+                        found = Some(map.next_value::<Id<T>>()?);
+                    } else {
+                        map.next_value::<de::IgnoredAny>()?;
+                    }
+                }
+                found.ok_or_else(|| de::Error::invalid_type(Unexpected::Map, &self))
             }
         }
 

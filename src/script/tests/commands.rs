@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{InteractionId, Invocation, OptionValue};
+use crate::domain::{NamedChannel, NamedRole};
 
 /// A file of a command `/test` that does this.
 pub(super) fn test_command(body: &str) -> String {
@@ -204,6 +205,8 @@ ctx:confirm { 'sure?', no = 'No', who = { users = { '1' }, roles = { '2' } }, ti
 ctx:choose { 'which?', options = { 'a', { label = 'B', value = 'b', description = 'c' } }, ephemeral = true }
 ctx:session '5'
 ctx:session { channel = '5' }
+ctx:session { id = '5', name = 'den' }
+ctx:session { channel = { id = '5', name = 'den' } }
 ctx:sessions()
 ctx:reset_session()
 ctx:set_model { 'opus', channel = '5' }
@@ -243,9 +246,16 @@ ctx:reply(moonlane.json.encode { a = a, same = a == ctx.args, user = ctx.user, c
         ("count", OptionValue::Integer(3)),
         ("share", OptionValue::Number(0.5)),
         ("on", OptionValue::Boolean(false)),
-        ("who", OptionValue::User("1411922334455667789".parse().unwrap())),
-        ("where", OptionValue::Channel("7".parse().unwrap())),
-        ("role", OptionValue::Role("8".parse().unwrap())),
+        ("who", OptionValue::User(Author { id: "1411922334455667789".parse().unwrap(), ..call().author })),
+        (
+            "where",
+            OptionValue::Channel(NamedChannel {
+                id: "7".parse().unwrap(),
+                name: "den".to_owned(),
+                parent: None,
+            }),
+        ),
+        ("role", OptionValue::Role(NamedRole { id: "8".parse().unwrap(), name: "crew".to_owned() })),
     ];
     let set = commands(body);
     let lines = played(&set, call_of("test", &options), |_| Ok(Value::Null)).await;
@@ -286,6 +296,8 @@ async fn local_functions_yield_nothing() {
         r#"reply: [1,2.5,"x",{"a":true}]"#
     );
     assert_eq!(shown("moonlane.json.decode('{ \"a\": [1, null] }').a[1]").await, "reply: 1");
+    assert_eq!(shown("tostring(ctx.user) .. tostring(ctx.channel)").await, "reply: <@40><#10>");
+    assert_eq!(shown("ctx.channel.parent_id").await, "reply: nil");
     assert_eq!(shown("moonlane.time.format(0)").await, "reply: 1970-01-01 00:00");
     assert_eq!(
         shown("moonlane.time.format(1.7e9, '%d.%m. %H:%M', 'Europe/Berlin')").await,
@@ -315,6 +327,8 @@ async fn local_functions_yield_nothing() {
         "moonlane.time.format(0, '%H', 'Mars/Olympus')",
         "moonlane.time.format(1e30)",
         "moonlane.log { 'x', level = 'warning' }",
+        "ctx.user.nick",
+        "ctx.channel.idd",
         "ctx:now()",
         "ctx.json",
         "ctx:may 'manage_mesages'",

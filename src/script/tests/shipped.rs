@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::commands::{call_of, played};
 use super::*;
+use crate::domain::NamedChannel;
 use crate::domain::OptionValue;
 
 fn shipped() -> ScriptSet {
@@ -40,7 +41,14 @@ async fn the_shipped_commands_do_what_they_say() {
     let session = json!({ "channel": { "id": "10", "name": "general" }, "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
     let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user": { "id": user, "name": "Ada", "roles": [], "bot": false }, "prompt": "why\nnot", "running": running, "answering": false, "seconds": 90.5 });
     let queue = json!([turn("1", "41", true), turn("2", "40", false), turn("3", "42", false)]);
-    let there = [("channel", OptionValue::Channel("77".parse().unwrap()))];
+    let there = [(
+        "channel",
+        OptionValue::Channel(NamedChannel {
+            id: "77".parse().unwrap(),
+            name: "den".to_owned(),
+            parent: None,
+        }),
+    )];
     let reset = || call_of("reset", &[]);
     let model = |name: &str| call_of("model", &[text("name", name)]);
     let changed = |before: Option<&str>, after: Option<&str>| json!({ "before": before, "after": after });

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AnswerForm, Effort, OptionKind, PermissionMode, SettingSource};
+use crate::domain::{AnswerForm, Effort, NamedRole, OptionKind, PermissionMode, SettingSource};
 use crate::script::command::{RawCommand, RawNamedChoice, RawOption, RawSubcommand};
 use crate::script::commands::{CommandFacts, CtxFacts};
 use crate::script::effect::{
@@ -123,6 +123,7 @@ fn crossing() -> Vec<(&'static str, Keys)> {
         ("Ctx", all),
         ("SuggestCtx", suggest),
         ("Channel", given(&ctx["channel"])),
+        ("Role", given(&json!(NamedRole { id: "1".parse().unwrap(), name: String::new() }))),
         ("Session", keys(json!(session))),
         ("QueuedTurn", keys(json!(turn))),
         ("ProjectInfo", keys(json!(ProjectFacts { name: project, model: None, permission_mode: None }))),
