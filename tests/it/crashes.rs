@@ -385,7 +385,7 @@ async fn what_waited_for_a_bot_that_was_away_for_too_long_is_told_so() {
 async fn what_lost_its_project_while_the_bot_was_away_is_told_so() {
     let routing = r#"return {
         projects = { here = { dir = "WORK", env = { DEMO_AGENT_LOG = "LOG" } }, gone = { dir = "WORK" } },
-        route = function(m) return m.channel_name == "general" and "here" or "gone" end,
+        route = function(m) return m.channel.name == "general" and "here" or "gone" end,
     }"#;
     let config = "[agent]\nmax_running = 1";
     let setup = Setup { routing: routing.to_owned(), config: config.to_owned(), ..Setup::default() };

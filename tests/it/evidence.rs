@@ -182,10 +182,10 @@ pub fn a_project_per_channel(channels: usize) -> String {
             projects[name] = {{
                 dir = "WORK",
                 env = {{ DEMO_AGENT_LOG = log .. "." .. name, DEMO_AGENT_LANE = log .. ".lane." .. name }},
-                text = {{ max_parts = number % 2 == 0 and 8 }},
+                format = {{ max_parts = number % 2 == 0 and 8 }},
             }}
         end
-        return {{ projects = projects, route = function(m) return m.channel_name end }}"#
+        return {{ projects = projects, route = function(m) return m.channel.name end }}"#
     )
 }
 

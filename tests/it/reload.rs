@@ -214,7 +214,7 @@ async fn a_hundred_saves_while_fifty_channels_are_busy_are_live_at_once_and_dist
     let routing = |number: u32| {
         routing_with("").replace(
             "return \"here\"",
-            &format!("if m.channel_name == 'probe' then return {{ reply = '{number}' }} end return \"here\""),
+            &format!("if m.channel.name == 'probe' then return {{ reply = '{number}' }} end return \"here\""),
         )
     };
     let routing = |number| routing(number).replace("function()", "function(m)");

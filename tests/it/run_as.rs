@@ -59,7 +59,7 @@ fn routing(user: &User, keys: &str) -> String {
                 }},
                 ours = {{ dir = "WORK/ours", env = {{ DEMO_AGENT_LOG = "LOG", CLAUDE_CONFIG_DIR = "WORK/ours/claude" }} }},
             }},
-            route = function(message) return message.channel_name == "quiet" and "ours" or "theirs" end,
+            route = function(message) return message.channel.name == "quiet" and "ours" or "theirs" end,
         }}"#
     )
 }
