@@ -98,7 +98,7 @@ async fn dialog(set: &ScriptSet) -> Waiting {
     let Step::Effect(Effect::Session { .. }, waiting) = set.call(call).await else {
         panic!("/reset looks for the session first");
     };
-    let session = json!({ "channel_id": channel_id, "project": "here", "turns": 12, "cost_usd": 0.25,
+    let session = json!({ "channel": { "id": channel_id, "name": "general" }, "project": "here", "turns": 12, "cost_usd": 0.25,
                           "last_used": 1.7e9, "waiting": 0, "running": false });
     match waiting.resume(Ok(session)).await {
         Step::Effect(Effect::Confirm(_), waiting) => waiting,
