@@ -236,6 +236,19 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same, with others' words that its sentence repeats as `redact` leaves them. Before the sentence cuts them and
+    /// takes their markup out: half a secret, or one without its underscores, would not be known as one.
+    #[must_use]
+    pub fn redacted(mut self, redact: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::PromptRefused { reason: Some(text) }
+            | Self::ToolTimeout { tool: text, .. }
+            | Self::UsageLimit { text, .. } => *text = redact(text),
+            _ => {}
+        }
+        self
+    }
+
     /// What the person in the channel reads: what happened, and what to do.
     pub fn sentence(&self) -> String {
         match self {
@@ -623,5 +636,13 @@ mod tests {
         assert_eq!(words(600), "10 minutes");
         assert_eq!(words(3600), "1 hour");
         assert_eq!(in_words(Duration::from_millis(300)), "a moment");
+    }
+
+    #[test]
+    fn a_secret_among_others_words_is_redacted_before_it_is_cut_or_loses_its_markup() {
+        let reason = Some(format!("{} sk_live_1", "x".repeat(295)));
+        let redact = |text: &str| text.replace("sk_live_1", "[redacted]");
+        let sentence = Failure::PromptRefused { reason }.redacted(redact).sentence();
+        assert!(!sentence.contains("sk") && sentence.ends_with("[red…"), "{sentence}");
     }
 }

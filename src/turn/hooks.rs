@@ -57,6 +57,11 @@ impl Hooks {
         self.set.after_answer(&answer, &self.turn).await.unwrap_or(answer)
     }
 
+    /// A text without the bot's secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.outbox.redact(text).into_owned()
+    }
+
     /// What went wrong, as the scripts word it.
     pub async fn error(&self, sentence: String) -> String {
         let Some(worded) = self.set.on_error(&sentence, &self.turn).await else { return sentence };

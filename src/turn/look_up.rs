@@ -8,14 +8,23 @@ use tokio::time::timeout;
 use super::story::Task;
 use super::{Turns, intake};
 use crate::domain::{Reread, Stands};
+use crate::lane::Ticket;
 use crate::store::Question;
 
 /// How long Discord is asked; then the message is taken to stand as it did.
 const WITHIN: Duration = Duration::from_secs(10);
+/// How long the turn holds its slot meanwhile.
+const WITH_SLOT: Duration = Duration::from_secs(1);
 
-/// Takes in what Discord has not told: that the message of a turn, which waits, was edited or deleted.
-pub async fn catch_up(turns: &Turns, task: Task) {
-    match timeout(WITHIN, stands(turns, task)).await {
+/// Takes in what Discord has not told: that the message of a turn, which may run now, was edited or deleted. Turns keep
+/// their order unless Discord is slow.
+pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
+    let mut stands = std::pin::pin!(timeout(WITHIN, stands(turns, task)));
+    let answered = match timeout(WITH_SLOT, &mut stands).await {
+        Ok(answered) => answered,
+        Err(_) => ticket.aside(stands).await,
+    };
+    match answered {
         Ok(Some(Stands::Deleted)) => intake::deleted(turns, vec![task.message]).await,
         Ok(Some(Stands::Edited(message))) => intake::edited(turns, *message).await,
         Ok(Some(Stands::Unchanged) | None) | Err(_) => {}

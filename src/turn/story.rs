@@ -141,10 +141,10 @@ async fn wait_and_run(
         let now = Some(turns.anew());
         if as_of != now {
             as_of = now;
-            ticket.step_back();
             tokio::select! {
                 () = stop.token.cancelled() => {}
-                () = look_up::catch_up(turns, *task) => ticket.come_back(),
+                () = turns.0.ending.cancelled() => {}
+                () = look_up::catch_up(turns, *task, ticket) => {}
             }
             continue;
         }
@@ -396,7 +396,7 @@ async fn what_to_say(
         }
         End::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
-            (Outcome::Failed, failure.sentence())
+            (Outcome::Failed, failure.redacted(|text| hooks.redact(text)).sentence())
         }
         End::Stopped => match stop.reason() {
             Some(StopReason::Deleted) => return (Outcome::Cancelled, cancelled(Unwanted::Deleted)),
