@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use moonlane::local::{Event, Fault, What};
 
-use crate::evidence::{Evidence, a_project_per_channel, agent_processes, rows};
+use crate::crashes::until;
+use crate::evidence::{Evidence, a_project_per_channel, agent_processes, channel_name, knows_places, rows};
 use crate::separate::{Process, bot_on};
 use crate::support::{ONE_FOR_MANY, Setup, Stage};
 use crate::traffic::{Traffic, bad_moment, number};
@@ -58,6 +59,7 @@ async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {
     let (routing, config) = (a_project_per_channel(CHANNELS), ONE_FOR_MANY.to_owned());
     let setup = Setup { routing, config, ..Setup::default() };
     let mut test = CrashTest::new(Stage::without_bot(setup).await, seed);
+    test.come_to_the_guild().await;
     for kill in 1..=kills {
         test.live_and_be_killed().await;
         if kill % 50 == 0 {
@@ -86,6 +88,15 @@ impl CrashTest {
         let mut dice = Rng::with_seed(seed);
         let traffic = Traffic::new(CHANNELS, dice.fork());
         Self { stage, dice, traffic, orphans: Vec::new(), of_the_killed: Vec::new(), began: Instant::now() }
+    }
+
+    /// What was said in a guild before the bot came there is not for it, so it comes there first.
+    async fn come_to_the_guild(&mut self) {
+        self.stage.discord.channel(&channel_name(0));
+        let mut bot = Process::ready(&mut bot_on(&self.stage)).await;
+        until("the guild to be known", || knows_places(self.stage.root()).then_some(())).await;
+        bot.kill().await;
+        self.note(&bot);
     }
 
     /// The life of one bot, and what goes on until the next.

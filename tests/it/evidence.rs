@@ -140,6 +140,12 @@ pub fn database(root: &Path) -> Option<Connection> {
     Some(database)
 }
 
+/// Whether the bot has seen the channels of the guild.
+pub fn knows_places(root: &Path) -> bool {
+    let Some(database) = database(root) else { return false };
+    database.query_row("SELECT 1 FROM places LIMIT 1", (), |_| Ok(())).is_ok()
+}
+
 /// What the store has of each message.
 pub fn rows(root: &Path) -> HashMap<u64, Row> {
     let mut rows = HashMap::<u64, Row>::new();
