@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::domain::{ChannelId, GateTimes, GuildId, Limits, Share};
 use crate::logging::Levels;
 use crate::nearest::reword;
+pub use values::duration_as;
 
 /// The file, relative to the root.
 pub const FILE: &str = "config/moonlane.toml";

@@ -27,10 +27,10 @@ use crate::domain::{Allow, Author, ChannelId, GateTimes, GuildId, Interaction, P
 use crate::outbox::{Outbox, Refused};
 use crate::script::ScriptSet;
 
-/// The wait before a turn asks again what Discord did not say; it doubles each time, up to the longest.
-pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// The wait before Discord is asked again what it did not say; it doubles each time, up to the longest.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The longest one.
-pub const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+const ASK_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 /// How long a command waits for the owners.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a message waits until it is known whether its guild is one of the owners'.
@@ -287,6 +287,19 @@ impl Gate {
     fn owners(&self) -> MutexGuard<'_, Owners> {
         // Replaced as a whole only.
         self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks until Discord answers, ever more rarely.
+pub async fn until_answered<T, F: Future<Output = Result<T, Refused>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let mut wait = ASK_AGAIN;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => warn!(%error, "cannot tell {what}; next try in {wait:?}"),
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_AGAIN_AT_MOST);
     }
 }
 

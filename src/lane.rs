@@ -21,9 +21,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::domain::{ChannelId, MessageId, UserId};
 
@@ -324,6 +325,16 @@ impl Ticket {
         }
     }
 
+    /// As [`Ticket::aside`], but the slot is kept for up to `patience` first, so that what is quick changes no order. And
+    /// whether it was kept.
+    pub async fn aside_after<T>(&mut self, patience: Duration, wait: impl Future<Output = T>) -> (T, bool) {
+        let mut wait = std::pin::pin!(wait);
+        match timeout(patience, &mut wait).await {
+            Ok(done) => (done, true),
+            Err(_) => (self.aside(wait).await, false),
+        }
+    }
+
     /// Queues the turn again; see [`Ticket::starts`].
     pub fn come_back(&self) {
         self.lanes.lock().come_back(self.channel, self.number);
@@ -345,7 +356,6 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
-    use std::time::Duration;
 
     use proptest::prelude::*;
 

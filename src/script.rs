@@ -49,7 +49,6 @@ pub use effect::{
     Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, ProjectFacts, Reloaded,
     Say, SessionFacts, Status, TurnFacts,
 };
-pub use facts::ChannelFacts;
 use facts::MessageFacts;
 pub use hooks::HookedTurn;
 use hooks::Hooks;
@@ -386,7 +385,8 @@ impl Scripts {
 
 /// The table of a value for scripts, such as `message`: what is `None` is nil, and ids are strings.
 fn strict_table(lua: &Lua, name: &str, value: &impl Serialize) -> mlua::Result<mlua::Value> {
-    Vm::dress(lua)?.call((name, lua.to_value_with(value, plain())?))
+    let dress: mlua::Function = Vm::natives(lua)?.raw_get("dress")?;
+    dress.call((name, lua.to_value_with(value, plain())?))
 }
 
 /// What is `None` is nil, and tables have no metatables.

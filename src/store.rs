@@ -33,7 +33,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
-pub use places::Place;
+pub use places::{ChannelRow, Place};
 pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
@@ -638,7 +638,7 @@ mod tests {
         assert_eq!(listed().await, [(channel, first, 1), (there, second, 0)]);
         let model = NewChoice::Model(Some("opus".to_owned()));
         store.set_choice(channel, model).await.unwrap();
-        let (row, choice) = store.sessions().await.unwrap().remove(0);
+        let (row, ChannelRow { choice, .. }) = store.sessions().await.unwrap().remove(0);
         assert_eq!(choice.model.as_deref(), Some("opus"));
         assert_eq!((&row.project, row.session.cost), (&project, MicroUsd(70)));
         assert_eq!(Some(row.session), store.session(channel, &project).await.unwrap());
@@ -689,31 +689,31 @@ mod tests {
         let (dir, store) = store();
         let [here, there] = [7, u64::MAX].map(|id| ChannelId::new(id).unwrap());
         let nothing = ChannelChoice::default();
-        assert_eq!(store.choice(here).await.unwrap(), nothing);
+        assert_eq!(store.channel(here).await.unwrap().choice, nothing);
 
         let opus = ChannelChoice { model: Some("opus".to_owned()), ..nothing.clone() };
         let model = |name: &str| NewChoice::Model(Some(name.to_owned()));
         assert_eq!(store.set_choice(here, model("opus")).await.unwrap(), nothing);
-        assert_eq!(store.choice(here).await.unwrap(), opus);
+        assert_eq!(store.channel(here).await.unwrap().choice, opus);
         for mode in ["default", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"] {
             let mode: PermissionMode = serde_json::from_value(mode.into()).unwrap();
             store.set_choice(here, NewChoice::PermissionMode(Some(mode))).await.unwrap();
-            let chosen = store.choice(here).await.unwrap();
+            let chosen = store.channel(here).await.unwrap().choice;
             assert_eq!(chosen, ChannelChoice { permission_mode: Some(mode), ..opus.clone() });
         }
-        assert_eq!(store.choice(there).await.unwrap(), nothing);
+        assert_eq!(store.channel(there).await.unwrap().choice, nothing);
         store.set_choice(there, model("haiku")).await.unwrap();
 
         store.close().await;
         let again = Store::open(&dir.path().join("moonlane.db")).unwrap();
         let bypass = Some(PermissionMode::BypassPermissions);
         let both = ChannelChoice { permission_mode: bypass, ..opus };
-        assert_eq!(again.choice(here).await.unwrap(), both);
+        assert_eq!(again.channel(here).await.unwrap().choice, both);
         assert_eq!(again.set_choice(here, NewChoice::Model(None)).await.unwrap(), both);
         let mode = ChannelChoice { permission_mode: bypass, model: None };
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), mode);
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), nothing);
-        assert_eq!(again.choice(there).await.unwrap().model.as_deref(), Some("haiku"));
+        assert_eq!(again.channel(there).await.unwrap().choice.model.as_deref(), Some("haiku"));
     }
 
     #[tokio::test]

@@ -25,8 +25,8 @@ pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, Str
         Some(project) => project.takes_mode(*mode),
         None => *mode != PermissionMode::BypassPermissions,
     };
+    let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
     let Some(mode) = PermissionMode::ALL.into_iter().find(|mode| mode.as_str() == name) else {
-        let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
         return Err(match nearest(name, modes.clone()) {
             Some(near) => format!("There is no such permission mode; did you mean `{near}`?"),
             None => format!("There is no such permission mode; there are {}.", listed(modes)),
@@ -36,10 +36,7 @@ pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, Str
         return Ok(mode);
     }
     match project {
-        Some(project) => {
-            let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
-            Err(only("permission mode", project, None, modes))
-        }
+        Some(project) => Err(only("permission mode", project, None, modes)),
         None => Err(format!("`{name}` may be chosen only where a project in routing.lua names it.")),
     }
 }

@@ -14,9 +14,9 @@ use crate::domain::{
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, ChannelFacts, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+    Ask, Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
 };
-use crate::store::{ChannelChoice, Millis, NewChoice, SessionRow, StoreError, TurnState};
+use crate::store::{ChannelChoice, ChannelRow, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
 use crate::turn::Stopped;
 
@@ -59,9 +59,9 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
         },
         Effect::Sessions => {
             let mut facts = Vec::new();
-            for (row, choice) in used.stored(needs.turns.store.sessions().await)? {
+            for (row, channel) in used.stored(needs.turns.store.sessions().await)? {
                 if used.shows(&row.project).await? {
-                    facts.push(used.facts_of(row, choice).await?);
+                    facts.push(used.facts_of(row, channel));
                 }
             }
             json(facts)
@@ -216,18 +216,18 @@ impl Use<'_> {
     }
 
     async fn session_facts(&self, row: SessionRow) -> Result<SessionFacts, String> {
-        let choice = self.stored(self.needs.turns.store.choice(row.channel).await)?;
-        self.facts_of(row, choice).await
+        let channel = self.stored(self.needs.turns.store.channel(row.channel).await)?;
+        Ok(self.facts_of(row, channel))
     }
 
-    async fn facts_of(&self, row: SessionRow, choice: ChannelChoice) -> Result<SessionFacts, String> {
-        let (name, parent_id) = self.stored(self.needs.turns.store.channel(row.channel).await)?;
+    fn facts_of(&self, row: SessionRow, of: ChannelRow) -> SessionFacts {
+        let ChannelRow { channel, choice } = of;
         let project = self.scripts.project(&row.project);
         let choice = project.map(|project| choice.clone().within(project)).unwrap_or(choice);
         let queue = self.needs.turns.queue(row.channel);
         let cost = row.session.cost.0;
-        Ok(SessionFacts {
-            channel: ChannelFacts { id: row.channel, name, parent_id },
+        SessionFacts {
+            channel,
             model: choice.model.or_else(|| project.and_then(|project| project.model.clone())),
             permission_mode: choice
                 .permission_mode
@@ -238,7 +238,7 @@ impl Use<'_> {
             last_used: row.session.last_used.0 as f64 / 1e3,
             waiting: queue.iter().filter(|(_, running)| !running).count(),
             running: queue.iter().any(|(_, running)| *running),
-        })
+        }
     }
 
     async fn set_model(&self, channel: Option<ChannelId>, model: Option<String>) -> Answer {

@@ -6,15 +6,23 @@ use std::time::Duration;
 use serde::Deserializer;
 use serde::de::{self, Unexpected, Visitor};
 
-/// A length of time: a number of seconds, or a text such as "10m", as in scripts.
+/// A length of time: a number of seconds, or a text such as "10m".
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    struct DurationVisitor;
+    duration_as(deserializer, "a number of seconds or a text such as \"60s\"")
+}
+
+/// The same, in scripts too; what is neither is answered with what was `expected`.
+pub fn duration_as<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<Duration, D::Error> {
+    struct DurationVisitor(&'static str);
 
     impl Visitor<'_> for DurationVisitor {
         type Value = Duration;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number of seconds or a text such as \"60s\"")
+            f.write_str(self.0)
         }
 
         fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
@@ -33,7 +41,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
         }
     }
 
-    deserializer.deserialize_any(DurationVisitor)
+    deserializer.deserialize_any(DurationVisitor(expected))
 }
 
 /// Serde's message about a value of a wrong type, without the names of Rust's types; any other comes back as it is.

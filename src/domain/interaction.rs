@@ -94,18 +94,18 @@ pub enum OptionValue {
     Role(NamedRole),
 }
 
-/// A channel or a thread, as somebody has named it in an option.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A channel or a thread with its name: this is the table of a channel in Lua.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedChannel {
     /// Its id.
     pub id: ChannelId,
     /// Its name without `#`; empty where Discord has not told it.
     pub name: String,
     /// The channel that a thread belongs to.
-    pub parent: Option<ChannelId>,
+    pub parent_id: Option<ChannelId>,
 }
 
-/// A role, as somebody has named it in an option.
+/// A role with its name: this is its table in Lua.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedRole {
     /// Its id.

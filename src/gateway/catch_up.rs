@@ -43,8 +43,6 @@ const ONE_TRY: Duration = Duration::from_secs(2);
 /// The wait before a call that failed is tried again; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The channel, and the member, is not there.
-const UNKNOWN_CHANNEL: u32 = 10_003;
 
 /// The slots for all gaps of a gateway.
 pub(super) fn slots() -> Arc<Semaphore> {
@@ -93,7 +91,7 @@ impl Gap {
     pub(super) async fn close(self, hand_over: impl FnMut(Page)) -> End {
         match self.read(hand_over).await {
             Ok(()) => End::Closed,
-            Err(refused) if refused.code() == Some(UNKNOWN_CHANNEL) => End::Gone,
+            Err(refused) if refused.is_of_what_is_gone() => End::Gone,
             Err(refused) => End::Refused(refused),
         }
     }
@@ -168,13 +166,7 @@ impl Gap {
         if let Some(member) = known.get(&user) {
             return Ok(member.clone());
         }
-        let path = format!("/guilds/{}/members/{user}", self.guild);
-        let member: Member = match self.ask(Kind::Member, self.guild.get(), path).await {
-            Ok(member) => member,
-            // Who has left the guild has no roles there.
-            Err(Refused::NotFound { .. }) => Member::default(),
-            Err(refused) => return Err(refused),
-        };
+        let member = or_left(self.ask(Kind::Member, self.guild.get(), member_path(self.guild, user)).await)?;
         known.insert(user, member.clone());
         Ok(member)
     }
@@ -195,5 +187,18 @@ impl Gap {
                 answer => return answer,
             }
         }
+    }
+}
+
+/// Where Discord tells of a member.
+pub(super) fn member_path(guild: GuildId, user: UserId) -> String {
+    format!("/guilds/{guild}/members/{user}")
+}
+
+/// Who has left the guild has no roles there.
+pub(super) fn or_left(answer: Result<Member, Refused>) -> Result<Member, Refused> {
+    match answer {
+        Err(Refused::NotFound { .. }) => Ok(Member::default()),
+        answer => answer,
     }
 }

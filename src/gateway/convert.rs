@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serenity::model::event::Event;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, interval_at, sleep};
+use tokio::time::{Instant, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
@@ -149,8 +149,7 @@ impl Converter {
 
     /// Reads events until nobody sends any more.
     pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Box<Event>>) {
-        self.forget_quiet_threads().await;
-        let mut days = interval_at(Instant::now() + FORGET_EVERY, FORGET_EVERY);
+        let mut days = interval(FORGET_EVERY);
         loop {
             tokio::select! {
                 _ = days.tick() => self.forget_quiet_threads().await,

@@ -128,7 +128,7 @@ impl Resolved {
     fn channel(&self, id: ChannelId) -> NamedChannel {
         let channel = self.channels.get(&id).map(|resolved| &resolved.channel);
         let name = channel.map(|channel| channel.name.clone()).unwrap_or_default();
-        NamedChannel { id, name, parent: channel.and_then(Channel::thread_parent) }
+        NamedChannel { id, name, parent_id: channel.and_then(Channel::thread_parent) }
     }
 
     fn role(&self, id: RoleId) -> NamedRole {
@@ -405,7 +405,7 @@ mod tests {
                 OptionValue::Channel(NamedChannel {
                     id: ChannelId::new(20).unwrap(),
                     name: String::new(),
-                    parent: None,
+                    parent_id: None,
                 }),
             ),
             (

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ChannelFacts;
-use crate::domain::{Allow, Author, ChannelId, MessageId, PermissionMode, ProjectName};
+use crate::domain::{Allow, Author, ChannelId, MessageId, NamedChannel, PermissionMode, ProjectName};
 
 #[cfg(test)]
 pub(super) use decode::{
@@ -230,7 +229,7 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionFacts {
     /// Where.
-    pub channel: ChannelFacts,
+    pub channel: NamedChannel,
     /// The name of its project.
     pub project: ProjectName,
     /// The model that the next turn uses; none: the CLI chooses.

@@ -1,25 +1,14 @@
-//! What scripts are told of Discord: the same table for the same thing, wherever it stands.
+//! What scripts are told of a message.
 
 use serde::Serialize;
 
-use crate::domain::{Attachment, Author, ChannelId, GuildId, Message, MessageId};
-
-/// A channel or a thread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChannelFacts {
-    /// Its id.
-    pub id: ChannelId,
-    /// Its name without `#`; empty where Discord has not told it.
-    pub name: String,
-    /// The channel that a thread belongs to.
-    pub parent_id: Option<ChannelId>,
-}
+use crate::domain::{Attachment, Author, GuildId, Message, MessageId, NamedChannel};
 
 /// The table `message`.
 #[derive(Serialize)]
 pub struct MessageFacts<'a> {
     id: MessageId,
-    channel: ChannelFacts,
+    channel: NamedChannel,
     guild_id: GuildId,
     author: &'a Author,
     text: &'a str,
@@ -32,7 +21,7 @@ impl<'a> From<&'a Message> for MessageFacts<'a> {
     fn from(message: &'a Message) -> Self {
         Self {
             id: message.id,
-            channel: ChannelFacts {
+            channel: NamedChannel {
                 id: message.channel_id,
                 name: message.channel_name.clone(),
                 parent_id: message.parent_channel_id,

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::data::{BadValue, Data, kind, segment};
 use super::problem::{Failure, FailureKind, Problem};
 use super::routing::{entries, unknown_key};
-use super::{ChannelFacts, HOOKS, Rules, ScriptSet, Scripts, strict_table};
-use crate::domain::{Author, MessageId, ProjectName};
+use super::{HOOKS, Rules, ScriptSet, Scripts, strict_table};
+use crate::domain::{Author, MessageId, NamedChannel, ProjectName};
 
 /// The largest context block, in bytes: that of a file that is attached.
 const MAX_CONTEXT: usize = 100 * 1024;
@@ -24,7 +24,7 @@ pub struct HookedTurn {
     /// The message, and so the turn.
     pub id: MessageId,
     /// Where it was written.
-    pub channel: ChannelFacts,
+    pub channel: NamedChannel,
     /// The project it works in.
     pub project: ProjectName,
     /// Who wrote it.

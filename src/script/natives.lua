@@ -1,5 +1,7 @@
--- What every script has besides Luau's own: the table `moonlane`. And functions of Luau that could work for seconds without reaching an interrupt. Runs once in each VM, before any script,
--- and puts others in their places, which refuse what would take so long.
+-- What every script has besides Luau's own: the table `moonlane`. Runs once in each VM, before any script.
+--
+-- And functions of Luau that could work for seconds without reaching an interrupt: others take their places, which refuse
+-- what would take so long.
 --
 -- Between two interrupts a search looks at each byte of the text and the pattern together at most once; so it does when
 -- it is plain. What is merely as long as the memory of the VM is not worth a check.
@@ -79,8 +81,7 @@ moonlane = setmetatable({
 
 -- What may be nil in the tables that scripts get from the bot.
 local OPTIONAL = {
-  parent_id = true, guild_id = true, subcommand = true, model = true, permission_mode = true, content_type = true,
-  permission = true, before = true, after = true,
+  parent_id = true, model = true, permission_mode = true, content_type = true, permission = true, before = true, after = true,
 }
 
 -- How the tables of people, channels and roles are written as text.
@@ -116,4 +117,4 @@ local function dress(name, value)
   })
 end
 
-return dress
+return { dress = dress, raising = raising }

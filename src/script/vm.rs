@@ -42,7 +42,7 @@ const MAX_PRINTED_BYTES: usize = 2000;
 /// Functions of Luau's `coroutine`, and where they are kept in the registry.
 const YIELD: &str = "yield";
 const YIELDABLE: &str = "isyieldable";
-const DRESS: &str = "moonlane.dress";
+const NATIVES: &str = "moonlane.natives";
 
 /// How much a call into a script may use.
 #[derive(Debug, Clone, Copy)]
@@ -125,12 +125,13 @@ impl Vm {
         result
     }
 
-    /// What makes tables from the bot strict: called with the name of the table in errors, and the table.
+    /// What `natives.lua` has for our own use: `dress` makes a table from the bot strict (called with the name of the table
+    /// in errors, and the table), and `raising` lets a tool raise where the script called.
     ///
     /// # Errors
     /// Where it is not there.
-    pub fn dress(lua: &Lua) -> mlua::Result<mlua::Function> {
-        lua.named_registry_value(DRESS)
+    pub fn natives(lua: &Lua) -> mlua::Result<mlua::Table> {
+        lua.named_registry_value(NATIVES)
     }
 
     /// What the driver of commands needs of `coroutine`, which scripts do not have: `yield` and `isyieldable`.
@@ -315,8 +316,8 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Resul
     // Without lines, so that what a native function raises is told as of the script's line that called it.
     let natives = lua.load(include_str!("natives.lua")).set_name("=natives");
     let tools = global::tools(lua, Arc::clone(&clock))?;
-    let dress: mlua::Function = natives.set_compiler(Compiler::new().set_debug_level(0)).call(tools)?;
-    lua.set_named_registry_value(DRESS, dress)?;
+    let natives: mlua::Table = natives.set_compiler(Compiler::new().set_debug_level(0)).call(tools)?;
+    lua.set_named_registry_value(NATIVES, natives)?;
     lua.set_interrupt(move |lua| clock.check(lua));
     lua.sandbox(true)
 }

@@ -43,14 +43,6 @@ pub enum NewChoice {
 }
 
 impl Store {
-    /// What the channel has chosen; nothing by default.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn choice(&self, channel: ChannelId) -> Result<ChannelChoice, StoreError> {
-        self.step(move |tx| Ok(choice(tx, channel)?)).await
-    }
-
     /// Writes what the channel chooses, and returns what it had chosen before. The other choice stays as it is.
     ///
     /// # Errors
@@ -76,6 +68,7 @@ impl Store {
     }
 }
 
+/// What the channel has chosen; nothing by default.
 pub(super) fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
     let mut statement = tx.prepare_cached("SELECT model, permission_mode FROM choices WHERE channel = ?1")?;
     let found = statement

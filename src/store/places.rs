@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::choices::{ChannelChoice, choice};
 use super::{Millis, Store, StoreError};
-use crate::domain::{ChannelId, GuildId, MessageId};
+use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel};
 
 /// A channel or a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,23 @@ pub struct Place {
     pub archived: bool,
     /// What was said up to here is taken in. Not necessarily a message that stands there.
     pub seen: MessageId,
+}
+
+/// A channel, and what it has chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelRow {
+    /// The channel, as far as it is known.
+    pub channel: NamedChannel,
+    /// What it has chosen.
+    pub choice: ChannelChoice,
+}
+
+pub(super) fn row(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelRow> {
+    let mut statement = tx.prepare_cached("SELECT name, parent FROM places WHERE channel = ?1")?;
+    let found = statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (name, parent_id) = found.unwrap_or_default();
+    let channel = NamedChannel { id: channel, name, parent_id };
+    Ok(ChannelRow { choice: choice(tx, channel.id)?, channel })
 }
 
 impl Store {
@@ -67,17 +85,12 @@ impl Store {
         .await
     }
 
-    /// The channel's name, and the channel that it belongs to if it is a thread; nothing where it is not known.
+    /// What is known of the channel, and what it has chosen.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn channel(&self, channel: ChannelId) -> Result<(String, Option<ChannelId>), StoreError> {
-        self.step(move |tx| {
-            let mut statement = tx.prepare_cached("SELECT name, parent FROM places WHERE channel = ?1")?;
-            let found = statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            Ok(found.unwrap_or_default())
-        })
-        .await
+    pub async fn channel(&self, channel: ChannelId) -> Result<ChannelRow, StoreError> {
+        self.step(move |tx| Ok(row(tx, channel)?)).await
     }
 
     /// Writes up to where all is taken in; a place never goes back.
@@ -175,7 +188,7 @@ mod tests {
         let kept = async || {
             let mut kept = Vec::new();
             for channel in [there, gone, back] {
-                let chosen = store.choice(channel).await.unwrap() != ChannelChoice::default();
+                let chosen = store.channel(channel).await.unwrap().choice != ChannelChoice::default();
                 let session = store.session(channel, &project).await.unwrap().is_some();
                 assert_eq!(chosen, session);
                 kept.extend(chosen.then_some(channel));

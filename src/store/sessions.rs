@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::choices::{ChannelChoice, choice};
+use super::places::{self, ChannelRow};
 use super::values::Dir;
 use super::{Millis, Store, StoreError};
 use crate::domain::{ChannelId, MicroUsd, ProjectName, SessionId};
@@ -72,11 +72,11 @@ impl Store {
         .await
     }
 
-    /// The newest [`MAX_SESSIONS`] sessions, the one that was used last first, with what their channels have chosen.
+    /// The newest [`MAX_SESSIONS`] sessions, the one that was used last first, with their channels.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn sessions(&self) -> Result<Vec<(SessionRow, ChannelChoice)>, StoreError> {
+    pub async fn sessions(&self) -> Result<Vec<(SessionRow, ChannelRow)>, StoreError> {
         self.step(|tx| {
             let sql = format!(
                 "SELECT channel, project, {COLUMNS} FROM sessions
@@ -87,11 +87,11 @@ impl Store {
                 let (channel, project) = (row.get("channel")?, row.get("project")?);
                 Ok(SessionRow { channel, project, session: session(row)? })
             })?;
-            let with_choice = |row: SessionRow| {
-                let choice = choice(tx, row.channel)?;
-                Ok((row, choice))
+            let with_channel = |row: SessionRow| {
+                let channel = places::row(tx, row.channel)?;
+                Ok((row, channel))
             };
-            Ok(found.map(|row| row.and_then(with_choice)).collect::<Result<_, _>>()?)
+            Ok(found.map(|row| row.and_then(with_channel)).collect::<Result<_, _>>()?)
         })
         .await
     }

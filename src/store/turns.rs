@@ -5,7 +5,7 @@ use tracing::error;
 
 use super::deliveries::{self, DeliveryState, FilePart};
 use super::questions::Question;
-use super::values::{Attachments, Roles};
+use super::values::Json;
 use super::{Accepted, Millis, Store, StoreError};
 use crate::domain::{
     Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
@@ -204,7 +204,7 @@ impl Store {
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', 0, ?8)";
             let Turn { message, project, prompt, model, fresh, question, .. } = turn;
             let ours = question != Question::Theirs;
-            let attachments = Attachments(turn.attachments);
+            let attachments = Json(turn.attachments);
             let mut statement = tx.prepare_cached(sql)?;
             statement.execute(params![
                 message,
@@ -245,7 +245,7 @@ impl Store {
             let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6
                        WHERE message = ?1 AND state = 'waiting'";
             let Edit { project, prompt, model, fresh, attachments } = edit;
-            let attachments = Attachments(attachments);
+            let attachments = Json(attachments);
             let mut statement = tx.prepare_cached(sql)?;
             let changed = statement.execute(params![message, project, prompt, model, fresh, attachments])?;
             Ok(changed > 0)
@@ -406,7 +406,7 @@ impl Store {
 
 /// The author in three columns from this one on. Bots start no turns.
 fn author(row: &Row<'_>, first: usize) -> rusqlite::Result<Author> {
-    let roles = row.get::<_, Roles>(first + 2)?.0;
+    let roles = row.get::<_, Json<_>>(first + 2)?.0;
     Ok(Author { id: row.get(first)?, name: row.get(first + 1)?, roles, bot: false })
 }
 
@@ -421,7 +421,7 @@ fn insert_message(
     let sql = "INSERT INTO messages (id, channel, author, author_name, author_roles, accepted)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     let mut statement = tx.prepare_cached(sql)?;
-    let roles = Roles(author.roles.clone());
+    let roles = Json(&author.roles);
     Ok(statement.execute(params![message, channel, author.id, author.name, roles, accepted])? > 0)
 }
 
@@ -459,7 +459,7 @@ fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<Turn
                 prompt: row.get(5)?,
                 model: row.get(6)?,
                 fresh: row.get(7)?,
-                attachments: row.get::<_, Attachments>(8)?.0,
+                attachments: row.get::<_, Json<_>>(8)?.0,
                 question: Question::from_columns(row.get(9)?, row.get(10)?),
                 accepted: row.get(11)?,
             },

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{DeliveryState, LiveLine, Millis, TurnState, Unwanted};
 use crate::domain::{
-    Attachment, ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, RoleId,
-    SessionId, UserId,
+    ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
 };
 
 macro_rules! ids {
@@ -111,33 +112,17 @@ impl FromSql for Dir {
     }
 }
 
-/// The attachments of a message, as a JSON array.
-pub struct Attachments(pub Vec<Attachment>);
+/// A value that a column holds as JSON: the attachments of a message, the roles of its author.
+pub struct Json<T>(pub T);
 
-/// Roles as JSON.
-pub struct Roles(pub Vec<RoleId>);
-
-impl ToSql for Roles {
+impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let json = serde_json::to_string(&self.0);
         json.map(Into::into).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
     }
 }
 
-impl FromSql for Roles {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
-    }
-}
-
-impl ToSql for Attachments {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let json = serde_json::to_string(&self.0);
-        json.map(Into::into).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
-    }
-}
-
-impl FromSql for Attachments {
+impl<T: DeserializeOwned> FromSql for Json<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::said::{Most, Said};
 use super::story::{Task, asker, cancelled, finish, tell_end, unwanted};
@@ -26,46 +25,27 @@ pub async fn still_admitted(
     ticket: &mut Ticket,
     stop: &Stop,
 ) -> Result<Option<(Turn, Arc<Project>)>, StoreError> {
-    let mut wait = gate::ASK_AGAIN;
-    let (mut notes, mut stepped_back) = (Vec::new(), false);
+    let mut notes = Vec::new();
     loop {
         let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
         let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
         notes.splice(.., asker(&turn));
-        let scripts = turns.scripts.borrow().clone();
-        let Some(project) = scripts.project(&turn.project).cloned() else {
-            tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
-            return Ok(None);
+        // Of the scripts as they are whenever it is asked.
+        let asks = || async {
+            let scripts = turns.scripts.borrow().clone();
+            let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(None) };
+            let let_in = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author.id).await?;
+            Ok(Some((project, let_in)))
         };
-        let let_in = {
-            let asked = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author.id);
-            tokio::pin!(asked);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stop.token.cancelled() => break None,
-                    let_in = &mut asked => break Some(let_in),
-                    () = sleep(ASK_WITHIN), if !stepped_back => {
-                        stepped_back = true;
-                        ticket.step_back();
-                    }
-                }
-            }
+        let answered = gate::until_answered("whether the author still has access", asks);
+        let answered = tokio::select! {
+            biased;
+            () = stop.token.cancelled() => break,
+            answered = ticket.aside_after(ASK_WITHIN, answered) => answered,
         };
-        match let_in {
-            None => break,
-            Some(Ok(true)) if stepped_back => {
-                ticket.come_back();
-                tokio::select! {
-                    biased;
-                    () = stop.token.cancelled() => break,
-                    () = ticket.starts() => stepped_back = false,
-                }
-                // Until now it has waited again.
-                continue;
-            }
-            Some(Ok(true)) => return Ok(Some((turn, project))),
-            Some(Ok(false)) => {
+        match answered {
+            (Some((project, true)), true) => return Ok(Some((turn, project))),
+            (Some((_, false)), true) => {
                 info!(author = %turn.author.id, "not begun: `allow` in routing.lua does not let the author in there now");
                 match task.let_in {
                     true => tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?,
@@ -73,16 +53,16 @@ pub async fn still_admitted(
                 }
                 return Ok(None);
             }
-            Some(Err(error)) => {
-                warn!(%error, "cannot tell whether the author still has access; next try in {wait:?}");
+            (None, true) => {
+                tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
+                return Ok(None);
             }
-        }
-        if !std::mem::replace(&mut stepped_back, true) {
-            ticket.step_back();
-        }
-        tokio::select! {
-            () = stop.token.cancelled() => break,
-            () = sleep(wait) => wait = (wait * 2).min(gate::ASK_AGAIN_AT_MOST),
+            // It has waited again meanwhile, so all of it is asked again.
+            (_, false) => tokio::select! {
+                biased;
+                () = stop.token.cancelled() => break,
+                () = ticket.starts() => {}
+            },
         }
     }
     // A deleted message's turn has ended already; at shutdown it is left for the next start.

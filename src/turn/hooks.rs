@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Turns;
 use crate::domain::{Format, Project};
 use crate::outbox::Outbox;
-use crate::script::{ChannelFacts, HookedTurn, ScriptSet};
-use crate::store::{ChannelChoice, StoreError, Turn};
+use crate::script::{HookedTurn, ScriptSet};
+use crate::store::{ChannelRow, Turn};
 use crate::text;
 
 /// The hooks of one turn: all of them from the script set that was in force when it began.
@@ -18,27 +18,22 @@ pub struct Hooks {
 
 impl Hooks {
     /// The hooks of a turn that begins now. `project` is `None` where it is gone.
-    pub async fn begin(
-        turns: &Turns,
-        turn: &Turn,
-        choice: &ChannelChoice,
-        project: Option<&Project>,
-    ) -> Result<Self, StoreError> {
+    pub fn begin(turns: &Turns, turn: &Turn, row: ChannelRow, project: Option<&Project>) -> Self {
+        let ChannelRow { channel, choice } = row;
         let model = match project {
-            Some(project) => turn.chosen_model(choice, project).or_else(|| project.model.clone()),
-            None => turn.model.clone().or_else(|| choice.model.clone()),
+            Some(project) => turn.chosen_model(&choice, project).or_else(|| project.model.clone()),
+            None => turn.model.clone().or(choice.model),
         };
-        let (name, parent_id) = turns.store.channel(turn.channel).await?;
         let turn = HookedTurn {
             id: turn.message,
-            channel: ChannelFacts { id: turn.channel, name, parent_id },
+            channel,
             project: turn.project.clone(),
             author: turn.author.clone(),
             prompt: turn.prompt.clone(),
             model,
         };
         let set = turns.scripts.borrow().clone();
-        Ok(Self { outbox: turns.outbox.clone(), set, turn: Arc::new(turn) })
+        Self { outbox: turns.outbox.clone(), set, turn: Arc::new(turn) }
     }
 
     /// The prompt with the context that the scripts put before it.

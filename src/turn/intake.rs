@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
@@ -376,16 +375,11 @@ pub async fn answer(turns: &Turns, message: &Message, let_in: LetIn, text: &str)
 
 /// Whether the bot does anything in this guild, however often Discord has to be asked.
 async fn is_served(turns: &Turns, guild: GuildId, verdict: Verdict) -> bool {
-    let mut wait = gate::ASK_AGAIN;
-    loop {
+    let asks = || async {
         let scripts = turns.scripts.borrow().clone();
-        match turns.gate.learn_whether_it_serves(&scripts, guild, verdict).await {
-            Ok(serves) => return serves,
-            Err(error) => debug!(%guild, %error, "cannot learn yet whether an owner is in the guild"),
-        }
-        sleep(wait).await;
-        wait = (wait * 2).min(gate::ASK_AGAIN_AT_MOST);
-    }
+        turns.gate.learn_whether_it_serves(&scripts, guild, verdict).await
+    };
+    gate::until_answered(&format!("whether an owner is in the guild {guild}"), asks).await
 }
 
 /// Says something in answer to a message that starts no turn: exactly once, through the ledger. Whether it is said now.

@@ -19,11 +19,7 @@ const WITH_SLOT: Duration = Duration::from_secs(1);
 /// Takes in what Discord has not told: that the message of a turn, which may run now, was edited or deleted. Turns keep
 /// their order unless Discord is slow.
 pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
-    let mut stands = std::pin::pin!(timeout(WITHIN, stands(turns, task)));
-    let answered = match timeout(WITH_SLOT, &mut stands).await {
-        Ok(answered) => answered,
-        Err(_) => ticket.aside(stands).await,
-    };
+    let (answered, _) = ticket.aside_after(WITH_SLOT, timeout(WITHIN, stands(turns, task))).await;
     match answered {
         Ok(Some(Stands::Deleted)) => intake::deleted(turns, vec![task.message]).await,
         Ok(Some(Stands::Edited(message))) => intake::edited(turns, *message).await,

@@ -205,10 +205,10 @@ pub(super) async fn tell_end(
     let mut note = None;
     let for_ever = CancellationToken::new();
     let read =
-        || async { Ok((turns.store.turn(task.message).await?, turns.store.choice(task.channel).await?)) };
-    if let (Some(row), choice) = until_written(turns, &for_ever, read).await? {
+        || async { Ok((turns.store.turn(task.message).await?, turns.store.channel(task.channel).await?)) };
+    if let (Some(row), channel) = until_written(turns, &for_ever, read).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        sentence = Hooks::begin(turns, &row.turn, &choice, project.as_deref()).await?.error(sentence).await;
+        sentence = Hooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
         note = asker(&row.turn);
     }
     finish(turns, task, told(outcome, &sentence, task, note)).await
@@ -263,10 +263,11 @@ async fn try_to_ask(
     ticket: &Ticket,
     stop: &Stop,
 ) -> Result<Tried, StoreError> {
-    let choice = turns.store.choice(task.channel).await?;
+    let channel = turns.store.channel(task.channel).await?;
+    let choice = channel.choice.clone();
     // Before anything slow: a session that is reset from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
-    let hooks = Hooks::begin(turns, &turn, &choice, Some(project)).await?;
+    let hooks = Hooks::begin(turns, &turn, channel, Some(project));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {

@@ -128,16 +128,30 @@ async fn a_bot_that_is_killed_while_it_reads_has_got_on_all_the_same() {
     let here = stage.say("general", "TEXT:here");
     outcome(&stage, here).await;
     assert!(bot.stop().await.success());
-    let heard = stage.parts(here)[0].id;
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    let sql = "SELECT seen FROM places WHERE channel = ?1";
+    let heard = database.query_one(sql, [general.get().cast_signed()], |row| row.get::<_, i64>(0)).unwrap();
+    let heard = Id::from(heard.cast_unsigned());
+    drop(database);
     let first = stage.say("general", "TEXT:first");
-    let talk: Vec<_> = (0..150).map(|n| stage.say_as("other", "general", &format!("talk {n}"))).collect();
+    for n in 0..150 {
+        stage.say_as("other", "general", &format!("talk {n}"));
+    }
     let second = stage.say("general", "TEXT:second");
     let page = |after: Id| format!("/channels/{general}/messages?after={after}&limit=100");
+    let since: Vec<_> = stage
+        .discord
+        .messages(general)
+        .into_iter()
+        .map(|message| message.id)
+        .filter(|id| *id > heard)
+        .collect();
+    let end_of_page = since[99];
 
     // The first page can be read, and no more.
-    stage.discord.fail_next(1000, Fault::Status(500), &format!("GET {}", page(talk[98])));
+    stage.discord.fail_next(1000, Fault::Status(500), &format!("GET {}", page(end_of_page)));
     let bot = Program::start(&stage).await;
-    let asked_for = || stage.discord.calls().iter().any(|call| call.path == page(talk[98]));
+    let asked_for = || stage.discord.calls().iter().any(|call| call.path == page(end_of_page));
     until("the next page to be asked for", || asked_for().then_some(())).await;
     bot.kill().await;
     stage.discord.heal();

@@ -1,6 +1,7 @@
 //! Messages that are read again, because nobody listened when they may have been edited or deleted.
 
-use super::super::event::{Member, Said};
+use super::super::catch_up::{member_path, or_left};
+use super::super::event::Said;
 use super::{Answered, Converter};
 use crate::domain::{GuildId, Reread, Stands};
 use crate::outbox::{Kind, Outbox, Refused};
@@ -46,13 +47,8 @@ async fn read(outbox: &Outbox, request: &Reread, guild: Option<GuildId>) -> Resu
     if said.is_edited()
         && let Some(guild) = guild
     {
-        let path = format!("/guilds/{guild}/members/{}", said.author.id);
-        said.member = match outbox.get(Kind::Member, guild.get(), path).await {
-            Ok(member) => Some(member),
-            // Who has left the guild has no roles there.
-            Err(Refused::NotFound { .. }) => Some(Member::default()),
-            Err(refused) => return Err(refused),
-        };
+        let path = member_path(guild, said.author.id);
+        said.member = Some(or_left(outbox.get(Kind::Member, guild.get(), path).await)?);
     }
     Ok(Some(said))
 }

@@ -2,7 +2,8 @@
 --
 -- A function that asks for an effect yields its name and the value that it was given; the driver resumes it with
 -- true and the answer, or with false and what is wrong, which is raised where the script called.
-local yield, yieldable, effects, tools, dress = ...
+local yield, yieldable, effects, tools, natives = ...
+local dress, raising = natives.dress, natives.raising
 
 local CTX = "ctx" -- what getmetatable gives scripts, in place of the metatable
 local OPTIONAL = { guild_id = true, subcommand = true }
@@ -32,17 +33,6 @@ end
 local function no_effect(name)
   return function()
     error(`ctx:{name} is not possible in autocomplete, which only makes suggestions`, 2)
-  end
-end
-
--- The tools cannot raise at the line that called; this can.
-local function raising(tool)
-  return function(...)
-    local done, answer = tool(...)
-    if done then
-      return answer
-    end
-    error(answer, 2)
   end
 end
 

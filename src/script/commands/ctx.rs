@@ -7,10 +7,10 @@ use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
 use super::{Call, Entry, tools};
-use crate::domain::{Author, GuildId, NamedRole, OptionValue};
+use crate::domain::{Author, GuildId, NamedChannel, NamedRole, OptionValue};
 use crate::script::problem::Failure;
 use crate::script::vm::Vm;
-use crate::script::{ChannelFacts, effect, plain};
+use crate::script::{effect, plain};
 
 /// The function of `ctx.lua` that makes a `ctx`, in the VM's registry.
 const MAKE_CTX: &str = "moonlane.ctx";
@@ -22,7 +22,7 @@ pub struct CtxFacts<'a> {
     pub subcommand: Option<&'a str>,
     pub args: BTreeMap<&'a str, Arg<'a>>,
     pub user: &'a Author,
-    pub channel: ChannelFacts,
+    pub channel: NamedChannel,
     pub guild_id: Option<GuildId>,
 }
 
@@ -35,7 +35,7 @@ pub enum Arg<'a> {
     Number(f64),
     Boolean(bool),
     Person(&'a Author),
-    Channel(ChannelFacts),
+    Channel(&'a NamedChannel),
     Role(&'a NamedRole),
 }
 
@@ -48,11 +48,7 @@ impl<'a> CtxFacts<'a> {
                 OptionValue::Number(number) => Arg::Number(*number),
                 OptionValue::Boolean(on) => Arg::Boolean(*on),
                 OptionValue::User(person) => Arg::Person(person),
-                OptionValue::Channel(channel) => Arg::Channel(ChannelFacts {
-                    id: channel.id,
-                    name: channel.name.clone(),
-                    parent_id: channel.parent,
-                }),
+                OptionValue::Channel(channel) => Arg::Channel(channel),
                 OptionValue::Role(role) => Arg::Role(role),
             };
             (name.as_str(), arg)
@@ -62,7 +58,7 @@ impl<'a> CtxFacts<'a> {
             subcommand: call.invocation.subcommand.as_deref(),
             args: args.collect(),
             user: &call.author,
-            channel: ChannelFacts {
+            channel: NamedChannel {
                 id: call.channel_id,
                 name: call.channel_name.clone(),
                 parent_id: call.parent_channel_id,
@@ -94,7 +90,7 @@ pub fn make_ctx(vm: &mut Vm, entries: &Arc<[Entry]>) -> Result<(), Failure> {
         let names: Vec<&str> = effect::names().collect();
         let tools = tools::table(lua, entries)?;
         let chunk = lua.load(include_str!("ctx.lua")).set_name("=ctx");
-        let make: mlua::Function = chunk.call((yields, yieldable, names, tools, Vm::dress(lua)?))?;
+        let make: mlua::Function = chunk.call((yields, yieldable, names, tools, Vm::natives(lua)?))?;
         lua.set_named_registry_value(MAKE_CTX, make)
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::config::duration_as;
 use crate::domain::BadId;
 
 /// A function, of which it is enough to know that it is there.
@@ -81,27 +82,8 @@ pub struct Seconds(pub Duration);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SecondsVisitor;
-
-        impl Visitor<'_> for SecondsVisitor {
-            type Value = Seconds;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of seconds, or a duration in quotes, such as \"10m\"")
-            }
-
-            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Seconds, E> {
-                let time = Duration::try_from_secs_f64(seconds);
-                time.map(Seconds).map_err(|_| E::invalid_value(Unexpected::Float(seconds), &self))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Seconds, E> {
-                let time = humantime_serde::re::humantime::parse_duration(text);
-                time.map(Seconds).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-
-        deserializer.deserialize_any(SecondsVisitor)
+        let expected = "a number of seconds, or a duration in quotes, such as \"10m\"";
+        duration_as(deserializer, expected).map(Seconds)
     }
 }
 

@@ -252,7 +252,7 @@ ctx:reply(moonlane.json.encode { a = a, same = a == ctx.args, user = ctx.user, c
             OptionValue::Channel(NamedChannel {
                 id: "7".parse().unwrap(),
                 name: "den".to_owned(),
-                parent: None,
+                parent_id: None,
             }),
         ),
         ("role", OptionValue::Role(NamedRole { id: "8".parse().unwrap(), name: "crew".to_owned() })),

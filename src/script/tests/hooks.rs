@@ -1,12 +1,13 @@
 //! hooks.lua: what it may say, and how it fails.
 
 use super::*;
+use crate::domain::NamedChannel;
 use crate::script::hooks::Hook;
 
 fn turn() -> Arc<HookedTurn> {
     Arc::new(HookedTurn {
         id: "1411922334455667789".parse().unwrap(),
-        channel: ChannelFacts { id: "10".parse().unwrap(), name: "general".to_owned(), parent_id: None },
+        channel: NamedChannel { id: "10".parse().unwrap(), name: "general".to_owned(), parent_id: None },
         project: ProjectName("here".to_owned()),
         author: Author { id: "40".parse().unwrap(), name: "Ada".to_owned(), roles: Vec::new(), bot: false },
         prompt: "run the tests".to_owned(),

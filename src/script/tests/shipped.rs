@@ -46,7 +46,7 @@ async fn the_shipped_commands_do_what_they_say() {
         OptionValue::Channel(NamedChannel {
             id: "77".parse().unwrap(),
             name: "den".to_owned(),
-            parent: None,
+            parent_id: None,
         }),
     )];
     let reset = || call_of("reset", &[]);

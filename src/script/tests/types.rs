@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AnswerForm, Effort, NamedRole, OptionKind, PermissionMode, SettingSource};
+use crate::domain::{AnswerForm, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, SettingSource};
 use crate::script::command::{RawCommand, RawNamedChoice, RawOption, RawSubcommand};
 use crate::script::commands::{CommandFacts, CtxFacts};
 use crate::script::effect::{
@@ -103,7 +103,7 @@ fn crossing() -> Vec<(&'static str, Keys)> {
 
     let project = ProjectName(String::new());
     let (prompt, version) = (String::new(), String::new());
-    let channel = ChannelFacts { id: "1".parse().unwrap(), name: String::new(), parent_id: None };
+    let channel = NamedChannel { id: "1".parse().unwrap(), name: String::new(), parent_id: None };
     let session = SessionFacts {
         channel,
         project: project.clone(),
@@ -143,7 +143,7 @@ fn the_type_file_has_the_same_keys() {
     let message = serde_json::to_value(MessageFacts::from(&message)).unwrap();
     let turn = HookedTurn {
         id: "1".parse().unwrap(),
-        channel: ChannelFacts { id: "2".parse().unwrap(), name: String::new(), parent_id: None },
+        channel: NamedChannel { id: "2".parse().unwrap(), name: String::new(), parent_id: None },
         project: ProjectName(String::new()),
         author: commands::call_of("test", &[]).author,
         prompt: String::new(),
