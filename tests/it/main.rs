@@ -16,6 +16,7 @@ mod crash_test;
 mod crashes;
 mod deliveries;
 mod doctor;
+mod documents;
 mod evidence;
 mod fault_table;
 mod format;
