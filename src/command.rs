@@ -10,7 +10,6 @@
 mod choose;
 mod perform;
 mod register;
-mod reply;
 mod under_way;
 
 use std::sync::Arc;

@@ -46,8 +46,7 @@ use commands::Commands;
 pub use commands::{Call, Step, Waiting};
 use data::{BadValue, Data};
 pub use effect::{
-    Ask, Changed, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, ProjectFacts, Reloaded,
-    Say, SessionFacts, Status, TurnFacts,
+    Changed, Effect, ProjectFacts, Reloaded, SessionFacts, Status, TurnFacts, TurnRequest, YES,
 };
 use facts::MessageFacts;
 pub use hooks::HookedTurn;

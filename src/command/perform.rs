@@ -7,14 +7,15 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
-use super::{ELSEWHERE, Needs, NoRoute, choose, message, reply};
+use super::{ELSEWHERE, Needs, NoRoute, choose, message};
 use crate::domain::{
-    ChannelId, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route, UserId, Work,
+    ChannelId, Dialog, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route,
+    UserId, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Ask, Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts,
+    Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts, TurnRequest, YES,
 };
 use crate::store::{ChannelChoice, ChannelRow, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
@@ -43,16 +44,14 @@ pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64
     let scripts = &needs.scripts.borrow().clone();
     let used = Use { needs, scripts, responder, questions };
     match effect {
-        Effect::Reply(say) => said(responder.reply(&reply::reply(say)).await),
-        Effect::Edit(say) => said(responder.edit(&reply::reply(say)).await),
+        Effect::Reply(reply) => said(responder.reply(&reply).await),
+        Effect::Edit(reply) => said(responder.edit(&reply).await),
         Effect::Defer { ephemeral } => {
             responder.defer(ephemeral).await;
             Ok(Value::Null)
         }
-        Effect::Confirm(confirm) => {
-            used.ask_person(reply::confirm(confirm), |value| Value::Bool(value == reply::YES)).await
-        }
-        Effect::Choose(choose) => used.ask_person(reply::choose(choose), Value::String).await,
+        Effect::Confirm(dialog) => used.ask_person(dialog, |value| Value::Bool(value == YES)).await,
+        Effect::Choose(dialog) => used.ask_person(dialog, Value::String).await,
         Effect::Session { channel } => match used.session(channel).await? {
             Some(row) => json(used.session_facts(row).await?),
             None => Ok(Value::Null),
@@ -174,11 +173,7 @@ impl Use<'_> {
         Ok(author == self.responder.interaction().author.id || self.shows(project).await?)
     }
 
-    async fn ask_person(
-        &self,
-        dialog: crate::domain::Dialog,
-        answer: impl FnOnce(String) -> Value,
-    ) -> Answer {
+    async fn ask_person(&self, dialog: Dialog, answer: impl FnOnce(String) -> Value) -> Answer {
         let asked = self.responder.interaction();
         let counted = self.needs.dialogs.begin(asked.author.id);
         if counted.is_none() && !self.needs.is_operator(self.scripts, asked) {
@@ -346,7 +341,7 @@ impl Use<'_> {
     }
 
     /// Starts a turn; its question is posted, so that everybody sees what is answered.
-    async fn ask(&self, ask: Ask) -> Answer {
+    async fn ask(&self, ask: TurnRequest) -> Answer {
         let asked = self.responder.interaction();
         let Some(mut message) = message(asked, &ask.prompt) else {
             return Err(NO_PROJECT.to_owned());

@@ -6,11 +6,9 @@
 mod decode;
 mod values;
 
-use std::time::Duration;
-
 use serde::Serialize;
 
-use crate::domain::{Allow, Author, ChannelId, MessageId, NamedChannel, PermissionMode, ProjectName};
+use crate::domain::{Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply};
 
 #[cfg(test)]
 pub(super) use decode::{
@@ -26,18 +24,19 @@ pub(super) use decode::{decode, names};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Answer the command, or say one more thing.
-    Reply(Say),
+    Reply(Reply),
     /// Put this in the place of the answer.
-    Edit(Say),
+    Edit(Reply),
     /// Tell the person that the answer will take a while.
     Defer {
         /// Whether only the person who used the command sees the answer.
         ephemeral: bool,
     },
-    /// Ask yes or no. The answer is `true`, `false`, or `null` where nobody answered in time.
-    Confirm(Confirm),
+    /// Ask yes or no: the dialog's values are [`YES`] and another. The answer is `true`, `false`, or `null` where nobody
+    /// answered in time.
+    Confirm(Dialog),
     /// Let a person choose. The answer is the value that was chosen, or `null` where nobody chose in time.
-    Choose(Choose),
+    Choose(Dialog),
     /// Which session the next turn of a channel goes on with, as it routes now. The answer is a [`SessionFacts`], or
     /// `null` where there is none.
     Session {
@@ -81,7 +80,7 @@ pub enum Effect {
         turn: MessageId,
     },
     /// Start a turn as the person who used the command; the gate is asked. The answer is its id, a string.
-    Ask(Ask),
+    Ask(TurnRequest),
     /// Say something in a channel that routes.
     Send {
         /// Where.
@@ -97,124 +96,13 @@ pub enum Effect {
     Reload,
 }
 
-/// What is said in one message.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Say {
-    /// At most 2000 characters; may be empty beside an embed or a file.
-    pub text: String,
-    /// A box below it.
-    pub embed: Option<Embed>,
-    /// At most 25 buttons that open a page.
-    pub links: Vec<Link>,
-    /// A file.
-    pub file: Option<File>,
-    /// Whether only the person who used the command sees it.
-    pub ephemeral: bool,
-}
-
-/// A box with a coloured edge; at most 6000 characters in all.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Embed {
-    /// At most 256 characters.
-    pub title: Option<String>,
-    /// At most 4096 characters.
-    pub text: Option<String>,
-    /// What the title leads to.
-    pub url: Option<String>,
-    /// 0xRRGGBB
-    pub color: Option<u32>,
-    /// At most 25.
-    pub fields: Vec<Field>,
-    /// At most 2048 characters.
-    pub footer: Option<String>,
-}
-
-/// A part of an embed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// 1 to 256 characters.
-    pub name: String,
-    /// 1 to 1024 characters.
-    pub text: String,
-    /// Whether others may stand beside it.
-    pub inline: bool,
-}
-
-/// A button that opens a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// 1 to 80 characters.
-    pub label: String,
-    /// `https://…` or `http://…`, at most 512 characters.
-    pub url: String,
-}
-
-/// A text file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its name, without folders.
-    pub name: String,
-    /// Its content; may be empty.
-    pub text: String,
-}
-
-/// A question that is answered by yes or no.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Confirm {
-    /// 1 to 2000 characters.
-    pub text: String,
-    /// The button for yes: 1 to 80 characters.
-    pub yes: String,
-    /// The button for no.
-    pub no: String,
-    /// Who may answer, and how long.
-    pub dialog: Dialog,
-}
-
-/// A question that is answered by one of several options.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choose {
-    /// 1 to 2000 characters.
-    pub text: String,
-    /// 1 to 25, each with another value.
-    pub options: Vec<Pick>,
-    /// Who may answer, and how long.
-    pub dialog: Dialog,
-}
-
-impl Choose {
-    /// Whether the options fit on buttons: they are few, short, and need no explanation. Otherwise it is a menu.
-    pub fn fits_buttons(&self) -> bool {
-        let short = |pick: &Pick| pick.label.chars().count() <= 80 && pick.description.is_none();
-        self.options.len() <= 5 && self.options.iter().all(short)
-    }
-}
-
-/// One of the options.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pick {
-    /// 1 to 100 characters.
-    pub label: String,
-    /// What the script gets: 1 to 100 characters.
-    pub value: String,
-    /// 1 to 100 characters.
-    pub description: Option<String>,
-}
-
-/// What all questions have.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dialog {
-    /// After this long it is over: 1 s to 24 h.
-    pub timeout: Duration,
-    /// Who may answer; none: the person who used the command.
-    pub who: Option<Allow>,
-    /// Whether only the person who used the command sees it.
-    pub ephemeral: bool,
-}
+/// The values of the two buttons of [`Effect::Confirm`].
+pub const YES: &str = "yes";
+const NO: &str = "no";
 
 /// A turn to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct TurnRequest {
     /// What to ask; not empty.
     pub prompt: String,
     /// In place of the channel's project.

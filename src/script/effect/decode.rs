@@ -8,8 +8,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::values::{Color, OrFalse, TextOrPick};
-use super::{Ask, Choose, Confirm, Dialog, Effect, Embed, Field, File, Link, Pick, Say};
-use crate::domain::{Allow, ChannelId, MessageId, ProjectName, RoleId, UserId};
+use super::{Effect, NO, TurnRequest, YES};
+use crate::domain::{
+    Action, Allow, Button, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, Embed, EmbedField, File,
+    MessageId, ProjectName, Reply, RoleId, Row, SelectOption, UserId,
+};
 use crate::script::data::{self, BadValue, Data, Id, Seconds, ids, shown};
 
 /// A function of `ctx` that asks for an effect.
@@ -65,6 +68,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Discord's limits, in characters.
 const MAX_TEXT: usize = 2000;
 const MAX_LABEL: usize = 80;
+const MAX_IN_ROW: usize = 5;
 const MAX_OPTION: usize = 100;
 const MAX_URL: usize = 512;
 const MAX_EMBED: usize = 6000;
@@ -230,8 +234,8 @@ pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
         first => data::read_with_first(value, first)?,
     };
     Ok(match function {
-        CtxFunction::Reply => Effect::Reply(say(data)?),
-        CtxFunction::Edit => Effect::Edit(say(data)?),
+        CtxFunction::Reply => Effect::Reply(reply(data)?),
+        CtxFunction::Edit => Effect::Edit(reply(data)?),
         CtxFunction::Defer => {
             let raw: RawDefer = data::decode(data)?;
             Effect::Defer { ephemeral: raw.ephemeral }
@@ -270,7 +274,7 @@ fn nothing(data: Data, effect: Effect) -> Result<Effect, BadValue> {
     Ok(effect)
 }
 
-fn say(data: Data) -> Result<Say, BadValue> {
+fn reply(data: Data) -> Result<Reply, BadValue> {
     let raw: RawSay = data::decode(data)?;
     if raw.text.chars().count() > MAX_TEXT {
         let hint = "say the rest with another ctx:reply, or put it into a `file`";
@@ -280,11 +284,14 @@ fn say(data: Data) -> Result<Say, BadValue> {
     if raw.text.trim().is_empty() && raw.embed.is_none() && raw.file.is_none() {
         return Err(BadValue::here("there must be a text, an `embed` or a `file`"));
     }
-    Ok(Say {
-        embed: raw.embed.map(embed).transpose().map_err(|e| e.under("embed"))?,
-        links: links(raw.links)?,
-        file: raw.file.map(file).transpose().map_err(|e| e.under("file"))?,
+    let embed = raw.embed.map(embed).transpose().map_err(|e| e.under("embed"))?;
+    let buttons = links(raw.links)?;
+    let file = raw.file.map(file).transpose().map_err(|e| e.under("file"))?;
+    Ok(Reply {
         text: raw.text,
+        embeds: embed.into_iter().collect(),
+        rows: buttons.chunks(MAX_IN_ROW).map(|row| Row::Buttons(row.to_vec())).collect(),
+        files: file.into_iter().collect(),
         ephemeral: raw.ephemeral,
     })
 }
@@ -313,14 +320,14 @@ fn embed(raw: RawEmbed) -> Result<Embed, BadValue> {
         let checked = check("name", &raw.name, 256).and_then(|()| check("text", &raw.text, 1024));
         checked.map_err(|e| e.under(&format!("fields[{place}]")))?;
         chars += raw.name.chars().count() + raw.text.chars().count();
-        fields.push(Field { name: raw.name, text: raw.text, inline: raw.inline });
+        fields.push(EmbedField { name: raw.name, value: raw.text, inline: raw.inline });
     }
     if chars > MAX_EMBED {
         return Err(BadValue::here(format!("all of it has at most {MAX_EMBED} characters, not {chars}")));
     }
     Ok(Embed {
         title: raw.title,
-        text: raw.text,
+        description: raw.text,
         url: raw.url,
         color: raw.color.map(|color| color.0),
         fields,
@@ -328,12 +335,12 @@ fn embed(raw: RawEmbed) -> Result<Embed, BadValue> {
     })
 }
 
-fn links(raw: Vec<RawLink>) -> Result<Vec<Link>, BadValue> {
+fn links(raw: Vec<RawLink>) -> Result<Vec<Button>, BadValue> {
     check_count("links", raw.len())?;
     let each = (1..).zip(raw).map(|(place, raw)| {
         let checked = check("label", &raw.label, MAX_LABEL).and_then(|()| check_url(&raw.url));
         checked.map_err(|e| e.under(&format!("links[{place}]")))?;
-        Ok(Link { label: raw.label, url: raw.url })
+        Ok(Button { label: raw.label, action: Action::Open(raw.url), disabled: false })
     });
     each.collect()
 }
@@ -344,25 +351,25 @@ fn file(raw: RawFile) -> Result<File, BadValue> {
         let problem = "must be the name of a file without folders, such as \"list.txt\"";
         return Err(BadValue::here(problem).under("name"));
     }
-    Ok(File { name: raw.name, text: raw.text })
+    Ok(File { name: raw.name, content: raw.text })
 }
 
-fn confirm(data: Data) -> Result<Confirm, BadValue> {
+fn confirm(data: Data) -> Result<Dialog, BadValue> {
     let raw: RawConfirm = data::decode(data)?;
     check("text", &raw.text, MAX_TEXT)?;
     let label = |key: &str, label: Option<String>, default: &str| {
         let label = label.unwrap_or_else(|| default.to_owned());
         check(key, &label, MAX_LABEL).map(|()| label)
     };
-    Ok(Confirm {
-        text: raw.text,
-        yes: label("yes", raw.yes, "Yes")?,
-        no: label("no", raw.no, "Cancel")?,
-        dialog: dialog(raw.timeout, raw.who, raw.ephemeral)?,
-    })
+    let button = |label, value: &str, style| DialogButton { label, value: value.to_owned(), style };
+    let controls = Controls::Buttons(vec![
+        button(label("yes", raw.yes, "Yes")?, YES, ButtonStyle::Primary),
+        button(label("no", raw.no, "Cancel")?, NO, ButtonStyle::Secondary),
+    ]);
+    dialog(raw.text, controls, raw.timeout, raw.who, raw.ephemeral)
 }
 
-fn choose(data: Data) -> Result<Choose, BadValue> {
+fn choose(data: Data) -> Result<Dialog, BadValue> {
     let raw: RawChoose = data::decode(data)?;
     check("text", &raw.text, MAX_TEXT)?;
     if raw.options.is_empty() {
@@ -384,12 +391,33 @@ fn choose(data: Data) -> Result<Choose, BadValue> {
                 false => Err(BadValue::here(format!("{} is there twice", shown(&value))).under("value")),
             });
         checked.map_err(|e| e.under(&format!("options[{place}]")))?;
-        options.push(Pick { label: raw.label, value, description: raw.description });
+        options.push(SelectOption { label: raw.label, value, description: raw.description, chosen: false });
     }
-    Ok(Choose { text: raw.text, options, dialog: dialog(raw.timeout, raw.who, raw.ephemeral)? })
+    dialog(raw.text, controls(options), raw.timeout, raw.who, raw.ephemeral)
 }
 
-fn dialog(timeout: Option<Seconds>, who: Option<RawWho>, ephemeral: bool) -> Result<Dialog, BadValue> {
+/// Buttons where the options are few, short and need no explanation, otherwise a menu.
+fn controls(options: Vec<SelectOption>) -> Controls {
+    let fits_button =
+        |option: &SelectOption| option.label.chars().count() <= MAX_LABEL && option.description.is_none();
+    if options.len() > MAX_IN_ROW || !options.iter().all(fits_button) {
+        return Controls::Select { placeholder: None, options };
+    }
+    let button = |option: SelectOption| DialogButton {
+        label: option.label,
+        value: option.value,
+        style: ButtonStyle::Secondary,
+    };
+    Controls::Buttons(options.into_iter().map(button).collect())
+}
+
+fn dialog(
+    text: String,
+    controls: Controls,
+    timeout: Option<Seconds>,
+    who: Option<RawWho>,
+    ephemeral: bool,
+) -> Result<Dialog, BadValue> {
     let who = who.map(|who| Allow { users: ids(who.users), roles: ids(who.roles) });
     if who.as_ref().is_some_and(|who| who.users.is_empty() && who.roles.is_empty()) {
         return Err(BadValue::here("nobody could answer: name `users` or `roles`").under("who"));
@@ -402,7 +430,8 @@ fn dialog(timeout: Option<Seconds>, who: Option<RawWho>, ephemeral: bool) -> Res
     if !TIMEOUTS.contains(&timeout) {
         return Err(BadValue::here("must be between 1 second and 24 hours").under("timeout"));
     }
-    Ok(Dialog { timeout, who, ephemeral })
+    let question = Reply { text, ephemeral, ..Reply::default() };
+    Ok(Dialog { question, controls, timeout, who: who.unwrap_or_default() })
 }
 
 fn channel(data: Data) -> Result<Option<ChannelId>, BadValue> {
@@ -416,12 +445,17 @@ fn set_model(data: Data) -> Result<Effect, BadValue> {
     Ok(Effect::SetModel { channel: raw.channel.map(|id| id.0), model })
 }
 
-fn ask(data: Data) -> Result<Ask, BadValue> {
+fn ask(data: Data) -> Result<TurnRequest, BadValue> {
     let raw: RawAsk = data::decode(data)?;
     if raw.prompt.trim().is_empty() {
         return Err(BadValue::here("must not be empty").under("prompt"));
     }
-    Ok(Ask { prompt: raw.prompt, project: raw.project.map(ProjectName), model: raw.model, fresh: raw.fresh })
+    Ok(TurnRequest {
+        prompt: raw.prompt,
+        project: raw.project.map(ProjectName),
+        model: raw.model,
+        fresh: raw.fresh,
+    })
 }
 
 fn check(key: &str, text: &str, max: usize) -> Result<(), BadValue> {

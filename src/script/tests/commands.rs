@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{InteractionId, Invocation, OptionValue};
-use crate::domain::{NamedChannel, NamedRole};
+use crate::domain::{Controls, Dialog, InteractionId, Invocation, NamedChannel, NamedRole, OptionValue};
 
 /// A file of a command `/test` that does this.
 pub(super) fn test_command(body: &str) -> String {
@@ -41,16 +40,21 @@ fn call() -> Call {
 /// What an effect says, in a few words.
 pub(super) fn said(effect: &Effect) -> String {
     match effect {
-        Effect::Reply(say) if say.ephemeral => format!("reply to one: {}", say.text),
-        Effect::Reply(say) => format!("reply: {}", say.text),
-        Effect::Edit(say) => format!("edit: {}", say.text),
-        Effect::Confirm(confirm) => format!("confirm: {} [{}] [{}]", confirm.text, confirm.yes, confirm.no),
-        Effect::Choose(choose) => {
-            let labels: Vec<&str> = choose.options.iter().map(|pick| pick.label.as_str()).collect();
-            format!("choose: {} [{}]", choose.text, labels.join("] ["))
-        }
+        Effect::Reply(reply) if reply.ephemeral => format!("reply to one: {}", reply.text),
+        Effect::Reply(reply) => format!("reply: {}", reply.text),
+        Effect::Edit(reply) => format!("edit: {}", reply.text),
+        Effect::Confirm(dialog) => format!("confirm: {}", asked(dialog)),
+        Effect::Choose(dialog) => format!("choose: {}", asked(dialog)),
         other => format!("{other:?}"),
     }
+}
+
+fn asked(dialog: &Dialog) -> String {
+    let labels: Vec<&str> = match &dialog.controls {
+        Controls::Buttons(buttons) => buttons.iter().map(|button| button.label.as_str()).collect(),
+        Controls::Select { options, .. } => options.iter().map(|option| option.label.as_str()).collect(),
+    };
+    format!("{} [{}]", dialog.question.text, labels.join("] ["))
 }
 
 /// Runs a command to its end; `core` answers its effects. Gives what it asked for, and its error last.
@@ -103,8 +107,8 @@ end";
     let answers = |confirmed: Value| {
         move |effect: &Effect| match effect {
             Effect::Session { .. } => Ok(json!({ "turns": 3, "project": "site" })),
-            Effect::Confirm(confirm) => {
-                assert_eq!(confirm.dialog.timeout, Duration::from_secs(60));
+            Effect::Confirm(dialog) => {
+                assert_eq!(dialog.timeout, Duration::from_secs(60));
                 Ok(confirmed.clone())
             }
             _ => Ok(Value::Null),

@@ -119,8 +119,8 @@ async fn status_shows_every_session_that_fits() {
         let mut answers = VecDeque::from([status.clone(), sessions, Value::Null]);
         let mut embed = None;
         let lines = played(&set, call_of("status", &[]), |effect| {
-            if let Effect::Reply(say) = effect {
-                embed = say.embed.clone();
+            if let Effect::Reply(reply) = effect {
+                embed = reply.embeds.first().cloned();
             }
             Ok(answers.pop_front().unwrap())
         });
@@ -128,12 +128,12 @@ async fn status_shows_every_session_that_fits() {
         let embed = embed.unwrap_or_else(|| panic!("{lines:?}"));
         assert_eq!(embed.footer.as_deref(), Some("moonlane 0.1.0 · up 2h · scripts 3"));
         match count {
-            0 => assert_eq!(embed.text.as_deref(), Some("No sessions yet.\n1 running, 2 waiting")),
+            0 => assert_eq!(embed.description.as_deref(), Some("No sessions yet.\n1 running, 2 waiting")),
             1 => assert!(
-                embed.fields[0].text.ends_with("1 turn · $0.12 · 5m ago\nrunning, 1 waiting"),
+                embed.fields[0].value.ends_with("1 turn · $0.12 · 5m ago\nrunning, 1 waiting"),
                 "{embed:?}"
             ),
-            _ => assert!(embed.text.unwrap().starts_with("40 sessions, the newest ")),
+            _ => assert!(embed.description.unwrap().starts_with("40 sessions, the newest ")),
         }
     }
 }
