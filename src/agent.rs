@@ -64,8 +64,8 @@ pub use version::{OLDEST, Version};
 
 use crate::config;
 use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId};
-use ask::Turn;
-use events::Event;
+use ask::RunningAsk;
+use events::AgentEvent;
 use kin::Kin;
 use process::{Happening, Process};
 
@@ -102,9 +102,9 @@ pub enum SessionStart {
 
 /// What came of an [`Ask`].
 #[derive(Debug)]
-pub struct Asked {
+pub struct AskResult {
     /// How it ended.
-    pub end: End,
+    pub end: AskEnd,
     /// The session, where the agent told of it; its id is the one to keep.
     pub session: Option<SessionSeen>,
     /// The session was live and is not known any more; this turn began a new one.
@@ -121,7 +121,7 @@ pub struct Asked {
 
 /// How an [`Ask`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum AskEnd {
     /// With an answer, as the project's `answer` takes it; may be empty.
     Answered(String),
     /// With a failure.
@@ -257,8 +257,8 @@ impl Agents {
         stop: CancellationToken,
         begin: impl Future<Output = bool> + Send,
         progress: impl FnMut(Progress) + Send,
-    ) -> Asked {
-        Turn::new(&self.0, ask, stop, progress).run(begin).await
+    ) -> AskResult {
+        RunningAsk::new(&self.0, ask, stop, progress).run(begin).await
     }
 
     /// Starts an agent of this project as a turn would, and ends it again. No prompt, no session, no cost.
@@ -270,7 +270,7 @@ impl Agents {
         let channel = ChannelId::new(1).expect("1 is not 0");
         let ask =
             Ask { channel, project, model: None, permission_mode: None, session, prompt: String::new() };
-        Turn::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
+        RunningAsk::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
     }
 
     /// Ends the agent of a channel that waits for its next turn, and does not wait until it has. One at work is ended by
@@ -312,7 +312,7 @@ impl Pool {
         let number = kept.latest;
         let claim = CancellationToken::new();
         let close = CancellationToken::new();
-        let watch = Watch {
+        let watch = KeeperTask {
             claim: claim.clone(),
             close: close.clone(),
             closing: self.closing.clone(),
@@ -364,7 +364,7 @@ fn forget(pool: &Weak<Pool>, channel: ChannelId, number: u64) {
 }
 
 /// What a keeper waits for.
-struct Watch {
+struct KeeperTask {
     claim: CancellationToken,
     close: CancellationToken,
     closing: CancellationToken,
@@ -372,7 +372,7 @@ struct Watch {
     after_result: Duration,
 }
 
-impl Watch {
+impl KeeperTask {
     /// Keeps a process between two turns; returns it when claimed, or ends it.
     async fn keep(self, mut process: Process) -> Option<Process> {
         let settled = async {
@@ -433,9 +433,13 @@ impl Watch {
 }
 
 /// Whether an agent that should be idle is at work.
-fn begins_a_turn(event: &Event) -> bool {
+fn begins_a_turn(event: &AgentEvent) -> bool {
     matches!(
         event,
-        Event::Running | Event::Assistant { .. } | Event::Delta(_) | Event::MayIUse { .. } | Event::Result(_)
+        AgentEvent::Running
+            | AgentEvent::Assistant { .. }
+            | AgentEvent::Delta(_)
+            | AgentEvent::MayIUse { .. }
+            | AgentEvent::Result(_)
     )
 }

@@ -23,7 +23,7 @@ use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
 use crate::script::{Problem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
-use crate::turn::{Needs, Settled, Turns};
+use crate::turn::{Settled, TurnDeps, Turns};
 
 /// How often what is over and old is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -52,7 +52,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// Discord's REST API refused or could not be reached.
     #[error(transparent)]
-    Outbox(#[from] outbox::StartError),
+    Outbox(#[from] outbox::ConnectError),
     /// The gateway refused or could not be reached.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -123,7 +123,7 @@ impl Bot {
             config.discord.guilds.clone(),
             config.discord.gate_times,
         );
-        let turns = Turns::new(Needs {
+        let turns = Turns::new(TurnDeps {
             scripts,
             store,
             lanes: Lanes::new(config.agent.max_running, config.share.running),
@@ -138,7 +138,7 @@ impl Bot {
             news,
             settled,
         });
-        let commands = Commands::new(command::Needs {
+        let commands = Commands::new(command::CommandDeps {
             scripts: live,
             turns: turns.clone(),
             reloader: reloader.clone(),
@@ -153,7 +153,7 @@ impl Bot {
 
         let (inbound, messages) = mpsc::unbounded_channel();
         let (missed, older) = mpsc::unbounded_channel();
-        let start = gateway::Start {
+        let start = gateway::GatewayOptions {
             token: token.to_owned(),
             me: me.user,
             message_content: reloader.message_content(),

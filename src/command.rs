@@ -44,7 +44,7 @@ const GUILD_ONLY: &str = "This command works only in a server.";
 const NOTHING_SAID: &str = "Done.";
 
 /// What commands need of the rest of the bot.
-pub struct Needs {
+pub struct CommandDeps {
     /// The live script set.
     pub scripts: watch::Receiver<ScriptSet>,
     /// The turns: lanes, store, agents.
@@ -63,7 +63,7 @@ pub struct Needs {
     pub dialogs: UnderWay,
 }
 
-impl Needs {
+impl CommandDeps {
     /// Whether this person may administer the bot.
     fn is_operator(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
         self.turns.gate.is_operator(scripts, asked.author.id)
@@ -235,11 +235,11 @@ fn message(asked: &Interaction, text: &str) -> Option<Message> {
 
 /// All commands of the bot. A cheap handle.
 #[derive(Clone)]
-pub struct Commands(Arc<Needs>);
+pub struct Commands(Arc<CommandDeps>);
 
 impl Commands {
     /// Nothing under way yet.
-    pub fn new(needs: Needs) -> Self {
+    pub fn new(needs: CommandDeps) -> Self {
         Self(Arc::new(needs))
     }
 

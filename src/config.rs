@@ -57,7 +57,7 @@ pub struct Config {
     /// How to reach Discord.
     pub discord: Discord,
     /// Where the scripts are, and their budget.
-    pub scripts: Scripts,
+    pub scripts: ScriptsConfig,
     /// The database file.
     pub store_path: PathBuf,
     /// Nothing is taken in while its disk has less room than this.
@@ -97,7 +97,7 @@ pub struct Discord {
 /// `[scripts]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Scripts {
+pub struct ScriptsConfig {
     /// The script folder.
     pub dir: PathBuf,
     /// How long one call into a script may run.
@@ -158,10 +158,10 @@ pub struct Agent {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Raw {
+struct RawConfig {
     discord: Discord,
-    scripts: Scripts,
-    store: Store,
+    scripts: ScriptsConfig,
+    store: StoreConfig,
     agent: Agent,
     person: RawShare,
     limits: RawLimits,
@@ -171,7 +171,7 @@ struct Raw {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Store {
+struct StoreConfig {
     path: PathBuf,
     min_free: ByteSize,
 }
@@ -228,7 +228,7 @@ impl Default for Discord {
     }
 }
 
-impl Default for Scripts {
+impl Default for ScriptsConfig {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("scripts"),
@@ -257,7 +257,7 @@ impl Default for Agent {
     }
 }
 
-impl Default for Store {
+impl Default for StoreConfig {
     fn default() -> Self {
         Self { path: PathBuf::from("moonlane.db"), min_free: ByteSize::mib(64) }
     }
@@ -325,7 +325,7 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(BadConfig { mistakes, rest: Box::new(config) }) }
     }
 
-    fn check(root: PathBuf, mut raw: Raw, mistakes: &mut Vec<ConfigError>) -> Self {
+    fn check(root: PathBuf, mut raw: RawConfig, mistakes: &mut Vec<ConfigError>) -> Self {
         let mut wrong = |key: &str, problem: &str| {
             mistakes.push(ConfigError::new(format!("{FILE}: {key}"), problem));
         };
@@ -408,7 +408,7 @@ impl Config {
         Self {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             min_free: raw.store.min_free,
-            scripts: Scripts { dir: scripts_dir, own, ..raw.scripts },
+            scripts: ScriptsConfig { dir: scripts_dir, own, ..raw.scripts },
             store_path,
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
@@ -465,7 +465,7 @@ fn read_file(root: &Path) -> Result<toml::Table, ConfigError> {
 }
 
 /// Decodes the table. What is wrong in it is noted and taken out, so that the next mistake shows too.
-fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>) -> Raw {
+fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>) -> RawConfig {
     loop {
         let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
             Ok(raw) => return raw,
@@ -475,7 +475,7 @@ fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>
         let place = if path == "." { source.to_owned() } else { format!("{source}: {path}") };
         mistakes.push(ConfigError::new(place, values::in_words(&reword(error.inner().message()))));
         if !take_out(table, &path) {
-            return Raw::default();
+            return RawConfig::default();
         }
     }
 }

@@ -64,7 +64,7 @@ pub fn main(args: Vec<String>) -> ExitCode {
             _ => {}
         }
     }
-    let session = match session::Session::open(new, resumed) {
+    let session = match session::DemoSession::open(new, resumed) {
         Ok(session) => session,
         Err(trouble) => return trouble.report(),
     };

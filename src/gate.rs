@@ -87,9 +87,9 @@ fn is_no_word(refused: &Refused) -> bool {
 
 /// The gate. A cheap handle.
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Gate(Arc<GateInner>);
 
-struct Inner {
+struct GateInner {
     outbox: Outbox,
     owners: Mutex<Owners>,
     /// The guilds of the configuration; none where it names none.
@@ -109,7 +109,7 @@ impl Gate {
     /// A gate that these owners pass, as Discord has just said. `configured`: the guilds of the configuration.
     pub fn new(outbox: Outbox, owners: Vec<UserId>, configured: Vec<GuildId>, times: GateTimes) -> Self {
         let owners = Mutex::new(Owners { ids: owners, asked: Instant::now() });
-        Self(Arc::new(Inner { outbox, owners, configured, times, with_owner: Mutex::default() }))
+        Self(Arc::new(GateInner { outbox, owners, configured, times, with_owner: Mutex::default() }))
     }
 
     /// Keeps the owners as they are, for ever.

@@ -49,12 +49,12 @@ use tracing::warn;
 
 use crate::domain::{Inbound, Interaction, Missed, Reread, UserId};
 use crate::logging::chain;
-use crate::outbox::{Outbox, StartError};
+use crate::outbox::{ConnectError, Outbox};
 use crate::panics::Panics;
 use crate::store::Store;
 use convert::Converter;
-use life::{End, Life, Plan};
-use pace::Pace;
+use life::{Life, LifeEnd, Plan};
+use pace::Backoff;
 
 /// How long the start waits for Discord's READY.
 const START: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ const START: Duration = Duration::from_secs(60);
 const STUCK: Duration = Duration::from_secs(4);
 
 /// What the gateway needs to know.
-pub struct Start {
+pub struct GatewayOptions {
     /// The bot's token.
     pub token: String,
     /// The bot's own user, from [`Outbox::whoami`].
@@ -91,7 +91,7 @@ pub struct Gateway {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
     /// The token is not valid (any more).
-    #[error("{}", StartError::Token)]
+    #[error("{}", ConnectError::Token)]
     Token,
     /// Discord does not give the bot the events it asks for.
     #[error(
@@ -102,7 +102,7 @@ pub enum GatewayError {
     Intents,
     /// Discord could not be asked where the gateway is.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] ConnectError),
     /// The gateway did not say READY.
     #[error("Discord's gateway at {0} does not answer")]
     Silent(String),
@@ -117,7 +117,7 @@ pub enum GatewayError {
 /// # Errors
 /// A bad token, disallowed intents, or no READY within a minute.
 pub async fn start(
-    start: Start,
+    start: GatewayOptions,
     outbox: Outbox,
     inbound: mpsc::UnboundedSender<Inbound>,
     interactions: mpsc::UnboundedSender<Interaction>,
@@ -133,7 +133,7 @@ pub async fn start(
     let (ready, on_ready) = oneshot::channel();
     let (urgent, interacted) = mpsc::unbounded_channel();
     let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
-    let mut pace = Pace::default();
+    let mut pace = Backoff::default();
     let url = ask_for_a_session(&outbox, &mut pace).await?;
     let life = begin(&plan, &url)?;
 
@@ -210,7 +210,7 @@ async fn pass_on(
 async fn supervise(
     plan: Plan,
     mut life: Life,
-    mut pace: Pace,
+    mut pace: Backoff,
     outbox: Outbox,
     stop: CancellationToken,
 ) -> GatewayError {
@@ -222,18 +222,18 @@ async fn supervise(
                 drop(timeout(Duration::from_secs(2), life.ended).await);
                 return GatewayError::Broken("it was shut down".to_owned());
             }
-            end = &mut life.ended => end.unwrap_or(End::Over("the gateway's thread panicked")),
+            end = &mut life.ended => end.unwrap_or(LifeEnd::Over("the gateway's thread panicked")),
             () = stuck(&life.pulse) => {
                 // It cannot be ended from outside; it ends by itself once it comes up for air.
                 life.stop.cancel();
-                End::Over("the gateway's thread is stuck")
+                LifeEnd::Over("the gateway's thread is stuck")
             }
         };
         let (why, mut wait) = match end {
-            End::Fatal(error) => return error,
-            End::Unreached(why) => (why, pace.after_no_connection()),
-            End::Over(why) => (why.to_owned(), pace.after_a_session(begun.elapsed())),
-            End::Asked => ("asked to end".to_owned(), pace.after_a_session(begun.elapsed())),
+            LifeEnd::Fatal(error) => return error,
+            LifeEnd::Unreached(why) => (why, pace.after_no_connection()),
+            LifeEnd::Over(why) => (why.to_owned(), pace.after_a_session(begun.elapsed())),
+            LifeEnd::Asked => ("asked to end".to_owned(), pace.after_a_session(begun.elapsed())),
         };
         life = loop {
             warn!("the gateway client is started afresh in {wait:?}: {why}");
@@ -247,7 +247,7 @@ async fn supervise(
             };
             match url.map_err(GatewayError::from).and_then(|url| begin(&plan, &url)) {
                 Ok(life) => break life,
-                Err(GatewayError::Start(StartError::Token)) => return GatewayError::Token,
+                Err(GatewayError::Start(ConnectError::Token)) => return GatewayError::Token,
                 Err(error) => warn!("{error}"),
             }
             wait = pace.after_no_connection();
@@ -256,7 +256,7 @@ async fn supervise(
 }
 
 /// Waits until Discord lets one more session begin; the address of the gateway.
-async fn ask_for_a_session(outbox: &Outbox, pace: &mut Pace) -> Result<String, StartError> {
+async fn ask_for_a_session(outbox: &Outbox, pace: &mut Backoff) -> Result<String, ConnectError> {
     loop {
         let gateway = outbox.gateway().await?;
         match gateway.starts.map_or(Ok(()), |starts| pace.learn(&starts)) {

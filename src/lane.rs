@@ -30,7 +30,7 @@ use crate::domain::{ChannelId, MessageId, UserId};
 
 /// Where a turn stands on arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum LanePosition {
     /// It runs at once.
     Runs,
     /// It waits; 1 is the next of its channel.
@@ -51,10 +51,10 @@ pub struct LaneView {
 /// All lanes. A cheap handle to shared state.
 #[derive(Clone)]
 pub struct Lanes {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<LanesState>>,
 }
 
-struct State {
+struct LanesState {
     /// How many slots there are, over all channels.
     cap: usize,
     /// How many of them one person may hold.
@@ -75,13 +75,13 @@ struct Ready {
 
 #[derive(Default)]
 struct Lane {
-    running: Option<Running>,
+    running: Option<RunningTurn>,
     /// The first waiting turn has stepped back: it keeps its place and does not want to run now.
     stepped_back: bool,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<QueuedTurn>,
 }
 
-struct Running {
+struct RunningTurn {
     ticket: u64,
     holds_slot: bool,
     turn: MessageId,
@@ -89,7 +89,7 @@ struct Running {
     since: Instant,
 }
 
-struct Waiting {
+struct QueuedTurn {
     ticket: u64,
     turn: MessageId,
     person: UserId,
@@ -110,12 +110,12 @@ impl Lanes {
     /// No lanes yet; at most `cap` turns will run at once, and `per_person` of one person.
     pub fn new(cap: usize, per_person: usize) -> Self {
         let (held, lanes, ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
-        let state = State { cap, per_person, held, lanes, ready, next_ticket: 0 };
+        let state = LanesState { cap, per_person, held, lanes, ready, next_ticket: 0 };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Enters the channel's lane at its end, in one step.
-    pub fn enter(&self, channel: ChannelId, turn: MessageId, person: UserId) -> (Place, Ticket) {
+    pub fn enter(&self, channel: ChannelId, turn: MessageId, person: UserId) -> (LanePosition, Ticket) {
         self.enter_at_end(&mut self.lock(), channel, turn, person)
     }
 
@@ -126,7 +126,7 @@ impl Lanes {
         channel: ChannelId,
         turn: MessageId,
         person: UserId,
-    ) -> Option<(Place, Ticket)> {
+    ) -> Option<(LanePosition, Ticket)> {
         let mut state = self.lock();
         let has_room = state.waiting(channel, person) < most_waiting;
         has_room.then(|| self.enter_at_end(&mut state, channel, turn, person))
@@ -134,23 +134,23 @@ impl Lanes {
 
     fn enter_at_end(
         &self,
-        state: &mut State,
+        state: &mut LanesState,
         channel: ChannelId,
         turn: MessageId,
         person: UserId,
-    ) -> (Place, Ticket) {
+    ) -> (LanePosition, Ticket) {
         let number = state.next_ticket;
         state.next_ticket += 1;
         let (go, start) = oneshot::channel();
         let lane = state.lanes.entry(channel).or_default();
-        lane.waiting.push_back(Waiting { ticket: number, turn, person, since: Instant::now(), go });
+        lane.waiting.push_back(QueuedTurn { ticket: number, turn, person, since: Instant::now(), go });
         if lane.running.is_none() && lane.waiting.len() == 1 {
             state.make_ready(channel);
             state.fill();
         }
         let ahead = state.lanes[&channel].waiting.len();
         let runs = state.lanes[&channel].running.as_ref().is_some_and(|r| r.ticket == number);
-        let place = if runs { Place::Runs } else { Place::Waits(ahead) };
+        let place = if runs { LanePosition::Runs } else { LanePosition::Waits(ahead) };
         (place, Ticket { lanes: self.clone(), channel, number, go: start })
     }
 
@@ -170,13 +170,13 @@ impl Lanes {
         state.lanes.iter().map(view).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LanesState> {
         // Nothing in the critical sections can panic halfway through a change, so a poisoned lock is sound.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LanesState {
     fn waiting(&self, channel: ChannelId, person: UserId) -> usize {
         let lane = self.lanes.get(&channel);
         lane.map_or(0, |lane| lane.waiting.iter().filter(|waiting| waiting.person == person).count())
@@ -214,8 +214,9 @@ impl State {
             }
             let Some(lane) = channel.and_then(|channel| self.lanes.get_mut(&channel)) else { continue };
             let Some(next) = lane.waiting.pop_front() else { continue };
-            let Waiting { ticket, turn, person, .. } = next;
-            lane.running = Some(Running { ticket, holds_slot: true, turn, person, since: Instant::now() });
+            let QueuedTurn { ticket, turn, person, .. } = next;
+            lane.running =
+                Some(RunningTurn { ticket, holds_slot: true, turn, person, since: Instant::now() });
             *self.held.entry(person).or_default() += 1;
             // If the ticket is being dropped right now, its drop waits for our lock and then frees the slot.
             let _ = next.go.send(());
@@ -243,10 +244,10 @@ impl State {
     /// The turn that runs waits again, first in its lane; its receiver for the next start.
     fn step_back(&mut self, channel: ChannelId, ticket: u64) -> Option<oneshot::Receiver<()>> {
         let lane = self.lanes.get_mut(&channel)?;
-        let Running { holds_slot, turn, person, since, .. } =
+        let RunningTurn { holds_slot, turn, person, since, .. } =
             lane.running.take_if(|running| running.ticket == ticket)?;
         let (go, start) = oneshot::channel();
-        lane.waiting.push_front(Waiting { ticket, turn, person, since, go });
+        lane.waiting.push_front(QueuedTurn { ticket, turn, person, since, go });
         lane.stepped_back = true;
         if holds_slot {
             self.take_back(person);
@@ -374,7 +375,7 @@ mod tests {
     }
 
     /// A turn of person 1.
-    fn enter(lanes: &Lanes, channel_number: u64, turn_number: u64) -> (Place, Ticket) {
+    fn enter(lanes: &Lanes, channel_number: u64, turn_number: u64) -> (LanePosition, Ticket) {
         lanes.enter(channel(channel_number), turn(turn_number), person(1))
     }
 
@@ -386,11 +387,11 @@ mod tests {
     fn one_channel_is_first_in_first_out() {
         let lanes = Lanes::new(8, 8);
         let (place, first) = enter(&lanes, 1, 1);
-        assert_eq!(place, Place::Runs);
+        assert_eq!(place, LanePosition::Runs);
         let (place, mut second) = enter(&lanes, 1, 2);
-        assert_eq!(place, Place::Waits(1));
+        assert_eq!(place, LanePosition::Waits(1));
         let (place, mut third) = enter(&lanes, 1, 3);
-        assert_eq!(place, Place::Waits(2));
+        assert_eq!(place, LanePosition::Waits(2));
         assert!(!runs(&mut second));
         drop(first);
         assert!(runs(&mut second));
@@ -407,7 +408,7 @@ mod tests {
         let (_, first) = enter(&lanes, 1, 1);
         let (_, second) = enter(&lanes, 1, 2);
         let (place, _other) = enter(&lanes, 2, 3);
-        assert_eq!(place, Place::Runs);
+        assert_eq!(place, LanePosition::Runs);
         let (_, mut last) = enter(&lanes, 1, 4);
         drop(second);
         drop(first);
@@ -420,7 +421,7 @@ mod tests {
         let (_, first) = enter(&lanes, 1, 1);
         let (_, mut second) = enter(&lanes, 1, 2);
         let (place, mut other) = enter(&lanes, 2, 3);
-        assert_eq!(place, Place::Waits(1));
+        assert_eq!(place, LanePosition::Waits(1));
         drop(first);
         assert!(runs(&mut other), "channel 2 waited for its slot before channel 1 could want another");
         assert!(!runs(&mut second));
@@ -499,7 +500,7 @@ mod tests {
         });
         assert!(panics.await.is_err());
         let (place, ticket) = enter(&lanes, 1, 2);
-        assert_eq!(place, Place::Runs);
+        assert_eq!(place, LanePosition::Runs);
         let hangs = tokio::spawn(async move {
             let _ticket = ticket;
             std::future::pending::<()>().await;
@@ -535,7 +536,7 @@ mod tests {
         let mut flood: Vec<_> = (1..=10).map(|n| enter(&lanes, n, n).1).collect();
         assert_eq!(flood.iter_mut().filter_map(|it| runs(it).then_some(())).count(), 2);
         let (place, other) = lanes.enter(channel(99), turn(99), person(2));
-        assert_eq!(place, Place::Runs);
+        assert_eq!(place, LanePosition::Runs);
         drop(other);
         assert!(!runs(&mut flood[2]), "the slot stays free for whoever comes");
         flood[0].free_slot();
@@ -574,7 +575,7 @@ mod tests {
     }
 
     /// Who holds how many slots, by the lanes themselves.
-    fn held(state: &State) -> HashMap<UserId, usize> {
+    fn held(state: &LanesState) -> HashMap<UserId, usize> {
         let mut held = HashMap::new();
         let running = state.lanes.values().filter_map(|lane| lane.running.as_ref());
         running.filter(|it| it.holds_slot).for_each(|it| *held.entry(it.person).or_default() += 1);
@@ -582,7 +583,7 @@ mod tests {
     }
 
     /// The channels whose next turn only waits for a slot, with the person who is next.
-    fn ready(state: &State) -> BTreeSet<(UserId, ChannelId)> {
+    fn ready(state: &LanesState) -> BTreeSet<(UserId, ChannelId)> {
         let idle = state.lanes.iter().filter(|(_, lane)| lane.running.is_none() && !lane.stepped_back);
         idle.filter_map(|(&channel, lane)| Some((lane.waiting.front()?.person, channel))).collect()
     }

@@ -15,7 +15,7 @@ use moonlane::config::{BadConfig, Config};
 use moonlane::domain::{ChannelId, Ids, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{Problem, ScriptSet, Severity};
-use moonlane::try_out::{self, Said};
+use moonlane::try_out::{self, TriedMessage};
 use moonlane::{demo_agent, doctor, format, host, logging, playground, print};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
@@ -28,11 +28,11 @@ struct Cli {
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     root: PathBuf,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the bot, with its token in the environment variable DISCORD_TOKEN.
     ///
     /// `[discord]` in config/moonlane.toml names another variable (`token_env`), or a file (`token_file`).
@@ -107,7 +107,7 @@ enum Command {
         #[arg(long, value_name = "MODE")]
         umask: Option<u32>,
         #[command(flatten)]
-        run_as: Option<RunAs>,
+        run_as: Option<RunAsArgs>,
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -115,7 +115,7 @@ enum Command {
     #[command(hide = true)]
     AgentAs {
         #[command(flatten)]
-        run_as: RunAs,
+        run_as: RunAsArgs,
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
@@ -128,7 +128,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
-struct RunAs {
+struct RunAsArgs {
     /// The agent's user.
     #[arg(long, value_name = "ID", required = false)]
     uid: u32,
@@ -143,10 +143,10 @@ struct RunAs {
     dir: PathBuf,
 }
 
-impl RunAs {
-    fn orders(self) -> as_user::Orders {
+impl RunAsArgs {
+    fn orders(self) -> as_user::AsUserOptions {
         let Self { uid: user, gid: group, groups, dir } = self;
-        as_user::Orders { ids: Ids { user, group, groups }, dir }
+        as_user::AsUserOptions { ids: Ids { user, group, groups }, dir }
     }
 }
 
@@ -157,13 +157,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // None of them needs a runtime.
     match cli.command {
-        Command::AgentGuard { bot, lock, cgroup, umask, run_as, command } => {
-            let run_as = run_as.map(RunAs::orders);
-            return guard::main(&guard::Orders { bot, lock, cgroup, umask, run_as, command });
+        CliCommand::AgentGuard { bot, lock, cgroup, umask, run_as, command } => {
+            let run_as = run_as.map(RunAsArgs::orders);
+            return guard::main(&guard::GuardOptions { bot, lock, cgroup, umask, run_as, command });
         }
-        Command::AgentAs { run_as, command } => return as_user::main(&run_as.orders(), &command),
-        Command::DemoAgent { arguments } => return demo_agent::main(arguments),
-        Command::Format { json, plain, file } => return format::run(file, json, plain),
+        CliCommand::AgentAs { run_as, command } => return as_user::main(&run_as.orders(), &command),
+        CliCommand::DemoAgent { arguments } => return demo_agent::main(arguments),
+        CliCommand::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}
     }
     // Before anything reads the token. An agent comes to be much later.
@@ -176,7 +176,7 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(async {
         match cli.command {
-            Command::LocalDiscord { listen, expose } => local_discord(&cli.root, listen, expose).await,
+            CliCommand::LocalDiscord { listen, expose } => local_discord(&cli.root, listen, expose).await,
             command => with_config(cli.root, command, hidden, umask).await,
         }
     });
@@ -185,15 +185,15 @@ fn main() -> ExitCode {
     code
 }
 
-async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, umask: u32) -> ExitCode {
+async fn with_config(root: PathBuf, command: CliCommand, hidden: io::Result<()>, umask: u32) -> ExitCode {
     // What is not Unicode cannot be one of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::load(&root, environment);
-    if let Command::Check = command {
+    if let CliCommand::Check = command {
         return check(config);
     }
-    if let Command::Doctor = command {
+    if let CliCommand::Doctor = command {
         return doctor::run(config, hidden).await;
     }
     let config = match config {
@@ -209,17 +209,17 @@ async fn with_config(root: PathBuf, command: Command, hidden: io::Result<()>, um
         }
     };
     match command {
-        Command::Playground { agent } => playground::run(config, agent).await.unwrap_or_else(|error| {
+        CliCommand::Playground { agent } => playground::run(config, agent).await.unwrap_or_else(|error| {
             match error.downcast_ref::<StartError>() {
                 Some(error) => start_failed(error),
                 None => failed(&*error),
             }
         }),
-        Command::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
+        CliCommand::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
             // What a script prints.
             logging::to_stderr(&config.log_level, host::redactor(&config, ""));
             let mention = !no_mention;
-            let said = Said { channel, parent, channel_name, user, roles, mention, text };
+            let said = TriedMessage { channel, parent, channel_name, user, roles, mention, text };
             try_out::run(&config, said).await
         }
         _ => run(config, hidden).await,

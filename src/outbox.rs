@@ -47,18 +47,18 @@ pub use commands::{Registration, Scope};
 pub use download::DownloadError;
 pub use history::{History, Posted};
 pub use interaction::{Callback, Change, Interactions, Unanswered};
-pub(crate) use pace::Kind;
+pub(crate) use pace::CallKind;
 pub use people::Identity;
-pub use rights::{Access, Guild, NEEDED, Need, Permissions};
+pub use rights::{Access, JoinedGuild, NEEDED, Need, Permissions};
 
 /// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
 const USER_AGENT: &str = concat!("DiscordBot (https://moonlane.invalid, ", env!("CARGO_PKG_VERSION"), ")");
 
 /// The way out to Discord. Clones share their pacing.
 #[derive(Clone)]
-pub struct Outbox(Arc<Inner>);
+pub struct Outbox(Arc<OutboxInner>);
 
-struct Inner {
+struct OutboxInner {
     sender: Sender,
     api: Url,
     /// What a channel has forbidden, and until when that is believed.
@@ -152,7 +152,7 @@ impl Refused {
 
 /// Discord cannot be used at all; one sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
+pub enum ConnectError {
     /// The bot's token is not valid.
     #[error(
         "Discord refused the token: copy the current one from the Developer Portal (your application → Bot → \
@@ -202,7 +202,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Where the address or the token cannot be used at all.
-    pub fn new(api_url: &str, token: &str) -> Result<Self, StartError> {
+    pub fn new(api_url: &str, token: &str) -> Result<Self, ConnectError> {
         Self::with_patience(api_url, token, Patience::default())
     }
 
@@ -210,8 +210,8 @@ impl Outbox {
     ///
     /// # Errors
     /// The same.
-    pub fn with_patience(api_url: &str, token: &str, patience: Patience) -> Result<Self, StartError> {
-        let unusable = |why: String| StartError::Unusable(why);
+    pub fn with_patience(api_url: &str, token: &str, patience: Patience) -> Result<Self, ConnectError> {
+        let unusable = |why: String| ConnectError::Unusable(why);
         let base = format!("{}/api/v10", api_url.trim_end_matches('/'));
         let api = Url::parse(&base).map_err(|e| unusable(e.to_string()))?;
         let mut token = HeaderValue::from_str(&format!("Bot {token}"))
@@ -229,15 +229,15 @@ impl Outbox {
         }
         let http = http.build().map_err(|e| unusable(format!("{:#}", anyhow::Error::from(e))))?;
         let sender = Sender::new(http, base, token, patience);
-        Ok(Self(Arc::new(Inner { sender, api, forbidden: Mutex::default() })))
+        Ok(Self(Arc::new(OutboxInner { sender, api, forbidden: Mutex::default() })))
     }
 
     /// Where the gateway is, and how many sessions may still begin there.
     ///
     /// # Errors
     /// A refused token, or no answer within half a minute.
-    pub async fn gateway(&self) -> Result<GatewayInfo, StartError> {
-        let wire::Gateway { url, session_start_limit } = self.start("/gateway/bot").await?;
+    pub async fn gateway(&self) -> Result<GatewayInfo, ConnectError> {
+        let wire::GatewayBot { url, session_start_limit } = self.start("/gateway/bot").await?;
         if !url.starts_with("ws://") && !url.starts_with("wss://") {
             return Err(self.no_discord(format!("`{url}` is not the address of a gateway")));
         }
@@ -280,7 +280,7 @@ impl Outbox {
             method: Method::POST,
             body: Some(body),
             give_up_after: Some(NONCE_HOLDS.min(self.0.sender.patience.give_up_after)),
-            ..Call::get(Kind::Create, channel.get(), format!("/channels/{channel}/messages"))
+            ..Call::get(CallKind::Create, channel.get(), format!("/channels/{channel}/messages"))
         };
         let wire::Created { id } = self.0.sender.ask(call).await?;
         Ok(id)
@@ -291,14 +291,14 @@ impl Outbox {
     /// # Errors
     /// See [`Refused`].
     pub async fn edit(&self, channel: ChannelId, message: MessageId, content: &str) -> Result<(), Refused> {
-        let body = wire::Edit { content, allowed_mentions: wire::AllowedMentions::default() };
+        let body = wire::EditBody { content, allowed_mentions: wire::AllowedMentions::default() };
         let body = serde_json::to_vec(&body)
             .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
         let path = format!("/channels/{channel}/messages/{message}");
         let call = Call {
             method: Method::PATCH,
             body: Some(Body::Json(body)),
-            ..Call::get(Kind::Edit, channel.get(), path)
+            ..Call::get(CallKind::Edit, channel.get(), path)
         };
         self.0.sender.tell(call).await
     }
@@ -309,7 +309,7 @@ impl Outbox {
     /// See [`Refused`].
     pub async fn delete(&self, channel: ChannelId, message: MessageId) -> Result<(), Refused> {
         let path = format!("/channels/{channel}/messages/{message}");
-        let call = Call { method: Method::DELETE, ..Call::get(Kind::Delete, channel.get(), path) };
+        let call = Call { method: Method::DELETE, ..Call::get(CallKind::Delete, channel.get(), path) };
         match self.0.sender.tell(call).await {
             Err(Refused::NotFound { .. }) => Ok(()),
             other => other,
@@ -331,7 +331,7 @@ impl Outbox {
         let call = Call {
             method: Method::POST,
             give_up_after: Some(MAY_TYPE_WITHIN),
-            ..Call::get(Kind::Typing, channel.get(), format!("/channels/{channel}/typing"))
+            ..Call::get(CallKind::Typing, channel.get(), format!("/channels/{channel}/typing"))
         };
         self.0.sender.tell(call).await
     }
@@ -349,7 +349,7 @@ impl Outbox {
     /// See [`Refused`]; above all, the message, or the reaction, is not there.
     pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) -> Result<(), Refused> {
         let path = own_reaction(channel, message, emoji);
-        let call = Call { method: Method::DELETE, ..Call::get(Kind::React, channel.get(), path) };
+        let call = Call { method: Method::DELETE, ..Call::get(CallKind::React, channel.get(), path) };
         self.0.sender.tell(call).await
     }
 
@@ -367,9 +367,9 @@ impl Outbox {
             return true;
         }
         let kind = match favour {
-            Favour::Typing => Kind::Typing,
-            Favour::Reactions => Kind::React,
-            Favour::Replies => Kind::Create,
+            Favour::Typing => CallKind::Typing,
+            Favour::Reactions => CallKind::React,
+            Favour::Replies => CallKind::Create,
         };
         let call = Call { method, give_up_after: Some(limit), ..Call::get(kind, channel.get(), path) };
         match timeout(limit, self.0.sender.tell(call)).await {
@@ -395,8 +395,8 @@ impl Outbox {
     /// # Errors
     /// See [`Refused`]; where it matters how long this may take, put a time limit around it.
     pub async fn channel(&self, channel: ChannelId) -> Result<ChannelInfo, Refused> {
-        let answer: wire::Channel =
-            self.get(Kind::Channel, channel.get(), format!("/channels/{channel}")).await?;
+        let answer: wire::FetchedChannel =
+            self.get(CallKind::Channel, channel.get(), format!("/channels/{channel}")).await?;
         Ok(ChannelInfo {
             parent: answer.thread_parent(),
             name: answer.name.unwrap_or_default(),
@@ -412,7 +412,7 @@ impl Outbox {
         let call = Call {
             method: Method::PATCH,
             body: Some(Body::Json(br#"{"archived":false}"#.to_vec())),
-            ..Call::get(Kind::Channel, thread.get(), format!("/channels/{thread}"))
+            ..Call::get(CallKind::Channel, thread.get(), format!("/channels/{thread}"))
         };
         self.0.sender.tell(call).await
     }
@@ -420,7 +420,7 @@ impl Outbox {
     /// Asks anything; `place` is the channel or guild that Discord counts by.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: CallKind,
         place: u64,
         path: String,
     ) -> Result<T, Refused> {
@@ -430,7 +430,7 @@ impl Outbox {
     /// The same, for no longer than this.
     pub(crate) async fn get_within<T: DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: CallKind,
         place: u64,
         path: String,
         limit: Duration,
@@ -450,17 +450,17 @@ impl Outbox {
         self.0.sender.http.clone()
     }
 
-    async fn start<T: DeserializeOwned>(&self, path: &str) -> Result<T, StartError> {
+    async fn start<T: DeserializeOwned>(&self, path: &str) -> Result<T, ConnectError> {
         let patience = START_PATIENCE.min(self.0.sender.patience.give_up_after);
-        let call = Call { give_up_after: Some(patience), ..Call::get(Kind::Start, 0, path.to_owned()) };
+        let call = Call { give_up_after: Some(patience), ..Call::get(CallKind::Start, 0, path.to_owned()) };
         self.0.sender.ask(call).await.map_err(|refused| match refused {
-            Refused::Token => StartError::Token,
+            Refused::Token => ConnectError::Token,
             other => self.no_discord(other.to_string()),
         })
     }
 
-    fn no_discord(&self, why: String) -> StartError {
-        StartError::Discord { api: self.0.api.as_str().trim_end_matches("/api/v10").to_owned(), why }
+    fn no_discord(&self, why: String) -> ConnectError {
+        ConnectError::Discord { api: self.0.api.as_str().trim_end_matches("/api/v10").to_owned(), why }
     }
 
     fn is_forbidden(&self, favour: Favour, channel: ChannelId) -> bool {

@@ -54,7 +54,7 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
     }
 
     let (settled, settling) = mpsc::unbounded_channel();
-    let mut table = Table {
+    let mut table = Terminal {
         channel: discord.channel("general"),
         names: HashMap::from([(discord.channel("general"), "general".to_owned())]),
         person: discord.owner(),
@@ -86,7 +86,7 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A command or a press that waits for its answer.
-struct Asked {
+struct PendingInteraction {
     interaction: Id,
     /// As the person would call it.
     what: String,
@@ -94,7 +94,7 @@ struct Asked {
 }
 
 /// Where the person sits.
-struct Table {
+struct Terminal {
     discord: LocalDiscord,
     channel: Id,
     /// The channels by the names that the person gave: `parent/name` for a thread.
@@ -110,7 +110,7 @@ struct Table {
     /// What was said and is not settled.
     pending: HashMap<u64, Id>,
     /// The commands and presses without an answer.
-    asked: Vec<Asked>,
+    asked: Vec<PendingInteraction>,
     /// What can be pressed, by its number less one; none where it is not there any more.
     targets: Vec<Option<Target>>,
     failed: bool,
@@ -118,7 +118,7 @@ struct Table {
     gone: bool,
 }
 
-impl Table {
+impl Terminal {
     fn banner(&mut self, agent: AgentKind) {
         self.print(match agent {
             AgentKind::Demo => {
@@ -159,8 +159,8 @@ impl Table {
                 Some((message, settled)) = settling.recv() => self.settle(message, settled),
                 () = until(unanswered), if unanswered.is_some() => self.give_up(),
                 line = lines.recv(), if ready => match line {
-                    Some(Line::Text(line)) => self.line(&line),
-                    Some(Line::NotText) => self.refuse_line(),
+                    Some(InputLine::Text(line)) => self.line(&line),
+                    Some(InputLine::NotText) => self.refuse_line(),
                     None => open = false,
                 },
                 _ = &mut ctrl_c => break,
@@ -227,7 +227,7 @@ impl Table {
 
     fn asked(&mut self, what: String, done: Result<Id, String>) {
         match done {
-            Ok(interaction) => self.asked.push(Asked { interaction, what, at: Instant::now() }),
+            Ok(interaction) => self.asked.push(PendingInteraction { interaction, what, at: Instant::now() }),
             Err(refused) => self.print(&format!("· {refused}")),
         }
     }
@@ -246,10 +246,10 @@ impl Table {
 
     fn give_up(&mut self) {
         let discord = self.discord.clone();
-        let late = |asked: &mut Asked| {
+        let late = |asked: &mut PendingInteraction| {
             asked.at.elapsed() >= PATIENCE && discord.response(asked.interaction).is_none()
         };
-        let given_up: Vec<Asked> = self.asked.extract_if(.., late).collect();
+        let given_up: Vec<PendingInteraction> = self.asked.extract_if(.., late).collect();
         for asked in given_up {
             self.failed = true;
             self.print(&format!("· no answer to {}: the bot did not respond", asked.what));
@@ -270,8 +270,9 @@ impl Table {
 
     fn show(&mut self, event: &Event) {
         let discord = self.discord.clone();
-        let answered =
-            |it: &Asked| discord.response(it.interaction).is_some_and(|response| !response.loading);
+        let answered = |it: &PendingInteraction| {
+            discord.response(it.interaction).is_some_and(|response| !response.loading)
+        };
         self.asked.retain(|asked| !answered(asked));
         match &event.what {
             What::Posted(message) if message.by_bot => {
@@ -415,18 +416,18 @@ async fn until(time: Option<Instant>) {
 }
 
 /// What stands in a line of standard input.
-enum Line {
+enum InputLine {
     Text(String),
     /// It is not UTF-8.
     NotText,
 }
 
 /// The lines of standard input, read on a thread that the runtime need not wait for.
-fn lines() -> mpsc::UnboundedReceiver<Line> {
+fn lines() -> mpsc::UnboundedReceiver<InputLine> {
     let (send, receive) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8(line).map_or(Line::NotText, Line::Text);
+            let line = String::from_utf8(line).map_or(InputLine::NotText, InputLine::Text);
             if send.send(line).is_err() {
                 return;
             }

@@ -32,7 +32,7 @@ use crate::config::{self, Config};
 use crate::domain::Limits;
 use crate::panics::Panics;
 use crate::script::{Loaded, Problem, ScriptSet, Severity};
-use folder::{Files, Folder};
+use folder::{FileStamps, Folder};
 
 /// How long nothing may change before the files count as saved.
 const QUIET: Duration = Duration::from_millis(100);
@@ -54,27 +54,27 @@ const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that
     in the Developer Portal); until then only mentions count";
 
 /// What reloading by hand comes to: the generation that is live now, or why the one before still is.
-type Outcome = Result<u64, Vec<Problem>>;
+type ReloadResult = Result<u64, Vec<Problem>>;
 
 /// The handle to the reloader. A clone is the same one; it ends with the last clone.
 #[derive(Clone)]
 pub struct Reloader(Arc<Handle>);
 
 struct Handle {
-    inbox: mpsc::Sender<Event>,
-    state: watch::Receiver<State>,
+    inbox: mpsc::Sender<ReloadEvent>,
+    state: watch::Receiver<ReloadState>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.inbox.send(Event::Stop);
+        let _ = self.inbox.send(ReloadEvent::Stop);
     }
 }
 
 /// Where the reloader stands.
 #[derive(Debug, Clone, Default)]
-pub struct State {
+pub struct ReloadState {
     /// The number of the live set: 1 is the one that the bot began with.
     pub generation: u64,
     /// How many sets were tried, with those that failed.
@@ -87,7 +87,7 @@ pub struct State {
 
 /// What the reloader hears.
 #[derive(Debug)]
-enum Event {
+enum ReloadEvent {
     /// A script was saved, removed or renamed.
     Saved,
     /// Something changed that may concern scripts: only a look at the files tells.
@@ -97,7 +97,7 @@ enum Event {
     /// The system cannot watch the folder any more.
     Failed(notify::Error),
     /// Somebody asks for a reload.
-    ByHand(oneshot::Sender<Outcome>),
+    ByHand(oneshot::Sender<ReloadResult>),
     /// A test wants a mistake.
     #[cfg(test)]
     Panic,
@@ -117,11 +117,14 @@ impl Reloader {
         news: tokio_mpsc::UnboundedSender<String>,
         panics: &Panics,
     ) -> Result<(Self, watch::Receiver<ScriptSet>), Vec<Problem>> {
-        let source =
-            Source { scripts: config.scripts.clone(), root: config.root.clone(), limits: config.limits };
+        let source = ScriptSource {
+            scripts: config.scripts.clone(),
+            root: config.root.clone(),
+            limits: config.limits,
+        };
         let ended = |why: &str| vec![source.problem(format!("the thread that loads the scripts {why}"))];
         let (inbox, events) = mpsc::channel();
-        let (state, watched) = watch::channel(State::default());
+        let (state, watched) = watch::channel(ReloadState::default());
         let (first, on_first) = oneshot::channel();
         let handle = Self(Arc::new(Handle { inbox: inbox.clone(), state: watched }));
         let work = {
@@ -146,7 +149,7 @@ impl Reloader {
     }
 
     /// Hears of every set that was tried, once it is live or told to have failed.
-    pub fn state(&self) -> watch::Receiver<State> {
+    pub fn state(&self) -> watch::Receiver<ReloadState> {
         self.0.state.clone()
     }
 
@@ -163,7 +166,7 @@ impl Reloader {
     pub async fn reload_now(&self) -> Result<u64, Vec<Problem>> {
         let (answer, answered) = oneshot::channel();
         // Where the thread has ended, the answer's sender is dropped.
-        let _ = self.0.inbox.send(Event::ByHand(answer));
+        let _ = self.0.inbox.send(ReloadEvent::ByHand(answer));
         answered.await.unwrap_or_else(|_| {
             Err(vec![Problem {
                 file: "scripts".to_owned(),
@@ -180,7 +183,7 @@ impl Reloader {
 impl Reloader {
     /// Makes the thread panic.
     pub fn panic(&self) {
-        self.0.inbox.send(Event::Panic).unwrap();
+        self.0.inbox.send(ReloadEvent::Panic).unwrap();
     }
 }
 
@@ -194,13 +197,13 @@ pub fn routed(set: &ScriptSet) -> String {
 
 /// What is loaded, again and again.
 #[derive(Clone)]
-struct Source {
-    scripts: config::Scripts,
+struct ScriptSource {
+    scripts: config::ScriptsConfig,
     root: PathBuf,
     limits: Limits,
 }
 
-impl Source {
+impl ScriptSource {
     fn load(&self) -> Result<Loaded, Vec<Problem>> {
         ScriptSet::load(&self.scripts, &self.root, &self.limits)
     }
@@ -227,10 +230,10 @@ impl Source {
 
 /// The thread: the first set, then all the others.
 fn begin(
-    source: Source,
+    source: ScriptSource,
     mut folder: Folder,
-    events: mpsc::Receiver<Event>,
-    state: watch::Sender<State>,
+    events: mpsc::Receiver<ReloadEvent>,
+    state: watch::Sender<ReloadState>,
     news: tokio_mpsc::UnboundedSender<String>,
     first: oneshot::Sender<Result<watch::Receiver<ScriptSet>, Vec<Problem>>>,
 ) {
@@ -245,7 +248,7 @@ fn begin(
     let said_routed = routed(&set);
     source.make_work(&set);
     let (scripts, watched) = watch::channel(set);
-    let mut live = Live {
+    let mut live = ReloadThread {
         source,
         folder,
         events,
@@ -261,24 +264,24 @@ fn begin(
         lacks_content: false,
     };
     live.warn(&warnings);
-    live.state.send_replace(State { generation: 1, tried: 1, problems: warnings, message_content });
+    live.state.send_replace(ReloadState { generation: 1, tried: 1, problems: warnings, message_content });
     if first.send(Ok(watched)).is_ok() {
         live.run();
     }
 }
 
 /// The reloader's thread.
-struct Live {
-    source: Source,
+struct ReloadThread {
+    source: ScriptSource,
     folder: Folder,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<ReloadEvent>,
     scripts: watch::Sender<ScriptSet>,
-    state: watch::Sender<State>,
+    state: watch::Sender<ReloadState>,
     news: tokio_mpsc::UnboundedSender<String>,
     /// The files as they were when they were last loaded.
-    seen: Files,
+    seen: FileStamps,
     /// The files of the live set.
-    live_files: Files,
+    live_files: FileStamps,
     heard: Heard,
     /// The errors that were told since a set was good.
     shown: BTreeSet<Problem>,
@@ -294,11 +297,11 @@ struct Live {
 #[derive(Default)]
 struct Heard {
     saved: bool,
-    asked: Vec<oneshot::Sender<Outcome>>,
+    asked: Vec<oneshot::Sender<ReloadResult>>,
     stop: bool,
 }
 
-impl Live {
+impl ReloadThread {
     fn run(mut self) {
         loop {
             // Nothing heard: a look, for some things are not told.
@@ -330,17 +333,17 @@ impl Live {
         let event = match self.events.recv_timeout(wait) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => return false,
-            Err(RecvTimeoutError::Disconnected) => Event::Stop,
+            Err(RecvTimeoutError::Disconnected) => ReloadEvent::Stop,
         };
         match event {
-            Event::Saved => self.heard.saved = true,
-            Event::Perhaps => {}
-            Event::Ended => self.folder.ended(),
-            Event::Failed(error) => self.folder.failed(&error),
-            Event::ByHand(answer) => self.heard.asked.push(answer),
-            Event::Stop => self.heard.stop = true,
+            ReloadEvent::Saved => self.heard.saved = true,
+            ReloadEvent::Perhaps => {}
+            ReloadEvent::Ended => self.folder.ended(),
+            ReloadEvent::Failed(error) => self.folder.failed(&error),
+            ReloadEvent::ByHand(answer) => self.heard.asked.push(answer),
+            ReloadEvent::Stop => self.heard.stop = true,
             #[cfg(test)]
-            Event::Panic => panic!("on purpose"),
+            ReloadEvent::Panic => panic!("on purpose"),
         }
         true
     }
@@ -373,7 +376,7 @@ impl Live {
     }
 
     /// Makes a good set live, or leaves the one that is; and says so where it is news.
-    fn tell(&mut self, result: Result<Loaded, Vec<Problem>>, asked: Vec<oneshot::Sender<Outcome>>) {
+    fn tell(&mut self, result: Result<Loaded, Vec<Problem>>, asked: Vec<oneshot::Sender<ReloadResult>>) {
         let by_hand = !asked.is_empty();
         let outcome = match result {
             Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings)),
@@ -445,7 +448,7 @@ impl Live {
     }
 
     /// Says what the live set opens, and which files differ from `before`.
-    fn tell_widened(&self, widened: &[String], before: &Files) {
+    fn tell_widened(&self, widened: &[String], before: &FileStamps) {
         let (now, root) = (&self.live_files, &self.source.root);
         let paths: BTreeSet<_> = now.keys().chain(before.keys()).collect();
         let differing = paths.into_iter().filter(|path| now.get(*path) != before.get(*path));

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use crate::domain::{Choice, Interaction, InteractionId, InteractionKind, MessageId, Reply};
 use crate::outbox::{Callback, Change, Interactions, Refused, Unanswered};
-use dialog::{Key, Open};
+use dialog::{Key, OpenDialog};
 
 /// The most suggestions that Discord takes.
 const SUGGESTIONS: usize = 25;
@@ -83,7 +83,7 @@ struct Desk {
     discord: Interactions,
     times: Times,
     /// The dialogs that wait for a press.
-    open: Mutex<HashMap<Key, Open>>,
+    open: Mutex<HashMap<Key, OpenDialog>>,
     /// The newest interactions.
     seen: Mutex<VecDeque<InteractionId>>,
 }
@@ -116,7 +116,7 @@ impl Responders {
         Some(Responder::new(self, interaction))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<Key, OpenDialog>> {
         lock(&self.0.open)
     }
 }
@@ -129,21 +129,21 @@ struct Shared {
     desk: Responders,
     asked: Interaction,
     /// Held by whoever is saying something, so that nothing overtakes.
-    line: tokio::sync::Mutex<Line>,
+    line: tokio::sync::Mutex<Exchange>,
 }
 
 /// How things stand between the bot and the person.
-struct Line {
+struct Exchange {
     /// The newest interaction: the one that was asked, or a press on a dialog of its.
     newest: Interaction,
-    stage: Stage,
+    stage: ReplyStage,
     /// The last message that was said, which is the one to edit.
-    last: Option<Said>,
+    last: Option<PostedMessage>,
 }
 
 /// How things stand with the newest interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ReplyStage {
     /// It has no answer yet.
     Open,
     /// The bot "is thinking", for one person alone or for everybody.
@@ -156,7 +156,7 @@ enum Stage {
 
 /// A message that was said.
 #[derive(Debug, Clone)]
-struct Said {
+struct PostedMessage {
     /// Not known where Discord did not tell it.
     id: Option<MessageId>,
     ephemeral: bool,
@@ -164,7 +164,7 @@ struct Said {
     through: Option<(Interaction, bool)>,
 }
 
-impl Said {
+impl PostedMessage {
     /// Whether it is the same message.
     fn is(&self, other: &Self) -> bool {
         let through =
@@ -183,12 +183,14 @@ impl Responder {
     fn new(desk: &Responders, asked: Interaction) -> Self {
         let last = match asked.kind {
             // A press stands below a message that can be edited.
-            InteractionKind::Press { message, .. } => {
-                Some(Said { id: Some(message), ephemeral: false, through: Some((asked.clone(), true)) })
-            }
+            InteractionKind::Press { message, .. } => Some(PostedMessage {
+                id: Some(message),
+                ephemeral: false,
+                through: Some((asked.clone(), true)),
+            }),
             _ => None,
         };
-        let line = Line { newest: asked.clone(), stage: Stage::Open, last };
+        let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last };
         let shared = Arc::new(Shared { desk: desk.clone(), asked, line: tokio::sync::Mutex::new(line) });
         if !matches!(shared.asked.kind, InteractionKind::Autocomplete(..)) {
             let at = Instant::from_std(shared.asked.received) + desk.0.times.defer;
@@ -226,17 +228,17 @@ impl Responder {
         let mut line = self.0.line.lock().await;
         let Some(last) = line.last.clone() else { return Err(RespondError::NothingSaid) };
         let pressed = matches!(line.newest.kind, InteractionKind::Press { .. });
-        if line.stage == Stage::Open && pressed {
+        if line.stage == ReplyStage::Open && pressed {
             let update = Callback::Update(Change::Whole(reply));
             match self.0.desk.0.discord.answer(&line.newest, update).await {
                 Ok(_) => {
-                    line.stage = Stage::Answered;
+                    line.stage = ReplyStage::Answered;
                     return Ok(());
                 }
-                Err(Unanswered::Unclear(_)) => line.stage = Stage::Answered,
-                Err(Unanswered::TooLate) => line.stage = Stage::Closed,
+                Err(Unanswered::Unclear(_)) => line.stage = ReplyStage::Answered,
+                Err(Unanswered::TooLate) => line.stage = ReplyStage::Closed,
                 Err(Unanswered::Already) => {
-                    line.stage = Stage::Answered;
+                    line.stage = ReplyStage::Answered;
                     return Err(RespondError::Elsewhere);
                 }
                 Err(other) => return Err(RespondError::Discord(other)),
@@ -252,7 +254,7 @@ impl Responder {
     /// See [`RespondError`]; a late answer is worth no more than none.
     pub async fn suggest(&self, choices: &[Choice]) -> Result<(), RespondError> {
         let mut line = self.0.line.lock().await;
-        line.stage = Stage::Answered;
+        line.stage = ReplyStage::Answered;
         let choices = Callback::Suggest(&choices[..choices.len().min(SUGGESTIONS)]);
         let answered = self.0.desk.0.discord.answer(&line.newest, choices).await;
         answered.map(drop).map_err(RespondError::Discord)
@@ -272,7 +274,7 @@ impl Responder {
             }
             InteractionKind::Command(_) => {
                 let mut line = self.0.line.lock().await;
-                if line.last.is_some() || matches!(line.stage, Stage::Answered) {
+                if line.last.is_some() || matches!(line.stage, ReplyStage::Answered) {
                     return Ok(());
                 }
                 let said = self.0.say(&mut line, &Reply::ephemeral(otherwise)).await?;
@@ -294,33 +296,33 @@ async fn defer_at(at: Instant, shared: Weak<Shared>) {
 impl Shared {
     async fn defer(&self, ephemeral: bool) {
         let mut line = self.line.lock().await;
-        if line.stage != Stage::Open {
+        if line.stage != ReplyStage::Open {
             return;
         }
         let (callback, stage) = match line.newest.kind {
-            InteractionKind::Press { .. } => (Callback::DeferUpdate, Stage::Answered),
-            _ => (Callback::Defer { ephemeral }, Stage::Deferred { ephemeral }),
+            InteractionKind::Press { .. } => (Callback::DeferUpdate, ReplyStage::Answered),
+            _ => (Callback::Defer { ephemeral }, ReplyStage::Deferred { ephemeral }),
         };
         line.stage = match self.desk.0.discord.answer(&line.newest, callback).await {
             // If it has not arrived after all, the answer will show it.
             Ok(_) | Err(Unanswered::Unclear(_)) => stage,
-            Err(Unanswered::Already) => Stage::Answered,
+            Err(Unanswered::Already) => ReplyStage::Answered,
             Err(error) => {
                 warn!(id = %line.newest.id, "an interaction could not be deferred: {error}");
-                Stage::Closed
+                ReplyStage::Closed
             }
         };
     }
 
     /// Says something new by the best way there is.
-    async fn say(&self, line: &mut Line, reply: &Reply) -> Result<Said, RespondError> {
+    async fn say(&self, line: &mut Exchange, reply: &Reply) -> Result<PostedMessage, RespondError> {
         let discord = &self.desk.0.discord;
         if !self.is_fresh(&line.newest) {
-            line.stage = Stage::Closed;
+            line.stage = ReplyStage::Closed;
         }
         let newest = &line.newest;
         let (first, answered) = match line.stage {
-            Stage::Open => match discord.answer(newest, Callback::Reply(reply)).await {
+            ReplyStage::Open => match discord.answer(newest, Callback::Reply(reply)).await {
                 // If it has arrived, this changes nothing; if not, Discord knows of no answer.
                 Err(Unanswered::Unclear(why)) => {
                     debug!(id = %newest.id, "an answer may have arrived or not: {why}");
@@ -328,48 +330,48 @@ impl Shared {
                 }
                 other => (true, other),
             },
-            Stage::Deferred { ephemeral } if ephemeral == reply.ephemeral => {
+            ReplyStage::Deferred { ephemeral } if ephemeral == reply.ephemeral => {
                 (true, discord.edit_original(newest, Change::Whole(reply)).await.map(Some))
             }
             // Who sees it was settled by the deferral, which is taken back.
-            Stage::Deferred { .. } => {
+            ReplyStage::Deferred { .. } => {
                 match discord.delete_original(newest).await {
                     Ok(()) => {}
                     Err(error) => debug!(id = %newest.id, "a deferral could not be taken back: {error}"),
                 }
-                line.stage = Stage::Answered;
+                line.stage = ReplyStage::Answered;
                 (false, discord.follow_up(newest, reply).await.map(Some))
             }
-            Stage::Answered => (false, discord.follow_up(newest, reply).await.map(Some)),
-            Stage::Closed => (false, Err(Unanswered::TooLate)),
+            ReplyStage::Answered => (false, discord.follow_up(newest, reply).await.map(Some)),
+            ReplyStage::Closed => (false, Err(Unanswered::TooLate)),
         };
         match answered {
             Ok(id) => {
-                line.stage = Stage::Answered;
-                Ok(Said { id, ephemeral: reply.ephemeral, through: Some((newest.clone(), first)) })
+                line.stage = ReplyStage::Answered;
+                Ok(PostedMessage { id, ephemeral: reply.ephemeral, through: Some((newest.clone(), first)) })
             }
             Err(Unanswered::TooLate) => {
-                line.stage = Stage::Closed;
+                line.stage = ReplyStage::Closed;
                 self.say_openly(reply).await
             }
             Err(Unanswered::Already) => {
-                line.stage = Stage::Answered;
+                line.stage = ReplyStage::Answered;
                 Err(RespondError::Elsewhere)
             }
             Err(error) => Err(RespondError::Discord(error)),
         }
     }
 
-    async fn say_openly(&self, reply: &Reply) -> Result<Said, RespondError> {
+    async fn say_openly(&self, reply: &Reply) -> Result<PostedMessage, RespondError> {
         if reply.ephemeral {
             return Err(RespondError::Late);
         }
         let id = self.desk.0.discord.say(self.asked.channel_id, reply).await?;
-        Ok(Said { id: Some(id), ephemeral: false, through: None })
+        Ok(PostedMessage { id: Some(id), ephemeral: false, through: None })
     }
 
     /// Changes something that was said, and tells what is there now.
-    async fn change(&self, said: &Said, change: Change<'_>) -> Result<Said, RespondError> {
+    async fn change(&self, said: &PostedMessage, change: Change<'_>) -> Result<PostedMessage, RespondError> {
         let discord = &self.desk.0.discord;
         let through = said.through.as_ref().filter(|(interaction, _)| self.is_fresh(interaction));
         let changed = match (through, said.id) {
@@ -378,7 +380,7 @@ impl Shared {
             _ => Err(Unanswered::TooLate),
         };
         match changed {
-            Ok(id) => return Ok(Said { id: Some(id), ..said.clone() }),
+            Ok(id) => return Ok(PostedMessage { id: Some(id), ..said.clone() }),
             Err(Unanswered::TooLate) => {}
             Err(error) => return Err(RespondError::Discord(error)),
         }
@@ -387,7 +389,7 @@ impl Shared {
         }
         if let Some(id) = said.id {
             match discord.edit_said(self.asked.channel_id, id, change).await {
-                Ok(()) => return Ok(Said { through: None, ..said.clone() }),
+                Ok(()) => return Ok(PostedMessage { through: None, ..said.clone() }),
                 Err(Refused::NotFound { .. }) => {}
                 Err(refused) => return Err(refused.into()),
             }

@@ -109,7 +109,11 @@ impl ScriptSet {
     ///
     /// # Errors
     /// Every problem that was found, warnings among them: at least the first of each file and each project.
-    pub fn load(config: &config::Scripts, root: &Path, limits: &Limits) -> Result<Loaded, Vec<Problem>> {
+    pub fn load(
+        config: &config::ScriptsConfig,
+        root: &Path,
+        limits: &Limits,
+    ) -> Result<Loaded, Vec<Problem>> {
         let shown = match config.dir.strip_prefix(root) {
             Ok(dir) if dir.as_os_str().is_empty() => ".".to_owned(),
             Ok(dir) => dir.display().to_string(),

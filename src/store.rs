@@ -33,13 +33,13 @@ use rusqlite::{Transaction, TransactionBehavior};
 pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
-pub use places::{ChannelRow, Place};
+pub use places::{ChannelRow, SeenChannel};
 pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use turns::{
-    Begin, Cancel, Edit, Finished, Said, SessionUpdate, Stage, Turn, TurnRow, TurnState, Unfinished,
-    Unwanted, WaitingTurn,
+    Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
+    Unfinished, Unwanted, WaitingTurn,
 };
 
 use crate::domain::MessageId;
@@ -231,9 +231,9 @@ mod tests {
         }
     }
 
-    fn said(id: u64, parts: &[&str]) -> Said {
+    fn said(id: u64, parts: &[&str]) -> DirectReply {
         let Turn { message, channel, author, accepted, .. } = turn(id);
-        Said { message, channel, author, parts: strings(parts), accepted }
+        DirectReply { message, channel, author, parts: strings(parts), accepted }
     }
 
     fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
@@ -249,9 +249,9 @@ mod tests {
         assert_eq!(store.begin(turn).await.unwrap(), Begin::Begun);
     }
 
-    fn edit(prompt: &str) -> Edit {
+    fn edit(prompt: &str) -> TurnEdit {
         let Turn { project, model, fresh, .. } = turn(1);
-        Edit { project, prompt: prompt.to_owned(), model, fresh, attachments: Vec::new() }
+        TurnEdit { project, prompt: prompt.to_owned(), model, fresh, attachments: Vec::new() }
     }
 
     async fn state(store: &Store, id: u64) -> TurnState {
@@ -448,10 +448,10 @@ mod tests {
         assert_eq!(
             found,
             [
-                (1, Stage::Waiting(None)),
-                (3, Stage::Running(None)),
-                (4, Stage::Undelivered),
-                (5, Stage::Undelivered)
+                (1, Remaining::Waiting(None)),
+                (3, Remaining::Running(None)),
+                (4, Remaining::Undelivered),
+                (5, Remaining::Undelivered)
             ]
         );
         let delivery = after.undelivered(message(5)).await.unwrap().unwrap();
@@ -478,7 +478,7 @@ mod tests {
         assert!(!store.cancel_waiting(message(3)).await.unwrap());
         let stages: Vec<_> = store.unfinished().await.unwrap().into_iter().map(|one| one.stage).collect();
         let unwanted = [Some(Unwanted::Stopped), Some(Unwanted::Deleted), None];
-        assert_eq!(stages, unwanted.map(Stage::Running));
+        assert_eq!(stages, unwanted.map(Remaining::Running));
     }
 
     #[tokio::test]

@@ -57,7 +57,7 @@ use std::ops::Range;
 pub use show::ruled;
 
 use crate::domain::Format;
-use layout::{Next, Place};
+use layout::{Next, PartStart};
 use scan::Scanner;
 
 /// The most UTF-16 units in a part. Discord counts code points, of which there are never more.
@@ -95,13 +95,13 @@ pub struct Splitter {
     format: Format,
     scanner: Scanner,
     /// Where the next part begins; nothing once all are out.
-    place: Option<Place>,
+    place: Option<PartStart>,
 }
 
 impl Splitter {
     /// At the beginning of a text.
     pub fn new(format: Format) -> Self {
-        Self { format, scanner: Scanner::new(format.dialect), place: Some(Place::START) }
+        Self { format, scanner: Scanner::new(format.dialect), place: Some(PartStart::START) }
     }
 
     /// Takes the next piece of the text; returns the parts that nothing can change any more and that were not

@@ -12,7 +12,7 @@ use crate::script::{Loaded, Problem, ScriptSet, Severity};
 
 /// What somebody would write, and where.
 #[derive(Debug)]
-pub struct Said {
+pub struct TriedMessage {
     /// The channel or thread.
     pub channel: ChannelId,
     /// The channel of a thread.
@@ -31,7 +31,7 @@ pub struct Said {
 
 /// Prints the decision as one JSON object. The exit code is 2 where the scripts fail, at load or on this text; then the
 /// object has only `errors`.
-pub async fn run(config: &Config, said: Said) -> ExitCode {
+pub async fn run(config: &Config, said: TriedMessage) -> ExitCode {
     let (decision, fine) = match decide(config, said).await {
         Ok(decision) => (decision, true),
         Err(problems) => (json!({ "errors": problems.iter().map(error).collect::<Vec<_>>() }), false),
@@ -40,7 +40,7 @@ pub async fn run(config: &Config, said: Said) -> ExitCode {
     if fine { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-async fn decide(config: &Config, said: Said) -> Result<Value, Vec<Problem>> {
+async fn decide(config: &Config, said: TriedMessage) -> Result<Value, Vec<Problem>> {
     let Loaded { set, warnings } = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
         Ok(loaded) => loaded,
         Err(mut problems) => {
@@ -78,7 +78,7 @@ async fn decide(config: &Config, said: Said) -> Result<Value, Vec<Problem>> {
 }
 
 /// The message as the scripts get it. What nobody has said is made up: ids of 1, and no files.
-fn message(said: Said) -> Message {
+fn message(said: TriedMessage) -> Message {
     Message {
         id: MessageId::new(1).expect("1 is not 0"),
         channel_id: said.channel,

@@ -21,10 +21,10 @@ mod missed;
 mod prompt;
 mod question;
 mod recovery;
-mod said;
 mod shares;
 mod shown;
 mod story;
+mod turn_text;
 mod words;
 mod written;
 
@@ -46,7 +46,7 @@ use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::{FailureKind, ScriptError, ScriptSet};
 use crate::store::Store;
-use missed::{Bounds, Seen};
+use missed::{Bounds, SeenUpTo};
 
 use shares::Shares;
 
@@ -57,7 +57,7 @@ const WRITE_SEEN: Duration = Duration::from_secs(1);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What turns need of the rest of the bot.
-pub struct Needs {
+pub struct TurnDeps {
     /// The scripts in force; the newest set decides each new message.
     pub scripts: watch::Receiver<ScriptSet>,
     /// Where turns and deliveries are written down.
@@ -88,10 +88,10 @@ pub struct Needs {
 
 /// All turns of the bot. A cheap handle.
 #[derive(Clone)]
-pub struct Turns(Arc<Inner>);
+pub struct Turns(Arc<TurnsInner>);
 
-struct Inner {
-    needs: Needs,
+struct TurnsInner {
+    needs: TurnDeps,
     /// What people have taken of the bot.
     shares: Shares,
     /// How to stop each turn that waits or runs now: by its id, and by the message that it answers.
@@ -99,7 +99,7 @@ struct Inner {
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
     /// What was last told of each trouble.
-    complained: Mutex<HashMap<Trouble, Complaint>>,
+    complained: Mutex<HashMap<ComplaintTopic, Complaint>>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
@@ -110,7 +110,7 @@ struct Inner {
 
 /// What people are told of, and again only after [`COMPLAIN_EVERY`].
 #[derive(PartialEq, Eq, Hash)]
-enum Trouble {
+enum ComplaintTopic {
     /// To a channel: its messages cannot be written down.
     Unwritten(ChannelId),
     /// To the operators: no messages can be written down.
@@ -199,8 +199,8 @@ impl Stop {
 
 impl Turns {
     /// Nothing under way yet.
-    pub fn new(needs: Needs) -> Self {
-        Self(Arc::new(Inner {
+    pub fn new(needs: TurnDeps) -> Self {
+        Self(Arc::new(TurnsInner {
             shares: Shares::new(needs.share),
             needs,
             stops: Mutex::default(),
@@ -226,7 +226,7 @@ impl Turns {
         mut missed: mpsc::UnboundedReceiver<Missed>,
         shutdown: CancellationToken,
     ) {
-        let (mut bounds, mut seen) = (Bounds::default(), Seen::default());
+        let (mut bounds, mut seen) = (Bounds::default(), SeenUpTo::default());
         let mut write = interval(WRITE_SEEN);
         write.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -262,7 +262,7 @@ impl Turns {
         }
     }
 
-    async fn take_missed(&self, missed: Missed, bounds: &mut Bounds, seen: &mut Seen) {
+    async fn take_missed(&self, missed: Missed, bounds: &mut Bounds, seen: &mut SeenUpTo) {
         match missed {
             Missed::Message { message, too_old } => {
                 let (channel, id) = (message.channel_id, message.id);
@@ -310,7 +310,7 @@ impl Turns {
 
     /// Tells the operators about a lasting problem, unless they have just heard of one.
     fn tell_operators_of_trouble(&self, news: String) {
-        if self.is_due(Trouble::Store, None) {
+        if self.is_due(ComplaintTopic::Store, None) {
             self.tell_operators(news);
         }
     }
@@ -322,27 +322,27 @@ impl Turns {
             return;
         }
         let problem = error.problem();
-        if self.is_due(Trouble::Script(problem.file.clone(), problem.line), None) {
+        if self.is_due(ComplaintTopic::Script(problem.file.clone(), problem.line), None) {
             self.tell_operators(words::script_fails(&problem.to_string()));
         }
     }
 
     /// Whether to tell a channel now, in reply to this message, that it cannot be written. Each is told once in a while.
     fn may_complain(&self, channel: ChannelId, message: MessageId) -> bool {
-        self.is_due(Trouble::Unwritten(channel), Some(message))
+        self.is_due(ComplaintTopic::Unwritten(channel), Some(message))
     }
 
     /// Whether the author of this message was told to ask again, as far as this bot knows.
     fn is_refused(&self, channel: ChannelId, message: MessageId) -> bool {
-        self.complained().get(&Trouble::Unwritten(channel)).is_some_and(|it| it.about == Some(message))
+        self.complained().get(&ComplaintTopic::Unwritten(channel)).is_some_and(|it| it.about == Some(message))
     }
 
-    fn complained(&self) -> MutexGuard<'_, HashMap<Trouble, Complaint>> {
+    fn complained(&self) -> MutexGuard<'_, HashMap<ComplaintTopic, Complaint>> {
         // Insertions and removals of whole entries only: sound even after a panic.
         self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn is_due(&self, trouble: Trouble, about: Option<MessageId>) -> bool {
+    fn is_due(&self, trouble: ComplaintTopic, about: Option<MessageId>) -> bool {
         let mut complained = self.complained();
         complained.retain(|_, it| it.told.elapsed() < COMPLAIN_EVERY);
         match complained.entry(trouble) {
@@ -366,9 +366,9 @@ impl Turns {
 }
 
 impl std::ops::Deref for Turns {
-    type Target = Needs;
+    type Target = TurnDeps;
 
-    fn deref(&self) -> &Needs {
+    fn deref(&self) -> &TurnDeps {
         &self.0.needs
     }
 }

@@ -17,13 +17,13 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::guard::{NOT_STARTED, Refusal};
+use super::guard::{NOT_STARTED, SpawnError};
 use crate::domain::Ids;
 use crate::print;
 
 /// Whose an agent is to be, and where it is to begin.
 #[derive(Debug, Clone)]
-pub struct Orders {
+pub struct AsUserOptions {
     /// The user.
     pub ids: Ids,
     /// The directory.
@@ -33,7 +33,7 @@ pub struct Orders {
 /// The hidden subcommand.
 pub const COMMAND: &str = "agent-as";
 
-impl Orders {
+impl AsUserOptions {
     /// The orders as arguments of the program.
     pub fn arguments(&self) -> Vec<OsString> {
         let Ids { user, group, groups } = &self.ids;
@@ -46,13 +46,13 @@ impl Orders {
 }
 
 /// Becomes the user, and then the command.
-pub fn main(orders: &Orders, command: &[OsString]) -> ExitCode {
+pub fn main(orders: &AsUserOptions, command: &[OsString]) -> ExitCode {
     let Err(refusal) = run(orders, command);
     print::complaint(&refusal);
     ExitCode::from(NOT_STARTED)
 }
 
-fn run(orders: &Orders, command: &[OsString]) -> Result<Infallible, Refusal> {
+fn run(orders: &AsUserOptions, command: &[OsString]) -> Result<Infallible, SpawnError> {
     let user = || {
         // Away from the bot's terminal, into which another user must not be able to type.
         setsid()?;
@@ -60,11 +60,11 @@ fn run(orders: &Orders, command: &[OsString]) -> Result<Infallible, Refusal> {
         // A bot that is not root does not find by its mark what a killed guard leaves: this much ends by itself.
         set_parent_process_death_signal(Some(Signal::KILL))
     };
-    user().map_err(|error| Refusal::User(error.into()))?;
-    std::env::set_current_dir(&orders.dir).map_err(Refusal::Directory)?;
+    user().map_err(|error| SpawnError::User(error.into()))?;
+    std::env::set_current_dir(&orders.dir).map_err(SpawnError::Directory)?;
     let (program, arguments) =
-        command.split_first().ok_or(Refusal::Program(std::io::ErrorKind::NotFound.into()))?;
-    Err(Refusal::Program(Command::new(program).args(arguments).exec()))
+        command.split_first().ok_or(SpawnError::Program(std::io::ErrorKind::NotFound.into()))?;
+    Err(SpawnError::Program(Command::new(program).args(arguments).exec()))
 }
 
 fn become_user(ids: &Ids) -> rustix::io::Result<()> {

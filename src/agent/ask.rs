@@ -9,15 +9,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::elsewhere;
-use super::events::{Event, TurnResult};
+use super::events::{AgentEvent, TurnResult};
 use super::failure::Failure;
-use super::guard::Refusal;
+use super::guard::SpawnError;
 use super::launch::{Conversation, Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
 use super::trouble::SessionTrouble;
 use super::version::{OLDEST, Version};
-use super::{About, Ask, Asked, End, Pool, Progress, SessionSeen, SessionStart};
+use super::{About, Ask, AskEnd, AskResult, Pool, Progress, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId};
 
 /// How long an interrupted turn may take to end.
@@ -26,7 +26,7 @@ const INTERRUPT_PATIENCE: Duration = Duration::from_secs(1);
 const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One [`Ask`] on its way.
-pub struct Turn<'a, P> {
+pub struct RunningAsk<'a, P> {
     pool: &'a Arc<Pool>,
     ask: Ask,
     stop: CancellationToken,
@@ -46,21 +46,21 @@ pub struct Turn<'a, P> {
 }
 
 /// A turn was cut off.
-enum Cut {
+enum CutOff {
     Stopped,
     Failed(Failure),
 }
 
 /// How one prompt ended.
-enum Verdict {
+enum PromptEnd {
     Result(Box<TurnResult>),
     /// The process is gone.
     Ended,
     /// The turn is still at work and has to be ended.
-    Cut(Cut),
+    Cut(CutOff),
 }
 
-impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
+impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// A turn that has not begun.
     pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Self {
         let launch = Launch::new(&pool.config, &pool.environment, &ask.project);
@@ -86,17 +86,17 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     /// Runs it to its end; `begin` is awaited just before the agent gets the prompt.
-    pub async fn run(mut self, begin: impl Future<Output = bool> + Send) -> Asked {
+    pub async fn run(mut self, begin: impl Future<Output = bool> + Send) -> AskResult {
         let end = match self.answer(begin).await {
-            Ok(answer) => End::Answered(answer),
-            Err(Cut::Stopped) => End::Stopped,
-            Err(Cut::Failed(failure)) => {
+            Ok(answer) => AskEnd::Answered(answer),
+            Err(CutOff::Stopped) => AskEnd::Stopped,
+            Err(CutOff::Failed(failure)) => {
                 warn!(channel = %self.ask.channel, project = %self.ask.project.name, %failure, "the turn failed");
-                End::Failed(failure)
+                AskEnd::Failed(failure)
             }
         };
-        let partial = if matches!(end, End::Answered(_)) { String::new() } else { self.story.partial() };
-        Asked {
+        let partial = if matches!(end, AskEnd::Answered(_)) { String::new() } else { self.story.partial() };
+        AskResult {
             end,
             session: self.seen,
             session_lost: self.session_lost,
@@ -114,17 +114,17 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                 self.end(&mut process, self.limits().after_result).await;
                 return self.about.ok_or(Failure::TooOld { found: None });
             }
-            Err(Cut::Failed(failure)) => failure,
-            Err(Cut::Stopped) => {
+            Err(CutOff::Failed(failure)) => failure,
+            Err(CutOff::Stopped) => {
                 Failure::NotStarted { exit: "it was stopped".to_owned(), stderr: String::new() }
             }
         };
         Err(failure)
     }
 
-    async fn answer(&mut self, begin: impl Future<Output = bool> + Send) -> Result<String, Cut> {
+    async fn answer(&mut self, begin: impl Future<Output = bool> + Send) -> Result<String, CutOff> {
         if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
-            return Err(Cut::Stopped);
+            return Err(CutOff::Stopped);
         }
         self.used_elsewhere = self.was_used_elsewhere().await;
         let live = self.claim().await?;
@@ -136,25 +136,25 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         let is_stopped = self.stop.is_cancelled() || self.pool.closing.is_cancelled();
         if is_stopped || !begin.await {
             self.park(process);
-            return Err(Cut::Stopped);
+            return Err(CutOff::Stopped);
         }
         loop {
             (self.progress)(Progress::Ready);
             match self.prompt(&mut process).await {
-                Verdict::Result(result) => return self.conclude(process, *result).await,
-                Verdict::Ended if reused && !self.story.heard() => {
+                PromptEnd::Result(result) => return self.conclude(process, *result).await,
+                PromptEnd::Ended if reused && !self.story.heard() => {
                     // It died as it was claimed, and has not begun with the prompt.
                     self.end(&mut process, Duration::ZERO).await;
                     drop(process);
                     reused = false;
                     process = self.start().await?;
                 }
-                Verdict::Ended => {
+                PromptEnd::Ended => {
                     self.end(&mut process, Duration::ZERO).await;
-                    return Err(Cut::Failed(Failure::of_end(process.exit(), process.stderr())));
+                    return Err(CutOff::Failed(Failure::of_end(process.exit(), process.stderr())));
                 }
-                Verdict::Cut(cut) => {
-                    let reusable = !matches!(cut, Cut::Failed(Failure::NotLoggedIn { .. }));
+                PromptEnd::Cut(cut) => {
+                    let reusable = !matches!(cut, CutOff::Failed(Failure::NotLoggedIn { .. }));
                     if self.interrupt(&mut process).await && reusable {
                         self.park(process);
                     } else {
@@ -178,11 +178,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     /// The channel's live process, if it fits; one that does not is closed.
-    async fn claim(&mut self) -> Result<Option<Process>, Cut> {
+    async fn claim(&mut self) -> Result<Option<Process>, CutOff> {
         let claimed = tokio::select! {
             claimed = self.pool.claim(self.ask.channel) => claimed,
             // This drops the claim, and with it the process.
-            () = stopped(&self.stop, &self.pool.closing) => return Err(Cut::Stopped),
+            () = stopped(&self.stop, &self.pool.closing) => return Err(CutOff::Stopped),
         };
         let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
@@ -197,7 +197,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     /// Starts a process and waits until it is ready.
-    async fn start(&mut self) -> Result<Process, Cut> {
+    async fn start(&mut self) -> Result<Process, CutOff> {
         let mut conversation = match self.session {
             SessionStart::New(session) => Conversation::New(session),
             SessionStart::Live(session) => Conversation::Resumed(session),
@@ -212,15 +212,17 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             self.end(&mut process, Duration::ZERO).await;
             let told = match unready {
                 Unready::Ended { told } => told,
-                Unready::Stopped => return Err(Cut::Stopped),
+                Unready::Stopped => return Err(CutOff::Stopped),
                 Unready::TooLate => {
                     let (limit, stderr) = (self.limits().start, process.stderr());
-                    return Err(Cut::Failed(Failure::StartTimeout { limit, stderr }));
+                    return Err(CutOff::Failed(Failure::StartTimeout { limit, stderr }));
                 }
-                Unready::TooOld { version } => return Err(Cut::Failed(Failure::TooOld { found: version })),
+                Unready::TooOld { version } => {
+                    return Err(CutOff::Failed(Failure::TooOld { found: version }));
+                }
             };
-            if let Some(refusal) = Refusal::find(&process.stderr()) {
-                return Err(Cut::Failed(self.launch.explain(&refusal)));
+            if let Some(refusal) = SpawnError::find(&process.stderr()) {
+                return Err(CutOff::Failed(self.launch.explain(&refusal)));
             }
             let told = format!("{told}{}", process.stderr());
             conversation = match (SessionTrouble::find(&told), conversation) {
@@ -231,11 +233,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                     info!(%session, %fresh, "the CLI no longer knows the session");
                     Conversation::New(fresh)
                 }
-                _ => return Err(Cut::Failed(self.not_started(process.exit(), told).await)),
+                _ => return Err(CutOff::Failed(self.not_started(process.exit(), told).await)),
             };
         }
         let text = "no session could be begun".to_owned();
-        Err(Cut::Failed(Failure::Reported { status: None, text }))
+        Err(CutOff::Failed(Failure::Reported { status: None, text }))
     }
 
     /// Why a process ended before it was ready. An old version does not know some of its arguments.
@@ -250,11 +252,11 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         failure
     }
 
-    fn spawn(&mut self, conversation: Conversation) -> Result<Process, Cut> {
+    fn spawn(&mut self, conversation: Conversation) -> Result<Process, CutOff> {
         // A model that is not the project's is no argument: it may come from what a person typed.
         let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
         let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
-            .map_err(Cut::Failed)?;
+            .map_err(CutOff::Failed)?;
         info!(channel = %self.ask.channel, pid = process.pid(), session = %process.session, "started an agent");
         self.pool.close_surplus(&self.pool.kept());
         (self.progress)(Progress::Started { pid: process.pid() });
@@ -267,10 +269,12 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         let replied = async {
             loop {
                 match process.next().await {
-                    Happening::Event(Event::Reply { request: id, version, login, .. }) if id == request => {
+                    Happening::Event(AgentEvent::Reply { request: id, version, login, .. })
+                        if id == request =>
+                    {
                         return Ok((version.as_deref().and_then(Version::parse), login));
                     }
-                    Happening::Event(Event::Result(result)) => {
+                    Happening::Event(AgentEvent::Result(result)) => {
                         told.extend(result.errors.iter().map(|error| format!("{error}\n")));
                     }
                     Happening::Event(_) | Happening::Written => {}
@@ -297,7 +301,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     ///
     /// # Errors
     /// Where the agent refuses or does not answer; then it is in no state to be used.
-    async fn adapt(&mut self, process: &mut Process) -> Result<(), Cut> {
+    async fn adapt(&mut self, process: &mut Process) -> Result<(), CutOff> {
         let wanted = self.manner.clone();
         if process.manner.model != wanted.model {
             // `default` is the CLI's name for its own choice.
@@ -307,7 +311,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         if !process.has_mode(wanted.mode) {
             let Some(mode) = wanted.mode else {
                 let text = "the permission mode cannot be unset in a running agent".to_owned();
-                return Err(Cut::Failed(Failure::Refused { text }));
+                return Err(CutOff::Failed(Failure::Refused { text }));
             };
             self.control(process, json!({ "subtype": "set_permission_mode", "mode": mode.as_str() })).await?;
         }
@@ -315,13 +319,13 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         Ok(())
     }
 
-    async fn control(&mut self, process: &mut Process, request: Value) -> Result<(), Cut> {
+    async fn control(&mut self, process: &mut Process, request: Value) -> Result<(), CutOff> {
         let name = request["subtype"].as_str().unwrap_or_default().to_owned();
         let request = process.request(request);
         let answered = async {
             loop {
                 match process.next().await {
-                    Happening::Event(Event::Reply { request: id, refused, .. }) if id == request => {
+                    Happening::Event(AgentEvent::Reply { request: id, refused, .. }) if id == request => {
                         return refused.map_or(Ok(()), Err);
                     }
                     Happening::Event(_) | Happening::Written => {}
@@ -330,15 +334,15 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             }
         };
         let answered = tokio::select! {
-            () = stopped(&self.stop, &self.pool.closing) => return Err(Cut::Stopped),
+            () = stopped(&self.stop, &self.pool.closing) => return Err(CutOff::Stopped),
             answered = timeout(CONTROL_PATIENCE, answered) => answered,
         };
         let answered = answered.unwrap_or_else(|_| Err("no reply".to_owned()));
-        answered.map_err(|reason| Cut::Failed(Failure::Refused { text: format!("{name}: {reason}") }))
+        answered.map_err(|reason| CutOff::Failed(Failure::Refused { text: format!("{name}: {reason}") }))
     }
 
     /// Sends the prompt and follows the turn to its end.
-    async fn prompt(&mut self, process: &mut Process) -> Verdict {
+    async fn prompt(&mut self, process: &mut Process) -> PromptEnd {
         self.message = elsewhere::message_id().to_string();
         process.send_prompt(&self.message, &self.ask.prompt);
         let turn_limit = self.limits().turn;
@@ -351,22 +355,22 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             };
             tokio::select! {
                 biased;
-                () = stopped(&self.stop, &self.pool.closing) => return Verdict::Cut(Cut::Stopped),
+                () = stopped(&self.stop, &self.pool.closing) => return PromptEnd::Cut(CutOff::Stopped),
                 happening = process.next() => match happening {
                     Happening::Written => (self.progress)(Progress::Prompted),
-                    Happening::Ended => return Verdict::Ended,
-                    Happening::Event(Event::Result(result)) if result.answers(&self.message) => {
-                        return Verdict::Result(result);
+                    Happening::Ended => return PromptEnd::Ended,
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
+                        return PromptEnd::Result(result);
                     }
                     Happening::Event(event) => {
                         last = Instant::now();
                         if let Some(failure) = self.follow(process, event) {
-                            return Verdict::Cut(Cut::Failed(failure));
+                            return PromptEnd::Cut(CutOff::Failed(failure));
                         }
                         // A flood of events must not hide the end of the turn's time.
                         if last >= turn_deadline {
                             let limit = turn_limit;
-                            return Verdict::Cut(Cut::Failed(Failure::TurnTimeout { limit }));
+                            return PromptEnd::Cut(CutOff::Failed(Failure::TurnTimeout { limit }));
                         }
                     }
                 },
@@ -376,28 +380,28 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
                         Some(tool) => Failure::ToolTimeout { limit, tool },
                         None => Failure::Silence { limit },
                     };
-                    return Verdict::Cut(Cut::Failed(failure));
+                    return PromptEnd::Cut(CutOff::Failed(failure));
                 }
             }
         }
     }
 
     /// Takes in an event that is not our result; a failure ends the turn early.
-    fn follow(&mut self, process: &mut Process, event: Event) -> Option<Failure> {
+    fn follow(&mut self, process: &mut Process, event: AgentEvent) -> Option<Failure> {
         match &event {
-            Event::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool.as_str()) => {
+            AgentEvent::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool.as_str()) => {
                 process
                     .deny(request, "Nobody can answer here. Write the question or the plan as your answer.");
             }
-            Event::MayIUse { request, .. } => {
+            AgentEvent::MayIUse { request, .. } => {
                 process.deny(request, "This is not allowed here, and nobody can be asked. Go on without it.");
             }
-            Event::OtherRequest { request, subtype } => {
+            AgentEvent::OtherRequest { request, subtype } => {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
             }
             // Not ours, and it may tell of a new session all the same.
-            Event::Result(result) => {
+            AgentEvent::Result(result) => {
                 self.see(process, result);
                 self.story.forget();
             }
@@ -420,7 +424,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
             loop {
                 match process.next().await {
                     // One of a turn that nobody asked for may come first.
-                    Happening::Event(Event::Result(result)) if result.answers(&self.message) => {
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
                         return Some(result);
                     }
                     Happening::Event(event) => drop(self.follow(process, event)),
@@ -435,7 +439,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
     }
 
     /// The result is here: the answer, or the failure that it tells.
-    async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, Cut> {
+    async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, CutOff> {
         self.see(&mut process, &result);
         let failure = match self.story.conclude(result) {
             Ok(answer) => {
@@ -450,7 +454,7 @@ impl<'a, P: FnMut(Progress) + Send> Turn<'a, P> {
         } else {
             self.park(process);
         }
-        Err(Cut::Failed(failure))
+        Err(CutOff::Failed(failure))
     }
 
     fn see(&mut self, process: &mut Process, result: &TurnResult) {

@@ -51,7 +51,7 @@ fn file(config: &Path, session: SessionId) -> Option<PathBuf> {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TranscriptEntry {
     #[serde(rename = "type")]
     kind: String,
     /// Only what somebody asked has it, not what the CLI itself puts in a person's mouth.
@@ -73,7 +73,7 @@ fn newest_prompt(file: &Path, window: u64) -> std::io::Result<Option<Uuid>> {
     let ids = tail.rsplit(|&byte| byte == b'\n').filter_map(|line| {
         const KEY: &[u8] = b"\"promptSource\"";
         line.windows(KEY.len()).any(|part| part == KEY).then_some(())?;
-        let entry: Entry = serde_json::from_slice(line).ok()?;
+        let entry: TranscriptEntry = serde_json::from_slice(line).ok()?;
         (entry.kind == "user" && entry.source.is_some() && !entry.aside).then_some(entry.uuid)
     });
     Ok({ ids }.next())

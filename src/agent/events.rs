@@ -1,11 +1,11 @@
-//! What an agent prints, line by line → [`Event`].
+//! What an agent prints, line by line → [`AgentEvent`].
 //!
 //! A line is JSON with `type` anywhere in it. New types and fields come with new versions of the CLI, so a line
 //! is read in two steps: its type first, then only the fields that we need of that type. What we have no use for is
-//! in [`PASSED_OVER`], with why; a type that is not there either becomes [`Event::Unknown`], and a line that cannot be
-//! read [`Event::Unreadable`]. None of them does harm.
+//! in [`PASSED_OVER`], with why; a type that is not there either becomes [`AgentEvent::Unknown`], and a line that cannot be
+//! read [`AgentEvent::Unreadable`]. None of them does harm.
 
-mod said;
+mod speech;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::denial::{Denial, Reason, Told};
 
 /// Something that an agent told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum AgentEvent {
     /// A finished part of Claude's message (one event per block in current versions).
     Assistant {
         /// The message that it is a part of.
@@ -24,7 +24,7 @@ pub enum Event {
         /// The CLI's own words about an API error, in the clothes of a message.
         is_error: bool,
         /// The texts and tool calls in it.
-        blocks: Vec<Block>,
+        blocks: Vec<ContentBlock>,
     },
     /// A piece of text as it is written, at the top level; the finished block follows.
     Delta(String),
@@ -166,7 +166,7 @@ pub struct Fallback {
 
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Block {
+pub enum ContentBlock {
     /// Text.
     Text(String),
     /// A tool is called.
@@ -234,10 +234,10 @@ impl TurnResult {
 }
 
 /// Reads one line.
-pub fn read(line: &[u8]) -> Event {
+pub fn read(line: &[u8]) -> AgentEvent {
     match try_read(line) {
         Ok(event) => event,
-        Err(e) => Event::Unreadable { reason: e.to_string() },
+        Err(e) => AgentEvent::Unreadable { reason: e.to_string() },
     }
 }
 
@@ -250,46 +250,46 @@ struct Head {
     subtype: Option<Value>,
 }
 
-fn try_read(line: &[u8]) -> serde_json::Result<Event> {
+fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
     let Head { kind, subtype } = from(line)?;
     let subtype = subtype.as_ref().and_then(Value::as_str).unwrap_or_default();
     Ok(match (kind.as_str(), subtype) {
-        ("assistant", _) => said::assistant(from(line)?),
-        ("user", _) => said::user(from(line)?),
-        ("stream_event", _) => said::delta(from(line)?),
-        ("result", _) => Event::Result(Box::new(from(line)?)),
+        ("assistant", _) => speech::assistant(from(line)?),
+        ("user", _) => speech::user(from(line)?),
+        ("stream_event", _) => speech::delta(from(line)?),
+        ("result", _) => AgentEvent::Result(Box::new(from(line)?)),
         ("control_request", _) => request(from(line)?),
         ("control_response", _) => reply(from(line)?),
         ("system", "session_state_changed") => {
-            let State { state } = from(line)?;
+            let RawState { state } = from(line)?;
             match state.as_str() {
-                "running" => Event::Running,
-                "idle" => Event::Idle,
+                "running" => AgentEvent::Running,
+                "idle" => AgentEvent::Idle,
                 // `requires_action`: the question itself comes too.
-                _ => Event::PassedOver,
+                _ => AgentEvent::PassedOver,
             }
         }
-        ("system", "permission_denied") => Event::Denied(from(line)?),
+        ("system", "permission_denied") => AgentEvent::Denied(from(line)?),
         ("system", "status") => {
-            let Status { mode } = from(line)?;
-            mode.map_or(Event::PassedOver, Event::Mode)
+            let RawStatus { mode } = from(line)?;
+            mode.map_or(AgentEvent::PassedOver, AgentEvent::Mode)
         }
         ("system", "api_retry") => {
             let Retry { attempt, max_retries, error_status, error } = from(line)?;
-            Event::Retry { attempt, of: max_retries, status: error_status, error }
+            AgentEvent::Retry { attempt, of: max_retries, status: error_status, error }
         }
-        ("system", "model_fallback") => Event::Fallback(from(line)?),
+        ("system", "model_fallback") => AgentEvent::Fallback(from(line)?),
         ("system", "informational") => informational(from(line)?),
-        ("system", "session_writes_lost") => Event::WritesLost,
+        ("system", "session_writes_lost") => AgentEvent::WritesLost,
         ("rate_limit_event", _) => {
             let Limited { rate_limit_info: RawLimit { status, resets_at } } = from(line)?;
-            Event::UsageLimit(UsageLimit { rejected: status == "rejected", resets: resets_at })
+            AgentEvent::UsageLimit(UsageLimit { rejected: status == "rejected", resets: resets_at })
         }
         _ => {
             let kind = if subtype.is_empty() { kind } else { format!("{kind}/{subtype}") };
             match PASSED_OVER.iter().any(|(known, _)| *known == kind) {
-                true => Event::PassedOver,
-                false => Event::Unknown { kind },
+                true => AgentEvent::PassedOver,
+                false => AgentEvent::Unknown { kind },
             }
         }
     })
@@ -312,10 +312,10 @@ struct RequestBody {
     told: Told,
 }
 
-fn request(Request { request_id: request, request: body }: Request) -> Event {
+fn request(Request { request_id: request, request: body }: Request) -> AgentEvent {
     match body.subtype.as_str() {
-        "can_use_tool" => Event::MayIUse { request, denial: body.told.asked() },
-        _ => Event::OtherRequest { request, subtype: body.subtype },
+        "can_use_tool" => AgentEvent::MayIUse { request, denial: body.told.asked() },
+        _ => AgentEvent::OtherRequest { request, subtype: body.subtype },
     }
 }
 
@@ -349,21 +349,21 @@ fn login(account: &Value) -> Option<String> {
     ["tokenSource", "apiKeySource", "apiProvider"].into_iter().find_map(told).map(str::to_owned)
 }
 
-fn reply(Response { response }: Response) -> Event {
+fn reply(Response { response }: Response) -> AgentEvent {
     let refused = (response.subtype != "success")
         .then(|| response.error.unwrap_or_else(|| "no reason given".to_owned()));
     let login = response.response.as_ref().and_then(|body| login(&body.account));
     let version = response.response.and_then(|body| body.claude_code_version);
-    Event::Reply { request: response.request_id, refused, version, login }
+    AgentEvent::Reply { request: response.request_id, refused, version, login }
 }
 
 #[derive(Deserialize)]
-struct State {
+struct RawState {
     state: String,
 }
 
 #[derive(Deserialize)]
-struct Status {
+struct RawStatus {
     #[serde(default, rename = "permissionMode")]
     mode: Option<String>,
 }
@@ -379,11 +379,11 @@ struct Informational {
 /// Hints for somebody at a terminal, with addresses and settings, one kind apart.
 fn informational(
     Informational { prevent_continuation, prompt_submit_outcome: outcome }: Informational,
-) -> Event {
+) -> AgentEvent {
     // Its text has the hook's command line and the prompt in it.
     match prevent_continuation && outcome["kind"].as_str().is_some_and(|kind| kind.ends_with("_by_hook")) {
-        true => Event::PromptRefused(outcome["reason"].as_str().map(str::to_owned)),
-        false => Event::PassedOver,
+        true => AgentEvent::PromptRefused(outcome["reason"].as_str().map(str::to_owned)),
+        false => AgentEvent::PassedOver,
     }
 }
 
@@ -428,19 +428,19 @@ mod tests {
             b"{\"type\":\"control_request\",\"request\":{}}",
         ] {
             let event = read(line);
-            assert!(matches!(event, Event::Unreadable { .. }), "{event:?}");
+            assert!(matches!(event, AgentEvent::Unreadable { .. }), "{event:?}");
         }
-        let unknown = |kind: &str| Event::Unknown { kind: kind.to_owned() };
+        let unknown = |kind: &str| AgentEvent::Unknown { kind: kind.to_owned() };
         assert_eq!(read(b"{\"type\":\"from_the_future\"}"), unknown("from_the_future"));
         assert_eq!(read(b"{\"subtype\":7,\"type\":\"x\"}"), unknown("x"));
         assert_eq!(read(b"{\"subtype\":\"new\",\"type\":\"system\"}"), unknown("system/new"));
-        assert_eq!(read(b"{\"type\":\"keep_alive\"}"), Event::PassedOver);
+        assert_eq!(read(b"{\"type\":\"keep_alive\"}"), AgentEvent::PassedOver);
     }
 
     #[test]
     fn keys_come_in_any_order() {
         let event = read(br#"{"result":"hi","is_error":false,"total_cost_usd":0.5,"type":"result"}"#);
-        let Event::Result(result) = event else { panic!("{event:?}") };
+        let AgentEvent::Result(result) = event else { panic!("{event:?}") };
         assert_eq!(result.result.as_deref(), Some("hi"));
         assert!(result.answers("any"));
     }
@@ -448,7 +448,7 @@ mod tests {
     #[test]
     fn results_answer_only_their_own_message() {
         let result = |line: &str| match read(line.as_bytes()) {
-            Event::Result(result) => result,
+            AgentEvent::Result(result) => result,
             event => panic!("{event:?}"),
         };
         assert!(result(r#"{"type":"result","user_message_uuids":["a","b"]}"#).answers("b"));

@@ -71,7 +71,7 @@ pub(super) const NOT_STARTED: u8 = 127;
 
 /// What a guard is told on its command line.
 #[derive(Debug)]
-pub struct Orders {
+pub struct GuardOptions {
     /// The process to watch; by default the parent.
     pub bot: Option<i32>,
     /// The file to share a lock on.
@@ -81,20 +81,20 @@ pub struct Orders {
     /// The control group to make for the agent.
     pub cgroup: Option<PathBuf>,
     /// Another user for the command.
-    pub run_as: Option<as_user::Orders>,
+    pub run_as: Option<as_user::AsUserOptions>,
     /// What to run.
     pub command: Vec<OsString>,
 }
 
 /// Runs the command until it, or this guard, has to end.
-pub fn main(orders: &Orders) -> ExitCode {
+pub fn main(orders: &GuardOptions) -> ExitCode {
     let Some((program, arguments)) = orders.command.split_first() else {
         return ExitCode::from(NOT_STARTED);
     };
     match guard(orders, program, arguments) {
         Ok(status) => pass_on(status),
         Err(error) => {
-            print::complaint(Refusal::Program(error));
+            print::complaint(SpawnError::Program(error));
             ExitCode::from(NOT_STARTED)
         }
     }
@@ -102,7 +102,7 @@ pub fn main(orders: &Orders) -> ExitCode {
 
 /// Why the command could not be started. It is told on stderr.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum SpawnError {
     /// The program cannot be executed.
     Program(std::io::Error),
     /// Its user may not enter the directory.
@@ -116,7 +116,7 @@ const NO_PROGRAM: &str = "moonlane agent-guard: cannot start the agent: os error
 const NO_DIRECTORY: &str = "moonlane agent-guard: cannot enter the agent's directory: os error ";
 const NO_USER: &str = "moonlane agent-guard: cannot become the agent's user: os error ";
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (before, error) = match self {
             Self::Program(error) => (NO_PROGRAM, error),
@@ -127,7 +127,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Refusal {
+impl SpawnError {
     /// The reason in a guard's stderr.
     pub fn find(stderr: &str) -> Option<Self> {
         let error = |line: &str, before| {
@@ -160,11 +160,15 @@ pub fn missing_kernel_pieces() -> Vec<String> {
     missing
 }
 
-fn guard(orders: &Orders, program: &OsStr, arguments: &[OsString]) -> std::io::Result<Option<WaitStatus>> {
+fn guard(
+    orders: &GuardOptions,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> std::io::Result<Option<WaitStatus>> {
     let bot = orders.bot.map_or_else(getppid, Pid::from_raw);
     // Without it the agent is served all the same; the bot has warned at its start.
     let _ = set_child_subreaper(Some(getpid()));
-    let mut watch = Watch::begin(bot)?;
+    let mut watch = GuardWatch::begin(bot)?;
     let _lock = orders.lock.as_deref().map(share).transpose()?.flatten();
     // Asked only now: from here on either the bot sees to us, or the lock keeps the next bot waiting.
     if watch.bot_is_gone() {
@@ -267,7 +271,7 @@ fn pass_on(status: Option<WaitStatus>) -> ExitCode {
 }
 
 /// What wakes the guard, and what it then looks up.
-struct Watch {
+struct GuardWatch {
     bot: Option<Pid>,
     pidfd: Option<OwnedFd>,
     pidfd_tells: bool,
@@ -275,7 +279,7 @@ struct Watch {
     told: Arc<AtomicBool>,
 }
 
-impl Watch {
+impl GuardWatch {
     fn begin(bot: Option<Pid>) -> std::io::Result<Self> {
         let told = Arc::new(AtomicBool::new(false));
         let (signals, waker) = UnixStream::pair()?;
@@ -401,13 +405,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_read_among_other_lines() {
-        let refusals: [fn(_) -> Refusal; 3] = [Refusal::Program, Refusal::Directory, Refusal::User];
+        let refusals: [fn(_) -> SpawnError; 3] =
+            [SpawnError::Program, SpawnError::Directory, SpawnError::User];
         for refusal in refusals {
             let told = refusal(std::io::Error::from_raw_os_error(2)).to_string();
-            let found = Refusal::find(&format!("x\n{told}\ny")).unwrap();
+            let found = SpawnError::find(&format!("x\n{told}\ny")).unwrap();
             assert_eq!(found.to_string(), told);
         }
-        assert!(Refusal::find("No such file or directory (os error 2)").is_none());
+        assert!(SpawnError::find("No such file or directory (os error 2)").is_none());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::as_user;
 use super::failure::Failure;
-use super::guard::Refusal;
+use super::guard::SpawnError;
 use super::kin::{self, Kin};
 use super::sandbox;
 use super::version::Version;
@@ -44,7 +44,7 @@ pub struct Launch {
 
 /// A directory itself, whatever its path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct DirectoryId {
     device: u64,
     inode: u64,
 }
@@ -112,7 +112,7 @@ impl Launch {
     ///
     /// # Errors
     /// Where there is no such directory, or it may not be used. That there is no such program is told by the guard:
-    /// [`Refusal`].
+    /// [`SpawnError`].
     pub fn spawn(
         &self,
         conversation: Conversation,
@@ -160,7 +160,7 @@ impl Launch {
         match &self.run_as {
             // The bot's own user may not be let into it.
             Some(user) => {
-                let orders = as_user::Orders { ids: user.ids.clone(), dir: self.dir.clone() };
+                let orders = as_user::AsUserOptions { ids: user.ids.clone(), dir: self.dir.clone() };
                 guard.args(orders.arguments()).current_dir("/");
             }
             None => drop(guard.current_dir(&self.dir)),
@@ -196,8 +196,8 @@ impl Launch {
     }
 
     /// Which directory stands at the project's path now; `None` where there is none.
-    pub fn place(&self) -> Option<Place> {
-        std::fs::metadata(&self.dir).ok().map(|dir| Place { device: dir.dev(), inode: dir.ino() })
+    pub fn place(&self) -> Option<DirectoryId> {
+        std::fs::metadata(&self.dir).ok().map(|dir| DirectoryId { device: dir.dev(), inode: dir.ino() })
     }
 
     /// What is wrong with the directory: the system's error does not say whether it means that.
@@ -215,15 +215,15 @@ impl Launch {
     }
 
     /// Why the guard could not start the program.
-    pub fn explain(&self, refusal: &Refusal) -> Failure {
+    pub fn explain(&self, refusal: &SpawnError) -> Failure {
         if let Some(failure) = self.explain_directory() {
             return failure;
         }
         let program = self.before.first().unwrap_or(&self.program).to_string_lossy().into_owned();
         let error = match refusal {
-            Refusal::Program(error) => error,
-            Refusal::Directory(_) => return Failure::DirectoryDenied { dir: self.dir.clone() },
-            Refusal::User(error) => {
+            SpawnError::Program(error) => error,
+            SpawnError::Directory(_) => return Failure::DirectoryDenied { dir: self.dir.clone() },
+            SpawnError::User(error) => {
                 let user = self.run_as.as_ref().map_or("another user", |user| &user.name);
                 let error = format!("it may not be started as {user}: {error}");
                 return Failure::NotExecutable { program, error };

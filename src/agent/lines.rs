@@ -23,7 +23,7 @@ pub struct Lines<R> {
 
 /// One line of a pipe, without its newline.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum PipeLine<'a> {
     /// The line's bytes, which need not be UTF-8.
     Bytes(&'a [u8]),
     /// A line over the limit; it was skipped.
@@ -40,7 +40,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// The next line; the last one needs no newline. Cancel-safe.
-    pub async fn next(&mut self) -> io::Result<Line<'_>> {
+    pub async fn next(&mut self) -> io::Result<PipeLine<'_>> {
         if self.handed_out {
             self.handed_out = false;
             self.line.clear();
@@ -64,13 +64,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 continue;
             }
             if std::mem::take(&mut self.skipping) {
-                return Ok(Line::TooLong);
+                return Ok(PipeLine::TooLong);
             }
             if ended && self.line.is_empty() {
-                return Ok(Line::End);
+                return Ok(PipeLine::End);
             }
             self.handed_out = true;
-            return Ok(Line::Bytes(&self.line));
+            return Ok(PipeLine::Bytes(&self.line));
         }
     }
 }
@@ -84,9 +84,9 @@ mod tests {
         let mut seen = Vec::new();
         loop {
             match lines.next().await.unwrap() {
-                Line::Bytes(bytes) => seen.push(String::from_utf8_lossy(bytes).into_owned()),
-                Line::TooLong => seen.push("(too long)".to_owned()),
-                Line::End => return seen,
+                PipeLine::Bytes(bytes) => seen.push(String::from_utf8_lossy(bytes).into_owned()),
+                PipeLine::TooLong => seen.push("(too long)".to_owned()),
+                PipeLine::End => return seen,
             }
         }
     }

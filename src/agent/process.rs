@@ -21,12 +21,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::events::{self, Event};
+use super::events::{self, AgentEvent};
 use super::failure::Failure;
 use super::guard;
 use super::kin::{self, Kin};
-use super::launch::{Conversation, Launch, Manner, Place};
-use super::lines::{LONGEST_LINE, Line, Lines};
+use super::launch::{Conversation, DirectoryId, Launch, Manner};
+use super::lines::{LONGEST_LINE, Lines, PipeLine};
 use crate::domain::{PermissionMode, SessionId};
 
 /// From telling the guard to end everything until it has: its own grace, and a second to kill and to reap.
@@ -44,7 +44,7 @@ const KEPT_STDERR: usize = 4 << 10;
 pub struct Process {
     /// What it was started with, and in which directory.
     launch: Launch,
-    place: Option<Place>,
+    place: Option<DirectoryId>,
     /// The model and the mode that it was given last.
     pub manner: Manner,
     /// The session that it holds.
@@ -55,7 +55,7 @@ pub struct Process {
     /// What is in the environment of everything that it started.
     mark: String,
     group: Option<PathBuf>,
-    input: Input,
+    input: BufferedStdin,
     output: Option<Lines<ChildStdout>>,
     errors: Errors,
     exit: Option<ExitStatus>,
@@ -68,14 +68,14 @@ pub struct Process {
     requests: u64,
     /// It has printed a line that is no event.
     garbled: bool,
-    _counted: Counted,
+    _counted: CountedProcess,
 }
 
 /// What a process did.
 #[derive(Debug)]
 pub enum Happening {
     /// It told something.
-    Event(Event),
+    Event(AgentEvent),
     /// It has taken everything that was sent.
     Written,
     /// It has exited, or nothing more can come from it.
@@ -106,7 +106,7 @@ impl Process {
             group: kin.group(&mark),
             mark,
             pid: child.id().and_then(|id| Pid::from_raw(id.cast_signed())),
-            input: Input { pipe: child.stdin.take(), waiting: Vec::new(), written: 0 },
+            input: BufferedStdin { pipe: child.stdin.take(), waiting: Vec::new(), written: 0 },
             output: child.stdout.take().map(|pipe| Lines::new(pipe, LONGEST_LINE)),
             errors: Errors { pipe: child.stderr.take(), chunk: Box::new([0; 1024]), kept: Vec::new() },
             child,
@@ -116,7 +116,7 @@ impl Process {
             told_mode: None,
             requests: 0,
             garbled: false,
-            _counted: Counted::new(live),
+            _counted: CountedProcess::new(live),
         })
     }
 
@@ -162,16 +162,16 @@ impl Process {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &AgentEvent) {
         match event {
-            Event::Running => self.busy = true,
-            Event::Idle => self.busy = false,
-            Event::Mode(mode) => self.told_mode = Some(mode.clone()),
-            Event::WritesLost => {
+            AgentEvent::Running => self.busy = true,
+            AgentEvent::Idle => self.busy = false,
+            AgentEvent::Mode(mode) => self.told_mode = Some(mode.clone()),
+            AgentEvent::WritesLost => {
                 error!(session = %self.session, "the disk is full: a session of Claude Code is incomplete");
             }
-            Event::Unknown { kind } => tell_once(kind),
-            Event::Unreadable { reason } if !self.garbled => {
+            AgentEvent::Unknown { kind } => tell_once(kind),
+            AgentEvent::Unreadable { reason } if !self.garbled => {
                 warn!(pid = self.pid(), %reason, "the agent printed a line that is not an event; logged once");
                 self.garbled = true;
             }
@@ -312,23 +312,25 @@ fn tell_once(kind: &str) {
 }
 
 /// The next event; `None` at the end. Pends for ever where the pipe is closed already.
-async fn next_line(output: &mut Option<Lines<ChildStdout>>) -> Option<Event> {
+async fn next_line(output: &mut Option<Lines<ChildStdout>>) -> Option<AgentEvent> {
     let Some(lines) = output else { return std::future::pending().await };
     match lines.next().await {
-        Ok(Line::Bytes(line)) => Some(events::read(line)),
-        Ok(Line::TooLong) => Some(Event::Unreadable { reason: format!("longer than {LONGEST_LINE} bytes") }),
-        Ok(Line::End) | Err(_) => None,
+        Ok(PipeLine::Bytes(line)) => Some(events::read(line)),
+        Ok(PipeLine::TooLong) => {
+            Some(AgentEvent::Unreadable { reason: format!("longer than {LONGEST_LINE} bytes") })
+        }
+        Ok(PipeLine::End) | Err(_) => None,
     }
 }
 
 /// stdin, and what it has not taken yet.
-struct Input {
+struct BufferedStdin {
     pipe: Option<ChildStdin>,
     waiting: Vec<u8>,
     written: usize,
 }
 
-impl Input {
+impl BufferedStdin {
     fn is_waiting(&self) -> bool {
         self.pipe.is_some() && !self.waiting.is_empty()
     }
@@ -377,16 +379,16 @@ impl Errors {
 }
 
 /// Counts a process for as long as it exists.
-struct Counted(watch::Sender<usize>);
+struct CountedProcess(watch::Sender<usize>);
 
-impl Counted {
+impl CountedProcess {
     fn new(live: &watch::Sender<usize>) -> Self {
         live.send_modify(|live| *live += 1);
         Self(live.clone())
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedProcess {
     fn drop(&mut self) {
         self.0.send_modify(|live| *live -= 1);
     }

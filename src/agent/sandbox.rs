@@ -22,7 +22,7 @@ pub fn command(
     hidden: &[PathBuf],
     project: &Project,
 ) -> Vec<OsString> {
-    let mut command = Command(vec![BWRAP.into()]);
+    let mut command = BwrapCommand(vec![BWRAP.into()]);
     // Bubblewrap fails at a path that its user may not look at. What is there is out of the agent's sight as it is.
     let is_seen = |path: &Path| match &project.run_as {
         Some(user) => Reach(&user.ids).sees(path),
@@ -83,9 +83,9 @@ pub fn command(
     command.0
 }
 
-struct Command(Vec<OsString>);
+struct BwrapCommand(Vec<OsString>);
 
-impl Command {
+impl BwrapCommand {
     fn words<const N: usize>(&mut self, words: [&str; N]) -> &mut Self {
         self.0.extend(words.map(OsString::from));
         self

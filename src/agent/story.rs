@@ -2,7 +2,7 @@
 
 use super::Progress;
 use super::denial::{Denial, Reason};
-use super::events::{Block, Event, Fallback, TurnResult, UsageLimit};
+use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult, UsageLimit};
 use super::failure::Failure;
 use super::trouble::Trouble;
 use crate::domain::AnswerForm;
@@ -63,48 +63,48 @@ impl Story {
     }
 
     /// Takes in one event; returns what of it is worth showing.
-    pub fn take(&mut self, event: Event) -> Option<Progress> {
+    pub fn take(&mut self, event: AgentEvent) -> Option<Progress> {
         self.heard = true;
         match event {
-            Event::Assistant { message, top: true, is_error: false, blocks } => {
+            AgentEvent::Assistant { message, top: true, is_error: false, blocks } => {
                 self.unfinished.clear();
                 blocks.into_iter().filter_map(|block| self.block(&message, block)).last()
             }
-            Event::GoesOn => {
+            AgentEvent::GoesOn => {
                 self.goes_on = true;
                 None
             }
-            Event::TakenBack { message } => {
+            AgentEvent::TakenBack { message } => {
                 self.take_back(&message);
                 None
             }
-            Event::Delta(text) => {
+            AgentEvent::Delta(text) => {
                 self.unfinished.push_str(&text);
                 Some(Progress::Text(text))
             }
-            Event::ToolsEnded { calls, refused } => {
+            AgentEvent::ToolsEnded { calls, refused } => {
                 self.refused.extend(refused);
                 self.running.retain(|(id, _)| !calls.contains(id));
                 self.running.is_empty().then_some(Progress::ToolsEnded)
             }
-            Event::MayIUse { denial, .. } | Event::Denied(denial) => {
+            AgentEvent::MayIUse { denial, .. } | AgentEvent::Denied(denial) => {
                 self.deny(denial);
                 None
             }
-            Event::PromptRefused(reason) => {
+            AgentEvent::PromptRefused(reason) => {
                 self.prompt_refused = Some(reason);
                 None
             }
-            Event::Retry { attempt, of, status, error } => {
+            AgentEvent::Retry { attempt, of, status, error } => {
                 let login = error == "authentication_failed";
                 self.login_refused = if login { self.login_refused + 1 } else { 0 };
                 Some(Progress::Retrying { trouble: Trouble::of(status, &error), attempt, of })
             }
-            Event::UsageLimit(limit) => {
+            AgentEvent::UsageLimit(limit) => {
                 self.limit = Some(limit);
                 None
             }
-            Event::Fallback(fallback) => {
+            AgentEvent::Fallback(fallback) => {
                 self.fallback = Some(fallback);
                 None
             }
@@ -119,9 +119,9 @@ impl Story {
         self.before_tool = before;
     }
 
-    fn block(&mut self, message: &str, block: Block) -> Option<Progress> {
+    fn block(&mut self, message: &str, block: ContentBlock) -> Option<Progress> {
         match block {
-            Block::Text(text) => {
+            ContentBlock::Text(text) => {
                 let goes_on = std::mem::take(&mut self.goes_on);
                 match self.texts.last_mut() {
                     _ if text.trim().is_empty() => {}
@@ -130,7 +130,7 @@ impl Story {
                 }
                 None
             }
-            Block::Tool { id, name } => {
+            ContentBlock::Tool { id, name } => {
                 self.before_tool = self.texts.len();
                 self.running.push((id, name.clone()));
                 Some(Progress::Tool { name })
@@ -251,17 +251,17 @@ impl Story {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Event {
-        let blocks = vec![Block::Text(text.to_owned())];
-        Event::Assistant { message: String::new(), top: true, is_error: false, blocks }
+    fn text(text: &str) -> AgentEvent {
+        let blocks = vec![ContentBlock::Text(text.to_owned())];
+        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
-    fn tool(id: &str, name: &str) -> Event {
-        let blocks = vec![Block::Tool { id: id.to_owned(), name: name.to_owned() }];
-        Event::Assistant { message: String::new(), top: true, is_error: false, blocks }
+    fn tool(id: &str, name: &str) -> AgentEvent {
+        let blocks = vec![ContentBlock::Tool { id: id.to_owned(), name: name.to_owned() }];
+        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
-    fn told(form: AnswerForm, events: impl IntoIterator<Item = Event>) -> Story {
+    fn told(form: AnswerForm, events: impl IntoIterator<Item = AgentEvent>) -> Story {
         let mut story = Story::new(form);
         for event in events {
             story.take(event);
@@ -286,8 +286,8 @@ mod tests {
     #[test]
     fn subagents_and_error_texts_are_kept_out() {
         let said = |top, is_error, text: &str| {
-            let blocks = vec![Block::Text(text.into())];
-            Event::Assistant { message: String::new(), top, is_error, blocks }
+            let blocks = vec![ContentBlock::Text(text.into())];
+            AgentEvent::Assistant { message: String::new(), top, is_error, blocks }
         };
         let events = [said(false, false, "aside"), said(true, true, "API Error")];
         assert_eq!(told(AnswerForm::All, events).partial(), "");
@@ -296,10 +296,10 @@ mod tests {
     #[test]
     fn what_safeguards_stopped_is_taken_back() {
         let said = |message: &str, text: &str| {
-            let blocks = vec![Block::Text(text.into())];
-            Event::Assistant { message: message.into(), top: true, is_error: false, blocks }
+            let blocks = vec![ContentBlock::Text(text.into())];
+            AgentEvent::Assistant { message: message.into(), top: true, is_error: false, blocks }
         };
-        let taken_back = Event::TakenBack { message: "b".into() };
+        let taken_back = AgentEvent::TakenBack { message: "b".into() };
         let events = [said("a", "I look."), tool("1", "Read"), said("b", "no"), taken_back, said("c", "yes")];
         assert_eq!(told(AnswerForm::Last, events.clone()).answer(None), "yes");
         assert_eq!(told(AnswerForm::All, events).answer(None), "I look.\n\nyes");
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_tool_runs_until_its_result() {
         let mut story = told(AnswerForm::Last, [tool("1", "Read"), tool("2", "Bash")]);
-        let ended = |ids: &[&str]| Event::ToolsEnded {
+        let ended = |ids: &[&str]| AgentEvent::ToolsEnded {
             calls: ids.iter().map(|&id| id.to_owned()).collect(),
             refused: Vec::new(),
         };
@@ -326,7 +326,7 @@ mod tests {
             what: what.map(str::to_owned),
             reason,
         };
-        let ask = |id, tool, what| Event::MayIUse {
+        let ask = |id, tool, what| AgentEvent::MayIUse {
             request: "r".to_owned(),
             denial: denial(id, tool, what, Reason::Unallowed),
         };
@@ -335,10 +335,10 @@ mod tests {
             [
                 ask("1", "Bash", Some("make")),
                 ask("2", "ExitPlanMode", None),
-                Event::Denied(denial("3", "Agent", None, Reason::Untold)),
+                AgentEvent::Denied(denial("3", "Agent", None, Reason::Untold)),
                 ask("4", "Bash", Some("make")),
                 ask("5", "Bash", Some("ls")),
-                Event::ToolsEnded {
+                AgentEvent::ToolsEnded {
                     calls: vec!["3".to_owned(), "6".to_owned()],
                     refused: vec![("6".to_owned(), Reason::Hook), ("1".to_owned(), Reason::Rule)],
                 },

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Progress;
 use super::denial::Denial;
-use super::events::{Event, PASSED_OVER, read};
+use super::events::{AgentEvent, PASSED_OVER, read};
 use super::failure::Failure;
 use super::story::Story;
 use super::trouble::SessionTrouble;
@@ -24,10 +24,10 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/transc
 struct Recorded {
     name: String,
     harness: Value,
-    lines: Vec<Line>,
+    lines: Vec<TranscriptLine>,
 }
 
-enum Line {
+enum TranscriptLine {
     /// A prompt or a control request that was sent.
     In(Value),
     Out(Vec<u8>),
@@ -47,10 +47,10 @@ fn open(file: &Path) -> Recorded {
         // A line of a run with both directions is wrapped, with its direction; a very long one was cut off.
         let wrapped: Value = serde_json::from_slice(line).unwrap_or_default();
         match wrapped["_dir"].as_str() {
-            Some("in") => Line::In(wrapped["ev"].clone()),
-            Some(_) => Line::Out(wrapped["ev"].to_string().into_bytes()),
-            None if line.starts_with(br#"{"_dir": "in""#) => Line::In(Value::Null),
-            None => Line::Out(line.to_vec()),
+            Some("in") => TranscriptLine::In(wrapped["ev"].clone()),
+            Some(_) => TranscriptLine::Out(wrapped["ev"].to_string().into_bytes()),
+            None if line.starts_with(br#"{"_dir": "in""#) => TranscriptLine::In(Value::Null),
+            None => TranscriptLine::Out(line.to_vec()),
         }
     };
     Recorded {
@@ -65,10 +65,10 @@ pub fn failure_of(name: &str) -> Failure {
     let run = open(&Path::new(FOLDER).join(name).with_extension("jsonl"));
     let mut story = Story::new(AnswerForm::Last);
     for recorded in &run.lines {
-        let Line::Out(line) = recorded else { continue };
+        let TranscriptLine::Out(line) = recorded else { continue };
         let event = read(line);
         match event {
-            Event::Result(result) => match story.conclude(*result) {
+            AgentEvent::Result(result) => match story.conclude(*result) {
                 Err(failure) => return failure,
                 Ok(_) => story = Story::new(AnswerForm::Last),
             },
@@ -110,7 +110,7 @@ fn told(run: &Recorded) -> String {
     let mut ended = false;
     for recorded in &run.lines {
         let event = match recorded {
-            Line::In(sent) => {
+            TranscriptLine::In(sent) => {
                 if sent["type"] == "user" {
                     let content = &sent["message"]["content"];
                     line(">", content.as_str().map_or(content.to_string(), str::to_owned).as_str());
@@ -121,10 +121,10 @@ fn told(run: &Recorded) -> String {
                 }
                 continue;
             }
-            Line::Out(bytes) => read(bytes),
+            TranscriptLine::Out(bytes) => read(bytes),
         };
         match event {
-            Event::Result(result) => {
+            AgentEvent::Result(result) => {
                 // Where the recording gave its prompts no id, any result that was asked for is the answer.
                 let ours = result.answers("none was given") || prompts.iter().any(|id| result.answers(id));
                 for denial in &result.permission_denials {
@@ -166,17 +166,17 @@ fn told(run: &Recorded) -> String {
                 stopped = false;
                 ended = true;
             }
-            Event::Unreadable { .. } => line("?", "(a line that is no event)"),
-            Event::Unknown { kind } => line("?", &format!("(unknown: {kind})")),
-            Event::OtherRequest { subtype, .. } => line("·", &format!("(refused a request: {subtype})")),
-            Event::WritesLost => line("·", "(the disk is full; in the log)"),
+            AgentEvent::Unreadable { .. } => line("?", "(a line that is no event)"),
+            AgentEvent::Unknown { kind } => line("?", &format!("(unknown: {kind})")),
+            AgentEvent::OtherRequest { subtype, .. } => line("·", &format!("(refused a request: {subtype})")),
+            AgentEvent::WritesLost => line("·", "(the disk is full; in the log)"),
             // Some were allowed; the result names those that were not.
-            Event::MayIUse { denial, .. } => {
+            AgentEvent::MayIUse { denial, .. } => {
                 line("·", &format!("(asks: may I use {}?)", denial.tool));
                 asked.push(denial);
             }
             event => {
-                if let Event::Fallback(fallback) = &event {
+                if let AgentEvent::Fallback(fallback) = &event {
                     line("·", &format!("({} in place of {})", fallback.to, fallback.from));
                 }
                 match story.take(event) {
@@ -240,10 +240,10 @@ fn every_type_in_the_transcripts_is_known() {
     let runs = recorded();
     for run in runs.iter().filter(|run| !run.name.starts_with("h1-")) {
         for line in &run.lines {
-            let Line::Out(line) = line else { continue };
+            let TranscriptLine::Out(line) = line else { continue };
             let event = read(line);
-            assert!(!matches!(event, Event::Unknown { .. }), "{event:?} in {}", run.name);
-            if let Event::Unreadable { .. } = event {
+            assert!(!matches!(event, AgentEvent::Unknown { .. }), "{event:?} in {}", run.name);
+            if let AgentEvent::Unreadable { .. } = event {
                 garbled.push(run.name.as_str());
                 continue;
             }
@@ -276,6 +276,6 @@ fn every_type_in_the_transcripts_is_known() {
         assert!(!why.is_empty());
         let (kind, subtype) = kind.split_once('/').unwrap_or((kind, ""));
         let line = serde_json::json!({ "type": kind, "subtype": subtype }).to_string();
-        assert_eq!(read(line.as_bytes()), Event::PassedOver, "{kind}/{subtype}");
+        assert_eq!(read(line.as_bytes()), AgentEvent::PassedOver, "{kind}/{subtype}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
-use super::{ELSEWHERE, Needs, NoRoute, choose, message};
+use super::{CommandDeps, ELSEWHERE, NoRoute, choose, message};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route,
     UserId, Work,
@@ -31,7 +31,7 @@ const PROMPT_START: usize = 200;
 
 /// One use of a command.
 struct Use<'a> {
-    needs: &'a Needs,
+    needs: &'a CommandDeps,
     scripts: &'a ScriptSet,
     responder: &'a Responder,
     questions: &'a AtomicU64,
@@ -39,7 +39,12 @@ struct Use<'a> {
 
 /// Performs an effect: on the routes and behind the gate as they are now, whichever scripts the command began with.
 /// `questions` counts those of this use of the command.
-pub async fn perform(needs: &Needs, responder: &Responder, questions: &AtomicU64, effect: Effect) -> Answer {
+pub async fn perform(
+    needs: &CommandDeps,
+    responder: &Responder,
+    questions: &AtomicU64,
+    effect: Effect,
+) -> Answer {
     needs.turns.gate.refresh_for(responder.interaction().author.id).await;
     let scripts = &needs.scripts.borrow().clone();
     let used = Use { needs, scripts, responder, questions };

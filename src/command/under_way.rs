@@ -14,7 +14,7 @@ pub struct UnderWay {
 
 /// One thing that is under way until this is dropped.
 #[must_use = "dropping it ends what is counted"]
-pub struct Counted<'a> {
+pub struct UnderWayGuard<'a> {
     of: &'a UnderWay,
     person: UserId,
 }
@@ -31,12 +31,12 @@ impl UnderWay {
     }
 
     /// One more of this person, unless that is one too many.
-    pub fn begin(&self, person: UserId) -> Option<Counted<'_>> {
+    pub fn begin(&self, person: UserId) -> Option<UnderWayGuard<'_>> {
         let mut counts = self.counts();
         let count = counts.get(&person).copied().unwrap_or(0);
         (count < self.most).then(|| {
             counts.insert(person, count + 1);
-            Counted { of: self, person }
+            UnderWayGuard { of: self, person }
         })
     }
 
@@ -46,7 +46,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for UnderWayGuard<'_> {
     fn drop(&mut self) {
         let mut counts = self.of.counts();
         match counts.get_mut(&self.person) {

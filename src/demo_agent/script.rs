@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::session::Session;
+use super::session::DemoSession;
 use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
@@ -15,11 +15,11 @@ const DIRECTIVES: &[&str] = &[
 ];
 
 /// Answers prompts until stdin ends.
-pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode {
+pub fn serve(wire: &mut Wire, mut session: DemoSession, args: &[String]) -> ExitCode {
     let mut keeps_running = false;
     while let Some(prompt) = wire.prompt() {
         session.add(&prompt.text);
-        let mut turn = Turn {
+        let mut turn = ScriptedTurn {
             wire,
             session: &mut session,
             args,
@@ -45,9 +45,9 @@ pub fn serve(wire: &mut Wire, mut session: Session, args: &[String]) -> ExitCode
     ExitCode::SUCCESS
 }
 
-struct Turn<'a> {
+struct ScriptedTurn<'a> {
     wire: &'a mut Wire,
-    session: &'a mut Session,
+    session: &'a mut DemoSession,
     args: &'a [String],
     prompt: &'a Prompt,
     message: u32,
@@ -60,18 +60,18 @@ struct Turn<'a> {
 }
 
 /// The script is cut off.
-enum Cut {
+enum ScriptAborted {
     Interrupted,
     Exit(u8),
 }
 
-impl From<Interrupted> for Cut {
+impl From<Interrupted> for ScriptAborted {
     fn from(Interrupted: Interrupted) -> Self {
         Self::Interrupted
     }
 }
 
-impl Turn<'_> {
+impl ScriptedTurn<'_> {
     /// Does what the prompt says; the error is the code to exit with at once.
     fn run(&mut self) -> Result<(), u8> {
         self.wire.state("running");
@@ -91,8 +91,8 @@ impl Turn<'_> {
         };
         match outcome {
             Ok(()) => self.end(),
-            Err(Cut::Interrupted) => self.end_interrupted(),
-            Err(Cut::Exit(code)) => return Err(code),
+            Err(ScriptAborted::Interrupted) => self.end_interrupted(),
+            Err(ScriptAborted::Exit(code)) => return Err(code),
         }
         if self.idle {
             self.wire.state("idle");
@@ -105,7 +105,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn perform(&mut self, word: &str, argument: &str) -> Result<(), Cut> {
+    fn perform(&mut self, word: &str, argument: &str) -> Result<(), ScriptAborted> {
         let number = || argument.parse::<usize>().unwrap_or_default();
         match word {
             "TEXT" => self.say(argument)?,
@@ -137,7 +137,7 @@ impl Turn<'_> {
                 self.wire.session.clone_from(&id);
                 self.session.clear(id);
             }
-            "CRASH" => return Err(Cut::Exit(argument.parse().unwrap_or(1))),
+            "CRASH" => return Err(ScriptAborted::Exit(argument.parse().unwrap_or(1))),
             "DEAF" => {
                 self.wire.deaf = true;
                 ignore_sigterm();
@@ -202,7 +202,7 @@ impl Turn<'_> {
     }
 
     /// Says a text as the real one does: deltas while it is written, then the finished block.
-    fn say(&mut self, text: &str) -> Result<(), Cut> {
+    fn say(&mut self, text: &str) -> Result<(), ScriptAborted> {
         self.message += 1;
         let id = format!("msg_demo_{}_{}", self.session.prompts().len(), self.message);
         self.stream(json!({ "type": "message_start", "message": { "id": id } }));
@@ -236,7 +236,7 @@ impl Turn<'_> {
         self.wire.emit(json!({ "type": "stream_event", "event": event, "parent_tool_use_id": null }));
     }
 
-    fn retry(&mut self, argument: &str) -> Result<(), Cut> {
+    fn retry(&mut self, argument: &str) -> Result<(), ScriptAborted> {
         let (times, pause) = argument.split_once(':').unwrap_or((argument, "0"));
         let pause = Duration::from_millis(pause.parse().unwrap_or(0));
         for attempt in 1..=times.parse::<u32>().unwrap_or(1) {
@@ -249,7 +249,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn tool(&mut self, call: &str, ask: bool) -> Result<(), Cut> {
+    fn tool(&mut self, call: &str, ask: bool) -> Result<(), ScriptAborted> {
         let (name, argument) = call.split_once(':').unwrap_or((call, ""));
         self.message += 1;
         let id = format!("toolu_demo_{}_{}", self.session.prompts().len(), self.message);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 /// One conversation: a file with a JSON line per turn.
-pub struct Session {
+pub struct DemoSession {
     id: String,
     file: PathBuf,
     prompts: Vec<String>,
@@ -16,12 +16,12 @@ pub struct Session {
 }
 
 /// Why there is no session.
-pub enum Trouble {
+pub enum SessionError {
     InUse(String),
     Unknown(String),
 }
 
-impl Trouble {
+impl SessionError {
     /// Says it as the real CLI (2.1.330) does.
     pub fn report(self) -> ExitCode {
         match self {
@@ -40,18 +40,18 @@ impl Trouble {
     }
 }
 
-impl Session {
+impl DemoSession {
     /// A new session under an id that is not known yet, or one that is known.
-    pub fn open(new: Option<String>, resumed: Option<String>) -> Result<Self, Trouble> {
+    pub fn open(new: Option<String>, resumed: Option<String>) -> Result<Self, SessionError> {
         let id = resumed.clone().or(new).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         // The id becomes a file name, so it must be nothing but a UUID.
         let Ok(id) = id.parse::<uuid::Uuid>().map(|id| id.to_string()) else {
-            return Err(Trouble::Unknown(id));
+            return Err(SessionError::Unknown(id));
         };
         let file = folder().join(format!("{id}.jsonl"));
         match (fs::read_to_string(&file), resumed) {
-            (Ok(_), None) => Err(Trouble::InUse(id)),
-            (Err(_), Some(_)) => Err(Trouble::Unknown(id)),
+            (Ok(_), None) => Err(SessionError::InUse(id)),
+            (Err(_), Some(_)) => Err(SessionError::Unknown(id)),
             (text, _) => {
                 let text = text.unwrap_or_default();
                 let turns: Vec<Value> =

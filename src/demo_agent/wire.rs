@@ -13,7 +13,7 @@ const VERSION: &str = "2.1.330";
 
 /// Both directions of the protocol, and the log.
 pub struct Wire {
-    input: Receiver<Input>,
+    input: Receiver<WireInput>,
     /// Prompts that came while a turn ran.
     queued: VecDeque<Prompt>,
     ended: bool,
@@ -43,7 +43,7 @@ pub struct Prompt {
 /// The turn was interrupted.
 pub struct Interrupted;
 
-enum Input {
+enum WireInput {
     Line(Value, u128),
     End,
 }
@@ -66,13 +66,13 @@ impl Wire {
                     eprintln!("Error parsing streaming input line");
                     std::process::exit(1);
                 };
-                if sender.send(Input::Line(value, at)).is_err() {
+                if sender.send(WireInput::Line(value, at)).is_err() {
                     return;
                 }
                 line.clear();
             }
             // The receiver lives as long as the process.
-            drop(sender.send(Input::End));
+            drop(sender.send(WireInput::End));
         });
         let file = |variable| {
             let path = std::env::var_os(variable)?;
@@ -94,8 +94,8 @@ impl Wire {
             }
             match self.input.recv() {
                 // Nothing is at work, so there is nothing to interrupt.
-                Ok(Input::Line(line, at)) => drop(self.take(&line, at)),
-                Ok(Input::End) | Err(_) => self.ended = true,
+                Ok(WireInput::Line(line, at)) => drop(self.take(&line, at)),
+                Ok(WireInput::End) | Err(_) => self.ended = true,
             }
         }
     }
@@ -136,14 +136,14 @@ impl Wire {
                 return Ok(None);
             }
             match self.input.recv_timeout(left) {
-                Ok(Input::Line(line, at)) => {
+                Ok(WireInput::Line(line, at)) => {
                     if let Some(found) = wanted(&line) {
                         return Ok(Some(found));
                     }
                     self.take(&line, at)?;
                 }
                 // As the real one: it finishes the turn first.
-                Ok(Input::End) => self.ended = true,
+                Ok(WireInput::End) => self.ended = true,
                 Err(RecvTimeoutError::Timeout) => return Ok(None),
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(left),
             }

@@ -44,7 +44,7 @@ fn set(allow: &str) -> ScriptSet {
     let routing = format!("return {{ allow = {{ {allow} }}, projects = {{ here = {{ dir = 'work' }} }} }}");
     std::fs::write(root.path().join("routing.lua"), routing).unwrap();
     std::fs::write(root.path().join("triggers.lua"), "return { mention = true }").unwrap();
-    let scripts = config::Scripts { dir: root.path().to_owned(), ..config::Scripts::default() };
+    let scripts = config::ScriptsConfig { dir: root.path().to_owned(), ..config::ScriptsConfig::default() };
     ScriptSet::load(&scripts, root.path(), &LIMITS).unwrap().set
 }
 

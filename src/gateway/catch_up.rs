@@ -28,9 +28,9 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::event::{Member, Said};
+use super::event::{WireMember, WireMessage};
 use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
-use crate::outbox::{Kind, Outbox, Refused};
+use crate::outbox::{CallKind, Outbox, Refused};
 
 /// What was said longer ago is not answered any more.
 const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
@@ -66,7 +66,7 @@ pub(super) struct Gap {
 
 /// What people have said, oldest first.
 pub(super) struct Page {
-    pub(super) said: Vec<Said>,
+    pub(super) said: Vec<WireMessage>,
     /// What came before this is too old.
     pub(super) too_old_before: MessageId,
     /// All up to here is in it, or does not count.
@@ -77,7 +77,7 @@ pub(super) struct Page {
 
 /// How a gap ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum GapEnd {
     /// All of it was handed over.
     Closed,
     /// The channel is not there any more.
@@ -88,11 +88,11 @@ pub(super) enum End {
 
 impl Gap {
     /// Reads the gap and hands it over, each page once the one before is taken in.
-    pub(super) async fn close(self, hand_over: impl FnMut(Page)) -> End {
+    pub(super) async fn close(self, hand_over: impl FnMut(Page)) -> GapEnd {
         match self.read(hand_over).await {
-            Ok(()) => End::Closed,
-            Err(refused) if refused.is_of_what_is_gone() => End::Gone,
-            Err(refused) => End::Refused(refused),
+            Ok(()) => GapEnd::Closed,
+            Err(refused) if refused.is_of_what_is_gone() => GapEnd::Gone,
+            Err(refused) => GapEnd::Refused(refused),
         }
     }
 
@@ -124,17 +124,18 @@ impl Gap {
     /// Hands over what counts of a page after `after`, and says how much that is.
     async fn hand_over(
         &self,
-        page: Vec<Said>,
+        page: Vec<WireMessage>,
         after: MessageId,
         up_to: MessageId,
         too_old_before: MessageId,
-        members: &mut HashMap<UserId, Member>,
+        members: &mut HashMap<UserId, WireMember>,
         hand_over: &mut impl FnMut(Page),
     ) -> Result<usize, Refused> {
         let own = page.iter().filter(|said| said.author.id == self.me);
-        let replied_to: HashSet<_> = own.filter_map(Said::refers_to).collect();
-        let is_missed = |said: &Said| said.id > after && self.counts(said) && !replied_to.contains(&said.id);
-        let mut said: Vec<Said> = page.into_iter().filter(is_missed).collect();
+        let replied_to: HashSet<_> = own.filter_map(WireMessage::refers_to).collect();
+        let is_missed =
+            |said: &WireMessage| said.id > after && self.counts(said) && !replied_to.contains(&said.id);
+        let mut said: Vec<WireMessage> = page.into_iter().filter(is_missed).collect();
         said.sort_by_key(|said| said.id);
         for one in &mut said {
             one.guild_id = Some(self.guild);
@@ -149,7 +150,7 @@ impl Gap {
         Ok(count)
     }
 
-    fn counts(&self, said: &Said) -> bool {
+    fn counts(&self, said: &WireMessage) -> bool {
         let means_me = || {
             said.mentions.iter().any(|user| user.id == self.me)
                 || said.mention_roles.iter().any(|role| self.my_roles.contains(role))
@@ -157,22 +158,27 @@ impl Gap {
         said.is_speech() && !said.is_bots() && said.author.id != self.me && (self.everything || means_me())
     }
 
-    async fn page(&self, which: &str) -> Result<Vec<Said>, Refused> {
+    async fn page(&self, which: &str) -> Result<Vec<WireMessage>, Refused> {
         let path = format!("/channels/{}/messages?{which}&limit={PAGE}", self.channel);
-        self.ask(Kind::History, self.channel.get(), path).await
+        self.ask(CallKind::History, self.channel.get(), path).await
     }
 
-    async fn member(&self, user: UserId, known: &mut HashMap<UserId, Member>) -> Result<Member, Refused> {
+    async fn member(
+        &self,
+        user: UserId,
+        known: &mut HashMap<UserId, WireMember>,
+    ) -> Result<WireMember, Refused> {
         if let Some(member) = known.get(&user) {
             return Ok(member.clone());
         }
-        let member = or_left(self.ask(Kind::Member, self.guild.get(), member_path(self.guild, user)).await)?;
+        let member =
+            or_left(self.ask(CallKind::Member, self.guild.get(), member_path(self.guild, user)).await)?;
         known.insert(user, member.clone());
         Ok(member)
     }
 
     /// Asks until Discord answers.
-    async fn ask<T: DeserializeOwned>(&self, kind: Kind, place: u64, path: String) -> Result<T, Refused> {
+    async fn ask<T: DeserializeOwned>(&self, kind: CallKind, place: u64, path: String) -> Result<T, Refused> {
         let mut wait = FIRST_WAIT;
         loop {
             let slot = self.slots.acquire().await;
@@ -196,9 +202,9 @@ pub(super) fn member_path(guild: GuildId, user: UserId) -> String {
 }
 
 /// Who has left the guild has no roles there.
-pub(super) fn or_left(answer: Result<Member, Refused>) -> Result<Member, Refused> {
+pub(super) fn or_left(answer: Result<WireMember, Refused>) -> Result<WireMember, Refused> {
     match answer {
-        Err(Refused::NotFound { .. }) => Ok(Member::default()),
+        Err(Refused::NotFound { .. }) => Ok(WireMember::default()),
         answer => answer,
     }
 }

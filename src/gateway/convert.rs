@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::catch_up;
-use super::event::{self, Member, Person, Said, Seen};
+use super::event::{self, Person, WireEvent, WireMember, WireMessage};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{
     Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, Reread, RoleId, UserId,
@@ -50,7 +50,7 @@ pub(super) struct Converter {
     store: Store,
     /// Whether messages that do not mention the bot may be for it.
     everything: bool,
-    places: HashMap<ChannelId, Place>,
+    places: HashMap<ChannelId, KnownChannel>,
     roles: HashMap<RoleId, KnownRole>,
     /// The channels in which events wait.
     queues: HashMap<ChannelId, Queue>,
@@ -73,7 +73,7 @@ pub(super) struct Converter {
 /// What waits in one channel, and for what.
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<Seen>,
+    events: VecDeque<WireEvent>,
     looking_up: Option<AbortOnDropHandle<()>>,
     catching_up: Option<CatchingUp>,
 }
@@ -89,13 +89,13 @@ struct CatchingUp {
 enum Answered {
     LookedUp(ChannelId, Result<ChannelInfo, Refused>),
     Missed { channel: ChannelId, run: u64, page: catch_up::Page },
-    CaughtUp { channel: ChannelId, run: u64, end: catch_up::End },
-    Reread { request: Reread, said: Box<Said>, guild: GuildId },
+    CaughtUp { channel: ChannelId, run: u64, end: catch_up::GapEnd },
+    Reread { request: Reread, said: Box<WireMessage>, guild: GuildId },
 }
 
 /// A channel or a thread.
 #[derive(Debug, Default)]
-struct Place {
+struct KnownChannel {
     guild: Option<GuildId>,
     name: String,
     parent: Option<ChannelId>,
@@ -117,13 +117,13 @@ impl Converter {
     pub(super) fn new(
         (me, everything): (UserId, bool),
         outbox: Outbox,
-        (store, known): (Store, Vec<store::Place>),
+        (store, known): (Store, Vec<store::SeenChannel>),
         (inbound, missed): (mpsc::UnboundedSender<Inbound>, mpsc::UnboundedSender<Missed>),
         rereads: mpsc::UnboundedReceiver<Reread>,
         ready: oneshot::Sender<()>,
         panics: Panics,
     ) -> Self {
-        let known = known.into_iter().map(|place| (place.channel, Place::known(&place))).collect();
+        let known = known.into_iter().map(|place| (place.channel, KnownChannel::known(&place))).collect();
         let (answered, answers) = mpsc::unbounded_channel();
         Self {
             me,
@@ -155,7 +155,7 @@ impl Converter {
                 _ = days.tick() => self.forget_quiet_threads().await,
                 // The sender lives as long as we do.
                 Some(answered) = self.answers.recv() => self.answered(answered).await,
-                Some(reread) = self.rereads.recv() => self.take(Seen::Reread(reread)).await,
+                Some(reread) = self.rereads.recv() => self.take(WireEvent::Reread(reread)).await,
                 event = events.recv() => match event {
                     Some(event) => self.read(&event).await,
                     None => return,
@@ -177,7 +177,7 @@ impl Converter {
     }
 
     /// Lets an event happen, or wait behind others of its channel.
-    async fn take(&mut self, seen: Seen) {
+    async fn take(&mut self, seen: WireEvent) {
         match seen.in_channel() {
             Some(channel) if self.waits(channel, &seen) => {
                 let queue = self.queues.entry(channel).or_insert_with(|| Queue {
@@ -194,21 +194,21 @@ impl Converter {
     }
 
     /// Whether an event of this channel has to wait.
-    fn waits(&self, channel: ChannelId, seen: &Seen) -> bool {
+    fn waits(&self, channel: ChannelId, seen: &WireEvent) -> bool {
         if self.queues.contains_key(&channel) {
             return true;
         }
         match seen {
             // A bot's message starts nothing, so it is not worth a question.
-            Seen::Said(said) | Seen::Edited(said) => {
+            WireEvent::Said(said) | WireEvent::Edited(said) => {
                 if said.guild_id.is_none() || !said.is_speech() || said.is_bots() {
                     return false;
                 }
             }
-            Seen::Reread(_) => {}
+            WireEvent::Reread(_) => {}
             _ => return false,
         }
-        let is_due = |place: &Place| place.ask_at.is_some_and(|at| at <= Instant::now());
+        let is_due = |place: &KnownChannel| place.ask_at.is_some_and(|at| at <= Instant::now());
         self.places.get(&channel).is_none_or(is_due)
     }
 
@@ -258,11 +258,15 @@ impl Converter {
                 // It is asked about before the first thing that was said there since is heard.
                 let first = self.queues.get(&channel).and_then(Queue::first);
                 let last = last.or(first.and_then(|id| MessageId::new(id.get() - 1)));
-                Some(Place { guild, name, parent, archived: false, last, ask_at: None })
+                Some(KnownChannel { guild, name, parent, archived: false, last, ask_at: None })
             }
             Err(refused) => {
                 warn!(%channel, "nothing is taken in: Discord does not tell what channel this is: {refused}");
-                Some(Place { last, ask_at: Some(Instant::now() + LOOKUP_AGAIN), ..Place::default() })
+                Some(KnownChannel {
+                    last,
+                    ask_at: Some(Instant::now() + LOOKUP_AGAIN),
+                    ..KnownChannel::default()
+                })
             }
         };
         if let Some(place) = place {
@@ -271,16 +275,20 @@ impl Converter {
         }
     }
 
-    async fn happen(&mut self, seen: Seen) {
+    async fn happen(&mut self, seen: WireEvent) {
         let changed = matches!(
             seen,
-            Seen::Guild(_) | Seen::Channels(_) | Seen::Role(_) | Seen::RoleGone { .. } | Seen::Resumed
+            WireEvent::Guild(_)
+                | WireEvent::Channels(_)
+                | WireEvent::Role(_)
+                | WireEvent::RoleGone { .. }
+                | WireEvent::Resumed
         );
         if changed {
             self.send(Inbound::Changed);
         }
         match seen {
-            Seen::Ready(guilds) => {
+            WireEvent::Ready(guilds) => {
                 self.forget_guilds(|guild| guilds.contains(&guild)).await;
                 match self.ready.take() {
                     Some(ready) => {
@@ -294,18 +302,18 @@ impl Converter {
                     }
                 }
             }
-            Seen::Resumed => info!("the connection to Discord was lost and is resumed"),
-            Seen::Guild(guild) => self.learn_guild(guild).await,
-            Seen::GuildGone { id } => self.forget_guilds(|guild| guild != id).await,
-            Seen::Channels(channels) => self.learn_channels(&channels).await,
-            Seen::ChannelGone { id } => self.forget(vec![id]).await,
-            Seen::Role(role) => self.learn_role(&role, role.guild_id),
-            Seen::RoleGone { id } => drop(self.roles.remove(&id)),
-            Seen::Said(said) if said.guild_id.is_none() => self.turn_away(&said),
-            Seen::Said(said) => self.hear(*said, Inbound::Message),
-            Seen::Edited(said) => self.hear(*said, Inbound::Edited),
-            Seen::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
-            Seen::Reread(request) => self.reread(request),
+            WireEvent::Resumed => info!("the connection to Discord was lost and is resumed"),
+            WireEvent::Guild(guild) => self.learn_guild(guild).await,
+            WireEvent::GuildGone { id } => self.forget_guilds(|guild| guild != id).await,
+            WireEvent::Channels(channels) => self.learn_channels(&channels).await,
+            WireEvent::ChannelGone { id } => self.forget(vec![id]).await,
+            WireEvent::Role(role) => self.learn_role(&role, role.guild_id),
+            WireEvent::RoleGone { id } => drop(self.roles.remove(&id)),
+            WireEvent::Said(said) if said.guild_id.is_none() => self.turn_away(&said),
+            WireEvent::Said(said) => self.hear(*said, Inbound::Message),
+            WireEvent::Edited(said) => self.hear(*said, Inbound::Edited),
+            WireEvent::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
+            WireEvent::Reread(request) => self.reread(request),
         }
     }
 
@@ -315,7 +323,7 @@ impl Converter {
     }
 
     /// Direct messages start nothing. Their author is told so, once a day; strangers in great number are not.
-    fn turn_away(&mut self, said: &Said) {
+    fn turn_away(&mut self, said: &WireMessage) {
         if !said.is_speech() || said.is_bots() || said.author.id == self.me {
             return;
         }
@@ -340,9 +348,9 @@ impl Converter {
         });
     }
 
-    fn hear(&mut self, said: Said, as_what: fn(Message) -> Inbound) {
+    fn hear(&mut self, said: WireMessage, as_what: fn(Message) -> Inbound) {
         let Some(guild) = said.guild_id else { return };
-        let place = self.places.entry(said.channel_id).or_insert_with(Place::unknown);
+        let place = self.places.entry(said.channel_id).or_insert_with(KnownChannel::unknown);
         place.last = place.last.max(Some(said.id));
         if !said.is_speech() || said.author.id == self.me {
             return self.send(Inbound::Told(said.channel_id, said.id));
@@ -355,7 +363,7 @@ impl Converter {
         self.send(as_what(message));
     }
 
-    fn message(&self, said: Said, guild: GuildId) -> Message {
+    fn message(&self, said: WireMessage, guild: GuildId) -> Message {
         let my_role = |id: &RoleId| self.roles.get(id).is_some_and(|role| role.mine);
         let mentions_me =
             said.mentions.iter().any(|user| user.id == self.me) || said.mention_roles.iter().any(my_role);
@@ -411,15 +419,15 @@ impl Queue {
     /// The first message that waits.
     fn first(&self) -> Option<MessageId> {
         self.events.iter().find_map(|seen| match seen {
-            Seen::Said(said) => Some(said.id),
+            WireEvent::Said(said) => Some(said.id),
             _ => None,
         })
     }
 }
 
-impl Place {
+impl KnownChannel {
     /// As an earlier bot has written it; it may have changed since.
-    fn known(place: &store::Place) -> Self {
+    fn known(place: &store::SeenChannel) -> Self {
         Self {
             guild: Some(place.guild),
             name: place.name.clone(),
@@ -448,7 +456,7 @@ async fn ask_about(channel: ChannelId, outbox: Outbox, answered: mpsc::Unbounded
 }
 
 /// The name that people see: the one for this guild, else the one for all of Discord, else the account's.
-pub(super) fn shown_name(user: &Person, member: Option<&Member>) -> String {
+pub(super) fn shown_name(user: &Person, member: Option<&WireMember>) -> String {
     let nick = member.and_then(|member| member.nick.as_deref());
     first_name([nick, user.global_name.as_deref(), Some(&user.username)]).into_owned()
 }

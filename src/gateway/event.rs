@@ -13,25 +13,25 @@ use crate::domain::{ChannelId, Extra, GuildId, MessageId, Reread, RoleId, UserId
 
 /// One event.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum WireEvent {
     /// With the guilds in which the bot is.
     Ready(Vec<GuildId>),
     Resumed,
-    Guild(Guild),
+    Guild(WireGuild),
     GuildGone {
         id: GuildId,
     },
     /// Channels or threads, new or changed; they carry their guild.
-    Channels(Vec<Channel>),
+    Channels(Vec<WireChannel>),
     ChannelGone {
         id: ChannelId,
     },
-    Role(Role),
+    Role(WireRole),
     RoleGone {
         id: RoleId,
     },
-    Said(Box<Said>),
-    Edited(Box<Said>),
+    Said(Box<WireMessage>),
+    Edited(Box<WireMessage>),
     Deleted {
         channel: ChannelId,
         ids: Vec<MessageId>,
@@ -40,7 +40,7 @@ pub(super) enum Seen {
     Reread(Reread),
 }
 
-impl Seen {
+impl WireEvent {
     /// The channel, of what is about messages in one.
     pub(super) fn in_channel(&self) -> Option<ChannelId> {
         match self {
@@ -53,21 +53,21 @@ impl Seen {
 
 /// A guild with all that belongs to it. It comes after the start, when the bot is invited, and after an outage.
 #[derive(Debug, Deserialize)]
-pub(super) struct Guild {
+pub(super) struct WireGuild {
     pub(super) id: GuildId,
     #[serde(default, deserialize_with = "null_is_default")]
     unavailable: bool,
     #[serde(default)]
-    pub(super) channels: Vec<Channel>,
+    pub(super) channels: Vec<WireChannel>,
     #[serde(default)]
-    pub(super) threads: Vec<Channel>,
+    pub(super) threads: Vec<WireChannel>,
     #[serde(default)]
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Vec<WireRole>,
 }
 
 /// A channel or a thread.
 #[derive(Debug, Deserialize)]
-pub(super) struct Channel {
+pub(super) struct WireChannel {
     pub(super) id: ChannelId,
     pub(super) guild_id: Option<GuildId>,
     #[serde(rename = "type")]
@@ -85,7 +85,7 @@ struct ThreadMetadata {
     archived: bool,
 }
 
-impl Channel {
+impl WireChannel {
     /// Whether it is a thread in the archive.
     pub(super) fn is_archived(&self) -> bool {
         self.thread_metadata.as_ref().is_some_and(|thread| thread.archived)
@@ -99,7 +99,7 @@ impl Channel {
 
 /// A role.
 #[derive(Debug, Deserialize)]
-pub(super) struct Role {
+pub(super) struct WireRole {
     pub(super) id: RoleId,
     pub(super) guild_id: Option<GuildId>,
     #[serde(default)]
@@ -113,7 +113,7 @@ struct Tags {
     bot_id: Option<UserId>,
 }
 
-impl Role {
+impl WireRole {
     /// Whether it is the role that Discord made for this bot.
     pub(super) fn belongs_to(&self, bot: UserId) -> bool {
         self.tags.bot_id == Some(bot)
@@ -122,12 +122,12 @@ impl Role {
 
 /// A message.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
+pub(super) struct WireMessage {
     pub(super) id: MessageId,
     pub(super) channel_id: ChannelId,
     pub(super) guild_id: Option<GuildId>,
     pub(super) author: Person,
-    pub(super) member: Option<Member>,
+    pub(super) member: Option<WireMember>,
     pub(super) content: String,
     #[serde(rename = "type")]
     kind: u8,
@@ -138,22 +138,22 @@ pub(super) struct Said {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) mention_roles: Vec<RoleId>,
     #[serde(default, deserialize_with = "null_is_default")]
-    pub(super) attachments: Vec<File>,
+    pub(super) attachments: Vec<WireAttachment>,
     #[serde(default, deserialize_with = "null_is_default")]
     sticker_items: Vec<IgnoredAny>,
     poll: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "null_is_default")]
     message_snapshots: Vec<IgnoredAny>,
-    message_reference: Option<Reference>,
+    message_reference: Option<WireReference>,
 }
 
 /// What a reply or a forward refers to.
 #[derive(Debug, Clone, Deserialize)]
-struct Reference {
+struct WireReference {
     message_id: Option<MessageId>,
 }
 
-impl Said {
+impl WireMessage {
     /// The message that this one refers to.
     pub(super) fn refers_to(&self) -> Option<MessageId> {
         self.message_reference.as_ref()?.message_id
@@ -194,12 +194,12 @@ pub(super) struct Person {
     pub(super) global_name: Option<String>,
     #[serde(default)]
     pub(super) bot: bool,
-    pub(super) member: Option<Member>,
+    pub(super) member: Option<WireMember>,
 }
 
 /// A user in a guild.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Member {
+pub(super) struct WireMember {
     pub(super) nick: Option<String>,
     #[serde(default)]
     pub(super) roles: Vec<RoleId>,
@@ -207,7 +207,7 @@ pub(super) struct Member {
 
 /// An attachment.
 #[derive(Debug, Deserialize)]
-pub(super) struct File {
+pub(super) struct WireAttachment {
     pub(super) filename: String,
     #[serde(default)]
     pub(super) size: u64,
@@ -245,14 +245,14 @@ pub(super) fn is_wanted(event: &Event) -> bool {
 ///
 /// # Errors
 /// The name of an event that should have been understood, and why it was not.
-pub(super) fn read(event: &Event) -> Result<Option<Seen>, (String, serde_json::Error)> {
+pub(super) fn read(event: &Event) -> Result<Option<WireEvent>, (String, serde_json::Error)> {
     // Not read again from JSON: READY has the whole account in it, and only that it came is of interest.
     match event {
         Event::Ready(ready) => {
             let guilds = ready.ready.guilds.iter().filter_map(|guild| GuildId::new(guild.id.get()));
-            return Ok(Some(Seen::Ready(guilds.collect())));
+            return Ok(Some(WireEvent::Ready(guilds.collect())));
         }
-        Event::Resumed(_) => return Ok(Some(Seen::Resumed)),
+        Event::Resumed(_) => return Ok(Some(WireEvent::Resumed)),
         _ => {}
     }
     let json = serde_json::to_value(event).map_err(|e| ("an event".to_owned(), e))?;
@@ -263,7 +263,7 @@ pub(super) fn read(event: &Event) -> Result<Option<Seen>, (String, serde_json::E
     decode(&name, data).map_err(|e| (name, e))
 }
 
-fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
+fn decode(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
     fn from<T: DeserializeOwned>(data: Value) -> serde_json::Result<T> {
         serde_json::from_value(data)
     }
@@ -280,11 +280,11 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
     #[derive(Deserialize)]
     struct ThreadListSync {
         guild_id: GuildId,
-        threads: Vec<Channel>,
+        threads: Vec<WireChannel>,
     }
     #[derive(Deserialize)]
     struct RoleChange {
-        role: Role,
+        role: WireRole,
         guild_id: Option<GuildId>,
     }
     #[derive(Deserialize)]
@@ -301,36 +301,36 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
     }
     Ok(Some(match name {
         "GUILD_CREATE" => {
-            let guild: Guild = from(data)?;
+            let guild: WireGuild = from(data)?;
             if guild.unavailable {
                 return Ok(None);
             }
-            Seen::Guild(guild)
+            WireEvent::Guild(guild)
         }
         "GUILD_DELETE" => match from(data)? {
             // An outage on Discord's side: the guild comes back.
             GuildDelete { unavailable: true, .. } => return Ok(None),
-            GuildDelete { id, .. } => Seen::GuildGone { id },
+            GuildDelete { id, .. } => WireEvent::GuildGone { id },
         },
         "CHANNEL_CREATE" | "CHANNEL_UPDATE" | "THREAD_CREATE" | "THREAD_UPDATE" => {
-            Seen::Channels(vec![from(data)?])
+            WireEvent::Channels(vec![from(data)?])
         }
         "THREAD_LIST_SYNC" => {
             let ThreadListSync { guild_id, mut threads } = from(data)?;
             threads.iter_mut().for_each(|thread| thread.guild_id = Some(guild_id));
-            Seen::Channels(threads)
+            WireEvent::Channels(threads)
         }
-        "CHANNEL_DELETE" | "THREAD_DELETE" => Seen::ChannelGone { id: from::<Id<_>>(data)?.id },
+        "CHANNEL_DELETE" | "THREAD_DELETE" => WireEvent::ChannelGone { id: from::<Id<_>>(data)?.id },
         "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE" => {
             let RoleChange { mut role, guild_id } = from(data)?;
             role.guild_id = guild_id.or(role.guild_id);
-            Seen::Role(role)
+            WireEvent::Role(role)
         }
-        "GUILD_ROLE_DELETE" => Seen::RoleGone { id: from::<RoleDelete>(data)?.role_id },
-        "MESSAGE_CREATE" => Seen::Said(from(data)?),
+        "GUILD_ROLE_DELETE" => WireEvent::RoleGone { id: from::<RoleDelete>(data)?.role_id },
+        "MESSAGE_CREATE" => WireEvent::Said(from(data)?),
         // Discord also tells of link previews and pins this way. An edit by a person has a text and a time.
-        "MESSAGE_UPDATE" => match from::<Box<Said>>(data) {
-            Ok(said) if said.is_edited() => Seen::Edited(said),
+        "MESSAGE_UPDATE" => match from::<Box<WireMessage>>(data) {
+            Ok(said) if said.is_edited() => WireEvent::Edited(said),
             _ => return Ok(None),
         },
         "MESSAGE_DELETE" | "MESSAGE_DELETE_BULK" => {
@@ -339,7 +339,7 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<Seen>> {
             if guild_id.is_none() {
                 return Ok(None);
             }
-            Seen::Deleted { channel, ids }
+            WireEvent::Deleted { channel, ids }
         }
         _ => return Ok(None),
     }))
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     /// As it arrives: through serenity's own decoding.
-    fn arrive(name: &str, data: Value) -> Result<Option<Seen>, (String, serde_json::Error)> {
+    fn arrive(name: &str, data: Value) -> Result<Option<WireEvent>, (String, serde_json::Error)> {
         let event: Event = serde_json::from_value(json!({"t": name, "d": data})).unwrap();
         assert!(is_wanted(&event));
         read(&event)
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_message_keeps_what_is_needed_of_it() {
-        let Ok(Some(Seen::Said(said))) = arrive("MESSAGE_CREATE", message()) else { panic!() };
+        let Ok(Some(WireEvent::Said(said))) = arrive("MESSAGE_CREATE", message()) else { panic!() };
         assert!(said.is_speech() && !said.is_bots());
         assert_eq!(
             (said.content.as_str(), said.id.get(), said.guild_id.map(GuildId::get)),
@@ -397,7 +397,7 @@ mod tests {
         strange["flags"] = json!("new kind of flags");
         let event: Event = serde_json::from_value(json!({"t": "MESSAGE_CREATE", "d": strange})).unwrap();
         assert!(matches!(event, Event::Unknown(_)));
-        assert!(matches!(read(&event), Ok(Some(Seen::Said(_)))));
+        assert!(matches!(read(&event), Ok(Some(WireEvent::Said(_)))));
         let Err((name, _)) = arrive("MESSAGE_CREATE", json!({"id": "x"})) else { panic!() };
         assert_eq!(name, "MESSAGE_CREATE");
         assert!(matches!(arrive("A_NEW_THING", json!({"a": 1})), Ok(None)));
@@ -414,17 +414,17 @@ mod tests {
         ));
         let mut edit = message();
         edit["edited_timestamp"] = json!("2026-01-01T00:00:01.000000+00:00");
-        let Ok(Some(Seen::Edited(said))) = arrive("MESSAGE_UPDATE", edit) else { panic!() };
+        let Ok(Some(WireEvent::Edited(said))) = arrive("MESSAGE_UPDATE", edit) else { panic!() };
         assert_eq!(said.member.unwrap().roles[0].get(), 50);
     }
 
     #[test]
     fn deletions_come_single_and_in_bulk_and_from_guilds_only() {
         let one = arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2", "guild_id": "1"}));
-        assert!(matches!(one, Ok(Some(Seen::Deleted { ids, .. })) if ids.len() == 1));
+        assert!(matches!(one, Ok(Some(WireEvent::Deleted { ids, .. })) if ids.len() == 1));
         let many =
             arrive("MESSAGE_DELETE_BULK", json!({"ids": ["3", "4"], "channel_id": "2", "guild_id": "1"}));
-        assert!(matches!(many, Ok(Some(Seen::Deleted { ids, .. })) if ids.len() == 2));
+        assert!(matches!(many, Ok(Some(WireEvent::Deleted { ids, .. })) if ids.len() == 2));
         assert!(matches!(arrive("MESSAGE_DELETE", json!({"id": "3", "channel_id": "2"})), Ok(None)));
     }
 
@@ -432,10 +432,10 @@ mod tests {
     fn threads_have_a_parent_and_channels_only_a_category() {
         let thread = json!({"id": "2", "guild_id": "1", "type": 11, "name": "t", "parent_id": "9",
             "thread_metadata": {"archived": false, "auto_archive_duration": 60, "locked": false}});
-        let Ok(Some(Seen::Channels(seen))) = arrive("THREAD_CREATE", thread) else { panic!() };
+        let Ok(Some(WireEvent::Channels(seen))) = arrive("THREAD_CREATE", thread) else { panic!() };
         assert_eq!(seen[0].thread_parent(), ChannelId::new(9));
         let channel = json!({"id": "2", "guild_id": "1", "type": 0, "name": "c", "parent_id": "9"});
-        let Ok(Some(Seen::Channels(seen))) = arrive("CHANNEL_UPDATE", channel) else { panic!() };
+        let Ok(Some(WireEvent::Channels(seen))) = arrive("CHANNEL_UPDATE", channel) else { panic!() };
         assert_eq!((seen[0].thread_parent(), seen[0].name.as_str()), (None, "c"));
     }
 
@@ -443,7 +443,8 @@ mod tests {
     fn the_bots_own_role_is_known_by_its_tag() {
         let role = json!({"id": "5", "name": "moon", "color": 0, "colors": {"primary_color": 0}, "hoist": false,
             "managed": true, "permissions": "0", "position": 1, "mentionable": false, "tags": {"bot_id": "7"}});
-        let Ok(Some(Seen::Role(role))) = arrive("GUILD_ROLE_CREATE", json!({"guild_id": "1", "role": role}))
+        let Ok(Some(WireEvent::Role(role))) =
+            arrive("GUILD_ROLE_CREATE", json!({"guild_id": "1", "role": role}))
         else {
             panic!()
         };
@@ -454,6 +455,6 @@ mod tests {
             json!({"id": "1", "roles": [{"id": "5", "name": "moon", "tags": null}], "channels": null});
         assert!(arrive("GUILD_CREATE", small).is_err());
         let small = json!({"id": "1", "roles": [{"id": "5", "name": "moon", "tags": null}]});
-        assert!(matches!(arrive("GUILD_CREATE", small), Ok(Some(Seen::Guild(_)))));
+        assert!(matches!(arrive("GUILD_CREATE", small), Ok(Some(WireEvent::Guild(_)))));
     }
 }

@@ -11,7 +11,7 @@ use serenity::model::event::Event;
 use tracing::debug;
 
 use super::convert::shown_name;
-use super::event::{Channel, Member, Person, Role, null_is_default};
+use super::event::{Person, WireChannel, WireMember, WireRole, null_is_default};
 use crate::domain::{
     Author, ChannelId, GuildId, Interaction, InteractionId, InteractionKind, InteractionToken, Invocation,
     MessageId, NamedChannel, NamedRole, OptionValue, RoleId, UserId,
@@ -49,13 +49,13 @@ pub(super) fn read(event: &Event, received: Instant) -> serde_json::Result<Optio
 
 /// <https://discord.com/developers/docs/interactions/receiving-and-responding#interaction-object>
 #[derive(Deserialize)]
-struct Raw {
+struct WireInteraction {
     id: InteractionId,
     #[serde(rename = "type")]
     kind: u8,
     token: String,
     channel_id: Option<ChannelId>,
-    channel: Option<Channel>,
+    channel: Option<WireChannel>,
     guild_id: Option<GuildId>,
     /// In guilds.
     member: Option<InGuild>,
@@ -63,21 +63,21 @@ struct Raw {
     user: Option<Person>,
     #[serde(default)]
     data: Value,
-    message: Option<Pressed>,
+    message: Option<WirePressedMessage>,
 }
 
 #[derive(Deserialize)]
 struct InGuild {
     user: Person,
     #[serde(flatten)]
-    member: Member,
+    member: WireMember,
     /// As text: they outgrow a double.
     permissions: Option<String>,
 }
 
 /// The message that a button belongs to.
 #[derive(Deserialize)]
-struct Pressed {
+struct WirePressedMessage {
     id: MessageId,
 }
 
@@ -87,7 +87,7 @@ struct CommandData {
     #[serde(rename = "type")]
     kind: Option<u8>,
     #[serde(default, deserialize_with = "null_is_default")]
-    options: Vec<Given>,
+    options: Vec<WireOption>,
     #[serde(default, deserialize_with = "null_is_default")]
     resolved: Resolved,
 }
@@ -98,17 +98,17 @@ struct Resolved {
     #[serde(default, deserialize_with = "null_is_default")]
     users: BTreeMap<UserId, Person>,
     #[serde(default, deserialize_with = "null_is_default")]
-    members: BTreeMap<UserId, Member>,
+    members: BTreeMap<UserId, WireMember>,
     #[serde(default, deserialize_with = "null_is_default")]
     channels: BTreeMap<ChannelId, ResolvedChannel>,
     #[serde(default, deserialize_with = "null_is_default")]
-    roles: BTreeMap<RoleId, Role>,
+    roles: BTreeMap<RoleId, WireRole>,
 }
 
 #[derive(Deserialize)]
 struct ResolvedChannel {
     #[serde(flatten)]
-    channel: Channel,
+    channel: WireChannel,
     /// The person's, as text.
     permissions: Option<String>,
 }
@@ -128,7 +128,7 @@ impl Resolved {
     fn channel(&self, id: ChannelId) -> NamedChannel {
         let channel = self.channels.get(&id).map(|resolved| &resolved.channel);
         let name = channel.map(|channel| channel.name.clone()).unwrap_or_default();
-        NamedChannel { id, name, parent_id: channel.and_then(Channel::thread_parent) }
+        NamedChannel { id, name, parent_id: channel.and_then(WireChannel::thread_parent) }
     }
 
     fn role(&self, id: RoleId) -> NamedRole {
@@ -138,7 +138,7 @@ impl Resolved {
 
 /// An option, or the subcommand that has options.
 #[derive(Deserialize)]
-struct Given {
+struct WireOption {
     name: String,
     #[serde(rename = "type")]
     kind: u8,
@@ -147,7 +147,7 @@ struct Given {
     #[serde(default, deserialize_with = "null_is_default")]
     focused: bool,
     #[serde(default, deserialize_with = "null_is_default")]
-    options: Vec<Given>,
+    options: Vec<WireOption>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +162,7 @@ fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interacti
     use serde::de::Error as _;
     let missing = serde_json::Error::missing_field;
 
-    let raw: Raw = serde_json::from_value(data)?;
+    let raw: WireInteraction = serde_json::from_value(data)?;
     let kind = match raw.kind {
         2 | 4 => invocation(raw.kind == 4, from(raw.data)?)?,
         3 => press(from(raw.data)?, raw.message.ok_or_else(|| missing("message"))?.id),
@@ -185,7 +185,7 @@ fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interacti
         id: raw.id,
         token: InteractionToken(raw.token),
         channel_id: channel_id.ok_or_else(|| missing("channel_id"))?,
-        parent_channel_id: raw.channel.as_ref().and_then(Channel::thread_parent),
+        parent_channel_id: raw.channel.as_ref().and_then(WireChannel::thread_parent),
         channel_name: raw.channel.map(|channel| channel.name).unwrap_or_default(),
         guild_id: raw.guild_id,
         author: Author {
@@ -247,7 +247,7 @@ fn take(
     invocation: &mut Invocation,
     focused: &mut Option<String>,
     resolved: &mut Resolved,
-    given: Given,
+    given: WireOption,
 ) -> serde_json::Result<()> {
     let value = match given.kind {
         // Whatever its kind, it is a text that somebody is at: half a number is none.

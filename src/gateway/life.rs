@@ -43,7 +43,7 @@ pub(super) struct Plan {
 
 /// How a life ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum LifeEnd {
     /// It was asked to.
     Asked,
     /// There was no connection, and so no IDENTIFY.
@@ -59,7 +59,7 @@ pub(super) struct Life {
     /// Asks it to end.
     pub(super) stop: CancellationToken,
     /// Resolves when it has ended; with an error if its thread panicked.
-    pub(super) ended: oneshot::Receiver<End>,
+    pub(super) ended: oneshot::Receiver<LifeEnd>,
     /// Counts up every second as long as the thread is not stuck.
     pub(super) pulse: Arc<AtomicU64>,
 }
@@ -72,8 +72,13 @@ impl Life {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let forward = Arc::new(Forward { events: plan.events.clone(), urgent: plan.urgent.clone() });
         let http = HttpBuilder::new(&plan.token).client(plan.http.clone()).ratelimiter_disabled(true).build();
-        let session =
-            Session { url, token: plan.token.clone(), intents: plan.intents, http: Arc::new(http), forward };
+        let session = GatewaySession {
+            url,
+            token: plan.token.clone(),
+            intents: plan.intents,
+            http: Arc::new(http),
+            forward,
+        };
         let live = session.live(stop.clone(), Arc::clone(&pulse));
         std::thread::Builder::new().name("gateway".to_owned()).spawn(move || {
             let how = runtime.block_on(live);
@@ -86,7 +91,7 @@ impl Life {
 }
 
 /// What one session is made of.
-struct Session {
+struct GatewaySession {
     url: String,
     token: String,
     intents: GatewayIntents,
@@ -94,19 +99,19 @@ struct Session {
     forward: Arc<Forward>,
 }
 
-impl Session {
-    async fn live(self, stop: CancellationToken, pulse: Arc<AtomicU64>) -> End {
+impl GatewaySession {
+    async fn live(self, stop: CancellationToken, pulse: Arc<AtomicU64>) -> LifeEnd {
         tokio::spawn(beat(pulse));
         let url = Arc::new(Mutex::new(self.url.clone()));
         let info = ShardInfo { id: ShardId(0), total: 1 };
         // Not serenity's `Client`: should its GET /gateway fail, that one silently goes to discord.com, whatever the
         // api_url.
         let shard = tokio::select! {
-            () = stop.cancelled() => return End::Asked,
+            () = stop.cancelled() => return LifeEnd::Asked,
             shard = timeout(CONNECT, Shard::new(Arc::clone(&url), &self.token, info, self.intents, None)) => match shard {
                 Ok(Ok(shard)) => shard,
-                Ok(Err(error)) => return End::Unreached(format!("{:#}", anyhow::Error::from(error))),
-                Err(_) => return End::Unreached("the gateway does not answer".to_owned()),
+                Ok(Err(error)) => return LifeEnd::Unreached(format!("{:#}", anyhow::Error::from(error))),
+                Err(_) => return LifeEnd::Unreached("the gateway does not answer".to_owned()),
             },
         };
         tokio::spawn(give_once_a_second(url));
@@ -121,12 +126,12 @@ impl Session {
                     if timeout(GOOD_BYE, &mut run).await.is_err() {
                         debug!("Discord did not say good-bye");
                     }
-                    return End::Asked;
+                    return LifeEnd::Asked;
                 }
                 ended = &mut run => return match ended {
                     Ok(Err(serenity::Error::Gateway(error))) => fatal(&error),
-                    Ok(_) => End::Over("the session is over"),
-                    Err(_) => End::Over("serenity panicked"),
+                    Ok(_) => LifeEnd::Over("the session is over"),
+                    Err(_) => LifeEnd::Over("serenity panicked"),
                 },
                 _ = tick.tick() => {
                     let stage = manager.runners.lock().await.get(&info.id).map(|runner| runner.stage);
@@ -138,7 +143,7 @@ impl Session {
                     if connected {
                         last_connected = Instant::now();
                     } else if last_connected.elapsed() > UNCONNECTED {
-                        return End::Over("no connection");
+                        return LifeEnd::Over("no connection");
                     }
                 }
             }
@@ -210,14 +215,16 @@ async fn give_once_a_second(url: Arc<Mutex<String>>) {
     }
 }
 
-fn fatal(error: &serenity::gateway::GatewayError) -> End {
+fn fatal(error: &serenity::gateway::GatewayError) -> LifeEnd {
     use serenity::gateway::GatewayError as Theirs;
     match error {
-        Theirs::InvalidAuthentication => End::Fatal(GatewayError::Token),
-        Theirs::DisallowedGatewayIntents | Theirs::InvalidGatewayIntents => End::Fatal(GatewayError::Intents),
+        Theirs::InvalidAuthentication => LifeEnd::Fatal(GatewayError::Token),
+        Theirs::DisallowedGatewayIntents | Theirs::InvalidGatewayIntents => {
+            LifeEnd::Fatal(GatewayError::Intents)
+        }
         other => {
             warn!("the gateway client ended: {other}");
-            End::Over("serenity ended by itself")
+            LifeEnd::Over("serenity ended by itself")
         }
     }
 }

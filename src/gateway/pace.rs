@@ -23,19 +23,19 @@ const GOOD: Duration = Duration::from_secs(300);
 
 /// The waits between sessions.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Backoff {
     next: Duration,
     longest: Duration,
     next_unreached: Duration,
 }
 
-impl Default for Pace {
+impl Default for Backoff {
     fn default() -> Self {
         Self { next: SHORTEST, longest: LONGEST, next_unreached: SHORTEST }
     }
 }
 
-impl Pace {
+impl Backoff {
     /// How long to wait after a session that lasted for this long from its connection on.
     pub(super) fn after_a_session(&mut self, lasted: Duration) -> Duration {
         if lasted >= GOOD {
@@ -72,7 +72,7 @@ mod tests {
 
     /// How many sessions begin within this time if each lasts for `lasting` only, and Discord has `total` for a day.
     fn sessions(within: Duration, total: u32, lasting: Duration) -> u32 {
-        let (mut pace, mut now, mut begun) = (Pace::default(), Duration::ZERO, 0);
+        let (mut pace, mut now, mut begun) = (Backoff::default(), Duration::ZERO, 0);
         while now < within {
             let left = total.saturating_sub(begun);
             match pace.learn(&SessionStarts { remaining: left, reset_after: DAY - now }) {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_good_session_is_followed_by_another_at_once() {
-        let mut pace = Pace::default();
+        let mut pace = Backoff::default();
         let waits = [0, 0, 0, 0].map(|_| pace.after_a_session(Duration::from_secs(1)).as_secs());
         assert_eq!(waits, [4, 4, 8, 16]);
         assert_eq!(pace.after_a_session(GOOD), SHORTEST);

@@ -93,7 +93,8 @@ impl Discord {
         let (inbound, heard) = mpsc::unbounded_channel();
         let (missed, was_missed) = mpsc::unbounded_channel();
         self.missed = was_missed;
-        let plan = Start { panics: self.panics.clone(), store: self.store.clone(), missed, ..plan() };
+        let plan =
+            GatewayOptions { panics: self.panics.clone(), store: self.store.clone(), missed, ..plan() };
         let starting = tokio::spawn(start(plan, self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
@@ -172,13 +173,13 @@ impl Connection {
     }
 }
 
-fn plan() -> Start {
+fn plan() -> GatewayOptions {
     let folder = tempfile::tempdir().unwrap();
     // The open file stays though its folder goes.
     let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
     let (missed, (_, rereads)) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel());
     let (token, me) = (TOKEN.to_owned(), UserId::new(ME).unwrap());
-    Start { token, me, message_content: true, store, panics: Panics::default(), missed, rereads }
+    GatewayOptions { token, me, message_content: true, store, panics: Panics::default(), missed, rereads }
 }
 
 /// The id of the nth message of a moment ago.
@@ -534,7 +535,7 @@ async fn without_a_gateway_address_nothing_else_is_tried() {
     discord.rest.answers.lock().unwrap().clear();
     let (inbound, _heard) = mpsc::unbounded_channel();
     let error = start(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0).await.err();
-    assert!(matches!(error, Some(GatewayError::Start(StartError::Discord { .. }))));
+    assert!(matches!(error, Some(GatewayError::Start(ConnectError::Discord { .. }))));
 }
 
 #[tokio::test]

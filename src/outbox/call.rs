@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::Refused;
-use super::pace::{Kind, Limits, Pace};
+use super::pace::{CallKind, LimitHeaders, Pace};
 use crate::domain::File;
 use crate::redact::Redactor;
 
@@ -43,7 +43,7 @@ impl Default for Patience {
 
 /// What to ask Discord.
 pub(super) struct Call {
-    pub(super) kind: Kind,
+    pub(super) kind: CallKind,
     /// The channel (or guild) that the call belongs to, which Discord counts by; 0 where there is none.
     pub(super) place: u64,
     pub(super) method: Method,
@@ -99,7 +99,7 @@ fn redacted(json: &[u8], redactor: &Redactor) -> Vec<u8> {
 }
 
 impl Call {
-    pub(super) fn get(kind: Kind, place: u64, path: String) -> Self {
+    pub(super) fn get(kind: CallKind, place: u64, path: String) -> Self {
         Self { kind, place, method: Method::GET, path, body: None, give_up_after: None }
     }
 }
@@ -130,11 +130,11 @@ pub(super) struct Queues {
     /// Held by the call that is with Discord.
     in_flight: tokio::sync::Mutex<()>,
     /// Held by the call that is next of its kind, also while it waits for a window or for its next try.
-    next: [tokio::sync::Mutex<()>; Kind::COUNT],
+    next: [tokio::sync::Mutex<()>; CallKind::COUNT],
 }
 
 /// Why a try failed.
-enum Failure {
+enum FailedTry {
     /// Worth another try.
     Passing {
         why: String,
@@ -154,7 +154,7 @@ pub(super) enum Sent {
     /// It may have done its work or not.
     Unclear(String),
     /// It did nothing and never will.
-    Refused(StatusCode, Problem),
+    Refused(StatusCode, RefusalBody),
 }
 
 /// How long a rejected token is considered bad.
@@ -218,8 +218,8 @@ impl Sender {
             drop(in_flight);
             let (why, limited) = match sent {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Final(refused)) => return Err(refused),
-                Err(Failure::Passing { why, limited }) => (why, limited),
+                Err(FailedTry::Final(refused)) => return Err(refused),
+                Err(FailedTry::Passing { why, limited }) => (why, limited),
             };
             last = why;
             // After a 429 the pace knows when to go on. A server that refuses again at that very moment is
@@ -243,11 +243,11 @@ impl Sender {
         &self,
         call: &Call,
         decode: &impl Fn(&[u8]) -> Result<T, String>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, FailedTry> {
         if self.is_silenced() {
-            return Err(Failure::Final(Refused::Token));
+            return Err(FailedTry::Final(Refused::Token));
         }
-        let passing = |why| Failure::Passing { why, limited: false };
+        let passing = |why| FailedTry::Passing { why, limited: false };
         let broken = |e: reqwest::Error| passing(format!("{:#}", anyhow::Error::from(e.without_url())));
 
         let url = format!("{}{}", self.base, call.path);
@@ -264,7 +264,7 @@ impl Sender {
         }
         let body = response.bytes().await.map_err(broken)?;
 
-        let limits = Limits::read(status.as_u16(), &headers, &body, self.patience.first_wait);
+        let limits = LimitHeaders::read(status.as_u16(), &headers, &body, self.patience.first_wait);
         if let Some(refusal) = limits.refused.filter(|refusal| refusal.everywhere) {
             info!("Discord's limit for all calls together is reached; waiting {:?}", refusal.wait);
         }
@@ -275,11 +275,11 @@ impl Sender {
             return decode(&body).map_err(|e| passing(format!("answer {status} not understood: {e}")));
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Failure::Passing { why: "over Discord's rate limit".to_owned(), limited: true });
+            return Err(FailedTry::Passing { why: "over Discord's rate limit".to_owned(), limited: true });
         }
-        let problem = Problem::read(status, &body);
+        let problem = RefusalBody::read(status, &body);
         // Discord's own refusals have a code. Without one it comes from a proxy, and may pass.
-        let unsigned = call.kind == Kind::Create
+        let unsigned = call.kind == CallKind::Create
             && problem.code.is_none()
             && matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT || unsigned {
@@ -288,7 +288,7 @@ impl Sender {
         if status == StatusCode::UNAUTHORIZED && !self.is_token_refused().await {
             return Err(passing(problem.why));
         }
-        Err(Failure::Final(problem.refused(status)))
+        Err(FailedTry::Final(problem.refused(status)))
     }
 
     /// Whether Discord really rejects the token. One 401 does not prove it: it may come from a proxy, or from a Discord
@@ -335,7 +335,7 @@ impl Sender {
             request = match body.put(request, &self.redactor) {
                 Ok(request) => request,
                 Err(e) => {
-                    return Sent::Refused(StatusCode::BAD_REQUEST, Problem { code: None, why: words(e) });
+                    return Sent::Refused(StatusCode::BAD_REQUEST, RefusalBody { code: None, why: words(e) });
                 }
             };
         }
@@ -354,37 +354,37 @@ impl Sender {
             return Sent::Done(body.to_vec());
         }
         if let Some(refusal) =
-            Limits::read(status.as_u16(), &headers, &body, self.patience.first_wait).refused
+            LimitHeaders::read(status.as_u16(), &headers, &body, self.patience.first_wait).refused
         {
             return Sent::Limited(refusal.wait);
         }
-        let problem = Problem::read(status, &body);
+        let problem = RefusalBody::read(status, &body);
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
             return Sent::Unclear(problem.why);
         }
         Sent::Refused(status, problem)
     }
 
-    fn enter(&self, place: u64) -> Place<'_> {
+    fn enter(&self, place: u64) -> QueueShare<'_> {
         let queues = Arc::clone(lock(&self.queues).entry(place).or_default());
-        Place { sender: self, place, queues: Some(queues) }
+        QueueShare { sender: self, place, queues: Some(queues) }
     }
 }
 
 /// A caller's share in a place's queues; the last one out removes them.
-struct Place<'a> {
+struct QueueShare<'a> {
     sender: &'a Sender,
     place: u64,
     queues: Option<Arc<Queues>>,
 }
 
-impl Place<'_> {
+impl QueueShare<'_> {
     fn queues(&self) -> &Queues {
         self.queues.as_deref().expect("only drop takes it")
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueShare<'_> {
     fn drop(&mut self) {
         let mut all = lock(&self.sender.queues);
         self.queues = None;
@@ -395,12 +395,12 @@ impl Drop for Place<'_> {
 }
 
 /// The body of a refusal: `{"message": "Missing Permissions", "code": 50013}`.
-pub(super) struct Problem {
+pub(super) struct RefusalBody {
     pub(super) code: Option<u32>,
     why: String,
 }
 
-impl Problem {
+impl RefusalBody {
     fn read(status: StatusCode, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Body {

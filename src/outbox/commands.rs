@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::call::{Body, Call};
 use super::interaction::Interactions;
-use super::{Kind, Refused, START_PATIENCE, interaction};
+use super::{CallKind, Refused, START_PATIENCE, interaction};
 use crate::domain::{Command, CommandOption, GuildId, OptionKind, Subcommand};
 
 /// Where commands are known.
@@ -60,8 +60,10 @@ impl Interactions {
                 (guild.get(), format!("/applications/{}/guilds/{guild}/commands", self.application))
             }
         };
-        let look =
-            Call { give_up_after: Some(START_PATIENCE), ..Call::get(Kind::Commands, place, path.clone()) };
+        let look = Call {
+            give_up_after: Some(START_PATIENCE),
+            ..Call::get(CallKind::Commands, place, path.clone())
+        };
         let known: Vec<Definition> = self.outbox.0.sender.ask(look).await?;
         let mut known: Vec<_> = known.into_iter().map(|known| known.normal(scope)).collect();
         let mut ours: Vec<_> =
@@ -77,7 +79,7 @@ impl Interactions {
             method: Method::PUT,
             body: Some(Body::Json(body)),
             give_up_after: Some(START_PATIENCE),
-            ..Call::get(Kind::Commands, place, path)
+            ..Call::get(CallKind::Commands, place, path)
         };
         self.outbox.0.sender.tell(replace).await?;
         info!(?scope, commands = ours.len(), "commands registered");
@@ -96,7 +98,7 @@ struct Definition {
     #[serde(rename = "type", default = "typed")]
     kind: u8,
     #[serde(default, deserialize_with = "null_is_default")]
-    options: Vec<Given>,
+    options: Vec<RegisteredOption>,
     /// Bits, as text.
     default_member_permissions: Option<String>,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -111,7 +113,7 @@ struct Definition {
 
 /// An option or a subcommand.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Given {
+struct RegisteredOption {
     #[serde(rename = "type")]
     kind: u8,
     name: String,
@@ -124,7 +126,7 @@ struct Given {
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     choices: Vec<Offered>,
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
-    options: Vec<Given>,
+    options: Vec<RegisteredOption>,
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     channel_types: Vec<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,12 +186,12 @@ impl Definition {
 
 impl From<&Command> for Definition {
     fn from(command: &Command) -> Self {
-        let subcommands = command.subcommands.iter().map(Given::from);
+        let subcommands = command.subcommands.iter().map(RegisteredOption::from);
         Self {
             name: command.name.clone(),
             description: command.description.clone(),
             kind: typed(),
-            options: subcommands.chain(command.options.iter().map(Given::from)).collect(),
+            options: subcommands.chain(command.options.iter().map(RegisteredOption::from)).collect(),
             default_member_permissions: command.permission.map(|permission| permission.bits.to_string()),
             nsfw: false,
             contexts: Some(if command.guild_only { vec![0] } else { vec![0, 1] }),
@@ -198,7 +200,7 @@ impl From<&Command> for Definition {
     }
 }
 
-impl Given {
+impl RegisteredOption {
     fn new(kind: u8, name: &str, description: &str) -> Self {
         Self {
             kind,
@@ -217,14 +219,14 @@ impl Given {
     }
 }
 
-impl From<&Subcommand> for Given {
+impl From<&Subcommand> for RegisteredOption {
     fn from(subcommand: &Subcommand) -> Self {
         let options = subcommand.options.iter().map(Self::from).collect();
         Self { options, ..Self::new(1, &subcommand.name, &subcommand.description) }
     }
 }
 
-impl From<&CommandOption> for Given {
+impl From<&CommandOption> for RegisteredOption {
     fn from(option: &CommandOption) -> Self {
         let kind = match option.kind {
             OptionKind::String => 3,

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::{Kind, Outbox, Refused, wire};
+use super::{CallKind, Outbox, Refused, wire};
 use crate::domain::{ChannelId, MessageId, UserId};
 
 /// The most messages that Discord gives per call.
@@ -42,7 +42,7 @@ impl Outbox {
     /// See [`Refused`]; a missing message is no error.
     pub async fn stands(&self, channel: ChannelId, message: MessageId) -> Result<bool, Refused> {
         let path = format!("/channels/{channel}/messages/{message}");
-        match self.get::<IgnoredAny>(Kind::History, channel.get(), path).await {
+        match self.get::<IgnoredAny>(CallKind::History, channel.get(), path).await {
             Ok(_) => Ok(true),
             Err(refused) if refused.is_of_what_is_gone() => Ok(false),
             Err(refused) => Err(refused),
@@ -60,7 +60,7 @@ impl History<'_> {
         let Some(after) = self.after else { return Ok(None) };
         let channel = self.channel;
         let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
-        let messages: Vec<wire::Written> = self.outbox.get(Kind::History, channel.get(), path).await?;
+        let messages: Vec<wire::Written> = self.outbox.get(CallKind::History, channel.get(), path).await?;
         let last = messages.iter().map(|message| message.id).max();
         self.after = last.filter(|last| messages.len() >= PAGE && *last > after);
         let own = messages.into_iter().filter(|message| message.author.id == self.me);

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::call::{Body, Call, Sent};
 use super::wire::{self, AllowedMentions};
-use super::{Kind, Outbox, Refused};
+use super::{CallKind, Outbox, Refused};
 use crate::domain::{
     Action, ApplicationId, Button, ButtonStyle, ChannelId, Choice, Embed, File, Interaction, MessageId,
     OptionValue, Reply, Row, Select,
@@ -131,7 +131,7 @@ impl Interactions {
         let (id, token) = (interaction.id, &interaction.token.0);
         let path = format!("/interactions/{id}/{token}/callback{query}");
         let until = Instant::from_std(interaction.received) + DEADLINE;
-        let call = Open {
+        let call = TokenCall {
             method: Method::POST,
             path,
             body: Some(body),
@@ -179,7 +179,7 @@ impl Interactions {
         let path = format!("{}/messages/{message}", self.webhook(interaction));
         let (body, files) = (Some(change.json()), change.files());
         let until = Instant::now() + PATIENCE;
-        let call = Open { method: Method::PATCH, path, body, files, again: Again::Harmless, until };
+        let call = TokenCall { method: Method::PATCH, path, body, files, again: Again::Harmless, until };
         created(&self.send(call, PATIENCE).await?)
     }
 
@@ -190,7 +190,8 @@ impl Interactions {
     pub async fn follow_up(&self, interaction: &Interaction, reply: &Reply) -> Result<MessageId, Unanswered> {
         let path = format!("{}?wait=true", self.webhook(interaction));
         let (body, until) = (Some(create(reply)), Instant::now() + PATIENCE);
-        let call = Open { method: Method::POST, path, body, files: &reply.files, again: Again::Never, until };
+        let call =
+            TokenCall { method: Method::POST, path, body, files: &reply.files, again: Again::Never, until };
         created(&self.send(call, PATIENCE).await?)
     }
 
@@ -202,7 +203,7 @@ impl Interactions {
         let path = format!("{}/messages/@original", self.webhook(interaction));
         let until = Instant::now() + PATIENCE;
         let call =
-            Open { method: Method::DELETE, path, body: None, files: &[], again: Again::Harmless, until };
+            TokenCall { method: Method::DELETE, path, body: None, files: &[], again: Again::Harmless, until };
         match self.send(call, PATIENCE).await {
             Err(Unanswered::Refused(Refused::NotFound { .. })) => Ok(()),
             other => other.map(drop),
@@ -223,7 +224,7 @@ impl Interactions {
             method: Method::POST,
             body: Some(form(body, &reply.files)),
             give_up_after: Some(PATIENCE),
-            ..Call::get(Kind::Create, channel.get(), format!("/channels/{channel}/messages"))
+            ..Call::get(CallKind::Create, channel.get(), format!("/channels/{channel}/messages"))
         };
         let wire::Created { id } = self.outbox.0.sender.ask(call).await?;
         Ok(id)
@@ -243,7 +244,7 @@ impl Interactions {
             method: Method::PATCH,
             body: Some(form(change.json(), change.files())),
             give_up_after: Some(PATIENCE),
-            ..Call::get(Kind::Edit, channel.get(), format!("/channels/{channel}/messages/{message}"))
+            ..Call::get(CallKind::Edit, channel.get(), format!("/channels/{channel}/messages/{message}"))
         };
         self.outbox.0.sender.tell(call).await
     }
@@ -252,9 +253,9 @@ impl Interactions {
         format!("/webhooks/{}/{}", self.application, interaction.token.0)
     }
 
-    async fn send(&self, call: Open<'_>, limit: Duration) -> Result<Vec<u8>, Unanswered> {
+    async fn send(&self, call: TokenCall<'_>, limit: Duration) -> Result<Vec<u8>, Unanswered> {
         let sender = &self.outbox.0.sender;
-        let Open { method, path, body, files, again, until } = call;
+        let TokenCall { method, path, body, files, again, until } = call;
         let body = body.map(|body| form(body, files));
         let limit = limit.min(sender.patience.request);
         let mut wait = sender.patience.first_wait.min(SHORTEST_WAIT);
@@ -307,7 +308,7 @@ impl Interactions {
 }
 
 /// A call that the token in its path lets in.
-struct Open<'a> {
+struct TokenCall<'a> {
     method: Method,
     path: String,
     body: Option<Value>,

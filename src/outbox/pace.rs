@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 /// A kind of call, as far as Discord's limits tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum CallKind {
     Create,
     Edit,
     Delete,
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Start,
 }
 
-impl Kind {
+impl CallKind {
     /// How many kinds there are.
     pub(super) const COUNT: usize = Self::Start as usize + 1;
 }
@@ -39,7 +39,7 @@ impl Kind {
 /// Where Discord counts: the bucket it named, or the kind itself as long as it has named none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bucket {
-    Unnamed(Kind),
+    Unnamed(CallKind),
     Named(Arc<str>),
 }
 
@@ -53,7 +53,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// What is known about Discord's windows.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    names: HashMap<Kind, Arc<str>>,
+    names: HashMap<CallKind, Arc<str>>,
     /// Buckets with nothing left, and until when; the number is the channel.
     closed: HashMap<(Bucket, u64), Instant>,
     /// Until when nothing at all may go.
@@ -66,7 +66,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Lets a call go now, or says when to ask again.
-    pub(super) fn admit(&mut self, kind: Kind, channel: u64, now: Instant) -> Result<(), Instant> {
+    pub(super) fn admit(&mut self, kind: CallKind, channel: u64, now: Instant) -> Result<(), Instant> {
         let bucket = (self.bucket(kind), channel);
         let waits = [self.silence, self.closed.get(&bucket).copied()];
         if let Some(until) = waits.into_iter().flatten().max().filter(|until| *until > now) {
@@ -90,18 +90,18 @@ impl Pace {
     }
 
     /// Learns from an answer to a call of this kind in this channel.
-    pub(super) fn learn(&mut self, kind: Kind, channel: u64, limits: &Limits, now: Instant) {
+    pub(super) fn learn(&mut self, kind: CallKind, channel: u64, limits: &LimitHeaders, now: Instant) {
         if let Some(name) = &limits.bucket
             && self.names.get(&kind).is_none_or(|known| **known != **name)
         {
             self.names.insert(kind, Arc::from(name.as_str()));
         }
         match limits.refused {
-            Some(Refusal { everywhere: true, wait }) => {
+            Some(TooManyRequests { everywhere: true, wait }) => {
                 self.silence = self.silence.max(Some(now + wait));
                 self.careful = Some(now + CAREFUL);
             }
-            Some(Refusal { everywhere: false, wait }) => self.close(kind, channel, now + wait, now),
+            Some(TooManyRequests { everywhere: false, wait }) => self.close(kind, channel, now + wait, now),
             None => {
                 if let Some(reset) = limits.exhausted {
                     self.close(kind, channel, now + reset, now);
@@ -110,37 +110,37 @@ impl Pace {
         }
     }
 
-    fn close(&mut self, kind: Kind, channel: u64, until: Instant, now: Instant) {
+    fn close(&mut self, kind: CallKind, channel: u64, until: Instant, now: Instant) {
         if self.closed.len() >= 256 {
             self.closed.retain(|_, until| *until > now);
         }
         self.closed.insert((self.bucket(kind), channel), until);
     }
 
-    fn bucket(&self, kind: Kind) -> Bucket {
+    fn bucket(&self, kind: CallKind) -> Bucket {
         self.names.get(&kind).cloned().map_or(Bucket::Unnamed(kind), Bucket::Named)
     }
 }
 
 /// What one answer says about limits.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Limits {
+pub(super) struct LimitHeaders {
     bucket: Option<String>,
     /// Nothing remains, for this long.
     exhausted: Option<Duration>,
     /// The call itself was refused (429).
-    pub(super) refused: Option<Refusal>,
+    pub(super) refused: Option<TooManyRequests>,
 }
 
 /// A 429.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct TooManyRequests {
     /// Whether it concerns every call and not only this bucket.
     pub(super) everywhere: bool,
     pub(super) wait: Duration,
 }
 
-impl Limits {
+impl LimitHeaders {
     /// Reads the headers and, of a 429, the body. What cannot be read counts as not said; a 429 that says
     /// nothing waits for `otherwise`.
     pub(super) fn read(status: u16, headers: &HeaderMap, body: &[u8], otherwise: Duration) -> Self {
@@ -163,7 +163,7 @@ impl Limits {
             let everywhere = body.global
                 || text("x-ratelimit-global").is_some_and(|text| text.eq_ignore_ascii_case("true"))
                 || text("x-ratelimit-scope") == Some("global");
-            Refusal { everywhere, wait: wait.unwrap_or(otherwise) }
+            TooManyRequests { everywhere, wait: wait.unwrap_or(otherwise) }
         });
         Self { bucket, exhausted, refused }
     }
@@ -195,31 +195,31 @@ mod tests {
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset-after", "4.5"),
         ]);
-        pace.learn(Kind::Create, 1, &Limits::read(200, &last, b"", seconds(1.0)), now);
-        assert_eq!(pace.admit(Kind::Create, 1, now), Err(now + seconds(4.5)));
-        assert_eq!(pace.admit(Kind::Create, 2, now), Ok(()));
-        assert_eq!(pace.admit(Kind::Typing, 1, now), Ok(()));
-        assert_eq!(pace.admit(Kind::Create, 1, now + seconds(4.5)), Ok(()));
+        pace.learn(CallKind::Create, 1, &LimitHeaders::read(200, &last, b"", seconds(1.0)), now);
+        assert_eq!(pace.admit(CallKind::Create, 1, now), Err(now + seconds(4.5)));
+        assert_eq!(pace.admit(CallKind::Create, 2, now), Ok(()));
+        assert_eq!(pace.admit(CallKind::Typing, 1, now), Ok(()));
+        assert_eq!(pace.admit(CallKind::Create, 1, now + seconds(4.5)), Ok(()));
 
         // Another kind that turns out to be counted in the same bucket waits with it.
-        pace.learn(Kind::React, 1, &Limits::read(204, &last, b"", seconds(1.0)), now);
-        assert_eq!(pace.admit(Kind::Create, 1, now), Err(now + seconds(4.5)));
+        pace.learn(CallKind::React, 1, &LimitHeaders::read(204, &last, b"", seconds(1.0)), now);
+        assert_eq!(pace.admit(CallKind::Create, 1, now), Err(now + seconds(4.5)));
     }
 
     #[test]
     fn a_global_refusal_stops_everybody_and_then_keeps_to_fifty_a_second() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         let body = br#"{"message": "x", "retry_after": 0.25, "global": true}"#;
-        let limits = Limits::read(429, &HeaderMap::new(), body, seconds(1.0));
-        pace.learn(Kind::Create, 1, &limits, now);
-        assert_eq!(pace.admit(Kind::Typing, 9, now), Err(now + seconds(0.25)));
+        let limits = LimitHeaders::read(429, &HeaderMap::new(), body, seconds(1.0));
+        pace.learn(CallKind::Create, 1, &limits, now);
+        assert_eq!(pace.admit(CallKind::Typing, 9, now), Err(now + seconds(0.25)));
         let later = now + seconds(0.25);
         for channel in 0..50 {
-            assert_eq!(pace.admit(Kind::Create, channel, later), Ok(()));
+            assert_eq!(pace.admit(CallKind::Create, channel, later), Ok(()));
         }
-        assert_eq!(pace.admit(Kind::Create, 50, later), Err(later + seconds(1.0)));
-        assert_eq!(pace.admit(Kind::Create, 50, later + seconds(1.0)), Ok(()));
-        assert_eq!(pace.admit(Kind::Create, 51, later + CAREFUL), Ok(()));
+        assert_eq!(pace.admit(CallKind::Create, 50, later), Err(later + seconds(1.0)));
+        assert_eq!(pace.admit(CallKind::Create, 50, later + seconds(1.0)), Ok(()));
+        assert_eq!(pace.admit(CallKind::Create, 51, later + CAREFUL), Ok(()));
         assert!(pace.sent.is_empty());
     }
 
@@ -230,20 +230,21 @@ mod tests {
             let mut map = headers(&[("x-ratelimit-remaining", "0")]);
             map.insert("x-ratelimit-reset-after", bad.clone());
             map.insert("retry-after", bad);
-            assert_eq!(Limits::read(200, &map, b"{", seconds(1.0)).exhausted, None);
-            let refused = Limits::read(429, &map, b"<html>", seconds(1.5)).refused.unwrap();
-            assert_eq!(refused, Refusal { everywhere: false, wait: seconds(1.5) });
+            assert_eq!(LimitHeaders::read(200, &map, b"{", seconds(1.0)).exhausted, None);
+            let refused = LimitHeaders::read(429, &map, b"<html>", seconds(1.5)).refused.unwrap();
+            assert_eq!(refused, TooManyRequests { everywhere: false, wait: seconds(1.5) });
         }
-        let refused = Limits::read(429, &headers(&[("retry-after", "1e300")]), b"", seconds(1.0)).refused;
+        let refused =
+            LimitHeaders::read(429, &headers(&[("retry-after", "1e300")]), b"", seconds(1.0)).refused;
         assert_eq!(refused.unwrap().wait, LONGEST);
     }
 
     #[test]
     fn what_is_remembered_stays_small() {
         let (mut pace, now) = (Pace::default(), Instant::now());
-        let closed = Limits { exhausted: Some(seconds(1.0)), ..Limits::default() };
+        let closed = LimitHeaders { exhausted: Some(seconds(1.0)), ..LimitHeaders::default() };
         for channel in 0..10_000 {
-            pace.learn(Kind::Create, channel, &closed, now + seconds(channel as f64));
+            pace.learn(CallKind::Create, channel, &closed, now + seconds(channel as f64));
         }
         assert!(pace.closed.len() <= 256);
     }

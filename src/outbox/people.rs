@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::call::Call;
-use super::{Kind, NEEDED, Outbox, Refused, StartError, wire};
+use super::{CallKind, ConnectError, NEEDED, Outbox, Refused, wire};
 use crate::domain::{ApplicationId, ChannelId, GuildId, RoleId, UserId};
 
 /// How long to try to learn something about a person.
@@ -38,17 +37,12 @@ impl Identity {
     }
 }
 
-#[derive(Deserialize)]
-struct Member {
-    roles: Vec<RoleId>,
-}
-
 impl Outbox {
     /// Who the bot is, and who owns it.
     ///
     /// # Errors
     /// A refused token, or no answer within half a minute.
-    pub async fn whoami(&self) -> Result<Identity, StartError> {
+    pub async fn whoami(&self) -> Result<Identity, ConnectError> {
         let user: wire::User = self.start("/users/@me").await?;
         let application: wire::Application = self.start("/applications/@me").await?;
         Ok(Identity {
@@ -66,7 +60,7 @@ impl Outbox {
     /// See [`Refused`]; no answer within half a minute.
     pub async fn owners(&self) -> Result<Vec<UserId>, Refused> {
         let application: wire::Application =
-            self.soon(Kind::Start, 0, "/applications/@me".to_owned()).await?;
+            self.soon(CallKind::Start, 0, "/applications/@me".to_owned()).await?;
         Ok(application.owners())
     }
 
@@ -76,7 +70,7 @@ impl Outbox {
     /// See [`Refused`]; no answer within half a minute.
     pub async fn guild_of(&self, channel: ChannelId) -> Result<Option<GuildId>, Refused> {
         let path = format!("/channels/{channel}");
-        let channel: wire::Channel = self.soon(Kind::Channel, channel.get(), path).await?;
+        let channel: wire::FetchedChannel = self.soon(CallKind::Channel, channel.get(), path).await?;
         Ok(channel.guild_id)
     }
 
@@ -86,7 +80,7 @@ impl Outbox {
     /// See [`Refused`]: `NotFound` where the person is not in the guild; no answer within half a minute.
     pub async fn roles(&self, guild: GuildId, person: UserId) -> Result<Vec<RoleId>, Refused> {
         let path = format!("/guilds/{guild}/members/{person}");
-        let member: Member = self.soon(Kind::Member, guild.get(), path).await?;
+        let member: wire::Member = self.soon(CallKind::Member, guild.get(), path).await?;
         Ok(member.roles)
     }
 
@@ -96,7 +90,7 @@ impl Outbox {
     /// See [`Refused`]; somebody who is no member is no error. No answer within half a minute.
     pub async fn is_member(&self, guild: GuildId, person: UserId) -> Result<bool, Refused> {
         let path = format!("/guilds/{guild}/members/{person}");
-        match self.soon::<IgnoredAny>(Kind::Member, guild.get(), path).await {
+        match self.soon::<IgnoredAny>(CallKind::Member, guild.get(), path).await {
             Ok(_) => Ok(true),
             Err(Refused::NotFound { code: Some(_), .. }) => Ok(false),
             Err(refused) => Err(refused),
@@ -105,7 +99,7 @@ impl Outbox {
 
     async fn soon<T: serde::de::DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: CallKind,
         place: u64,
         path: String,
     ) -> Result<T, Refused> {

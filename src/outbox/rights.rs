@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Outbox, Refused};
+use super::{CallKind, Outbox, Refused, wire};
 use crate::domain::{ChannelId, GuildId, RoleId, UserId};
 
 /// Discord's permissions, a bit each.
@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Permissions {
 
 /// A guild that the bot is in.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Guild {
+pub struct JoinedGuild {
     /// Its id.
     pub id: GuildId,
     /// Its name.
@@ -87,7 +87,7 @@ pub struct Access {
 }
 
 #[derive(Deserialize)]
-struct Channel {
+struct ChannelWithOverwrites {
     #[serde(rename = "type")]
     kind: u8,
     #[serde(default)]
@@ -108,18 +108,13 @@ struct Overwrite {
 
 #[derive(Deserialize)]
 struct Roles {
-    roles: Vec<Role>,
+    roles: Vec<RolePermissions>,
 }
 
 #[derive(Deserialize)]
-struct Role {
+struct RolePermissions {
     id: RoleId,
     permissions: Permissions,
-}
-
-#[derive(Deserialize)]
-struct Member {
-    roles: Vec<RoleId>,
 }
 
 impl Outbox {
@@ -127,8 +122,8 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn guilds(&self) -> Result<Vec<Guild>, Refused> {
-        self.get(Kind::Start, 0, "/users/@me/guilds".to_owned()).await
+    pub async fn guilds(&self) -> Result<Vec<JoinedGuild>, Refused> {
+        self.get(CallKind::Start, 0, "/users/@me/guilds".to_owned()).await
     }
 
     /// What the bot, whose user is `me`, may do in a channel.
@@ -136,8 +131,8 @@ impl Outbox {
     /// # Errors
     /// See [`Refused`]: above all, `Forbidden` where it cannot even see the channel, or is not in its guild.
     pub async fn access(&self, channel: ChannelId, me: UserId) -> Result<Access, Refused> {
-        let get = async |id: ChannelId| -> Result<Channel, Refused> {
-            self.get(Kind::Channel, id.get(), format!("/channels/{id}")).await
+        let get = async |id: ChannelId| -> Result<ChannelWithOverwrites, Refused> {
+            self.get(CallKind::Channel, id.get(), format!("/channels/{id}")).await
         };
         let asked = get(channel).await?;
         // A thread has no permissions of its own.
@@ -151,9 +146,9 @@ impl Outbox {
             let why = "it is in no guild".to_owned();
             return Err(Refused::Invalid { code: None, why });
         };
-        let roles: Roles = self.get(Kind::Member, guild.get(), format!("/guilds/{guild}")).await?;
+        let roles: Roles = self.get(CallKind::Member, guild.get(), format!("/guilds/{guild}")).await?;
         let path = format!("/guilds/{guild}/members/{me}");
-        let member: Member = self.get(Kind::Member, guild.get(), path).await?;
+        let member: wire::Member = self.get(CallKind::Member, guild.get(), path).await?;
         let permissions = computed(guild, me, &roles.roles, &member.roles, overwrites);
         Ok(Access { name: asked.name.unwrap_or_default(), is_thread, permissions })
     }
@@ -163,7 +158,7 @@ impl Outbox {
 fn computed(
     guild: GuildId,
     me: UserId,
-    all: &[Role],
+    all: &[RolePermissions],
     mine: &[RoleId],
     overwrites: &[Overwrite],
 ) -> Permissions {
@@ -190,7 +185,7 @@ mod tests {
 
     fn in_channel(base: u64, overwrites: &[(&str, u64, u64)]) -> u64 {
         let id = |number| RoleId::new(number).unwrap();
-        let role = |number, bits| Role { id: id(number), permissions: Permissions(bits) };
+        let role = |number, bits| RolePermissions { id: id(number), permissions: Permissions(bits) };
         let roles = [role(1, base), role(2, 0), role(3, 0), role(4, ADMINISTRATOR)];
         let overwrites: Vec<Overwrite> = overwrites
             .iter()

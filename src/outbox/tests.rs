@@ -315,7 +315,7 @@ async fn a_forbidden_favour_is_not_asked_again_and_a_refused_token_silences() {
     );
 
     let (server, outbox) = Server::start([unauthorized(), unauthorized()]).await;
-    assert_eq!(outbox.whoami().await, Err(StartError::Token));
+    assert_eq!(outbox.whoami().await, Err(ConnectError::Token));
     assert_eq!(outbox.post(channel(7), post("x")).await, Err(Refused::Token));
     assert_eq!(server.whats(), ["GET /api/v10/users/@me"; 2]);
 }

@@ -4,10 +4,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{Notify, Post, Posted};
-use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
+use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, RoleId, UserId};
 
 #[derive(Deserialize)]
-pub(super) struct Gateway {
+pub(super) struct GatewayBot {
     pub(super) url: String,
     pub(super) session_start_limit: Option<SessionStartLimit>,
 }
@@ -24,6 +24,11 @@ pub(super) struct User {
     pub(super) id: UserId,
     #[serde(default)]
     pub(super) username: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Member {
+    pub(super) roles: Vec<RoleId>,
 }
 
 #[derive(Deserialize)]
@@ -66,11 +71,11 @@ pub(super) struct Application {
 struct Team {
     owner_user_id: Option<UserId>,
     #[serde(default)]
-    members: Vec<Member>,
+    members: Vec<TeamMember>,
 }
 
 #[derive(Deserialize)]
-struct Member {
+struct TeamMember {
     /// 1 invited, 2 accepted
     membership_state: u8,
     user: User,
@@ -97,7 +102,7 @@ impl Application {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Channel {
+pub(super) struct FetchedChannel {
     #[serde(rename = "type")]
     kind: u8,
     pub(super) name: Option<String>,
@@ -105,7 +110,7 @@ pub(super) struct Channel {
     pub(super) guild_id: Option<GuildId>,
 }
 
-impl Channel {
+impl FetchedChannel {
     /// Outside threads, the parent is only a category.
     pub(super) fn thread_parent(&self) -> Option<ChannelId> {
         self.parent_id.filter(|_| matches!(self.kind, 10..=12))
@@ -128,11 +133,11 @@ pub(super) struct Create<'a> {
     flags: u64,
     allowed_mentions: AllowedMentions,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message_reference: Option<Reference>,
+    message_reference: Option<MessageReference>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Edit<'a> {
+pub(super) struct EditBody<'a> {
     pub(super) content: &'a str,
     pub(super) allowed_mentions: AllowedMentions,
 }
@@ -147,7 +152,7 @@ pub(super) struct AllowedMentions {
 }
 
 #[derive(Serialize)]
-struct Reference {
+struct MessageReference {
     message_id: MessageId,
     fail_if_not_exists: bool,
 }
@@ -162,7 +167,8 @@ impl<'a> Create<'a> {
             enforce_nonce: true,
             flags: SUPPRESS_EMBEDS | if notify { 0 } else { SUPPRESS_NOTIFICATIONS },
             allowed_mentions: AllowedMentions { parse: [], users, replied_user: notify },
-            message_reference: reply_to.map(|message_id| Reference { message_id, fail_if_not_exists: false }),
+            message_reference: reply_to
+                .map(|message_id| MessageReference { message_id, fail_if_not_exists: false }),
         }
     }
 }

@@ -14,7 +14,7 @@ use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{info, warn};
 
-use super::Event;
+use super::ReloadEvent;
 
 /// How long nothing is heard until the next look.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const LOOK_FOR_IT: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Every script file, with what differs once it was saved.
-pub type Files = BTreeMap<PathBuf, Stamp>;
+pub type FileStamps = BTreeMap<PathBuf, Stamp>;
 
 /// What differs once a file was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +38,13 @@ pub struct Stamp {
 /// The script folder, watched as well as the system can.
 pub struct Folder {
     dir: PathBuf,
-    inbox: mpsc::Sender<Event>,
-    watch: Watch,
+    inbox: mpsc::Sender<ReloadEvent>,
+    watch: FolderWatch,
 }
 
-enum Watch {
+enum FolderWatch {
     /// The system tells of every change.
-    Told { place: Place, _watcher: RecommendedWatcher },
+    Told { place: FolderId, _watcher: RecommendedWatcher },
     /// The system cannot: each look compares the files.
     Polled { since: Instant },
     /// The folder is not there, or was not looked at yet.
@@ -53,38 +53,38 @@ enum Watch {
 
 /// Which folder it is, apart from its name.
 #[derive(PartialEq, Eq)]
-struct Place {
+struct FolderId {
     path: PathBuf,
     id: (u64, u64),
 }
 
 impl Folder {
     /// The folder, not watched yet: [`Folder::look`] begins it. `inbox` hears of what changes.
-    pub fn new(dir: PathBuf, inbox: mpsc::Sender<Event>) -> Self {
-        Self { dir, inbox, watch: Watch::Gone }
+    pub fn new(dir: PathBuf, inbox: mpsc::Sender<ReloadEvent>) -> Self {
+        Self { dir, inbox, watch: FolderWatch::Gone }
     }
 
     /// How long to listen until the next look.
     pub fn pause(&self) -> Duration {
         match self.watch {
-            Watch::Told { .. } | Watch::Polled { .. } => LOOK,
-            Watch::Gone => LOOK_FOR_IT,
+            FolderWatch::Told { .. } | FolderWatch::Polled { .. } => LOOK,
+            FolderWatch::Gone => LOOK_FOR_IT,
         }
     }
 
     /// Whether there was none at the last look.
     pub fn is_gone(&self) -> bool {
-        matches!(self.watch, Watch::Gone)
+        matches!(self.watch, FolderWatch::Gone)
     }
 
     /// Sees to it that the folder which is there now is watched; whether its files may have changed unheard.
     pub fn look(&mut self) -> bool {
-        match (&self.watch, Place::of(&self.dir)) {
-            (Watch::Told { place: before, .. }, Some(place)) if *before == place => false,
-            (Watch::Gone, None) => false,
-            (Watch::Polled { since }, Some(_)) if since.elapsed() < ASK_AGAIN => true,
+        match (&self.watch, FolderId::of(&self.dir)) {
+            (FolderWatch::Told { place: before, .. }, Some(place)) if *before == place => false,
+            (FolderWatch::Gone, None) => false,
+            (FolderWatch::Polled { since }, Some(_)) if since.elapsed() < ASK_AGAIN => true,
             (_, None) => {
-                self.watch = Watch::Gone;
+                self.watch = FolderWatch::Gone;
                 true
             }
             (_, Some(place)) => {
@@ -96,23 +96,23 @@ impl Folder {
 
     /// The watched folder itself was removed or renamed.
     pub fn ended(&mut self) {
-        self.watch = Watch::Gone;
+        self.watch = FolderWatch::Gone;
     }
 
     /// The system cannot watch it, or not all of it.
     pub fn failed(&mut self, error: &notify::Error) {
-        if !matches!(self.watch, Watch::Polled { .. }) {
+        if !matches!(self.watch, FolderWatch::Polled { .. }) {
             warn!("the script folder cannot be watched, so it is looked at once a second: {}", reason(error));
         }
-        self.watch = Watch::Polled { since: Instant::now() };
+        self.watch = FolderWatch::Polled { since: Instant::now() };
     }
 
-    fn begin(&mut self, place: Place) {
+    fn begin(&mut self, place: FolderId) {
         let (inbox, dir) = (self.inbox.clone(), place.path.clone());
         let hear = move |told: notify::Result<notify::Event>| {
             let event = match told {
                 Ok(event) => concerning(&event, &dir),
-                Err(error) => Some(Event::Failed(error)),
+                Err(error) => Some(ReloadEvent::Failed(error)),
             };
             if let Some(event) = event {
                 // The reloader may have ended.
@@ -127,18 +127,18 @@ impl Folder {
         });
         match watcher {
             Ok(watcher) => {
-                if matches!(self.watch, Watch::Polled { .. }) {
+                if matches!(self.watch, FolderWatch::Polled { .. }) {
                     info!("the script folder is watched again");
                 }
-                self.watch = Watch::Told { place, _watcher: watcher };
+                self.watch = FolderWatch::Told { place, _watcher: watcher };
             }
             Err(error) => self.failed(&error),
         }
     }
 
     /// Every script file that is there now.
-    pub fn files(&self) -> Files {
-        let mut files = Files::new();
+    pub fn files(&self) -> FileStamps {
+        let mut files = FileStamps::new();
         let mut folders = vec![self.dir.clone()];
         while let Some(folder) = folders.pop() {
             // What cannot be read here is said when it is loaded.
@@ -159,7 +159,7 @@ impl Folder {
     }
 }
 
-impl Place {
+impl FolderId {
     fn of(dir: &Path) -> Option<Self> {
         let path = dir.canonicalize().ok()?;
         let metadata = path.metadata().ok().filter(std::fs::Metadata::is_dir)?;
@@ -178,9 +178,9 @@ impl Stamp {
 }
 
 /// What a change below `dir` is to the scripts; `None` where it is nothing.
-fn concerning(event: &notify::Event, dir: &Path) -> Option<Event> {
+fn concerning(event: &notify::Event, dir: &Path) -> Option<ReloadEvent> {
     if event.need_rescan() {
-        return Some(Event::Perhaps);
+        return Some(ReloadEvent::Perhaps);
     }
     let comes_or_goes = match event.kind {
         EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => true,
@@ -189,13 +189,13 @@ fn concerning(event: &notify::Event, dir: &Path) -> Option<Event> {
         EventKind::Access(_) | EventKind::Any | EventKind::Other => return None,
     };
     if comes_or_goes && event.paths.iter().any(|path| path == dir) {
-        return Some(Event::Ended);
+        return Some(ReloadEvent::Ended);
     }
     if event.paths.iter().any(|path| is_script(path, dir)) {
-        return Some(Event::Saved);
+        return Some(ReloadEvent::Saved);
     }
     // A folder with scripts in it, or a link on the way to one.
-    comes_or_goes.then_some(Event::Perhaps)
+    comes_or_goes.then_some(ReloadEvent::Perhaps)
 }
 
 /// Whether a file of this name below `dir` is a script. What begins with a dot is editors' business.
@@ -267,7 +267,7 @@ mod tests {
         remove: Saved Saved Perhaps Perhaps Perhaps Perhaps Ended
         ");
         let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert!(matches!(concerning(&overflow, Path::new("/s")), Some(Event::Perhaps)));
+        assert!(matches!(concerning(&overflow, Path::new("/s")), Some(ReloadEvent::Perhaps)));
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
         let dir = root.path().join("scripts");
         std::fs::create_dir(&dir).unwrap();
         let (inbox, events) = mpsc::channel();
-        let hear = |what: fn(&Event) -> bool| {
+        let hear = |what: fn(&ReloadEvent) -> bool| {
             while !what(&events.recv_timeout(Duration::from_secs(30)).expect("to be told")) {}
         };
         let mut scripts = Folder::new(dir.clone(), inbox);
@@ -285,11 +285,11 @@ mod tests {
             std::fs::remove_dir_all(&dir).unwrap();
             // It may even have the old one's inode.
             std::fs::create_dir(&dir).unwrap();
-            hear(|event| matches!(event, Event::Ended));
+            hear(|event| matches!(event, ReloadEvent::Ended));
             scripts.ended();
             assert!(scripts.is_gone() && scripts.look() && !scripts.is_gone());
             std::fs::write(dir.join(format!("{round}.lua")), "").unwrap();
-            hear(|event| matches!(event, Event::Saved));
+            hear(|event| matches!(event, ReloadEvent::Saved));
         }
     }
 

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::{RespondError, Responder, Responders, Said, Stage};
+use super::{PostedMessage, ReplyStage, RespondError, Responder, Responders};
 use crate::domain::{
     Action, Allow, Author, Button, ButtonStyle, Controls, Dialog, DialogEnd, Interaction, InteractionKind,
     Reply, Row, Select,
@@ -26,18 +26,18 @@ const NOT_NAMED: &str = "This question is for somebody else.";
 pub(super) type Key = uuid::Uuid;
 
 /// A dialog that waits.
-pub(super) struct Open {
+pub(super) struct OpenDialog {
     /// Who may answer.
     who: Allow,
     /// What those hear who may not.
     refusal: &'static str,
     /// The answers, by number.
     values: Vec<String>,
-    tell: oneshot::Sender<Pressed>,
+    tell: oneshot::Sender<DialogPress>,
 }
 
 /// The press that counts.
-struct Pressed {
+struct DialogPress {
     value: String,
     interaction: Interaction,
 }
@@ -63,7 +63,7 @@ impl Responder {
         };
         let (tell, mut pressed) = oneshot::channel();
         // Before it is posted: somebody may be quick.
-        let waiting = Waiting::begin(&self.0.desk, key, Open { who, refusal, values, tell });
+        let waiting = DialogGuard::begin(&self.0.desk, key, OpenDialog { who, refusal, values, tell });
         let ephemeral = question.ephemeral;
         let said = {
             let mut line = self.0.line.lock().await;
@@ -77,7 +77,7 @@ impl Responder {
             // Somebody pressed at the very last moment.
             Err(_) => pressed.await.ok(),
         };
-        let Some(Pressed { value, interaction }) = answer else {
+        let Some(DialogPress { value, interaction }) = answer else {
             let off = switched_off(&rows, key, &[]);
             if let Err(error) = self.0.change(&said, Change::Rows(&off)).await {
                 debug!("cannot disable the buttons of a dialog that timed out: {error}");
@@ -97,7 +97,7 @@ impl Responder {
 
     /// Answers the press by switching the buttons off. From then on its token is the newest, where the person of the
     /// command has pressed.
-    async fn switch_off(&self, said: Said, off: &[Row], press: Interaction, ephemeral: bool) {
+    async fn switch_off(&self, said: PostedMessage, off: &[Row], press: Interaction, ephemeral: bool) {
         let update = Callback::Update(Change::Rows(off));
         // Before the line is had: whoever holds it may take longer than Discord waits.
         let answered = self.0.desk.0.discord.answer(&press, update).await;
@@ -123,7 +123,7 @@ impl Responder {
         // What is for the person of the command alone must not go to another one, who has only pressed.
         if press.author.id == self.0.asked.author.id && line.newest.received <= press.received {
             line.newest = press.clone();
-            line.stage = Stage::Answered;
+            line.stage = ReplyStage::Answered;
         }
         // Unless something was said meanwhile, the question is what an edit changes.
         let is_last = line.last.as_ref().is_some_and(|last| last.is(&said));
@@ -132,7 +132,7 @@ impl Responder {
                 InteractionKind::Press { message, .. } => Some(message),
                 _ => said.id,
             };
-            line.last = Some(Said { id, ephemeral, through: Some((press, true)) });
+            line.last = Some(PostedMessage { id, ephemeral, through: Some((press, true)) });
         }
     }
 }
@@ -158,7 +158,7 @@ impl Responders {
             };
             let Some(value) = value.cloned() else { break 'refusal OVER };
             // Under the lock, so that whoever gives up sees either the dialog or the press.
-            let press = Pressed { value, interaction: interaction.clone() };
+            let press = DialogPress { value, interaction: interaction.clone() };
             if open.remove(&key).is_some_and(|dialog| dialog.tell.send(press).is_ok()) {
                 return None;
             }
@@ -186,13 +186,13 @@ fn names(who: &Allow, person: &Author) -> bool {
 }
 
 /// A dialog's place among those that wait.
-struct Waiting<'a> {
+struct DialogGuard<'a> {
     desk: &'a Responders,
     key: Key,
 }
 
-impl<'a> Waiting<'a> {
-    fn begin(desk: &'a Responders, key: Key, dialog: Open) -> Self {
+impl<'a> DialogGuard<'a> {
+    fn begin(desk: &'a Responders, key: Key, dialog: OpenDialog) -> Self {
         desk.open().insert(key, dialog);
         Self { desk, key }
     }
@@ -203,7 +203,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for DialogGuard<'_> {
     fn drop(&mut self) {
         self.end();
     }

@@ -29,7 +29,7 @@ fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn load(root: &Path) -> Result<Loaded, Vec<Problem>> {
-    let config = config::Scripts {
+    let config = config::ScriptsConfig {
         dir: root.join("scripts"),
         time_limit: Duration::from_millis(60),
         memory_limit: ByteSize::mib(8),
@@ -133,7 +133,7 @@ mod types;
 #[tokio::test]
 async fn the_shipped_scripts_answer_a_mention_anywhere_and_nothing_else() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::Scripts { dir: root.join("scripts"), ..config::Scripts::default() };
+    let config = config::ScriptsConfig { dir: root.join("scripts"), ..config::ScriptsConfig::default() };
     let Ok(Loaded { set, warnings }) = ScriptSet::load(&config, root, &LIMITS) else { panic!("not loaded") };
     assert_eq!(warnings, []);
     assert_eq!(decided(&set, message("hello")).await, r#"here: "hello""#);

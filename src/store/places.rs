@@ -10,7 +10,7 @@ use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel};
 
 /// A channel or a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SeenChannel {
     /// The channel.
     pub channel: ChannelId,
     /// Its guild.
@@ -47,12 +47,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn places(&self) -> Result<Vec<Place>, StoreError> {
+    pub async fn places(&self) -> Result<Vec<SeenChannel>, StoreError> {
         self.step(|tx| {
             let sql = "SELECT channel, guild, name, parent, archived, seen FROM places WHERE gone IS NULL";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_map((), |row| {
-                Ok(Place {
+                Ok(SeenChannel {
                     channel: row.get(0)?,
                     guild: row.get(1)?,
                     name: row.get(2)?,
@@ -70,14 +70,14 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails: nothing is written then.
-    pub async fn learn_places(&self, places: Vec<Place>) -> Result<(), StoreError> {
+    pub async fn learn_places(&self, places: Vec<SeenChannel>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql =
                 "INSERT INTO places (channel, guild, name, parent, archived, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                        ON CONFLICT DO UPDATE SET guild = ?2, name = ?3, parent = ?4, archived = ?5, gone = NULL,
                            seen = iif(gone IS NULL, seen, ?6)";
             let mut statement = tx.prepare_cached(sql)?;
-            for Place { channel, guild, name, parent, archived, seen } in places {
+            for SeenChannel { channel, guild, name, parent, archived, seen } in places {
                 statement.execute(params![channel, guild, name, parent, archived, seen])?;
             }
             Ok(())
@@ -172,7 +172,7 @@ mod tests {
         let store = Store::open(&folder.path().join("moonlane.db")).unwrap();
         let [there, gone, back] = [1, 2, 3].map(|id| ChannelId::new(id).unwrap());
         let project = ProjectName("here".to_owned());
-        let place = |channel| Place {
+        let place = |channel| SeenChannel {
             channel,
             guild: GuildId::new(9).unwrap(),
             name: "general".to_owned(),

@@ -39,7 +39,7 @@ pub struct Turn {
 /// What a turn is to do, after its message was edited: as in [`Turn`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in Turn")]
-pub struct Edit {
+pub struct TurnEdit {
     pub project: ProjectName,
     pub prompt: String,
     pub model: Option<String>,
@@ -47,7 +47,7 @@ pub struct Edit {
     pub attachments: Vec<Attachment>,
 }
 
-impl Edit {
+impl TurnEdit {
     /// What the scripts decided for the edited message, and its files now.
     pub fn of(work: Work, attachments: Vec<Attachment>) -> Self {
         let Work { project, prompt, model, fresh } = work;
@@ -57,7 +57,7 @@ impl Edit {
 
 /// What is to be said in answer to a message that starts no turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct DirectReply {
     /// The message that is answered.
     pub message: MessageId,
     /// Where it was written.
@@ -174,12 +174,12 @@ pub struct Unfinished {
     /// The message that is answered.
     pub question: Question,
     /// What is left to do.
-    pub stage: Stage,
+    pub stage: Remaining,
 }
 
 /// What is left to do for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum Remaining {
     /// Its turn has not begun; `Some` where somebody has stopped it all the same.
     Waiting(Option<Unwanted>),
     /// Its turn was running, so it is to end: as interrupted, unless nobody wanted it any more.
@@ -225,7 +225,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails: nothing is to be said then.
-    pub async fn say(&self, said: Said) -> Result<Accepted, StoreError> {
+    pub async fn say(&self, said: DirectReply) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
             if !insert_message(tx, said.message, said.channel, &said.author, said.accepted)? {
                 return Ok(Accepted::Known);
@@ -240,11 +240,11 @@ impl Store {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn edit(&self, message: MessageId, edit: Edit) -> Result<bool, StoreError> {
+    pub async fn edit(&self, message: MessageId, edit: TurnEdit) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6
                        WHERE message = ?1 AND state = 'waiting'";
-            let Edit { project, prompt, model, fresh, attachments } = edit;
+            let TurnEdit { project, prompt, model, fresh, attachments } = edit;
             let attachments = Json(attachments);
             let mut statement = tx.prepare_cached(sql)?;
             let changed = statement.execute(params![message, project, prompt, model, fresh, attachments])?;
@@ -356,9 +356,9 @@ impl Store {
             let mut statement = tx.prepare(sql)?;
             let found = statement.query_map((), |row| {
                 let stage = match row.get(3)? {
-                    Some(TurnState::Waiting) => Stage::Waiting(row.get(4)?),
-                    Some(TurnState::Running) => Stage::Running(row.get(4)?),
-                    Some(TurnState::Ended(_)) | None => Stage::Undelivered,
+                    Some(TurnState::Waiting) => Remaining::Waiting(row.get(4)?),
+                    Some(TurnState::Running) => Remaining::Running(row.get(4)?),
+                    Some(TurnState::Ended(_)) | None => Remaining::Undelivered,
                 };
                 let question = Question::from_columns(row.get(5)?, row.get(6)?);
                 let (message, channel, author) = (row.get(0)?, row.get(1)?, row.get(2)?);

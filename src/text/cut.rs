@@ -8,7 +8,7 @@ use super::LIMIT;
 use super::line::{fits, fitting};
 
 /// A line, or the rest of one, that goes into a part up to a place.
-pub struct Room<'a> {
+pub struct CuttableLine<'a> {
     /// The line.
     pub text: &'a str,
     /// How many bytes of it go into the part.
@@ -17,7 +17,7 @@ pub struct Room<'a> {
     pub solid: &'a dyn Fn(usize) -> Option<Range<usize>>,
 }
 
-impl Room<'_> {
+impl CuttableLine<'_> {
     /// The bytes of white space that it begins with.
     pub fn indent(&self) -> usize {
         self.text.len() - self.text.trim_start().len()

@@ -22,14 +22,14 @@ pub struct Document {
     pub text: String,
     /// All lines in order.
     pub lines: Vec<Line>,
-    /// The code blocks in order; [`Kind`] counts them.
-    pub blocks: Vec<Block>,
+    /// The code blocks in order; [`LineKind`] counts them.
+    pub blocks: Vec<CodeBlock>,
     /// Ranges of `text` that must not be cut, since each fits in a part: in order, and none within another.
     solids: Vec<Range<usize>>,
     /// Emphasis that fits in no part, in order of its beginning.
     runs: Vec<Run>,
     /// What differs from the source, in order.
-    edits: Vec<Edit>,
+    edits: Vec<Replacement>,
     /// How far the source is used up.
     at: usize,
 }
@@ -40,12 +40,12 @@ pub struct Line {
     /// Where it stands in [`Document::text`], without its line end.
     pub range: Range<usize>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: LineKind,
 }
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LineKind {
     /// White space outside code.
     Blank,
     /// A heading, or a short line that is all bold and stands alone like one.
@@ -64,7 +64,7 @@ pub enum Kind {
 
 /// What a part must repeat to go on with a code block.
 #[derive(Debug)]
-pub struct Block {
+pub struct CodeBlock {
     /// The markers of the block quote it stands in, or nothing.
     pub quote: String,
     /// The info string.
@@ -83,7 +83,7 @@ pub struct Block {
     pub closed: bool,
 }
 
-impl Block {
+impl CodeBlock {
     /// The line that opens it again, and the header.
     pub fn reopened(&self) -> String {
         format!("{}```{}\n{}", self.quote, self.info, self.header)
@@ -115,7 +115,7 @@ struct Run {
 
 /// `source` became `text`.
 #[derive(Debug)]
-struct Edit {
+struct Replacement {
     source: Range<usize>,
     text: Range<usize>,
 }
@@ -142,7 +142,7 @@ impl Document {
         self.part_ticks(with);
         let start = self.text.len();
         self.text.push_str(with);
-        self.edits.push(Edit { source: self.at..to, text: start..self.text.len() });
+        self.edits.push(Replacement { source: self.at..to, text: start..self.text.len() });
         self.at = to;
     }
 
@@ -191,8 +191,8 @@ impl Document {
     }
 
     /// Ends a line that began at `start` in [`Document::text`].
-    pub fn end_line(&mut self, start: usize, kind: Kind) {
-        if let Kind::Code(block) = kind {
+    pub fn end_line(&mut self, start: usize, kind: LineKind) {
+        if let LineKind::Code(block) = kind {
             let block = &mut self.blocks[block];
             let line = &self.text[start..];
             block.code += units(line) + 1;
@@ -203,7 +203,7 @@ impl Document {
     }
 
     /// Ends the lines that were written from `start` on; `kind` says what a line is by its text.
-    pub fn end_lines(&mut self, start: usize, kind: impl Fn(&str) -> Kind) {
+    pub fn end_lines(&mut self, start: usize, kind: impl Fn(&str) -> LineKind) {
         let mut begin = start;
         for line in self.text[start..].split('\n') {
             let range = begin..begin + line.len();
@@ -217,7 +217,7 @@ impl Document {
         let closing = units(&quote) + 4;
         let opening = opening.max(units(&quote) + 3 + units(&info));
         let header = String::new();
-        self.blocks.push(Block {
+        self.blocks.push(CodeBlock {
             quote,
             info,
             header,
@@ -234,11 +234,11 @@ impl Document {
     /// none.
     pub fn guard_blank(&mut self, block: usize, quote: &str) {
         match self.lines.last_mut() {
-            Some(Line { kind: Kind::Code(_), range }) => {
+            Some(Line { kind: LineKind::Code(_), range }) => {
                 let start = range.start;
                 self.lines.pop();
                 self.put(ZERO_WIDTH);
-                self.lines.push(Line { range: start..self.text.len(), kind: Kind::Code(block) });
+                self.lines.push(Line { range: start..self.text.len(), kind: LineKind::Code(block) });
                 self.blocks[block].code += 1;
             }
             _ => {
@@ -246,7 +246,7 @@ impl Document {
                 let start = self.text.len();
                 self.put(quote);
                 self.put(ZERO_WIDTH);
-                self.end_line(start, Kind::Code(block));
+                self.end_line(start, LineKind::Code(block));
             }
         }
     }
@@ -355,7 +355,7 @@ impl Document {
         let first = self.edits.partition_point(|edit| edit.text.end <= range.start);
         let before = self.edits[..first].last();
         let (mut text_at, mut source_at) = before.map_or((0, 0), |edit| (edit.text.end, edit.source.end));
-        let end = Edit { source: 0..0, text: range.end..range.end };
+        let end = Replacement { source: 0..0, text: range.end..range.end };
         for edit in self.edits[first..].iter().chain([&end]) {
             let from = text_at.max(range.start);
             let to = edit.text.start.min(range.end);

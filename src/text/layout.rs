@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-use super::cut::{Room, ends_sentence};
-use super::document::{Document, Kind, quote_prefix};
+use super::cut::{CuttableLine, ends_sentence};
+use super::document::{Document, LineKind, quote_prefix};
 use super::line::{fits, fitting, is_block_start};
 use super::{INDENT, LIMIT, Part, ZERO_WIDTH, units};
 
@@ -37,14 +37,14 @@ const SHORT: usize = 200;
 
 /// A place where a part can begin: an offset in the document's text, and the line it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct PartStart {
     /// The number of the line.
     pub line: usize,
     /// In bytes.
     pub offset: usize,
 }
 
-impl Place {
+impl PartStart {
     /// Where the first part begins.
     pub const START: Self = Self { line: 0, offset: 0 };
 }
@@ -59,7 +59,7 @@ pub struct Cut {
     /// Where its text ends.
     pub end: usize,
     /// Where the next part begins.
-    pub next: Place,
+    pub next: PartStart,
 }
 
 /// Which of the cuts to take.
@@ -90,7 +90,7 @@ fn choose(cuts: &[Cut], rest: Option<usize>) -> Option<Cut> {
 /// What comes next.
 pub enum Next {
     /// A part, and where the one after it begins.
-    Part(Part, Option<Place>),
+    Part(Part, Option<PartStart>),
     /// More of the text has to be known.
     Later,
 }
@@ -98,7 +98,7 @@ pub enum Next {
 /// The part that begins here. `source`: the length of the source; `complete`: nothing more will come.
 pub fn next(
     document: &Document,
-    begin: Place,
+    begin: PartStart,
     source: usize,
     complete: bool,
     max_lines: Option<NonZeroUsize>,
@@ -108,9 +108,9 @@ pub fn next(
     }
     let (begin, from) = match begin {
         // Discord would trim it.
-        Place::START => {
+        PartStart::START => {
             let offset = document.text.len() - document.text.trim_start().len();
-            (Place { line: document.lines.partition_point(|line| line.range.end <= offset), offset }, 0)
+            (PartStart { line: document.lines.partition_point(|line| line.range.end <= offset), offset }, 0)
         }
         _ => (begin, document.source_at(begin.offset)),
     };
@@ -141,20 +141,21 @@ pub fn next(
 }
 
 /// The part that holds all that is left.
-fn last_part(document: &Document, begin: Place, lead: &str, source: Range<usize>) -> Part {
+fn last_part(document: &Document, begin: PartStart, lead: &str, source: Range<usize>) -> Part {
     let (_, end) = rest(document, begin);
     document.part(lead, begin.offset..end, "", source)
 }
 
 /// The lines that are left, and where their text ends.
-fn rest(document: &Document, begin: Place) -> (usize, usize) {
-    let last = document.lines[begin.line..].iter().rposition(|line| line.kind != Kind::Blank).unwrap_or(0);
+fn rest(document: &Document, begin: PartStart) -> (usize, usize) {
+    let last =
+        document.lines[begin.line..].iter().rposition(|line| line.kind != LineKind::Blank).unwrap_or(0);
     let end = document.lines[begin.line + last].range.end;
     (last + 1, begin.offset + document.text[begin.offset..end].trim_end().len())
 }
 
 /// Whether everything from here on goes into one part.
-fn rest_fits(document: &Document, begin: Place, lead: &str, max_lines: Option<NonZeroUsize>) -> bool {
+fn rest_fits(document: &Document, begin: PartStart, lead: &str, max_lines: Option<NonZeroUsize>) -> bool {
     let (lines, end) = rest(document, begin);
     let lines = lead.matches('\n').count() + lines;
     let room = LIMIT - units(lead);
@@ -162,13 +163,13 @@ fn rest_fits(document: &Document, begin: Place, lead: &str, max_lines: Option<No
 }
 
 /// What the part that begins here needs before its text.
-pub fn lead(document: &Document, begin: Place) -> String {
+pub fn lead(document: &Document, begin: PartStart) -> String {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
     // What makes the start of a block is short, and the rest of the line may be as long as the document.
     let text = &text[..fitting(text, 2 * INDENT)];
     let before = &document.text[line.range.start..begin.offset];
-    if let Kind::Code(block) = line.kind {
+    if let LineKind::Code(block) = line.kind {
         let block = &document.blocks[block];
         // The rest of a quoted line is a line of its own now; a blank first line Discord would leave out.
         let quote = if before.is_empty() { "" } else { &block.quote };
@@ -184,8 +185,8 @@ pub fn lead(document: &Document, begin: Place) -> String {
     match line.kind {
         _ if !open.is_empty() => parted(open, text),
         // On a line of its own, or Discord would no longer see a list.
-        Kind::Item if text.starts_with([' ', '\t']) => format!("{ZERO_WIDTH}\n"),
-        Kind::Text | Kind::Item if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
+        LineKind::Item if text.starts_with([' ', '\t']) => format!("{ZERO_WIDTH}\n"),
+        LineKind::Text | LineKind::Item if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
         _ => String::new(),
     }
 }
@@ -196,8 +197,8 @@ fn parted(open: String, text: &str) -> String {
 }
 
 /// What a part that ends with this cut needs after its text.
-fn tail(document: &Document, begin: Place, cut: &Cut) -> String {
-    if let Kind::Code(block) = document.lines[cut.next.line].kind {
+fn tail(document: &Document, begin: PartStart, cut: &Cut) -> String {
+    if let LineKind::Code(block) = document.lines[cut.next.line].kind {
         let guard = if shows_no_code(document, begin, cut.next) { ZERO_WIDTH } else { "" };
         return format!("{guard}{}", document.blocks[block].closed());
     }
@@ -208,11 +209,11 @@ fn tail(document: &Document, begin: Place, cut: &Cut) -> String {
 
 /// Whether the part from here to there would end with a code block in which there are blank lines only: Discord would
 /// not see it as one. What goes on with a block has its guard at its beginning.
-fn shows_no_code(document: &Document, begin: Place, end: Place) -> bool {
-    let goes_on = matches!(document.lines[begin.line].kind, Kind::Code(_));
+fn shows_no_code(document: &Document, begin: PartStart, end: PartStart) -> bool {
+    let goes_on = matches!(document.lines[begin.line].kind, LineKind::Code(_));
     let is_torn = end.offset > document.lines[end.line].range.start;
     let before = document.lines[begin.line..end.line].iter().rev();
-    let mut code = before.take_while(|line| matches!(line.kind, Kind::Code(_)));
+    let mut code = before.take_while(|line| matches!(line.kind, LineKind::Code(_)));
     !goes_on && !is_torn && code.all(|line| is_blank_code(&document.text[line.range.clone()]))
 }
 
@@ -220,13 +221,13 @@ fn shows_no_code(document: &Document, begin: Place, end: Place) -> bool {
 /// so far, or what comes later could change them.
 fn cuts(
     document: &Document,
-    begin: Place,
+    begin: PartStart,
     lead: &str,
     complete: bool,
     max_lines: Option<NonZeroUsize>,
 ) -> Option<Vec<Cut>> {
     let mut cuts = Vec::new();
-    let mut passed: Vec<(Place, usize)> = Vec::new();
+    let mut passed: Vec<(PartStart, usize)> = Vec::new();
     let lead_lines = lead.matches('\n').count();
     let known = begin.line + rest(document, begin).0;
     let mut used = units(lead);
@@ -235,19 +236,19 @@ fn cuts(
     let mut offset = begin.offset;
     for (number, line) in document.lines.iter().enumerate().skip(begin.line) {
         let text = &document.text[offset..line.range.end];
-        let place = Place { line: number, offset };
+        let place = PartStart { line: number, offset };
         let (trimmed, closing) = match line.kind {
-            Kind::Code(block) => (text, document.blocks[block].closing),
+            LineKind::Code(block) => (text, document.blocks[block].closing),
             _ => (text.trim_end(), document.closing_within(line.range.end..line.range.end)),
         };
-        let fence = usize::from(matches!(line.kind, Kind::Code(_)));
+        let fence = usize::from(matches!(line.kind, LineKind::Code(_)));
         let lines = lead_lines + number - begin.line + 1 + fence;
         let too_many = max_lines.is_some_and(|most| lines > most.get() && !cuts.is_empty());
         if !complete && number >= known {
             return None;
         }
         if too_many || used + closing > LIMIT || !fits(trimmed, LIMIT - closing - used) {
-            if let Kind::Open(block) | Kind::Code(block) = line.kind
+            if let LineKind::Open(block) | LineKind::Code(block) = line.kind
                 && !complete
                 && !document.blocks[block].closed
                 && document.blocks[block].fits_whole()
@@ -273,7 +274,7 @@ fn cuts(
             }
             if cuts.is_empty() && offset > begin.offset {
                 let end = match line.kind {
-                    Kind::Code(_) => offset - 1,
+                    LineKind::Code(_) => offset - 1,
                     _ => begin.offset + document.text[begin.offset..offset].trim_end().len(),
                 };
                 cuts.push(Cut { quality: Quality::Grapheme, fill: used, end, next: place });
@@ -281,8 +282,8 @@ fn cuts(
             return Some(cuts);
         }
         match line.kind {
-            Kind::Open(_) => blank = true,
-            Kind::Code(_) => blank &= is_blank_code(text),
+            LineKind::Open(_) => blank = true,
+            LineKind::Code(_) => blank &= is_blank_code(text),
             _ => blank = false,
         }
         if let Some((quality, next)) = boundary(document, number).filter(|_| !blank) {
@@ -298,9 +299,9 @@ fn cuts(
 
 /// A cut within the last line that shows something, where the next part would begin with a blank line of quoted code:
 /// before a quote mark nothing can guard that line, so something has to go with it.
-fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(Place, usize)]) -> Option<Cut> {
+fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(PartStart, usize)]) -> Option<Cut> {
     let text = |line: usize| &document.text[document.lines[line].range.clone()];
-    let Kind::Code(block) = document.lines[overflow].kind else { return None };
+    let LineKind::Code(block) = document.lines[overflow].kind else { return None };
     let block = &document.blocks[block];
     if block.quote.is_empty() || !is_blank_code(text(overflow)) {
         return None;
@@ -311,7 +312,8 @@ fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(Place, u
     let end = end_in_code(line, last);
     let fill = used + units(&line[..end]) + block.closing;
     let end = begin.offset + end;
-    let cut = Cut { quality: Quality::Grapheme, fill, end, next: Place { line: begin.line, offset: end } };
+    let cut =
+        Cut { quality: Quality::Grapheme, fill, end, next: PartStart { line: begin.line, offset: end } };
     let is_code = document.lines[begin.line].kind == document.lines[overflow].kind;
     (is_code && end > begin.offset).then_some(cut)
 }
@@ -324,11 +326,11 @@ fn free_announcement(document: &Document, overflow: usize, cuts: &mut [Cut]) {
         return;
     }
     let announced = match document.lines[follower].kind {
-        Kind::Open(block) if document.blocks[block].fits_whole() => {
+        LineKind::Open(block) if document.blocks[block].fits_whole() => {
             let block = &document.blocks[block];
             block.opening + block.code + block.closing
         }
-        Kind::Text | Kind::Item if follower == overflow => {
+        LineKind::Text | LineKind::Item if follower == overflow => {
             let text = &document.text[document.lines[follower].range.clone()];
             units(&text[..fitting(text, LIMIT)])
         }
@@ -348,13 +350,13 @@ fn is_blank_code(line: &str) -> bool {
 }
 
 /// The cut after this line, if there may be one.
-fn boundary(document: &Document, number: usize) -> Option<(Quality, Place)> {
+fn boundary(document: &Document, number: usize) -> Option<(Quality, PartStart)> {
     let line = &document.lines[number];
-    if matches!(line.kind, Kind::Blank | Kind::Open(_)) {
+    if matches!(line.kind, LineKind::Blank | LineKind::Open(_)) {
         return None;
     }
     let (following, next) =
-        document.lines.iter().enumerate().skip(number + 1).find(|(_, line)| line.kind != Kind::Blank)?;
+        document.lines.iter().enumerate().skip(number + 1).find(|(_, line)| line.kind != LineKind::Blank)?;
     if document.solid_at(line.range.end).is_some() {
         return None;
     }
@@ -364,46 +366,46 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, Place)> {
     let gap = following > number + 1;
     let quality = match (line.kind, next.kind) {
         // Discord leaves out the blank lines that a block begins with.
-        (Kind::Code(_), Kind::Code(_)) if is_blank_code(text) => return None,
-        (Kind::Code(block), Kind::Code(_)) if !document.blocks[block].fits_whole() => {
+        (LineKind::Code(_), LineKind::Code(_)) if is_blank_code(text) => return None,
+        (LineKind::Code(block), LineKind::Code(_)) if !document.blocks[block].fits_whole() => {
             // In a terminal session, a command begins what belongs together.
             if is_blank_code(this) || text.starts_with("$ ") { Quality::Item } else { Quality::Line }
         }
-        (Kind::Code(_), _) => return None,
+        (LineKind::Code(_), _) => return None,
         // One that fits in no part belongs to nothing.
-        (Kind::Heading, _) if fits(this, LIMIT) => Quality::Orphan,
-        (_, Kind::Heading) => Quality::Heading,
-        (Kind::Text | Kind::Item, _) if this.ends_with([':', '：']) => Quality::Loose,
-        (Kind::Item, Kind::Open(_)) => Quality::Loose,
+        (LineKind::Heading, _) if fits(this, LIMIT) => Quality::Orphan,
+        (_, LineKind::Heading) => Quality::Heading,
+        (LineKind::Text | LineKind::Item, _) if this.ends_with([':', '：']) => Quality::Loose,
+        (LineKind::Item, LineKind::Open(_)) => Quality::Loose,
         // What stands before code mostly says what it is.
-        (Kind::Text, Kind::Open(_)) => Quality::Line,
-        (_, Kind::Item) if indented => Quality::Line,
-        (_, Kind::Text) if indented => Quality::Loose,
-        (Kind::Item, Kind::Item) => Quality::Item,
-        (Kind::Close(_), _) => Quality::Block,
-        (_, Kind::Item) if this.starts_with(char::is_whitespace) => Quality::Item,
+        (LineKind::Text, LineKind::Open(_)) => Quality::Line,
+        (_, LineKind::Item) if indented => Quality::Line,
+        (_, LineKind::Text) if indented => Quality::Loose,
+        (LineKind::Item, LineKind::Item) => Quality::Item,
+        (LineKind::Close(_), _) => Quality::Block,
+        (_, LineKind::Item) if this.starts_with(char::is_whitespace) => Quality::Item,
         _ if gap => Quality::Block,
-        (Kind::Text, Kind::Text) if !ends_sentence(this) => Quality::Loose,
+        (LineKind::Text, LineKind::Text) if !ends_sentence(this) => Quality::Loose,
         _ => Quality::Line,
     };
     // The indentation of a fence or a heading means nothing to Discord. A quote mark comes before what is opened
     // again.
     let skipped = match next.kind {
-        Kind::Code(_) => 0,
-        Kind::Text | Kind::Item if document.open_at(next.range.start).is_empty() => 0,
-        Kind::Text | Kind::Item => quote_prefix(text).len().max(text.len() - text.trim_start().len()),
+        LineKind::Code(_) => 0,
+        LineKind::Text | LineKind::Item if document.open_at(next.range.start).is_empty() => 0,
+        LineKind::Text | LineKind::Item => quote_prefix(text).len().max(text.len() - text.trim_start().len()),
         _ => text.len() - text.trim_start().len(),
     };
-    Some((quality, Place { line: following, offset: next.range.start + skipped }))
+    Some((quality, PartStart { line: following, offset: next.range.start + skipped }))
 }
 
 /// The furthest cuts within a line, up to this offset at most, as far as it may be cut at all. `forced`: there is no
 /// other cut.
-fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, forced: bool) -> Vec<Cut> {
+fn cuts_within(document: &Document, begin: PartStart, used: usize, until: usize, forced: bool) -> Vec<Cut> {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
     let closing = match line.kind {
-        Kind::Code(block) => document.blocks[block].closing,
+        LineKind::Code(block) => document.blocks[block].closing,
         _ => document.closing_within(begin.offset..line.range.end),
     };
     let fit = fitting(text, LIMIT.saturating_sub(used + closing)).min(until.saturating_sub(begin.offset));
@@ -411,13 +413,13 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
         quality,
         fill: used + units(&text[..end]) + closing,
         end: begin.offset + end,
-        next: Place { line: begin.line, offset: begin.offset + next },
+        next: PartStart { line: begin.line, offset: begin.offset + next },
     };
     if fit == 0 {
         return Vec::new();
     }
     match line.kind {
-        Kind::Code(block) => {
+        LineKind::Code(block) => {
             let block = &document.blocks[block];
             let torn = begin.offset > line.range.start || !block.fits(&document.text[line.range.clone()]);
             if !torn {
@@ -426,16 +428,16 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
             let end = end_in_code(text, fit);
             return vec![cut(Quality::Grapheme, end, end)];
         }
-        Kind::Heading if !forced => return Vec::new(),
-        Kind::Text | Kind::Item | Kind::Heading => {}
-        Kind::Blank | Kind::Open(_) | Kind::Close(_) => return Vec::new(),
+        LineKind::Heading if !forced => return Vec::new(),
+        LineKind::Text | LineKind::Item | LineKind::Heading => {}
+        LineKind::Blank | LineKind::Open(_) | LineKind::Close(_) => return Vec::new(),
     }
 
     let solid = |offset: usize| {
         let range = document.solid_at(begin.offset + offset)?;
         Some(range.start.saturating_sub(begin.offset)..range.end - begin.offset)
     };
-    let room = Room { text, fit, solid: &solid };
+    let room = CuttableLine { text, fit, solid: &solid };
     let mut cuts = Vec::new();
     if let Some((end, next)) = room.last_sentence() {
         cuts.push(cut(Quality::Sentence, end, next));
@@ -448,7 +450,8 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
     if start >= fit {
         return cuts;
     }
-    let around = units(&lead(document, Place { line: begin.line, offset: begin.offset + start })) + closing;
+    let around =
+        units(&lead(document, PartStart { line: begin.line, offset: begin.offset + start })) + closing;
     let forced = forced && cuts.is_empty();
     if forced || !room.word_fits(start, LIMIT.saturating_sub(around)) {
         let hard = || forced.then(|| room.last_grapheme(start, true).unwrap_or(fit));
@@ -465,6 +468,6 @@ fn cuts_within(document: &Document, begin: Place, used: usize, until: usize, for
 
 /// Where to cut a line of code of which so many bytes fit.
 fn end_in_code(line: &str, fit: usize) -> usize {
-    let room = Room { text: line, fit, solid: &|_| None };
+    let room = CuttableLine { text: line, fit, solid: &|_| None };
     room.last_token().or(room.last_grapheme(0, true)).unwrap_or(fit)
 }

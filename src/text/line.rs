@@ -10,7 +10,7 @@ const INFO: usize = 80;
 
 /// How a line starts, before its text: indentation, quote and list markers.
 #[derive(Debug, Clone, Copy)]
-pub struct Start<'a> {
+pub struct LineStart<'a> {
     /// White space.
     pub indent: &'a str,
     /// Everything from there to the text.
@@ -22,7 +22,7 @@ pub struct Start<'a> {
 }
 
 /// How this line starts.
-pub fn start(line: &str) -> Start<'_> {
+pub fn start(line: &str) -> LineStart<'_> {
     let text = line.trim_start();
     let mut rest = text;
     let mut quotes = 0;
@@ -37,7 +37,7 @@ pub fn start(line: &str) -> Start<'_> {
         }
     }
     let indent = &line[..line.len() - text.len()];
-    Start { indent, markers: &text[..text.len() - rest.len()], quotes, rest }
+    LineStart { indent, markers: &text[..text.len() - rest.len()], quotes, rest }
 }
 
 /// The list marker that a text begins with, and what follows it.
@@ -88,7 +88,7 @@ pub fn columns(indent: &str) -> usize {
 #[derive(Debug)]
 pub struct Opening<'a> {
     /// What stands before the fence.
-    pub start: Start<'a>,
+    pub start: LineStart<'a>,
     /// A backtick or a tilde.
     pub mark: u8,
     /// How many there are.

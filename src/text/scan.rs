@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::clean::clean;
 use super::dialect::{self, Lists, Swap, swap};
-use super::document::{Document, Kind};
+use super::document::{Document, LineKind};
 use super::inline::{self, Span, SpanKind};
 use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
 use super::table::Table;
@@ -270,11 +270,11 @@ impl Blocks {
                     Some(block) => {
                         dedent(document, source, end, CODE_INDENT);
                         document.keep_to(source, end);
-                        document.end_line(begin, Kind::Code(block));
+                        document.end_line(begin, LineKind::Code(block));
                     }
                     None => {
                         document.skip_to(end);
-                        document.end_line(begin, Kind::Blank);
+                        document.end_line(begin, LineKind::Blank);
                     }
                 }
             }
@@ -376,14 +376,14 @@ impl Blocks {
         }
         let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
         document.end_lines(begin, |line| match line.trim() {
-            "" => Kind::Blank,
+            "" => LineKind::Blank,
             // To a reader it is a blank line, too.
-            ">" if self.dialect => Kind::Blank,
-            _ if heading => Kind::Heading,
+            ">" if self.dialect => LineKind::Blank,
+            _ if heading => LineKind::Heading,
             // What stood before it was left out.
-            text if line::heading(text).is_some_and(|level| level <= 3) => Kind::Heading,
-            text if is_list_item(text) => Kind::Item,
-            _ => Kind::Text,
+            text if line::heading(text).is_some_and(|level| level <= 3) => LineKind::Heading,
+            text if is_list_item(text) => LineKind::Item,
+            _ => LineKind::Text,
         });
         document.note_spans(from, &spans);
     }
@@ -409,7 +409,7 @@ impl Blocks {
             self.lists.cut();
             let begin = self.begin_line(source, line.start, None);
             self.document.swap_to(line.end, dialect::RULE);
-            self.document.end_line(begin, Kind::Text);
+            self.document.end_line(begin, LineKind::Text);
         } else {
             self.write(source, &[line], Form::Paragraph);
         }

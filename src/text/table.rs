@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::LIMIT;
 use super::clean::tidy;
 use super::dialect::{self, Swap, swap};
-use super::document::{Document, Kind};
+use super::document::{Document, LineKind};
 use super::inline::{self, SpanKind};
 use super::line::{list_marker, start};
 
@@ -113,7 +113,7 @@ impl Table {
         document.put(&self.quote);
         document.put("```");
         let block = document.begin_block(self.quote.clone(), String::new(), 0);
-        document.end_line(begin, Kind::Open(block));
+        document.end_line(begin, LineKind::Open(block));
         let begin = self.write_row(source, document, widths, &self.header, block);
 
         document.put("\n");
@@ -121,7 +121,7 @@ impl Table {
         document.put(&self.quote);
         let rules: Vec<_> = widths.iter().map(|&width| "─".repeat(width)).collect();
         document.put(&rules.join(&" ".repeat(GAP)));
-        document.end_line(rule, Kind::Code(block));
+        document.end_line(rule, LineKind::Code(block));
         document.blocks[block].header = format!("{}\n", &document.text[begin..]);
 
         for row in &self.rows {
@@ -132,7 +132,7 @@ impl Table {
         let begin = document.text.len();
         document.put(&self.quote);
         document.put("```");
-        document.end_line(begin, Kind::Close(block));
+        document.end_line(begin, LineKind::Close(block));
         document.blocks[block].closed = true;
     }
 
@@ -166,7 +166,7 @@ impl Table {
             }
             pending += left - before + GAP;
         }
-        document.end_line(begin, Kind::Code(block));
+        document.end_line(begin, LineKind::Code(block));
         begin
     }
 
@@ -228,7 +228,7 @@ impl Table {
         between: &str,
     ) {
         let mut begin = document.text.len();
-        let mut kind = Kind::Item;
+        let mut kind = LineKind::Item;
         if entries.is_empty() {
             document.put("-");
         }
@@ -237,7 +237,7 @@ impl Table {
                 if between == "\n" {
                     document.end_line(begin, kind);
                     begin = document.text.len() + between.len();
-                    kind = Kind::Text;
+                    kind = LineKind::Text;
                 }
                 document.put(between);
             }
@@ -259,7 +259,7 @@ impl Table {
             document.apply(source, cell.range.end, &cell.rich);
             document.put(bold);
         }
-        document.end_line(begin, if entries.is_empty() { Kind::Text } else { kind });
+        document.end_line(begin, if entries.is_empty() { LineKind::Text } else { kind });
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::said::{Most, Said};
 use super::story::{Task, asker, cancelled, finish, tell_end, unwanted};
+use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Stop, StopReason, Turns, words};
 use crate::domain::{Format, Outcome, Project};
@@ -67,7 +67,7 @@ pub async fn still_admitted(
     }
     // A deleted message's turn has ended already; at shutdown it is left for the next start.
     if stop.reason() == Some(StopReason::Asked) {
-        let said = Said { notes, ..cancelled(Unwanted::Stopped) };
+        let said = TurnText { notes, ..cancelled(Unwanted::Stopped) };
         finish(turns, task, said.finished(Outcome::Cancelled, None, &Format::default(), Most::default()))
             .await?;
     }

@@ -10,13 +10,13 @@ use crate::store::{ChannelRow, Turn};
 use crate::text;
 
 /// The hooks of one turn: all of them from the script set that was in force when it began.
-pub struct Hooks {
+pub struct TurnHooks {
     outbox: Outbox,
     set: ScriptSet,
     turn: Arc<HookedTurn>,
 }
 
-impl Hooks {
+impl TurnHooks {
     /// The hooks of a turn that begins now. `project` is `None` where it is gone.
     pub fn begin(turns: &Turns, turn: &Turn, row: ChannelRow, project: Option<&Project>) -> Self {
         let ChannelRow { channel, choice } = row;

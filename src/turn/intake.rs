@@ -14,10 +14,10 @@ use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
 use crate::gate::{self, Verdict};
-use crate::lane::{LaneView, Place, Ticket};
+use crate::lane::{LanePosition, LaneView, Ticket};
 use crate::logging::chain;
 use crate::script::{ScriptError, ScriptSet, Stage};
-use crate::store::{Accepted, Edit, Millis, Question, Said, StoreError, Turn, Unwanted};
+use crate::store::{Accepted, DirectReply, Millis, Question, StoreError, Turn, TurnEdit, Unwanted};
 use crate::text;
 
 /// How old a message may be that an edit makes one for the bot.
@@ -98,7 +98,7 @@ pub async fn edited(turns: &Turns, message: Message) {
             && !turns.gate.excludes(&scripts, Some(&work.project), &message.author)
     };
     let edit = match scripts.decide(message.clone()).await {
-        Ok(Route::Turn(work)) if may_ask(&work) => Some(Edit::of(work, message.attachments.clone())),
+        Ok(Route::Turn(work)) if may_ask(&work) => Some(TurnEdit::of(work, message.attachments.clone())),
         // It no longer asks for anything here, or may not: as if it had been deleted, but only while it waits.
         Ok(_) => None,
         Err(error) => {
@@ -293,7 +293,7 @@ pub async fn start(
         return too_much(turns, &message, let_in, TooMuch::Waiting(task.channel)).await;
     };
     turns.0.shares.took(task.author, task.channel);
-    let waits = matches!(place, Place::Waits(_));
+    let waits = matches!(place, LanePosition::Waits(_));
     // One whose question is still to be posted changes by that.
     let is_known = !waits && is_new && is_let_in && question == Question::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
@@ -330,7 +330,14 @@ pub fn enter(turns: &Turns, task: Task, step: Step) {
 }
 
 /// From here on the turn is a task of its own.
-fn continue_turn(turns: &Turns, task: Task, step: Step, place: Place, ticket: Ticket, stop: Arc<Stop>) {
+fn continue_turn(
+    turns: &Turns,
+    task: Task,
+    step: Step,
+    place: LanePosition,
+    ticket: Ticket,
+    stop: Arc<Stop>,
+) {
     let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
     let turns_of_task = turns.clone();
     turns.0.tasks.spawn(
@@ -403,9 +410,9 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     false
 }
 
-fn said(turns: &Turns, message: &Message, text: &str) -> Said {
+fn said(turns: &Turns, message: &Message, text: &str) -> DirectReply {
     let parts = text::parts(&turns.outbox.redact(text), &Format::default());
-    Said {
+    DirectReply {
         message: message.id,
         channel: message.channel_id,
         author: message.author.clone(),

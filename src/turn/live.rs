@@ -25,16 +25,16 @@ const SHOWN_AFTER: Duration = Duration::from_secs(5);
 const EDITED_EVERY: Duration = Duration::from_millis(1500);
 
 /// Hears the progress of one turn. What it showed goes away when this is dropped.
-pub struct Live {
+pub struct LiveLineHandle {
     /// What the line should say now.
     wanted: watch::Sender<Option<String>>,
 }
 
-impl Live {
+impl LiveLineHandle {
     /// Nothing is shown yet.
     pub fn new(turns: &Turns, task: Task) -> Self {
         let (wanted, changes) = watch::channel(None);
-        let line = Line { turns: turns.clone(), task, shown: None, lines: 0 };
+        let line = LiveLineTask { turns: turns.clone(), task, shown: None, lines: 0 };
         turns.0.tasks.spawn(line.follow(changes));
         Self { wanted }
     }
@@ -55,13 +55,13 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveLineHandle {
     fn drop(&mut self) {
         self.wanted.send_replace(None);
     }
 }
 
-struct Line {
+struct LiveLineTask {
     turns: Turns,
     task: Task,
     shown: Option<(MessageId, String)>,
@@ -69,7 +69,7 @@ struct Line {
     lines: u32,
 }
 
-impl Line {
+impl LiveLineTask {
     /// Until the turn has ended.
     async fn follow(mut self, mut wanted: watch::Receiver<Option<String>>) {
         loop {

@@ -73,9 +73,9 @@ async fn wanted(
 
 /// Up to where all is taken in, and not written yet. Late is soon enough: what is taken in twice is known by its id.
 #[derive(Default)]
-pub struct Seen(HashMap<ChannelId, MessageId>);
+pub struct SeenUpTo(HashMap<ChannelId, MessageId>);
 
-impl Seen {
+impl SeenUpTo {
     /// All up to this message is taken in here.
     pub fn up_to(&mut self, channel: ChannelId, message: MessageId) {
         let seen = self.0.entry(channel).or_insert(message);

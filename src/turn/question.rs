@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const SHOWN: usize = 1500;
 
 /// What became of the question.
-pub enum Asked {
+pub enum QuestionPosting {
     /// It is in the channel.
     Posted(MessageId),
     /// Discord refused it.
@@ -36,7 +36,7 @@ pub enum Asked {
 }
 
 /// Posts a turn's question unless it has been posted already, however long that takes. It holds no slot between tries.
-pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> Asked {
+pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> QuestionPosting {
     let mut may_be_posted = task.recovered;
     let mut wait = FIRST_WAIT;
     loop {
@@ -47,22 +47,27 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
             }
             Err(refused) => {
                 warn!(error = %refused, "Discord refused a question");
-                return Asked::Refused;
+                return QuestionPosting::Refused;
             }
         }
         tokio::select! {
-            () = stop.token.cancelled() => return Asked::GivenUp,
+            () = stop.token.cancelled() => return QuestionPosting::GivenUp,
             () = ticket.aside(sleep(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
         }
         may_be_posted = true;
     }
 }
 
-async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool) -> Result<Asked, Refused> {
+async fn try_to_post(
+    turns: &Turns,
+    task: Task,
+    stop: &Stop,
+    may_be_posted: bool,
+) -> Result<QuestionPosting, Refused> {
     let stored = until_written(turns, &stop.token, || turns.store.turn(task.message)).await;
-    let Ok(Some(row)) = stored else { return Ok(Asked::GivenUp) };
+    let Ok(Some(row)) = stored else { return Ok(QuestionPosting::GivenUp) };
     if let Question::Posted(posted) = row.turn.question {
-        return Ok(Asked::Posted(posted));
+        return Ok(QuestionPosting::Posted(posted));
     }
     let prompt = turns.outbox.redact(&row.turn.prompt);
     let (content, file) = shown(&row.turn.author.name, &prompt);
@@ -77,8 +82,8 @@ async fn try_to_post(turns: &Turns, task: Task, stop: &Stop, may_be_posted: bool
     };
     let write = || turns.store.set_question(task.message, posted);
     match until_written(turns, &stop.token, write).await {
-        Ok(()) => Ok(Asked::Posted(posted)),
-        Err(_) => Ok(Asked::GivenUp),
+        Ok(()) => Ok(QuestionPosting::Posted(posted)),
+        Err(_) => Ok(QuestionPosting::GivenUp),
     }
 }
 

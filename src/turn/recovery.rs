@@ -7,7 +7,7 @@ use tracing::info;
 use super::story::{Step, Task};
 use super::{Turns, intake, shown, words};
 use crate::domain::Outcome;
-use crate::store::{Stage, StoreError, Unfinished};
+use crate::store::{Remaining, StoreError, Unfinished};
 
 /// After having been away for longer than this the bot runs no turn that waited for it: its person is told.
 const AWAY_TOO_LONG: Duration = Duration::from_secs(2 * 60 * 60);
@@ -32,11 +32,13 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
 
 fn step(unfinished: &Unfinished, away: Duration) -> Step {
     match unfinished.stage {
-        Stage::Undelivered => Step::Deliver,
-        Stage::Running(Some(why)) | Stage::Waiting(Some(why)) => Step::Cancel(why),
-        Stage::Running(None) => Step::Tell(Outcome::Interrupted, words::interrupted()),
-        Stage::Waiting(None) if away > AWAY_TOO_LONG => Step::Tell(Outcome::Interrupted, words::too_old()),
+        Remaining::Undelivered => Step::Deliver,
+        Remaining::Running(Some(why)) | Remaining::Waiting(Some(why)) => Step::Cancel(why),
+        Remaining::Running(None) => Step::Tell(Outcome::Interrupted, words::interrupted()),
+        Remaining::Waiting(None) if away > AWAY_TOO_LONG => {
+            Step::Tell(Outcome::Interrupted, words::too_old())
+        }
         // Whether its project is still there, and its author still let in, is seen when it begins.
-        Stage::Waiting(None) => Step::Ask(None),
+        Remaining::Waiting(None) => Step::Ask(None),
     }
 }

@@ -32,11 +32,11 @@ pub enum TooMuch {
 /// What people have taken of the bot.
 pub struct Shares {
     share: Share,
-    state: Mutex<State>,
+    state: Mutex<SharesState>,
 }
 
 #[derive(Default)]
-struct State {
+struct SharesState {
     /// The newest messages of each person that were taken, as many as may be taken within a minute.
     taken: HashMap<UserId, VecDeque<MessageId>>,
     /// Who has been told why their messages are refused.
@@ -104,13 +104,13 @@ impl Shares {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SharesState> {
         // No change is left half done, not even by a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SharesState {
     fn is_too_fast(&self, share: &Share, person: UserId, made: u64) -> bool {
         let taken = self.taken.get(&person).filter(|taken| taken.len() >= share.per_minute);
         // Missed messages are caught up channel by channel, not in the order in which they were written.

@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::admission::still_admitted;
-use super::hooks::Hooks;
-use super::live::Live;
-use super::said::{Most, Said};
+use super::hooks::TurnHooks;
+use super::live::LiveLineHandle;
 use super::shown::Hourglass;
+use super::turn_text::{Most, TurnText};
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, said, words};
-use crate::agent::{Ask, Asked, End, SessionStart};
+use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text, words};
+use crate::agent::{Ask, AskEnd, AskResult, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, UserId};
-use crate::lane::{Place, Ticket};
+use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
 use crate::store::{Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnState, Unwanted};
@@ -70,7 +70,7 @@ pub async fn tell(
     turns: &Turns,
     mut task: Task,
     step: Step,
-    place: Place,
+    place: LanePosition,
     mut ticket: Ticket,
     stop: Arc<Stop>,
 ) {
@@ -100,15 +100,17 @@ async fn wait_and_run(
     turns: &Turns,
     task: &mut Task,
     mut step: Step,
-    place: Place,
+    place: LanePosition,
     ticket: &mut Ticket,
     stop: &Arc<Stop>,
 ) {
     if task.question == Question::Coming && matches!(step, Step::Ask(..)) {
         match question::post(turns, *task, ticket, stop).await {
-            question::Asked::Posted(posted) => task.question = Question::Posted(posted),
-            question::Asked::Refused => step = Step::Tell(Outcome::Failed, words::question_refused()),
-            question::Asked::GivenUp => {}
+            question::QuestionPosting::Posted(posted) => task.question = Question::Posted(posted),
+            question::QuestionPosting::Refused => {
+                step = Step::Tell(Outcome::Failed, words::question_refused())
+            }
+            question::QuestionPosting::GivenUp => {}
         }
     }
     if let Question::Posted(posted) = task.question {
@@ -116,13 +118,13 @@ async fn wait_and_run(
         turns.stops().insert(posted, Arc::clone(stop));
     }
     let hourglass = match (place, &step) {
-        (Place::Waits(place), Step::Ask(..)) => {
+        (LanePosition::Waits(place), Step::Ask(..)) => {
             info!(place, "waits");
             Some(Hourglass::show(turns, *task))
         }
         _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
-    let has_waited = task.recovered || matches!(place, Place::Waits(_));
+    let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
     // Up to which session with Discord its message is known to stand as it does.
     let mut as_of = (!task.recovered).then(|| turns.anew());
     let runs = loop {
@@ -208,7 +210,7 @@ pub(super) async fn tell_end(
         || async { Ok((turns.store.turn(task.message).await?, turns.store.channel(task.channel).await?)) };
     if let (Some(row), channel) = until_written(turns, &for_ever, read).await? {
         let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        sentence = Hooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
+        sentence = TurnHooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
         note = asker(&row.turn);
     }
     finish(turns, task, told(outcome, &sentence, task, note)).await
@@ -267,7 +269,7 @@ async fn try_to_ask(
     let choice = channel.choice.clone();
     // Before anything slow: a session that is reset from here on does not come back with this turn.
     let (session, moved) = open_session(turns, &turn, project).await?;
-    let hooks = Hooks::begin(turns, &turn, channel, Some(project));
+    let hooks = TurnHooks::begin(turns, &turn, channel, Some(project));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
@@ -292,7 +294,7 @@ async fn try_to_ask(
         session,
         prompt,
     };
-    let live = Live::new(turns, task);
+    let live = LiveLineHandle::new(turns, task);
     // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
     // got.
     let mut begin = None;
@@ -329,7 +331,7 @@ async fn try_to_ask(
     if moved {
         notes.push(words::directory_changed());
     }
-    if let (Some(fallback), End::Answered(_)) = (&asked.fallback, &asked.end) {
+    if let (Some(fallback), AskEnd::Answered(_)) = (&asked.fallback, &asked.end) {
         notes.push(words::fallback(&fallback.from, &fallback.to));
     }
     if !unread.is_empty() {
@@ -337,13 +339,13 @@ async fn try_to_ask(
     }
     if !asked.denied.is_empty() {
         notes.push(words::denied(
-            &said::redacted(&turns.outbox, &asked.denied),
+            &turn_text::redacted(&turns.outbox, &asked.denied),
             &project.name,
             &project.dir,
             !project.disallowed_tools.is_empty(),
         ));
     }
-    let afresh = matches!(&asked.end, End::Failed(failure) if failure.asks_for_new_conversation());
+    let afresh = matches!(&asked.end, AskEnd::Failed(failure) if failure.asks_for_new_conversation());
     if afresh && turns.scripts.borrow().commands().iter().any(|command| command.name == "reset") {
         notes.push(words::reset());
     }
@@ -383,41 +385,44 @@ pub(super) fn asker(turn: &Turn) -> Option<String> {
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
 async fn what_to_say(
-    asked: Asked,
+    asked: AskResult,
     stop: &Stop,
-    hooks: &Hooks,
+    hooks: &TurnHooks,
     message: MessageId,
     notes: Vec<String>,
-) -> (Outcome, Said) {
-    let Asked { end, partial, .. } = asked;
+) -> (Outcome, TurnText) {
+    let AskResult { end, partial, .. } = asked;
     let (outcome, wrong) = match end {
-        End::Answered(answer) => {
+        AskEnd::Answered(answer) => {
             let answer = hooks.answer(answer).await;
-            return (Outcome::Answered, Said { answer, sentence: String::new(), notes });
+            return (Outcome::Answered, TurnText { answer, sentence: String::new(), notes });
         }
-        End::Failed(failure) => {
+        AskEnd::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
             (Outcome::Failed, failure.redacted(|text| hooks.redact(text)).sentence())
         }
-        End::Stopped => match stop.reason() {
+        AskEnd::Stopped => match stop.reason() {
             Some(StopReason::Deleted) => return (Outcome::Cancelled, cancelled(Unwanted::Deleted)),
             Some(StopReason::Asked) => {
-                return (Outcome::Cancelled, Said { answer: partial, notes, ..cancelled(Unwanted::Stopped) });
+                return (
+                    Outcome::Cancelled,
+                    TurnText { answer: partial, notes, ..cancelled(Unwanted::Stopped) },
+                );
             }
             _ => (Outcome::Interrupted, words::interrupted()),
         },
     };
     let sentence = words::failure(&hooks.error(wrong).await, message);
-    (outcome, Said { answer: partial, sentence, notes })
+    (outcome, TurnText { answer: partial, sentence, notes })
 }
 
 /// What is said about a turn that nobody wants any more. Nothing went wrong with it.
-pub(super) fn cancelled(why: Unwanted) -> Said {
+pub(super) fn cancelled(why: Unwanted) -> TurnText {
     let sentence = match why {
         Unwanted::Deleted => String::new(),
         Unwanted::Stopped => words::stopped(),
     };
-    Said { sentence, ..Said::default() }
+    TurnText { sentence, ..TurnText::default() }
 }
 
 /// The end of a turn that nobody wants any more, before it has said anything.
@@ -428,7 +433,7 @@ pub fn unwanted(why: Unwanted) -> Finished {
 /// The end of a turn with nothing to say but what went wrong.
 fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
     let sentence = words::failure(sentence, task.message);
-    let said = Said { sentence, notes: Vec::from_iter(note), ..Said::default() };
+    let said = TurnText { sentence, notes: Vec::from_iter(note), ..TurnText::default() };
     said.finished(outcome, None, &Format::default(), Most::default())
 }
 

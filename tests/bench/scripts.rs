@@ -161,7 +161,7 @@ fn shipped() -> ScriptSet {
 
 /// The scripts of this folder, under the limits that the bot has by default.
 fn set(dir: &Path) -> ScriptSet {
-    let config = config::Scripts { dir: dir.to_owned(), ..config::Scripts::default() };
+    let config = config::ScriptsConfig { dir: dir.to_owned(), ..config::ScriptsConfig::default() };
     ScriptSet::load(&config, Path::new(env!("CARGO_MANIFEST_DIR")), &LIMITS).unwrap().set
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moonlane::agent::{Agents, Ask, Asked, End, Failure, Progress, Reason, SessionStart};
+use moonlane::agent::{Agents, Ask, AskEnd, AskResult, Failure, Progress, Reason, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
     AnswerForm, ChannelId, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
@@ -99,33 +99,33 @@ impl Bench {
         }
     }
 
-    async fn ask_with(&self, ask: Ask, stop: CancellationToken) -> Asked {
+    async fn ask_with(&self, ask: Ask, stop: CancellationToken) -> AskResult {
         self.progress.lock().unwrap().clear();
         let progress = Arc::clone(&self.progress);
         let begin = std::future::ready(true);
         self.agents.ask(ask, stop, begin, move |happened| progress.lock().unwrap().push(happened)).await
     }
 
-    async fn ask(&self, prompt: &str) -> Asked {
+    async fn ask(&self, prompt: &str) -> AskResult {
         self.ask_with(self.ask_of(prompt), CancellationToken::new()).await
     }
 
     async fn answer(&self, prompt: &str) -> String {
         match self.ask(prompt).await.end {
-            End::Answered(answer) => answer,
+            AskEnd::Answered(answer) => answer,
             end => panic!("{prompt}: {end:?}"),
         }
     }
 
     async fn failure(&self, prompt: &str) -> Failure {
         match self.ask(prompt).await.end {
-            End::Failed(failure) => failure,
+            AskEnd::Failed(failure) => failure,
             end => panic!("{prompt}: {end:?}"),
         }
     }
 
     /// Runs `ask` and stops it once the progress shows `sign`.
-    async fn stop_at(&self, prompt: &str, sign: Progress) -> Asked {
+    async fn stop_at(&self, prompt: &str, sign: Progress) -> AskResult {
         let stop = CancellationToken::new();
         let stopper = stop.clone();
         let heard = move |happened| {
@@ -183,7 +183,7 @@ fn first_text() -> Progress {
 async fn a_follow_up_is_served_by_the_same_process() {
     let bench = Bench::new();
     let asked = bench.ask("TEXT:one").await;
-    assert_eq!(asked.end, End::Answered("one".to_owned()));
+    assert_eq!(asked.end, AskEnd::Answered("one".to_owned()));
     let seen = asked.session.unwrap();
     assert_eq!(SessionStart::New(seen.id), bench.session);
     assert_eq!((asked.session_lost, seen.num_turns, seen.cost.0), (false, 1, 1000));
@@ -211,7 +211,7 @@ async fn a_later_process_resumes_the_session() {
     );
     bench.session = SessionStart::Live(seen.id);
     let asked = bench.ask("SAY").await;
-    assert_eq!(asked.end, End::Answered("TEXT:one".to_owned()));
+    assert_eq!(asked.end, AskEnd::Answered("TEXT:one".to_owned()));
     assert_eq!(asked.session.unwrap().cost.0, 2000);
     assert!(!asked.session_lost);
 }
@@ -231,7 +231,7 @@ async fn a_new_session_that_is_known_already_is_resumed() {
     );
     ask.project = Arc::new(project);
     let asked = other.ask_with(ask, CancellationToken::new()).await;
-    assert_eq!((asked.end, asked.session_lost), (End::Answered("TEXT:one".to_owned()), false));
+    assert_eq!((asked.end, asked.session_lost), (AskEnd::Answered("TEXT:one".to_owned()), false));
 }
 
 #[tokio::test]
@@ -240,12 +240,12 @@ async fn a_lost_session_is_told_and_begun_afresh() {
     let gone = SessionId::random();
     bench.session = SessionStart::Live(gone);
     let asked = bench.ask("TEXT:hello").await;
-    assert_eq!((asked.end, asked.session_lost), (End::Answered("hello".to_owned()), true));
+    assert_eq!((asked.end, asked.session_lost), (AskEnd::Answered("hello".to_owned()), true));
     let fresh = asked.session.unwrap().id;
     assert_ne!(fresh, gone);
     bench.session = SessionStart::Live(fresh);
     let asked = bench.ask("SAY").await;
-    assert_eq!((asked.end, asked.session_lost), (End::Answered("TEXT:hello".to_owned()), false));
+    assert_eq!((asked.end, asked.session_lost), (AskEnd::Answered("TEXT:hello".to_owned()), false));
     // One that failed to resume, one that answered twice.
     assert_eq!(bench.starts(), 1);
 }
@@ -276,7 +276,7 @@ async fn the_child_gets_directory_environment_and_arguments_of_its_project() {
     }
     let mut ask = bench.ask_of("ARGS");
     ask.model = Some("--dangerous".to_owned());
-    let End::Answered(args) = bench.ask_with(ask, CancellationToken::new()).await.end else { panic!() };
+    let AskEnd::Answered(args) = bench.ask_with(ask, CancellationToken::new()).await.end else { panic!() };
     assert!(args.contains("stream-json") && !args.contains("dangerous") && !args.contains("ARGS"), "{args}");
     assert_eq!(bench.starts(), 1);
 }
@@ -335,7 +335,7 @@ async fn permission_is_denied_at_once_and_the_call_is_named() {
         asked.denied.iter().map(|it| (it.tool.as_str(), it.what.as_deref(), it.reason)).collect();
     let denial = |tool, what| (tool, what, Reason::Unallowed);
     assert_eq!(denied, [denial("Bash", Some("rm")), denial("Write", None), denial("Bash", Some("ls"))]);
-    let End::Answered(answer) = asked.end else { panic!("{:?}", asked.end) };
+    let AskEnd::Answered(answer) = asked.end else { panic!("{:?}", asked.end) };
     assert!(answer.contains("as your answer"), "{answer}");
     assert_eq!(bench.ask("TEXT:next").await.denied, []);
 }
@@ -344,7 +344,7 @@ async fn permission_is_denied_at_once_and_the_call_is_named() {
 async fn a_stopped_turn_keeps_its_agent() {
     let bench = Bench::new();
     let asked = bench.stop_at("TEXT:on it ;; STALL", first_text()).await;
-    assert_eq!((asked.end, asked.partial.as_str()), (End::Stopped, "on it"));
+    assert_eq!((asked.end, asked.partial.as_str()), (AskEnd::Stopped, "on it"));
     assert!(asked.session.is_some());
     assert_eq!(bench.answer("TEXT:next").await, "next");
     assert_eq!(bench.starts(), 1);
@@ -355,7 +355,7 @@ async fn an_agent_that_ignores_interrupts_and_sigterm_is_killed() {
     let bench = Bench::new();
     let begun = Instant::now();
     let asked = bench.stop_at("DEAF ;; FORK ;; TEXT:on it ;; STALL", first_text()).await;
-    assert_eq!(asked.end, End::Stopped);
+    assert_eq!(asked.end, AskEnd::Stopped);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(bench.agents.live(), 0);
     bench.none_left().await;
@@ -387,7 +387,7 @@ async fn what_was_written_before_a_failure_is_kept() {
     assert_eq!(asked.partial, "second");
     let asked = bench.ask("TEXT:half ;; CRASH:7").await;
     assert_eq!(asked.partial, "half");
-    let End::Failed(Failure::NoResult { exit, .. }) = asked.end else { panic!("{:?}", asked.end) };
+    let AskEnd::Failed(Failure::NoResult { exit, .. }) = asked.end else { panic!("{:?}", asked.end) };
     assert_eq!(exit, "exit status: 7");
     assert!(bench.answer("SAY").await.ends_with("CRASH:7"));
 }
@@ -505,7 +505,7 @@ async fn an_agent_whose_guard_was_killed_is_found_and_killed() {
         kill(guard_of_the_next);
     };
     let (asked, ()) = tokio::join!(bench.ask("SETSID ;; DEAF ;; STALL"), killed);
-    assert!(matches!(asked.end, End::Failed(Failure::NoResult { .. })), "{:?}", asked.end);
+    assert!(matches!(asked.end, AskEnd::Failed(Failure::NoResult { .. })), "{:?}", asked.end);
     bench.none_left().await;
 }
 
@@ -513,7 +513,7 @@ async fn an_agent_whose_guard_was_killed_is_found_and_killed() {
 async fn a_turn_that_nobody_asked_for_answers_nothing() {
     let bench = Bench::new();
     let asked = bench.ask("GHOST ;; TEXT:mine").await;
-    assert_eq!((asked.end, asked.session.unwrap().cost.0), (End::Answered("mine".to_owned()), 1000));
+    assert_eq!((asked.end, asked.session.unwrap().cost.0), (AskEnd::Answered("mine".to_owned()), 1000));
     assert_eq!(bench.answer("GHOST:later ;; TEXT:mine").await, "mine");
     until("the restless agent is closed", || bench.agents.live() == 0).await;
     assert_eq!(bench.answer("TEXT:again").await, "again");
@@ -530,7 +530,7 @@ async fn an_idle_agent_is_closed_after_its_time() {
 }
 
 /// Asks in this channel, in a session of its own.
-async fn ask_in(bench: &Bench, channel: u64, prompt: &str) -> Asked {
+async fn ask_in(bench: &Bench, channel: u64, prompt: &str) -> AskResult {
     let mut ask = bench.ask_of(prompt);
     ask.channel = ChannelId::new(channel).unwrap();
     ask.session = SessionStart::New(SessionId(uuid::Uuid::from_u128(channel.into())));
@@ -550,7 +550,7 @@ async fn more_agents_than_stay_alive_close_the_one_that_was_idle_for_longest() {
         ask_in(&bench, channel, "TEXT:again").await;
     }
     assert_eq!(bench.starts(), 3);
-    assert_eq!(ask_in(&bench, 2, "SAY").await.end, End::Answered("TEXT:done".to_owned()));
+    assert_eq!(ask_in(&bench, 2, "SAY").await.end, AskEnd::Answered("TEXT:done".to_owned()));
     assert_eq!(bench.starts(), 4);
     until("one is closed", || bench.agents.live() == 2).await;
 }
@@ -560,8 +560,8 @@ async fn no_agent_at_work_is_closed_for_another() {
     let bench = Bench::with(|config| config.max_live = 0);
     let (one, two) =
         tokio::join!(ask_in(&bench, 1, "SLEEP:0.3 ;; TEXT:one"), ask_in(&bench, 2, "SLEEP:0.3 ;; TEXT:two"));
-    assert_eq!(one.end, End::Answered("one".to_owned()));
-    assert_eq!(two.end, End::Answered("two".to_owned()));
+    assert_eq!(one.end, AskEnd::Answered("one".to_owned()));
+    assert_eq!(two.end, AskEnd::Answered("two".to_owned()));
     until("none is kept", || bench.agents.live() == 0).await;
 }
 
@@ -640,8 +640,8 @@ async fn closing_ends_agents_idle_and_at_work_within_five_seconds() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     };
     let (asked, ()) = tokio::join!(asking, closing);
-    assert_eq!((asked.end, bench.agents.live()), (End::Stopped, 0));
-    assert_eq!(bench.ask("TEXT:late").await.end, End::Stopped);
+    assert_eq!((asked.end, bench.agents.live()), (AskEnd::Stopped, 0));
+    assert_eq!(bench.ask("TEXT:late").await.end, AskEnd::Stopped);
     bench.none_left().await;
 }
 
@@ -655,7 +655,7 @@ async fn channels_work_at_the_same_time() {
         bench.agents.ask(ask, CancellationToken::new(), std::future::ready(true), |_| {})
     });
     for asked in futures_util::future::join_all(asks).await {
-        assert_eq!(asked.end, End::Answered("done".to_owned()));
+        assert_eq!(asked.end, AskEnd::Answered("done".to_owned()));
     }
     let last_prompt = bench.logged("prompt").iter().map(|line| line["at_ns"].as_u64()).max();
     let first_result = bench.logged("result").iter().map(|line| line["at_ns"].as_u64()).min();

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use moonlane::agent::cgroup;
-use moonlane::agent::guard::Refusal;
+use moonlane::agent::guard::SpawnError;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -157,8 +157,8 @@ fn what_cannot_be_started_is_told_with_the_systems_reason() {
     let number = |program: &str| {
         let output = yard.guard(&[program]).stderr(Stdio::piped()).output().unwrap();
         assert_eq!(output.status.code(), Some(127));
-        match Refusal::find(&String::from_utf8(output.stderr).unwrap()) {
-            Some(Refusal::Program(error)) => error.raw_os_error().unwrap(),
+        match SpawnError::find(&String::from_utf8(output.stderr).unwrap()) {
+            Some(SpawnError::Program(error)) => error.raw_os_error().unwrap(),
             other => panic!("{other:?}"),
         }
     };

@@ -13,7 +13,7 @@ use moonlane::outbox::Outbox;
 use moonlane::panics::Panics;
 use moonlane::reload::Reloader;
 use moonlane::store::Store;
-use moonlane::turn::{Needs, Settled, Turns};
+use moonlane::turn::{Settled, TurnDeps, Turns};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -273,7 +273,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
     let me = outbox.whoami().await.unwrap();
     let (settled, mut settling) = mpsc::unbounded_channel();
     let lanes = Lanes::new(8, 8);
-    let turns = Turns::new(Needs {
+    let turns = Turns::new(TurnDeps {
         scripts,
         store: Store::open(&config.store_path).unwrap(),
         lanes: lanes.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use moonlane::local::{Id, What};
-use moonlane::reload::State;
+use moonlane::reload::ReloadState;
 use moonlane::turn::Settled;
 use rustix::process::Signal;
 
@@ -13,18 +13,18 @@ use crate::separate::{Process, bot_on};
 use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// Waits until the reloader's state is like this.
-async fn until(stage: &Stage, what: &str, is: impl FnMut(&State) -> bool) -> State {
+async fn until(stage: &Stage, what: &str, is: impl FnMut(&ReloadState) -> bool) -> ReloadState {
     let mut state = stage.reloader().state();
     within(what, state.wait_for(is)).await.unwrap().clone()
 }
 
 /// Waits until as many sets as this were tried.
-async fn tried(stage: &Stage, tried: u64) -> State {
+async fn tried(stage: &Stage, tried: u64) -> ReloadState {
     until(stage, &format!("set {tried} to be tried"), |state| state.tried >= tried).await
 }
 
 /// The problems as they are logged.
-fn listing(stage: &Stage, state: &State) -> String {
+fn listing(stage: &Stage, state: &ReloadState) -> String {
     let lines: Vec<_> = state.problems.iter().map(ToString::to_string).collect();
     lines.join("\n").replace(stage.root().to_str().unwrap(), "ROOT")
 }
@@ -46,7 +46,7 @@ fn marked(mark: &str) -> String {
 /// Waits until what was [`marked`] so is live, and says in which generation.
 async fn generation_of(stage: &Stage, mark: &str) -> u64 {
     let path = format!("projects.{mark}.dir");
-    let is_live = |state: &State| state.problems.iter().any(|it| it.path.as_deref() == Some(&path));
+    let is_live = |state: &ReloadState| state.problems.iter().any(|it| it.path.as_deref() == Some(&path));
     until(stage, mark, is_live).await.generation
 }
 

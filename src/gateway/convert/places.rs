@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use tracing::{debug, error, warn};
 
 use super::super::catch_up::{self, Gap};
-use super::super::event::{Channel, Guild, Role};
-use super::{Answered, CatchingUp, Converter, KnownRole, Place};
+use super::super::event::{WireChannel, WireGuild, WireRole};
+use super::{Answered, CatchingUp, Converter, KnownChannel, KnownRole};
 use crate::domain::{ChannelId, GuildId, Inbound, MessageId, Missed};
 use crate::logging::chain;
 use crate::store;
@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Converter {
     /// A guild is there, for the first time or after nobody has listened for a while.
-    pub(super) async fn learn_guild(&mut self, guild: Guild) {
+    pub(super) async fn learn_guild(&mut self, guild: WireGuild) {
         self.roles.retain(|_, role| role.guild != Some(guild.id));
         guild.roles.iter().for_each(|role| self.learn_role(role, Some(guild.id)));
         let places = std::mem::take(&mut self.places);
@@ -109,11 +109,11 @@ impl Converter {
         &mut self,
         channel: ChannelId,
         newest: Option<MessageId>,
-        end: catch_up::End,
+        end: catch_up::GapEnd,
     ) {
         self.send(Inbound::MissedAll(channel));
         match end {
-            catch_up::End::Closed => {
+            catch_up::GapEnd::Closed => {
                 if let Some(newest) = newest {
                     self.send(Inbound::Told(channel, newest));
                 } else if let Some(place) = self.places.get_mut(&channel) {
@@ -121,8 +121,8 @@ impl Converter {
                     self.write_places([channel]).await;
                 }
             }
-            catch_up::End::Gone => self.forget(vec![channel]).await,
-            catch_up::End::Refused(refused) => {
+            catch_up::GapEnd::Gone => self.forget(vec![channel]).await,
+            catch_up::GapEnd::Refused(refused) => {
                 debug!(%channel, "cannot read what was said here meanwhile: {refused}");
             }
         }
@@ -131,10 +131,10 @@ impl Converter {
     /// Writes that there are these places.
     pub(super) async fn write_places(&self, channels: impl IntoIterator<Item = ChannelId>) {
         let row = |channel| {
-            let Place { guild, name, parent, archived, last, .. } = self.places.get(&channel)?;
+            let KnownChannel { guild, name, parent, archived, last, .. } = self.places.get(&channel)?;
             let (guild, seen) = ((*guild)?, (*last)?);
             let name = name.clone();
-            Some(store::Place { channel, guild, name, parent: *parent, archived: *archived, seen })
+            Some(store::SeenChannel { channel, guild, name, parent: *parent, archived: *archived, seen })
         };
         let rows: Vec<_> = channels.into_iter().filter_map(row).collect();
         if rows.is_empty() {
@@ -148,7 +148,7 @@ impl Converter {
     /// These channels and their threads are gone. It is written here, where it is written that there are channels: of one
     /// that goes and comes back the last word counts.
     pub(super) async fn forget(&mut self, mut channels: Vec<ChannelId>) {
-        let is_thread = |place: &Place| place.parent.is_some_and(|parent| channels.contains(&parent));
+        let is_thread = |place: &KnownChannel| place.parent.is_some_and(|parent| channels.contains(&parent));
         let threads: Vec<_> =
             self.places.iter().filter(|(_, place)| is_thread(place)).map(|(id, _)| *id).collect();
         channels.extend(threads);
@@ -169,7 +169,7 @@ impl Converter {
     /// Whoever speaks there makes them known again.
     pub(super) async fn forget_quiet_threads(&mut self) {
         let Some(limit) = SystemTime::now().checked_sub(QUIET).map(MessageId::first_at) else { return };
-        let is_quiet = |id: &ChannelId, place: &Place| {
+        let is_quiet = |id: &ChannelId, place: &KnownChannel| {
             let said_long_ago = place.last.is_some_and(|last| last < limit);
             place.parent.is_some() && place.archived && said_long_ago && !self.queues.contains_key(id)
         };
@@ -184,7 +184,7 @@ impl Converter {
         }
     }
 
-    fn learn(&mut self, channel: &Channel, guild: Option<GuildId>) {
+    fn learn(&mut self, channel: &WireChannel, guild: Option<GuildId>) {
         let place = self.places.entry(channel.id).or_default();
         place.guild = guild.or(place.guild);
         place.name.clone_from(&channel.name);
@@ -194,10 +194,10 @@ impl Converter {
     }
 
     /// Channels are new, or changed.
-    pub(super) async fn learn_channels(&mut self, channels: &[Channel]) {
+    pub(super) async fn learn_channels(&mut self, channels: &[WireChannel]) {
         let mut changed = Vec::new();
         for channel in channels {
-            let of_guild = |place: &&Place| place.guild.is_some() && place.guild == channel.guild_id;
+            let of_guild = |place: &&KnownChannel| place.guild.is_some() && place.guild == channel.guild_id;
             let newest = self.places.values().filter(of_guild).filter_map(|place| place.last).max();
             let before = self
                 .places
@@ -215,7 +215,7 @@ impl Converter {
         self.write_places(changed).await;
     }
 
-    pub(super) fn learn_role(&mut self, role: &Role, guild: Option<GuildId>) {
+    pub(super) fn learn_role(&mut self, role: &WireRole, guild: Option<GuildId>) {
         let known = KnownRole { guild, name: role.name.clone(), mine: role.belongs_to(self.me) };
         self.roles.insert(role.id, known);
     }

@@ -1,10 +1,10 @@
 //! Messages that are read again, because nobody listened when they may have been edited or deleted.
 
 use super::super::catch_up::{member_path, or_left};
-use super::super::event::Said;
+use super::super::event::WireMessage;
 use super::{Answered, Converter};
 use crate::domain::{GuildId, Reread, Stands};
-use crate::outbox::{Kind, Outbox, Refused};
+use crate::outbox::{CallKind, Outbox, Refused};
 
 impl Converter {
     /// Asks Discord how a message stands. Whoever wants to know waits for as long as they like, and learns nothing
@@ -29,17 +29,21 @@ impl Converter {
         });
     }
 
-    pub(super) fn reread_answered(&self, request: Reread, said: Said, guild: GuildId) {
+    pub(super) fn reread_answered(&self, request: Reread, said: WireMessage, guild: GuildId) {
         let message = Box::new(self.message(said, guild));
         drop(request.answer.send(Stands::Edited(message)));
     }
 }
 
 /// The message as it stands now; `None` where it does not. If it was edited, with its author's roles.
-async fn read(outbox: &Outbox, request: &Reread, guild: Option<GuildId>) -> Result<Option<Said>, Refused> {
+async fn read(
+    outbox: &Outbox,
+    request: &Reread,
+    guild: Option<GuildId>,
+) -> Result<Option<WireMessage>, Refused> {
     let (channel, message) = (request.channel, request.message);
     let path = format!("/channels/{channel}/messages/{message}");
-    let mut said: Said = match outbox.get(Kind::History, channel.get(), path).await {
+    let mut said: WireMessage = match outbox.get(CallKind::History, channel.get(), path).await {
         Ok(said) => said,
         Err(refused) if refused.is_of_what_is_gone() => return Ok(None),
         Err(refused) => return Err(refused),
@@ -48,7 +52,7 @@ async fn read(outbox: &Outbox, request: &Reread, guild: Option<GuildId>) -> Resu
         && let Some(guild) = guild
     {
         let path = member_path(guild, said.author.id);
-        said.member = Some(or_left(outbox.get(Kind::Member, guild.get(), path).await)?);
+        said.member = Some(or_left(outbox.get(CallKind::Member, guild.get(), path).await)?);
     }
     Ok(Some(said))
 }

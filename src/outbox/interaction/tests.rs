@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use super::super::StartError;
+use super::super::ConnectError;
 use super::super::call::{Patience, lock};
 use super::super::tests::{Server, answer};
 use super::*;
@@ -198,7 +198,7 @@ async fn refusals_say_whether_it_was_too_late_or_answered_already() {
         assert_eq!(discord.follow_up(&interaction(), &Reply::text("x")).await, Err(expected.clone()));
         assert_eq!(server.calls().len(), 2, "said once");
         // Such a 401 says nothing about the bot's own token.
-        assert!(discord.outbox.whoami().await.err() != Some(StartError::Token), "{expected:?}");
+        assert!(discord.outbox.whoami().await.err() != Some(ConnectError::Token), "{expected:?}");
     }
 }
 

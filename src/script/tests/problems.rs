@@ -11,7 +11,7 @@ fn no_memory_is_too_little_memory() {
     for limit in [ByteSize::b(0), ByteSize::kib(1)] {
         let root = root(&[]);
         let dir = root.path().join("scripts");
-        let config = config::Scripts {
+        let config = config::ScriptsConfig {
             dir,
             time_limit: Duration::from_millis(60),
             memory_limit: limit,

@@ -11,7 +11,7 @@ use crate::domain::OptionValue;
 
 fn shipped() -> ScriptSet {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let config = config::Scripts { dir: root.join("scripts"), ..config::Scripts::default() };
+    let config = config::ScriptsConfig { dir: root.join("scripts"), ..config::ScriptsConfig::default() };
     match ScriptSet::load(&config, root, &LIMITS) {
         Ok(loaded) => loaded.set,
         Err(problems) => panic!("{}", listing(&problems, root)),

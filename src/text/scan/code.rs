@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::super::clean::tidy;
-use super::super::document::{Document, Kind};
-use super::super::line::{self, Opening, Start, columns};
+use super::super::document::{Document, LineKind};
+use super::super::line::{self, LineStart, Opening, columns};
 use super::super::{INDENT, ZERO_WIDTH, units};
 use super::Blocks;
 
@@ -36,7 +36,7 @@ pub struct Fence {
 impl Blocks {
     /// Writes the opening line of a code block.
     pub fn open(&mut self, source: &str, line: Range<usize>, fence: &Opening<'_>) {
-        let Start { indent, markers, quotes, .. } = fence.start;
+        let LineStart { indent, markers, quotes, .. } = fence.start;
         let quote = "> ".repeat(quotes);
         let info = if self.dialect { line::language(fence.info) } else { fence.info };
         let text = line.start + indent.len();
@@ -75,7 +75,7 @@ impl Blocks {
 
         let opening = units(&self.document.text[begin..]);
         let block = self.document.begin_block(quote, info.to_owned(), opening);
-        self.document.end_line(begin, Kind::Open(block));
+        self.document.end_line(begin, LineKind::Open(block));
         let column = columns(quoted(&source[line.start..mark], quotes));
         let strip = if self.dialect { column } else { 0 };
         self.code = Some(Code {
@@ -96,7 +96,7 @@ impl Blocks {
         self.document.apply(source, marker.start + text.len(), &swaps);
         // An item without a text is none.
         self.document.put(&format!(" {ZERO_WIDTH}"));
-        self.document.end_line(begin, Kind::Item);
+        self.document.end_line(begin, LineKind::Item);
         self.document.put("\n");
         self.document.put(quote);
     }
@@ -106,7 +106,7 @@ impl Blocks {
         let begin = self.begin_line(source, line.start, None);
         self.document.put("```");
         let block = self.document.begin_block(String::new(), String::new(), 3);
-        self.document.end_line(begin, Kind::Open(block));
+        self.document.end_line(begin, LineKind::Open(block));
         let code = Code { block, strip: CODE_INDENT, fence: None };
         self.code_line(source, line, &code);
         self.code = Some(code);
@@ -125,7 +125,7 @@ impl Blocks {
         let from = self.document.at();
         tidy(&source[from..line.end], from, &mut swaps);
         self.document.apply(source, line.end, &swaps);
-        self.document.end_line(begin, Kind::Code(block));
+        self.document.end_line(begin, LineKind::Code(block));
     }
 
     /// Closes the code block: with this line of the source, or with one of our own.
@@ -163,7 +163,7 @@ impl Blocks {
                 self.document.put("```");
             }
         }
-        self.document.end_line(begin, Kind::Close(block));
+        self.document.end_line(begin, LineKind::Close(block));
         // `1.` after it goes on with the count: there is nothing but code between.
         self.after_code = true;
         self.lists.cut();

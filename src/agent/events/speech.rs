@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Block, Event};
+use super::{AgentEvent, ContentBlock};
 use crate::agent::denial;
 
 #[derive(Deserialize)]
-pub(super) struct Said {
-    message: SaidMessage,
+pub(super) struct RawSpeech {
+    message: SpokenMessage,
     #[serde(default)]
     parent_tool_use_id: Option<String>,
     #[serde(default)]
@@ -25,7 +25,7 @@ pub(super) struct Said {
 }
 
 #[derive(Deserialize)]
-struct SaidMessage {
+struct SpokenMessage {
     #[serde(default)]
     id: String,
     content: Content,
@@ -55,33 +55,33 @@ enum RawBlock {
     Other,
 }
 
-pub(super) fn assistant(said: Said) -> Event {
+pub(super) fn assistant(said: RawSpeech) -> AgentEvent {
     let blocks = match said.message.content {
-        Content::Text(text) => vec![Block::Text(text)],
+        Content::Text(text) => vec![ContentBlock::Text(text)],
         Content::Blocks(blocks) => blocks
             .into_iter()
             .filter_map(|block| match block {
-                RawBlock::Text { text } => Some(Block::Text(text)),
-                RawBlock::ToolUse { id, name } => Some(Block::Tool { id, name }),
+                RawBlock::Text { text } => Some(ContentBlock::Text(text)),
+                RawBlock::ToolUse { id, name } => Some(ContentBlock::Tool { id, name }),
                 RawBlock::ToolResult { .. } | RawBlock::Other => None,
             })
             .collect(),
     };
     let is_error = said.is_api_error_message || said.error.is_some_and(|error| !error.is_null());
     let top = said.parent_tool_use_id.is_none();
-    Event::Assistant { message: said.message.id, top, is_error, blocks }
+    AgentEvent::Assistant { message: said.message.id, top, is_error, blocks }
 }
 
-pub(super) fn user(said: Said) -> Event {
+pub(super) fn user(said: RawSpeech) -> AgentEvent {
     let top = said.parent_tool_use_id.is_none();
     if let Some(message) = said.refused_message_id.filter(|_| top) {
-        return Event::TakenBack { message };
+        return AgentEvent::TakenBack { message };
     }
     // A text is an echo of a prompt, or what the CLI itself puts to the model.
-    let Content::Blocks(blocks) = said.message.content else { return Event::PassedOver };
+    let Content::Blocks(blocks) = said.message.content else { return AgentEvent::PassedOver };
     let limit_hit = |block: &RawBlock| matches!(block, RawBlock::Text { text } if text.starts_with("Output token limit hit"));
     if top && said.synthetic && blocks.iter().any(limit_hit) {
-        return Event::GoesOn;
+        return AgentEvent::GoesOn;
     }
     let refused = denial::refused(&said.tool_result_meta);
     let calls: Vec<String> = blocks
@@ -93,8 +93,8 @@ pub(super) fn user(said: Said) -> Event {
         })
         .collect();
     match calls.is_empty() && refused.is_empty() {
-        true => Event::PassedOver,
-        false => Event::ToolsEnded { calls, refused },
+        true => AgentEvent::PassedOver,
+        false => AgentEvent::ToolsEnded { calls, refused },
     }
 }
 
@@ -117,9 +117,9 @@ struct TextDelta {
     text: Option<String>,
 }
 
-pub(super) fn delta(stream: Stream) -> Event {
+pub(super) fn delta(stream: Stream) -> AgentEvent {
     match stream.event.delta.and_then(|delta| delta.text) {
-        Some(text) if stream.parent_tool_use_id.is_none() => Event::Delta(text),
-        _ => Event::PassedOver,
+        Some(text) if stream.parent_tool_use_id.is_none() => AgentEvent::Delta(text),
+        _ => AgentEvent::PassedOver,
     }
 }

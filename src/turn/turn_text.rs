@@ -29,7 +29,7 @@ pub struct Most {
 
 /// All that the person gets.
 #[derive(Debug, Clone, Default)]
-pub struct Said {
+pub struct TurnText {
     /// Claude's text, byte for byte: the answer, or what was written so far. May be empty, like all here.
     pub answer: String,
     /// What went wrong, as the bot says it.
@@ -38,7 +38,7 @@ pub struct Said {
     pub notes: Vec<String>,
 }
 
-impl Said {
+impl TurnText {
     /// Without secrets: before it is split, for a part never shows that half of a token is one.
     pub fn redacted(self, outbox: &Outbox) -> Self {
         let redact = |text: &String| outbox.redact(text).into_owned();
@@ -180,19 +180,21 @@ mod tests {
         vec![paragraph; parts].join("\n\n")
     }
 
-    fn finished(said: Said, max_parts: usize) -> Finished {
+    fn finished(said: TurnText, max_parts: usize) -> Finished {
         let most = Most { parts: NonZeroUsize::new(max_parts), bytes: None };
         said.finished(Outcome::Answered, None, &Format::default(), most)
     }
 
-    fn said(answer: String, notes: &[&str]) -> Said {
-        Said { answer, notes: notes.iter().map(|&note| note.to_owned()).collect(), ..Said::default() }
+    fn said(answer: String, notes: &[&str]) -> TurnText {
+        TurnText { answer, notes: notes.iter().map(|&note| note.to_owned()).collect(), ..TurnText::default() }
     }
 
     #[test]
     fn what_the_bot_says_follows_the_answer_in_the_same_part_if_it_fits() {
-        let failed =
-            Said { sentence: "⚠️ Broken.".to_owned(), ..said("Hello.\n".to_owned(), &["-# a", "-# b"]) };
+        let failed = TurnText {
+            sentence: "⚠️ Broken.".to_owned(),
+            ..said("Hello.\n".to_owned(), &["-# a", "-# b"])
+        };
         assert_eq!(finished(failed, 8).parts, ["Hello.\n\n⚠️ Broken.\n\n-# a\n-# b"]);
         assert_eq!(finished(said("Hello.".to_owned(), &["-# a", "-# b"]), 8).parts, ["Hello.\n\n-# a\n-# b"]);
         let long = finished(said(answer(1), &["-# Not allowed here"]), 8);
@@ -202,17 +204,19 @@ mod tests {
     #[test]
     fn an_answer_without_anything_to_post_is_said_to_be_none() {
         let none = words::no_words();
-        assert_eq!(finished(Said::default(), 8).parts, [none.as_str()]);
+        assert_eq!(finished(TurnText::default(), 8).parts, [none.as_str()]);
         assert_eq!(finished(said(" \n".to_owned(), &["-# a"]), 8).parts, [format!("{none}\n\n-# a")]);
         let cancelled =
-            Said::default().finished(Outcome::Cancelled, None, &Format::default(), Most::default());
+            TurnText::default().finished(Outcome::Cancelled, None, &Format::default(), Most::default());
         assert_eq!(cancelled.parts, [""; 0]);
     }
 
     #[test]
     fn a_sentence_is_never_inside_a_block_that_claude_left_open() {
-        let cut =
-            Said { sentence: "⚠️ Stopped.".to_owned(), ..said("```rust\nfn main() {".to_owned(), &[]) };
+        let cut = TurnText {
+            sentence: "⚠️ Stopped.".to_owned(),
+            ..said("```rust\nfn main() {".to_owned(), &[])
+        };
         assert_eq!(finished(cut, 8).parts, ["```rust\nfn main() {\n```\n\n⚠️ Stopped."]);
     }
 
