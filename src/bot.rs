@@ -21,7 +21,7 @@ use crate::outbox::{self, Notify, Outbox, Post};
 use crate::panics::{Panic, Panics};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
-use crate::script::{Problem, ScriptSet};
+use crate::script::{ScriptProblem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Settled, TurnDeps, Turns};
 
@@ -43,7 +43,7 @@ const TELL_WITHIN: Duration = Duration::from_secs(2);
 pub enum StartError {
     /// The scripts have errors; every one of them is here.
     #[error("the scripts have errors")]
-    Scripts(Vec<Problem>),
+    Scripts(Vec<ScriptProblem>),
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -27,7 +27,7 @@ use crate::domain::{
 use crate::outbox::{Interactions, Refused};
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
-use crate::script::{Call, ScriptError, ScriptSet, Step};
+use crate::script::{CommandCall, CommandStep, ScriptError, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
 pub use under_way::UnderWay;
@@ -314,15 +314,16 @@ impl Commands {
         }
         info!(name, user = %asked.author.id, "runs");
         let questions = AtomicU64::new(0);
-        let mut step = scripts.call(Call { first: is_operator, ..Call::new(asked, invocation) }).await;
+        let mut step =
+            scripts.call(CommandCall { first: is_operator, ..CommandCall::new(asked, invocation) }).await;
         loop {
             match step {
-                Step::Effect(effect, waiting) => {
+                CommandStep::Effect(effect, waiting) => {
                     let answer = perform::perform(&self.0, responder, &questions, effect).await;
                     step = waiting.resume(answer).await;
                 }
-                Step::Done => return NOTHING_SAID.to_owned(),
-                Step::Failed(error) => match error.refusal() {
+                CommandStep::Done => return NOTHING_SAID.to_owned(),
+                CommandStep::Failed(error) => match error.refusal() {
                     Some(refusal) => {
                         info!(name, "ends: {refusal}");
                         return self.told(responder, refusal.to_owned()).await;
@@ -385,7 +386,7 @@ impl Commands {
         let let_in = self.0.lets_in_at(&scripts, asked, asked.channel_id).await;
         let may = counted.is_some() || self.0.is_operator(&scripts, asked);
         let choices = if may && let_in.unwrap_or(false) {
-            scripts.autocomplete(Call::new(asked, invocation), option).await.unwrap_or_else(|error| {
+            scripts.autocomplete(CommandCall::new(asked, invocation), option).await.unwrap_or_else(|error| {
                 warn!(%error, "no suggestions: the script failed");
                 self.0.turns.tell_operators_of_script(&error);
                 Vec::new()

@@ -17,7 +17,7 @@ use crate::host;
 use crate::logging::{chain, plain};
 use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
 use crate::print;
-use crate::script::{Problem, ScriptSet, Severity};
+use crate::script::{ScriptProblem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
 
 /// How long Discord is waited for.
@@ -91,7 +91,7 @@ fn scripts(config: &Config, findings: &mut Findings) -> Option<ScriptSet> {
     let sound = problems.is_empty();
     for problem in problems {
         // A start would only warn of some of them.
-        findings.wrong(Problem { severity: Severity::Error, ..problem });
+        findings.wrong(ScriptProblem { severity: Severity::Error, ..problem });
     }
     let set = set?;
     if sound {

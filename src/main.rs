@@ -14,7 +14,7 @@ use moonlane::bot::{Bot, StartError};
 use moonlane::config::{BadConfig, Config};
 use moonlane::domain::{ChannelId, Ids, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
-use moonlane::script::{Problem, ScriptSet, Severity};
+use moonlane::script::{ScriptProblem, ScriptSet, Severity};
 use moonlane::try_out::{self, TriedMessage};
 use moonlane::{demo_agent, doctor, format, host, logging, playground, print};
 use tokio::signal::unix::{SignalKind, signal};
@@ -333,7 +333,7 @@ fn check(config: Result<Config, BadConfig>) -> ExitCode {
     };
     let mut problems: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     // Whoever asks for a check wants to hear what a start would only warn of.
-    let as_error = |warning| Problem { severity: Severity::Error, ..warning };
+    let as_error = |warning| ScriptProblem { severity: Severity::Error, ..warning };
     let found = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
         Ok(loaded) => loaded.warnings,
         Err(problems) => problems,

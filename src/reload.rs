@@ -31,7 +31,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::domain::Limits;
 use crate::panics::Panics;
-use crate::script::{Loaded, Problem, ScriptSet, Severity};
+use crate::script::{Loaded, ScriptProblem, ScriptSet, Severity};
 use folder::{FileStamps, Folder};
 
 /// How long nothing may change before the files count as saved.
@@ -54,7 +54,7 @@ const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that
     in the Developer Portal); until then only mentions count";
 
 /// What reloading by hand comes to: the generation that is live now, or why the one before still is.
-type ReloadResult = Result<u64, Vec<Problem>>;
+type ReloadResult = Result<u64, Vec<ScriptProblem>>;
 
 /// The handle to the reloader. A clone is the same one; it ends with the last clone.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ pub struct ReloadState {
     /// How many sets were tried, with those that failed.
     pub tried: u64,
     /// What the last one tried had to be told of: errors if it failed, else warnings.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ScriptProblem>,
     /// Whether the first set needed the content of messages that do not mention the bot.
     message_content: bool,
 }
@@ -116,7 +116,7 @@ impl Reloader {
         config: &Config,
         news: tokio_mpsc::UnboundedSender<String>,
         panics: &Panics,
-    ) -> Result<(Self, watch::Receiver<ScriptSet>), Vec<Problem>> {
+    ) -> Result<(Self, watch::Receiver<ScriptSet>), Vec<ScriptProblem>> {
         let source = ScriptSource {
             scripts: config.scripts.clone(),
             root: config.root.clone(),
@@ -144,7 +144,7 @@ impl Reloader {
     }
 
     /// What the last set that was tried had to be told of: errors if it failed, else warnings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<ScriptProblem> {
         self.0.state.borrow().problems.clone()
     }
 
@@ -163,12 +163,12 @@ impl Reloader {
     ///
     /// # Errors
     /// Why the live set stays: every problem that was found.
-    pub async fn reload_now(&self) -> Result<u64, Vec<Problem>> {
+    pub async fn reload_now(&self) -> Result<u64, Vec<ScriptProblem>> {
         let (answer, answered) = oneshot::channel();
         // Where the thread has ended, the answer's sender is dropped.
         let _ = self.0.inbox.send(ReloadEvent::ByHand(answer));
         answered.await.unwrap_or_else(|_| {
-            Err(vec![Problem {
+            Err(vec![ScriptProblem {
                 file: "scripts".to_owned(),
                 line: None,
                 path: None,
@@ -204,7 +204,7 @@ struct ScriptSource {
 }
 
 impl ScriptSource {
-    fn load(&self) -> Result<Loaded, Vec<Problem>> {
+    fn load(&self) -> Result<Loaded, Vec<ScriptProblem>> {
         ScriptSet::load(&self.scripts, &self.root, &self.limits)
     }
 
@@ -221,10 +221,10 @@ impl ScriptSource {
     }
 
     /// A problem of the folder as a whole.
-    fn problem(&self, message: String) -> Problem {
+    fn problem(&self, message: String) -> ScriptProblem {
         let dir = &self.scripts.dir;
         let file = dir.strip_prefix(&self.root).unwrap_or(dir).display().to_string();
-        Problem { file, line: None, path: None, message, severity: Severity::Error }
+        ScriptProblem { file, line: None, path: None, message, severity: Severity::Error }
     }
 }
 
@@ -235,7 +235,7 @@ fn begin(
     events: mpsc::Receiver<ReloadEvent>,
     state: watch::Sender<ReloadState>,
     news: tokio_mpsc::UnboundedSender<String>,
-    first: oneshot::Sender<Result<watch::Receiver<ScriptSet>, Vec<Problem>>>,
+    first: oneshot::Sender<Result<watch::Receiver<ScriptSet>, Vec<ScriptProblem>>>,
 ) {
     // Before the files are read, or a save in between would be missed.
     folder.look();
@@ -284,9 +284,9 @@ struct ReloadThread {
     live_files: FileStamps,
     heard: Heard,
     /// The errors that were told since a set was good.
-    shown: BTreeSet<Problem>,
+    shown: BTreeSet<ScriptProblem>,
     /// The warnings of the last set.
-    warned: BTreeSet<Problem>,
+    warned: BTreeSet<ScriptProblem>,
     /// What was last said about the channels.
     said_routed: String,
     /// The live set needs message content, and the gateway did not ask for it.
@@ -360,7 +360,7 @@ impl ReloadThread {
     }
 
     /// A new set; `None` where the files are as they were, and there is no other reason for one.
-    fn load(&mut self, in_any_case: bool) -> Option<Result<Loaded, Vec<Problem>>> {
+    fn load(&mut self, in_any_case: bool) -> Option<Result<Loaded, Vec<ScriptProblem>>> {
         // Before the files are read, or a save in between would be missed.
         self.folder.look();
         let files = self.folder.files();
@@ -376,7 +376,11 @@ impl ReloadThread {
     }
 
     /// Makes a good set live, or leaves the one that is; and says so where it is news.
-    fn tell(&mut self, result: Result<Loaded, Vec<Problem>>, asked: Vec<oneshot::Sender<ReloadResult>>) {
+    fn tell(
+        &mut self,
+        result: Result<Loaded, Vec<ScriptProblem>>,
+        asked: Vec<oneshot::Sender<ReloadResult>>,
+    ) {
         let by_hand = !asked.is_empty();
         let outcome = match result {
             Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings)),
@@ -391,7 +395,7 @@ impl ReloadThread {
         }
     }
 
-    fn swap(&mut self, set: ScriptSet, warnings: Vec<Problem>) -> u64 {
+    fn swap(&mut self, set: ScriptSet, warnings: Vec<ScriptProblem>) -> u64 {
         let routed = routed(&set);
         let needs_content = set.needs_message_content();
         self.source.make_work(&set);
@@ -428,7 +432,7 @@ impl ReloadThread {
         generation
     }
 
-    fn keep(&mut self, problems: &[Problem], by_hand: bool) {
+    fn keep(&mut self, problems: &[ScriptProblem], by_hand: bool) {
         let generation = self.state.borrow().generation;
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let fresh = errors.filter(|problem| self.shown.insert((*problem).clone())).count();
@@ -462,7 +466,7 @@ impl ReloadThread {
     }
 
     /// Logs the warnings that the last set did not have.
-    fn warn(&mut self, warnings: &[Problem]) {
+    fn warn(&mut self, warnings: &[ScriptProblem]) {
         for problem in warnings.iter().filter(|problem| !self.warned.contains(problem)) {
             warn!("{problem}");
         }
@@ -476,7 +480,7 @@ impl ReloadThread {
 }
 
 /// What the operators read of errors: the lines of the log.
-fn bad_news(generation: u64, problems: &[Problem]) -> String {
+fn bad_news(generation: u64, problems: &[ScriptProblem]) -> String {
     listed(&format!("⚠️ The scripts are not reloaded; generation {generation} stays live."), problems)
 }
 
@@ -503,9 +507,15 @@ fn listed(heading: &str, all: &[impl ToString]) -> String {
 mod tests {
     use super::*;
 
-    fn problem(message: &str) -> Problem {
+    fn problem(message: &str) -> ScriptProblem {
         let file = "scripts/routing.lua".to_owned();
-        Problem { file, line: Some(1), path: None, message: message.to_owned(), severity: Severity::Error }
+        ScriptProblem {
+            file,
+            line: Some(1),
+            path: None,
+            message: message.to_owned(),
+            severity: Severity::Error,
+        }
     }
 
     #[test]

@@ -42,17 +42,17 @@ use crate::domain::{
 };
 use crate::worker::{Panicked, Worker};
 
-use commands::Commands;
-pub use commands::{Call, Step, Waiting};
+use commands::CommandSet;
+pub use commands::{CommandCall, CommandStep, SuspendedCommand};
 use data::{BadValue, Data};
 pub use effect::{
-    Changed, Effect, ProjectFacts, Reloaded, SessionFacts, Status, TurnFacts, TurnRequest, YES,
+    Changed, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest, YES,
 };
 use facts::MessageFacts;
-pub use hooks::HookedTurn;
-use hooks::Hooks;
-use problem::Failure;
-pub use problem::{FailureKind, Problem, ScriptError, Severity, Stage};
+use hooks::HookSet;
+pub use hooks::TurnFacts;
+use problem::LuaFailure;
+pub use problem::{EntryPoint, FailureKind, ScriptError, ScriptProblem, Severity};
 use routing::{Context, Routing};
 use triggers::Triggers;
 use vm::{Budget, Vm};
@@ -68,8 +68,8 @@ const HOOKS: &str = "hooks";
 #[derive(Clone)]
 pub struct ScriptSet {
     rules: Arc<Rules>,
-    scripts: Worker<Scripts>,
-    commands: Commands,
+    scripts: Worker<RuleRunner>,
+    commands: CommandSet,
 }
 
 impl fmt::Debug for ScriptSet {
@@ -86,7 +86,7 @@ pub struct Loaded {
     /// The set.
     pub set: ScriptSet,
     /// What cannot work in it, such as a project whose directory is missing.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<ScriptProblem>,
 }
 
 /// Everything that the scripts say without being asked.
@@ -94,7 +94,7 @@ struct Rules {
     routing: Routing,
     triggers: Triggers,
     has_route: bool,
-    hooks: Hooks,
+    hooks: HookSet,
     /// How errors name the files.
     routing_file: String,
     triggers_file: String,
@@ -113,7 +113,7 @@ impl ScriptSet {
         config: &config::ScriptsConfig,
         root: &Path,
         limits: &Limits,
-    ) -> Result<Loaded, Vec<Problem>> {
+    ) -> Result<Loaded, Vec<ScriptProblem>> {
         let shown = match config.dir.strip_prefix(root) {
             Ok(dir) if dir.as_os_str().is_empty() => ".".to_owned(),
             Ok(dir) => dir.display().to_string(),
@@ -124,7 +124,7 @@ impl ScriptSet {
             // mlua takes 0 for no limit at all.
             memory: usize::try_from(config.memory_limit.as_u64()).unwrap_or(usize::MAX).max(1),
         };
-        let folder_problem = |failure: Failure| vec![Problem::in_code(&shown, failure)];
+        let folder_problem = |failure: LuaFailure| vec![ScriptProblem::in_code(&shown, failure)];
         let dir = config.dir.canonicalize().map_err(|e| {
             let message = match e.kind() {
                 std::io::ErrorKind::NotFound => {
@@ -132,7 +132,7 @@ impl ScriptSet {
                 }
                 _ => format!("the script folder cannot be read: {e}"),
             };
-            folder_problem(Failure::new(FailureKind::Failed, message))
+            folder_problem(LuaFailure::new(FailureKind::Failed, message))
         })?;
         // A link that leads nowhere is a mistake, not an absent file.
         let has_hooks = dir.join(format!("{HOOKS}.lua")).symlink_metadata().is_ok();
@@ -143,7 +143,7 @@ impl ScriptSet {
         let hooks_file = format!("{shown}/{HOOKS}.lua");
         let mut problems = Vec::new();
         let mut has_route = false;
-        let routing = vm.module(ROUTING).map_err(|failure| Problem::in_code(&routing_file, failure));
+        let routing = vm.module(ROUTING).map_err(|failure| ScriptProblem::in_code(&routing_file, failure));
         let routing = match routing {
             Ok(value) => {
                 let context = Context { root, limits, file: &routing_file, own: &config.own };
@@ -160,21 +160,21 @@ impl ScriptSet {
         let triggers = match vm.module(TRIGGERS) {
             Ok(value) => triggers::decode(&value, &triggers_file, &mut problems),
             Err(failure) => {
-                problems.push(Problem::in_code(&triggers_file, failure));
+                problems.push(ScriptProblem::in_code(&triggers_file, failure));
                 None
             }
         };
-        let mut hooks = Hooks::default();
+        let mut hooks = HookSet::default();
         if has_hooks {
             match vm.module(HOOKS) {
                 Ok(value) => hooks = hooks::decode(&value, &hooks_file, &mut problems),
-                Err(failure) => problems.push(Problem::in_code(&hooks_file, failure)),
+                Err(failure) => problems.push(ScriptProblem::in_code(&hooks_file, failure)),
             }
         }
         // Several files may require one that is broken.
         problems.dedup();
-        let limits = commands::Limits { budget, waiting: config.max_waiting };
-        let commands = Commands::load(&dir, &shown, limits, &mut problems).map_err(folder_problem)?;
+        let limits = commands::CommandLimits { budget, waiting: config.max_waiting };
+        let commands = CommandSet::load(&dir, &shown, limits, &mut problems).map_err(folder_problem)?;
 
         let (Some(routing), Some(triggers)) = (routing, triggers) else { return Err(problems) };
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
@@ -182,8 +182,8 @@ impl ScriptSet {
         }
         vm.seal();
         let rules = Rules { routing, triggers, has_route, hooks, routing_file, triggers_file, hooks_file };
-        let scripts = Worker::spawn("scripts", Scripts { vm }).map_err(|e| {
-            folder_problem(Failure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
+        let scripts = Worker::spawn("scripts", RuleRunner { vm }).map_err(|e| {
+            folder_problem(LuaFailure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
         })?;
         let set = Self { rules: Arc::new(rules), scripts, commands };
         Ok(Loaded { set, warnings: problems })
@@ -234,7 +234,7 @@ impl ScriptSet {
 
     /// Starts a command; permission and gate are the caller's business. Ask only for what [`ScriptSet::commands`]
     /// has: anything else fails.
-    pub async fn call(&self, call: Call) -> Step {
+    pub async fn call(&self, call: CommandCall) -> CommandStep {
         self.commands.call(call).await
     }
 
@@ -242,7 +242,7 @@ impl ScriptSet {
     ///
     /// # Errors
     /// As [`ScriptSet::decide`]; also where the option has no suggestions.
-    pub async fn autocomplete(&self, call: Call, option: String) -> Result<Vec<Choice>, ScriptError> {
+    pub async fn autocomplete(&self, call: CommandCall, option: String) -> Result<Vec<Choice>, ScriptError> {
         self.commands.autocomplete(call, option).await
     }
 
@@ -299,16 +299,16 @@ impl ScriptSet {
 }
 
 fn panicked(panicked: Panicked) -> ScriptError {
-    let failure = Failure::new(FailureKind::Gone, format!("the script set: {panicked}"));
-    ScriptError::new(Stage::Trigger, failure)
+    let failure = LuaFailure::new(FailureKind::Gone, format!("the script set: {panicked}"));
+    ScriptError::new(EntryPoint::Trigger, failure)
 }
 
 /// What runs on the set's own thread.
-struct Scripts {
+struct RuleRunner {
     vm: Vm,
 }
 
-impl Scripts {
+impl RuleRunner {
     fn decide(&mut self, rules: &Rules, message: &Message) -> Result<Route, ScriptError> {
         match self.prompt(rules, message)? {
             Some(prompt) => self.place(rules, message, prompt),
@@ -320,7 +320,7 @@ impl Scripts {
     fn prompt(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, ScriptError> {
         self.trigger(rules, message).map_err(|failure| {
             let failure = failure.or_in(&rules.triggers_file);
-            ScriptError::new(Stage::Trigger, failure)
+            ScriptError::new(EntryPoint::Trigger, failure)
         })
     }
 
@@ -337,11 +337,11 @@ impl Scripts {
         }
         self.route(rules, message, prompt).map_err(|failure| {
             let failure = failure.or_in(&rules.routing_file);
-            ScriptError::new(Stage::Route, failure)
+            ScriptError::new(EntryPoint::Route, failure)
         })
     }
 
-    fn trigger(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, Failure> {
+    fn trigger(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, LuaFailure> {
         let file = &rules.triggers_file;
         let result = match &rules.triggers {
             Triggers::Table(table) => return Ok(table.prompt(message)),
@@ -350,10 +350,10 @@ impl Scripts {
                 trigger.call(strict_table(lua, "message", &MessageFacts::from(message))?)
             })?,
         };
-        result.and_then(triggers::prompt).map_err(|bad| Failure::bad_value(file, bad.under("trigger()")))
+        result.and_then(triggers::prompt).map_err(|bad| LuaFailure::bad_value(file, bad.under("trigger()")))
     }
 
-    fn route(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, Failure> {
+    fn route(&mut self, rules: &Rules, message: &Message, prompt: String) -> Result<Route, LuaFailure> {
         let file = &rules.routing_file;
         let result = self.call(ROUTING, |lua, module| {
             let routing: mlua::Table = lua.unpack(module)?;
@@ -362,7 +362,7 @@ impl Scripts {
         })?;
         result
             .and_then(|value| routing::route(value, &rules.routing.projects, prompt))
-            .map_err(|bad| Failure::bad_value(file, bad.under("route()")))
+            .map_err(|bad| LuaFailure::bad_value(file, bad.under("route()")))
     }
 
     /// Calls into what the file of this module returned, and gives the result as plain data: a value of the
@@ -371,10 +371,10 @@ impl Scripts {
         &mut self,
         name: &str,
         code: impl FnOnce(&Lua, mlua::Value) -> mlua::Result<mlua::Value>,
-    ) -> Result<Result<Option<Data>, BadValue>, Failure> {
+    ) -> Result<Result<Option<Data>, BadValue>, LuaFailure> {
         let module = self.vm.module(name)?;
         let result = self.vm.run(|lua| code(lua, module).map(|value| data::read(&value)));
-        let out_of_memory = matches!(&result, Err(Failure { kind: FailureKind::OutOfMemory, .. }));
+        let out_of_memory = matches!(&result, Err(LuaFailure { kind: FailureKind::OutOfMemory, .. }));
         if out_of_memory || self.vm.is_full() {
             tracing::warn!("the scripts start afresh, because they have used up their memory");
             match self.vm.afresh() {

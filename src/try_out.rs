@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::domain::{Author, ChannelId, GuildId, Message, MessageId, Project, RoleId, Route, UserId};
 use crate::gate::{self, Verdict};
 use crate::print;
-use crate::script::{Loaded, Problem, ScriptSet, Severity};
+use crate::script::{Loaded, ScriptProblem, ScriptSet, Severity};
 
 /// What somebody would write, and where.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub async fn run(config: &Config, said: TriedMessage) -> ExitCode {
     if fine { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-async fn decide(config: &Config, said: TriedMessage) -> Result<Value, Vec<Problem>> {
+async fn decide(config: &Config, said: TriedMessage) -> Result<Value, Vec<ScriptProblem>> {
     let Loaded { set, warnings } = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
         Ok(loaded) => loaded,
         Err(mut problems) => {
@@ -150,6 +150,6 @@ fn decision(for_me: bool, prompt: Option<String>, route: &str, admission: Admiss
     })
 }
 
-fn error(problem: &Problem) -> Value {
+fn error(problem: &ScriptProblem) -> Value {
     json!({ "file": problem.file, "line": problem.line, "path": problem.path, "message": problem.message })
 }

@@ -185,8 +185,8 @@
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets it: the next turn that begins starts afresh. Gives what it was.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed From the next turn on; false: the project's.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed The same for the mode.
----@field stop fun(self: Ctx, channel?: Id): QueuedTurn? Ends the running turn, or the rest of its answer; nil where none runs.
----@field queue fun(self: Ctx, channel?: Id): QueuedTurn[] Who runs and who waits, in order.
+---@field stop fun(self: Ctx, channel?: Id): QueueEntry? Ends the running turn, or the rest of its answer; nil where none runs.
+---@field queue fun(self: Ctx, channel?: Id): QueueEntry[] Who runs and who waits, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Whether it was still waiting.
 ---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this user; gives its id.
 ---@field send fun(self: Ctx, send: Send) Says something in a channel that routes.
@@ -335,7 +335,7 @@ moonlane = nil
 ---@field waiting integer How many turns wait in the channel.
 ---@field running boolean Whether one runs there.
 
----@class (exact) QueuedTurn
+---@class (exact) QueueEntry
 ---@field id Id
 ---@field user Person
 ---@field prompt string Its beginning.

@@ -15,7 +15,8 @@ use crate::domain::{
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Changed, Effect, ProjectFacts, Reloaded, ScriptSet, SessionFacts, Status, TurnFacts, TurnRequest, YES,
+    Changed, Effect, ProjectInfo, QueueEntry, Reloaded, ScriptSet, SessionFacts, StatusFacts, TurnRequest,
+    YES,
 };
 use crate::store::{ChannelChoice, ChannelRow, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
@@ -88,7 +89,7 @@ pub async fn perform(
                 return Err(ELSEWHERE.to_owned());
             }
             let Some(stopped) = needs.turns.stop(turn).await else { return Ok(Value::Null) };
-            json(TurnFacts { answering: stopped == Stopped::Answer, ..facts })
+            json(QueueEntry { answering: stopped == Stopped::Answer, ..facts })
         }
         Effect::Queue { channel } => {
             let channel = used.channel(channel).await?;
@@ -108,7 +109,7 @@ pub async fn perform(
             Ok(Value::Null)
         }
         Effect::Projects => {
-            let facts = |project: &Arc<Project>| ProjectFacts {
+            let facts = |project: &Arc<Project>| ProjectInfo {
                 name: project.name.clone(),
                 model: project.model.clone(),
                 permission_mode: project.permission_mode,
@@ -117,7 +118,7 @@ pub async fn perform(
         }
         Effect::Status => {
             let (running, waiting) = needs.turns.counts();
-            json(Status {
+            json(StatusFacts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 uptime: needs.started.elapsed().as_secs_f64(),
                 generation: needs.reloader.generation(),
@@ -292,10 +293,10 @@ impl Use<'_> {
     }
 
     /// A turn that runs, and its project; none where it has ended meanwhile.
-    async fn running(&self, turn: MessageId) -> Result<Option<(TurnFacts, ProjectName)>, String> {
+    async fn running(&self, turn: MessageId) -> Result<Option<(QueueEntry, ProjectName)>, String> {
         let row = self.stored(self.needs.turns.store.turn(turn).await)?;
         Ok(row.map(|row| {
-            let facts = TurnFacts {
+            let facts = QueueEntry {
                 id: turn,
                 user: row.turn.author,
                 prompt: self.start_of(&row.turn.prompt),
@@ -308,7 +309,7 @@ impl Use<'_> {
     }
 
     /// Who runs and who waits in the channel, in the order of its lane, as far as this person may see it.
-    async fn queue(&self, channel: ChannelId) -> Result<Vec<TurnFacts>, String> {
+    async fn queue(&self, channel: ChannelId) -> Result<Vec<QueueEntry>, String> {
         let mut facts = Vec::new();
         let mut waiting = self.stored(self.needs.turns.store.waiting(channel).await)?;
         for (turn, running) in self.needs.turns.queue(channel) {
@@ -323,7 +324,7 @@ impl Use<'_> {
                 if !self.may_see(row.author.id, &row.project).await? {
                     continue;
                 }
-                facts.push(TurnFacts {
+                facts.push(QueueEntry {
                     id: turn,
                     user: row.author,
                     prompt: self.start_of(&row.prompt),

@@ -62,21 +62,21 @@ pub(super) struct RawOption {
     r#type: OptionKind,
     #[serde(default)]
     required: bool,
-    choices: Option<Vec<RawChoice>>,
+    choices: Option<Vec<ValueOrChoice>>,
     min: Option<f64>,
     max: Option<f64>,
     autocomplete: Option<Function>,
 }
 
 /// A value alone, which is its own name, or both.
-enum RawChoice {
+enum ValueOrChoice {
     Value(RawValue),
-    Named(RawNamedChoice),
+    Named(RawChoice),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct RawNamedChoice {
+pub(super) struct RawChoice {
     name: String,
     value: RawValue,
 }
@@ -86,27 +86,27 @@ enum RawValue {
     Number(f64),
 }
 
-impl<'de> Deserialize<'de> for RawChoice {
+impl<'de> Deserialize<'de> for ValueOrChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ChoiceVisitor;
 
         impl<'de> Visitor<'de> for ChoiceVisitor {
-            type Value = RawChoice;
+            type Value = ValueOrChoice;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string, a number or { name = …, value = … }")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawChoice, E> {
-                Ok(RawChoice::Value(RawValue::Text(text.to_owned())))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ValueOrChoice, E> {
+                Ok(ValueOrChoice::Value(RawValue::Text(text.to_owned())))
             }
 
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<RawChoice, E> {
-                Ok(RawChoice::Value(RawValue::Number(number)))
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<ValueOrChoice, E> {
+                Ok(ValueOrChoice::Value(RawValue::Number(number)))
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawChoice, A::Error> {
-                RawNamedChoice::deserialize(MapAccessDeserializer::new(map)).map(RawChoice::Named)
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ValueOrChoice, A::Error> {
+                RawChoice::deserialize(MapAccessDeserializer::new(map)).map(ValueOrChoice::Named)
             }
         }
 
@@ -285,19 +285,19 @@ pub fn suggestions(value: Option<Data>, kind: OptionKind) -> Result<Vec<Choice>,
     if !matches!(value, Data::List(_) | Data::Empty) {
         return Err(BadValue::here(format!("expected a list of suggestions or nil, found {value}")));
     }
-    let mut raw: Vec<RawChoice> = data::decode(value)?;
+    let mut raw: Vec<ValueOrChoice> = data::decode(value)?;
     // A script may leave it to Discord how many there can be.
     raw.truncate(MAX_LISTED);
     choices(raw, kind)
 }
 
-fn choices(raw: Vec<RawChoice>, kind: OptionKind) -> Result<Vec<Choice>, BadValue> {
+fn choices(raw: Vec<ValueOrChoice>, kind: OptionKind) -> Result<Vec<Choice>, BadValue> {
     let each = (1..).zip(raw).map(|(place, raw)| {
         let result = match raw {
-            RawChoice::Named(raw) => check_line(&raw.name)
+            ValueOrChoice::Named(raw) => check_line(&raw.name)
                 .map_err(|e| e.under("name"))
                 .and_then(|()| Ok((raw.name, choice(raw.value, kind).map_err(|e| e.under("value"))?))),
-            RawChoice::Value(raw) => {
+            ValueOrChoice::Value(raw) => {
                 let name = match &raw {
                     RawValue::Text(text) => text.clone(),
                     RawValue::Number(number) => number.to_string(),

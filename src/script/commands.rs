@@ -4,13 +4,13 @@
 //! `run` of a command is a coroutine in a VM and on a thread that only commands use, so that a slow command delays no
 //! message. It runs until it ends or asks for an effect, which is a *slice*; only a slice is on the clock. Asking is
 //! yielding the effect's name and a plain table (`commands/ctx.lua`), which become an [`Effect`]. Whoever gets it in a
-//! [`Step`] performs it and gives the answer to [`Waiting::resume`], which is the next slice. Between slices the
+//! [`CommandStep`] performs it and gives the answer to [`SuspendedCommand::resume`], which is the next slice. Between slices the
 //! coroutine costs some memory and nothing else. What is wrong with the table itself goes back into the script within
 //! the same slice, and is raised at the line that asked.
 //!
 //! A use of a command may ask for so many effects ([`runner::MAX_EFFECTS`]): a loop of them ends too.
 //!
-//! A [`Waiting`] keeps the thread, and so the script set's commands, alive: a command ends on the set it began with.
+//! A [`SuspendedCommand`] keeps the thread, and so the script set's commands, alive: a command ends on the set it began with.
 //! Dropping it ends the coroutine.
 //!
 //! A VM whose memory stays full after a slice is replaced: new calls get a fresh one, from the same sources. What
@@ -30,23 +30,23 @@ pub(super) use ctx::CtxFacts;
 #[cfg(test)]
 pub(super) use runner::MAX_EFFECTS;
 #[cfg(test)]
-pub(super) use tools::CommandFacts;
+pub(super) use tools::CommandInfo;
 
 use super::command;
 use super::data::{BadValue, shown};
 use super::effect::Effect;
-use super::problem::{Failure, FailureKind, Problem, ScriptError, Stage};
+use super::problem::{EntryPoint, FailureKind, LuaFailure, ScriptError, ScriptProblem};
 use super::vm::{Budget, Vm};
 use crate::domain::{Author, ChannelId, Choice, Command, GuildId, Interaction, Invocation};
 use crate::worker::Worker;
-use runner::{Asked, Runner};
+use runner::{Runner, Yielded};
 
 /// The folder of the commands in the script folder.
 const FOLDER: &str = "commands";
 
 /// A use of a command, with what the script is told about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub struct CommandCall {
     /// The command, and what was given.
     pub invocation: Invocation,
     /// Who uses it.
@@ -65,7 +65,7 @@ pub struct Call {
     pub first: bool,
 }
 
-impl Call {
+impl CommandCall {
     /// What this interaction says about a use of a command.
     pub fn new(interaction: &Interaction, invocation: Invocation) -> Self {
         Self {
@@ -83,9 +83,9 @@ impl Call {
 
 /// What a command came to.
 #[derive(Debug)]
-pub enum Step {
+pub enum CommandStep {
     /// It asks for this, and waits for the answer.
-    Effect(Effect, Waiting),
+    Effect(Effect, SuspendedCommand),
     /// It has ended.
     Done,
     /// It has failed, and has ended.
@@ -93,23 +93,23 @@ pub enum Step {
 }
 
 /// A command that waits for the answer to its effect. Dropping this ends it.
-pub struct Waiting {
+pub struct SuspendedCommand {
     worker: Worker<Runner>,
     id: u64,
     resumed: bool,
 }
 
-impl fmt::Debug for Waiting {
+impl fmt::Debug for SuspendedCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Waiting").field(&self.id).finish()
+        f.debug_tuple("SuspendedCommand").field(&self.id).finish()
     }
 }
 
-impl Waiting {
+impl SuspendedCommand {
     /// Goes on with the answer to the effect. An error is raised at the line that asked.
     ///
     /// An error that the script does not catch becomes [`ScriptError::refusal`], so let it be a sentence for people.
-    pub async fn resume(mut self, answer: Result<serde_json::Value, String>) -> Step {
+    pub async fn resume(mut self, answer: Result<serde_json::Value, String>) -> CommandStep {
         // From here on the job ends it, even if nobody waits for the job.
         self.resumed = true;
         let id = self.id;
@@ -117,7 +117,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for SuspendedCommand {
     fn drop(&mut self) {
         if !self.resumed {
             let id = self.id;
@@ -128,15 +128,15 @@ impl Drop for Waiting {
 
 /// All commands of a script set.
 #[derive(Clone)]
-pub(super) struct Commands {
-    entries: Arc<[Entry]>,
+pub(super) struct CommandSet {
+    entries: Arc<[CommandFile]>,
     definitions: Arc<[Arc<Command>]>,
     /// None where there is no command.
     worker: Option<Worker<Runner>>,
 }
 
 /// A command and its file.
-pub(super) struct Entry {
+pub(super) struct CommandFile {
     command: Arc<Command>,
     /// As `require` knows the file.
     module: String,
@@ -146,27 +146,27 @@ pub(super) struct Entry {
 
 /// The limits of commands.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct CommandLimits {
     pub budget: Budget,
     /// How many commands may wait at once.
     pub waiting: usize,
 }
 
-impl Commands {
+impl CommandSet {
     /// Loads all files of the folder `commands` in `dir`, which errors name as `shown`. What is wrong goes to
     /// `problems`; then what comes back is not to be used.
     pub fn load(
         dir: &Path,
         shown: &str,
-        limits: Limits,
-        problems: &mut Vec<Problem>,
-    ) -> Result<Self, Failure> {
+        limits: CommandLimits,
+        problems: &mut Vec<ScriptProblem>,
+    ) -> Result<Self, LuaFailure> {
         let none = Self { entries: Arc::new([]), definitions: Arc::new([]), worker: None };
         let folder = format!("{shown}/{FOLDER}");
         let files = match files(&dir.join(FOLDER)) {
             Ok(files) => files,
             Err(message) => {
-                problems.push(Problem::in_code(&folder, Failure::new(FailureKind::Failed, message)));
+                problems.push(ScriptProblem::in_code(&folder, LuaFailure::new(FailureKind::Failed, message)));
                 return Ok(none);
             }
         };
@@ -174,14 +174,14 @@ impl Commands {
             return Ok(none);
         }
         let mut vm = Vm::new(dir.to_owned(), shown.to_owned(), limits.budget)?;
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<CommandFile> = Vec::new();
         for name in files {
             let module = format!("{FOLDER}/{name}");
             let file = format!("{shown}/{module}.lua");
             let value = match vm.module(&module) {
                 Ok(value) => value,
                 Err(failure) => {
-                    let problem = Problem::in_code(&file, failure);
+                    let problem = ScriptProblem::in_code(&file, failure);
                     // Several files may require one that is broken.
                     if !problems.contains(&problem) {
                         problems.push(problem);
@@ -196,21 +196,21 @@ impl Commands {
                 }
             });
             match decoded {
-                Ok(command) => entries.push(Entry { command: Arc::new(command), module, file }),
-                Err(bad) => problems.push(Problem::in_value(&file, bad)),
+                Ok(command) => entries.push(CommandFile { command: Arc::new(command), module, file }),
+                Err(bad) => problems.push(ScriptProblem::in_value(&file, bad)),
             }
         }
         if entries.len() > command::MAX_COMMANDS {
             let message =
                 format!("Discord takes at most {} commands, not {}", command::MAX_COMMANDS, entries.len());
-            problems.push(Problem::in_value(&folder, BadValue::here(message)));
+            problems.push(ScriptProblem::in_value(&folder, BadValue::here(message)));
         }
         vm.seal();
         let definitions = entries.iter().map(|entry| Arc::clone(&entry.command)).collect();
-        let entries: Arc<[Entry]> = entries.into();
+        let entries: Arc<[CommandFile]> = entries.into();
         let runner = Runner::new(vm, Arc::clone(&entries), limits)?;
         let worker = Worker::spawn("commands", runner)
-            .map_err(|e| Failure::new(FailureKind::Gone, format!("no thread for the commands: {e}")))?;
+            .map_err(|e| LuaFailure::new(FailureKind::Gone, format!("no thread for the commands: {e}")))?;
         Ok(Self { entries, definitions, worker: Some(worker) })
     }
 
@@ -218,27 +218,27 @@ impl Commands {
         &self.definitions
     }
 
-    pub async fn call(&self, call: Call) -> Step {
+    pub async fn call(&self, call: CommandCall) -> CommandStep {
         let (worker, place) = match self.find(&call.invocation) {
             Ok(found) => found,
-            Err(failure) => return Step::Failed(ScriptError::new(Stage::Command, failure)),
+            Err(failure) => return CommandStep::Failed(ScriptError::new(EntryPoint::Command, failure)),
         };
         step(&worker, move |runner| runner.start(place, &call)).await
     }
 
-    pub async fn autocomplete(&self, call: Call, option: String) -> Result<Vec<Choice>, ScriptError> {
-        let failed = |failure| ScriptError::new(Stage::Autocomplete, failure);
+    pub async fn autocomplete(&self, call: CommandCall, option: String) -> Result<Vec<Choice>, ScriptError> {
+        let failed = |failure| ScriptError::new(EntryPoint::Autocomplete, failure);
         let (worker, place) = self.find(&call.invocation).map_err(failed)?;
         let suggestions = worker.call(move |runner| runner.suggest(place, &call, &option)).await;
-        suggestions.unwrap_or_else(|e| Err(Failure::new(FailureKind::Gone, e.to_string()))).map_err(failed)
+        suggestions.unwrap_or_else(|e| Err(LuaFailure::new(FailureKind::Gone, e.to_string()))).map_err(failed)
     }
 
     /// The thread of the commands, and the place of this one among them.
-    fn find(&self, invocation: &Invocation) -> Result<(Worker<Runner>, usize), Failure> {
+    fn find(&self, invocation: &Invocation) -> Result<(Worker<Runner>, usize), LuaFailure> {
         let place = self.entries.iter().position(|entry| entry.command.name == invocation.command);
         let (Some(place), Some(worker)) = (place, self.worker.clone()) else {
             let message = format!("there is no command {}", shown(&invocation.command));
-            return Err(Failure::new(FailureKind::Failed, message));
+            return Err(LuaFailure::new(FailureKind::Failed, message));
         };
         Ok((worker, place))
     }
@@ -268,18 +268,20 @@ fn files(folder: &Path) -> Result<Vec<String>, String> {
 
 async fn step(
     worker: &Worker<Runner>,
-    job: impl FnOnce(&mut Runner) -> Result<Option<Asked>, ScriptError> + Send + 'static,
-) -> Step {
+    job: impl FnOnce(&mut Runner) -> Result<Option<Yielded>, ScriptError> + Send + 'static,
+) -> CommandStep {
     // The guard is made on the thread: if nobody waits for the job any more, dropping its result ends the coroutine.
     let at = worker.clone();
     let result = worker.call(move |runner| match job(runner) {
-        Ok(Some(Asked { id, effect })) => Step::Effect(effect, Waiting { worker: at, id, resumed: false }),
-        Ok(None) => Step::Done,
-        Err(error) => Step::Failed(error),
+        Ok(Some(Yielded { id, effect })) => {
+            CommandStep::Effect(effect, SuspendedCommand { worker: at, id, resumed: false })
+        }
+        Ok(None) => CommandStep::Done,
+        Err(error) => CommandStep::Failed(error),
     });
     result.await.unwrap_or_else(|e| gone(&e.to_string()))
 }
 
-fn gone(reason: &str) -> Step {
-    Step::Failed(ScriptError::new(Stage::Command, Failure::new(FailureKind::Gone, reason)))
+fn gone(reason: &str) -> CommandStep {
+    CommandStep::Failed(ScriptError::new(EntryPoint::Command, LuaFailure::new(FailureKind::Gone, reason)))
 }

@@ -85,7 +85,7 @@ pub fn segment(key: &str) -> String {
 /// # Errors
 /// Where the value holds a function, is too large, or is a table that is neither a list nor has string keys.
 pub fn read(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
-    read_as(value, Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: None })
+    read_as(value, CopyBudget { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: None })
 }
 
 /// As [`read`], but what is read may hold functions.
@@ -93,7 +93,7 @@ pub fn read(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
 /// # Errors
 /// As [`read`].
 pub fn read_code(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
-    read_as(value, Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: true, first: None })
+    read_as(value, CopyBudget { bytes: MAX_BYTES, values: MAX_VALUES, functions: true, first: None })
 }
 
 /// As [`read`], for what may be given as `"text"` or `{ "text", key = … }` instead of `{ first = "text", key = … }`:
@@ -102,7 +102,7 @@ pub fn read_code(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
 /// # Errors
 /// As [`read`].
 pub fn read_with_first(value: &mlua::Value, first: &'static str) -> Result<Data, BadValue> {
-    let room = Room { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: Some(first) };
+    let room = CopyBudget { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: Some(first) };
     Ok(match read_as(value, room)? {
         None => Data::Empty,
         Some(Data::Map(fields)) if !has_id(&fields) => Data::Map(fields),
@@ -116,7 +116,7 @@ fn has_id(fields: &[(String, Data)]) -> bool {
     fields.iter().any(|(key, _)| key == "id")
 }
 
-fn read_as(value: &mlua::Value, mut room: Room) -> Result<Option<Data>, BadValue> {
+fn read_as(value: &mlua::Value, mut room: CopyBudget) -> Result<Option<Data>, BadValue> {
     match value {
         mlua::Value::Nil => Ok(None),
         value => room.read(value, MAX_DEPTH).map(Some),
@@ -152,7 +152,7 @@ pub fn decode_lua<T: DeserializeOwned>(value: &mlua::Value) -> Result<T, BadValu
 }
 
 /// What may still be copied.
-struct Room {
+struct CopyBudget {
     bytes: usize,
     values: usize,
     /// Whether functions may stand in it.
@@ -161,7 +161,7 @@ struct Room {
     first: Option<&'static str>,
 }
 
-impl Room {
+impl CopyBudget {
     fn read(&mut self, value: &mlua::Value, depth: usize) -> Result<Data, BadValue> {
         self.values = self
             .values
@@ -274,7 +274,7 @@ impl std::error::Error for Wrong {}
 
 impl de::Error for Wrong {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(told(reword(&message.to_string())))
+        Self(one_line(reword(&message.to_string())))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -345,7 +345,7 @@ impl fmt::Display for Data {
 }
 
 /// What is wrong, fit for one line of a log or a terminal: a script's own values are part of it.
-pub fn told(text: String) -> String {
+pub fn one_line(text: String) -> String {
     const MAX: usize = 1000;
     let text = cut(text, MAX);
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()

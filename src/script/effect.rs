@@ -64,12 +64,12 @@ pub enum Effect {
         /// None: the project's own.
         mode: Option<String>,
     },
-    /// End the running turn. The answer is the turn, a [`TurnFacts`], or `null` where none runs.
+    /// End the running turn. The answer is the turn, a [`QueueEntry`], or `null` where none runs.
     Stop {
         /// Where.
         channel: Option<ChannelId>,
     },
-    /// Who runs and who waits in a channel's lane. The answer is a list of [`TurnFacts`], in order.
+    /// Who runs and who waits in a channel's lane. The answer is a list of [`QueueEntry`], in order.
     Queue {
         /// Where.
         channel: Option<ChannelId>,
@@ -88,9 +88,9 @@ pub enum Effect {
         /// What; it may become several messages.
         text: String,
     },
-    /// All projects. The answer is a list of [`ProjectFacts`].
+    /// All projects. The answer is a list of [`ProjectInfo`].
     Projects,
-    /// How the bot is. The answer is a [`Status`].
+    /// How the bot is. The answer is a [`StatusFacts`].
     Status,
     /// Read the scripts again, if the person is an operator. The answer is a [`Reloaded`].
     Reload,
@@ -138,7 +138,7 @@ pub struct SessionFacts {
 
 /// A turn in a lane, as scripts see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TurnFacts {
+pub struct QueueEntry {
     /// Its id: that of the message that it answers.
     pub id: MessageId,
     /// Whose it is.
@@ -155,7 +155,7 @@ pub struct TurnFacts {
 
 /// A project, as scripts see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProjectFacts {
+pub struct ProjectInfo {
     /// Its name.
     pub name: ProjectName,
     /// None: the CLI chooses.
@@ -175,7 +175,7 @@ pub struct Changed {
 
 /// How the bot is, as scripts see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Status {
+pub struct StatusFacts {
     /// The bot's version.
     pub version: String,
     /// For how long it has been running, in seconds.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::data::{BadValue, Data, kind, segment};
-use super::problem::{Failure, FailureKind, Problem};
+use super::problem::{FailureKind, LuaFailure, ScriptProblem};
 use super::routing::{entries, unknown_key};
-use super::{HOOKS, Rules, ScriptSet, Scripts, strict_table};
+use super::{HOOKS, RuleRunner, Rules, ScriptSet, strict_table};
 use crate::domain::{Author, MessageId, NamedChannel, ProjectName};
 
 /// The largest context block, in bytes: that of a file that is attached.
@@ -20,7 +20,7 @@ const MAX_ERROR: usize = 1000;
 
 /// What hooks know of a turn: the table `turn` in Lua.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HookedTurn {
+pub struct TurnFacts {
     /// The message, and so the turn.
     pub id: MessageId,
     /// Where it was written.
@@ -62,12 +62,12 @@ pub(super) fn keys() -> [&'static str; 3] {
 
 /// The hooks that there are.
 #[derive(Debug, Default)]
-pub struct Hooks(Vec<Hook>);
+pub struct HookSet(Vec<Hook>);
 
 /// Decodes what hooks.lua returned. Every problem goes to `problems`.
-pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> Hooks {
-    let mut hooks = Hooks::default();
-    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
+pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>) -> HookSet {
+    let mut hooks = HookSet::default();
+    let mut bad = |problem: BadValue| problems.push(ScriptProblem::in_value(file, problem));
     let mlua::Value::Table(table) = value else {
         let form = "must end with `return { after_answer = function(text, turn) … end }`";
         bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
@@ -94,21 +94,21 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> H
 
 impl ScriptSet {
     /// What `before_prompt` wants to stand before this turn's prompt; never blank.
-    pub async fn before_prompt(&self, turn: &Arc<HookedTurn>) -> Option<String> {
+    pub async fn before_prompt(&self, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::BeforePrompt, None, turn).await
     }
 
     /// What `after_answer` makes of the answer, where it changes it; never blank.
-    pub async fn after_answer(&self, answer: &str, turn: &Arc<HookedTurn>) -> Option<String> {
+    pub async fn after_answer(&self, answer: &str, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::AfterAnswer, Some(answer), turn).await
     }
 
     /// How `on_error` words what went wrong, where it does; never blank, and at most a thousand characters.
-    pub async fn on_error(&self, sentence: &str, turn: &Arc<HookedTurn>) -> Option<String> {
+    pub async fn on_error(&self, sentence: &str, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::OnError, Some(sentence), turn).await
     }
 
-    async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<HookedTurn>) -> Option<String> {
+    async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<TurnFacts>) -> Option<String> {
         self.try_hook(hook, text, turn).await.unwrap_or_else(|failure| {
             let traceback = failure.traceback.as_deref();
             tracing::error!(hook = hook.name(), error = %failure, traceback, "a hook failed; nothing is changed");
@@ -120,27 +120,27 @@ impl ScriptSet {
         &self,
         hook: Hook,
         text: Option<&str>,
-        turn: &Arc<HookedTurn>,
-    ) -> Result<Option<String>, Failure> {
+        turn: &Arc<TurnFacts>,
+    ) -> Result<Option<String>, LuaFailure> {
         if !self.rules.hooks.0.contains(&hook) {
             return Ok(None);
         }
         let (rules, turn, text) = (Arc::clone(&self.rules), Arc::clone(turn), text.map(str::to_owned));
         let result = self.scripts.call(move |scripts| scripts.hook(&rules, hook, text, &turn)).await;
         result.unwrap_or_else(|panicked| {
-            Err(Failure::new(FailureKind::Gone, format!("the script set: {panicked}")))
+            Err(LuaFailure::new(FailureKind::Gone, format!("the script set: {panicked}")))
         })
     }
 }
 
-impl Scripts {
+impl RuleRunner {
     fn hook(
         &mut self,
         rules: &Rules,
         hook: Hook,
         text: Option<String>,
-        turn: &HookedTurn,
-    ) -> Result<Option<String>, Failure> {
+        turn: &TurnFacts,
+    ) -> Result<Option<String>, LuaFailure> {
         let result = self.call(HOOKS, |lua, module| {
             let hooks: mlua::Table = lua.unpack(module)?;
             let function: mlua::Function = hooks.raw_get(hook.name())?;
@@ -154,7 +154,7 @@ impl Scripts {
         result
             .map_err(|failure| failure.or_in(file))?
             .and_then(|value| changed(hook, value))
-            .map_err(|bad| Failure::bad_value(file, bad.under(&format!("{}()", hook.name()))))
+            .map_err(|bad| LuaFailure::bad_value(file, bad.under(&format!("{}()", hook.name()))))
     }
 }
 

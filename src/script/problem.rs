@@ -1,8 +1,8 @@
-//! What can be wrong with scripts: at load ([`Problem`], for the operator) and in a call ([`ScriptError`]).
+//! What can be wrong with scripts: at load ([`ScriptProblem`], for the operator) and in a call ([`ScriptError`]).
 
 use std::fmt;
 
-use super::data::{BadValue, cut, told};
+use super::data::{BadValue, cut, one_line};
 
 /// How much of a traceback is kept, in bytes.
 const MAX_TRACEBACK: usize = 4000;
@@ -12,7 +12,7 @@ const MAX_TRACEBACK: usize = 4000;
 /// Shown in the manner of a compiler: `scripts/routing.lua:12: …` where it is in the code, and
 /// `scripts/routing.lua: projects.site.dirr: …` where it is in a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ScriptProblem {
     /// The file, relative to the root where it lies below it.
     pub file: String,
     /// The line, for problems in the code.
@@ -25,7 +25,7 @@ pub struct Problem {
     pub severity: Severity,
 }
 
-/// How bad a [`Problem`] is.
+/// How bad a [`ScriptProblem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The scripts are not used.
@@ -34,7 +34,7 @@ pub enum Severity {
     Warning,
 }
 
-impl Problem {
+impl ScriptProblem {
     pub(super) fn in_value(file: &str, bad: BadValue) -> Self {
         Self {
             file: file.to_owned(),
@@ -51,7 +51,7 @@ impl Problem {
     }
 
     /// A failure while `file` was loaded; it may have happened in a file that this one requires.
-    pub(super) fn in_code(file: &str, failure: Failure) -> Self {
+    pub(super) fn in_code(file: &str, failure: LuaFailure) -> Self {
         Self {
             file: failure.file.unwrap_or_else(|| file.to_owned()),
             line: failure.line,
@@ -62,7 +62,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ScriptProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -83,14 +83,14 @@ impl fmt::Display for Problem {
 /// `Display` is for the log: file, line and what happened. People get [`ScriptError::sentence`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptError {
-    pub(super) stage: Stage,
-    pub(super) failure: Failure,
+    pub(super) entry_point: EntryPoint,
+    pub(super) failure: LuaFailure,
     pub(super) refusal: Option<String>,
 }
 
 /// Which decision a script was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum EntryPoint {
     /// Whether the message is for the bot: nobody knows yet that it is.
     Trigger,
     /// Where the message goes: the trigger has said that it is for the bot.
@@ -117,8 +117,8 @@ pub enum FailureKind {
 }
 
 impl ScriptError {
-    pub(super) fn new(stage: Stage, failure: Failure) -> Self {
-        Self { stage, failure, refusal: None }
+    pub(super) fn new(entry_point: EntryPoint, failure: LuaFailure) -> Self {
+        Self { entry_point, failure, refusal: None }
     }
 
     /// Why the core has refused an effect, where that is what ended the command: a sentence for people, which takes
@@ -128,8 +128,8 @@ impl ScriptError {
     }
 
     /// Which script it was.
-    pub fn stage(&self) -> Stage {
-        self.stage
+    pub fn entry_point(&self) -> EntryPoint {
+        self.entry_point
     }
 
     /// How it failed.
@@ -138,8 +138,8 @@ impl ScriptError {
     }
 
     /// The error as `moonlane check` would tell of one that was found at load.
-    pub fn problem(&self) -> Problem {
-        Problem::in_code("scripts", self.failure.clone())
+    pub fn problem(&self) -> ScriptProblem {
+        ScriptProblem::in_code("scripts", self.failure.clone())
     }
 
     /// The calls that led to the error, one a line, for the log; `None` where there were none.
@@ -149,29 +149,29 @@ impl ScriptError {
 
     /// One plain sentence for the channel.
     pub fn sentence(&self) -> &'static str {
-        match (self.failure.kind, self.stage) {
-            (FailureKind::TimedOut, Stage::Trigger) => {
+        match (self.failure.kind, self.entry_point) {
+            (FailureKind::TimedOut, EntryPoint::Trigger) => {
                 "The script that decides which messages are for me took too long; please tell my operator, \
                  who finds the place in the log."
             }
-            (FailureKind::TimedOut, Stage::Route) => {
+            (FailureKind::TimedOut, EntryPoint::Route) => {
                 "The script that decides where your message goes took too long; please tell my operator, \
                  who finds the place in the log."
             }
             (FailureKind::Busy, _) => {
                 "Too many commands are waiting for an answer; please try again in a minute."
             }
-            (FailureKind::TimedOut, Stage::Command | Stage::Autocomplete) => {
+            (FailureKind::TimedOut, EntryPoint::Command | EntryPoint::Autocomplete) => {
                 "The script of this command took too long; please tell my operator, who finds the place in the log."
             }
-            (_, Stage::Command | Stage::Autocomplete) => {
+            (_, EntryPoint::Command | EntryPoint::Autocomplete) => {
                 "The script of this command failed; please tell my operator, who finds the reason in the log."
             }
-            (_, Stage::Trigger) => {
+            (_, EntryPoint::Trigger) => {
                 "The script that decides which messages are for me failed; please tell my operator, \
                  who finds the reason in the log."
             }
-            (_, Stage::Route) => {
+            (_, EntryPoint::Route) => {
                 "The script that decides where your message goes failed; please tell my operator, \
                  who finds the reason in the log."
             }
@@ -189,7 +189,7 @@ impl std::error::Error for ScriptError {}
 
 /// Why Lua code did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct LuaFailure {
     pub kind: FailureKind,
     pub file: Option<String>,
     pub line: Option<u32>,
@@ -197,7 +197,7 @@ pub struct Failure {
     pub traceback: Option<String>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for LuaFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, self.line) {
             (Some(file), Some(line)) => write!(f, "{file}:{line}: {}", self.message),
@@ -207,7 +207,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Failure {
+impl LuaFailure {
     /// A failure that no line of code is to blame for.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, file: None, line: None, message: message.into(), traceback: None }
@@ -240,7 +240,7 @@ impl Failure {
     }
 }
 
-impl From<mlua::Error> for Failure {
+impl From<mlua::Error> for LuaFailure {
     fn from(error: mlua::Error) -> Self {
         use mlua::Error as E;
         match error {
@@ -254,12 +254,12 @@ impl From<mlua::Error> for Failure {
                 let cause = Self::from((*cause).clone());
                 if cause.line.is_some() { cause } else { cause.traced(&traceback) }
             }
-            other => Self::new(FailureKind::Failed, told(other.to_string())),
+            other => Self::new(FailureKind::Failed, one_line(other.to_string())),
         }
     }
 }
 
-impl Failure {
+impl LuaFailure {
     fn from_text(text: &str) -> Self {
         let (message, traceback) = text.split_once("\nstack traceback:").unwrap_or((text, ""));
         let mut failure = Self::new(FailureKind::Failed, message).traced(traceback);
@@ -272,7 +272,7 @@ impl Failure {
         if let Some((kind @ ("table" | "function" | "userdata"), _)) = failure.message.split_once(": 0x") {
             failure.message = format!("raised a {kind}, not a text");
         }
-        failure.message = told(failure.message);
+        failure.message = one_line(failure.message);
         failure
     }
 }

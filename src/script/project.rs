@@ -59,7 +59,7 @@ pub(super) struct RawProject {
     #[serde(default)]
     env: BTreeMap<String, String>,
     #[serde(default)]
-    limits: RawLimits,
+    limits: RawProjectLimits,
     #[serde(default)]
     answer: AnswerForm,
     #[serde(default)]
@@ -113,7 +113,7 @@ pub(super) struct RawProjectAllow {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-pub(super) struct RawLimits {
+pub(super) struct RawProjectLimits {
     start: Option<Seconds>,
     silence: Option<Seconds>,
     tool: Option<Seconds>,
@@ -333,7 +333,7 @@ fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
     Ok(path.components().filter(|part| *part != Component::CurDir).collect())
 }
 
-fn limits(raw: RawLimits, default: &Limits) -> Result<Limits, BadValue> {
+fn limits(raw: RawProjectLimits, default: &Limits) -> Result<Limits, BadValue> {
     let limit = |key: &str, value: Option<Seconds>, default: Duration| match value.map(|time| time.0) {
         Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
         Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, segment, shown, told};
-use super::problem::Problem;
+use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, one_line, segment, shown};
+use super::problem::ScriptProblem;
 use super::project::{check_model, project};
 use super::run_as;
 use crate::config::{OwnPlace, WORK};
@@ -69,9 +69,13 @@ pub(super) struct RawRoute {
 
 /// Decodes what routing.lua returned, and whether it has a `route` function. Every problem goes to `problems`;
 /// what is sound comes back all the same, so that the rest can be checked too.
-pub fn decode(value: &mlua::Value, context: &Context<'_>, problems: &mut Vec<Problem>) -> (Routing, bool) {
+pub fn decode(
+    value: &mlua::Value,
+    context: &Context<'_>,
+    problems: &mut Vec<ScriptProblem>,
+) -> (Routing, bool) {
     let mut routing = Routing::default();
-    let mut bad = |problem: BadValue| problems.push(Problem::in_value(context.file, problem));
+    let mut bad = |problem: BadValue| problems.push(ScriptProblem::in_value(context.file, problem));
     let mlua::Value::Table(table) = value else {
         let form = "must end with `return { allow = …, projects = …, channels = …, route = … }`";
         bad(BadValue::here(format!("{form}; it returned {}", kind(value))));
@@ -182,7 +186,7 @@ fn channels(value: &mlua::Value, names: &[String], routing: &mut Routing, bad: &
 }
 
 /// What in routing.lua cannot work, although it is well formed.
-pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings: &mut Vec<Problem>) {
+pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings: &mut Vec<ScriptProblem>) {
     let (sound, file) = (warnings.is_empty(), context.file);
     let is_made = context.root.join(WORK);
     for (name, project) in &routing.projects {
@@ -200,7 +204,7 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => format!("{shown} does not exist"),
                 Err(e) => format!("{shown}: {e}"),
             };
-            warnings.push(Problem::warning(file, &path, problem));
+            warnings.push(ScriptProblem::warning(file, &path, problem));
         };
         missing("dir", &project.dir, true);
         if !project.command.is_empty() {
@@ -223,12 +227,12 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
     if let Some(problem) = run_as::missing_right() {
         for (name, _) in other_users {
             let path = BadValue::here("").under("run_as").under(&segment(&name.0)).under("projects").path;
-            warnings.push(Problem::warning(file, &path, problem));
+            warnings.push(ScriptProblem::warning(file, &path, problem));
         }
     }
     if sound && routing.channels.is_empty() && !has_route {
         let message = "`channels` is empty and there is no `route` function: the bot works nowhere";
-        warnings.push(Problem::warning(file, "", message));
+        warnings.push(ScriptProblem::warning(file, "", message));
     }
 }
 
@@ -320,8 +324,9 @@ fn channel(
         other => return Err(BadValue::here(format!("a key is a {}; {ID_IS_TEXT}", other.type_name()))),
     };
     let path = format!("[{}]", shown(&key));
-    let id =
-        key.parse().map_err(|e: crate::domain::BadId| BadValue::here(told(e.to_string())).under(&path))?;
+    let id = key
+        .parse()
+        .map_err(|e: crate::domain::BadId| BadValue::here(one_line(e.to_string())).under(&path))?;
     let mlua::Value::String(_) = value else {
         let problem = format!("expected the name of a project, found {}", kind(value));
         return Err(BadValue::here(problem).under(&path));
@@ -350,7 +355,7 @@ pub(super) fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
     }
     let listed = valid.join("`, `");
     let message = reword(&format!("unknown field `{key}`, expected one of `{listed}`"));
-    BadValue::here(told(message)).under(&segment(key))
+    BadValue::here(one_line(message)).under(&segment(key))
 }
 
 /// The entries of a table in the order of their keys, so that problems come in the same order every time.

@@ -28,7 +28,7 @@ fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
-fn load(root: &Path) -> Result<Loaded, Vec<Problem>> {
+fn load(root: &Path) -> Result<Loaded, Vec<ScriptProblem>> {
     let config = config::ScriptsConfig {
         dir: root.join("scripts"),
         time_limit: Duration::from_millis(60),
@@ -48,7 +48,7 @@ fn set(files: &[(&str, &str)]) -> ScriptSet {
 }
 
 /// The problems as `moonlane check` prints them.
-fn listing(problems: &[Problem], root: &Path) -> String {
+fn listing(problems: &[ScriptProblem], root: &Path) -> String {
     let lines: Vec<String> = problems.iter().map(|problem| problem.to_string()).collect();
     lines.join("\n").replace(&root.display().to_string(), "ROOT")
 }
@@ -109,7 +109,7 @@ async fn decided(set: &ScriptSet, message: Message) -> String {
             let fresh = if work.fresh { " afresh" } else { "" };
             format!("{}: {:?}{model}{fresh}", work.project.name, work.prompt)
         }
-        Err(error) => format!("{:?} {:?}: {error}", error.stage(), error.kind()),
+        Err(error) => format!("{:?} {:?}: {error}", error.entry_point(), error.kind()),
     }
 }
 

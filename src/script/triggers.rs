@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::data::{self, BadValue, Data, Id, ids, kind};
 use super::pattern;
-use super::problem::Problem;
+use super::problem::ScriptProblem;
 use crate::domain::{ChannelId, Message};
 
 /// How much a compiled pattern may take, in bytes. It looks at messages only, which Discord keeps short.
@@ -31,23 +31,23 @@ pub struct TriggerTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table or a function")]
-pub(super) struct RawTriggers {
+pub(super) struct RawTriggerTable {
     mention: bool,
     prefixes: Vec<String>,
     patterns: Vec<String>,
     all_messages_in: Vec<Id<ChannelId>>,
 }
 
-impl Default for RawTriggers {
+impl Default for RawTriggerTable {
     fn default() -> Self {
         Self { mention: true, prefixes: Vec::new(), patterns: Vec::new(), all_messages_in: Vec::new() }
     }
 }
 
 /// Decodes what triggers.lua returned.
-pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> Option<Triggers> {
-    let mut bad = |problem: BadValue| problems.push(Problem::in_value(file, problem));
-    let raw: RawTriggers = match value {
+pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>) -> Option<Triggers> {
+    let mut bad = |problem: BadValue| problems.push(ScriptProblem::in_value(file, problem));
+    let raw: RawTriggerTable = match value {
         mlua::Value::Function(_) => return Some(Triggers::Function),
         mlua::Value::Table(_) => match data::decode_lua(value) {
             Ok(raw) => raw,
@@ -77,7 +77,7 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<Problem>) -> O
     }
     let all_messages_in = ids(raw.all_messages_in);
     if !raw.mention && raw.prefixes.is_empty() && raw.patterns.is_empty() && all_messages_in.is_empty() {
-        problems.push(Problem::warning(file, "", "nothing here lets the bot answer anything"));
+        problems.push(ScriptProblem::warning(file, "", "nothing here lets the bot answer anything"));
     }
     let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
     Some(Triggers::Table(table))

@@ -4,7 +4,7 @@
 //! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
 //! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
 //! script that catches the first error is ended by the next, and even one that manages to return something
-//! has still failed ([`Running::struck`]). The limit is wall-clock time, for that is how long others wait. But no
+//! has still failed ([`TimedCall::struck`]). The limit is wall-clock time, for that is how long others wait. But no
 //! script fails because the machine is busy: one that had the processor for less than half of its limit goes on,
 //! up to [`PATIENCE`] times the limit.
 //!
@@ -31,7 +31,7 @@ use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, VmState};
 
 use super::data::{cut, shown};
-use super::problem::{Failure, FailureKind};
+use super::problem::{FailureKind, LuaFailure};
 
 /// The largest script file.
 const MAX_SOURCE: u64 = 1024 * 1024;
@@ -57,7 +57,7 @@ pub struct Budget {
 pub struct Vm {
     lua: Lua,
     clock: Arc<Clock>,
-    files: Arc<Mutex<Files>>,
+    files: Arc<Mutex<ScriptFiles>>,
     budget: Budget,
 }
 
@@ -66,11 +66,11 @@ impl Vm {
     ///
     /// # Errors
     /// Where the memory limit is too small for any VM.
-    pub fn new(dir: PathBuf, shown: String, budget: Budget) -> Result<Self, Failure> {
-        Self::with_files(Files { dir, shown, ..Files::default() }, budget)
+    pub fn new(dir: PathBuf, shown: String, budget: Budget) -> Result<Self, LuaFailure> {
+        Self::with_files(ScriptFiles { dir, shown, ..ScriptFiles::default() }, budget)
     }
 
-    fn with_files(files: Files, budget: Budget) -> Result<Self, Failure> {
+    fn with_files(files: ScriptFiles, budget: Budget) -> Result<Self, LuaFailure> {
         let clock = Arc::new(Clock {
             running: Mutex::new(None),
             printed: AtomicU32::new(0),
@@ -87,9 +87,9 @@ impl Vm {
             | StdLib::VECTOR
             | StdLib::OS
             | StdLib::DEBUG;
-        let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(Failure::from)?;
+        let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(LuaFailure::from)?;
         let mut vm = Self { lua, clock, files, budget };
-        vm.lua.set_memory_limit(budget.memory).map_err(Failure::from)?;
+        vm.lua.set_memory_limit(budget.memory).map_err(LuaFailure::from)?;
         let files = Arc::clone(&vm.files);
         let clock = Arc::clone(&vm.clock);
         vm.run(|lua| set_up(lua, clock, files))?;
@@ -102,23 +102,23 @@ impl Vm {
     ///
     /// # Errors
     /// What the code raised, or the limit that it ran into.
-    pub fn run<T>(&mut self, code: impl FnOnce(&Lua) -> mlua::Result<T>) -> Result<T, Failure> {
+    pub fn run<T>(&mut self, code: impl FnOnce(&Lua) -> mlua::Result<T>) -> Result<T, LuaFailure> {
         self.clock.start(self.budget.time);
         let result = code(&self.lua);
         let struck = self.clock.stop();
         if let Some(traceback) = struck {
             let message = format!("ran longer than {:?} (`scripts.time_limit`)", self.budget.time);
-            return Err(Failure::new(FailureKind::TimedOut, message).traced(&traceback));
+            return Err(LuaFailure::new(FailureKind::TimedOut, message).traced(&traceback));
         }
         let result = result.map_err(|error| {
-            let mut failure = Failure::from(error);
+            let mut failure = LuaFailure::from(error);
             if failure.kind == FailureKind::OutOfMemory {
                 let limit = bytesize::ByteSize::b(self.budget.memory as u64);
                 failure.message = format!("needed more memory than {limit} (`scripts.memory_limit`)");
             }
             failure
         });
-        if matches!(&result, Err(Failure { kind: FailureKind::OutOfMemory, .. })) {
+        if matches!(&result, Err(LuaFailure { kind: FailureKind::OutOfMemory, .. })) {
             // In Luau every call fails from here on until garbage was collected.
             drop(self.lua.gc_collect());
         }
@@ -146,7 +146,7 @@ impl Vm {
     ///
     /// # Errors
     /// As [`Vm::run`]; also where the file cannot be read.
-    pub fn module(&mut self, name: &str) -> Result<mlua::Value, Failure> {
+    pub fn module(&mut self, name: &str) -> Result<mlua::Value, LuaFailure> {
         let files = Arc::clone(&self.files);
         self.run(|lua| require(lua, &files, name)).map_err(|mut failure| {
             if failure.kind == FailureKind::OutOfMemory
@@ -191,15 +191,15 @@ impl Vm {
     ///
     /// # Errors
     /// As [`Vm::new`].
-    pub fn afresh(&self) -> Result<Self, Failure> {
+    pub fn afresh(&self) -> Result<Self, LuaFailure> {
         let old = lock(&self.files);
-        let files = Files {
+        let files = ScriptFiles {
             dir: old.dir.clone(),
             shown: old.shown.clone(),
             found: old.found.clone(),
             sources: old.sources.clone(),
             sealed: true,
-            ..Files::default()
+            ..ScriptFiles::default()
         };
         drop(old);
         Self::with_files(files, self.budget)
@@ -211,14 +211,14 @@ const PATIENCE: u32 = 10;
 
 /// The stop-watch of the call that is running.
 struct Clock {
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<TimedCall>>,
     /// How many lines the call has printed.
     printed: AtomicU32,
     /// Where the latest interrupt was; the outer `None` where nobody wants to know.
     places: Mutex<Option<Option<(String, u32)>>>,
 }
 
-struct Running {
+struct TimedCall {
     limit: Duration,
     started: Instant,
     /// The thread's processor time when the call started.
@@ -227,7 +227,7 @@ struct Running {
     struck: Option<String>,
 }
 
-/// Raised by the interrupt; what counts is [`Running::struck`], for a script may catch this.
+/// Raised by the interrupt; what counts is [`TimedCall::struck`], for a script may catch this.
 #[derive(Debug, thiserror::Error)]
 #[error("out of time")]
 struct OutOfTime;
@@ -235,7 +235,7 @@ struct OutOfTime;
 impl Clock {
     fn start(&self, limit: Duration) {
         let (started, used_before) = (Instant::now(), processor_time());
-        *lock(&self.running) = Some(Running { limit, started, used_before, struck: None });
+        *lock(&self.running) = Some(TimedCall { limit, started, used_before, struck: None });
         self.printed.store(0, Ordering::Relaxed);
     }
 
@@ -298,7 +298,7 @@ fn processor_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<Files>>) -> mlua::Result<()> {
+fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<ScriptFiles>>) -> mlua::Result<()> {
     let globals = lua.globals();
     let coroutine: mlua::Table = globals.raw_get("coroutine")?;
     for name in [YIELD, YIELDABLE] {
@@ -362,7 +362,7 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
 
 /// The script folder, as far as it was loaded.
 #[derive(Default)]
-struct Files {
+struct ScriptFiles {
     /// The folder, canonical.
     dir: PathBuf,
     /// How errors name it.
@@ -380,7 +380,7 @@ struct Files {
 }
 
 /// `require "lib/names"`: runs that file of the script folder, once per VM, and gives what it returned.
-fn require(lua: &Lua, files: &Arc<Mutex<Files>>, name: &str) -> mlua::Result<mlua::Value> {
+fn require(lua: &Lua, files: &Arc<Mutex<ScriptFiles>>, name: &str) -> mlua::Result<mlua::Value> {
     let (file, chunk_name, source) = {
         let mut files = lock(files);
         let (asked, file) = files.find(name).map_err(mlua::Error::runtime)?;
@@ -404,7 +404,7 @@ fn require(lua: &Lua, files: &Arc<Mutex<Files>>, name: &str) -> mlua::Result<mlu
     Ok(value)
 }
 
-impl Files {
+impl ScriptFiles {
     fn shown_path(&self, file: &str) -> String {
         format!("{}/{file}", self.shown)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Turns;
 use crate::domain::{Format, Project};
 use crate::outbox::Outbox;
-use crate::script::{HookedTurn, ScriptSet};
+use crate::script::{ScriptSet, TurnFacts};
 use crate::store::{ChannelRow, Turn};
 use crate::text;
 
@@ -13,7 +13,7 @@ use crate::text;
 pub struct TurnHooks {
     outbox: Outbox,
     set: ScriptSet,
-    turn: Arc<HookedTurn>,
+    turn: Arc<TurnFacts>,
 }
 
 impl TurnHooks {
@@ -24,7 +24,7 @@ impl TurnHooks {
             Some(project) => turn.chosen_model(&choice, project).or_else(|| project.model.clone()),
             None => turn.model.clone().or(choice.model),
         };
-        let turn = HookedTurn {
+        let turn = TurnFacts {
             id: turn.message,
             channel,
             project: turn.project.clone(),

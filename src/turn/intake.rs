@@ -16,7 +16,7 @@ use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work}
 use crate::gate::{self, Verdict};
 use crate::lane::{LanePosition, LaneView, Ticket};
 use crate::logging::chain;
-use crate::script::{ScriptError, ScriptSet, Stage};
+use crate::script::{EntryPoint, ScriptError, ScriptSet};
 use crate::store::{Accepted, DirectReply, Millis, Question, StoreError, Turn, TurnEdit, Unwanted};
 use crate::text;
 
@@ -216,7 +216,7 @@ async fn failed_script(
 ) -> Option<(LetIn, String)> {
     error!(%error, traceback = error.traceback(), "a script failed");
     turns.tell_operators_of_script(error);
-    let addressed = message.mentions_me || error.stage() == Stage::Route;
+    let addressed = message.mentions_me || error.entry_point() == EntryPoint::Route;
     if !addressed {
         return None;
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use moonlane::config;
 use moonlane::domain::{Author, Invocation, Limits, Message, Route};
-use moonlane::script::{Call, Effect, ScriptSet, Step, Waiting};
+use moonlane::script::{CommandCall, CommandStep, Effect, ScriptSet, SuspendedCommand};
 use serde_json::json;
 
 const DIALOGS: usize = 1_000;
@@ -73,14 +73,14 @@ async fn weigh() {
     // None of them was ended for want of memory.
     for waiting in dialogs {
         let step = waiting.resume(Ok(json!(false))).await;
-        assert!(matches!(&step, Step::Effect(Effect::Reply(_), _)), "{step:?}");
+        assert!(matches!(&step, CommandStep::Effect(Effect::Reply(_), _)), "{step:?}");
     }
 }
 
 /// A use of `/reset` that waits for its button.
-async fn dialog(set: &ScriptSet) -> Waiting {
+async fn dialog(set: &ScriptSet) -> SuspendedCommand {
     let Message { author, channel_id, channel_name, guild_id, .. } = message("10");
-    let call = Call {
+    let call = CommandCall {
         invocation: Invocation {
             command: "reset".to_owned(),
             subcommand: None,
@@ -95,13 +95,13 @@ async fn dialog(set: &ScriptSet) -> Waiting {
         permissions: u64::MAX,
         first: false,
     };
-    let Step::Effect(Effect::Session { .. }, waiting) = set.call(call).await else {
+    let CommandStep::Effect(Effect::Session { .. }, waiting) = set.call(call).await else {
         panic!("/reset looks for the session first");
     };
     let session = json!({ "channel": { "id": channel_id, "name": "general" }, "project": "here", "turns": 12, "cost_usd": 0.25,
                           "last_used": 1.7e9, "waiting": 0, "running": false });
     match waiting.resume(Ok(session)).await {
-        Step::Effect(Effect::Confirm(_), waiting) => waiting,
+        CommandStep::Effect(Effect::Confirm(_), waiting) => waiting,
         other => panic!("/reset asks before it does anything: {other:?}"),
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use mlua::{Lua, LuaSerdeExt};
 use serde::Serialize;
 
-use super::{Call, Entry, tools};
+use super::{CommandCall, CommandFile, tools};
 use crate::domain::{Author, GuildId, NamedChannel, NamedRole, OptionValue};
-use crate::script::problem::Failure;
+use crate::script::problem::LuaFailure;
 use crate::script::vm::Vm;
 use crate::script::{effect, plain};
 
@@ -40,7 +40,7 @@ pub enum Arg<'a> {
 }
 
 impl<'a> CtxFacts<'a> {
-    pub fn of(call: &'a Call) -> Self {
+    pub fn of(call: &'a CommandCall) -> Self {
         let args = call.invocation.options.iter().map(|(name, value)| {
             let arg = match value {
                 OptionValue::Text(text) => Arg::Text(text),
@@ -69,7 +69,7 @@ impl<'a> CtxFacts<'a> {
 }
 
 /// The table that scripts know as `ctx`.
-pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table> {
+pub fn ctx(lua: &Lua, call: &CommandCall, suggesting: bool) -> mlua::Result<mlua::Table> {
     let facts: mlua::Value = lua.to_value_with(&CtxFacts::of(call), plain())?;
     let make: mlua::Function = lua.named_registry_value(MAKE_CTX)?;
     // How the tables among the arguments are named in errors, and written as mentions.
@@ -84,7 +84,7 @@ pub fn ctx(lua: &Lua, call: &Call, suggesting: bool) -> mlua::Result<mlua::Table
 }
 
 /// Runs `ctx.lua` in a new VM.
-pub fn make_ctx(vm: &mut Vm, entries: &Arc<[Entry]>) -> Result<(), Failure> {
+pub fn make_ctx(vm: &mut Vm, entries: &Arc<[CommandFile]>) -> Result<(), LuaFailure> {
     vm.run(|lua| {
         let (yields, yieldable) = Vm::coroutine(lua)?;
         let names: Vec<&str> = effect::names().collect();

@@ -7,14 +7,14 @@ use mlua::thread::ThreadStatus;
 use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue, Thread};
 
 use super::ctx::{ctx, make_ctx};
-use super::{Call, Entry, Limits};
+use super::{CommandCall, CommandFile, CommandLimits};
 use crate::domain::{Choice, Command, OptionKind, OptionValue};
 use crate::nearest::nearest;
 use crate::script::command;
 use crate::script::data::{self, shown};
 use crate::script::effect::{self, Effect};
 use crate::script::plain;
-use crate::script::problem::{Failure, FailureKind, ScriptError, Stage};
+use crate::script::problem::{EntryPoint, FailureKind, LuaFailure, ScriptError};
 use crate::script::vm::Vm;
 
 /// The largest answer to an effect, as JSON, in bytes.
@@ -25,8 +25,8 @@ pub(in crate::script) const MAX_EFFECTS: u32 = 500;
 
 /// What runs on the commands' own thread.
 pub struct Runner {
-    entries: Arc<[Entry]>,
-    limits: Limits,
+    entries: Arc<[CommandFile]>,
+    limits: CommandLimits,
     /// The VMs by their number; the newest takes new calls.
     vms: BTreeMap<u64, Vm>,
     waiting: HashMap<u64, Coroutine>,
@@ -44,28 +44,28 @@ struct Coroutine {
 }
 
 /// A coroutine asks for an effect, and waits.
-pub struct Asked {
+pub struct Yielded {
     pub id: u64,
     pub effect: Effect,
 }
 
 impl Runner {
     /// With a VM that has loaded the files of all these.
-    pub fn new(mut vm: Vm, entries: Arc<[Entry]>, limits: Limits) -> Result<Self, Failure> {
+    pub fn new(mut vm: Vm, entries: Arc<[CommandFile]>, limits: CommandLimits) -> Result<Self, LuaFailure> {
         make_ctx(&mut vm, &entries)?;
         let (vms, waiting) = (BTreeMap::from([(1, vm)]), HashMap::new());
         Ok(Self { entries, limits, vms, waiting, last_id: 0 })
     }
 
     /// Starts a command: the one at this place.
-    pub fn start(&mut self, place: usize, call: &Call) -> Result<Option<Asked>, ScriptError> {
+    pub fn start(&mut self, place: usize, call: &CommandCall) -> Result<Option<Yielded>, ScriptError> {
         let entries = Arc::clone(&self.entries);
         let entry = &entries[place];
-        let failed = |failure: Failure| ScriptError::new(Stage::Command, failure.or_in(&entry.file));
+        let failed = |failure: LuaFailure| ScriptError::new(EntryPoint::Command, failure.or_in(&entry.file));
         if self.waiting.len() >= self.limits.waiting && !call.first {
             let limit = self.limits.waiting;
             let message = format!("{limit} commands are waiting already (`scripts.max_waiting`)");
-            return Err(failed(Failure::new(FailureKind::Busy, message)));
+            return Err(failed(LuaFailure::new(FailureKind::Busy, message)));
         }
         let number = self.newest();
         let vm = self.vms.get_mut(&number).ok_or_else(|| failed(no_vm()))?;
@@ -93,11 +93,14 @@ impl Runner {
         &mut self,
         id: u64,
         answer: Result<serde_json::Value, String>,
-    ) -> Result<Option<Asked>, ScriptError> {
+    ) -> Result<Option<Yielded>, ScriptError> {
         let Some(coroutine) = self.waiting.remove(&id) else {
             let message = "it was ended while it waited, because the commands have used up their memory twice \
                            (`scripts.memory_limit`)";
-            return Err(ScriptError::new(Stage::Command, Failure::new(FailureKind::OutOfMemory, message)));
+            return Err(ScriptError::new(
+                EntryPoint::Command,
+                LuaFailure::new(FailureKind::OutOfMemory, message),
+            ));
         };
         let answer = match answer {
             Ok(answer) if answer.to_string().len() > MAX_ANSWER => {
@@ -127,11 +130,11 @@ impl Runner {
         coroutine: Coroutine,
         args: impl FnOnce(&Lua) -> mlua::Result<MultiValue>,
         refused: Option<String>,
-    ) -> Result<Option<Asked>, ScriptError> {
+    ) -> Result<Option<Yielded>, ScriptError> {
         let Coroutine { thread, vm: number, place, effects } = coroutine;
         let entries = Arc::clone(&self.entries);
         let Some(vm) = self.vms.get_mut(&number) else {
-            return Err(ScriptError::new(Stage::Command, no_vm()));
+            return Err(ScriptError::new(EntryPoint::Command, no_vm()));
         };
         let result = vm.run(|lua| {
             let mut args = args(lua)?;
@@ -155,7 +158,7 @@ impl Runner {
                 self.last_id += 1;
                 let effects = effects + 1;
                 self.waiting.insert(self.last_id, Coroutine { thread, vm: number, place, effects });
-                Ok(Some(Asked { id: self.last_id, effect }))
+                Ok(Some(Yielded { id: self.last_id, effect }))
             }
             // What it held is garbage before anybody looks how full the VM is.
             ended => {
@@ -170,16 +173,21 @@ impl Runner {
             // Only what the script let through as it came; what it raises itself is not for people.
             let as_it_came = |refused: &String| {
                 let folder = entry.file.strip_suffix(&format!("{}.lua", entry.module)).unwrap_or_default();
-                data::told(refused.clone()) == failure.message
+                data::one_line(refused.clone()) == failure.message
                     && failure.file.as_ref().is_none_or(|file| file.starts_with(folder))
             };
             let refusal = refused.filter(as_it_came);
-            ScriptError { refusal, ..ScriptError::new(Stage::Command, failure.or_in(&entry.file)) }
+            ScriptError { refusal, ..ScriptError::new(EntryPoint::Command, failure.or_in(&entry.file)) }
         })
     }
 
     /// What the `autocomplete` of this option gives.
-    pub fn suggest(&mut self, place: usize, call: &Call, option: &str) -> Result<Vec<Choice>, Failure> {
+    pub fn suggest(
+        &mut self,
+        place: usize,
+        call: &CommandCall,
+        option: &str,
+    ) -> Result<Vec<Choice>, LuaFailure> {
         let entries = Arc::clone(&self.entries);
         let entry = &entries[place];
         let number = self.newest();
@@ -204,7 +212,7 @@ impl Runner {
         self.look_after(number);
         let suggestions = result.map_err(|e| e.or_in(&entry.file))?;
         let suggestions = suggestions.and_then(|value| command::suggestions(value, kind));
-        suggestions.map_err(|bad| Failure::bad_value(&entry.file, bad.under("autocomplete()")))
+        suggestions.map_err(|bad| LuaFailure::bad_value(&entry.file, bad.under("autocomplete()")))
     }
 
     fn newest(&self) -> u64 {
@@ -246,14 +254,14 @@ impl Runner {
     }
 }
 
-fn no_vm() -> Failure {
-    Failure::new(FailureKind::Gone, "the commands have no VM")
+fn no_vm() -> LuaFailure {
+    LuaFailure::new(FailureKind::Gone, "the commands have no VM")
 }
 
 /// A command that asks on and on is ended as one that runs on and on, at the line that asked.
-fn too_many_effects(vm: &mut Vm, thread: &Thread) -> Failure {
+fn too_many_effects(vm: &mut Vm, thread: &Thread) -> LuaFailure {
     let failure =
-        Failure::new(FailureKind::TimedOut, format!("asked `ctx` for more than {MAX_EFFECTS} things"));
+        LuaFailure::new(FailureKind::TimedOut, format!("asked `ctx` for more than {MAX_EFFECTS} things"));
     let traceback = vm.run(|lua| {
         let debug: mlua::Table = lua.globals().get("debug")?;
         debug.get::<mlua::Function>("traceback")?.call::<String>(thread)
@@ -269,8 +277,8 @@ fn asked(yielded: &MultiValue) -> Result<Effect, String> {
     };
     let value = yielded.get(1).unwrap_or(&mlua::Nil);
     effect::decode(&name, value).map_err(|bad| match bad.path.as_str() {
-        "" => data::told(format!("ctx:{name}: {}", bad.message)),
-        path => data::told(format!("ctx:{name}: {path}: {}", bad.message)),
+        "" => data::one_line(format!("ctx:{name}: {}", bad.message)),
+        path => data::one_line(format!("ctx:{name}: {path}: {}", bad.message)),
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue};
 use serde::Serialize;
 
-use super::Entry;
+use super::CommandFile;
 use crate::domain::{Command, CommandOption, OptionKind};
 use crate::nearest::nearest;
 use crate::script::data::{self, kind};
@@ -27,7 +27,7 @@ const MOVED: [(&str, &str); 5] = [
 ];
 
 /// The table `tools` of `ctx.lua`.
-pub fn table(lua: &Lua, entries: &Arc<[Entry]>) -> mlua::Result<mlua::Table> {
+pub fn table(lua: &Lua, entries: &Arc<[CommandFile]>) -> mlua::Result<mlua::Table> {
     let tools = lua.create_table()?;
     tools.raw_set(
         "may",
@@ -39,8 +39,8 @@ pub fn table(lua: &Lua, entries: &Arc<[Entry]>) -> mlua::Result<mlua::Table> {
     tools.raw_set(
         "commands",
         lua.create_function(move |lua, bits: Option<mlua::LuaString>| {
-            let facts: Result<Vec<CommandFacts<'_>>, String> = bits_of(bits.as_ref())
-                .map(|bits| entries.iter().map(|entry| CommandFacts::of(&entry.command, bits)).collect());
+            let facts: Result<Vec<CommandInfo<'_>>, String> = bits_of(bits.as_ref())
+                .map(|bits| entries.iter().map(|entry| CommandInfo::of(&entry.command, bits)).collect());
             answer(lua, facts.and_then(|facts| lua.to_value_with(&facts, plain()).map_err(|e| e.to_string())))
         })?,
     )?;
@@ -65,7 +65,7 @@ pub fn table(lua: &Lua, entries: &Arc<[Entry]>) -> mlua::Result<mlua::Table> {
 fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result<MultiValue> {
     match result {
         Ok(value) => (true, value).into_lua_multi(lua),
-        Err(problem) => (false, data::told(problem)).into_lua_multi(lua),
+        Err(problem) => (false, data::one_line(problem)).into_lua_multi(lua),
     }
 }
 
@@ -86,11 +86,11 @@ fn bits_of(bits: Option<&mlua::LuaString>) -> Result<u64, String> {
 
 /// A command, as scripts see it.
 #[derive(Serialize)]
-pub struct CommandFacts<'a> {
+pub struct CommandInfo<'a> {
     name: &'a str,
     description: &'a str,
-    options: Vec<OptionFacts<'a>>,
-    subcommands: Vec<SubcommandFacts<'a>>,
+    options: Vec<OptionInfo<'a>>,
+    subcommands: Vec<SubcommandInfo<'a>>,
     permission: Option<&'static str>,
     guild_only: bool,
     /// Whether the person who uses the present command may use this one.
@@ -99,25 +99,25 @@ pub struct CommandFacts<'a> {
 
 /// A subcommand, as scripts see it.
 #[derive(Serialize)]
-pub struct SubcommandFacts<'a> {
+pub struct SubcommandInfo<'a> {
     name: &'a str,
     description: &'a str,
-    options: Vec<OptionFacts<'a>>,
+    options: Vec<OptionInfo<'a>>,
 }
 
 /// An option, as scripts see it.
 #[derive(Serialize)]
-pub struct OptionFacts<'a> {
+pub struct OptionInfo<'a> {
     name: &'a str,
     description: &'a str,
     r#type: OptionKind,
     required: bool,
 }
 
-impl<'a> CommandFacts<'a> {
+impl<'a> CommandInfo<'a> {
     /// The facts about this command for somebody with these permissions.
     pub fn of(command: &'a Command, permissions: u64) -> Self {
-        let subcommands = command.subcommands.iter().map(|sub| SubcommandFacts {
+        let subcommands = command.subcommands.iter().map(|sub| SubcommandInfo {
             name: &sub.name,
             description: &sub.description,
             options: options(&sub.options),
@@ -134,8 +134,8 @@ impl<'a> CommandFacts<'a> {
     }
 }
 
-fn options(options: &[CommandOption]) -> Vec<OptionFacts<'_>> {
-    let facts = options.iter().map(|option| OptionFacts {
+fn options(options: &[CommandOption]) -> Vec<OptionInfo<'_>> {
+    let facts = options.iter().map(|option| OptionInfo {
         name: &option.name,
         description: &option.description,
         r#type: option.kind,

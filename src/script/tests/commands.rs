@@ -14,9 +14,9 @@ pub(super) fn commands(body: &str) -> ScriptSet {
     set(&[("commands/test.lua", &test_command(body))])
 }
 
-pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> Call {
+pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> CommandCall {
     let Message { author, channel_id, channel_name, guild_id, .. } = message("");
-    Call {
+    CommandCall {
         invocation: Invocation {
             command: command.to_owned(),
             subcommand: None,
@@ -33,7 +33,7 @@ pub(super) fn call_of(command: &str, options: &[(&str, OptionValue)]) -> Call {
     }
 }
 
-fn call() -> Call {
+fn call() -> CommandCall {
     call_of("test", &[])
 }
 
@@ -60,19 +60,19 @@ fn asked(dialog: &Dialog) -> String {
 /// Runs a command to its end; `core` answers its effects. Gives what it asked for, and its error last.
 pub(super) async fn played(
     set: &ScriptSet,
-    call: Call,
+    call: CommandCall,
     mut core: impl FnMut(&Effect) -> Result<Value, String>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
     let mut step = set.call(call).await;
     loop {
         match step {
-            Step::Effect(effect, waiting) => {
+            CommandStep::Effect(effect, waiting) => {
                 lines.push(said(&effect));
                 step = waiting.resume(core(&effect)).await;
             }
-            Step::Done => return lines,
-            Step::Failed(error) => {
+            CommandStep::Done => return lines,
+            CommandStep::Failed(error) => {
                 let refusal = error.refusal().map(|said| format!(" ({said})")).unwrap_or_default();
                 lines.push(format!("{:?}: {error}{refusal}", error.kind()));
                 return lines;
@@ -91,7 +91,7 @@ async fn a_set_without_commands_has_none() {
     let set = set(&[]);
     assert!(set.commands().is_empty());
     assert!(
-        matches!(set.call(call()).await, Step::Failed(error) if error.to_string() == r#"there is no command "test""#)
+        matches!(set.call(call()).await, CommandStep::Failed(error) if error.to_string() == r#"there is no command "test""#)
     );
 }
 
@@ -229,11 +229,11 @@ ctx:defer { ephemeral = true }
 ctx:reload()";
     let mut lines = Vec::new();
     let mut step = commands(body).call(call()).await;
-    while let Step::Effect(effect, waiting) = step {
+    while let CommandStep::Effect(effect, waiting) = step {
         lines.push(format!("{effect:?}"));
         step = waiting.resume(Ok(Value::Null)).await;
     }
-    assert!(matches!(step, Step::Done), "{step:?}");
+    assert!(matches!(step, CommandStep::Done), "{step:?}");
     snapshot!("effects", lines.join("\n"));
     for name in effect::names() {
         assert!(body.contains(&format!("ctx:{name}")), "{name}");
@@ -263,7 +263,7 @@ ctx:reply(moonlane.json.encode { a = a, same = a == ctx.args, user = ctx.user, c
     ];
     let set = commands(body);
     let lines = played(&set, call_of("test", &options), |_| Ok(Value::Null)).await;
-    let private = Call { guild_id: None, parent_channel_id: Some("6".parse().unwrap()), ..call() };
+    let private = CommandCall { guild_id: None, parent_channel_id: Some("6".parse().unwrap()), ..call() };
     let private = played(&set, private, |_| Ok(Value::Null)).await;
     snapshot!("ctx_table", cases([("in a guild", lines.join("\n")), ("elsewhere", private.join("\n"))]));
 }
@@ -271,7 +271,7 @@ ctx:reply(moonlane.json.encode { a = a, same = a == ctx.args, user = ctx.user, c
 #[test]
 fn a_call_is_what_the_interaction_says() {
     use crate::domain::{Interaction, InteractionKind, InteractionToken};
-    let call = Call { parent_channel_id: Some("6".parse().unwrap()), ..call() };
+    let call = CommandCall { parent_channel_id: Some("6".parse().unwrap()), ..call() };
     let interaction = Interaction {
         id: "1".parse::<InteractionId>().unwrap(),
         token: InteractionToken(String::new()),
@@ -284,7 +284,7 @@ fn a_call_is_what_the_interaction_says() {
         received: Instant::now(),
         kind: InteractionKind::Command(call.invocation.clone()),
     };
-    assert_eq!(Call::new(&interaction, call.invocation.clone()), call);
+    assert_eq!(CommandCall::new(&interaction, call.invocation.clone()), call);
 }
 
 #[tokio::test]
@@ -376,7 +376,7 @@ async fn a_runaway_costs_one_command_and_the_others_wait_on() {
         );
         let set = commands(&test);
         let with = |text: &str| call_of("test", &[("text", OptionValue::Text(text.to_owned()))]);
-        let Step::Effect(_, waiting) = set.call(with("wait")).await else { panic!("{name}") };
+        let CommandStep::Effect(_, waiting) = set.call(with("wait")).await else { panic!("{name}") };
         for _ in 0..2 {
             let start = Instant::now();
             let lines = played(&set, with("run away"), |_| Ok(Value::Null)).await.join("\n");
@@ -386,9 +386,9 @@ async fn a_runaway_costs_one_command_and_the_others_wait_on() {
             assert_eq!(played(&set, call(), |_| Ok(Value::Null)).await, [""; 0], "{name}");
         }
         let step = waiting.resume(Ok(json!(true))).await;
-        let went_on = matches!(&step, Step::Effect(effect, _) if said(effect) == "reply: had true");
+        let went_on = matches!(&step, CommandStep::Effect(effect, _) if said(effect) == "reply: had true");
         // Where globals fill the VM, it is replaced, perhaps twice.
-        let ended = matches!(&step, Step::Failed(e) if e.kind() == FailureKind::OutOfMemory);
+        let ended = matches!(&step, CommandStep::Failed(e) if e.kind() == FailureKind::OutOfMemory);
         assert!(went_on || (ended && name.starts_with("growing global")), "{name}: {step:?}");
     }
     for pair in seen.chunks(2) {
@@ -403,10 +403,10 @@ async fn a_runaway_after_an_answer_ends_too() {
     let lines = plain(body).await;
     assert!(lines.contains("\nTimedOut: scripts/commands/test.lua:2: ran longer than 60ms"), "{lines}");
     let waiting = "while true do pcall(ctx.status, ctx) end";
-    let Step::Effect(_, waiting) = commands(waiting).call(call()).await else { panic!() };
-    // Waiting is not on the clock.
+    let CommandStep::Effect(_, waiting) = commands(waiting).call(call()).await else { panic!() };
+    // SuspendedCommand is not on the clock.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(matches!(waiting.resume(Ok(Value::Null)).await, Step::Effect(..)));
+    assert!(matches!(waiting.resume(Ok(Value::Null)).await, CommandStep::Effect(..)));
 }
 
 #[tokio::test]
@@ -440,21 +440,21 @@ async fn a_waiting_command_goes_on_in_a_vm_that_was_replaced_once() {
     ]);
     let fill = async || played(&set, call_of("fill", &[]), |_| Ok(Value::Null)).await;
     let wait = async || match set.call(call()).await {
-        Step::Effect(_, waiting) => waiting,
+        CommandStep::Effect(_, waiting) => waiting,
         other => panic!("{other:?}"),
     };
     let (first, second) = (wait().await, wait().await);
     assert_eq!(fill().await, [""; 0]);
     let (third, fourth) = (wait().await, wait().await);
-    let Step::Effect(effect, _) = third.resume(Ok(json!(true))).await else { panic!() };
+    let CommandStep::Effect(effect, _) = third.resume(Ok(json!(true))).await else { panic!() };
     assert_eq!(said(&effect), "reply: true 0", "it began in a fresh VM");
-    let Step::Effect(effect, _) = first.resume(Ok(json!(false))).await else { panic!() };
+    let CommandStep::Effect(effect, _) = first.resume(Ok(json!(false))).await else { panic!() };
     assert_eq!(said(&effect), "reply: false 7", "it goes on in the old one");
     assert_eq!(fill().await, [""; 0]);
-    let Step::Failed(error) = second.resume(Ok(json!(true))).await else { panic!() };
+    let CommandStep::Failed(error) = second.resume(Ok(json!(true))).await else { panic!() };
     assert_eq!(error.kind(), FailureKind::OutOfMemory);
     assert!(error.to_string().starts_with("it was ended while it waited"), "{error}");
-    let Step::Effect(effect, _) = fourth.resume(Ok(json!(true))).await else { panic!() };
+    let CommandStep::Effect(effect, _) = fourth.resume(Ok(json!(true))).await else { panic!() };
     assert_eq!(said(&effect), "reply: true 7");
 }
 
@@ -463,16 +463,16 @@ async fn only_so_many_commands_wait() {
     let set = commands("ctx:confirm 'sure?'");
     let mut waiting = Vec::new();
     for _ in 0..100 {
-        let Step::Effect(_, one) = set.call(call()).await else { panic!() };
+        let CommandStep::Effect(_, one) = set.call(call()).await else { panic!() };
         waiting.push(one);
     }
-    let Step::Failed(error) = set.call(call()).await else { panic!() };
+    let CommandStep::Failed(error) = set.call(call()).await else { panic!() };
     assert_eq!(error.kind(), FailureKind::Busy);
     let message = "scripts/commands/test.lua: 100 commands are waiting already (`scripts.max_waiting`)";
     assert_eq!(error.to_string(), message);
     // Dropping one makes room.
     waiting.pop();
-    assert!(matches!(set.call(call()).await, Step::Effect(..)));
+    assert!(matches!(set.call(call()).await, CommandStep::Effect(..)));
 }
 
 #[tokio::test]
@@ -480,9 +480,9 @@ async fn a_waiting_command_outlives_its_set() {
     let root =
         root(&[("commands/test.lua", &test_command("ctx:reply(ctx:choose { 'x', options = { 'a' } })"))]);
     let set = load(root.path()).unwrap().set;
-    let Step::Effect(_, waiting) = set.call(call()).await else { panic!() };
+    let CommandStep::Effect(_, waiting) = set.call(call()).await else { panic!() };
     drop((set, root));
-    let Step::Effect(effect, _) = waiting.resume(Ok(json!("a"))).await else { panic!() };
+    let CommandStep::Effect(effect, _) = waiting.resume(Ok(json!("a"))).await else { panic!() };
     assert_eq!(said(&effect), "reply: a");
 }
 
@@ -538,7 +538,7 @@ async fn suggestions() {
                 .map(|choice| format!("{}={:?}", choice.name, choice.value))
                 .collect::<Vec<_>>()
                 .join(" "),
-            Err(error) => format!("{:?} {:?}: {error}", error.stage(), error.kind()),
+            Err(error) => format!("{:?} {:?}: {error}", error.entry_point(), error.kind()),
         }
     };
     let text = || OptionValue::Text("op".to_owned());

@@ -4,8 +4,8 @@ use super::*;
 use crate::domain::NamedChannel;
 use crate::script::hooks::Hook;
 
-fn turn() -> Arc<HookedTurn> {
-    Arc::new(HookedTurn {
+fn turn() -> Arc<TurnFacts> {
+    Arc::new(TurnFacts {
         id: "1411922334455667789".parse().unwrap(),
         channel: NamedChannel { id: "10".parse().unwrap(), name: "general".to_owned(), parent_id: None },
         project: ProjectName("here".to_owned()),

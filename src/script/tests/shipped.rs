@@ -19,7 +19,7 @@ fn shipped() -> ScriptSet {
 }
 
 /// What a command does when its effects get these answers, and nothing after them.
-async fn play(call: Call, answers: &[Value]) -> String {
+async fn play(call: CommandCall, answers: &[Value]) -> String {
     let mut answers: VecDeque<Value> = answers.to_vec().into();
     let lines = played(&shipped(), call, |_| Ok(answers.pop_front().unwrap_or_default())).await;
     assert!(answers.is_empty(), "not asked for: {answers:?}, {lines:?}");
@@ -88,7 +88,10 @@ async fn the_shipped_commands_do_what_they_say() {
             .await,
         ),
         ("help", play(call_of("help", &[]), &[]).await),
-        ("help: without permissions", play(Call { permissions: 0, ..call_of("help", &[]) }, &[]).await),
+        (
+            "help: without permissions",
+            play(CommandCall { permissions: 0, ..call_of("help", &[]) }, &[]).await,
+        ),
         (
             "reload",
             play(call_of("reload", &[]), &[json!({ "generation": 2, "problems": [], "live": true })]).await,
@@ -141,10 +144,10 @@ async fn status_shows_every_session_that_fits() {
 #[tokio::test]
 async fn a_refusal_reaches_the_person() {
     let mut step = shipped().call(call_of("reload", &[])).await;
-    while let Step::Effect(_, waiting) = step {
+    while let CommandStep::Effect(_, waiting) = step {
         step = waiting.resume(Err("Only operators may reload the scripts.".to_owned())).await;
     }
-    let Step::Failed(error) = step else { panic!("{step:?}") };
+    let CommandStep::Failed(error) = step else { panic!("{step:?}") };
     assert_eq!(error.refusal(), Some("Only operators may reload the scripts."));
 }
 

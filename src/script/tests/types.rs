@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{AnswerForm, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, SettingSource};
-use crate::script::command::{RawCommand, RawNamedChoice, RawOption, RawSubcommand};
-use crate::script::commands::{CommandFacts, CtxFacts};
+use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
+use crate::script::commands::{CommandInfo, CtxFacts};
 use crate::script::effect::{
     RawAsk, RawChoose, RawConfirm, RawDefer, RawEmbed, RawField, RawFile, RawLink, RawPick, RawSay, RawSend,
     RawSetMode, RawSetModel, RawWho, names,
 };
-use crate::script::project::{RawFormat, RawLimits, RawProject, RawProjectAllow};
+use crate::script::project::{RawFormat, RawProject, RawProjectAllow, RawProjectLimits};
 use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute};
-use crate::script::triggers::RawTriggers;
-use crate::script::vm::global::{self, Level, RawLog};
+use crate::script::triggers::RawTriggerTable;
+use crate::script::vm::global::{self, LogLevel, RawLog};
 
 /// The keys of a table, each with `?` where it may be absent.
 type Keys = BTreeSet<String>;
@@ -89,7 +89,7 @@ fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
 /// What commands get.
 fn crossing() -> Vec<(&'static str, Keys)> {
     let call = commands::call_of("test", &[]);
-    let ctx = serde_json::to_value(CtxFacts::of(&Call { guild_id: None, ..call })).unwrap();
+    let ctx = serde_json::to_value(CtxFacts::of(&CommandCall { guild_id: None, ..call })).unwrap();
     let tools = ["may", "commands"].map(str::to_owned);
     let suggest: Keys = given(&ctx).into_iter().chain(tools).collect();
     let effects = names().map(str::to_owned);
@@ -99,7 +99,7 @@ fn crossing() -> Vec<(&'static str, Keys)> {
     let sub = format!("{{ name = 'a', description = 'x', run = print, {options} }}");
     let file = format!("return {{ name = 'a', description = 'x', subcommands = {{ {sub} }} }}");
     let set = set(&[("commands/a.lua", &file)]);
-    let info = serde_json::to_value(CommandFacts::of(&set.commands()[0], 0)).unwrap();
+    let info = serde_json::to_value(CommandInfo::of(&set.commands()[0], 0)).unwrap();
 
     let project = ProjectName(String::new());
     let (prompt, version) = (String::new(), String::new());
@@ -116,8 +116,8 @@ fn crossing() -> Vec<(&'static str, Keys)> {
         running: false,
     };
     let (id, user) = ("1".parse().unwrap(), commands::call_of("test", &[]).author);
-    let turn = TurnFacts { id, user, prompt, running: false, answering: false, seconds: 0.0 };
-    let status = Status { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 };
+    let turn = QueueEntry { id, user, prompt, running: false, answering: false, seconds: 0.0 };
+    let status = StatusFacts { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 };
     let keys = |value: Value| given(&value);
     vec![
         ("Ctx", all),
@@ -125,8 +125,8 @@ fn crossing() -> Vec<(&'static str, Keys)> {
         ("Channel", given(&ctx["channel"])),
         ("Role", given(&json!(NamedRole { id: "1".parse().unwrap(), name: String::new() }))),
         ("Session", keys(json!(session))),
-        ("QueuedTurn", keys(json!(turn))),
-        ("ProjectInfo", keys(json!(ProjectFacts { name: project, model: None, permission_mode: None }))),
+        ("QueueEntry", keys(json!(turn))),
+        ("ProjectInfo", keys(json!(ProjectInfo { name: project, model: None, permission_mode: None }))),
         ("Changed", keys(json!(Changed { before: None, after: None }))),
         ("Status", keys(json!(status))),
         ("Reloaded", keys(json!(Reloaded { generation: 1, problems: Vec::new(), live: true }))),
@@ -141,7 +141,7 @@ fn the_type_file_has_the_same_keys() {
     let attachment = Attachment { name: String::new(), size: 0, content_type: None, url: String::new() };
     let message = Message { attachments: vec![attachment], ..message("") };
     let message = serde_json::to_value(MessageFacts::from(&message)).unwrap();
-    let turn = HookedTurn {
+    let turn = TurnFacts {
         id: "1".parse().unwrap(),
         channel: NamedChannel { id: "2".parse().unwrap(), name: String::new(), parent_id: None },
         project: ProjectName(String::new()),
@@ -157,10 +157,10 @@ fn the_type_file_has_the_same_keys() {
         ("Allow", accepted::<RawAllow>()),
         ("ProjectAllow", accepted::<RawProjectAllow>()),
         ("Project", accepted::<RawProject>()),
-        ("Limits", accepted::<RawLimits>()),
+        ("Limits", accepted::<RawProjectLimits>()),
         ("Format", accepted::<RawFormat>()),
         ("Route", accepted::<RawRoute>()),
-        ("TriggerTable", accepted::<RawTriggers>()),
+        ("TriggerTable", accepted::<RawTriggerTable>()),
         ("Hooks", hooks.into()),
         ("Turn", given(&turn)),
         ("Message", given(&message)),
@@ -169,7 +169,7 @@ fn the_type_file_has_the_same_keys() {
         ("Command", accepted::<RawCommand>()),
         ("Subcommand", accepted::<RawSubcommand>()),
         ("Option", accepted::<RawOption>()),
-        ("Choice", accepted::<RawNamedChoice>()),
+        ("Choice", accepted::<RawChoice>()),
         ("Say", or_first::<RawSay>("text")),
         ("Embed", accepted::<RawEmbed>()),
         ("Field", accepted::<RawField>()),
@@ -201,5 +201,5 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
     assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
     assert_eq!(documented_words("---@alias OptionType "), words::<OptionKind>());
-    assert_eq!(documented_words("---@alias LogLevel "), words::<Level>());
+    assert_eq!(documented_words("---@alias LogLevel "), words::<LogLevel>());
 }

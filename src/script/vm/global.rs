@@ -89,7 +89,7 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
 fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result<MultiValue> {
     match result {
         Ok(value) => (true, value).into_lua_multi(lua),
-        Err(problem) => (false, data::told(problem)).into_lua_multi(lua),
+        Err(problem) => (false, data::one_line(problem)).into_lua_multi(lua),
     }
 }
 
@@ -211,12 +211,12 @@ fn text_or(value: &mlua::Value, default: &str, what: &str) -> Result<String, Str
 pub(in crate::script) struct RawLog {
     text: String,
     #[serde(default)]
-    level: Level,
+    level: LogLevel,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::script) enum Level {
+pub(in crate::script) enum LogLevel {
     Debug,
     #[default]
     Info,
@@ -236,10 +236,10 @@ fn log(lua: &Lua, clock: &Clock, value: &mlua::Value) -> Result<(), String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = data::cut(text, MAX_LOG);
     match level {
-        Level::Debug => tracing::debug!(target: "moonlane::script", script, line, "{text}"),
-        Level::Info => tracing::info!(target: "moonlane::script", script, line, "{text}"),
-        Level::Warn => tracing::warn!(target: "moonlane::script", script, line, "{text}"),
-        Level::Error => tracing::error!(target: "moonlane::script", script, line, "{text}"),
+        LogLevel::Debug => tracing::debug!(target: "moonlane::script", script, line, "{text}"),
+        LogLevel::Info => tracing::info!(target: "moonlane::script", script, line, "{text}"),
+        LogLevel::Warn => tracing::warn!(target: "moonlane::script", script, line, "{text}"),
+        LogLevel::Error => tracing::error!(target: "moonlane::script", script, line, "{text}"),
     }
     Ok(())
 }
