@@ -186,7 +186,7 @@ enum NoRoute {
 
 impl NoRoute {
     /// What the person is told who used the command with this short id. The reason is logged.
-    fn told(&self, turns: &Turns, id: &str) -> String {
+    fn report(&self, turns: &Turns, id: &str) -> String {
         match self {
             Self::Script(error) => {
                 error!(%error, traceback = error.traceback(), "a script failed");
@@ -272,7 +272,7 @@ impl Commands {
                 return;
             }
             Ok(false) => NOT_LET_IN.to_owned(),
-            Err(error) => error.told(&self.0.turns, &press.id.short()),
+            Err(error) => error.report(&self.0.turns, &press.id.short()),
         };
         info!(id = %press.id.short(), user = %press.author.id, "a press is refused: {refusal}");
         responders.refuse(press, refusal);
@@ -326,12 +326,12 @@ impl Commands {
                 CommandStep::Failed(error) => match error.refusal() {
                     Some(refusal) => {
                         info!(name, "ends: {refusal}");
-                        return self.told(responder, refusal.to_owned()).await;
+                        return self.say_end(responder, refusal.to_owned()).await;
                     }
                     None => {
                         error!(name, %error, traceback = error.traceback(), "a command failed");
                         self.0.turns.tell_operators_of_script(&error);
-                        return self.told(responder, text::with_id(error.sentence(), &id)).await;
+                        return self.say_end(responder, text::with_id(error.sentence(), &id)).await;
                     }
                 },
             }
@@ -339,7 +339,7 @@ impl Commands {
     }
 
     /// Says why a command ended early, even if it has said something before.
-    async fn told(&self, responder: &Responder, sentence: String) -> String {
+    async fn say_end(&self, responder: &Responder, sentence: String) -> String {
         let reply = crate::domain::Reply::ephemeral(format!("⚠️ {sentence}"));
         if let Err(error) = responder.reply(&reply).await {
             debug!("the end of a command could not be told: {error}");
@@ -358,7 +358,7 @@ impl Commands {
         match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
             Ok(false) => return Some(NOT_LET_IN.to_owned()),
-            Err(error) => return Some(error.told(&self.0.turns, &asked.id.short())),
+            Err(error) => return Some(error.report(&self.0.turns, &asked.id.short())),
         }
         if command.guild_only && asked.guild_id.is_none() {
             return Some(GUILD_ONLY.to_owned());

@@ -14,7 +14,7 @@ use crate::agent::{Agents, cgroup, guard};
 use crate::config::{BadConfig, Config, FILE, WORK};
 use crate::domain::{ChannelId, Limits, Project};
 use crate::host;
-use crate::logging::{chain, plain};
+use crate::logging::{chain, printable};
 use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
 use crate::print;
 use crate::script::{ScriptProblem, ScriptSet, Severity};
@@ -36,16 +36,16 @@ struct Findings {
 
 impl Findings {
     fn fine(&self, what: impl std::fmt::Display) {
-        print::line(format_args!("✓ {}", plain(&what.to_string())));
+        print::line(format_args!("✓ {}", printable(&what.to_string())));
     }
 
     fn warn(&self, what: impl std::fmt::Display) {
-        print::line(format_args!("⚠ {}", plain(&what.to_string())));
+        print::line(format_args!("⚠ {}", printable(&what.to_string())));
     }
 
     fn wrong(&mut self, what: impl std::fmt::Display) {
         self.wrong += 1;
-        print::line(format_args!("✗ {}", plain(&what.to_string())));
+        print::line(format_args!("✗ {}", printable(&what.to_string())));
     }
 }
 

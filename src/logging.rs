@@ -144,7 +144,7 @@ where
 fn fields(redactor: Redactor) -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
     format::debug_fn(move |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
         let value = format!("{value:?}");
-        let value = plain(&redactor.redact(&value)).into_owned();
+        let value = printable(&redactor.redact(&value)).into_owned();
         match (field.name(), writer.has_ansi_escapes()) {
             ("message", _) => writer.write_str(&value),
             (name, true) => write!(writer, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
@@ -156,7 +156,7 @@ fn fields(redactor: Redactor) -> impl for<'a> FormatFields<'a> + Send + Sync + '
 
 /// The text as it may stand in a line for an operator's eyes: characters that break a line, move the cursor, change
 /// the direction of writing or are not to be seen are written as `\n` or `\u{1b}`; of a long text the middle is left out.
-pub fn plain(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     let count = text.chars().count();
     if count <= LONGEST {
         return escaped(text);
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn of_a_long_value_the_middle_is_left_out() {
         let long = format!("begin{}end", "\u{1b}".repeat(100_000));
-        let short = plain(&long);
+        let short = printable(&long);
         assert!(short.starts_with("begin") && short.ends_with("end"), "{short}");
         assert!(short.contains("98008 characters") && short.len() < 8 * LONGEST, "{short}");
     }
@@ -309,7 +309,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_plain_text_is_one_line_that_can_be_seen(text in any::<String>()) {
-            let plain = plain(&text);
+            let plain = printable(&text);
             prop_assert!(!plain.contains(is_harmful));
             prop_assert_eq!(plain.lines().count(), usize::from(!plain.is_empty()));
         }

@@ -362,11 +362,11 @@ fn start_failed(error: &StartError) -> ExitCode {
 }
 
 fn bad_setup(error: &dyn std::fmt::Display) -> ExitCode {
-    print::complaint(format_args!("moonlane: {}", logging::plain(&error.to_string())));
+    print::complaint(format_args!("moonlane: {}", logging::printable(&error.to_string())));
     ExitCode::from(BAD_SETUP)
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    print::complaint(format_args!("moonlane: {}", logging::plain(&logging::chain(error))));
+    print::complaint(format_args!("moonlane: {}", logging::printable(&logging::chain(error))));
     ExitCode::FAILURE
 }

@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// The bit as `PLACE CLASS RIGHT`.
-    fn told(folder: &TempDir, bit: Option<Bit>) -> String {
+    fn in_words(folder: &TempDir, bit: Option<Bit>) -> String {
         let Some(bit) = bit else { return "no".to_owned() };
         let place = bit.place.strip_prefix(folder.path()).unwrap();
         format!("{}:{}{}", place.display(), bit.class.letter(), bit.right.letter())
@@ -266,7 +266,7 @@ mod tests {
         let path = folder.path().join(place);
         let reach = Reach(ids);
         [reach.reads(&path), reach.changes(&path), reach.lacks(&path, Right::Read)]
-            .map(|bit| told(folder, bit))
+            .map(|bit| in_words(folder, bit))
     }
 
     #[test]
@@ -305,8 +305,8 @@ mod tests {
         let owner = Ids { user: file.uid(), ..STRANGER };
         set(&folder, "a/b/file", 0o066);
         let path = folder.path().join("a/b/file");
-        assert_eq!(told(&folder, Reach(&owner).reads(&path)), "a/b/file:ur");
-        assert_eq!(told(&folder, Reach(&owner).lacks(&path, Right::Read)), "a/b/file:ur");
+        assert_eq!(in_words(&folder, Reach(&owner).reads(&path)), "a/b/file:ur");
+        assert_eq!(in_words(&folder, Reach(&owner).lacks(&path, Right::Read)), "a/b/file:ur");
     }
 
     #[test]

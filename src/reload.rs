@@ -381,11 +381,11 @@ impl ReloadThread {
         result: Result<Loaded, Vec<ScriptProblem>>,
         asked: Vec<oneshot::Sender<ReloadResult>>,
     ) {
-        let by_hand = !asked.is_empty();
+        let on_request = !asked.is_empty();
         let outcome = match result {
             Ok(Loaded { set, warnings }) => Ok(self.swap(set, warnings)),
             Err(problems) => {
-                self.keep(&problems, by_hand);
+                self.keep(&problems, on_request);
                 Err(problems)
             }
         };
@@ -432,11 +432,11 @@ impl ReloadThread {
         generation
     }
 
-    fn keep(&mut self, problems: &[ScriptProblem], by_hand: bool) {
+    fn keep(&mut self, problems: &[ScriptProblem], on_request: bool) {
         let generation = self.state.borrow().generation;
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let fresh = errors.filter(|problem| self.shown.insert((*problem).clone())).count();
-        if fresh > 0 || by_hand {
+        if fresh > 0 || on_request {
             error!("the scripts are not reloaded; generation {generation} stays live, because of:");
             for problem in problems {
                 error!("{problem}");

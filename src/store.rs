@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    fn said(id: u64, parts: &[&str]) -> DirectReply {
+    fn direct_reply(id: u64, parts: &[&str]) -> DirectReply {
         let Turn { message, channel, author, accepted, .. } = turn(id);
         DirectReply { message, channel, author, parts: strings(parts), accepted }
     }
@@ -299,7 +299,7 @@ mod tests {
                 if i % 2 == 0 {
                     store.accept(turn(1), false).await
                 } else {
-                    store.say(said(1, &["hint"])).await
+                    store.say(direct_reply(1, &["hint"])).await
                 }
             })
         });
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(store.begin(turn(1)).await.unwrap(), Begin::Gone);
         assert!(!store.edit(message(1), edit("late")).await.unwrap());
         assert_eq!(store.accept(turn(1), false).await.unwrap(), Accepted::Known);
-        assert_eq!(store.say(said(1, &["hint"])).await.unwrap(), Accepted::Known);
+        assert_eq!(store.say(direct_reply(1, &["hint"])).await.unwrap(), Accepted::Known);
         assert_eq!(state(&store, 1).await, TurnState::Ended(Outcome::Answered));
         let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
         assert_eq!(delivery.parts.len(), 1);
@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(row.state, TurnState::Ended(Outcome::Failed));
         assert_eq!(row.delivery, Some(DeliveryState::Refused("403".to_owned())));
 
-        store.say(said(2, &["hint"])).await.unwrap();
+        store.say(direct_reply(2, &["hint"])).await.unwrap();
         assert!(store.close_delivery(message(2), refused()).await.unwrap());
         assert_eq!(store.undelivered(message(2)).await.unwrap(), None);
     }
@@ -433,8 +433,8 @@ mod tests {
         store.finish(message(5), finished(Outcome::Answered, &["one", "two"])).await.unwrap();
         store.posted(message(5), 1, message(51)).await.unwrap();
         store.cancel(message(8), Unwanted::Deleted).await.unwrap();
-        store.say(said(4, &["hint"])).await.unwrap();
-        store.say(said(6, &[])).await.unwrap();
+        store.say(direct_reply(4, &["hint"])).await.unwrap();
+        store.say(direct_reply(6, &[])).await.unwrap();
 
         // What a process that is killed now leaves behind.
         let killed = dir.path().join("killed.db");
@@ -670,7 +670,7 @@ mod tests {
         begin(&store, 4).await;
         store.accept(turn(7), false).await.unwrap();
         store.cancel(message(7), Unwanted::Deleted).await.unwrap();
-        store.say(said(8, &["hint"])).await.unwrap();
+        store.say(direct_reply(8, &["hint"])).await.unwrap();
 
         let listed = store.waiting(channel).await.unwrap();
         let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt.as_str())).collect();

@@ -11,8 +11,8 @@
 //! happens to its task, the lane's ticket is dropped with it.
 
 mod admission;
-mod by_hand;
 mod delivery;
+mod for_commands;
 mod hooks;
 mod intake;
 mod live;
@@ -24,6 +24,7 @@ mod recovery;
 mod shares;
 mod shown;
 mod story;
+mod task;
 mod turn_text;
 mod words;
 mod written;

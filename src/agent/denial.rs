@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A tool's call that was not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "Told")]
+#[serde(from = "RawDenial")]
 pub struct Denial {
     /// The tool; one call may have two names for it (`Agent` and `Task`).
     pub tool: String,
@@ -51,7 +51,7 @@ impl Denial {
 /// What any of the events has. The end of the turn calls the input `tool_input`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Told {
+pub struct RawDenial {
     tool_name: String,
     tool_use_id: String,
     #[serde(alias = "tool_input")]
@@ -61,15 +61,15 @@ pub struct Told {
     permission_suggestions: Option<Value>,
 }
 
-impl From<Told> for Denial {
+impl From<RawDenial> for Denial {
     /// A call that the CLI denied by itself.
-    fn from(told: Told) -> Self {
+    fn from(told: RawDenial) -> Self {
         let reason = told.decision_reason_type.as_str().map_or(Reason::Untold, Reason::of_denial);
         told.with(reason)
     }
 }
 
-impl Told {
+impl RawDenial {
     /// A call that the CLI asks about.
     pub fn asked(self) -> Denial {
         let reason = match self.decision_reason_type.as_str() {

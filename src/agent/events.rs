@@ -10,7 +10,7 @@ mod speech;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::denial::{Denial, Reason, Told};
+use super::denial::{Denial, RawDenial, Reason};
 
 /// Something that an agent told.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,7 +309,7 @@ struct Request {
 struct RequestBody {
     subtype: String,
     #[serde(flatten)]
-    told: Told,
+    told: RawDenial,
 }
 
 fn request(Request { request_id: request, request: body }: Request) -> AgentEvent {

@@ -288,7 +288,7 @@ impl Failure {
             Self::ToolTimeout { limit, tool } => format!(
                 "A tool ({}) was still running after {}, so I stopped it; please ask again, perhaps in smaller \
                  steps.",
-                plain(tool),
+                one_line(tool),
                 in_words(*limit)
             ),
             Self::TurnTimeout { limit } => format!(
@@ -321,7 +321,7 @@ impl Failure {
             }
             Self::UsageLimit { text, resets: None } => match when_it_resets(text) {
                 Some(when) => {
-                    format!("The account's usage limit is reached; it resets {}. Please ask again then.", plain(when))
+                    format!("The account's usage limit is reached; it resets {}. Please ask again then.", one_line(when))
                 }
                 None => "The account's usage limit is reached; please ask again later.".into(),
             },
@@ -484,7 +484,7 @@ impl Poison {
 }
 
 /// A word of the CLI's or the model's in a sentence of ours: one short line without markup.
-fn plain(text: &str) -> String {
+fn one_line(text: &str) -> String {
     short(text, 80)
 }
 

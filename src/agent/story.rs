@@ -261,7 +261,7 @@ mod tests {
         AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
-    fn told(form: AnswerForm, events: impl IntoIterator<Item = AgentEvent>) -> Story {
+    fn story_of(form: AnswerForm, events: impl IntoIterator<Item = AgentEvent>) -> Story {
         let mut story = Story::new(form);
         for event in events {
             story.take(event);
@@ -272,15 +272,15 @@ mod tests {
     #[test]
     fn the_answer_is_what_follows_the_last_tool_call() {
         let events = || [text("I look."), tool("1", "Read"), text("One."), text("Two.")];
-        assert_eq!(told(AnswerForm::Last, events()).answer(Some("Two.".into())), "One.\n\nTwo.");
-        assert_eq!(told(AnswerForm::All, events()).answer(None), "I look.\n\nOne.\n\nTwo.");
+        assert_eq!(story_of(AnswerForm::Last, events()).answer(Some("Two.".into())), "One.\n\nTwo.");
+        assert_eq!(story_of(AnswerForm::All, events()).answer(None), "I look.\n\nOne.\n\nTwo.");
         let silent = || [text("I look."), tool("1", "Read")];
         assert_eq!(
-            told(AnswerForm::Last, silent()).answer(Some("from the result".into())),
+            story_of(AnswerForm::Last, silent()).answer(Some("from the result".into())),
             "from the result"
         );
-        assert_eq!(told(AnswerForm::Last, silent()).answer(None), "");
-        assert_eq!(told(AnswerForm::Last, silent()).partial(), "I look.");
+        assert_eq!(story_of(AnswerForm::Last, silent()).answer(None), "");
+        assert_eq!(story_of(AnswerForm::Last, silent()).partial(), "I look.");
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
             AgentEvent::Assistant { message: String::new(), top, is_error, blocks }
         };
         let events = [said(false, false, "aside"), said(true, true, "API Error")];
-        assert_eq!(told(AnswerForm::All, events).partial(), "");
+        assert_eq!(story_of(AnswerForm::All, events).partial(), "");
     }
 
     #[test]
@@ -301,13 +301,13 @@ mod tests {
         };
         let taken_back = AgentEvent::TakenBack { message: "b".into() };
         let events = [said("a", "I look."), tool("1", "Read"), said("b", "no"), taken_back, said("c", "yes")];
-        assert_eq!(told(AnswerForm::Last, events.clone()).answer(None), "yes");
-        assert_eq!(told(AnswerForm::All, events).answer(None), "I look.\n\nyes");
+        assert_eq!(story_of(AnswerForm::Last, events.clone()).answer(None), "yes");
+        assert_eq!(story_of(AnswerForm::All, events).answer(None), "I look.\n\nyes");
     }
 
     #[test]
     fn a_tool_runs_until_its_result() {
-        let mut story = told(AnswerForm::Last, [tool("1", "Read"), tool("2", "Bash")]);
+        let mut story = story_of(AnswerForm::Last, [tool("1", "Read"), tool("2", "Bash")]);
         let ended = |ids: &[&str]| AgentEvent::ToolsEnded {
             calls: ids.iter().map(|&id| id.to_owned()).collect(),
             refused: Vec::new(),
@@ -330,7 +330,7 @@ mod tests {
             request: "r".to_owned(),
             denial: denial(id, tool, what, Reason::Unallowed),
         };
-        let mut story = told(
+        let mut story = story_of(
             AnswerForm::Last,
             [
                 ask("1", "Bash", Some("make")),

@@ -87,7 +87,7 @@ pub fn failure_of(name: &str) -> Failure {
 }
 
 /// What a person would be shown, a line for each thing.
-fn told(run: &Recorded) -> String {
+fn shown(run: &Recorded) -> String {
     let mut told = format!("## {}\n", run.name);
     let mut line = |sign: &str, text: &str| {
         let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
@@ -215,7 +215,7 @@ fn every_transcript_tells_its_story() {
     for run in recorded().iter().filter(|run| !run.name.starts_with("h1-")) {
         let letters: String = run.name.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
         let group = groups.entry(format!("story-{letters}")).or_default();
-        *group += &told(run);
+        *group += &shown(run);
         group.push('\n');
         count += 1;
     }

@@ -50,8 +50,8 @@ pub async fn perform(
     let scripts = &needs.scripts.borrow().clone();
     let used = Use { needs, scripts, responder, questions };
     match effect {
-        Effect::Reply(reply) => said(responder.reply(&reply).await),
-        Effect::Edit(reply) => said(responder.edit(&reply).await),
+        Effect::Reply(reply) => answer_of(responder.reply(&reply).await),
+        Effect::Edit(reply) => answer_of(responder.edit(&reply).await),
         Effect::Defer { ephemeral } => {
             responder.defer(ephemeral).await;
             Ok(Value::Null)
@@ -203,7 +203,7 @@ impl Use<'_> {
     }
 
     fn no_route(&self, failure: impl Into<NoRoute>) -> String {
-        failure.into().told(&self.needs.turns, &self.responder.interaction().id.short())
+        failure.into().report(&self.needs.turns, &self.responder.interaction().id.short())
     }
 
     /// The session that the channel's next turn goes on with.
@@ -405,7 +405,7 @@ fn seconds_since(time: Millis) -> f64 {
     (Millis::now().0 - time.0).max(0) as f64 / 1e3
 }
 
-fn said(said: Result<(), RespondError>) -> Answer {
+fn answer_of(said: Result<(), RespondError>) -> Answer {
     said.map(|()| Value::Null).map_err(|error| error.to_string())
 }
 

@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     /// What a change of this kind comes to, for each of these paths below the folder.
-    fn told(kind: EventKind, paths: &[&str]) -> String {
+    fn concerns(kind: EventKind, paths: &[&str]) -> String {
         let concern = |path: &&str| {
             let path = Path::new("/s/scripts").join(path);
             let path = path.to_str().unwrap().trim_end_matches('/');
@@ -250,12 +250,12 @@ mod tests {
         let modified = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::From));
         let lines = [
-            ("open", told(open, &paths)),
-            ("close", told(written, &paths)),
-            ("modify", told(modified, &paths)),
-            ("create", told(EventKind::Create(CreateKind::File), &paths)),
-            ("rename", told(renamed, &paths)),
-            ("remove", told(EventKind::Remove(RemoveKind::Folder), &paths)),
+            ("open", concerns(open, &paths)),
+            ("close", concerns(written, &paths)),
+            ("modify", concerns(modified, &paths)),
+            ("create", concerns(EventKind::Create(CreateKind::File), &paths)),
+            ("rename", concerns(renamed, &paths)),
+            ("remove", concerns(EventKind::Remove(RemoveKind::Folder), &paths)),
         ];
         let lines: Vec<_> = lines.iter().map(|(kind, told)| format!("{kind}: {told}")).collect();
         insta::assert_snapshot!(lines.join("\n"), @"

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::story::{Task, asker, cancelled, finish, tell_end, unwanted};
+use super::story::{asker, cancelled, finish, tell_end, unwanted};
+use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Stop, StopReason, Turns, words};

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::shares::TooMuch;
-use super::story::{self, Step, Task};
+use super::story::{self, Step};
+use super::task::Task;
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
 use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
@@ -341,7 +342,8 @@ fn continue_turn(
     let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
     let turns_of_task = turns.clone();
     turns.0.tasks.spawn(
-        async move { story::tell(&turns_of_task, task, step, place, ticket, stop).await }.instrument(span),
+        async move { story::carry_out(&turns_of_task, task, step, place, ticket, stop).await }
+            .instrument(span),
     );
 }
 
@@ -356,7 +358,7 @@ async fn too_much(turns: &Turns, message: &Message, let_in: LetIn, why: TooMuch)
         }
         return;
     }
-    if let Err(error) = turns.store.say(said(turns, message, "")).await {
+    if let Err(error) = turns.store.say(direct_reply(turns, message, "")).await {
         error!(error = chain(&error), "a refusal could not be written down");
     }
     turns.settled(message.id, Settled::Ignored);
@@ -394,7 +396,7 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     if !has_room(turns, message) {
         return false;
     }
-    match turns.store.say(said(turns, message, text)).await {
+    match turns.store.say(direct_reply(turns, message, text)).await {
         Ok(Accepted::New) => {
             let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
@@ -410,7 +412,7 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     false
 }
 
-fn said(turns: &Turns, message: &Message, text: &str) -> DirectReply {
+fn direct_reply(turns: &Turns, message: &Message, text: &str) -> DirectReply {
     let parts = text::parts(&turns.outbox.redact(text), &Format::default());
     DirectReply {
         message: message.id,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 
-use super::story::Task;
+use super::task::Task;
 use super::{Turns, shown};
 use crate::agent::Progress;
 use crate::domain::MessageId;

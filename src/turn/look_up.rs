@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::story::Task;
+use super::task::Task;
 use super::{Turns, intake};
 use crate::domain::{Reread, Stands};
 use crate::lane::Ticket;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
-use super::story::Task;
+use super::task::Task;
 use super::written::until_written;
 use super::{Stop, Turns, delivery, words};
 use crate::domain::{File, MessageId};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::story::{Step, Task};
+use super::story::Step;
+use super::task::Task;
 use super::{Turns, intake, shown, words};
 use crate::domain::Outcome;
 use crate::store::{Remaining, StoreError, Unfinished};

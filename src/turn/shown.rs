@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::Turns;
-use super::story::Task;
+use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
 use crate::outbox::Refused;

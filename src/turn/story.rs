@@ -14,11 +14,12 @@ use super::admission::still_admitted;
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::shown::Hourglass;
+use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text, words};
 use crate::agent::{Ask, AskEnd, AskResult, SessionStart};
-use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId, UserId};
+use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
@@ -26,31 +27,6 @@ use crate::store::{Begin, Finished, Question, SessionUpdate, StoreError, Turn, T
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
-
-/// Which message, and where.
-#[derive(Debug, Clone, Copy)]
-pub struct Task {
-    /// The message; the key of the turn.
-    pub message: MessageId,
-    /// Its channel; the key of the lane.
-    pub channel: ChannelId,
-    /// Whose it is: slots are dealt to people.
-    pub author: UserId,
-    /// The message that is answered.
-    pub question: Question,
-    /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
-    pub recovered: bool,
-    /// Its author was let in when it was accepted. Otherwise Discord did not say, and who turns out not to be let in
-    /// hears nothing.
-    pub let_in: bool,
-}
-
-impl Task {
-    /// The message that is answered, where it stands.
-    pub fn asked(self) -> MessageId {
-        self.question.id(self.message)
-    }
-}
 
 /// What is to be done when the lane lets it run.
 #[derive(Debug)]
@@ -66,7 +42,7 @@ pub enum Step {
 }
 
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
-pub async fn tell(
+pub async fn carry_out(
     turns: &Turns,
     mut task: Task,
     step: Step,
@@ -213,7 +189,7 @@ pub(super) async fn tell_end(
         sentence = TurnHooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
         note = asker(&row.turn);
     }
-    finish(turns, task, told(outcome, &sentence, task, note)).await
+    finish(turns, task, finished_with(outcome, &sentence, task, note)).await
 }
 
 /// Writes down the end of a turn, however long the database fails: nothing is said before it is written.
@@ -281,7 +257,7 @@ async fn try_to_ask(
     if prompt::is_blank(&prompt) && !stop.token.is_cancelled() {
         // Files alone, and none of them is what Discord said it was.
         let sentence = hooks.error(words::only_unread(&unread)).await;
-        let told = told(Outcome::Failed, &sentence, task, asker);
+        let told = finished_with(Outcome::Failed, &sentence, task, asker);
         finish(turns, task, told).await?;
         return Ok(Tried::Written);
     }
@@ -431,7 +407,7 @@ pub fn unwanted(why: Unwanted) -> Finished {
 }
 
 /// The end of a turn with nothing to say but what went wrong.
-fn told(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
+fn finished_with(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
     let sentence = words::failure(sentence, task.message);
     let said = TurnText { sentence, notes: Vec::from_iter(note), ..TurnText::default() };
     said.finished(outcome, None, &Format::default(), Most::default())
@@ -443,7 +419,7 @@ async fn broken(turns: &Turns, task: Task, stop: &Stop) {
         Some(StopReason::Shutdown) => return,
         Some(StopReason::Deleted) => unwanted(Unwanted::Deleted),
         Some(StopReason::Asked) => unwanted(Unwanted::Stopped),
-        None => told(Outcome::Failed, &words::broken(), task, None),
+        None => finished_with(Outcome::Failed, &words::broken(), task, None),
     };
     match finish(turns, task, end).await {
         Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,

@@ -185,7 +185,7 @@ mod tests {
         said.finished(Outcome::Answered, None, &Format::default(), most)
     }
 
-    fn said(answer: String, notes: &[&str]) -> TurnText {
+    fn turn_text(answer: String, notes: &[&str]) -> TurnText {
         TurnText { answer, notes: notes.iter().map(|&note| note.to_owned()).collect(), ..TurnText::default() }
     }
 
@@ -193,11 +193,14 @@ mod tests {
     fn what_the_bot_says_follows_the_answer_in_the_same_part_if_it_fits() {
         let failed = TurnText {
             sentence: "⚠️ Broken.".to_owned(),
-            ..said("Hello.\n".to_owned(), &["-# a", "-# b"])
+            ..turn_text("Hello.\n".to_owned(), &["-# a", "-# b"])
         };
         assert_eq!(finished(failed, 8).parts, ["Hello.\n\n⚠️ Broken.\n\n-# a\n-# b"]);
-        assert_eq!(finished(said("Hello.".to_owned(), &["-# a", "-# b"]), 8).parts, ["Hello.\n\n-# a\n-# b"]);
-        let long = finished(said(answer(1), &["-# Not allowed here"]), 8);
+        assert_eq!(
+            finished(turn_text("Hello.".to_owned(), &["-# a", "-# b"]), 8).parts,
+            ["Hello.\n\n-# a\n-# b"]
+        );
+        let long = finished(turn_text(answer(1), &["-# Not allowed here"]), 8);
         assert_eq!(long.parts, [answer(1), "-# Not allowed here".to_owned()]);
     }
 
@@ -205,7 +208,7 @@ mod tests {
     fn an_answer_without_anything_to_post_is_said_to_be_none() {
         let none = words::no_words();
         assert_eq!(finished(TurnText::default(), 8).parts, [none.as_str()]);
-        assert_eq!(finished(said(" \n".to_owned(), &["-# a"]), 8).parts, [format!("{none}\n\n-# a")]);
+        assert_eq!(finished(turn_text(" \n".to_owned(), &["-# a"]), 8).parts, [format!("{none}\n\n-# a")]);
         let cancelled =
             TurnText::default().finished(Outcome::Cancelled, None, &Format::default(), Most::default());
         assert_eq!(cancelled.parts, [""; 0]);
@@ -215,7 +218,7 @@ mod tests {
     fn a_sentence_is_never_inside_a_block_that_claude_left_open() {
         let cut = TurnText {
             sentence: "⚠️ Stopped.".to_owned(),
-            ..said("```rust\nfn main() {".to_owned(), &[])
+            ..turn_text("```rust\nfn main() {".to_owned(), &[])
         };
         assert_eq!(finished(cut, 8).parts, ["```rust\nfn main() {\n```\n\n⚠️ Stopped."]);
     }
@@ -223,7 +226,8 @@ mod tests {
     #[test]
     fn more_parts_than_allowed_become_a_file_and_its_message() {
         for (parts, most) in [(9, 8), (3, 2), (2, 1), (40, 1)] {
-            let Finished { parts: all, file, .. } = finished(said(answer(parts) + "\n", &["-# note"]), most);
+            let Finished { parts: all, file, .. } =
+                finished(turn_text(answer(parts) + "\n", &["-# note"]), most);
             let file = file.unwrap();
             assert_eq!((file.after, file.content), (most - 1, answer(parts) + "\n"));
             assert!(file.text.contains("`answer.md`") && file.text.ends_with("\n-# note"), "{}", file.text);
@@ -234,23 +238,23 @@ mod tests {
                 all[parts]
             );
         }
-        assert_eq!(finished(said(answer(8), &[]), 8).file, None);
+        assert_eq!(finished(turn_text(answer(8), &[]), 8).file, None);
         // Whatever it takes to say the note.
-        let noted = finished(said(answer(8), &["-# note"]), 8);
+        let noted = finished(turn_text(answer(8), &["-# note"]), 8);
         assert_eq!((noted.parts.len(), noted.file), (9, None));
-        assert_eq!(finished(said(answer(200), &[]), 0).file, None, "no limit");
+        assert_eq!(finished(turn_text(answer(200), &[]), 0).file, None, "no limit");
     }
 
     #[test]
     fn no_note_is_lost_to_a_file() {
         let note = format!("-# {}", "tool ".repeat(300));
-        let noted = finished(said(answer(9), &[&note, &note]), 8);
+        let noted = finished(turn_text(answer(9), &[&note, &note]), 8);
         assert_eq!((noted.file, noted.parts.len()), (None, 11));
     }
 
     fn capped(answer: &str, parts: usize, bytes: usize, notes: &[&str]) -> Finished {
         let most = Most { parts: NonZeroUsize::new(parts), bytes: NonZeroUsize::new(bytes) };
-        said(answer.to_owned(), notes).finished(Outcome::Answered, None, &Format::default(), most)
+        turn_text(answer.to_owned(), notes).finished(Outcome::Answered, None, &Format::default(), most)
     }
 
     #[test]
