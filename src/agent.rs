@@ -55,7 +55,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
-pub use denial::{Denial, Reason};
+pub use denial::{Denial, Reason, Remedy};
 pub use events::Fallback;
 pub use failure::Failure;
 pub use leftovers::clean_daily;

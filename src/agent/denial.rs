@@ -3,6 +3,8 @@
 //! The CLI reports one denied call in up to four places, each with a part of it: when it asks us, in an event of its
 //! own, beside the tool's result, and at the end of the turn. All of this is measured with 2.1.330.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,6 +20,10 @@ pub struct Denial {
     pub what: Option<String>,
     /// Why it was not allowed.
     pub reason: Reason,
+    /// What would have allowed it, as the CLI suggests.
+    pub remedy: Remedy,
+    /// The path that the CLI keeps the call from, which may be in the project all the same.
+    pub blocked: Option<PathBuf>,
 }
 
 /// Why a call was not allowed, by what would change that.
@@ -38,6 +44,22 @@ pub enum Reason {
     Untold,
 }
 
+/// What would have allowed a call. The CLI says so only where it asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Remedy {
+    /// It does not say.
+    #[default]
+    Untold,
+    /// It knows nothing that would.
+    None,
+    /// These rules together, such as `Bash(curl *)`.
+    Rules(Vec<String>),
+    /// The permission mode `acceptEdits`.
+    AcceptEdits,
+    /// To let Claude work in the directory, which is outside the project. No rule does that: measured.
+    Directory,
+}
+
 impl Denial {
     /// Fills in what is still unknown from another report of the same call.
     pub fn complete(&mut self, other: Self) {
@@ -45,6 +67,10 @@ impl Denial {
         if self.reason == Reason::Untold {
             self.reason = other.reason;
         }
+        if self.remedy == Remedy::Untold {
+            self.remedy = other.remedy;
+        }
+        self.blocked = self.blocked.take().or(other.blocked);
     }
 }
 
@@ -59,6 +85,7 @@ pub struct RawDenial {
     // Untyped, so that a surprise in them does not fail the rest.
     decision_reason_type: Value,
     permission_suggestions: Option<Value>,
+    blocked_path: Value,
 }
 
 impl From<RawDenial> for Denial {
@@ -82,14 +109,46 @@ impl RawDenial {
             None | Some("subcommandResults" | "workingDir" | "other") => Reason::Unallowed,
             Some(_) => Reason::Untold,
         };
-        self.with(reason)
+        let remedy = self.remedy();
+        Denial { remedy, ..self.with(reason) }
+    }
+
+    fn remedy(&self) -> Remedy {
+        let Some(suggested) = self.permission_suggestions.as_ref().and_then(Value::as_array) else {
+            return Remedy::Untold;
+        };
+        // Where it suggests rules twice, they are alternatives.
+        let rules = suggested.iter().find(|one| one["type"] == "addRules" && one["behavior"] == "allow");
+        let rules: Vec<String> =
+            rules.and_then(|one| one["rules"].as_array()).into_iter().flatten().filter_map(rule).collect();
+        let accept_edits = |one: &Value| one["type"] == "setMode" && one["mode"] == "acceptEdits";
+        // A rule with `//` is about files outside the project.
+        if self.decision_reason_type == "workingDir" || rules.iter().any(|rule| rule.contains("(//")) {
+            Remedy::Directory
+        } else if !rules.is_empty() {
+            Remedy::Rules(rules)
+        } else if suggested.iter().any(accept_edits) {
+            Remedy::AcceptEdits
+        } else {
+            Remedy::None
+        }
     }
 
     fn with(self, reason: Reason) -> Denial {
         const MAIN: [&str; 6] = ["command", "file_path", "notebook_path", "url", "query", "skill"];
         let what = MAIN.iter().find_map(|&field| self.input[field].as_str()).map(str::to_owned);
-        Denial { tool: self.tool_name, id: self.tool_use_id, what, reason }
+        let blocked = self.blocked_path.as_str().map(PathBuf::from);
+        Denial { tool: self.tool_name, id: self.tool_use_id, what, reason, remedy: Remedy::Untold, blocked }
     }
+}
+
+/// A suggested rule, as it is written in settings.
+fn rule(rule: &Value) -> Option<String> {
+    let tool = rule["toolName"].as_str()?;
+    Some(match rule["ruleContent"].as_str() {
+        Some(content) => format!("{tool}({content})"),
+        None => tool.to_owned(),
+    })
 }
 
 impl Reason {

@@ -75,7 +75,7 @@ pub fn command(
             command.same("--ro-bind-try", file);
         }
     }
-    for dir in [&project.dir].into_iter().chain(&project.add_dirs) {
+    for dir in project.dirs() {
         command.same("--bind", dir);
     }
     command.words(["--chdir"]).0.push((&project.dir).into());

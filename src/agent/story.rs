@@ -325,6 +325,7 @@ mod tests {
             id: id.to_owned(),
             what: what.map(str::to_owned),
             reason,
+            ..Denial::default()
         };
         let ask = |id, tool, what| AgentEvent::MayIUse {
             request: "r".to_owned(),

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Progress;
-use super::denial::Denial;
+use super::denial::{Denial, Remedy};
 use super::events::{AgentEvent, PASSED_OVER, read};
 use super::failure::Failure;
 use super::story::Story;
@@ -100,7 +100,11 @@ fn shown(run: &Recorded) -> String {
     };
     let one = |denial: &Denial| {
         let what = denial.what.as_ref().map_or(String::new(), |what| format!("({what})"));
-        format!("{}{what} {:?}", denial.tool, denial.reason)
+        let remedy = match &denial.remedy {
+            Remedy::Untold => String::new(),
+            remedy => format!(" {remedy:?}"),
+        };
+        format!("{}{what} {:?}{remedy}", denial.tool, denial.reason)
     };
     let mut story = Story::new(AnswerForm::Last);
     let mut asked: Vec<Denial> = Vec::new();

@@ -111,8 +111,15 @@ impl Wire {
         self.requests += 1;
         let id = format!("demo-{}", self.requests);
         self.state("requires_action");
-        let request =
-            json!({ "subtype": "can_use_tool", "tool_name": tool, "input": input, "tool_use_id": call });
+        // As the CLI suggests it.
+        let program = input["command"].as_str().and_then(|command| command.split_whitespace().next());
+        let rules =
+            program.map(|program| json!([{ "toolName": tool, "ruleContent": format!("{program} *") }]));
+        let request = json!({
+            "subtype": "can_use_tool", "tool_name": tool, "input": input, "tool_use_id": call,
+            "permission_suggestions":
+                rules.map(|rules| json!([{ "type": "addRules", "behavior": "allow", "rules": rules }])),
+        });
         self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
         let decision = self.wait_for(None, |line| {
             let response = &line["response"];

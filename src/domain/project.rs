@@ -85,6 +85,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// The directories in which Claude may work, its own first.
+    pub fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.dir).chain(&self.add_dirs)
+    }
+
     /// Whether this model may be chosen here, in place of the project's own.
     pub fn takes_model(&self, model: &str) -> bool {
         let listed = self.models.as_ref().is_none_or(|models| models.iter().any(|it| it == model));

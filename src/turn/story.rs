@@ -1,6 +1,7 @@
 //! One turn, from its place in the lane to the delivered answer.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text, words};
-use crate::agent::{Ask, AskEnd, AskResult, SessionStart};
+use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
@@ -313,12 +314,19 @@ async fn try_to_ask(
     if !unread.is_empty() {
         notes.push(words::unread(&unread));
     }
+    for Denial { tool, what, reason, .. } in &asked.denied {
+        info!(tool, what, ?reason, "Claude was not allowed to use a tool");
+    }
     if !asked.denied.is_empty() {
+        let denied = turn_text::redacted(&turns.outbox, &asked.denied);
         notes.push(words::denied(
-            &turn_text::redacted(&turns.outbox, &asked.denied),
-            &project.name,
-            &project.dir,
-            !project.disallowed_tools.is_empty(),
+            &denied,
+            &words::Permissions {
+                project: &project.name,
+                dirs: &all_names(project.dirs()).await,
+                elsewhere: !project.command.is_empty(),
+                disallows: !project.disallowed_tools.is_empty(),
+            },
         ));
     }
     let afresh = matches!(&asked.end, AskEnd::Failed(failure) if failure.asks_for_new_conversation());
@@ -332,6 +340,15 @@ async fn try_to_ask(
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     finish(turns, task, finished).await?;
     Ok(Tried::Written)
+}
+
+/// These directories, under the names too to which links lead.
+async fn all_names(dirs: impl Iterator<Item = &PathBuf>) -> Vec<PathBuf> {
+    let mut names: Vec<PathBuf> = dirs.cloned().collect();
+    for place in 0..names.len() {
+        names.extend(tokio::fs::canonicalize(&names[place]).await);
+    }
+    names
 }
 
 /// The session that the turn continues, and whether it is new because the project's directory changed. A new one is

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 
 use super::words;
-use crate::agent::Denial;
+use crate::agent::{Denial, Remedy};
 use crate::domain::{Format, Outcome};
 use crate::outbox::Outbox;
 use crate::store::{FilePart, Finished, SessionUpdate};
@@ -129,7 +129,14 @@ impl TurnText {
 pub fn redacted(outbox: &Outbox, denied: &[Denial]) -> Vec<Denial> {
     let redacted = |denial: &Denial| {
         let what = denial.what.as_deref().map(|what| outbox.redact(what).into_owned());
-        Denial { what, ..denial.clone() }
+        let remedy = match &denial.remedy {
+            // A rule that cannot be shown whole is of no use.
+            Remedy::Rules(rules) if rules.iter().any(|rule| outbox.redact(rule) != **rule) => {
+                Remedy::Rules(Vec::new())
+            }
+            remedy => remedy.clone(),
+        };
+        Denial { what, remedy, ..denial.clone() }
     };
     denied.iter().map(redacted).collect()
 }

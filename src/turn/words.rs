@@ -3,10 +3,11 @@
 //! One plain sentence each, with what to do next; never a path, a stack trace or a token. The short id also
 //! stands in the log lines of the same turn.
 
-use std::path::Path;
+mod denied;
+
+pub use denied::{Permissions, denied};
 
 use super::prompt::{Unread, Why};
-use crate::agent::{Denial, Reason};
 use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UserId};
 use crate::text;
 
@@ -88,65 +89,6 @@ pub fn unrouted(channel: ChannelId) -> String {
         "This channel has no project yet. Add `[\"{channel}\"] = \"NAME\"` to `channels` in routing.lua, with the \
          name of a project."
     )
-}
-
-/// The notes below an answer during which tools were denied: a line for each reason, in a fixed order. `disallows`: the
-/// project has `disallowed_tools`.
-pub fn denied(denied: &[Denial], project: &ProjectName, dir: &Path, disallows: bool) -> String {
-    const MOST: usize = 5;
-    let reasons =
-        [Reason::Unallowed, Reason::Rule, Reason::Hook, Reason::Dangerous, Reason::Mode, Reason::Untold];
-    let mut notes = Vec::new();
-    for reason in reasons {
-        let mut calls: Vec<String> = Vec::new();
-        for denial in denied.iter().filter(|denial| denial.reason == reason) {
-            let call = quoted(&shown_call(denial, dir));
-            if !calls.contains(&call) {
-                calls.push(call);
-            }
-        }
-        if calls.is_empty() {
-            continue;
-        }
-        let more = calls.len().saturating_sub(MOST);
-        calls.truncate(MOST);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let calls = format!("{}{more}", calls.join(", "));
-        notes.push(text::small(&match reason {
-            Reason::Unallowed => format!(
-                "Not allowed here: {calls}. Add the tool to `projects.{project}.allowed_tools` in routing.lua to allow it"
-            ),
-            // The CLI does not tell which of the two it was.
-            Reason::Rule if disallows => format!(
-                "Forbidden by a rule: {calls}. It is in `projects.{project}.disallowed_tools` in routing.lua, or in \
-                 Claude Code's settings"
-            ),
-            Reason::Rule => {
-                format!("Forbidden by a rule in Claude Code's settings: {calls}")
-            }
-            Reason::Hook => format!("Refused by a hook in Claude Code's settings: {calls}"),
-            Reason::Dangerous => {
-                format!("Not done, because Claude Code asks about it whatever is allowed: {calls}")
-            }
-            Reason::Mode => format!("Not possible in this permission mode: {calls}"),
-            Reason::Untold => format!("Not allowed here: {calls}"),
-        }));
-    }
-    notes.join("\n")
-}
-
-/// The call as a rule names it: `Bash(make)`. Of a file outside the project only the name is shown.
-fn shown_call(Denial { tool, what, .. }: &Denial, dir: &Path) -> String {
-    let Some(what) = what else { return tool.clone() };
-    let path = Path::new(what);
-    let what = match path.strip_prefix(dir) {
-        // Its command may begin with the path of a program.
-        _ if tool == "Bash" => what.into(),
-        Ok(inside) => inside.to_string_lossy(),
-        Err(_) if path.is_absolute() => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy(),
-        Err(_) => what.into(),
-    };
-    format!("{tool}({what})")
 }
 
 /// The name of the file that a long answer becomes.
@@ -382,37 +324,5 @@ mod tests {
         assert_eq!(quoted("a`b\nc\u{1b}.md"), "`a'b c .md`");
         assert_eq!(quoted(&"月".repeat(81)), format!("`{}…`", "月".repeat(80)));
         assert_eq!(quoted("../../etc/passwd"), "`../../etc/passwd`");
-    }
-
-    fn denial(tool: &str, what: Option<&str>, reason: Reason) -> Denial {
-        Denial { tool: tool.to_owned(), id: String::new(), what: what.map(str::to_owned), reason }
-    }
-
-    #[test]
-    fn what_was_denied_is_told_with_what_would_change_it() {
-        let told = |denials: &[Denial], disallows| {
-            denied(denials, &ProjectName("site".to_owned()), Path::new("/srv/site"), disallows)
-        };
-        let all = [
-            denial("Bash", Some("/usr/bin/make `all`\nnow"), Reason::Unallowed),
-            denial("Read", Some("/etc/hosts"), Reason::Unallowed),
-            denial("Write", Some("/srv/site/src/a.rs"), Reason::Unallowed),
-            denial("Task", None, Reason::Untold),
-            denial("Bash", Some("git push"), Reason::Rule),
-            denial("Bash", Some("curl x"), Reason::Hook),
-            denial("Bash", Some("rm -rf ~"), Reason::Dangerous),
-            denial("Bash", Some("touch x"), Reason::Mode),
-        ];
-        insta::assert_snapshot!(told(&all, false), @"
-        -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Read(hosts)`, `Write(src/a.rs)`. Add the tool to `projects.site.allowed_tools` in routing.lua to allow it
-        -# Forbidden by a rule in Claude Code's settings: `Bash(git push)`
-        -# Refused by a hook in Claude Code's settings: `Bash(curl x)`
-        -# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`
-        -# Not possible in this permission mode: `Bash(touch x)`
-        -# Not allowed here: `Task`
-        ");
-        insta::assert_snapshot!(told(&all[4..5], true), @"-# Forbidden by a rule: `Bash(git push)`. It is in `projects.site.disallowed_tools` in routing.lua, or in Claude Code's settings");
-        let many: Vec<_> = (0..9).map(|n| denial("Bash", Some(&n.to_string()), Reason::Untold)).collect();
-        insta::assert_snapshot!(told(&many, true), @"-# Not allowed here: `Bash(0)`, `Bash(1)`, `Bash(2)`, `Bash(3)`, `Bash(4)` and 4 more");
     }
 }

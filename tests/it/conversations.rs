@@ -296,7 +296,7 @@ async fn what_was_denied_is_named_below_the_answer() {
 
     I could not
 
-    -# Not allowed here: `Bash(rm -rf x)`. Add the tool to `projects.here.allowed_tools` in routing.lua to allow it
+    -# Not allowed here: `Bash(rm -rf x)`. To allow it, add `Bash(rm *)` to `projects.here.allowed_tools` in routing.lua
     ");
 }
 

@@ -138,7 +138,7 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
     assert!(content.ends_with(&markdown) && !content.contains("allowed_tools"));
     insta::assert_snapshot!(parts[1].content, @"
     -# The rest would be 3 more messages: `answer.md` has the whole text
-    -# Not allowed here: `Bash(rm -r /)`. Add the tool to `projects.here.allowed_tools` in routing.lua to allow it
+    -# Not allowed here: `Bash(rm -r /)`. To allow it, add `Bash(rm *)` to `projects.here.allowed_tools` in routing.lua
     ");
 }
 

@@ -45,8 +45,46 @@ async fn claude_is_refused_a_tool_and_the_note_says_by_what() {
     let told = notes(hook, CURL).await.unwrap();
     insta::assert_snapshot!(told, @"-# Refused by a hook in Claude Code's settings: `Bash(curl http://127.0.0.1:1/x)`");
 
+    let fetch = r#"TOOL:WebFetch:{"url": "https://site.example/x", "prompt": "x"}"#;
+    let told = notes("", fetch).await.unwrap();
+    insta::assert_snapshot!(told, @"-# Not allowed here: `WebFetch(https://site.example/x)`. To allow it, add `WebFetch(domain:site.example)` to `projects.here.allowed_tools` in routing.lua");
+
     let told = notes(r#"allowed_tools = { "Bash" },"#, r#"TOOL:Bash:{"command": "rm -rf ~"}"#).await.unwrap();
     insta::assert_snapshot!(told, @"-# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`");
+}
+
+/// Each advice is followed, and then the same call is allowed.
+#[tokio::test]
+async fn what_is_advised_to_allow_a_call_allows_it() {
+    let Some(told) = notes("", CURL).await else { return };
+    insta::assert_snapshot!(told, @"-# Not allowed here: `Bash(curl http://127.0.0.1:1/x)`. To allow it, add `Bash(curl http://127.0.0.1:1/x)` to `projects.here.allowed_tools` in routing.lua");
+    assert_eq!(notes(r#"allowed_tools = { "Bash(curl http://127.0.0.1:1/x)" },"#, CURL).await.unwrap(), "");
+
+    let outside = tempfile::tempdir().unwrap();
+    let outside = outside.path().canonicalize().unwrap();
+    std::fs::write(outside.join("there"), "x").unwrap();
+    let path = |name: &str| outside.join(name).display().to_string();
+    let calls = [
+        format!("TOOL:Read:{}", json!({ "file_path": path("there") })),
+        format!("TOOL:Write:{}", json!({ "file_path": path("new"), "content": "x" })),
+        format!("TOOL:Bash:{}", json!({ "command": format!("touch {}", path("touched")) })),
+    ];
+    let mode = r#"permission_mode = "acceptEdits","#;
+    let mut told = Vec::new();
+    for call in &calls {
+        told.push(notes(mode, call).await.unwrap().replace(outside.to_str().unwrap(), "OUTSIDE"));
+        let added = format!("{mode} add_dirs = {{ {outside:?} }},");
+        assert_eq!(notes(&added, call).await.unwrap(), "", "{call}");
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    -# Outside the project's directory: `Read(there)`. To allow it, add its directory to `projects.here.add_dirs` in routing.lua
+    -# Outside the project's directory: `Write(new)`. To allow it, add its directory to `projects.here.add_dirs` in routing.lua
+    -# Outside the project's directory: `Bash(touch OUTSIDE/touched)`. To allow it, add its directory to `projects.here.add_dirs` in routing.lua
+    ");
+
+    let write = r#"TOOL:Write:{"file_path": "a", "content": "x"}"#;
+    insta::assert_snapshot!(notes("", write).await.unwrap(), @r#"-# Not allowed here: `Write(a)`. To allow it, set `projects.here.permission_mode` to `"acceptEdits"` in routing.lua"#);
+    assert_eq!(notes(mode, write).await.unwrap(), "");
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn claude_is_denied_a_tool_and_the_answer_names_it() {
     insta::assert_snapshot!(answer, @r#"
     the tool said: "This is not allowed here, and nobody can be asked. Go on without it."
 
-    -# Not allowed here: `Bash(touch made)`. Add the tool to `projects.here.allowed_tools` in routing.lua to allow it
+    -# Not allowed here: `Bash(touch made)`. To allow it, add `Bash(touch made *)` to `projects.here.allowed_tools` in routing.lua
     "#);
     assert!(!real.stage.work().join("made").exists());
     real.bot.stop().await;

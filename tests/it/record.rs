@@ -53,6 +53,19 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("w1-several-unallowed", &[r#"TOOL:Bash:{"command":"ls && touch a && git push"}"#], &[]),
     ("w1-outside", &[r#"TOOL:Read:{"file_path":"/etc/hostname"}"#], &[]),
+    (
+        "w1-outside-write",
+        &[r#"TOOL:Write:{"file_path":"/home/u-other/x","content":"x"}"#],
+        &["--permission-mode=acceptEdits"],
+    ),
+    // The rule that is suggested for it does not help.
+    (
+        "w1-outside-bash",
+        &[r#"TOOL:Bash:{"command":"touch /var/lib/x"}"#],
+        &["--permission-mode=acceptEdits", "--allowedTools=Bash(touch *)"],
+    ),
+    ("w1-write", &[r#"TOOL:Write:{"file_path":"x","content":"x"}"#], &[]),
+    ("w1-fetch", &[r#"TOOL:WebFetch:{"url":"https://site.example/x","prompt":"x"}"#], &[]),
     ("w1-unchecked", &[r#"TOOL:Bash:{"command":"for i in $X; do rm $i; done"}"#], &[]),
     ("w1-dont-ask", CURL, &["--permission-mode=dontAsk"]),
     ("w1-dangerous", &[r#"TOOL:Bash:{"command":"rm -rf ~"}"#], &["--allowedTools=Bash"]),
