@@ -34,7 +34,7 @@ const MARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a stopping bot waits for the message that it is just taking in.
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for what is under way. What is not posted by then is posted after the next start.
-const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(7);
+const SHUT_DOWN_WITHIN: Duration = Duration::from_millis(6500);
 /// How long it then waits until operators are told what they should read.
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 
@@ -72,8 +72,12 @@ pub enum Failed {
 /// A bot that is connected and takes in messages.
 pub struct Bot {
     turns: Turns,
+    commands: Commands,
     gateway: Gateway,
+    /// Takes in messages.
     serve: AbortOnDropHandle<()>,
+    /// Takes in commands and presses.
+    answer: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
     reloader: Reloader,
     /// Where the panics are told of all that is here, besides those of the store and of the gateway's client.
@@ -143,6 +147,7 @@ impl Bot {
             turns: turns.clone(),
             reloader: reloader.clone(),
             discord,
+            responders,
             guilds: config.discord.guilds.clone(),
             started,
             uses: UnderWay::new(config.share.commands),
@@ -168,11 +173,11 @@ impl Bot {
         turns.recover().await?;
         let tasks = vec![
             registering,
-            panics.spawn("what answers commands", commands.serve(responders, interacted)),
             panics.spawn("what marks that the bot is alive", stay_marked_alive(turns.store.clone())),
             panics.spawn("what forgets old messages", keep_forgetting(turns.store.clone())),
             panics.spawn("what asks who owns the bot", gate.keep_owners()),
         ];
+        let answer = panics.spawn("what answers commands", commands.clone().serve(interacted));
         let stop_serving = CancellationToken::new();
         let serve = panics.spawn("what takes in messages", {
             let (turns, stop) = (turns.clone(), stop_serving.clone());
@@ -188,7 +193,7 @@ impl Bot {
             warn!("Discord has not accepted the commands yet; trying again in the background");
         }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self { turns, gateway, serve, stop_serving, reloader, panics, tasks, news })
+        Ok(Self { turns, commands, gateway, serve, answer, stop_serving, reloader, panics, tasks, news })
     }
 
     /// The scripts in force, and the way to load them anew.
@@ -214,20 +219,37 @@ impl Bot {
         failed
     }
 
-    /// Stops: no new turns; running ones are ended and told; everything is written. Takes at most ten seconds.
+    /// Stops: no new turns and commands; those that run are ended, and whoever waits for them is told; everything is
+    /// written. Takes at most ten seconds.
     pub async fn shut_down(self) {
-        let Self { turns, gateway, mut serve, stop_serving, reloader, panics: _, tasks, news } = self;
+        let Self {
+            turns,
+            commands,
+            gateway,
+            mut serve,
+            answer,
+            stop_serving,
+            reloader,
+            panics: _,
+            tasks,
+            news,
+        } = self;
         drop(reloader);
+        // Commands first: none may start a turn while turns are ended.
+        commands.close();
         stop_serving.cancel();
         // What takes longer hangs on a Discord that does not answer.
         let _ = timeout(TAKE_IN_WITHIN, &mut serve).await;
+        let commands = async {
+            gateway.shut_down().await;
+            // With the gateway ends what it reads from.
+            let _ = answer.await;
+            commands.ended().await;
+        };
         // At the same time, or what hangs in one would use up the time of the others. The turns first, so that
         // each knows that it is the bot that stops.
-        let (spoken, (), ()) = tokio::join!(
-            timeout(SHUT_DOWN_WITHIN, turns.shut_down()),
-            turns.agents.close_all(),
-            gateway.shut_down()
-        );
+        let spoken = async { tokio::join!(turns.shut_down(), commands) };
+        let (spoken, ()) = tokio::join!(timeout(SHUT_DOWN_WITHIN, spoken), turns.agents.close_all());
         if spoken.is_err() {
             warn!("not everything could be said in time; the rest follows after the next start");
         }

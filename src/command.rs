@@ -6,31 +6,39 @@
 //! A use of a command goes through the gate like a message; then its script runs until it asks for an effect, the
 //! effect is performed ([`perform`]), and the script goes on with the answer. So a command is one task that mostly
 //! waits, and ends on the script set it began with. Discord's deadlines are [`crate::respond`]'s business.
+//!
+//! When the bot stops ([`Commands::close`]), a command may end what it is at and say something, but cause nothing more; what
+//! takes longer than [`GRACE`] is dropped. Whoever used it is told, and so is whoever comes now.
 
 mod choose;
 mod perform;
 mod register;
 mod under_way;
 
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, warn};
 
 use crate::domain::{
-    ChannelId, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId, OptionValue,
-    Project, ProjectName, Route, Work,
+    ChannelId, Choice, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId,
+    OptionValue, Project, ProjectName, Reply, Route, Work,
 };
 use crate::outbox::{Interactions, Refused};
 use crate::reload::Reloader;
-use crate::respond::{Responder, Responders};
+use crate::respond::{RESTARTING, Responder, Responders};
 use crate::script::{CommandCall, CommandStep, ScriptError, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
 pub use under_way::UnderWay;
+use under_way::UnderWayGuard;
 
 /// How long to wait for what Discord says about a channel or a person.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +50,12 @@ const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try ag
 const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
 const GUILD_ONLY: &str = "This command works only in a server.";
 const NOTHING_SAID: &str = "Done.";
+const UNFINISHED: &str =
+    "I am restarting, so this command has ended early. Look at what it has done, then use it again.";
+const BROKEN: &str = "Something inside the bot broke, and this command is not finished. Use it again; tell my operator the id if it returns.";
+
+/// How long a command may still take for what it is at, once the bot stops.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What commands need of the rest of the bot.
 pub struct CommandDeps {
@@ -53,6 +67,8 @@ pub struct CommandDeps {
     pub reloader: Reloader,
     /// The way to register commands.
     pub discord: Interactions,
+    /// The way to answer what people do.
+    pub responders: Responders,
     /// The guilds that get the commands; empty for all.
     pub guilds: Vec<GuildId>,
     /// When the bot was started.
@@ -235,52 +251,74 @@ fn message(asked: &Interaction, text: &str) -> Option<Message> {
 
 /// All commands of the bot. A cheap handle.
 #[derive(Clone)]
-pub struct Commands(Arc<CommandDeps>);
+pub struct Commands {
+    needs: Arc<CommandDeps>,
+    /// Every use, for the end.
+    tasks: TaskTracker,
+}
 
 impl Commands {
     /// Nothing under way yet.
     pub fn new(needs: CommandDeps) -> Self {
-        Self(Arc::new(needs))
+        Self { needs: Arc::new(needs), tasks: TaskTracker::new() }
     }
 
     /// Takes in what people do, until the sender is dropped. Each is a task of its own.
-    pub async fn serve(self, responders: Responders, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
+    pub async fn serve(self, mut interactions: mpsc::UnboundedReceiver<Interaction>) {
         while let Some(interaction) = interactions.recv().await {
-            if matches!(interaction.kind, InteractionKind::Press { .. }) {
-                let (commands, responders) = (self.clone(), responders.clone());
-                tokio::spawn(async move { commands.press(&responders, interaction).await });
-                continue;
-            }
-            let Some(responder) = responders.take(interaction) else { continue };
-            let asked = responder.interaction();
-            let span = tracing::info_span!("command", id = %asked.id.short(), channel = %asked.channel_id);
+            let span = tracing::info_span!("command", id = %interaction.id.short(), channel = %interaction.channel_id);
             let commands = self.clone();
-            tokio::spawn(async move { commands.handle(&responder).await }.instrument(span));
+            self.tasks.spawn(async move { commands.take_in(interaction).await }.instrument(span));
+        }
+    }
+
+    /// The bot stops: no command causes anything any more, and everybody who waits for one is told. Those who come now
+    /// are, too.
+    pub fn close(&self) {
+        self.responders.close();
+    }
+
+    /// Waits until every command has ended, and its person knows. To be called once nothing comes in any more.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn take_in(&self, interaction: Interaction) {
+        if matches!(interaction.kind, InteractionKind::Press { .. })
+            && let Some(refusal) = self.refusal_of_press(&interaction).await
+        {
+            info!(user = %interaction.author.id, "a press is refused: {refusal}");
+            return self.responders.refuse(&interaction, &refusal).await;
+        }
+        if let Some(responder) = self.responders.take(interaction).await {
+            or_broken(&responder, self.handle(&responder)).await;
         }
     }
 
     /// A press passes the gate as it is now, before it counts: since the command was used, somebody may have been shut
     /// out, and whoever is must not use up a dialog that others wait for.
-    async fn press(&self, responders: &Responders, press: Interaction) {
-        self.0.turns.gate.refresh_for(press.author.id).await;
-        let scripts = self.0.scripts.borrow().clone();
-        let refusal = match self.0.lets_in_at(&scripts, &press, press.channel_id).await {
-            Ok(true) => {
-                if let Some(responder) = responders.take(press) {
-                    self.handle(&responder).await;
-                }
-                return;
-            }
-            Ok(false) => NOT_LET_IN.to_owned(),
-            Err(error) => error.report(&self.0.turns, &press.id.short()),
+    async fn refusal_of_press(&self, press: &Interaction) -> Option<String> {
+        let let_in = async {
+            self.turns.gate.refresh_for(press.author.id).await;
+            let scripts = self.scripts.borrow().clone();
+            self.lets_in_at(&scripts, press, press.channel_id).await
         };
-        info!(id = %press.id.short(), user = %press.author.id, "a press is refused: {refusal}");
-        responders.refuse(press, refusal);
+        let let_in = tokio::select! {
+            biased;
+            () = self.responders.closing() => return Some(RESTARTING.to_owned()),
+            let_in = let_in => let_in,
+        };
+        match let_in {
+            Ok(true) => None,
+            Ok(false) => Some(NOT_LET_IN.to_owned()),
+            Err(error) => Some(error.report(&self.turns, &press.id.short())),
+        }
     }
 
     async fn handle(&self, responder: &Responder) {
         let said = match &responder.interaction().kind {
-            InteractionKind::Command(invocation) => self.run(responder, invocation.clone()).await,
+            InteractionKind::Command(invocation) => self.use_command(responder, invocation.clone()).await,
             InteractionKind::Autocomplete(invocation, option) => {
                 return self.suggest(responder, invocation.clone(), option.clone()).await;
             }
@@ -291,60 +329,101 @@ impl Commands {
         }
     }
 
-    /// Runs a command to its end; gives what is to be said where it has said nothing.
-    async fn run(&self, responder: &Responder, invocation: Invocation) -> String {
-        self.0.turns.gate.refresh_for(responder.interaction().author.id).await;
-        let scripts = self.0.scripts.borrow().clone();
+    /// Runs a command to its end, or until the bot stops; gives what is to be said where it has said nothing.
+    async fn use_command(&self, responder: &Responder, invocation: Invocation) -> String {
+        let begun = tokio::select! {
+            biased;
+            () = self.responders.closing() => return RESTARTING.to_owned(),
+            begun = self.begin(responder, invocation) => begun,
+        };
+        let (scripts, call, _counted) = match begun {
+            Ok(begun) => begun,
+            Err(refusal) => return refusal,
+        };
+        tokio::select! {
+            said = self.run(responder, &scripts, call) => said,
+            () = self.grace_is_over(responder) => self.ended_early(responder).await,
+        }
+    }
+
+    /// The command as the scripts get it, where this person may use it now, and their place among those who do; else what
+    /// they are told.
+    async fn begin(
+        &self,
+        responder: &Responder,
+        invocation: Invocation,
+    ) -> Result<(ScriptSet, CommandCall, Option<UnderWayGuard<'_>>), String> {
+        let asked = responder.interaction();
+        self.turns.gate.refresh_for(asked.author.id).await;
+        let scripts = self.scripts.borrow().clone();
         let name = invocation.command.clone();
         let Some(command) = scripts.commands().iter().find(|command| command.name == name).cloned() else {
-            return UNKNOWN.to_owned();
+            return Err(UNKNOWN.to_owned());
         };
-        let asked = responder.interaction();
-        let id = asked.id.short();
         // Whoever looks after the bot gets through, whatever others do.
-        let is_operator = self.0.is_operator(&scripts, asked);
-        let counted = self.0.uses.begin(asked.author.id);
+        let is_operator = self.is_operator(&scripts, asked);
+        let counted = self.uses.begin(asked.author.id);
         if counted.is_none() && !is_operator {
             info!(name, user = %asked.author.id, "refused: the person has enough under way");
-            return too_many(self.0.uses.most());
+            return Err(too_many(self.uses.most()));
         }
         if let Some(refusal) = self.refusal(&scripts, &command, &invocation, asked).await {
             info!(name, user = %asked.author.id, "refused: {refusal}");
-            return refusal;
+            return Err(refusal);
         }
         info!(name, user = %asked.author.id, "runs");
+        let call = CommandCall { first: is_operator, ..CommandCall::new(asked, invocation) };
+        Ok((scripts, call, counted))
+    }
+
+    async fn run(&self, responder: &Responder, scripts: &ScriptSet, call: CommandCall) -> String {
+        let name = call.invocation.command.clone();
         let questions = AtomicU64::new(0);
-        let mut step =
-            scripts.call(CommandCall { first: is_operator, ..CommandCall::new(asked, invocation) }).await;
+        let mut step = scripts.call(call).await;
         loop {
             match step {
                 CommandStep::Effect(effect, waiting) => {
-                    let answer = perform::perform(&self.0, responder, &questions, effect).await;
+                    let answer = perform::perform(self, responder, &questions, effect).await;
+                    if responder.is_over().await {
+                        return UNFINISHED.to_owned();
+                    }
                     step = waiting.resume(answer).await;
                 }
                 CommandStep::Done => return NOTHING_SAID.to_owned(),
+                CommandStep::Failed(_) if self.responders.is_closing() => {
+                    return self.ended_early(responder).await;
+                }
                 CommandStep::Failed(error) => match error.refusal() {
                     Some(refusal) => {
                         info!(name, "ends: {refusal}");
-                        return self.say_end(responder, refusal.to_owned()).await;
+                        return say_end(responder, refusal.to_owned()).await;
                     }
                     None => {
                         error!(name, %error, traceback = error.traceback(), "a command failed");
-                        self.0.turns.tell_operators_of_script(&error);
-                        return self.say_end(responder, text::with_id(error.sentence(), &id)).await;
+                        self.turns.tell_operators_of_script(&error);
+                        let id = responder.interaction().id.short();
+                        return say_end(responder, text::with_id(error.sentence(), &id)).await;
                     }
                 },
             }
         }
     }
 
-    /// Says why a command ended early, even if it has said something before.
-    async fn say_end(&self, responder: &Responder, sentence: String) -> String {
-        let reply = crate::domain::Reply::ephemeral(format!("⚠️ {sentence}"));
-        if let Err(error) = responder.reply(&reply).await {
-            debug!("the end of a command could not be told: {error}");
+    /// Resolves when the bot stops and a command that is still at work has had its time, unless its person is being told.
+    async fn grace_is_over(&self, responder: &Responder) {
+        self.responders.closing().await;
+        sleep(GRACE).await;
+        if responder.is_over().await {
+            std::future::pending().await
         }
-        sentence
+    }
+
+    async fn ended_early(&self, responder: &Responder) -> String {
+        info!("ends early: the bot stops");
+        if let Err(error) = responder.end_early(&format!("⚠️ {UNFINISHED}")).await {
+            info!("a command could not say that it ended early: {error}");
+        }
+        UNFINISHED.to_owned()
     }
 
     /// Why this person may not use this command here, on the channels among its options.
@@ -355,10 +434,10 @@ impl Commands {
         invocation: &Invocation,
         asked: &Interaction,
     ) -> Option<String> {
-        match self.0.lets_in_at(scripts, asked, asked.channel_id).await {
+        match self.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
             Ok(false) => return Some(NOT_LET_IN.to_owned()),
-            Err(error) => return Some(error.report(&self.0.turns, &asked.id.short())),
+            Err(error) => return Some(error.report(&self.turns, &asked.id.short())),
         }
         if command.guild_only && asked.guild_id.is_none() {
             return Some(GUILD_ONLY.to_owned());
@@ -379,23 +458,110 @@ impl Commands {
     }
 
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
-        let asked = responder.interaction();
-        self.0.turns.gate.refresh_for(asked.author.id).await;
-        let scripts = self.0.scripts.borrow().clone();
-        let counted = self.0.uses.begin(asked.author.id);
-        let let_in = self.0.lets_in_at(&scripts, asked, asked.channel_id).await;
-        let may = counted.is_some() || self.0.is_operator(&scripts, asked);
-        let choices = if may && let_in.unwrap_or(false) {
-            scripts.autocomplete(CommandCall::new(asked, invocation), option).await.unwrap_or_else(|error| {
-                warn!(%error, "no suggestions: the script failed");
-                self.0.turns.tell_operators_of_script(&error);
-                Vec::new()
-            })
-        } else {
-            Vec::new()
+        let choices = tokio::select! {
+            biased;
+            () = self.responders.closing() => Vec::new(),
+            choices = self.suggestions(responder.interaction(), invocation, option) => choices,
         };
         if let Err(error) = responder.suggest(&choices).await {
             debug!("suggestions came too late: {error}");
+        }
+    }
+
+    async fn suggestions(&self, asked: &Interaction, invocation: Invocation, option: String) -> Vec<Choice> {
+        self.turns.gate.refresh_for(asked.author.id).await;
+        let scripts = self.scripts.borrow().clone();
+        let counted = self.uses.begin(asked.author.id);
+        let let_in = self.lets_in_at(&scripts, asked, asked.channel_id).await;
+        let may = counted.is_some() || self.is_operator(&scripts, asked);
+        if !may || !let_in.unwrap_or(false) {
+            return Vec::new();
+        }
+        scripts.autocomplete(CommandCall::new(asked, invocation), option).await.unwrap_or_else(|error| {
+            warn!(%error, "no suggestions: the script failed");
+            self.turns.tell_operators_of_script(&error);
+            Vec::new()
+        })
+    }
+}
+
+impl Deref for Commands {
+    type Target = CommandDeps;
+
+    fn deref(&self) -> &CommandDeps {
+        &self.needs
+    }
+}
+
+/// Says why a command ended, even if it has said something before.
+async fn say_end(responder: &Responder, sentence: String) -> String {
+    let reply = Reply::ephemeral(format!("⚠️ {sentence}"));
+    if let Err(error) = responder.reply(&reply).await {
+        debug!("the end of a command could not be told: {error}");
+    }
+    sentence
+}
+
+/// A panic must not leave its person without a word.
+async fn or_broken(responder: &Responder, work: impl Future<Output = ()>) {
+    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+        error!("a command panicked");
+        let sentence = say_end(responder, text::with_id(BROKEN, &responder.interaction().id.short())).await;
+        if let Err(error) = responder.finish(&sentence).await {
+            debug!("the panic of a command could not be told: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ApplicationId, Author, InteractionId, InteractionToken, UserId};
+    use crate::outbox::tests::Server;
+    use crate::respond::Times;
+
+    #[tokio::test]
+    async fn whose_command_panics_is_told() {
+        for is_deferred in [false, true] {
+            let (server, outbox) = Server::start([]).await;
+            let discord = outbox.interactions(ApplicationId::new(8).unwrap());
+            let asked = Interaction {
+                id: InteractionId::new(30).unwrap(),
+                token: InteractionToken("t30".into()),
+                channel_id: ChannelId::new(20).unwrap(),
+                parent_channel_id: None,
+                channel_name: "general".into(),
+                guild_id: None,
+                author: Author {
+                    id: UserId::new(40).unwrap(),
+                    name: "ann".into(),
+                    roles: vec![],
+                    bot: false,
+                },
+                permissions: 0,
+                received: Instant::now(),
+                kind: InteractionKind::Command(Invocation {
+                    command: "x".into(),
+                    subcommand: None,
+                    options: Vec::new(),
+                    permissions: Default::default(),
+                }),
+            };
+            let responder = Responders::new(discord, Times::default()).take(asked).await.unwrap();
+            or_broken(&responder, async {
+                if is_deferred {
+                    responder.defer(true).await;
+                }
+                panic!("on purpose")
+            })
+            .await;
+            let body = server.calls().pop().unwrap().body;
+            let message = if is_deferred { &body } else { &body["data"] };
+            let told = message["content"].as_str().unwrap().to_owned();
+            assert!(
+                told.starts_with("⚠️ Something inside the bot broke") && told.contains("-# id "),
+                "{told}"
+            );
         }
     }
 }

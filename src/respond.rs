@@ -11,6 +11,9 @@
 //! and nobody else has to do with them. A dialog is known by a random key in the ids of its buttons. It is open as
 //! long as somebody waits; the first press that counts takes it out, so an answer counts once, and a press on a dialog
 //! of an earlier bot finds none.
+//!
+//! When the bot stops ([`Responders::close`]), every open dialog says so in its own message, with its buttons off, and no
+//! further one opens. Whoever answers an interaction then says the same by [`Responder::end_early`].
 
 mod dialog;
 
@@ -20,16 +23,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::domain::{Choice, Interaction, InteractionId, InteractionKind, MessageId, Reply};
 use crate::outbox::{Callback, Change, Interactions, Refused, Unanswered};
-use dialog::{Key, OpenDialog};
+use dialog::{Key, OpenDialog, Pressed};
 
 /// The most suggestions that Discord takes.
 const SUGGESTIONS: usize = 25;
 /// How many interactions are remembered, for those that Discord tells twice.
 const REMEMBERED: usize = 256;
+
+/// To whoever uses or presses something while the bot stops.
+pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
 
 /// How long things take, counted from the moment at which the interaction was received.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +68,9 @@ pub enum RespondError {
     /// Somebody else gave the first answer.
     #[error("it was answered already, by another bot with the same token")]
     Elsewhere,
+    /// The bot stops.
+    #[error("{}", RESTARTING)]
+    Restarting,
     /// A dialog that Discord would refuse.
     #[error("{0}")]
     Unfit(&'static str),
@@ -86,6 +96,8 @@ struct Desk {
     open: Mutex<HashMap<Key, OpenDialog>>,
     /// The newest interactions.
     seen: Mutex<VecDeque<InteractionId>>,
+    /// Cancelled when the bot stops.
+    closing: CancellationToken,
 }
 
 impl fmt::Debug for Responders {
@@ -97,23 +109,51 @@ impl fmt::Debug for Responders {
 impl Responders {
     /// Nothing under way yet.
     pub fn new(discord: Interactions, times: Times) -> Self {
-        Self(Arc::new(Desk { discord, times, open: Mutex::default(), seen: Mutex::default() }))
+        let (open, seen, closing) = (Mutex::default(), Mutex::default(), CancellationToken::new());
+        Self(Arc::new(Desk { discord, times, open, seen, closing }))
     }
 
     /// Takes an interaction in. `None` where it is done with: a press on a dialog, or one that came before.
     ///
-    /// Waits for nothing; needs a tokio runtime.
-    pub fn take(&self, interaction: Interaction) -> Option<Responder> {
-        let mut seen = lock(&self.0.seen);
-        if seen.contains(&interaction.id) {
+    /// Waits for nothing but the answer to a press that does not count.
+    pub async fn take(&self, interaction: Interaction) -> Option<Responder> {
+        if !self.is_new(interaction.id) {
             debug!(id = %interaction.id, "known already: delivered twice by Discord");
             return None;
         }
-        seen.truncate(REMEMBERED - 1);
-        seen.push_front(interaction.id);
-        drop(seen);
-        let interaction = self.pressed(interaction)?;
-        Some(Responder::new(self, interaction))
+        match self.pressed(interaction) {
+            Pressed::NoDialog(interaction) => Some(Responder::new(self, interaction)),
+            Pressed::Counts => None,
+            Pressed::Refused(press, why) => {
+                self.refuse(&press, why).await;
+                None
+            }
+        }
+    }
+
+    fn is_new(&self, interaction: InteractionId) -> bool {
+        let mut seen = lock(&self.0.seen);
+        let is_new = !seen.contains(&interaction);
+        if is_new {
+            seen.truncate(REMEMBERED - 1);
+            seen.push_front(interaction);
+        }
+        is_new
+    }
+
+    /// The bot stops: every open dialog says so, and none opens any more.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// Whether the bot stops.
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.is_cancelled()
+    }
+
+    /// Resolves when the bot stops.
+    pub async fn closing(&self) {
+        self.0.closing.cancelled().await;
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Key, OpenDialog>> {
@@ -139,6 +179,8 @@ struct Exchange {
     stage: ReplyStage,
     /// The last message that was said, which is the one to edit.
     last: Option<PostedMessage>,
+    /// The person knows that nothing more comes, because the bot stops.
+    is_over: bool,
 }
 
 /// How things stand with the newest interaction.
@@ -190,7 +232,7 @@ impl Responder {
             }),
             _ => None,
         };
-        let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last };
+        let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last, is_over: false };
         let shared = Arc::new(Shared { desk: desk.clone(), asked, line: tokio::sync::Mutex::new(line) });
         if !matches!(shared.asked.kind, InteractionKind::Autocomplete(..)) {
             let at = Instant::from_std(shared.asked.received) + desk.0.times.defer;
@@ -244,7 +286,10 @@ impl Responder {
                 Err(other) => return Err(RespondError::Discord(other)),
             }
         }
-        line.last = Some(self.0.change(&last, Change::Whole(reply)).await?);
+        line.last = Some(match self.0.change(&last, Change::Whole(reply)).await? {
+            Some(changed) => changed,
+            None => self.0.say_openly(&Reply { ephemeral: false, ..reply.clone() }).await?,
+        });
         Ok(())
     }
 
@@ -258,6 +303,27 @@ impl Responder {
         let choices = Callback::Suggest(&choices[..choices.len().min(SUGGESTIONS)]);
         let answered = self.0.desk.0.discord.answer(&line.newest, choices).await;
         answered.map(drop).map_err(RespondError::Discord)
+    }
+
+    /// Ends the answer before its time, because the bot stops. It takes the place of a deferral, whoever sees that: there
+    /// may be no time for two calls. Where a dialog has said it already, that is enough.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn end_early(&self, why: &str) -> Result<(), RespondError> {
+        let mut line = self.0.line.lock().await;
+        if std::mem::replace(&mut line.is_over, true) {
+            return Ok(());
+        }
+        let ephemeral = line.stage != ReplyStage::Deferred { ephemeral: false };
+        let said = self.0.say(&mut line, &Reply { ephemeral, ..Reply::text(why) }).await?;
+        line.last = Some(said);
+        Ok(())
+    }
+
+    /// Whether the person knows already that the bot stops.
+    pub async fn is_over(&self) -> bool {
+        self.0.line.lock().await.is_over
     }
 
     /// Ends the answer: where nothing was said, the person who asked hears this alone. Nobody is left with a bot that
@@ -370,8 +436,12 @@ impl Shared {
         Ok(PostedMessage { id: Some(id), ephemeral: false, through: None })
     }
 
-    /// Changes something that was said, and tells what is there now.
-    async fn change(&self, said: &PostedMessage, change: Change<'_>) -> Result<PostedMessage, RespondError> {
+    /// Changes something that was said where it stands, and tells what is there now; `None` where it is gone.
+    async fn change(
+        &self,
+        said: &PostedMessage,
+        change: Change<'_>,
+    ) -> Result<Option<PostedMessage>, RespondError> {
         let discord = &self.desk.0.discord;
         let through = said.through.as_ref().filter(|(interaction, _)| self.is_fresh(interaction));
         let changed = match (through, said.id) {
@@ -380,24 +450,18 @@ impl Shared {
             _ => Err(Unanswered::TooLate),
         };
         match changed {
-            Ok(id) => return Ok(PostedMessage { id: Some(id), ..said.clone() }),
+            Ok(id) => return Ok(Some(PostedMessage { id: Some(id), ..said.clone() })),
             Err(Unanswered::TooLate) => {}
             Err(error) => return Err(RespondError::Discord(error)),
         }
         if said.ephemeral {
             return Err(RespondError::Late);
         }
-        if let Some(id) = said.id {
-            match discord.edit_said(self.asked.channel_id, id, change).await {
-                Ok(()) => return Ok(PostedMessage { through: None, ..said.clone() }),
-                Err(Refused::NotFound { .. }) => {}
-                Err(refused) => return Err(refused.into()),
-            }
-        }
-        match change {
-            Change::Whole(reply) => self.say_openly(&Reply { ephemeral: false, ..reply.clone() }).await,
-            // Nothing is there whose buttons could be switched off.
-            Change::Rows(_) => Err(RespondError::Late),
+        let Some(id) = said.id else { return Ok(None) };
+        match discord.edit_said(self.asked.channel_id, id, change).await {
+            Ok(()) => Ok(Some(PostedMessage { through: None, ..said.clone() })),
+            Err(Refused::NotFound { .. }) => Ok(None),
+            Err(refused) => Err(refused.into()),
         }
     }
 

@@ -283,10 +283,11 @@ impl Turns {
     /// Stops every running turn, tells its person so, and waits until all is written and said. Turns that wait
     /// stay in the store and run after the next start.
     pub async fn shut_down(&self) {
+        // First, so that a turn which begins just now is either among those or stops by itself.
+        self.0.ending.cancel();
         for stop in self.stops().values() {
             stop.stop(StopReason::Shutdown);
         }
-        self.0.ending.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }

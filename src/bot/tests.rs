@@ -1,5 +1,5 @@
 use super::*;
-use crate::local::{Fault, Id, LocalDiscord, Options, Say};
+use crate::local::{Fault, Id, LocalDiscord, Options, Say, UseCommand};
 
 /// A bot in a folder of its own, whose operators read in a channel of its local Discord.
 struct Stage {
@@ -102,6 +102,29 @@ async fn a_task_that_the_bot_cannot_do_without_ends_it_when_it_panics() {
         assert_eq!(failed, format!("a mistake in moonlane: {what} panicked: on purpose"));
         assert_eq!(stage.told_once_stopped(&failed).await, what != TELLS, "{what}");
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_command_is_told_also_where_nobody_answers_commands_any_more() {
+    let mut stage = Stage::open().await;
+    std::fs::create_dir(stage.folder.path().join("scripts/commands")).unwrap();
+    std::fs::write(
+        stage.folder.path().join("scripts/commands/asks.lua"),
+        "return { name = 'asks', description = 'x', run = function(ctx) ctx:confirm 'Sure?' end }",
+    )
+    .unwrap();
+    stage.bot.reloader.reload_now().await.unwrap();
+    let known = |discord: &LocalDiscord| (!discord.commands().is_empty()).then_some(());
+    timeout(Duration::from_secs(20), stage.discord.wait_until(known)).await.unwrap();
+    let used = UseCommand::new(stage.channel, stage.discord.owner(), "asks");
+    let used = stage.discord.use_command(used).unwrap();
+    let question = stage.discord.response_message(used);
+    let question = timeout(Duration::from_secs(20), question).await.unwrap();
+    stage.bot.panics.cause("what answers commands");
+    stage.failed().await;
+    stage.bot.shut_down().await;
+    let told = stage.discord.message(question.id).unwrap().content;
+    assert!(told.starts_with("Sure?\n\n⚠️ I am restarting"), "{told}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
-use super::{CommandDeps, ELSEWHERE, NoRoute, choose, message};
+use super::{CommandDeps, ELSEWHERE, NoRoute, UNFINISHED, choose, message};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route,
     UserId, Work,
@@ -46,6 +46,10 @@ pub async fn perform(
     questions: &AtomicU64,
     effect: Effect,
 ) -> Answer {
+    let only_says = matches!(effect, Effect::Reply(_) | Effect::Edit(_) | Effect::Defer { .. });
+    if needs.responders.is_closing() && !only_says {
+        return Err(UNFINISHED.to_owned());
+    }
     needs.turns.gate.refresh_for(responder.interaction().author.id).await;
     let scripts = &needs.scripts.borrow().clone();
     let used = Use { needs, scripts, responder, questions };
@@ -383,8 +387,10 @@ impl Use<'_> {
         let id = asked.id.get().saturating_add(self.questions.fetch_add(1, Ordering::Relaxed));
         message.id = MessageId::new(id).ok_or_else(|| "This cannot be asked.".to_owned())?;
         let id = message.id;
-        self.needs.turns.start(self.scripts, message, work).await;
-        json(id)
+        match self.needs.turns.start(self.scripts, message, work).await {
+            true => json(id),
+            false => Err(UNFINISHED.to_owned()),
+        }
     }
 
     /// What the store gave; where it failed, what the person is told. The reason is logged.

@@ -20,7 +20,7 @@ impl Commands {
     /// reloader. `tried` hears of the end of the first time, however it ended.
     pub async fn keep_registered(self, tried: oneshot::Sender<()>) {
         let mut tried = Some(tried);
-        let mut scripts = self.0.scripts.clone();
+        let mut scripts = self.scripts.clone();
         let mut registered = None;
         let mut retry = RETRY;
         loop {
@@ -50,13 +50,13 @@ impl Commands {
     /// Registers these commands where Discord knows others. What it refuses is logged. Whether there is nothing to try
     /// again.
     async fn register(&self, commands: &[Command]) -> bool {
-        let (guilds, store) = (&self.0.guilds, &self.0.turns.store);
+        let (guilds, store) = (&self.guilds, &self.turns.store);
         let left = store.give_commands_to(guilds.clone()).await.unwrap_or_else(|failure| {
             warn!(?failure, "guilds that get no commands any more may keep old ones");
             Vec::new()
         });
         let mut all_final = true;
-        for (scope, registered) in self.0.discord.register_all(guilds, &left, commands).await {
+        for (scope, registered) in self.discord.register_all(guilds, &left, commands).await {
             match &registered {
                 Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
                 Ok(Registration::Replaced) => {}

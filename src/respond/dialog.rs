@@ -1,10 +1,10 @@
 //! Dialogs: a question with buttons or a menu, and the wait for somebody to press.
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
-use tracing::{debug, warn};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
 
-use super::{PostedMessage, ReplyStage, RespondError, Responder, Responders};
+use super::{PostedMessage, RESTARTING, ReplyStage, RespondError, Responder, Responders};
 use crate::domain::{
     Action, Allow, Author, Button, ButtonStyle, Controls, Dialog, DialogEnd, Interaction, InteractionKind,
     Reply, Row, Select,
@@ -18,7 +18,13 @@ const ROW: usize = 5;
 const ROWS: usize = 5;
 const MENU: usize = 25;
 
+/// The most characters of a message, in UTF-16.
+const LONGEST_TEXT: usize = 2000;
+
 const OVER: &str = "This question is over. If it still matters, use the command again.";
+/// Below the question of a dialog that was open when the bot stopped.
+const INTERRUPTED: &str =
+    "\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute.";
 const NOT_YOURS: &str = "Only the person who used the command may answer this.";
 const NOT_NAMED: &str = "This question is for somebody else.";
 
@@ -42,15 +48,35 @@ struct DialogPress {
     interaction: Interaction,
 }
 
+/// What became of an interaction that may be a press on a dialog.
+pub(super) enum Pressed {
+    /// It is none.
+    NoDialog(Interaction),
+    /// Its dialog has it.
+    Counts,
+    /// It does not count, and its person is to hear why.
+    Refused(Interaction, &'static str),
+}
+
+/// Why a dialog waits no longer for a press.
+enum Over {
+    TimedOut,
+    Closing,
+}
+
 impl Responder {
     /// Asks, and waits for somebody to press. Then, or when nobody does in time, the buttons are switched off.
     ///
     /// Dropping the future ends the dialog: a press then says that it is over.
     ///
     /// # Errors
-    /// See [`RespondError`]; none of them once the question stands there.
+    /// See [`RespondError`]; once the question stands there, only that the bot stops, which the question says as well.
     pub async fn ask(&self, dialog: Dialog) -> Result<DialogEnd, RespondError> {
         let Dialog { question, controls, timeout: wait, who } = dialog;
+        let desk = &self.0.desk;
+        if desk.is_closing() {
+            return Err(RespondError::Restarting);
+        }
         let key = Key::new_v4();
         let rows = rows(&question.rows, &controls, key)?;
         let (who, refusal) = match who == Allow::default() {
@@ -63,26 +89,39 @@ impl Responder {
         };
         let (tell, mut pressed) = oneshot::channel();
         // Before it is posted: somebody may be quick.
-        let waiting = DialogGuard::begin(&self.0.desk, key, OpenDialog { who, refusal, values, tell });
+        let waiting = DialogGuard::begin(desk, key, OpenDialog { who, refusal, values, tell });
         let ephemeral = question.ephemeral;
+        let question = Reply { rows, ..question };
         let said = {
             let mut line = self.0.line.lock().await;
-            let said = self.0.say(&mut line, &Reply { rows: rows.clone(), ..question }).await?;
+            let said = self.0.say(&mut line, &question).await?;
             line.last = Some(said.clone());
             said
         };
-        let answer = match timeout(wait, &mut pressed).await {
-            Ok(answer) => answer.ok(),
-            Err(_) if waiting.end() => None,
-            // Somebody pressed at the very last moment.
-            Err(_) => pressed.await.ok(),
+        let answer = tokio::select! {
+            biased;
+            Ok(answer) = &mut pressed => Ok(answer),
+            () = desk.closing() => Err(Over::Closing),
+            () = sleep(wait) => Err(Over::TimedOut),
         };
-        let Some(DialogPress { value, interaction }) = answer else {
-            let off = switched_off(&rows, key, &[]);
-            if let Err(error) = self.0.change(&said, Change::Rows(&off)).await {
-                debug!("cannot disable the buttons of a dialog that timed out: {error}");
+        let answer = match answer {
+            // Somebody pressed at the very last moment.
+            Err(over) if !waiting.end() => pressed.await.map_err(|_| over),
+            answer => answer,
+        };
+        let DialogPress { value, interaction } = match answer {
+            Ok(answer) => answer,
+            Err(Over::TimedOut) => {
+                let off = switched_off(&question.rows, key, &[]);
+                if let Err(error) = self.0.change(&said, Change::Rows(&off)).await {
+                    debug!("cannot disable the buttons of a dialog that timed out: {error}");
+                }
+                return Ok(DialogEnd::TimedOut);
             }
-            return Ok(DialogEnd::TimedOut);
+            Err(Over::Closing) => {
+                self.interrupt(&said, &question, key).await;
+                return Err(RespondError::Restarting);
+            }
         };
         let by = interaction.author.clone();
         let chosen = match &interaction.kind {
@@ -91,8 +130,21 @@ impl Responder {
             }
             _ => Vec::new(),
         };
-        self.switch_off(said, &switched_off(&rows, key, &chosen), interaction, ephemeral).await;
+        self.switch_off(said, &switched_off(&question.rows, key, &chosen), interaction, ephemeral).await;
         Ok(DialogEnd::Chosen { value, by })
+    }
+
+    /// Says below the question that the bot stops, and switches its buttons off.
+    async fn interrupt(&self, said: &PostedMessage, question: &Reply, key: Key) {
+        self.0.line.lock().await.is_over = true;
+        let text = with_note(&question.text, INTERRUPTED);
+        let rows = switched_off(&question.rows, key, &[]);
+        let told = self.0.change(said, Change::Whole(&Reply { text, rows, ..question.clone() })).await;
+        match told {
+            Ok(Some(_)) => {}
+            Ok(None) => debug!("the message of a dialog that the restart ends is gone"),
+            Err(error) => info!("a dialog could not say that the bot restarts: {error}"),
+        }
     }
 
     /// Answers the press by switching the buttons off. From then on its token is the newest, where the person of the
@@ -139,12 +191,15 @@ impl Responder {
 
 impl Responders {
     /// Takes a press to its dialog; everything else comes back.
-    pub(super) fn pressed(&self, interaction: Interaction) -> Option<Interaction> {
+    pub(super) fn pressed(&self, interaction: Interaction) -> Pressed {
         let InteractionKind::Press { custom_id, values, .. } = &interaction.kind else {
-            return Some(interaction);
+            return Pressed::NoDialog(interaction);
         };
-        let Some(rest) = custom_id.strip_prefix(PREFIX) else { return Some(interaction) };
+        let Some(rest) = custom_id.strip_prefix(PREFIX) else { return Pressed::NoDialog(interaction) };
         let refusal = 'refusal: {
+            if self.is_closing() {
+                break 'refusal RESTARTING;
+            }
             let mut open = self.open();
             let found = find(rest).filter(|(key, _)| open.contains_key(key));
             let Some((key, number)) = found else { break 'refusal OVER };
@@ -158,26 +213,41 @@ impl Responders {
             };
             let Some(value) = value.cloned() else { break 'refusal OVER };
             // Under the lock, so that whoever gives up sees either the dialog or the press.
-            let press = DialogPress { value, interaction: interaction.clone() };
-            if open.remove(&key).is_some_and(|dialog| dialog.tell.send(press).is_ok()) {
-                return None;
+            let answer = DialogPress { value, interaction: interaction.clone() };
+            if open.remove(&key).is_some_and(|dialog| dialog.tell.send(answer).is_ok()) {
+                return Pressed::Counts;
             }
             OVER
         };
-        self.refuse(interaction, refusal.to_owned());
-        None
+        Pressed::Refused(interaction, refusal)
     }
 
     /// Tells the person of a press that it does not count, and why. Nothing else comes of it.
-    pub fn refuse(&self, press: Interaction, why: String) {
-        let discord = self.0.discord.clone();
-        tokio::spawn(async move {
-            let answered = discord.answer(&press, Callback::Reply(&Reply::ephemeral(why))).await;
-            if let Err(error) = answered {
-                debug!(id = %press.id, "a press that does not count is not answered: {error}");
-            }
-        });
+    pub async fn refuse(&self, press: &Interaction, why: &str) {
+        let refusal = Reply::ephemeral(why);
+        if let Err(error) = self.0.discord.answer(press, Callback::Reply(&refusal)).await {
+            debug!(id = %press.id, "a press that does not count is not answered: {error}");
+        }
     }
+}
+
+/// The text with a note at its end, cut so that both fit into a message.
+fn with_note(text: &str, note: &str) -> String {
+    let length = |text: &str| text.encode_utf16().count();
+    let mut room = LONGEST_TEXT - length(note);
+    if length(text) <= room {
+        return format!("{text}{note}");
+    }
+    room -= 1;
+    let fits = |c: &char| match room.checked_sub(c.len_utf16()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    let start: String = text.chars().take_while(fits).collect();
+    format!("{start}…{note}")
 }
 
 /// Whether the rule names this person, by id or by role.

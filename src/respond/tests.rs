@@ -51,8 +51,8 @@ fn press(custom_id: &str, values: &[&str]) -> InteractionKind {
     InteractionKind::Press { custom_id: custom_id.to_owned(), values, message: MessageId::new(500).unwrap() }
 }
 
-fn asked(responders: &Responders) -> Responder {
-    responders.take(interaction(30, ANN, command())).unwrap()
+async fn asked(responders: &Responders) -> Responder {
+    responders.take(interaction(30, ANN, command())).await.unwrap()
 }
 
 /// Waits until so many calls have come.
@@ -84,7 +84,7 @@ const OPENLY: &str = "POST /api/v10/channels/20/messages";
 #[tokio::test]
 async fn a_quick_answer_is_the_callback_and_nothing_is_deferred() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     responder.reply(&Reply::text("one")).await.unwrap();
     responder.reply(&Reply::ephemeral("two")).await.unwrap();
     responder.reply(&Reply::text("three")).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_quick_answer_is_the_callback_and_nothing_is_deferred() {
 #[tokio::test]
 async fn a_slow_answer_is_deferred_in_time_and_takes_its_place() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let begin = Instant::now();
     let deferred = calls(&server, 1).await;
     assert_eq!((&deferred[0].what, &deferred[0].body["type"]), (&callback(30), &json!(5)));
@@ -120,14 +120,14 @@ async fn a_slow_answer_is_deferred_in_time_and_takes_its_place() {
     let (server, responders) = start([]).await;
     let received = std::time::Instant::now().checked_sub(DEFER).unwrap();
     let late = Interaction { received, ..interaction(31, ANN, command()) };
-    let (begin, _late) = (Instant::now(), responders.take(late).unwrap());
+    let (begin, _late) = (Instant::now(), responders.take(late).await.unwrap());
     assert!(calls(&server, 1).await[0].at - begin < DEFER / 2);
 }
 
 #[tokio::test]
 async fn an_answer_to_one_person_takes_a_deferral_to_everybody_back() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     calls(&server, 1).await;
     responder.reply(&Reply::ephemeral("psst")).await.unwrap();
     let deleted = original(30).replace("PATCH", "DELETE");
@@ -135,7 +135,7 @@ async fn an_answer_to_one_person_takes_a_deferral_to_everybody_back() {
     assert_eq!(server.calls()[2].body["flags"], 64);
 
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     responder.defer(true).await;
     responder.reply(&Reply::ephemeral("psst")).await.unwrap();
     assert_eq!(server.whats(), [callback(30), original(30)]);
@@ -146,7 +146,7 @@ async fn an_answer_to_one_person_takes_a_deferral_to_everybody_back() {
 async fn after_the_tokens_time_messages_are_ordinary_ones_and_none_is_for_one_person() {
     let told = json!({"interaction": {}, "resource": {"message": {"id": "99"}}});
     let (server, responders) = start([answer(200, told)]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     responder.reply(&Reply::text("one")).await.unwrap();
     sleep(TOKEN).await;
     responder.edit(&Reply::text("two")).await.unwrap();
@@ -161,7 +161,7 @@ async fn after_the_tokens_time_messages_are_ordinary_ones_and_none_is_for_one_pe
     // Where Discord never told which message it was, an edit is a new one; what one person saw is not shown to all.
     for (reply, expected) in [(Reply::text("a"), Ok(())), (Reply::ephemeral("a"), Err(RespondError::Late))] {
         let (server, responders) = start([]).await;
-        let responder = asked(&responders);
+        let responder = asked(&responders).await;
         responder.reply(&reply).await.unwrap();
         sleep(TOKEN).await;
         assert_eq!(responder.edit(&Reply::text("b")).await, expected);
@@ -173,19 +173,19 @@ async fn after_the_tokens_time_messages_are_ordinary_ones_and_none_is_for_one_pe
 async fn refusals_are_told_and_a_missed_deadline_leaves_ordinary_messages() {
     let no = |status, code: u32| answer(status, json!({"code": code, "message": "no"}));
     let (server, responders) = start([no(404, 10062)]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     responder.reply(&Reply::text("one")).await.unwrap();
     assert_eq!(responder.reply(&Reply::ephemeral("two")).await, Err(RespondError::Late));
     assert_eq!(server.whats(), [callback(30), OPENLY.to_owned()]);
 
     let (_server, responders) = start([no(400, 40060)]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     assert_eq!(responder.reply(&Reply::text("one")).await, Err(RespondError::Elsewhere));
     assert_eq!(responder.edit(&Reply::text("one")).await, Err(RespondError::NothingSaid));
 
     // What Discord finds wrong can be put right.
     let (server, responders) = start([no(400, 50035)]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let error = responder.reply(&Reply::text("")).await.unwrap_err();
     assert!(error.to_string().contains("no (50035)"), "{error}");
     responder.reply(&Reply::text("one")).await.unwrap();
@@ -193,7 +193,7 @@ async fn refusals_are_told_and_a_missed_deadline_leaves_ordinary_messages() {
 
     // Discord takes a first answer once, so it is sent again, and never said twice.
     let (server, responders) = start([answer(502, json!({}))]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     responder.reply(&Reply::text("one")).await.unwrap();
     responder.reply(&Reply::text("two")).await.unwrap();
     assert_eq!(server.whats(), [callback(30), callback(30), further(30)]);
@@ -202,15 +202,15 @@ async fn refusals_are_told_and_a_missed_deadline_leaves_ordinary_messages() {
 #[tokio::test]
 async fn an_interaction_that_comes_twice_counts_once_and_nobody_is_left_waiting() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
-    assert!(responders.take(interaction(30, ANN, command())).is_none());
+    let responder = asked(&responders).await;
+    assert!(responders.take(interaction(30, ANN, command())).await.is_none());
     responder.finish("This command said nothing.").await.unwrap();
     responder.finish("This command said nothing.").await.unwrap();
     assert_eq!(server.whats(), [callback(30)]);
     assert_eq!(server.calls()[0].body["data"]["flags"], 64);
 
     // Who lets go of it says that no answer will come.
-    drop(responders.take(interaction(31, ANN, command())));
+    drop(responders.take(interaction(31, ANN, command())).await);
     sleep(DEFER * 2).await;
     assert_eq!(server.whats().len(), 1);
 }
@@ -225,13 +225,13 @@ async fn suggestions_are_answered_and_never_deferred() {
         permissions: Default::default(),
     };
     let typing = |id| interaction(id, ANN, InteractionKind::Autocomplete(invocation.clone(), "o".into()));
-    let slow = responders.take(typing(31)).unwrap();
+    let slow = responders.take(typing(31)).await.unwrap();
     sleep(DEFER * 2).await;
     assert!(server.whats().is_empty());
     drop(slow);
     let choice = |n| Choice { name: format!("{n}"), value: OptionValue::Integer(n) };
     let choices: Vec<_> = (0..30).map(choice).collect();
-    responders.take(typing(32)).unwrap().suggest(&choices).await.unwrap();
+    responders.take(typing(32)).await.unwrap().suggest(&choices).await.unwrap();
     let body = &server.calls()[0].body;
     assert_eq!((&body["type"], body["data"]["choices"].as_array().unwrap().len()), (&json!(8), 25));
 }
@@ -239,10 +239,10 @@ async fn suggestions_are_answered_and_never_deferred() {
 #[tokio::test]
 async fn a_press_on_somebody_elses_button_can_change_its_message() {
     let (server, responders) = start([]).await;
-    let pressed = responders.take(interaction(31, ANN, press("mine", &[]))).unwrap();
+    let pressed = responders.take(interaction(31, ANN, press("mine", &[]))).await.unwrap();
     pressed.edit(&Reply::text("pressed")).await.unwrap();
     pressed.reply(&Reply::text("more")).await.unwrap();
-    let slow = responders.take(interaction(32, ANN, press("mine", &[]))).unwrap();
+    let slow = responders.take(interaction(32, ANN, press("mine", &[]))).await.unwrap();
     assert_eq!(calls(&server, 3).await[2].body, json!({"type": 6}));
     slow.edit(&Reply::text("later")).await.unwrap();
     assert_eq!(server.whats(), [callback(31), further(31), callback(32), original(32)]);
@@ -287,15 +287,15 @@ fn ids(rows: &Value) -> Vec<String> {
 #[tokio::test]
 async fn an_answer_counts_once_and_only_from_who_may_give_it() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let (waiting, ids) = begin(&server, &responder, confirmation(false, LONG, &[])).await;
-    assert!(responders.take(interaction(31, BOB, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(31, BOB, press(&ids[0], &[]))).await.is_none());
     let refused = calls(&server, 2).await.pop().unwrap();
     assert_eq!((&refused.what, &refused.body["data"]["flags"]), (&callback(31), &json!(64)));
     assert_eq!(refused.body["data"]["content"], "Only the person who used the command may answer this.");
 
-    assert!(responders.take(interaction(32, ANN, press(&ids[1], &[]))).is_none());
-    assert!(responders.take(interaction(33, ANN, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(32, ANN, press(&ids[1], &[]))).await.is_none());
+    assert!(responders.take(interaction(33, ANN, press(&ids[0], &[]))).await.is_none());
     let end = waiting.await.unwrap().unwrap();
     let DialogEnd::Chosen { value, by } = end else { panic!("{end:?}") };
     assert_eq!((value.as_str(), by.id.get()), ("n", ANN));
@@ -314,10 +314,10 @@ async fn an_answer_counts_once_and_only_from_who_may_give_it() {
 #[tokio::test]
 async fn a_press_brings_a_newer_token() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let (waiting, ids) = begin(&server, &responder, confirmation(true, LONG, &[])).await;
     sleep(TOKEN - Duration::from_millis(200)).await;
-    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     waiting.await.unwrap().unwrap();
     sleep(Duration::from_millis(400)).await;
     // The first token's time is over.
@@ -331,7 +331,7 @@ async fn a_press_brings_a_newer_token() {
 #[tokio::test]
 async fn named_people_may_answer_and_a_menu_gives_what_was_chosen() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let entry = |value: &str| SelectOption {
         label: value.to_uppercase(),
         value: value.into(),
@@ -342,13 +342,13 @@ async fn named_people_may_answer_and_a_menu_gives_what_was_chosen() {
     let dialog = Dialog { controls, ..confirmation(false, LONG, &[BOB]) };
     let (waiting, ids) = begin(&server, &responder, dialog).await;
     for (n, user, values) in [(31, ANN, vec!["a"]), (32, BOB, vec!["z"]), (33, BOB, vec![])] {
-        assert!(responders.take(interaction(n, user, press(&ids[0], &values))).is_none());
+        assert!(responders.take(interaction(n, user, press(&ids[0], &values))).await.is_none());
     }
     let refusals = calls(&server, 4).await;
     assert!(refusals[1..].iter().all(|call| call.body["data"]["flags"] == 64));
     let to_ann = refusals.iter().find(|call| call.what == callback(31)).unwrap();
     assert_eq!(to_ann.body["data"]["content"], "This question is for somebody else.");
-    assert!(responders.take(interaction(34, BOB, press(&ids[0], &["b"]))).is_none());
+    assert!(responders.take(interaction(34, BOB, press(&ids[0], &["b"]))).await.is_none());
     let end = waiting.await.unwrap().unwrap();
     let DialogEnd::Chosen { value, by } = end else { panic!("{end:?}") };
     assert_eq!((value.as_str(), by.id.get()), ("b", BOB));
@@ -360,37 +360,37 @@ async fn named_people_may_answer_and_a_menu_gives_what_was_chosen() {
 #[tokio::test]
 async fn a_dialog_that_nobody_answers_is_switched_off() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let (waiting, ids) =
         begin(&server, &responder, confirmation(false, Duration::from_millis(80), &[])).await;
     assert_eq!(waiting.await.unwrap(), Ok(DialogEnd::TimedOut));
     assert_eq!(server.whats(), [callback(30), original(30)]);
     let buttons = server.calls()[1].body["components"][0]["components"].clone();
     assert_eq!((&buttons[0]["disabled"], &buttons[0]["style"]), (&json!(true), &json!(4)));
-    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     assert!(calls(&server, 3).await[2].body["data"]["content"].as_str().unwrap().contains("over"));
 
     // Also where the token's time is over by then, and where nobody waits any more.
     let (server, responders) = start([answer(200, json!({"resource": {"message": {"id": "99"}}}))]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     assert_eq!(responder.ask(confirmation(false, TOKEN, &[])).await, Ok(DialogEnd::TimedOut));
     assert_eq!(server.whats()[1], "PATCH /api/v10/channels/20/messages/99");
     let (waiting, ids) = begin(&server, &responder, confirmation(false, LONG, &[])).await;
     waiting.abort();
     assert!(waiting.await.is_err());
     assert!(responders.open().is_empty());
-    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     assert!(calls(&server, 4).await[3].body["data"]["content"].as_str().unwrap().contains("over"));
 }
 
 #[tokio::test]
 async fn a_press_on_a_dialog_of_an_earlier_bot_says_that_it_is_over() {
     let (server, responders) = start([]).await;
-    let (waiting, ids) = begin(&server, &asked(&responders), confirmation(false, LONG, &[])).await;
+    let (waiting, ids) = begin(&server, &asked(&responders).await, confirmation(false, LONG, &[])).await;
     let (later, restarted) = start([]).await;
     let garbled = ["moonlane:", "moonlane:x:0", "moonlane:00000000000000000000000000000000:menu"];
     for (n, id) in garbled.into_iter().chain([ids[0].as_str()]).enumerate() {
-        assert!(restarted.take(interaction(50 + n as u64, ANN, press(id, &[]))).is_none());
+        assert!(restarted.take(interaction(50 + n as u64, ANN, press(id, &[]))).await.is_none());
         let answered = calls(&later, n + 1).await.pop().unwrap();
         assert_eq!((&answered.body["type"], &answered.body["data"]["flags"]), (&json!(4), &json!(64)));
         assert!(answered.body["data"]["content"].as_str().unwrap().contains("over"), "{id}");
@@ -399,13 +399,84 @@ async fn a_press_on_a_dialog_of_an_earlier_bot_says_that_it_is_over() {
 }
 
 #[tokio::test]
+async fn a_dialog_that_is_open_when_the_bot_stops_says_so_once() {
+    let (server, responders) = start([]).await;
+    let responder = asked(&responders).await;
+    let (waiting, ids) = begin(&server, &responder, confirmation(true, LONG, &[])).await;
+    responders.close();
+    assert_eq!(waiting.await.unwrap(), Err(RespondError::Restarting));
+    assert!(responder.is_over().await && responders.open().is_empty());
+    responder.end_early("The bot restarts.").await.unwrap();
+    responder.finish("Done.").await.unwrap();
+    assert_eq!(responder.ask(confirmation(true, LONG, &[])).await, Err(RespondError::Restarting));
+    assert_eq!(server.whats(), [callback(30), original(30)], "nothing is said twice");
+    let body = &server.calls()[1].body;
+    assert_eq!(
+        body["content"],
+        "Sure?\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute."
+    );
+    let buttons = &body["components"][0]["components"];
+    assert_eq!((&buttons[0]["disabled"], &buttons[1]["disabled"]), (&json!(true), &json!(true)));
+
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
+    let refused = &server.calls()[2].body["data"];
+    assert_eq!((&refused["content"], &refused["flags"]), (&json!(RESTARTING), &json!(64)));
+}
+
+#[tokio::test]
+async fn a_dialog_says_that_the_bot_stops_as_long_as_there_is_a_way() {
+    // Its interaction's time is over.
+    let (server, responders) = start([answer(200, json!({"resource": {"message": {"id": "99"}}}))]).await;
+    let (waiting, _) = begin(&server, &asked(&responders).await, confirmation(false, LONG, &[])).await;
+    sleep(TOKEN).await;
+    responders.close();
+    waiting.await.unwrap().unwrap_err();
+    assert_eq!(server.whats()[1..], ["PATCH /api/v10/channels/20/messages/99"]);
+
+    // There is no room below the question.
+    let (server, responders) = start([]).await;
+    let mut dialog = confirmation(false, LONG, &[]);
+    dialog.question.text = "😀".repeat(1000);
+    let (waiting, _) = begin(&server, &asked(&responders).await, dialog).await;
+    responders.close();
+    waiting.await.unwrap().unwrap_err();
+    let content = server.calls()[1].body["content"].as_str().unwrap().to_owned();
+    assert!(content.contains("😀…\n\n⚠️ I am restarting") && content.ends_with("in a minute."), "{content}");
+    assert!((1998..=2000).contains(&content.encode_utf16().count()));
+
+    // A press that came before counts.
+    let (server, responders) = start([]).await;
+    let (waiting, ids) = begin(&server, &asked(&responders).await, confirmation(false, LONG, &[])).await;
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
+    responders.close();
+    assert!(matches!(waiting.await.unwrap(), Ok(DialogEnd::Chosen { .. })));
+}
+
+#[tokio::test]
+async fn an_early_end_takes_the_place_of_a_deferral_whoever_sees_it() {
+    for ephemeral in [false, true] {
+        let (server, responders) = start([]).await;
+        let responder = asked(&responders).await;
+        responder.defer(ephemeral).await;
+        responder.end_early("The bot restarts.").await.unwrap();
+        assert_eq!(server.whats(), [callback(30), original(30)]);
+    }
+    // Whoever has an answer hears it alone.
+    let (server, responders) = start([]).await;
+    let responder = asked(&responders).await;
+    responder.reply(&Reply::text("one")).await.unwrap();
+    responder.end_early("The bot restarts.").await.unwrap();
+    assert_eq!(server.calls()[1].body["flags"], 64);
+}
+
+#[tokio::test]
 async fn a_press_that_cannot_be_answered_counts_all_the_same() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let (waiting, ids) = begin(&server, &responder, confirmation(false, LONG, &[])).await;
     let no = answer(404, json!({"code": 10062, "message": "Unknown interaction"}));
     lock(&server.0).answers.push_back(no);
-    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).is_none());
+    assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     assert!(matches!(waiting.await.unwrap(), Ok(DialogEnd::Chosen { .. })));
     responder.reply(&Reply::text("Done.")).await.unwrap();
     assert_eq!(server.whats(), [callback(30), callback(31), original(30), further(30)]);
@@ -414,7 +485,7 @@ async fn a_press_that_cannot_be_answered_counts_all_the_same() {
 #[tokio::test]
 async fn dialogs_that_do_not_fit_are_refused_and_ids_are_never_the_same() {
     let (server, responders) = start([]).await;
-    let responder = asked(&responders);
+    let responder = asked(&responders).await;
     let one = confirmation(false, LONG, &[]);
     let Controls::Buttons(buttons) = &one.controls else { panic!() };
     for controls in [

@@ -313,10 +313,14 @@ pub async fn start(
 
 /// The way to stop a turn that is about to enter its lane; none where it has.
 fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
-    match turns.stops().entry(turn) {
-        Entry::Occupied(_) => None,
-        Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::new(Stop::of(turn))))),
+    let stop = match turns.stops().entry(turn) {
+        Entry::Occupied(_) => return None,
+        Entry::Vacant(free) => Arc::clone(free.insert(Arc::new(Stop::of(turn)))),
+    };
+    if turns.0.ending.is_cancelled() {
+        stop.stop(StopReason::Shutdown);
     }
+    Some(stop)
 }
 
 /// Puts what an earlier bot left into its lane.

@@ -40,6 +40,9 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
     let mut may_be_posted = task.recovered;
     let mut wait = FIRST_WAIT;
     loop {
+        if stop.token.is_cancelled() {
+            return QuestionPosting::GivenUp;
+        }
         match try_to_post(turns, task, stop, may_be_posted).await {
             Ok(asked) => return asked,
             Err(refused) if delivery::is_passing(&refused) => {

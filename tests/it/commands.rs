@@ -6,6 +6,7 @@ mod gate;
 mod questions;
 mod registration;
 mod resets;
+mod restarts;
 mod shares;
 
 use std::time::Duration;
@@ -184,19 +185,6 @@ async fn heard(stage: &Stage, text: &str) -> Message {
         discord.messages(channel).into_iter().rev().find(|message| message.content.starts_with(text))
     };
     within(text, stage.discord.wait_until(look)).await
-}
-
-#[tokio::test]
-async fn a_question_of_an_earlier_bot_is_over() {
-    let mut stage = stage().await;
-    assert_eq!(stage.ask("general", "TEXT:one").await, "one");
-    let question = said(&stage, "owner", "reset", &[]).await;
-    let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
-    stage.stop().await;
-    stage.start().await;
-    let pressed = stage.discord.press(question.id, stage.discord.owner(), yes).unwrap();
-    let told = says(&stage, pressed).await;
-    assert_eq!(told.content, "This question is over. If it still matters, use the command again.");
 }
 
 #[tokio::test]

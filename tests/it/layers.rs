@@ -245,7 +245,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ),
     ("agent/leftovers.rs", 1, "temporary folders are cleared a day later"),
     ("bot.rs", 1, "nobody is warned of places where the token lies about"),
-    ("command.rs", 2, "one command or press; Discord tells its person that nobody answers"),
+    ("command.rs", 1, "one command or press, whose person is told"),
     ("demo_agent/wire.rs", 1, "one demo agent"),
     ("gateway.rs", 1, "the bot ends: `Gateway::stopped`"),
     ("gateway/convert.rs", 1, "one direct message is not turned away"),
@@ -256,7 +256,6 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("playground.rs", 1, "the playground hears no more, as at the end of its input"),
     ("main.rs", 1, "one reload by hand"),
     ("respond.rs", 1, "one answer is not deferred"),
-    ("respond/dialog.rs", 1, "one press is not refused"),
     (
         "turn/intake.rs",
         6,
