@@ -186,12 +186,14 @@ pub enum Extra {
     Forward,
 }
 
-/// Who wrote a message.
+/// A person. `tostring` of it is the mention.
+///
+/// Lua class: `Person`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Author {
     /// The person's id.
     pub id: UserId,
-    /// The name shown in this guild.
+    /// The name as shown in this guild.
     pub name: String,
     /// The person's roles in this guild.
     pub roles: Vec<RoleId>,
@@ -199,14 +201,16 @@ pub struct Author {
     pub bot: bool,
 }
 
-/// A file attached to a message. Its content is not here: it is fetched when the turn starts.
+/// A file attached to a message.
+///
+/// Its content is not here: it is fetched when the turn starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The file name as uploaded.
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
-    /// The media type as Discord detected it, such as `text/plain; charset=utf-8`.
+    /// The media type that Discord detected, such as "text/plain; charset=utf-8".
     pub content_type: Option<String>,
     /// Where to fetch it.
     pub url: String,

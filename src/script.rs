@@ -46,7 +46,8 @@ use commands::CommandSet;
 pub use commands::{CommandCall, CommandStep, SuspendedCommand};
 use data::{BadValue, Data};
 pub use effect::{
-    Changed, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest, YES,
+    Changed, CtxFunction, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest,
+    YES,
 };
 use facts::MessageFacts;
 use hooks::HookSet;

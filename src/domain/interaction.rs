@@ -58,6 +58,8 @@ pub struct CommandOption {
 }
 
 /// What an option takes.
+///
+/// Lua class: `OptionType`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "Discord's own names")]
@@ -94,23 +96,27 @@ pub enum OptionValue {
     Role(NamedRole),
 }
 
-/// A channel or a thread with its name: this is the table of a channel in Lua.
+/// A channel or a thread. `tostring` of it is the mention.
+///
+/// Lua class: `Channel`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedChannel {
     /// Its id.
     pub id: ChannelId,
-    /// Its name without `#`; empty where Discord has not told it.
+    /// Its name without `#`; empty if Discord has not told it.
     pub name: String,
     /// The channel that a thread belongs to.
     pub parent_id: Option<ChannelId>,
 }
 
-/// A role with its name: this is its table in Lua.
+/// A role. `tostring` of it is the mention.
+///
+/// Lua class: `Role`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedRole {
     /// Its id.
     pub id: RoleId,
-    /// Its name; empty where Discord has not told it.
+    /// Its name; empty if Discord has not told it.
     pub name: String,
 }
 

@@ -112,7 +112,9 @@ pub fn is_model_name(name: &str) -> bool {
     name.len() <= 200 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(may_be)
 }
 
-/// A permission mode of the CLI (`--permission-mode`, and `set_permission_mode` over the control protocol).
+/// What Claude may do without asking, by Claude Code's own names.
+///
+/// They are those of `--permission-mode`, and of `set_permission_mode` over the control protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
@@ -143,7 +145,9 @@ impl PermissionMode {
     }
 }
 
-/// How hard the model thinks (`--effort`).
+/// How hard the model thinks.
+///
+/// The names are those of `--effort`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
@@ -177,11 +181,11 @@ pub enum Source {
     Json(String),
 }
 
-/// What keeps an agent from the rest of the machine.
+/// What keeps agents from the rest of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandbox {
-    /// Bubblewrap, which must be installed.
+    /// bubblewrap, which must be installed
     Bwrap,
 }
 
@@ -209,7 +213,9 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
-/// One of the CLI's settings files (`--setting-sources`).
+/// One of Claude Code's settings files.
+///
+/// The names are those of `--setting-sources`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SettingSource {
@@ -232,14 +238,14 @@ impl SettingSource {
     }
 }
 
-/// Which of Claude's texts in a turn are the answer.
+/// Which of Claude's texts are the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerForm {
-    /// Every top-level text block after the last tool call.
+    /// every text after the last tool call
     #[default]
     Last,
-    /// Every top-level text block.
+    /// every text
     All,
 }
 

@@ -28,18 +28,28 @@ const MAX_TEXT: f64 = 6000.0;
 /// The greatest number, in both directions: all whole numbers up to it are exact doubles.
 const MAX_NUMBER: f64 = 9_007_199_254_740_992.0;
 
+/// What a file in commands/ returns: one slash command. It has either `run`, or subcommands that do.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawCommand {
+    /// 1 to 32 lower-case letters, digits, `-` or `_`.
     name: String,
+    /// 1 to 100 characters.
     description: String,
+    /// At most 25, the required ones first.
     #[serde(default)]
     options: Vec<RawOption>,
+    /// At most 25; the command itself then has neither options nor `run`.
     #[serde(default)]
     subcommands: Vec<RawSubcommand>,
+    /// What a person needs to use it: Discord's name of the permission in lower case, such as "manage_messages".
     permission: Option<String>,
+    /// Whether it is kept out of direct messages.
     #[serde(default)]
     guild_only: bool,
+    /// What it does.
+    ///
+    /// Lua: `fun(ctx: Ctx, args: table<string, any>)`
     run: Option<Function>,
 }
 
@@ -48,27 +58,45 @@ pub(super) struct RawCommand {
 pub(super) struct RawSubcommand {
     name: String,
     description: String,
+    /// At most 25, the required ones first.
     #[serde(default)]
     options: Vec<RawOption>,
+    /// What it does; never absent.
+    ///
+    /// Lua: `fun(ctx: Ctx, args: table<string, any>)`
     run: Option<Function>,
 }
 
+/// Something that is given with a command. It is in `args` under its name; a user is there as a Person, a channel as a
+/// Channel, a role as a Role.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawOption {
+    /// As for a command.
     name: String,
+    /// As for a command.
     description: String,
+    /// "string" by default.
     #[serde(default)]
     r#type: OptionKind,
+    /// Whether Discord insists on it.
     #[serde(default)]
     required: bool,
+    /// The only values, for strings and numbers: at most 25.
     choices: Option<Vec<ValueOrChoice>>,
+    /// The least number, or the least length of a string.
     min: Option<f64>,
+    /// The greatest number, or the greatest length of a string.
     max: Option<f64>,
+    /// Suggests values while somebody types; the first 25 count.
+    ///
+    /// Lua: `fun(ctx: SuggestCtx, typed: string): (string|number|Choice)[]?`
     autocomplete: Option<Function>,
 }
 
 /// A value alone, which is its own name, or both.
+///
+/// Lua: `string|number|Choice`
 enum ValueOrChoice {
     Value(RawValue),
     Named(RawChoice),
@@ -77,10 +105,15 @@ enum ValueOrChoice {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawChoice {
+    /// What people see.
     name: String,
+    /// What the command gets.
     value: RawValue,
 }
 
+/// The value of a choice.
+///
+/// Lua: `string|number`
 enum RawValue {
     Text(String),
     Number(f64),

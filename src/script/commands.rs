@@ -30,7 +30,7 @@ pub(super) use ctx::CtxFacts;
 #[cfg(test)]
 pub(super) use runner::MAX_EFFECTS;
 #[cfg(test)]
-pub(super) use tools::CommandInfo;
+pub(super) use tools::{CommandInfo, names as tool_names};
 
 use super::command;
 use super::data::{BadValue, shown};

@@ -1,7 +1,7 @@
-//! Everything that a command can ever cause: one enum. A script asks for an effect by a function of its `ctx`, the
+//! Everything that a command can ever cause: one enum. A script asks for an effect by calling a function of its `ctx`, the
 //! core performs it, and the answer, or an error, goes back to the line that asked.
 //!
-//! All of it is checked here as far as that is possible without Discord: lengths and counts are within its limits.
+//! Everything is checked here as far as possible without Discord: lengths and counts are within its limits.
 
 mod decode;
 mod values;
@@ -11,89 +11,189 @@ use serde::Serialize;
 use crate::domain::{Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply};
 
 #[cfg(test)]
-pub(super) use decode::{
-    RawAsk, RawChoose, RawConfirm, RawDefer, RawEmbed, RawField, RawFile, RawLink, RawPick, RawSay, RawSend,
-    RawSetMode, RawSetModel, RawWho,
-};
-pub(super) use decode::{decode, names};
+pub(super) use decode::accepted_keys;
+pub(super) use decode::decode;
 
-/// One thing that a command asks the core to do. Where a variant has a channel, none means the one that the command
-/// was used in.
-///
-/// The core answers with JSON; what that is stands with each variant, `null` where nothing is said.
+/// One thing that a command asks the core to do: what each is, and what its answer is, stands with the [`CtxFunction`]
+/// of the same name. The core answers with JSON, `null` where there is nothing to tell. Where a variant has a channel,
+/// none means the one in which the command was used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Answer the command, or say one more thing.
+    /// See [`CtxFunction::Reply`].
     Reply(Reply),
-    /// Put this in the place of the answer.
+    /// See [`CtxFunction::Edit`].
     Edit(Reply),
-    /// Tell the person that the answer will take a while.
+    /// See [`CtxFunction::Defer`].
     Defer {
-        /// Whether only the person who used the command sees the answer.
+        /// Whether only the person who used the command will see the answer.
         ephemeral: bool,
     },
-    /// Ask yes or no: the dialog's values are [`YES`] and another. The answer is `true`, `false`, or `null` where nobody
-    /// answered in time.
+    /// See [`CtxFunction::Confirm`]; of the dialog's values, [`YES`] means yes.
     Confirm(Dialog),
-    /// Let a person choose. The answer is the value that was chosen, or `null` where nobody chose in time.
+    /// See [`CtxFunction::Choose`].
     Choose(Dialog),
-    /// Which session the next turn of a channel goes on with, as it routes now. The answer is a [`SessionFacts`], or
-    /// `null` where there is none.
+    /// See [`CtxFunction::Session`]. The answer is a [`SessionFacts`].
     Session {
         /// Where.
         channel: Option<ChannelId>,
     },
-    /// All sessions. The answer is a list of [`SessionFacts`].
+    /// See [`CtxFunction::Sessions`]. The answer is a list of [`SessionFacts`].
     Sessions,
-    /// Forget a channel's session. The answer is what it was, a [`SessionFacts`], or `null` where there was none.
+    /// See [`CtxFunction::ResetSession`]. The answer is a [`SessionFacts`].
     ResetSession {
         /// Where.
         channel: Option<ChannelId>,
     },
-    /// From the next turn on, use this model. The answer is a [`Changed`].
+    /// See [`CtxFunction::SetModel`]. The answer is a [`Changed`].
     SetModel {
         /// Where.
         channel: Option<ChannelId>,
         /// None: the project's own.
         model: Option<String>,
     },
-    /// From the next turn on, use this permission mode. The answer is a [`Changed`].
+    /// See [`CtxFunction::SetPermissionMode`]. The answer is a [`Changed`].
     SetPermissionMode {
         /// Where.
         channel: Option<ChannelId>,
         /// None: the project's own.
         mode: Option<String>,
     },
-    /// End the running turn. The answer is the turn, a [`QueueEntry`], or `null` where none runs.
+    /// See [`CtxFunction::Stop`]. The answer is a [`QueueEntry`].
     Stop {
         /// Where.
         channel: Option<ChannelId>,
     },
-    /// Who runs and who waits in a channel's lane. The answer is a list of [`QueueEntry`], in order.
+    /// See [`CtxFunction::Queue`]. The answer is a list of [`QueueEntry`].
     Queue {
         /// Where.
         channel: Option<ChannelId>,
     },
-    /// Take a waiting turn out of its lane; only its own person may. The answer is whether it was still waiting.
+    /// See [`CtxFunction::TakeOut`].
     TakeOut {
-        /// Which.
+        /// Which turn.
         turn: MessageId,
     },
-    /// Start a turn as the person who used the command; the gate is asked. The answer is its id, a string.
+    /// See [`CtxFunction::Ask`].
     Ask(TurnRequest),
-    /// Say something in a channel that routes.
+    /// See [`CtxFunction::Send`].
     Send {
         /// Where.
         channel: ChannelId,
-        /// What; it may become several messages.
+        /// What is said.
         text: String,
     },
-    /// All projects. The answer is a list of [`ProjectInfo`].
+    /// See [`CtxFunction::Projects`]. The answer is a list of [`ProjectInfo`].
     Projects,
-    /// How the bot is. The answer is a [`StatusFacts`].
+    /// See [`CtxFunction::Status`]. The answer is a [`StatusFacts`].
     Status,
-    /// Read the scripts again, if the person is an operator. The answer is a [`Reloaded`].
+    /// See [`CtxFunction::Reload`]. The answer is a [`Reloaded`].
     Reload,
+}
+
+/// A function of `ctx` that asks for an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CtxFunction {
+    /// Answers the command; called again, says one more thing.
+    ///
+    /// Lua: `fun(self: Ctx, reply: string|Say)`
+    Reply,
+    /// Replaces what was said last.
+    ///
+    /// Lua: `fun(self: Ctx, edit: string|Say)`
+    Edit,
+    /// Tells the person that the answer will take a while.
+    ///
+    /// Lua: `fun(self: Ctx, defer?: Defer)`
+    Defer,
+    /// Asks yes or no with two buttons, and waits; nil if nobody answers in time.
+    ///
+    /// Lua: `fun(self: Ctx, confirm: string|Confirm): boolean?`
+    Confirm,
+    /// Offers options as buttons or a menu, and waits. Gives the value of the chosen one, or nil if nobody chooses in time.
+    ///
+    /// Lua: `fun(self: Ctx, choose: Choose): string?`
+    Choose,
+    /// The session that the next turn would continue, here or in the given channel, in the project that an empty message
+    /// would go to now; nil if there is none.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): Session?`
+    Session,
+    /// All sessions, newest first, at most 500.
+    ///
+    /// Lua: `fun(self: Ctx): Session[]`
+    Sessions,
+    /// Forgets that session, so that the next turn starts afresh. Gives what it was; nil if there was none.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): Session?`
+    ResetSession,
+    /// Sets the channel's model from the next turn on, across restarts; false goes back to the project's own. Raises unless
+    /// the project's `models` allow it.
+    ///
+    /// Lua: `fun(self: Ctx, model: string|false|SetModel): Changed`
+    SetModel,
+    /// Does the same for the permission mode, which the project's `permission_modes` must allow.
+    ///
+    /// Lua: `fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed`
+    SetPermissionMode,
+    /// Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): QueueEntry?`
+    Stop,
+    /// The turns that are running and waiting, in order.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): QueueEntry[]`
+    Queue,
+    /// Takes a turn of this person's out of the queue. Gives whether it was still waiting.
+    ///
+    /// Lua: `fun(self: Ctx, turn: Id): boolean`
+    TakeOut,
+    /// Starts a turn as this person, whatever the trigger says. Gives the turn's id.
+    ///
+    /// Lua: `fun(self: Ctx, ask: string|Ask): Id`
+    Ask,
+    /// Says something in a channel that has a project.
+    ///
+    /// Lua: `fun(self: Ctx, send: Send)`
+    Send,
+    /// All projects.
+    ///
+    /// Lua: `fun(self: Ctx): ProjectInfo[]`
+    Projects,
+    /// How the bot is doing.
+    ///
+    /// Lua: `fun(self: Ctx): Status`
+    Status,
+    /// Reloads the scripts; only operators may.
+    ///
+    /// Lua: `fun(self: Ctx): Reloaded`
+    Reload,
+}
+
+/// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 18] = [
+    (CtxFunction::Reply, "reply", "text"),
+    (CtxFunction::Edit, "edit", "text"),
+    (CtxFunction::Defer, "defer", ""),
+    (CtxFunction::Confirm, "confirm", "text"),
+    (CtxFunction::Choose, "choose", "text"),
+    (CtxFunction::Session, "session", "channel"),
+    (CtxFunction::Sessions, "sessions", ""),
+    (CtxFunction::ResetSession, "reset_session", "channel"),
+    (CtxFunction::SetModel, "set_model", "model"),
+    (CtxFunction::SetPermissionMode, "set_permission_mode", "mode"),
+    (CtxFunction::Stop, "stop", "channel"),
+    (CtxFunction::Queue, "queue", "channel"),
+    (CtxFunction::TakeOut, "take_out", "turn"),
+    (CtxFunction::Ask, "ask", "prompt"),
+    (CtxFunction::Send, "send", "text"),
+    (CtxFunction::Projects, "projects", ""),
+    (CtxFunction::Status, "status", ""),
+    (CtxFunction::Reload, "reload", ""),
+];
+
+/// The names of all functions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(_, name, _)| *name)
 }
 
 /// The values of the two buttons of [`Effect::Confirm`].
@@ -113,88 +213,117 @@ pub struct TurnRequest {
     pub fresh: bool,
 }
 
-/// A session, as scripts see it.
+/// A channel's conversation with Claude in one project.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionFacts {
-    /// Where.
+    /// Where it is.
     pub channel: NamedChannel,
-    /// The name of its project.
+    /// The project's name.
     pub project: ProjectName,
-    /// The model that the next turn uses; none: the CLI chooses.
+    /// The model of the next turn; nil: the CLI chooses.
     pub model: Option<String>,
-    /// The permission mode that the next turn uses; none: the CLI's settings say.
+    /// The permission mode of the next turn; nil: the CLI's settings decide.
     pub permission_mode: Option<PermissionMode>,
     /// How many turns it has answered.
     pub turns: u32,
-    /// What it has cost, in dollars, as the CLI estimates it.
+    /// What it has cost in dollars, as the CLI estimates it.
     pub cost_usd: f64,
-    /// When it was begun or last gave a result, in seconds since 1970.
+    /// When it began or last gave a result, in seconds since 1970.
     pub last_used: f64,
-    /// How many turns wait in the channel.
+    /// How many turns are waiting in the channel.
     pub waiting: usize,
-    /// Whether a turn runs in the channel.
+    /// Whether a turn is running in the channel.
     pub running: bool,
 }
 
-/// A turn in a lane, as scripts see it.
+/// A turn that is running or waiting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueueEntry {
-    /// Its id: that of the message that it answers.
+    /// The id of the message or command that asked.
     pub id: MessageId,
-    /// Whose it is.
+    /// Who asked.
     pub user: Author,
     /// The beginning of the prompt.
     pub prompt: String,
-    /// Whether it runs; else it waits.
+    /// Whether it is running; otherwise it is waiting.
     pub running: bool,
-    /// Whether its work is done, and its answer is being posted.
+    /// Whether the work is done and the answer is being posted.
     pub answering: bool,
-    /// For how long it has been there, in seconds.
+    /// How long it has been there.
     pub seconds: f64,
 }
 
-/// A project, as scripts see it.
+/// A project, as commands see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProjectInfo {
     /// Its name.
     pub name: ProjectName,
-    /// None: the CLI chooses.
+    /// nil: the CLI chooses.
     pub model: Option<String>,
-    /// None: the CLI's settings say.
+    /// nil: the CLI's settings decide.
     pub permission_mode: Option<PermissionMode>,
 }
 
-/// What a setting was, and what it is now; none: the project's own, and the project says nothing.
+/// What a setting was, and what it is now; nil where the project sets none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Changed {
-    /// Before.
+    /// The old value.
     pub before: Option<String>,
-    /// From the next turn on.
+    /// The value from the next turn on.
     pub after: Option<String>,
 }
 
-/// How the bot is, as scripts see it.
+/// How the bot is doing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StatusFacts {
     /// The bot's version.
     pub version: String,
-    /// For how long it has been running, in seconds.
+    /// How long it has been running, in seconds.
     pub uptime: f64,
-    /// The number of the newest script set since the start, from 1.
+    /// Which script set since the start is live, counted from 1.
     pub generation: u64,
-    /// How many turns run, over all channels.
+    /// How many turns are running, over all channels.
     pub running: usize,
-    /// How many turns wait.
+    /// How many turns are waiting.
     pub waiting: usize,
 }
 
-/// What came of reading the scripts again.
+/// What came of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reloaded {
-    /// The number of the script set that is live now.
+    /// The generation that is live now.
     pub generation: u64,
-    /// What is wrong with the files; where there is an error among it, the set that was live still is.
+    /// What is wrong with the files; with an error among it, the previous set stays live.
     pub problems: Vec<String>,
     /// Whether the files are live.
     pub live: bool,
+}
+
+/// An answer of each kind, by its name in Lua, without whatever may be absent.
+#[cfg(test)]
+pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'static str, serde_json::Value)> {
+    use serde_json::json;
+    let project = ProjectName(String::new());
+    let session = SessionFacts {
+        channel,
+        project: project.clone(),
+        model: None,
+        permission_mode: None,
+        turns: 0,
+        cost_usd: 0.0,
+        last_used: 0.0,
+        waiting: 0,
+        running: false,
+    };
+    let id = MessageId::new(1).expect("1 is an id");
+    let (prompt, version) = (String::new(), String::new());
+    let entry = QueueEntry { id, user, prompt, running: false, answering: false, seconds: 0.0 };
+    vec![
+        ("Session", json!(session)),
+        ("QueueEntry", json!(entry)),
+        ("ProjectInfo", json!(ProjectInfo { name: project, model: None, permission_mode: None })),
+        ("Changed", json!(Changed { before: None, after: None })),
+        ("Status", json!(StatusFacts { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 })),
+        ("Reloaded", json!(Reloaded { generation: 1, problems: Vec::new(), live: true })),
+    ]
 }

@@ -1,18 +1,21 @@
-//! What scripts are told of a message.
+//! What triggers and `route` are told about a message.
 
 use serde::Serialize;
 
 use crate::domain::{Attachment, Author, GuildId, Message, MessageId, NamedChannel};
 
-/// The table `message`.
+/// What a person wrote in Discord.
 #[derive(Serialize)]
 pub struct MessageFacts<'a> {
     id: MessageId,
     channel: NamedChannel,
     guild_id: GuildId,
     author: &'a Author,
+    /// The text without the mention of the bot; other mentions read as @name and #name.
     text: &'a str,
+    /// The text exactly as Discord sent it.
     raw_text: &'a str,
+    /// Whether it mentions the bot: by name, by the bot's own role, or by a reply that pings; never by @everyone.
     mentions_me: bool,
     attachments: &'a [Attachment],
 }

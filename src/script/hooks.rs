@@ -1,7 +1,8 @@
-//! What hooks.lua returns: functions that are asked at certain points of every turn. The file may be absent, and so may
+//! What hooks.lua returns: functions that are called at certain points of every turn. The file is optional, and so is
 //! each function.
 //!
-//! A hook that fails changes nothing: the log says why, with file and line, and the turn goes on as if it were absent.
+//! A hook that fails changes nothing: the log says why, with file and line, and the turn continues as if the hook were
+//! absent.
 
 use std::sync::Arc;
 
@@ -18,28 +19,37 @@ const MAX_CONTEXT: usize = 100 * 1024;
 /// The longest reworded error, in characters: it must fit into a message together with what stands around it.
 const MAX_ERROR: usize = 1000;
 
-/// What hooks know of a turn: the table `turn` in Lua.
+/// One prompt, and all that Claude does until its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TurnFacts {
-    /// The message, and so the turn.
+    /// The id of the message that asked.
     pub id: MessageId,
-    /// Where it was written.
+    /// Where it was asked.
     pub channel: NamedChannel,
-    /// The project it works in.
+    /// The project's name.
     pub project: ProjectName,
-    /// Who wrote it.
+    /// Who asked, as seen then.
     pub author: Author,
-    /// What is asked, without the files.
+    /// What is asked, without the files and without what `before_prompt` adds.
     pub prompt: String,
-    /// The model that is asked for; `None` leaves the choice to the CLI.
+    /// The turn's model; nil: the CLI chooses.
     pub model: Option<String>,
 }
 
 /// A function of hooks.lua.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hook {
+    /// Returns what is put before the turn's prompt: at most 100 KiB.
+    ///
+    /// Lua, optional: `fun(turn: Turn): string?`
     BeforePrompt,
+    /// Returns what takes the answer's place. Called once, before the answer is stored.
+    ///
+    /// Lua, optional: `fun(text: string, turn: Turn): string?`
     AfterAnswer,
+    /// Returns what takes the place of the sentence about a failed turn: at most 1000 characters.
+    ///
+    /// Lua, optional: `fun(error: string, turn: Turn): string?`
     OnError,
 }
 

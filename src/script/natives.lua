@@ -66,16 +66,27 @@ local function raising(tool)
   end
 end
 
-moonlane = setmetatable({
-  now = tools.now,
-  regex = raising(tools.regex),
-  json = table.freeze { encode = raising(tools.encode), decode = raising(tools.decode) },
-  time = table.freeze { format = raising(tools.format_time) },
-  log = raising(tools.log),
-}, {
+local functions, names = {}, {}
+for name, tool in tools.functions do
+  local outer, inner = name:match("^(%w+)%.(%w+)$")
+  if outer then
+    functions[outer] = functions[outer] or {}
+    functions[outer][inner] = raising(tool)
+  else
+    functions[name] = raising(tool)
+  end
+end
+for name, value in functions do
+  table.insert(names, name)
+  if type(value) == "table" then
+    table.freeze(value)
+  end
+end
+
+moonlane = setmetatable(functions, {
   __metatable = false,
   __index = function(_, key)
-    error(tools.unknown("moonlane", key, tools.names), 2)
+    error(tools.unknown("moonlane", key, names), 2)
   end,
 })
 

@@ -26,57 +26,95 @@ const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The most that one turn may cost, in dollars: more is a slip.
 const MAX_USD: f64 = 1e6;
 
+/// A place to work.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawProject {
+    /// The directory. A relative one starts where config/ and scripts/ are; `~/` is home.
     dir: String,
+    /// The model, as `claude --model` takes it; by default the CLI chooses.
     model: Option<String>,
+    /// The only models that a channel may choose instead; by default any.
     models: Option<Vec<String>>,
+    /// What Claude may do without asking.
     permission_mode: Option<PermissionMode>,
+    /// The only modes that a channel may choose instead; by default all but "bypassPermissions".
     permission_modes: Option<Vec<PermissionMode>>,
+    /// The exact set of built-in tools.
     tools: Option<Vec<String>>,
+    /// What is allowed without asking, such as "Bash(git *)".
     #[serde(default)]
     allowed_tools: Vec<String>,
+    /// Tools that are taken away.
     #[serde(default)]
     disallowed_tools: Vec<String>,
+    /// Appended to Claude Code's own system prompt.
     system_prompt: Option<String>,
+    /// Which of Claude Code's settings files count; by default all three.
     setting_sources: Option<Vec<SettingSource>>,
+    /// How hard the model thinks.
     effort: Option<Effort>,
+    /// The model to use when the first one is busy; several, in order, are separated by commas.
     fallback_model: Option<String>,
+    /// How many round trips to the model a turn may take.
+    ///
+    /// Lua: `integer`
     max_turns: Option<f64>,
+    /// What a turn may cost, in dollars; each turn then starts a process of its own.
     max_usd: Option<f64>,
+    /// More directories in which Claude may work.
     #[serde(default)]
     add_dirs: Vec<String>,
+    /// MCP servers: files, or JSON in [[…]].
     #[serde(default)]
     mcp_config: Vec<String>,
+    /// More settings of Claude Code: a file, or JSON in [[…]].
     settings: Option<String>,
+    /// Whether there is no shell and no WebFetch, unless `tools` names them, and no settings files.
     #[serde(default)]
     restricted: bool,
+    /// "bwrap": agents see nothing but the project and Claude's own folder; needs bubblewrap.
     sandbox: Option<Sandbox>,
+    /// The user of this machine that agents run as; the bot needs the right to start them so.
     run_as: Option<String>,
+    /// What stands before `[agent] command`, such as { "podman", "exec", "-i", "box" }.
     #[serde(default)]
     command: Vec<String>,
+    /// Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// Time limits, in place of those in config/moonlane.toml.
     #[serde(default)]
     limits: RawProjectLimits,
+    /// Which of Claude's texts are the answer; "last" by default.
     #[serde(default)]
     answer: AnswerForm,
+    /// How answers become Discord messages.
     #[serde(default)]
     format: RawFormat,
+    /// Who may work here, in place of the rule at the top of routing.lua.
     allow: Option<RawProjectAllow>,
 }
 
+/// How an answer becomes Discord messages.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawFormat {
+    /// Whether what Discord does not show (tables, task lists, images …) is rewritten; true by default.
     dialect: Option<bool>,
+    /// Messages are kept shorter than this where nothing is torn, because phones fold tall ones; no limit by default.
+    ///
+    /// Lua: `integer`
     max_lines: Option<f64>,
+    /// A longer answer ends with a file that holds all of it; 8 by default, false: never.
     max_parts: Option<NumberOrFalse>,
+    /// What an answer has beyond this is only in the file; 200 by default, false: no limit.
     max_kb: Option<NumberOrFalse>,
 }
 
-/// A number, or `false` where there is to be none.
+/// A number, or `false` for no limit.
+///
+/// Lua: `integer|false`
 struct NumberOrFalse(Option<f64>);
 
 impl<'de> Deserialize<'de> for NumberOrFalse {
@@ -107,17 +145,25 @@ impl<'de> Deserialize<'de> for NumberOrFalse {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawProjectAllow {
+    /// These people.
     users: Vec<Id<UserId>>,
+    /// Everybody with one of these roles.
     roles: Vec<Id<RoleId>>,
 }
 
+/// How long each stage of a turn may take.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawProjectLimits {
+    /// From starting the agent to its first sign of readiness.
     start: Option<Seconds>,
+    /// Without any event, while no tool is running.
     silence: Option<Seconds>,
+    /// Without any event, while a tool is running.
     tool: Option<Seconds>,
+    /// The whole turn.
     turn: Option<Seconds>,
+    /// From the result until Claude is idle.
     after_result: Option<Seconds>,
 }
 

@@ -44,26 +44,72 @@ pub struct Context<'a> {
     pub own: &'a [OwnPlace],
 }
 
-/// The keys of routing.lua.
-pub(super) const ROUTING_KEYS: [&str; 4] = ["allow", "projects", "channels", "route"];
+/// A key of what routing.lua returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RoutingKey {
+    /// Who may start a turn. The owner of the Discord application always may.
+    ///
+    /// Lua, optional: `Allow`
+    Allow,
+    /// The places to work, by name.
+    ///
+    /// Lua: `table<string, Project>`
+    Projects,
+    /// The project of each channel, by the channel's id. A thread has its channel's unless it is listed itself.
+    ///
+    /// Lua, optional: `table<Id, string>`
+    Channels,
+    /// Called where `channels` has no entry. Returns a project's name, a table, or nil to ignore the message.
+    ///
+    /// Lua, optional: `fun(message: Message, prompt: string): string|Route|nil`
+    Route,
+}
+
+impl RoutingKey {
+    const ALL: [Self; 4] = [Self::Allow, Self::Projects, Self::Channels, Self::Route];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Projects => "projects",
+            Self::Channels => "channels",
+            Self::Route => "route",
+        }
+    }
+}
+
+/// The names of all keys of routing.lua.
+pub(super) fn keys() -> [&'static str; 4] {
+    RoutingKey::ALL.map(RoutingKey::name)
+}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct RawAllow {
+    /// These people.
     users: Vec<Id<UserId>>,
+    /// Everybody with one of these roles.
     roles: Vec<Id<RoleId>>,
+    /// Who may administer the bot, besides its owner.
     operators: Vec<Id<UserId>>,
+    /// The servers in which the bot does anything; by default those of `[discord] guilds`, or those that an owner is in.
     guilds: Option<Vec<Id<GuildId>>>,
 }
 
+/// What `route` may return besides a project's name and nil: a turn (`project`), or an answer (`reply`).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RawRoute {
+    /// The project's name.
     project: Option<String>,
+    /// The prompt, in place of what the trigger made of the message.
     prompt: Option<String>,
+    /// The model for this turn, in place of the project's.
     model: Option<String>,
+    /// Whether to forget the channel's session first.
     #[serde(default)]
     fresh: bool,
+    /// What the bot says, without starting a turn.
     reply: Option<String>,
 }
 
@@ -83,14 +129,14 @@ pub fn decode(
     };
     for (key, _) in entries(table) {
         match key {
-            mlua::Value::String(key) if ROUTING_KEYS.iter().any(|known| key == *known) => {}
-            mlua::Value::String(key) => bad(unknown_key(&key.to_string_lossy(), &ROUTING_KEYS)),
+            mlua::Value::String(key) if keys().iter().any(|known| key == *known) => {}
+            mlua::Value::String(key) => bad(unknown_key(&key.to_string_lossy(), &keys())),
             other => bad(BadValue::here(format!("a {} is no key here", other.type_name()))),
         }
     }
-    let field = |name: &str| table.raw_get::<mlua::Value>(name).unwrap_or(mlua::Nil);
+    let field = |key: RoutingKey| table.raw_get::<mlua::Value>(key.name()).unwrap_or(mlua::Nil);
 
-    match field("allow") {
+    match field(RoutingKey::Allow) {
         mlua::Nil => {}
         value => match data::decode_lua::<RawAllow>(&value) {
             Ok(raw) => {
@@ -101,9 +147,9 @@ pub fn decode(
             Err(problem) => bad(problem.under("allow")),
         },
     }
-    let names = projects(&field("projects"), context, &mut routing.projects, &mut bad);
-    channels(&field("channels"), &names, &mut routing, &mut bad);
-    let has_route = match field("route") {
+    let names = projects(&field(RoutingKey::Projects), context, &mut routing.projects, &mut bad);
+    channels(&field(RoutingKey::Channels), &names, &mut routing, &mut bad);
+    let has_route = match field(RoutingKey::Route) {
         mlua::Nil => false,
         mlua::Value::Function(_) => true,
         value => {

@@ -127,8 +127,9 @@ mod commands;
 mod definitions;
 mod hooks;
 mod problems;
+mod reference;
 mod shipped;
-mod types;
+pub(in crate::script) mod types;
 
 #[tokio::test]
 async fn the_shipped_scripts_answer_a_mention_anywhere_and_nothing_else() {

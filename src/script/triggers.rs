@@ -11,7 +11,9 @@ use crate::domain::{ChannelId, Message};
 /// How much a compiled pattern may take, in bytes. It looks at messages only, which Discord keeps short.
 const MAX_REGEX: usize = 256 * 1024;
 
-/// What triggers.lua says.
+/// What triggers.lua returns: a table, or a function that returns the prompt, or nil if the message is not for the bot.
+///
+/// Lua Triggers: `TriggerTable|fun(message: Message): string?`
 #[derive(Debug)]
 pub enum Triggers {
     /// Its function is asked.
@@ -20,7 +22,7 @@ pub enum Triggers {
     Table(TriggerTable),
 }
 
-/// The table form of triggers.lua.
+/// The table form of triggers.lua, compiled.
 #[derive(Debug)]
 pub struct TriggerTable {
     mention: bool,
@@ -32,9 +34,14 @@ pub struct TriggerTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table or a function")]
 pub(super) struct RawTriggerTable {
+    /// Messages that mention the bot; true by default.
     mention: bool,
+    /// Messages that begin with one of these; the prompt is the rest.
     prefixes: Vec<String>,
+    /// Messages that match one of these regular expressions, in Rust's syntax, of at most 1000 bytes each; the prompt is
+    /// the first group if there is one.
     patterns: Vec<String>,
+    /// Every message in these channels and their threads.
     all_messages_in: Vec<Id<ChannelId>>,
 }
 

@@ -36,9 +36,12 @@ local function no_effect(name)
   end
 end
 
-local function local_functions(methods)
-  methods.may = raising(function(self, permission) return tools.may(permissions[self], permission) end)
-  methods.commands = raising(function(self) return tools.commands(permissions[self]) end)
+local function with_own(methods)
+  for name, tool in tools.own do
+    methods[name] = raising(function(self, value)
+      return tool(permissions[self], value)
+    end)
+  end
   return methods
 end
 
@@ -60,7 +63,7 @@ for _, name in effects do
   asking[name] = effect(name)
   suggesting[name] = no_effect(name)
 end
-asking, suggesting = class(local_functions(asking)), class(local_functions(suggesting))
+asking, suggesting = class(with_own(asking)), class(with_own(suggesting))
 
 return function(ctx, bits, suggests, kinds)
   dress("user", ctx.user)

@@ -15,18 +15,24 @@ use crate::script::{effect, plain};
 /// The function of `ctx.lua` that makes a `ctx`, in the VM's registry.
 const MAKE_CTX: &str = "moonlane.ctx";
 
-/// The plain data of a `ctx`.
+/// A use of a command. Most of its functions ask the bot for something: they wait for the answer, and raise an error if the
+/// bot refuses; what a script does not catch, the person is told. They take one value, or a table of keys whose first item
+/// is that value. One use of a command can call them 500 times in all.
 #[derive(Serialize)]
 pub struct CtxFacts<'a> {
     pub command: &'a str,
     pub subcommand: Option<&'a str>,
     pub args: BTreeMap<&'a str, Arg<'a>>,
+    /// Who used the command.
     pub user: &'a Author,
     pub channel: NamedChannel,
+    /// nil in direct messages.
     pub guild_id: Option<GuildId>,
 }
 
-/// The value of an option, as scripts see it.
+/// The value of an option.
+///
+/// Lua: `any`
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Arg<'a> {

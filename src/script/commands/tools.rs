@@ -14,8 +14,25 @@ use crate::script::data::{self, kind};
 use crate::script::permission::permission;
 use crate::script::{effect, plain};
 
-/// What is in `ctx` besides the effects.
-const OWN: [&str; 8] = ["may", "commands", "user", "channel", "guild_id", "command", "subcommand", "args"];
+/// A function of `ctx` that asks the core for nothing, so that `autocomplete` can use it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CtxTool {
+    /// Whether the person has this Discord permission here, such as "manage_messages".
+    ///
+    /// Lua: `fun(self: Ctx, permission: string): boolean`
+    May,
+    /// All commands.
+    ///
+    /// Lua: `fun(self: Ctx): CommandInfo[]`
+    Commands,
+}
+
+/// Every one with its name, and the name of its value.
+const TOOLS: [(CtxTool, &str, &str); 2] =
+    [(CtxTool::May, "may", "permission"), (CtxTool::Commands, "commands", "")];
+
+/// What is in `ctx` besides functions.
+const FACTS: [&str; 6] = ["user", "channel", "guild_id", "command", "subcommand", "args"];
 
 /// What `ctx` had once, and what to write now.
 const MOVED: [(&str, &str); 5] = [
@@ -26,32 +43,27 @@ const MOVED: [(&str, &str); 5] = [
     ("log", "moonlane.log"),
 ];
 
+/// The names of the functions that need no effect.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(_, name, _)| *name)
+}
+
 /// The table `tools` of `ctx.lua`.
 pub fn table(lua: &Lua, entries: &Arc<[CommandFile]>) -> mlua::Result<mlua::Table> {
     let tools = lua.create_table()?;
-    tools.raw_set(
-        "may",
-        lua.create_function(|lua, (bits, name): (Option<mlua::LuaString>, mlua::Value)| {
-            answer(lua, may(bits.as_ref(), &name))
-        })?,
-    )?;
-    let entries = Arc::clone(entries);
-    tools.raw_set(
-        "commands",
-        lua.create_function(move |lua, bits: Option<mlua::LuaString>| {
-            let facts: Result<Vec<CommandInfo<'_>>, String> = bits_of(bits.as_ref())
-                .map(|bits| entries.iter().map(|entry| CommandInfo::of(&entry.command, bits)).collect());
-            answer(lua, facts.and_then(|facts| lua.to_value_with(&facts, plain()).map_err(|e| e.to_string())))
-        })?,
-    )?;
+    let own = lua.create_table()?;
+    for (tool, name, _) in TOOLS {
+        own.raw_set(name, implementation(tool, lua, entries)?)?;
+    }
+    tools.raw_set("own", own)?;
     tools.raw_set(
         "unknown",
         lua.create_function(|_, key: mlua::Value| {
             let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
-            let known = effect::names().chain(OWN);
             if let Some((_, now)) = MOVED.iter().find(|(old, _)| *old == name) {
                 return Ok(format!("`ctx.{name}` is now `{now}`"));
             }
+            let known = effect::names().chain(names()).chain(FACTS);
             let hint = match nearest(&name, known) {
                 Some(near) => format!(", did you mean `{near}`?"),
                 None => "; types/moonlane.d.lua lists what it has".to_owned(),
@@ -60,6 +72,26 @@ pub fn table(lua: &Lua, entries: &Arc<[CommandFile]>) -> mlua::Result<mlua::Tabl
         })?,
     )?;
     Ok(tools)
+}
+
+/// A function that is called with the bits of the person's permissions, and the value that it was given.
+fn implementation(tool: CtxTool, lua: &Lua, entries: &Arc<[CommandFile]>) -> mlua::Result<mlua::Function> {
+    match tool {
+        CtxTool::May => lua.create_function(|lua, (bits, name): (Option<mlua::LuaString>, mlua::Value)| {
+            answer(lua, may(bits.as_ref(), &name))
+        }),
+        CtxTool::Commands => {
+            let entries = Arc::clone(entries);
+            lua.create_function(move |lua, bits: Option<mlua::LuaString>| {
+                let facts: Result<Vec<CommandInfo<'_>>, String> = bits_of(bits.as_ref())
+                    .map(|bits| entries.iter().map(|entry| CommandInfo::of(&entry.command, bits)).collect());
+                answer(
+                    lua,
+                    facts.and_then(|facts| lua.to_value_with(&facts, plain()).map_err(|e| e.to_string())),
+                )
+            })
+        }
+    }
 }
 
 fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result<MultiValue> {
@@ -84,20 +116,20 @@ fn bits_of(bits: Option<&mlua::LuaString>) -> Result<u64, String> {
     bits.ok_or_else(|| "write it with a colon, such as ctx:may(\"manage_messages\")".to_owned())
 }
 
-/// A command, as scripts see it.
+/// A command, as other commands see it.
 #[derive(Serialize)]
 pub struct CommandInfo<'a> {
     name: &'a str,
     description: &'a str,
     options: Vec<OptionInfo<'a>>,
     subcommands: Vec<SubcommandInfo<'a>>,
+    /// The permission that it takes.
     permission: Option<&'static str>,
     guild_only: bool,
-    /// Whether the person who uses the present command may use this one.
+    /// Whether this person has the permission.
     allowed: bool,
 }
 
-/// A subcommand, as scripts see it.
 #[derive(Serialize)]
 pub struct SubcommandInfo<'a> {
     name: &'a str,
@@ -105,7 +137,6 @@ pub struct SubcommandInfo<'a> {
     options: Vec<OptionInfo<'a>>,
 }
 
-/// An option, as scripts see it.
 #[derive(Serialize)]
 pub struct OptionInfo<'a> {
     name: &'a str,

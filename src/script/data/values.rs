@@ -1,4 +1,4 @@
-//! Values that stand for types of ours: functions, ids and lengths of time.
+//! Values that stand for types of ours: functions, ids and durations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,7 +37,10 @@ impl<'de> Deserialize<'de> for Function {
 /// Why a number is no id.
 pub const ID_IS_TEXT: &str = "ids are strings in quotes: a number cannot hold all digits";
 
-/// An id in a script: digits in quotes.
+/// A Discord id: digits in quotes, because a number cannot hold them all. Wherever an id is expected, the table of a person,
+/// a channel or a role will do.
+///
+/// Lua Id: `string`
 pub struct Id<T>(pub T);
 
 impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
@@ -77,7 +80,9 @@ impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
     }
 }
 
-/// A length of time: a number of seconds, or a text such as "10m".
+/// A duration: a number of seconds, or a text such as "90s", "10m" or "1h 30m".
+///
+/// Lua Duration: `number|string`
 pub struct Seconds(pub Duration);
 
 impl<'de> Deserialize<'de> for Seconds {

@@ -1,5 +1,6 @@
-//! What a script gave to a function of its `ctx` → [`Effect`]. The structs here are the format: their fields are the
-//! keys that a script may use.
+//! What a script passes to a function of its `ctx` → [`Effect`]. The structs here are the format: their fields are the
+//! keys that a script may use, and their doc comments become scripts/types/moonlane.d.lua and the tables of
+//! scripts/README.md (`tests/reference.rs` says how).
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -8,62 +9,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::values::{Color, OrFalse, TextOrPick};
-use super::{Effect, NO, TurnRequest, YES};
+use super::{CtxFunction, Effect, FUNCTIONS, NO, TurnRequest, YES};
 use crate::domain::{
     Action, Allow, Button, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, Embed, EmbedField, File,
     MessageId, ProjectName, Reply, RoleId, Row, SelectOption, UserId,
 };
 use crate::script::data::{self, BadValue, Data, Id, Seconds, ids, shown};
-
-/// A function of `ctx` that asks for an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CtxFunction {
-    Reply,
-    Edit,
-    Defer,
-    Confirm,
-    Choose,
-    Session,
-    Sessions,
-    ResetSession,
-    SetModel,
-    SetPermissionMode,
-    Stop,
-    Queue,
-    TakeOut,
-    Ask,
-    Send,
-    Projects,
-    Status,
-    Reload,
-}
-
-/// Each with its name, and the key under which it knows a value that is given alone; none where it takes no such value.
-pub const FUNCTIONS: [(CtxFunction, &str, &str); 18] = [
-    (CtxFunction::Reply, "reply", "text"),
-    (CtxFunction::Edit, "edit", "text"),
-    (CtxFunction::Defer, "defer", ""),
-    (CtxFunction::Confirm, "confirm", "text"),
-    (CtxFunction::Choose, "choose", "text"),
-    (CtxFunction::Session, "session", "channel"),
-    (CtxFunction::Sessions, "sessions", ""),
-    (CtxFunction::ResetSession, "reset_session", "channel"),
-    (CtxFunction::SetModel, "set_model", "model"),
-    (CtxFunction::SetPermissionMode, "set_permission_mode", "mode"),
-    (CtxFunction::Stop, "stop", "channel"),
-    (CtxFunction::Queue, "queue", "channel"),
-    (CtxFunction::TakeOut, "take_out", "turn"),
-    (CtxFunction::Ask, "ask", "prompt"),
-    (CtxFunction::Send, "send", "text"),
-    (CtxFunction::Projects, "projects", ""),
-    (CtxFunction::Status, "status", ""),
-    (CtxFunction::Reload, "reload", ""),
-];
-
-/// The names of all functions.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(_, name, _)| *name)
-}
 
 /// Discord's limits, in characters.
 const MAX_TEXT: usize = 2000;
@@ -80,33 +31,47 @@ const MAX_LISTED: usize = 25;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
-#[derive(Deserialize)]
+/// What is said in one message.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-#[derive(Default)]
 pub struct RawSay {
+    /// The text: at most 2000 characters.
     text: String,
+    /// A framed box below the text.
     embed: Option<RawEmbed>,
+    /// Buttons that open a page: at most 25.
     links: Vec<RawLink>,
+    /// A text file to attach.
     file: Option<RawFile>,
+    /// Whether only the person who used the command sees it.
     ephemeral: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct RawEmbed {
+    /// At most 256 characters.
     title: Option<String>,
+    /// At most 4096 characters.
     text: Option<String>,
+    /// Where the title leads.
     url: Option<String>,
+    /// The colour of the edge.
     color: Option<Color>,
+    /// At most 25.
     fields: Vec<RawField>,
+    /// At most 2048 characters.
     footer: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawField {
+    /// At most 256 characters.
     name: String,
+    /// At most 1024 characters.
     text: String,
+    /// Whether others may stand beside it.
     #[serde(default)]
     inline: bool,
 }
@@ -114,25 +79,35 @@ pub struct RawField {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawLink {
+    /// At most 80 characters.
     label: String,
+    /// `https://…` or `http://…`, at most 512 characters.
     url: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawFile {
+    /// Its name, such as "list.txt", without folders.
     name: String,
+    /// Its content.
     text: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawConfirm {
+    /// The question.
     text: String,
+    /// The label of the button for yes; "Yes" by default.
     yes: Option<String>,
+    /// The label of the button for no; "Cancel" by default.
     no: Option<String>,
+    /// How long to wait: a minute by default, a day at most.
     timeout: Option<Seconds>,
+    /// Who may answer; by default only the person who used the command.
     who: Option<RawWho>,
+    /// Whether only the person who used the command sees it.
     #[serde(default)]
     ephemeral: bool,
 }
@@ -140,10 +115,15 @@ pub struct RawConfirm {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawChoose {
+    /// The question.
     text: String,
+    /// What there is to choose from: 1 to 25.
     options: Vec<TextOrPick>,
+    /// How long to wait: a minute by default, a day at most.
     timeout: Option<Seconds>,
+    /// Who may choose; by default only the person who used the command.
     who: Option<RawWho>,
+    /// Whether only the person who used the command sees it.
     #[serde(default)]
     ephemeral: bool,
 }
@@ -151,8 +131,11 @@ pub struct RawChoose {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawPick {
+    /// What people see: at most 100 characters.
     label: String,
+    /// What `choose` gives; the label by default.
     value: Option<String>,
+    /// A second line: at most 100 characters.
     description: Option<String>,
 }
 
@@ -166,7 +149,9 @@ impl RawPick {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct RawWho {
+    /// These people.
     users: Vec<Id<UserId>>,
+    /// Everybody with one of these roles.
     roles: Vec<Id<RoleId>>,
 }
 
@@ -179,6 +164,7 @@ pub struct RawChannel {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct RawDefer {
+    /// Whether only the person who used the command will see the answer.
     ephemeral: bool,
 }
 
@@ -189,14 +175,20 @@ pub struct RawNothing {}
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSetModel {
+    /// The model; false: the project's own.
     model: OrFalse<String>,
+    /// Another channel.
     channel: Option<Id<ChannelId>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSetMode {
+    /// The permission mode; false: the project's own.
+    ///
+    /// Lua: `PermissionMode|false`
     mode: OrFalse<String>,
+    /// Another channel.
     channel: Option<Id<ChannelId>>,
 }
 
@@ -209,9 +201,13 @@ pub struct RawTakeOut {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawAsk {
+    /// The prompt.
     prompt: String,
+    /// The project, in place of the channel's.
     project: Option<String>,
+    /// The model for this turn.
     model: Option<String>,
+    /// Whether to forget the channel's session first.
     #[serde(default)]
     fresh: bool,
 }
@@ -219,11 +215,13 @@ pub struct RawAsk {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSend {
+    /// The text: at most 20,000 characters, sent as several messages if need be.
     text: String,
+    /// The channel.
     channel: Id<ChannelId>,
 }
 
-/// The effect that a function of `ctx` asks for, given this value.
+/// The effect that the function of this name asks for, given this value.
 pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
     let known = FUNCTIONS.iter().find(|(_, known, _)| *known == name);
     let Some((function, _, first)) = known else {
@@ -485,4 +483,26 @@ fn check_url(url: &str) -> Result<(), BadValue> {
         return Err(BadValue::here(problem).under("url"));
     }
     Ok(())
+}
+
+/// Every table that a function takes, by its name in Lua, with the keys that its decoder accepts.
+#[cfg(test)]
+pub fn accepted_keys() -> Vec<(&'static str, BTreeSet<String>)> {
+    use crate::script::tests::types::{accepted, or_first};
+    vec![
+        ("Say", or_first::<RawSay>("text")),
+        ("Embed", accepted::<RawEmbed>()),
+        ("Field", accepted::<RawField>()),
+        ("Link", accepted::<RawLink>()),
+        ("File", accepted::<RawFile>()),
+        ("Defer", accepted::<RawDefer>()),
+        ("Confirm", or_first::<RawConfirm>("text")),
+        ("Choose", or_first::<RawChoose>("text")),
+        ("Pick", accepted::<RawPick>()),
+        ("Who", accepted::<RawWho>()),
+        ("SetModel", or_first::<RawSetModel>("model")),
+        ("SetMode", or_first::<RawSetMode>("mode")),
+        ("Ask", or_first::<RawAsk>("prompt")),
+        ("Send", or_first::<RawSend>("text")),
+    ]
 }

@@ -1,4 +1,4 @@
-//! Values that a script may write in more than one way.
+//! Values that a script can write in more than one way.
 
 use std::fmt;
 
@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::decode::RawPick;
 
-/// A value, or `false` where there is to be none.
+/// A value, or `false` for none.
+///
+/// Lua: `T|false`
 pub struct OrFalse<T>(pub Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
@@ -39,6 +41,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
 }
 
 /// A label alone, or a table.
+///
+/// Lua: `string|Pick`
 pub struct TextOrPick(pub RawPick);
 
 impl<'de> Deserialize<'de> for TextOrPick {
@@ -65,7 +69,9 @@ impl<'de> Deserialize<'de> for TextOrPick {
     }
 }
 
-/// 0xRRGGBB, or "#rrggbb".
+/// A colour: "#rrggbb" or 0xRRGGBB.
+///
+/// Lua Color: `string|integer`
 pub struct Color(pub u32);
 
 impl<'de> Deserialize<'de> for Color {

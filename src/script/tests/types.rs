@@ -1,4 +1,4 @@
-//! `scripts/types/moonlane.d.lua` says what the Rust types say.
+//! `scripts/types/moonlane.d.lua` says what the decoders and serializers do: which keys there are, and which are required.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AnswerForm, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, SettingSource};
-use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
-use crate::script::commands::{CommandInfo, CtxFacts};
-use crate::script::effect::{
-    RawAsk, RawChoose, RawConfirm, RawDefer, RawEmbed, RawField, RawFile, RawLink, RawPick, RawSay, RawSend,
-    RawSetMode, RawSetModel, RawWho, names,
+use crate::domain::{
+    AnswerForm, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox, SettingSource,
 };
+use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
+use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
+use crate::script::effect::{accepted_keys, least_answers};
 use crate::script::project::{RawFormat, RawProject, RawProjectAllow, RawProjectLimits};
-use crate::script::routing::{ROUTING_KEYS, RawAllow, RawRoute};
+use crate::script::routing::{RawAllow, RawRoute};
 use crate::script::triggers::RawTriggerTable;
-use crate::script::vm::global::{self, LogLevel, RawLog};
+use crate::script::vm::global::{LogLevel, MOONLANE, RawLog};
 
 /// The keys of a table, each with `?` where it may be absent.
-type Keys = BTreeSet<String>;
+pub type Keys = BTreeSet<String>;
 
 /// The classes of the type file.
 fn documented() -> BTreeMap<String, Keys> {
@@ -37,11 +36,16 @@ fn documented() -> BTreeMap<String, Keys> {
     classes
 }
 
-/// The words of a closed set, such as `---@alias AnswerForm "last"|"all"`.
-fn documented_words(after: &str) -> Keys {
+/// The words of a closed set: on the line of its alias, or one a line below it.
+fn documented_words(name: &str) -> Keys {
     let file = include_str!("../../../scripts/types/moonlane.d.lua");
-    let line = file.lines().find_map(|line| line.strip_prefix(after)).unwrap();
-    line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    let mut lines = file
+        .lines()
+        .skip_while(|line| line.split(' ').nth(1) != Some(name) || !line.starts_with("---@alias"));
+    let alias = lines.next().unwrap();
+    let below =
+        lines.take_while(|line| line.starts_with("---| ")).map(|line| line.split('"').nth(1).unwrap());
+    alias.split('"').skip(1).step_by(2).chain(below).map(str::to_owned).collect()
 }
 
 /// The names in backquotes of an error, but for the first, which is the one that is wrong.
@@ -50,7 +54,7 @@ fn listed(error: &str) -> Keys {
 }
 
 /// The keys that a type accepts, as its own error about an unknown one lists them.
-fn accepted<T: DeserializeOwned>() -> Keys {
+pub fn accepted<T: DeserializeOwned>() -> Keys {
     let keys = listed(&serde_json::from_value::<T>(json!({ "?": 1 })).err().unwrap().to_string());
     let mut given = serde_json::Map::new();
     let missing = |given: &serde_json::Map<String, Value>| {
@@ -81,7 +85,7 @@ fn given(value: &Value) -> Keys {
 }
 
 /// As [`accepted`], where the value of this key may be the first item instead.
-fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
+pub fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
     let keys = accepted::<T>().into_iter().map(|key| if key == first { format!("{key}?") } else { key });
     keys.chain(["[1]?".to_owned()]).collect()
 }
@@ -90,9 +94,9 @@ fn or_first<T: DeserializeOwned>(first: &str) -> Keys {
 fn crossing() -> Vec<(&'static str, Keys)> {
     let call = commands::call_of("test", &[]);
     let ctx = serde_json::to_value(CtxFacts::of(&CommandCall { guild_id: None, ..call })).unwrap();
-    let tools = ["may", "commands"].map(str::to_owned);
+    let tools = use_of_commands::tool_names().map(str::to_owned);
     let suggest: Keys = given(&ctx).into_iter().chain(tools).collect();
-    let effects = names().map(str::to_owned);
+    let effects = effect::names().map(str::to_owned);
     let all: Keys = suggest.iter().cloned().chain(effects).collect();
 
     let options = "options = { { name = 'a', description = 'x' } }";
@@ -101,39 +105,24 @@ fn crossing() -> Vec<(&'static str, Keys)> {
     let set = set(&[("commands/a.lua", &file)]);
     let info = serde_json::to_value(CommandInfo::of(&set.commands()[0], 0)).unwrap();
 
-    let project = ProjectName(String::new());
-    let (prompt, version) = (String::new(), String::new());
     let channel = NamedChannel { id: "1".parse().unwrap(), name: String::new(), parent_id: None };
-    let session = SessionFacts {
-        channel,
-        project: project.clone(),
-        model: None,
-        permission_mode: None,
-        turns: 0,
-        cost_usd: 0.0,
-        last_used: 0.0,
-        waiting: 0,
-        running: false,
-    };
-    let (id, user) = ("1".parse().unwrap(), commands::call_of("test", &[]).author);
-    let turn = QueueEntry { id, user, prompt, running: false, answering: false, seconds: 0.0 };
-    let status = StatusFacts { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 };
-    let keys = |value: Value| given(&value);
-    vec![
+    let answers = least_answers(channel, commands::call_of("test", &[]).author);
+    let tables = [
         ("Ctx", all),
         ("SuggestCtx", suggest),
         ("Channel", given(&ctx["channel"])),
         ("Role", given(&json!(NamedRole { id: "1".parse().unwrap(), name: String::new() }))),
-        ("Session", keys(json!(session))),
-        ("QueueEntry", keys(json!(turn))),
-        ("ProjectInfo", keys(json!(ProjectInfo { name: project, model: None, permission_mode: None }))),
-        ("Changed", keys(json!(Changed { before: None, after: None }))),
-        ("Status", keys(json!(status))),
-        ("Reloaded", keys(json!(Reloaded { generation: 1, problems: Vec::new(), live: true }))),
         ("CommandInfo", given(&info)),
         ("SubcommandInfo", given(&info["subcommands"][0])),
         ("OptionInfo", given(&info["subcommands"][0]["options"][0])),
-    ]
+    ];
+    tables.into_iter().chain(answers.into_iter().map(|(name, answer)| (name, given(&answer)))).collect()
+}
+
+/// The keys of `moonlane`, or of the table in it that these functions begin with.
+fn moonlane(table: &str) -> Keys {
+    let names = MOONLANE.iter().filter_map(|(_, name, _)| name.strip_prefix(table));
+    names.map(|name| name.split('.').next().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -151,13 +140,14 @@ fn the_type_file_has_the_same_keys() {
     };
     let turn = serde_json::to_value(turn).unwrap();
     let hooks = crate::script::hooks::keys().map(|key| format!("{key}?"));
-    let routing = ROUTING_KEYS.map(|key| if key == "projects" { key.to_owned() } else { format!("{key}?") });
+    let routing = crate::script::routing::keys()
+        .map(|key| if key == "projects" { key.to_owned() } else { format!("{key}?") });
     let expected = [
         ("Routing", Keys::from(routing)),
         ("Allow", accepted::<RawAllow>()),
         ("ProjectAllow", accepted::<RawProjectAllow>()),
         ("Project", accepted::<RawProject>()),
-        ("Limits", accepted::<RawProjectLimits>()),
+        ("ProjectLimits", accepted::<RawProjectLimits>()),
         ("Format", accepted::<RawFormat>()),
         ("Route", accepted::<RawRoute>()),
         ("TriggerTable", accepted::<RawTriggerTable>()),
@@ -170,36 +160,23 @@ fn the_type_file_has_the_same_keys() {
         ("Subcommand", accepted::<RawSubcommand>()),
         ("Option", accepted::<RawOption>()),
         ("Choice", accepted::<RawChoice>()),
-        ("Say", or_first::<RawSay>("text")),
-        ("Embed", accepted::<RawEmbed>()),
-        ("Field", accepted::<RawField>()),
-        ("Link", accepted::<RawLink>()),
-        ("File", accepted::<RawFile>()),
-        ("Defer", accepted::<RawDefer>()),
-        ("Confirm", or_first::<RawConfirm>("text")),
-        ("Choose", or_first::<RawChoose>("text")),
-        ("Pick", accepted::<RawPick>()),
-        ("Who", accepted::<RawWho>()),
-        ("SetModel", or_first::<RawSetModel>("model")),
-        ("SetMode", or_first::<RawSetMode>("mode")),
-        ("Ask", or_first::<RawAsk>("prompt")),
-        ("Send", or_first::<RawSend>("text")),
         ("Log", or_first::<RawLog>("text")),
-        ("Moonlane", Keys::from(global::NAMES.map(str::to_owned))),
-        ("Json", Keys::from(["encode", "decode"].map(str::to_owned))),
-        ("Time", Keys::from(["format".to_owned()])),
+        ("Moonlane", moonlane("")),
+        ("Json", moonlane("json.")),
+        ("Time", moonlane("time.")),
     ];
-    let expected = expected.into_iter().chain(crossing());
+    let expected = expected.into_iter().chain(accepted_keys()).chain(crossing());
     let expected = expected.map(|(name, keys)| (name.to_owned(), keys));
     assert_eq!(documented(), expected.collect::<BTreeMap<_, _>>());
 }
 
 #[test]
 fn the_type_file_has_the_same_words() {
-    assert_eq!(documented_words("---@alias PermissionMode "), words::<PermissionMode>());
-    assert_eq!(documented_words("---@alias SettingSource "), words::<SettingSource>());
-    assert_eq!(documented_words("---@alias Effort "), words::<Effort>());
-    assert_eq!(documented_words("---@alias AnswerForm "), words::<AnswerForm>());
-    assert_eq!(documented_words("---@alias OptionType "), words::<OptionKind>());
-    assert_eq!(documented_words("---@alias LogLevel "), words::<LogLevel>());
+    assert_eq!(documented_words("PermissionMode"), words::<PermissionMode>());
+    assert_eq!(documented_words("SettingSource"), words::<SettingSource>());
+    assert_eq!(documented_words("Effort"), words::<Effort>());
+    assert_eq!(documented_words("Sandbox"), words::<Sandbox>());
+    assert_eq!(documented_words("AnswerForm"), words::<AnswerForm>());
+    assert_eq!(documented_words("OptionType"), words::<OptionKind>());
+    assert_eq!(documented_words("LogLevel"), words::<LogLevel>());
 }

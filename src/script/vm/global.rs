@@ -42,34 +42,56 @@ const MOVED: [(&str, &str); 5] = [
     ("user_name", "user.name"),
 ];
 
-/// What is in `moonlane`.
-pub(in crate::script) const NAMES: [&str; 5] = ["now", "regex", "json", "log", "time"];
+/// A function of `moonlane`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::script) enum MoonlaneFunction {
+    /// The time, in seconds since 1970.
+    ///
+    /// Lua: `fun(): number`
+    Now,
+    /// What this regular expression, in Rust's syntax, finds first: `[0]` is all of it, `[1]` the first group; nil if it
+    /// finds nothing. A pattern has at most 1000 bytes and 20 groups, a text 16,000 bytes.
+    ///
+    /// Lua: `fun(pattern: string, text: string): table?`
+    Regex,
+    /// The value as JSON.
+    ///
+    /// Lua: `fun(value: any): string`
+    JsonEncode,
+    /// The value of a JSON text.
+    ///
+    /// Lua: `fun(text: string): any`
+    JsonDecode,
+    /// The time as text: in strftime's format, "%Y-%m-%d %H:%M" by default, and in a zone such as "Europe/Paris", UTC by
+    /// default.
+    ///
+    /// Lua: `fun(seconds: number, format?: string, zone?: string): string`
+    TimeFormat,
+    /// Writes a line to the log; `{ line, level = "warn" }` says how important it is. A call can write 50, those of `print`
+    /// included.
+    ///
+    /// Lua: `fun(line: string|Log)`
+    Log,
+}
+
+/// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
+pub(in crate::script) const MOONLANE: [(MoonlaneFunction, &str, &str); 6] = [
+    (MoonlaneFunction::Now, "now", ""),
+    (MoonlaneFunction::Regex, "regex", ""),
+    (MoonlaneFunction::JsonEncode, "json.encode", ""),
+    (MoonlaneFunction::JsonDecode, "json.decode", ""),
+    (MoonlaneFunction::TimeFormat, "time.format", ""),
+    (MoonlaneFunction::Log, "log", "text"),
+];
 
 /// The table `tools` of `natives.lua`.
 pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
     let tools = lua.create_table()?;
-    let now =
-        |_: &Lua, ()| Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-    tools.raw_set("now", lua.create_function(now)?)?;
-    let kept = Mutex::new(Vec::new());
-    let regex = move |lua: &Lua, (pattern, text): (mlua::Value, mlua::Value)| {
-        answer(lua, find(lua, &kept, &pattern, &text)?)
-    };
-    tools.raw_set("regex", lua.create_function(regex)?)?;
-    let encode = |lua: &Lua, value: mlua::Value| {
-        let json = data::read(&value).map_err(|bad| said("json.encode", &bad));
-        answer(lua, json.map(|data| data.map_or(serde_json::Value::Null, json_of).to_string()))
-    };
-    tools.raw_set("encode", lua.create_function(encode)?)?;
-    let decode = |lua: &Lua, text: mlua::Value| answer(lua, read_json(lua, &text)?);
-    tools.raw_set("decode", lua.create_function(decode)?)?;
-    let format = |lua: &Lua, (seconds, format, zone): (mlua::Value, mlua::Value, mlua::Value)| {
-        answer(lua, time(&seconds, &format, &zone).map_err(|problem| format_problem(&problem)))
-    };
-    tools.raw_set("format_time", lua.create_function(format)?)?;
-    let log = move |lua: &Lua, value: mlua::Value| answer(lua, log(lua, &clock, &value).map(|()| mlua::Nil));
-    tools.raw_set("log", lua.create_function(log)?)?;
-    tools.raw_set("names", NAMES.to_vec())?;
+    let functions = lua.create_table()?;
+    for (function, name, _) in MOONLANE {
+        functions.raw_set(name, implementation(function, lua, &clock)?)?;
+    }
+    tools.raw_set("functions", functions)?;
     let unknown = |_: &Lua, (table, key, mut known): (String, mlua::Value, Vec<String>)| {
         let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
         if let Some((_, now)) = MOVED.iter().find(|(old, _)| *old == name) {
@@ -78,12 +100,45 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
         known.sort();
         let hint = match nearest(&name, known.iter().map(String::as_str)) {
             Some(near) => format!(", did you mean `{near}`?"),
-            None => format!("; there are: {}", known.join(", ")),
+            None => format!("; it has {}", known.join(", ")),
         };
         Ok(format!("`{table}` has no {}{hint}", kind(&key)))
     };
     tools.raw_set("unknown", lua.create_function(unknown)?)?;
     Ok(tools)
+}
+
+fn implementation(function: MoonlaneFunction, lua: &Lua, clock: &Arc<Clock>) -> mlua::Result<mlua::Function> {
+    match function {
+        MoonlaneFunction::Now => lua.create_function(|lua, ()| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            answer(lua, Ok(now.as_secs_f64()))
+        }),
+        MoonlaneFunction::Regex => {
+            let kept = Mutex::new(Vec::new());
+            lua.create_function(move |lua, (pattern, text): (mlua::Value, mlua::Value)| {
+                answer(lua, find(lua, &kept, &pattern, &text)?)
+            })
+        }
+        MoonlaneFunction::JsonEncode => lua.create_function(|lua, value: mlua::Value| {
+            let json = data::read(&value).map_err(|bad| in_function("json.encode", &bad));
+            answer(lua, json.map(|data| data.map_or(serde_json::Value::Null, json_of).to_string()))
+        }),
+        MoonlaneFunction::JsonDecode => {
+            lua.create_function(|lua, text: mlua::Value| answer(lua, read_json(lua, &text)?))
+        }
+        MoonlaneFunction::TimeFormat => {
+            lua.create_function(|lua, (seconds, format, zone): (mlua::Value, mlua::Value, mlua::Value)| {
+                answer(lua, time(&seconds, &format, &zone).map_err(|problem| format_problem(&problem)))
+            })
+        }
+        MoonlaneFunction::Log => {
+            let clock = Arc::clone(clock);
+            lua.create_function(move |lua, value: mlua::Value| {
+                answer(lua, log(lua, &clock, &value).map(|()| mlua::Nil))
+            })
+        }
+    }
 }
 
 fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result<MultiValue> {
@@ -93,7 +148,7 @@ fn answer(lua: &Lua, result: Result<impl mlua::IntoLua, String>) -> mlua::Result
     }
 }
 
-fn said(function: &str, bad: &BadValue) -> String {
+fn in_function(function: &str, bad: &BadValue) -> String {
     match bad.path.as_str() {
         "" => format!("moonlane.{function}: {}", bad.message),
         path => format!("moonlane.{function}: {path}: {}", bad.message),
@@ -209,7 +264,9 @@ fn text_or(value: &mlua::Value, default: &str, what: &str) -> Result<String, Str
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(in crate::script) struct RawLog {
+    /// The line.
     text: String,
+    /// "info" by default.
     #[serde(default)]
     level: LogLevel,
 }
@@ -227,7 +284,7 @@ pub(in crate::script) enum LogLevel {
 /// `moonlane.log "text"`, or with a `level`.
 fn log(lua: &Lua, clock: &Clock, value: &mlua::Value) -> Result<(), String> {
     let raw = data::read_with_first(value, "text").and_then(data::decode::<RawLog>);
-    let RawLog { text, level } = raw.map_err(|bad| said("log", &bad))?;
+    let RawLog { text, level } = raw.map_err(|bad| in_function("log", &bad))?;
     if !clock.may_print() {
         return Ok(());
     }
