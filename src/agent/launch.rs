@@ -393,49 +393,14 @@ fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        AnswerForm, Effort, Format, Ids, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, ProjectName,
-    };
+    use crate::domain::{Effort, Ids, Limits, MicroUsd, ProjectName};
 
     fn project() -> Project {
         let second = Duration::from_secs(1);
-        Project {
-            name: ProjectName("site".to_owned()),
-            dir: PathBuf::from("/srv/site"),
-            model: None,
-            models: None,
-            permission_mode: None,
-            permission_modes: None,
-            tools: None,
-            allowed_tools: Vec::new(),
-            disallowed_tools: Vec::new(),
-            system_prompt: None,
-            setting_sources: Vec::new(),
-            effort: None,
-            fallback_model: None,
-            max_turns: None,
-            max_usd: None,
-            add_dirs: Vec::new(),
-            mcp_config: Vec::new(),
-            settings: None,
-            restricted: false,
-            sandbox: None,
-            run_as: None,
-            command: Vec::new(),
-            env: BTreeMap::new(),
-            limits: Limits {
-                start: second,
-                silence: second,
-                tool: second,
-                turn: second,
-                after_result: second,
-            },
-            answer: AnswerForm::Last,
-            format: Format::default(),
-            max_parts: Some(MAX_PARTS),
-            max_bytes: Some(MAX_BYTES),
-            allow: None,
-        }
+        let limits =
+            Limits { start: second, silence: second, tool: second, turn: second, after_result: second };
+        let project = Project::new(ProjectName("site".to_owned()), PathBuf::from("/srv/site"), limits);
+        Project { setting_sources: Vec::new(), ..project }
     }
 
     fn site() -> RunAs {

@@ -85,6 +85,41 @@ pub struct Project {
 }
 
 impl Project {
+    /// A project that sets nothing but where it is; its agents read all settings files.
+    pub fn new(name: ProjectName, dir: PathBuf, limits: Limits) -> Self {
+        Self {
+            name,
+            dir,
+            model: None,
+            models: None,
+            permission_mode: None,
+            permission_modes: None,
+            tools: None,
+            allowed_tools: Vec::new(),
+            disallowed_tools: Vec::new(),
+            system_prompt: None,
+            setting_sources: vec![SettingSource::User, SettingSource::Project, SettingSource::Local],
+            effort: None,
+            fallback_model: None,
+            max_turns: None,
+            max_usd: None,
+            add_dirs: Vec::new(),
+            mcp_config: Vec::new(),
+            settings: None,
+            restricted: false,
+            sandbox: None,
+            run_as: None,
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            limits,
+            answer: AnswerForm::default(),
+            format: Format::default(),
+            max_parts: Some(MAX_PARTS),
+            max_bytes: Some(MAX_BYTES),
+            allow: None,
+        }
+    }
+
     /// The directories in which Claude may work, its own first.
     pub fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
         std::iter::once(&self.dir).chain(&self.add_dirs)

@@ -216,9 +216,10 @@ pub(super) fn project(
     }
     let run_as =
         raw.run_as.map(|user| run_as::run_as(&user, context.own)).transpose().map_err(at("run_as"))?;
+    let dir = directory(&raw.dir, context).map_err(at("dir"))?;
+    let limits = limits(raw.limits, context.limits).map_err(at("limits"))?;
+    let plain = Project::new(name.clone(), dir, limits);
     let project = Project {
-        name: name.clone(),
-        dir: directory(&raw.dir, context).map_err(at("dir"))?,
         model: raw.model,
         models: raw.models,
         permission_mode: raw.permission_mode,
@@ -227,9 +228,7 @@ pub(super) fn project(
         allowed_tools: raw.allowed_tools,
         disallowed_tools: raw.disallowed_tools,
         system_prompt: raw.system_prompt.filter(|text| !text.trim().is_empty()),
-        setting_sources: raw
-            .setting_sources
-            .unwrap_or_else(|| vec![SettingSource::User, SettingSource::Project, SettingSource::Local]),
+        setting_sources: raw.setting_sources.unwrap_or(plain.setting_sources),
         effort: raw.effort,
         fallback_model: raw.fallback_model,
         max_turns: raw.max_turns.map(count).transpose().map_err(at("max_turns"))?,
@@ -241,13 +240,13 @@ pub(super) fn project(
         sandbox: raw.sandbox,
         command: raw.command,
         env: raw.env,
-        limits: limits(raw.limits, context.limits).map_err(at("limits"))?,
         answer: raw.answer,
         format: format(&raw.format).map_err(at("format"))?,
         max_parts: max_parts(&raw.format).map_err(at("format"))?,
         max_bytes: max_bytes(&raw.format).map_err(at("format"))?,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
         run_as,
+        ..plain
     };
     match project.run_as.as_ref().and_then(|user| closed_to(user, &project)) {
         Some(problem) => Err(problem),

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use moonlane::agent::{Agents, Ask, AskEnd, AskResult, Failure, Progress, Reason, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
-    AnswerForm, ChannelId, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
-    ProjectName, SessionId,
+    AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionId,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,42 +45,17 @@ impl Bench {
         ];
         let seconds = Duration::from_secs;
         let log = home.path().join("log").to_str().unwrap().to_owned();
+        let limits = Limits {
+            start: seconds(20),
+            silence: seconds(20),
+            tool: seconds(20),
+            turn: seconds(40),
+            after_result: seconds(5),
+        };
         let project = Project {
-            name: ProjectName("test".to_owned()),
-            dir: home.path().to_owned(),
-            model: None,
-            models: None,
-            permission_mode: None,
-            permission_modes: None,
-            tools: None,
-            allowed_tools: Vec::new(),
-            disallowed_tools: Vec::new(),
-            system_prompt: None,
             setting_sources: Vec::new(),
-            effort: None,
-            fallback_model: None,
-            max_turns: None,
-            max_usd: None,
-            add_dirs: Vec::new(),
-            mcp_config: Vec::new(),
-            settings: None,
-            restricted: false,
-            sandbox: None,
-            run_as: None,
-            command: Vec::new(),
             env: BTreeMap::from([("DEMO_AGENT_LOG".to_owned(), log)]),
-            limits: Limits {
-                start: seconds(20),
-                silence: seconds(20),
-                tool: seconds(20),
-                turn: seconds(40),
-                after_result: seconds(5),
-            },
-            answer: AnswerForm::Last,
-            format: Format::default(),
-            max_parts: Some(MAX_PARTS),
-            max_bytes: Some(MAX_BYTES),
-            allow: None,
+            ..Project::new(ProjectName("test".to_owned()), home.path().to_owned(), limits)
         };
         let session = SessionStart::New(SessionId::random());
         let agents = Agents::new(config, environment);
