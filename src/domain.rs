@@ -21,7 +21,7 @@ pub use interaction::{
 };
 pub use project::{
     Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
-    ProjectName, RunAs, Sandbox, SettingSource, Share, Source, is_model_name,
+    ProjectName, RunAs, Sandbox, SettingSource, Share, Source, TOOLS, is_model_name,
 };
 pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,

@@ -13,6 +13,21 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     (best.0 > 0.75).then_some(best.1)
 }
 
+/// The candidate that `word` misspells, where it is so near that it would be no name of its own.
+pub fn misspelt<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_WORD {
+        return None;
+    }
+    let near = |candidate: &&str| match strsim::osa_distance(&word.to_lowercase(), &candidate.to_lowercase())
+    {
+        0 => true,
+        1 => candidate.len() > 3,
+        2 => candidate.len() > 7,
+        _ => false,
+    };
+    candidates.into_iter().find(near)
+}
+
 /// Rewords serde's message about an unknown field or variant so that it names the nearest valid one, or all
 /// valid ones where none is near; any other message comes back as it is.
 ///

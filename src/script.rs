@@ -25,6 +25,7 @@ mod problem;
 mod project;
 mod routing;
 mod run_as;
+mod tool_rule;
 mod triggers;
 mod vm;
 

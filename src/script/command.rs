@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::data::{self, BadValue, Data, Function, kind, shown};
+use super::data::{self, BadValue, Data, Found, Function, kind, shown};
 use super::permission::permission;
 use crate::domain::{Choice, Command, CommandOption, OptionKind, OptionValue, Subcommand};
 
@@ -172,100 +172,107 @@ impl<'de> Deserialize<'de> for RawValue {
 }
 
 /// Decodes what the file of a command returned.
-pub fn decode(value: &mlua::Value) -> Result<Command, BadValue> {
+///
+/// # Errors
+/// Every problem that it has.
+pub fn decode(value: &mlua::Value) -> Result<Command, Vec<BadValue>> {
+    let mut found = Found::default();
+    match command(value, &mut found) {
+        Some(command) if found.0.is_empty() => Ok(command),
+        _ => Err(found.0),
+    }
+}
+
+fn command(value: &mlua::Value, found: &mut Found) -> Option<Command> {
     let form = "must end with `return { name = …, description = …, run = function(ctx, args) … end }`";
     if !matches!(value, mlua::Value::Table(_)) {
-        return Err(BadValue::here(format!("{form}; it returned {}", kind(value))));
+        found.add("", BadValue::here(format!("{form}; it returned {}", kind(value))));
+        return None;
     }
-    let raw: RawCommand = match data::read_code(value)? {
-        Some(data @ (Data::Map(_) | Data::Empty)) => data::decode(data)?,
-        _ => return Err(BadValue::here(format!("{form}; it returned a list"))),
-    };
-    check_name(&raw.name).map_err(|e| e.under("name"))?;
-    check_line(&raw.description).map_err(|e| e.under("description"))?;
-    let permission =
-        raw.permission.as_deref().map(permission).transpose().map_err(|e| e.under("permission"))?;
-    match (&raw.run, raw.subcommands.is_empty()) {
-        (None, true) => {
-            return Err(BadValue::here("`run` is missing: `run = function(ctx, args) … end`"));
+    let raw: RawCommand = match data::read_all(value, &mut found.0)? {
+        data @ (Data::Map(_) | Data::Empty) => data::decode_all(data, &mut found.0)?,
+        _ => {
+            found.add("", BadValue::here(format!("{form}; it returned a list")));
+            return None;
         }
+    };
+    found.or((), "name", check_name(&raw.name));
+    found.or((), "description", check_line(&raw.description));
+    let permission = found.or_none("permission", raw.permission.as_deref().map(permission));
+    match (&raw.run, raw.subcommands.is_empty()) {
+        (None, true) => found.add("", BadValue::here(NO_RUN)),
         (Some(_), false) => {
             let problem = "a command with subcommands cannot be used by itself; put `run` into each of them";
-            return Err(BadValue::here(problem).under("run"));
+            found.add("run", BadValue::here(problem));
         }
         _ => {}
     }
     if !raw.subcommands.is_empty() && !raw.options.is_empty() {
         let problem = "a command with subcommands has none of its own; put them into the subcommands";
-        return Err(BadValue::here(problem).under("options"));
+        found.add("options", BadValue::here(problem));
     }
-    let options = options(raw.options).map_err(|e| e.under("options"))?;
-    let subcommands = subcommands(raw.subcommands).map_err(|e| e.under("subcommands"))?;
     let command = Command {
         name: raw.name,
         description: raw.description,
-        options,
-        subcommands,
+        options: options(raw.options, "options", found),
+        subcommands: subcommands(raw.subcommands, found),
         permission,
         guild_only: raw.guild_only,
     };
-    match chars(&command) {
-        ..=MAX_CHARS => Ok(command),
-        chars => Err(BadValue::here(format!(
+    let chars = chars(&command);
+    if chars > MAX_CHARS {
+        let problem = format!(
             "all names, descriptions and values of a command together have at most {MAX_CHARS} characters, not {chars}"
-        ))),
+        );
+        found.add("", BadValue::here(problem));
     }
+    Some(command)
 }
 
-fn subcommands(raw: Vec<RawSubcommand>) -> Result<Vec<Subcommand>, BadValue> {
-    check_count(raw.len())?;
+const NO_RUN: &str = "`run` is missing: `run = function(ctx, args) … end`";
+
+fn subcommands(raw: Vec<RawSubcommand>, found: &mut Found) -> Vec<Subcommand> {
+    found.or((), "subcommands", check_count(raw.len()));
     let mut seen = BTreeMap::new();
     let each = (1..).zip(raw).map(|(place, raw)| {
-        let at = |key: &'static str| move |problem: BadValue| problem.under(key);
-        let checked = check_name(&raw.name).and_then(|()| only_once(&raw.name, place, &mut seen));
-        let result = checked.map_err(at("name")).and_then(|()| {
-            check_line(&raw.description).map_err(at("description"))?;
-            if raw.run.is_none() {
-                return Err(BadValue::here("`run` is missing: `run = function(ctx, args) … end`"));
-            }
-            let options = options(raw.options).map_err(at("options"))?;
-            Ok(Subcommand { name: raw.name, description: raw.description, options })
-        });
-        result.map_err(|e| e.under(&format!("[{place}]")))
+        let at = |key: &str| format!("subcommands[{place}]{key}");
+        let name = check_name(&raw.name).and_then(|()| only_once(&raw.name, place, &mut seen));
+        found.or((), &at(".name"), name);
+        found.or((), &at(".description"), check_line(&raw.description));
+        if raw.run.is_none() {
+            found.add(&at(""), BadValue::here(NO_RUN));
+        }
+        let options = options(raw.options, &at(".options"), found);
+        Subcommand { name: raw.name, description: raw.description, options }
     });
     each.collect()
 }
 
-fn options(raw: Vec<RawOption>) -> Result<Vec<CommandOption>, BadValue> {
-    check_count(raw.len())?;
+fn options(raw: Vec<RawOption>, path: &str, found: &mut Found) -> Vec<CommandOption> {
+    found.or((), path, check_count(raw.len()));
     let mut seen = BTreeMap::new();
     let mut optional: Option<String> = None;
     let mut options = Vec::new();
     for (place, raw) in (1..).zip(raw) {
-        let name = raw.name.clone();
-        let option = option(raw).and_then(|option| {
-            only_once(&name, place, &mut seen).map_err(|e| e.under("name"))?;
-            match &optional {
-                Some(before) if option.required => {
-                    let problem = format!("required options come first; move it before {}", shown(before));
-                    Err(BadValue::here(problem).under("required"))
-                }
-                _ => Ok(option),
+        let at = format!("{path}[{place}]");
+        let name = check_name(&raw.name).and_then(|()| only_once(&raw.name, place, &mut seen));
+        found.or((), &format!("{at}.name"), name);
+        match &optional {
+            Some(before) if raw.required => {
+                let problem = format!("required options come first; move it before {}", shown(before));
+                found.add(&format!("{at}.required"), BadValue::here(problem));
             }
-        });
-        let option = option.map_err(|e| e.under(&format!("[{place}]")))?;
-        if !option.required {
-            optional.get_or_insert(name);
+            None if !raw.required => optional = Some(raw.name.clone()),
+            _ => {}
         }
-        options.push(option);
+        options.push(option(raw, &at, found));
     }
-    Ok(options)
+    options
 }
 
-fn option(raw: RawOption) -> Result<CommandOption, BadValue> {
-    let at = |key: &'static str| move |problem: BadValue| problem.under(key);
-    check_name(&raw.name).map_err(at("name"))?;
-    check_line(&raw.description).map_err(at("description"))?;
+fn option(raw: RawOption, path: &str, found: &mut Found) -> CommandOption {
+    let at = |key: &str| format!("{path}.{key}");
+    found.or((), &at("description"), check_line(&raw.description));
     let kind = raw.r#type;
     let only_for_values = || match kind {
         OptionKind::String | OptionKind::Integer | OptionKind::Number => Ok(()),
@@ -273,34 +280,34 @@ fn option(raw: RawOption) -> Result<CommandOption, BadValue> {
     };
     let autocomplete = raw.autocomplete.is_some();
     if autocomplete {
-        only_for_values().map_err(at("autocomplete"))?;
-        if raw.choices.is_some() {
-            let problem = "is not possible together with `choices`: leave out one of them";
-            return Err(BadValue::here(problem).under("autocomplete"));
-        }
+        let alone = match raw.choices {
+            Some(_) => Err(BadValue::here("is not possible together with `choices`: leave out one of them")),
+            None => Ok(()),
+        };
+        found.or((), &at("autocomplete"), only_for_values().and(alone));
     }
     let mut choices = Vec::new();
     if let Some(raw) = raw.choices {
-        only_for_values().map_err(at("choices"))?;
-        check_count(raw.len()).map_err(at("choices"))?;
-        choices = self::choices(raw, kind).map_err(at("choices"))?;
+        let checked = only_for_values().and_then(|()| check_count(raw.len()));
+        choices = found.or(Vec::new(), &at("choices"), checked.and_then(|()| self::choices(raw, kind)));
         let mut seen = BTreeMap::new();
         for (place, choice) in (1..).zip(&choices) {
-            let path = format!("choices[{place}].name");
-            only_once(&choice.name, place, &mut seen).map_err(|e| e.under(&path))?;
+            let path = at(&format!("choices[{place}].name"));
+            found.or((), &path, only_once(&choice.name, place, &mut seen));
         }
     }
     for (key, bound) in [("min", raw.min), ("max", raw.max)] {
         if let Some(bound) = bound {
-            only_for_values().and_then(|()| check_bound(key, bound, kind)).map_err(|e| e.under(key))?;
+            found.or((), &at(key), only_for_values().and_then(|()| check_bound(key, bound, kind)));
         }
     }
     if let (Some(min), Some(max)) = (raw.min, raw.max)
         && min > max
     {
-        return Err(BadValue::here(format!("must not be greater than `max`, which is {max}")).under("min"));
+        let problem = format!("must not be greater than `max`, which is {max}");
+        found.add(&at("min"), BadValue::here(problem));
     }
-    Ok(CommandOption {
+    CommandOption {
         name: raw.name,
         description: raw.description,
         kind,
@@ -309,7 +316,7 @@ fn option(raw: RawOption) -> Result<CommandOption, BadValue> {
         min: raw.min,
         max: raw.max,
         autocomplete,
-    })
+    }
 }
 
 /// What an `autocomplete` function returned, as suggestions for an option of this kind: the first 25.

@@ -192,12 +192,12 @@ impl CommandSet {
             let decoded = command::decode(&value).and_then(|command| {
                 match entries.iter().find(|other| other.command.name == command.name) {
                     None => Ok(command),
-                    Some(other) => Err(command::named_twice(&command.name, &other.file)),
+                    Some(other) => Err(vec![command::named_twice(&command.name, &other.file)]),
                 }
             });
             match decoded {
                 Ok(command) => entries.push(CommandFile { command: Arc::new(command), module, file }),
-                Err(bad) => problems.push(ScriptProblem::in_value(&file, bad)),
+                Err(bad) => problems.extend(bad.into_iter().map(|bad| ScriptProblem::in_value(&file, bad))),
             }
         }
         if entries.len() > command::MAX_COMMANDS {

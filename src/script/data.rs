@@ -4,6 +4,7 @@
 //! depend on the VM; then serde decodes that. Two steps, because Lua has one kind of table: here, and only
 //! here, it is decided what is a list and what is a table with keys, and nothing is dropped silently.
 
+mod all;
 mod values;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use serde_path_to_error::Segment;
 
 use crate::nearest::reword;
+pub use all::{Found, decode_all, decode_all_lua, read_all};
 pub use values::{Function, ID_IS_TEXT, Id, Seconds, ids};
 
 /// How many bytes of text one value may hold, all its strings taken together.

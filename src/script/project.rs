@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::data::{self, BadValue, Id, Seconds, ids, kind, segment, shown};
+use super::data::{self, BadValue, Data, Found, Id, Seconds, ids, kind, segment, shown};
 use super::own_places;
 use super::routing::Context;
 use super::run_as::{self, kept_out};
+use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
@@ -168,56 +169,42 @@ pub(super) struct RawProjectLimits {
 }
 
 /// Decodes one project.
+///
+/// # Errors
+/// Every problem that it has.
 pub(super) fn project(
     name: &ProjectName,
     value: &mlua::Value,
     context: &Context<'_>,
-) -> Result<Project, BadValue> {
-    if !matches!(value, mlua::Value::Table(_)) {
-        return Err(BadValue::here(format!(
-            "expected a table such as {{ dir = \"{WORK}\" }}, found {}",
-            kind(value)
-        )));
-    }
-    let raw: RawProject = data::decode_lua(value)?;
-    let at = |path: &'static str| move |problem: BadValue| problem.under(path);
-    if let Some(model) = &raw.model {
-        check_model(model).map_err(at("model"))?;
-    }
-    for (place, model) in (1..).zip(raw.models.iter().flatten()) {
-        check_model(model).map_err(|e| e.under(&format!("models[{place}]")))?;
-    }
+) -> Result<Project, Vec<BadValue>> {
+    let mut found = Found(Vec::new());
+    let Some(raw) = raw_project(value, &mut found.0) else { return Err(found.0) };
+    found.or((), "model", raw.model.as_deref().map_or(Ok(()), check_model));
+    found.each("models", raw.models.iter().flatten(), |model| check_model(model));
     for model in raw.fallback_model.iter().flat_map(|models| models.split(',')) {
-        check_model(model).map_err(at("fallback_model"))?;
+        found.or((), "fallback_model", check_model(model));
     }
-    check_tools("tools", raw.tools.as_deref().unwrap_or_default())?;
-    check_tools("allowed_tools", &raw.allowed_tools)?;
-    check_tools("disallowed_tools", &raw.disallowed_tools)?;
+    found.each("tools", raw.tools.iter().flatten(), |tool| check_tool(tool));
+    found.each("allowed_tools", &raw.allowed_tools, |tool| check_tool(tool));
+    found.each("disallowed_tools", &raw.disallowed_tools, |tool| check_tool(tool));
     for variable in raw.env.keys() {
-        if variable.is_empty() || variable.contains('=') {
-            let problem = BadValue::here("cannot be the name of an environment variable");
-            return Err(problem.under(&segment(variable)).under("env"));
+        found.or((), "env", check_variable(variable));
+    }
+    let check_mode = |mode: &PermissionMode| match mode {
+        PermissionMode::BypassPermissions if raw.restricted => {
+            Err(BadValue::here("`bypassPermissions` is not possible together with `restricted`"))
         }
-    }
-    if raw.restricted && raw.permission_mode == Some(PermissionMode::BypassPermissions) {
-        let problem = BadValue::here("`bypassPermissions` is not possible together with `restricted`");
-        return Err(problem.under("permission_mode"));
-    }
-    let mut modes = (1..).zip(raw.permission_modes.iter().flatten());
-    if let Some((place, _)) = modes.find(|(_, mode)| **mode == PermissionMode::BypassPermissions)
-        && raw.restricted
-    {
-        let problem = BadValue::here("`bypassPermissions` is not possible together with `restricted`");
-        return Err(problem.under(&format!("permission_modes[{place}]")));
-    }
+        _ => Ok(()),
+    };
+    found.or((), "permission_mode", raw.permission_mode.as_ref().map_or(Ok(()), check_mode));
+    found.each("permission_modes", raw.permission_modes.iter().flatten(), check_mode);
     // Only its first word must be there: an argument may be empty.
     if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
-        return Err(BadValue::here("must name a program").under("command[1]"));
+        found.add("command[1]", BadValue::here("must name a program"));
     }
-    let run_as =
-        raw.run_as.map(|user| run_as::run_as(&user, context.own)).transpose().map_err(at("run_as"))?;
-    let dir = directory(&raw.dir, context).map_err(at("dir"))?;
-    let limits = limits(raw.limits, context.limits).map_err(at("limits"))?;
+    let run_as = raw.run_as.map(|user| run_as::run_as(&user, context.own));
+    let dir = found.or(PathBuf::new(), "dir", directory(&raw.dir, context));
+    let limits = limits(&raw.limits, context.limits, &mut found);
     let plain = Project::new(name.clone(), dir, limits);
     let project = Project {
         model: raw.model,
@@ -231,51 +218,85 @@ pub(super) fn project(
         setting_sources: raw.setting_sources.unwrap_or(plain.setting_sources),
         effort: raw.effort,
         fallback_model: raw.fallback_model,
-        max_turns: raw.max_turns.map(count).transpose().map_err(at("max_turns"))?,
-        max_usd: raw.max_usd.map(max_usd).transpose().map_err(at("max_usd"))?,
-        add_dirs: each("add_dirs", &raw.add_dirs, |dir| directory(dir, context))?,
-        mcp_config: each("mcp_config", &raw.mcp_config, |text| source(text, context.root))?,
-        settings: raw.settings.map(|text| source(&text, context.root)).transpose().map_err(at("settings"))?,
+        max_turns: found.or_none("max_turns", raw.max_turns.map(count)),
+        max_usd: found.or_none("max_usd", raw.max_usd.map(max_usd)),
+        add_dirs: found.each("add_dirs", &raw.add_dirs, |dir| directory(dir, context)),
+        mcp_config: found.each("mcp_config", &raw.mcp_config, |text| source(text, context.root)),
+        settings: found.or_none("settings", raw.settings.map(|text| source(&text, context.root))),
         restricted: raw.restricted,
         sandbox: raw.sandbox,
         command: raw.command,
         env: raw.env,
         answer: raw.answer,
-        format: format(&raw.format).map_err(at("format"))?,
-        max_parts: max_parts(&raw.format).map_err(at("format"))?,
-        max_bytes: max_bytes(&raw.format).map_err(at("format"))?,
+        format: Format {
+            dialect: raw.format.dialect.unwrap_or(Format::default().dialect),
+            max_lines: found.or(None, "format.max_lines", length(raw.format.max_lines)),
+        },
+        max_parts: found.or(None, "format.max_parts", max_parts(&raw.format)),
+        max_bytes: found.or(None, "format.max_kb", max_bytes(&raw.format)),
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
-        run_as,
+        run_as: found.or_none("run_as", run_as),
         ..plain
     };
-    match project.run_as.as_ref().and_then(|user| closed_to(user, &project)) {
-        Some(problem) => Err(problem),
-        None => Ok(project),
+    if let (true, Some(user)) = (found.0.is_empty(), &project.run_as) {
+        found.0 = closed_to(user, &project);
     }
+    if found.0.is_empty() { Ok(project) } else { Err(found.0) }
+}
+
+/// What the table says, without what is wrong in it.
+fn raw_project(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<RawProject> {
+    if !matches!(value, mlua::Value::Table(_)) {
+        let form = format!("expected a table such as {{ dir = \"{WORK}\" }}, found {}", kind(value));
+        problems.push(BadValue::here(form));
+        return None;
+    }
+    let mut fields = match data::read_all(value, problems)? {
+        Data::Map(fields) => fields,
+        Data::Empty => Vec::new(),
+        other => return data::decode_all(other, problems),
+    };
+    // Without `dir` nothing else would be looked at.
+    let dir = fields.iter().find(|(key, _)| key == "dir").map(|(_, dir)| dir.clone());
+    if !matches!(dir, Some(Data::Text(_))) {
+        fields.retain(|(key, _)| key != "dir");
+        fields.push(("dir".to_owned(), Data::Text(WORK.to_owned())));
+    }
+    let told = problems.len();
+    let raw = data::decode_all(Data::Map(fields), problems);
+    match dir {
+        Some(Data::Text(_)) => {}
+        Some(other) => {
+            problems.push(BadValue::here(format!("expected a string, found {other}")).under("dir"))
+        }
+        // It may be there under a misspelt name.
+        None if problems[told..].iter().any(|problem| problem.message.ends_with("did you mean `dir`?")) => {}
+        None => problems.push(BadValue::here("`dir` is missing")),
+    }
+    raw
 }
 
 /// What of the project the user that its agents run as may not use.
-fn closed_to(user: &RunAs, project: &Project) -> Option<BadValue> {
-    let closed =
-        |key: &str, path: &Path, right| kept_out(user, path, right).map(|problem| problem.under(key));
-    if let Some(problem) = closed("dir", &project.dir, Right::Enter) {
-        return Some(problem);
-    }
+fn closed_to(user: &RunAs, project: &Project) -> Vec<BadValue> {
+    let mut closed: Vec<_> =
+        kept_out(user, &project.dir, Right::Enter).map(|problem| problem.under("dir")).into_iter().collect();
     if !project.command.is_empty() {
         // The other paths are the agent's, which may see other files.
-        return None;
+        return closed;
     }
-    let of = |key: &'static str| move |place: usize| format!("{key}[{}]", place + 1);
-    let dirs =
-        project.add_dirs.iter().enumerate().map(|(place, dir)| (of("add_dirs")(place), dir, Right::Enter));
-    let servers =
-        project.mcp_config.iter().enumerate().map(|(place, source)| (of("mcp_config")(place), source));
+    let of = |key: &str, place: usize| format!("{key}[{}]", place + 1);
+    let dirs = project.add_dirs.iter().enumerate();
+    let dirs = dirs.map(|(place, dir)| (of("add_dirs", place), dir, Right::Enter));
+    let servers = project.mcp_config.iter().enumerate();
+    let servers = servers.map(|(place, source)| (of("mcp_config", place), source));
     let settings = project.settings.iter().map(|source| ("settings".to_owned(), source));
     let files = servers.chain(settings).filter_map(|(key, source)| match source {
         Source::File(file) => Some((key, file, Right::Read)),
         Source::Json(_) => None,
     });
-    dirs.chain(files).find_map(|(key, path, right)| closed(&key, path, right))
+    let all = dirs.chain(files);
+    closed.extend(all.filter_map(|(key, path, right)| Some(kept_out(user, path, right)?.under(&key))));
+    closed
 }
 
 /// A directory in which Claude is to work.
@@ -306,16 +327,6 @@ fn source(text: &str, root: &Path) -> Result<Source, BadValue> {
     }
 }
 
-/// Converts each item of a list; a problem names its place in it.
-fn each<T>(
-    key: &str,
-    texts: &[String],
-    convert: impl Fn(&str) -> Result<T, BadValue>,
-) -> Result<Vec<T>, BadValue> {
-    let items = (1..).zip(texts);
-    items.map(|(place, text)| convert(text).map_err(|e| e.under(&format!("{key}[{place}]")))).collect()
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -328,21 +339,15 @@ fn count(number: f64) -> Result<u32, BadValue> {
     Ok(number as u32)
 }
 
-fn length(key: &str, number: Option<f64>) -> Result<Option<NonZeroUsize>, BadValue> {
-    let number = number.map(count).transpose().map_err(|problem| problem.under(key))?;
+fn length(number: Option<f64>) -> Result<Option<NonZeroUsize>, BadValue> {
+    let number = number.map(count).transpose()?;
     Ok(number.and_then(|number| NonZeroUsize::new(number as usize)))
-}
-
-fn format(raw: &RawFormat) -> Result<Format, BadValue> {
-    let Format { dialect, .. } = Format::default();
-    let max_lines = length("max_lines", raw.max_lines)?;
-    Ok(Format { dialect: raw.dialect.unwrap_or(dialect), max_lines })
 }
 
 fn max_parts(raw: &RawFormat) -> Result<Option<NonZeroUsize>, BadValue> {
     match &raw.max_parts {
         None => Ok(Some(MAX_PARTS)),
-        Some(NumberOrFalse(number)) => length("max_parts", *number),
+        Some(NumberOrFalse(number)) => length(*number),
     }
 }
 
@@ -350,7 +355,7 @@ fn max_bytes(raw: &RawFormat) -> Result<Option<NonZeroUsize>, BadValue> {
     match &raw.max_kb {
         None => Ok(Some(MAX_BYTES)),
         Some(NumberOrFalse(number)) => {
-            let kb = length("max_kb", *number)?;
+            let kb = length(*number)?;
             Ok(kb.map(|kb| kb.saturating_mul(NonZeroUsize::new(1024).expect("1024 is not 0"))))
         }
     }
@@ -378,19 +383,22 @@ fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
     Ok(path.components().filter(|part| *part != Component::CurDir).collect())
 }
 
-fn limits(raw: RawProjectLimits, default: &Limits) -> Result<Limits, BadValue> {
-    let limit = |key: &str, value: Option<Seconds>, default: Duration| match value.map(|time| time.0) {
-        Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0").under(key)),
-        Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less").under(key)),
-        value => Ok(value.unwrap_or(default)),
+fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits {
+    let mut limit = |key: &str, value: &Option<Seconds>, default: Duration| {
+        let result = match value.as_ref().map(|time| time.0) {
+            Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0")),
+            Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less")),
+            value => Ok(value.unwrap_or(default)),
+        };
+        found.or(default, &format!("limits.{key}"), result)
     };
-    Ok(Limits {
-        start: limit("start", raw.start, default.start)?,
-        silence: limit("silence", raw.silence, default.silence)?,
-        tool: limit("tool", raw.tool, default.tool)?,
-        turn: limit("turn", raw.turn, default.turn)?,
-        after_result: limit("after_result", raw.after_result, default.after_result)?,
-    })
+    Limits {
+        start: limit("start", &raw.start, default.start),
+        silence: limit("silence", &raw.silence, default.silence),
+        tool: limit("tool", &raw.tool, default.tool),
+        turn: limit("turn", &raw.turn, default.turn),
+        after_result: limit("after_result", &raw.after_result, default.after_result),
+    }
 }
 
 /// Whether this can be the name of a model.
@@ -401,12 +409,9 @@ pub(super) fn check_model(model: &str) -> Result<(), BadValue> {
     }
 }
 
-fn check_tools(key: &str, tools: &[String]) -> Result<(), BadValue> {
-    match (1..).zip(tools).find(|(_, tool)| tool.trim().is_empty() || tool.starts_with('-')) {
-        None => Ok(()),
-        Some((place, tool)) => {
-            let problem = BadValue::here(format!("{} cannot be the name of a tool", shown(tool)));
-            Err(problem.under(&format!("{key}[{place}]")))
-        }
+fn check_variable(name: &str) -> Result<(), BadValue> {
+    match name.is_empty() || name.contains('=') {
+        false => Ok(()),
+        true => Err(BadValue::here("cannot be the name of an environment variable").under(&segment(name))),
     }
 }

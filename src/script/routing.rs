@@ -11,6 +11,7 @@ use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, one_line, seg
 use super::problem::ScriptProblem;
 use super::project::{check_model, project};
 use super::run_as;
+use super::tool_rule::{Tool, known_tool, tool_of};
 use crate::config::{OwnPlace, WORK};
 use crate::domain::{
     Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work,
@@ -138,14 +139,15 @@ pub fn decode(
 
     match field(RoutingKey::Allow) {
         mlua::Nil => {}
-        value => match data::decode_lua::<RawAllow>(&value) {
-            Ok(raw) => {
+        value => {
+            let mut found = Vec::new();
+            if let Some(raw) = data::decode_all_lua::<RawAllow>(&value, &mut found) {
                 routing.allow = Allow { users: ids(raw.users), roles: ids(raw.roles) };
                 routing.operators = ids(raw.operators);
                 routing.guilds = raw.guilds.map(ids);
             }
-            Err(problem) => bad(problem.under("allow")),
-        },
+            found.into_iter().for_each(|problem| bad(problem.under("allow")));
+        }
     }
     let names = projects(&field(RoutingKey::Projects), context, &mut routing.projects, &mut bad);
     channels(&field(RoutingKey::Channels), &names, &mut routing, &mut bad);
@@ -194,7 +196,9 @@ fn projects(
         names.push(name.0.clone());
         match project(&name, &value, context) {
             Ok(project) => drop(projects.insert(name, Arc::new(project))),
-            Err(problem) => bad(problem.under(&segment(&name.0)).under("projects")),
+            Err(problems) => {
+                problems.into_iter().for_each(|it| bad(it.under(&segment(&name.0)).under("projects")));
+            }
         }
     }
     names
@@ -236,6 +240,21 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
     let (sound, file) = (warnings.is_empty(), context.file);
     let is_made = context.root.join(WORK);
     for (name, project) in &routing.projects {
+        let rules = [
+            ("tools", project.tools.as_deref().unwrap_or_default()),
+            ("allowed_tools", &project.allowed_tools),
+            ("disallowed_tools", &project.disallowed_tools),
+        ];
+        for (key, rules) in rules {
+            for (place, rule) in (1..).zip(rules).filter(|(_, rule)| known_tool(rule) == Tool::Unknown) {
+                let path = BadValue::here("").under(&format!("{key}[{place}]")).under(&segment(&name.0));
+                let problem = format!(
+                    "moonlane knows no tool {}; unless it came with a newer Claude Code, it is misspelt",
+                    shown(tool_of(rule))
+                );
+                warnings.push(ScriptProblem::warning(file, &path.under("projects").path, problem));
+            }
+        }
         // What moonlane makes is for its own user alone.
         let other_user = project.run_as.is_some();
         let mut missing = |key: &str, place: &Path, is_dir: bool| {
@@ -390,7 +409,10 @@ fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone)
         Some(near) => format!("there is no project {name_shown}, did you mean {near:?}?"),
         None => {
             let known: Vec<&str> = known.take(10).collect();
-            format!("there is no project {name_shown}; there are: {}", known.join(", "))
+            match known.is_empty() {
+                true => format!("there is no project {name_shown}, nor any other"),
+                false => format!("there is no project {name_shown}; there are: {}", known.join(", ")),
+            }
         }
     })
 }

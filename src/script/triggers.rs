@@ -56,13 +56,12 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>
     let mut bad = |problem: BadValue| problems.push(ScriptProblem::in_value(file, problem));
     let raw: RawTriggerTable = match value {
         mlua::Value::Function(_) => return Some(Triggers::Function),
-        mlua::Value::Table(_) => match data::decode_lua(value) {
-            Ok(raw) => raw,
-            Err(problem) => {
-                bad(problem);
-                return None;
-            }
-        },
+        mlua::Value::Table(_) => {
+            let mut found = Vec::new();
+            let raw = data::decode_all_lua(value, &mut found);
+            found.into_iter().for_each(&mut bad);
+            raw?
+        }
         other => {
             let form = "must end with `return { mention = true }` or return a function";
             bad(BadValue::here(format!("{form}; it returned {}", kind(other))));

@@ -53,6 +53,32 @@ fn a_command_is_what_its_file_says() {
 }
 
 #[test]
+fn every_problem_of_a_command_is_told() {
+    let told = command_problems(
+        "desc = 'x', permission = 'manage_mesages', guild_only = 1, options = {
+           { name = 'Where', description = '', type = 'chanel' },
+           { name = 'a', description = 'x', min = 5, max = 1, choices = { 1 } },
+           { name = 'a', description = 'x', required = true, autocomplete = 5 },
+           { description = 'x' },
+         }",
+    );
+    insta::assert_snapshot!(told, @r#"
+    scripts/commands/test.lua: desc: unknown key `desc`, did you mean `description`?
+    scripts/commands/test.lua: guild_only: expected a boolean, found the number 1
+    scripts/commands/test.lua: options[1].type: unknown value `chanel`, did you mean `channel`?
+    scripts/commands/test.lua: options[3].autocomplete: expected a function, found the number 5
+    scripts/commands/test.lua: options[4]: `name` is missing
+    scripts/commands/test.lua: permission: there is no permission "manage_mesages"; did you mean "manage_messages"?
+    scripts/commands/test.lua: options[1].name: a name has 1 to 32 lower-case letters, digits, `-` or `_`: "where"
+    scripts/commands/test.lua: options[1].description: must not be empty
+    scripts/commands/test.lua: options[2].choices[1]: expected a string, as the option's type says, found the number 1
+    scripts/commands/test.lua: options[2].min: must not be greater than `max`, which is 1
+    scripts/commands/test.lua: options[3].name: "a" is also the name of number 2
+    scripts/commands/test.lua: options[3].required: required options come first; move it before "Where"
+    "#);
+}
+
+#[test]
 fn what_discord_would_refuse_is_refused_at_load() {
     let named = |name: &str| {
         problems(&[(

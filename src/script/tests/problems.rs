@@ -91,7 +91,24 @@ fn problems_in_values_name_file_and_path() {
         ("project with an odd name", routing_problems("return { projects = { ['a b'] = { dri = '.' } } }")),
         ("no dir", routing_problems("return { projects = { site = {} } }")),
         (
-            "each project's first problem, and the others' too",
+            "every problem of each project",
+            routing_problems(
+                "return { allow = { user = {}, roles = { 5, '6', 'x' } }, projects = {
+                   site = { dir = '~x', modle = 'opus', permission_mode = 'plna', tools = { 1, 'Bash', 2 }, max_turns = 0,
+                     limits = { turn = 'soon', start = 0, trun = 1 }, format = { max_parts = true, max_kb = 0 },
+                     models = { 'a b', 'opus', '-' }, env = { A = print, ['B=C'] = 'x', D = 5 }, add_dirs = { '', '.' } },
+                   bad = { dir = 5, effort = 'hihg', setings = '' },
+                 }, channels = { ['1'] = 'gone' }, route = print }",
+            ),
+        ),
+        ("a misspelt tool", with_project("allowed_tools = { 'bash(git *)', 'Bash(git *' }, tools = { 'Raed' }")),
+        (
+            "a tool that may be new",
+            with_project("allowed_tools = { 'mcp__github__get', 'Browser(x)' }, disallowed_tools = { 'Bash' }"),
+        ),
+        ("no project for a channel", routing_problems("return { projects = {}, channels = { ['1'] = 'site' } }")),
+        (
+            "a problem of each project, and the others' too",
             routing_problems(
                 "return { allow = { user = {} }, projects = { a = { dirr = '.' }, b = { dir = 5 }, c = { dir = '.' }, \
                  d = { dir = '.', limits = { turn = 'soon' } } }, channels = { ['1'] = 'a', ['2'] = 'e' }, route = 'x' }",
