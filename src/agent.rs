@@ -46,9 +46,10 @@ mod version;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -300,8 +301,7 @@ impl Agents {
 
 impl Pool {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing that runs under the lock leaves it half changed.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     /// Hands a process over to a keeper, to be claimed by the channel's next turn; one that serves only `once`, to be

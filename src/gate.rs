@@ -17,9 +17,10 @@
 //! to be let in by an answer that is older than a minute.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -280,13 +281,11 @@ impl Gate {
     }
 
     fn with_owner(&self) -> MutexGuard<'_, HashMap<GuildId, (bool, Instant)>> {
-        // Plain insertions.
-        self.0.with_owner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.with_owner.lock()
     }
 
     fn owners(&self) -> MutexGuard<'_, Owners> {
-        // Replaced as a whole only.
-        self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.owners.lock()
     }
 }
 

@@ -20,9 +20,10 @@
 //! is in no queue until the turn comes back.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -171,8 +172,7 @@ impl Lanes {
     }
 
     fn lock(&self) -> MutexGuard<'_, LanesState> {
-        // Nothing in the critical sections can panic halfway through a change, so a poisoned lock is sound.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -76,9 +76,10 @@ mod webhooks;
 mod world;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -552,9 +553,8 @@ struct Hub {
 }
 
 impl Hub {
-    /// A panic under the lock is a failed test; the others may go on.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does something under the lock, then wakes those who wait.

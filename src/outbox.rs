@@ -29,9 +29,10 @@ mod wire;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
@@ -42,7 +43,7 @@ use tracing::debug;
 use crate::domain::{ChannelId, File, GuildId, MessageId, UserId};
 
 pub use call::Patience;
-use call::{Body, Call, Sender, lock};
+use call::{Body, Call, Sender};
 pub use commands::{Registration, Scope};
 pub use download::DownloadError;
 pub use history::{History, Posted};
@@ -441,7 +442,7 @@ impl Outbox {
 
     /// The time by Discord's clock, to a second or so; by this machine's before Discord has ever answered.
     pub fn time_there(&self) -> SystemTime {
-        let answered = *lock(&self.0.sender.time_there);
+        let answered = *self.0.sender.time_there.lock();
         answered.map_or_else(SystemTime::now, |(time, at)| time + at.elapsed())
     }
 
@@ -464,11 +465,11 @@ impl Outbox {
     }
 
     fn is_forbidden(&self, favour: Favour, channel: ChannelId) -> bool {
-        lock(&self.0.forbidden).get(&(favour, channel)).is_some_and(|until| *until > Instant::now())
+        self.0.forbidden.lock().get(&(favour, channel)).is_some_and(|until| *until > Instant::now())
     }
 
     fn forbid(&self, favour: Favour, channel: ChannelId) {
-        let (mut forbidden, now) = (lock(&self.0.forbidden), Instant::now());
+        let (mut forbidden, now) = (self.0.forbidden.lock(), Instant::now());
         forbidden.retain(|_, until| *until > now);
         forbidden.insert((favour, channel), now + REMEMBERED);
     }

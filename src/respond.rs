@@ -19,9 +19,10 @@ mod dialog;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -132,7 +133,7 @@ impl Responders {
     }
 
     fn is_new(&self, interaction: InteractionId) -> bool {
-        let mut seen = lock(&self.0.seen);
+        let mut seen = self.0.seen.lock();
         let is_new = !seen.contains(&interaction);
         if is_new {
             seen.truncate(REMEMBERED - 1);
@@ -157,7 +158,7 @@ impl Responders {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Key, OpenDialog>> {
-        lock(&self.0.open)
+        self.0.open.lock()
     }
 }
 
@@ -468,11 +469,6 @@ impl Shared {
     fn is_fresh(&self, interaction: &Interaction) -> bool {
         interaction.received.elapsed() < self.desk.0.times.token
     }
-}
-
-/// A lock whose holders cannot leave it half changed; a panic elsewhere is no reason to stop.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

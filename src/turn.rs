@@ -32,9 +32,10 @@ mod written;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -340,8 +341,7 @@ impl Turns {
     }
 
     fn complained(&self) -> MutexGuard<'_, HashMap<ComplaintTopic, Complaint>> {
-        // Insertions and removals of whole entries only: sound even after a panic.
-        self.0.complained.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.complained.lock()
     }
 
     fn is_due(&self, trouble: ComplaintTopic, about: Option<MessageId>) -> bool {
@@ -357,13 +357,11 @@ impl Turns {
     }
 
     fn all_speaking(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<delivery::Speaking>>> {
-        // Insertions and removals of whole entries only: sound even after a panic.
-        self.0.speaking.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.speaking.lock()
     }
 
     fn stops(&self) -> MutexGuard<'_, HashMap<MessageId, Arc<Stop>>> {
-        // Plain insertions and removals: a panic cannot leave the map half changed.
-        self.0.stops.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.stops.lock()
     }
 }
 

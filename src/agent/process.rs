@@ -9,9 +9,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -303,8 +303,7 @@ impl Drop for Process {
 /// Logs a type of event that we do not know, once in the bot's life. What follows the first hundred is noise.
 fn tell_once(kind: &str) {
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    // Plain insertions: a panic cannot leave it half changed.
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = TOLD.lock();
     if told.len() < 100 && !told.iter().any(|known| known == kind) {
         info!(kind, "the agent sent an unknown type of event, which is ignored from now on");
         told.push(kind.to_owned());

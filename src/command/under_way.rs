@@ -1,7 +1,8 @@
 //! How many things of each person are under way.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::UserId;
 
@@ -41,8 +42,7 @@ impl UnderWay {
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
-        // No change is left half done, not even by a panic.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 }
 

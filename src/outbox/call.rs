@@ -1,9 +1,10 @@
 //! One REST call: its turn in the channel, its tries, and what its answer means.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -204,7 +205,7 @@ impl Sender {
         for attempt in 1.. {
             let in_flight = loop {
                 let in_flight = place.queues().in_flight.lock().await;
-                let admitted = lock(&self.pace).admit(call.kind, call.place, Instant::now());
+                let admitted = self.pace.lock().admit(call.kind, call.place, Instant::now());
                 match admitted {
                     Ok(()) => break in_flight,
                     Err(until) if until > deadline => return Err(Refused::GaveUp { why: last }),
@@ -260,7 +261,7 @@ impl Sender {
         let (status, headers) = (response.status(), response.headers().clone());
         let time = headers.get(DATE).and_then(|time| httpdate::parse_http_date(time.to_str().ok()?).ok());
         if let Some(time) = time {
-            *lock(&self.time_there) = Some((time, Instant::now()));
+            *self.time_there.lock() = Some((time, Instant::now()));
         }
         let body = response.bytes().await.map_err(broken)?;
 
@@ -268,7 +269,7 @@ impl Sender {
         if let Some(refusal) = limits.refused.filter(|refusal| refusal.everywhere) {
             info!("Discord's limit for all calls together is reached; waiting {:?}", refusal.wait);
         }
-        lock(&self.pace).learn(call.kind, call.place, &limits, Instant::now());
+        self.pace.lock().learn(call.kind, call.place, &limits, Instant::now());
 
         if status.is_success() {
             // The call worked; should its answer be garbled, asking again is safe because of the nonce.
@@ -305,7 +306,7 @@ impl Sender {
         let request = request.header(AUTHORIZATION, self.token.clone()).timeout(self.patience.request);
         let status = request.send().await.map(|response| response.status());
         match status {
-            Ok(StatusCode::UNAUTHORIZED) => *lock(&self.refused_until) = Some(Instant::now() + TOKEN_PAUSE),
+            Ok(StatusCode::UNAUTHORIZED) => *self.refused_until.lock() = Some(Instant::now() + TOKEN_PAUSE),
             Ok(status) if status.is_success() => {
                 info!("a call was answered with 401, but the token is good");
                 *good_at = Some(Instant::now());
@@ -317,7 +318,7 @@ impl Sender {
     }
 
     fn is_silenced(&self) -> bool {
-        lock(&self.refused_until).is_some_and(|until| until > Instant::now())
+        self.refused_until.lock().is_some_and(|until| until > Instant::now())
     }
 
     /// Sends a request once, unpaced, and without the bot's token: what lets it in is in its path.
@@ -366,7 +367,7 @@ impl Sender {
     }
 
     fn enter(&self, place: u64) -> QueueShare<'_> {
-        let queues = Arc::clone(lock(&self.queues).entry(place).or_default());
+        let queues = Arc::clone(self.queues.lock().entry(place).or_default());
         QueueShare { sender: self, place, queues: Some(queues) }
     }
 }
@@ -386,7 +387,7 @@ impl QueueShare<'_> {
 
 impl Drop for QueueShare<'_> {
     fn drop(&mut self) {
-        let mut all = lock(&self.sender.queues);
+        let mut all = self.sender.queues.lock();
         self.queues = None;
         if all.get(&self.place).is_some_and(|queues| Arc::strong_count(queues) == 1) {
             all.remove(&self.place);
@@ -427,9 +428,4 @@ impl RefusalBody {
             _ => Refused::Invalid { code, why },
         }
     }
-}
-
-/// A lock whose holders cannot leave it half changed; a panic elsewhere is no reason to stop.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -52,7 +52,7 @@ pub(crate) fn answer(status: u16, body: Value) -> Answer {
 impl Server {
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> (Self, Outbox) {
         let server = Self::default();
-        lock(&server.0).answers.extend(answers);
+        server.0.lock().answers.extend(answers);
         let app = axum::Router::new().fallback(Self::serve).with_state(server.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
@@ -75,14 +75,14 @@ impl Server {
         let raw: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let body = serde_json::from_slice(&raw).unwrap_or_default();
         let (answer, takes, number) = {
-            let mut script = lock(&server.0);
+            let mut script = server.0.lock();
             script.calls.push(Seen { what, query, at, headers: parts.headers, body, raw });
             script.in_flight += 1;
             script.most_in_flight = script.most_in_flight.max(script.in_flight);
             (script.answers.pop_front(), script.takes, script.calls.len())
         };
         tokio::time::sleep(takes).await;
-        lock(&server.0).in_flight -= 1;
+        server.0.lock().in_flight -= 1;
         let answer = answer.unwrap_or_else(|| self::answer(200, json!({"id": number.to_string()})));
         let mut response = Response::builder().status(answer.status);
         for (name, value) in answer.headers {
@@ -92,7 +92,7 @@ impl Server {
     }
 
     pub(crate) fn calls(&self) -> Vec<Seen> {
-        lock(&self.0).calls.clone()
+        self.0.lock().calls.clone()
     }
 
     pub(crate) fn whats(&self) -> Vec<String> {
@@ -105,7 +105,7 @@ async fn a_refusal_that_is_not_discords_own_is_tried_again_for_a_message_only() 
     let page = || [403, 404].map(|status| answer(status, json!("<html>")));
     let (server, outbox) = Server::start(page()).await;
     assert_eq!(outbox.post(channel(1), post("hi")).await, Ok(message(3)));
-    lock(&server.0).answers.extend(page());
+    server.0.lock().answers.extend(page());
     let refused = outbox.edit(channel(1), message(3), "x").await.unwrap_err();
     assert_eq!(refused.to_string(), "forbidden: 403 Forbidden");
 }
@@ -178,7 +178,7 @@ async fn a_file_goes_with_the_same_words_and_is_whole_in_every_try() {
 #[tokio::test]
 async fn parts_keep_their_order_and_go_one_by_one_while_other_channels_go_on() {
     let (server, outbox) = Server::start([answer(500, json!({})), answer(502, json!({}))]).await;
-    lock(&server.0).takes = Duration::from_millis(5);
+    server.0.lock().takes = Duration::from_millis(5);
     let posts = (0..6).map(|n| {
         let outbox = outbox.clone();
         async move { outbox.post(channel(7), post(&n.to_string())).await }
@@ -186,15 +186,15 @@ async fn parts_keep_their_order_and_go_one_by_one_while_other_channels_go_on() {
     futures_util::future::join_all(posts).await;
     let texts: Vec<_> = server.calls().into_iter().map(|seen| seen.body["content"].clone()).collect();
     assert_eq!(texts, ["0", "0", "0", "1", "2", "3", "4", "5"]);
-    assert_eq!(lock(&server.0).most_in_flight, 1);
+    assert_eq!(server.0.lock().most_in_flight, 1);
 
     let others = (1..=6).map(|n| {
         let outbox = outbox.clone();
         async move { outbox.post(channel(n), post("x")).await }
     });
     futures_util::future::join_all(others).await;
-    assert!(lock(&server.0).most_in_flight > 1);
-    assert!(lock(&outbox.0.sender.queues).is_empty(), "idle channels cost nothing");
+    assert!(server.0.lock().most_in_flight > 1);
+    assert!(outbox.0.sender.queues.lock().is_empty(), "idle channels cost nothing");
 }
 
 #[tokio::test]
@@ -254,13 +254,13 @@ async fn what_passes_is_tried_again_and_what_does_not_is_said_once() {
     let (server, outbox) = Server::start([answer(503, json!({})), answer(200, json!("garbled"))]).await;
     assert_eq!(outbox.post(channel(7), post("x")).await, Ok(message(3)));
 
-    lock(&server.0).answers.push_back(answer(403, json!({"code": 50013, "message": "Missing Permissions"})));
+    server.0.lock().answers.push_back(answer(403, json!({"code": 50013, "message": "Missing Permissions"})));
     let refused = outbox.post(channel(7), post("x")).await.unwrap_err();
     assert_eq!(refused.to_string(), "forbidden: 403 Forbidden: Missing Permissions (50013)");
-    lock(&server.0).answers.push_back(answer(404, json!({"code": 10003, "message": "Unknown Channel"})));
+    server.0.lock().answers.push_back(answer(404, json!({"code": 10003, "message": "Unknown Channel"})));
     let refused = outbox.post(channel(7), post("x")).await.unwrap_err();
     assert!(matches!(refused, Refused::NotFound { code: Some(10003), .. }));
-    lock(&server.0).answers.push_back(answer(400, json!({"code": 50035, "errors": {"content": {}}})));
+    server.0.lock().answers.push_back(answer(400, json!({"code": 50035, "errors": {"content": {}}})));
     let refused = outbox.post(channel(7), post("x")).await.unwrap_err();
     assert!(matches!(refused, Refused::Invalid { code: Some(50035), .. }));
     assert_eq!(server.calls().len(), 6);
@@ -269,7 +269,7 @@ async fn what_passes_is_tried_again_and_what_does_not_is_said_once() {
 #[tokio::test]
 async fn a_server_that_never_answers_or_always_refuses_is_given_up() {
     let (server, outbox) = Server::start([]).await;
-    lock(&server.0).takes = Duration::from_secs(60);
+    server.0.lock().takes = Duration::from_secs(60);
     let begin = Instant::now();
     assert!(matches!(outbox.post(channel(7), post("x")).await, Err(Refused::GaveUp { .. })));
     assert!(begin.elapsed() < Duration::from_secs(2));
@@ -340,7 +340,7 @@ async fn a_stray_401_silences_nothing() {
 
     // Many at once are confirmed by one look.
     let (server, outbox) = Server::start((0..5).map(|_| unauthorized())).await;
-    lock(&server.0).takes = Duration::from_millis(50);
+    server.0.lock().takes = Duration::from_millis(50);
     let posts = (1..=5).map(|n| outbox.post(channel(n), post("x")));
     let posted = futures_util::future::join_all(posts).await;
     assert!(posted.iter().all(Result::is_ok), "{posted:?}");
@@ -376,14 +376,14 @@ async fn attachments_come_from_discord_only_without_the_token_and_within_the_lim
     assert_eq!(outbox.download(&own, 10).await, Ok(b"\"12345678\"".to_vec()));
     assert_eq!(server.calls()[0].headers.get("authorization"), None);
 
-    lock(&server.0).answers.push_back(answer(200, json!("123456789")));
+    server.0.lock().answers.push_back(answer(200, json!("123456789")));
     assert_eq!(outbox.download(&own, 10).await, Err(DownloadError::TooLarge(10)));
-    lock(&server.0).answers.push_back(answer(404, json!({})));
+    server.0.lock().answers.push_back(answer(404, json!({})));
     assert!(matches!(outbox.download(&own, 10).await, Err(DownloadError::Refused(_))));
     for _ in 0..3 {
         let elsewhere =
             Answer { headers: vec![("location", "http://10.0.0.1/".into())], ..answer(302, json!({})) };
-        lock(&server.0).answers.push_back(elsewhere);
+        server.0.lock().answers.push_back(elsewhere);
     }
     assert!(matches!(outbox.download(&own, 10).await, Err(DownloadError::Failed(_))));
 
@@ -409,6 +409,6 @@ async fn dropping_a_call_that_waits_frees_its_place() {
     let (server, outbox) = Server::start([answer(429, json!({"retry_after": 0.5}))]).await;
     let waiting = timeout(Duration::from_millis(50), outbox.post(channel(7), post("x")));
     assert!(waiting.await.is_err());
-    assert!(lock(&outbox.0.sender.queues).is_empty());
+    assert!(outbox.0.sender.queues.lock().is_empty());
     assert_eq!(server.calls().len(), 1);
 }

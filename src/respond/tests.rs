@@ -475,7 +475,7 @@ async fn a_press_that_cannot_be_answered_counts_all_the_same() {
     let responder = asked(&responders).await;
     let (waiting, ids) = begin(&server, &responder, confirmation(false, LONG, &[])).await;
     let no = answer(404, json!({"code": 10062, "message": "Unknown interaction"}));
-    lock(&server.0).answers.push_back(no);
+    server.0.lock().answers.push_back(no);
     assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     assert!(matches!(waiting.await.unwrap(), Ok(DialogEnd::Chosen { .. })));
     responder.reply(&Reply::text("Done.")).await.unwrap();

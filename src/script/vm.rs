@@ -23,12 +23,13 @@ pub(super) mod global;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, VmState};
+use parking_lot::Mutex;
 
 use super::data::{cut, shown};
 use super::problem::{FailureKind, LuaFailure};
@@ -154,7 +155,7 @@ impl Vm {
             {
                 (failure.file, failure.line) = (Some(file), Some(line));
             }
-            let path = lock(&self.files).shown_path(&format!("{name}.lua"));
+            let path = self.files.lock().shown_path(&format!("{name}.lua"));
             // A problem of the file itself begins with its name, for those who require it.
             if let (None, Some(rest)) = (&failure.file, failure.message.strip_prefix(&path)) {
                 failure.message = rest.trim_start().to_owned();
@@ -169,16 +170,16 @@ impl Vm {
         let mut again = self.afresh().ok()?;
         // Noting takes longer than running.
         again.budget.time = again.budget.time.saturating_mul(PATIENCE);
-        *lock(&again.clock.places) = Some(None);
+        *again.clock.places.lock() = Some(None);
         let files = Arc::clone(&again.files);
         let ended = again.run(|lua| require(lua, &files, name));
-        let place = lock(&again.clock.places).take().flatten();
+        let place = again.clock.places.lock().take().flatten();
         place.filter(|_| ended.is_err_and(|failure| failure.kind == FailureKind::OutOfMemory))
     }
 
     /// From here on no further file is read: a script set is what its files were when it was loaded.
     pub fn seal(&mut self) {
-        lock(&self.files).sealed = true;
+        self.files.lock().sealed = true;
     }
 
     /// Whether so much memory is taken, after collecting garbage, that the next call might not get any.
@@ -192,7 +193,7 @@ impl Vm {
     /// # Errors
     /// As [`Vm::new`].
     pub fn afresh(&self) -> Result<Self, LuaFailure> {
-        let old = lock(&self.files);
+        let old = self.files.lock();
         let files = ScriptFiles {
             dir: old.dir.clone(),
             shown: old.shown.clone(),
@@ -235,19 +236,19 @@ struct OutOfTime;
 impl Clock {
     fn start(&self, limit: Duration) {
         let (started, used_before) = (Instant::now(), processor_time());
-        *lock(&self.running) = Some(TimedCall { limit, started, used_before, struck: None });
+        *self.running.lock() = Some(TimedCall { limit, started, used_before, struck: None });
         self.printed.store(0, Ordering::Relaxed);
     }
 
     fn stop(&self) -> Option<String> {
-        lock(&self.running).take().and_then(|running| running.struck)
+        self.running.lock().take().and_then(|running| running.struck)
     }
 
     /// Whether the call may write one more line to the log.
     fn may_print(&self) -> bool {
         let printed = self.printed.fetch_add(1, Ordering::Relaxed);
         // What is only run to find a place has printed all this before.
-        if printed > MAX_PRINTED || lock(&self.places).is_some() {
+        if printed > MAX_PRINTED || self.places.lock().is_some() {
             return false;
         }
         if printed == MAX_PRINTED {
@@ -257,10 +258,10 @@ impl Clock {
     }
 
     fn check(&self, lua: &Lua) -> mlua::Result<VmState> {
-        if let Some(place) = lock(&self.places).as_mut() {
+        if let Some(place) = self.places.lock().as_mut() {
             *place = innermost(lua);
         }
-        let mut running = lock(&self.running);
+        let mut running = self.running.lock();
         let Some(running) = running.as_mut() else { return Ok(VmState::Continue) };
         if running.struck.is_none() {
             let used = || processor_time().saturating_sub(running.used_before);
@@ -382,7 +383,7 @@ struct ScriptFiles {
 /// `require "lib/names"`: runs that file of the script folder, once per VM, and gives what it returned.
 fn require(lua: &Lua, files: &Arc<Mutex<ScriptFiles>>, name: &str) -> mlua::Result<mlua::Value> {
     let (file, chunk_name, source) = {
-        let mut files = lock(files);
+        let mut files = files.lock();
         let (asked, file) = files.find(name).map_err(mlua::Error::runtime)?;
         if let Some(value) = files.modules.get(&file) {
             return Ok(value.clone());
@@ -397,7 +398,7 @@ fn require(lua: &Lua, files: &Arc<Mutex<ScriptFiles>>, name: &str) -> mlua::Resu
         (file, chunk_name, source)
     };
     let result = lua.load(source).set_name(chunk_name).set_mode(ChunkMode::Text).eval::<mlua::Value>();
-    let mut files = lock(files);
+    let mut files = files.lock();
     files.running.pop();
     let value = result?;
     files.modules.insert(file, value.clone());
@@ -480,11 +481,6 @@ fn read_file(path: &Path) -> Result<String, String> {
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
     // Some editors begin a file with a byte order mark, which Luau does not know.
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
-}
-
-/// A panic while the lock was held cannot leave these values half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

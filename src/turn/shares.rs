@@ -10,7 +10,8 @@
 //! many at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::words;
 use crate::domain::{ChannelId, MessageId, Share, UserId};
@@ -105,8 +106,7 @@ impl Shares {
     }
 
     fn state(&self) -> MutexGuard<'_, SharesState> {
-        // No change is left half done, not even by a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -321,7 +321,7 @@ async fn try_to_ask(
         let denied = turn_text::redacted(&turns.outbox, &asked.denied);
         notes.push(words::denied(
             &denied,
-            &words::Permissions {
+            &words::ToolRules {
                 project: &project.name,
                 dirs: &all_names(project.dirs()).await,
                 elsewhere: !project.command.is_empty(),

@@ -5,7 +5,7 @@
 
 mod denied;
 
-pub use denied::{Permissions, denied};
+pub use denied::{ToolRules, denied};
 
 use super::prompt::{Unread, Why};
 use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UserId};

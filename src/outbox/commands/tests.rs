@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::super::call::lock;
 use super::super::tests::{Answer, Server, answer};
 use super::*;
 use crate::domain::{ApplicationId, Choice, OptionValue, Permission};
@@ -120,7 +119,7 @@ async fn what_is_written_is_whole_and_then_counts_as_there() {
         ])
     );
     // A Discord that adds nothing at all.
-    lock(&server.0).answers.push_back(answer(200, written));
+    server.0.lock().answers.push_back(answer(200, written));
     assert_eq!(discord.register(Scope::Global, &commands()).await, Ok(Registration::Unchanged));
 }
 

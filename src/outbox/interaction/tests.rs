@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use super::super::ConnectError;
-use super::super::call::{Patience, lock};
+use super::super::call::Patience;
 use super::super::tests::{Server, answer};
 use super::*;
 use crate::domain::{
@@ -130,7 +130,7 @@ async fn edits_and_further_messages_go_through_the_token() {
     assert_eq!(discord.follow_up(&asked, &reply).await, Ok(MessageId::new(2).unwrap()));
     let second = MessageId::new(2).unwrap();
     discord.edit(&asked, second, Change::Rows(&[])).await.unwrap();
-    lock(&server.0).answers.push_back(answer(404, json!({"code": 10008})));
+    server.0.lock().answers.push_back(answer(404, json!({"code": 10008})));
     discord.delete_original(&asked).await.unwrap();
     let calls = server.calls();
     assert_eq!(
@@ -194,7 +194,7 @@ async fn refusals_say_whether_it_was_too_late_or_answered_already() {
     ] {
         let (server, discord) = start([refusal(status, code)]).await;
         assert_eq!(discord.answer(&interaction(), Callback::DeferUpdate).await, Err(expected.clone()));
-        lock(&server.0).answers.push_back(refusal(status, code));
+        server.0.lock().answers.push_back(refusal(status, code));
         assert_eq!(discord.follow_up(&interaction(), &Reply::text("x")).await, Err(expected.clone()));
         assert_eq!(server.calls().len(), 2, "said once");
         // Such a 401 says nothing about the bot's own token.
@@ -237,7 +237,7 @@ async fn what_may_have_arrived_is_sent_again_only_where_that_does_no_harm() {
 
     // No answer at all is as unclear.
     let (server, discord) = start([]).await;
-    lock(&server.0).takes = Duration::from_secs(60);
+    server.0.lock().takes = Duration::from_secs(60);
     let further = discord.follow_up(&interaction(), &reply).await;
     assert!(matches!(further, Err(Unanswered::Unclear(_))), "{further:?}");
     assert_eq!(server.calls().len(), 1);
@@ -251,7 +251,7 @@ async fn what_may_have_arrived_is_sent_again_only_where_that_does_no_harm() {
     let calls = server.calls();
     assert!(calls.len() == 2 && calls[1].at - calls[0].at >= Duration::from_millis(150));
     // But where its wait is longer than Discord's, nobody waits.
-    lock(&server.0).answers.push_back(answer(429, json!({"retry_after": 60})));
+    server.0.lock().answers.push_back(answer(429, json!({"retry_after": 60})));
     let given_up = discord.answer(&interaction(), Callback::DeferUpdate).await;
     assert!(matches!(given_up, Err(Unanswered::Refused(Refused::GaveUp { .. }))), "{given_up:?}");
 }

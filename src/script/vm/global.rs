@@ -3,12 +3,13 @@
 //! Each function here gives `true` and its answer, or `false` and what is wrong: `natives.lua` raises that where the
 //! script called.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, MultiValue};
+use parking_lot::Mutex;
 use regex::Regex;
 use serde::Deserialize;
 
@@ -171,7 +172,7 @@ fn find(
     if text.len() > MAX_TEXT {
         return problem(format!("the text has more than {MAX_TEXT} bytes"));
     }
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = kept.lock();
     let regex = match kept.iter().position(|regex| regex.as_str() == pattern) {
         Some(place) => kept.remove(place),
         None => match pattern::compile(&pattern, MAX_REGEX) {

@@ -9,7 +9,7 @@ use crate::domain::ProjectName;
 use crate::text;
 
 /// What a note about denied tools has to know of the project.
-pub struct Permissions<'a> {
+pub struct ToolRules<'a> {
     /// Its name.
     pub project: &'a ProjectName,
     /// The directories in which Claude may work, the project's own first, under each name that they have.
@@ -22,7 +22,7 @@ pub struct Permissions<'a> {
 
 /// The notes below an answer during which tools were denied: a line for each reason and what would change it, in a fixed
 /// order.
-pub fn denied(denied: &[Denial], permissions: &Permissions<'_>) -> String {
+pub fn denied(denied: &[Denial], permissions: &ToolRules<'_>) -> String {
     const MOST: usize = 5;
     let mut groups: BTreeMap<Refusal, (Vec<String>, Vec<String>)> = BTreeMap::new();
     for denial in denied {
@@ -71,7 +71,7 @@ enum Refusal {
 
 impl Refusal {
     /// With the rules that would have allowed it.
-    fn of<'d>(denial: &'d Denial, permissions: &Permissions<'_>) -> (Self, &'d [String]) {
+    fn of<'d>(denial: &'d Denial, permissions: &ToolRules<'_>) -> (Self, &'d [String]) {
         let is_inside = |path: &PathBuf| permissions.dirs.iter().any(|dir| path.starts_with(dir));
         let refusal = match denial.reason {
             Reason::Rule => Self::Rule,
@@ -92,8 +92,8 @@ impl Refusal {
         (refusal, &[])
     }
 
-    fn note(self, calls: &str, it: &str, rules: &[String], permissions: &Permissions<'_>) -> String {
-        let Permissions { project, disallows, .. } = permissions;
+    fn note(self, calls: &str, it: &str, rules: &[String], permissions: &ToolRules<'_>) -> String {
+        let ToolRules { project, disallows, .. } = permissions;
         match self {
             Self::NoRule => format!(
                 "Not allowed here: {calls}. To allow {it}, add {} to `projects.{project}.allowed_tools` in routing.lua",
@@ -173,7 +173,7 @@ mod tests {
         let dirs = [PathBuf::from("/srv/site"), PathBuf::from("/srv/shared")];
         denied(
             denials,
-            &Permissions { project: &ProjectName("site".to_owned()), dirs: &dirs, elsewhere, disallows },
+            &ToolRules { project: &ProjectName("site".to_owned()), dirs: &dirs, elsewhere, disallows },
         )
     }
 
