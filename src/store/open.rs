@@ -9,7 +9,7 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
@@ -19,6 +19,11 @@ use super::{Millis, schema};
 
 /// How long an ended turn and what was said are kept.
 const KEPT: Millis = Millis(30 * 24 * 60 * 60 * 1000);
+
+/// How long the lock of a process that is gone is waited for. A child that it was starting when it was killed has the
+/// lock, too, until its own program runs.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// For the owner alone.
 const PRIVATE: u32 = 0o600;
@@ -93,7 +98,20 @@ pub struct Database {
     pub connection: Connection,
     /// When the lock was last marked by its holder before us.
     pub left: Option<SystemTime>,
-    lock: File,
+    lock: Lock,
+}
+
+/// The file beside the database whose lock its holder has.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child that is being started has a copy of the descriptor until its own program
+    /// runs, and keeps the lock for as long.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            debug!(%error, "the lock file cannot be unlocked");
+        }
+    }
 }
 
 impl Database {
@@ -105,7 +123,7 @@ impl Database {
         let lock = lock(path)?;
         // Taking the lock does not count: a bot that never got ready served nobody.
         if let Some(left) = left
-            && let Err(error) = lock.set_modified(left)
+            && let Err(error) = lock.0.set_modified(left)
         {
             debug!(%error, "the lock file cannot be marked");
         }
@@ -117,7 +135,7 @@ impl Database {
 
     /// The time of the lock's file says when its holder was last alive.
     pub fn mark_alive(&self) {
-        if let Err(error) = self.lock.set_modified(SystemTime::now()) {
+        if let Err(error) = self.lock.0.set_modified(SystemTime::now()) {
             debug!(%error, "the lock file cannot be marked");
         }
     }
@@ -153,6 +171,12 @@ fn held(path: &Path, lock: &mut File) -> OpenError {
     OpenError::Held { file: path.display().to_string(), holder: pid.map_or(Holder::Unknown, Holder::Process) }
 }
 
+/// Whether the process that has written its id there has ended.
+fn is_gone(error: &OpenError) -> bool {
+    let OpenError::Held { holder: Holder::Process(pid), .. } = error else { return false };
+    !Path::new("/proc").join(pid.to_string()).exists()
+}
+
 /// Makes the database and its log private to their owner: they hold what people ask and hear. SQLite gives a new log
 /// the permissions of its database.
 fn keep_private(path: &Path) {
@@ -179,7 +203,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Takes the lock beside the database and writes our process id into it.
 ///
 /// The database itself cannot carry the lock: closing any descriptor of it drops SQLite's own locks.
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let lock_path = beside(path, ".lock");
     let unusable = |e: std::io::Error| OpenError::Unusable {
         file: lock_path.display().to_string(),
@@ -192,15 +216,25 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .open(&lock_path)
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {
-            file.set_len(0).and_then(|()| file.rewind()).map_err(unusable)?;
-            writeln!(file, "{}", std::process::id()).map_err(unusable)?;
-            Ok(file)
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                file.rewind().map_err(unusable)?;
+                let error = held(path, &mut file);
+                if !is_gone(&error) || begun.elapsed() > LET_GO_WITHIN {
+                    return Err(error);
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Err(TryLockError::Error(e)) => return Err(unusable(e)),
         }
-        Err(TryLockError::WouldBlock) => Err(held(path, &mut file)),
-        Err(TryLockError::Error(e)) => Err(unusable(e)),
     }
+    let mut lock = Lock(file);
+    lock.0.set_len(0).and_then(|()| lock.0.rewind()).map_err(unusable)?;
+    writeln!(lock.0, "{}", std::process::id()).map_err(unusable)?;
+    Ok(lock)
 }
 
 /// Refuses a file that is damaged, newer or not ours, without writing to it.
@@ -386,8 +420,30 @@ mod tests {
             assert!(matches!(&error, OpenError::Held { holder, .. } if *holder == mine), "{error}");
             assert!(error.to_string().contains(&format!("in use by process {}", std::process::id())));
         }
+        // As a child has it that is being started.
+        let copy = first.lock.0.try_clone().unwrap();
         drop(first);
         Database::open(&path).unwrap();
+        drop(copy);
+    }
+
+    #[test]
+    fn what_a_killed_process_was_starting_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("moonlane.db");
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        std::fs::write(beside(&path, ".lock"), format!("{}\n", gone.id())).unwrap();
+        let inherited = File::open(beside(&path, ".lock")).unwrap();
+        inherited.lock().unwrap();
+        let (tried, seen) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| tried.send(Database::open(&path).map(drop)).unwrap());
+            let early = seen.recv_timeout(Duration::from_millis(100));
+            assert!(early.is_err(), "{early:?}");
+            drop(inherited);
+            seen.recv().unwrap().unwrap();
+        });
     }
 
     #[test]
