@@ -41,6 +41,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// The next line; the last one needs no newline. Cancel-safe.
     pub async fn next(&mut self) -> io::Result<PipeLine<'_>> {
+        // Thousands of short lines fit into the buffer, and reading them must not keep others from their turn.
+        tokio::task::consume_budget().await;
         if self.handed_out {
             self.handed_out = false;
             self.line.clear();
