@@ -17,7 +17,7 @@ use crate::gateway::{self, Gateway, GatewayError};
 use crate::host;
 use crate::lane::Lanes;
 use crate::logging::chain;
-use crate::outbox::{self, Notify, Outbox, Post};
+use crate::outbox::{self, Notify, Outbox, Patience, Post};
 use crate::panics::{Panic, Panics};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
@@ -109,7 +109,9 @@ impl Bot {
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
         }
-        let outbox = Outbox::new(&config.discord.api_url, token)?.redacting(host::redactor(config, token));
+        let patience = Patience { request: config.discord.request_limit, ..Patience::default() };
+        let outbox = Outbox::with_patience(&config.discord.api_url, token, patience)?;
+        let outbox = outbox.redacting(host::redactor(config, token));
         let me = outbox.whoami().await?;
 
         let routed = reload::routed(&scripts.borrow());
@@ -137,6 +139,7 @@ impl Bot {
             share: config.share,
             gate: gate.clone(),
             keep_trying: config.discord.keep_trying,
+            trouble_shown_after: config.discord.trouble_shown_after,
             min_free: config.min_free.as_u64(),
             rereads,
             news,

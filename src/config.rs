@@ -92,6 +92,12 @@ pub struct Discord {
     /// How long what it has said of people counts.
     #[serde(skip)]
     pub gate_times: GateTimes,
+    /// The time limit of a single request.
+    #[serde(skip)]
+    pub request_limit: Duration,
+    /// How long an agent has to be in trouble before its channel is shown that it tries again.
+    #[serde(skip)]
+    pub trouble_shown_after: Duration,
 }
 
 /// `[scripts]`
@@ -224,6 +230,8 @@ impl Default for Discord {
             guilds: Vec::new(),
             keep_trying: Duration::from_secs(24 * 60 * 60),
             gate_times: GateTimes::default(),
+            request_limit: Duration::from_secs(15),
+            trouble_shown_after: Duration::from_secs(5),
         }
     }
 }

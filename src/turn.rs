@@ -78,6 +78,8 @@ pub struct TurnDeps {
     pub gate: Gate,
     /// How long an answer is tried that Discord does not take, or the database does not.
     pub keep_trying: Duration,
+    /// How long an agent has to be in trouble before its channel is shown that it tries again.
+    pub trouble_shown_after: Duration,
     /// Nothing is taken in while the disk of the database has less room than this, in bytes.
     pub min_free: u64,
     /// The way to have a message read again that may have changed while nobody listened.

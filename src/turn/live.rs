@@ -19,8 +19,6 @@ use crate::outbox::{Notify, Post};
 use crate::store::LiveLine;
 use crate::text;
 
-/// Trouble that is over sooner is not shown.
-const SHOWN_AFTER: Duration = Duration::from_secs(5);
 /// The shortest time between two edits.
 const EDITED_EVERY: Duration = Duration::from_millis(1500);
 
@@ -77,7 +75,7 @@ impl LiveLineTask {
                 // The turn has ended.
                 return;
             }
-            let shown_at = Instant::now() + SHOWN_AFTER;
+            let shown_at = Instant::now() + self.turns.trouble_shown_after;
             let recovered = async { drop(wanted.wait_for(Option::is_none).await) };
             tokio::select! {
                 () = recovered => continue,

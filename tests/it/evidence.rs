@@ -2,6 +2,7 @@
 //! proofs hold them against each other in [`verdict`](crate::verdict).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use moonlane::local::{LocalDiscord, What};
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
+use crate::busy::Stopwatch;
 use crate::support::processes_where;
 
 /// All that is known of a run that is over.
@@ -18,6 +20,8 @@ pub struct Evidence {
     pub posts: Vec<Post>,
     /// What still stands in the channels and is to be gone: hourglasses, and lines of progress.
     pub litter: Vec<String>,
+    /// How many times longer than usual everything takes on a machine as busy as it was.
+    pub slowness: f64,
     pub agents: Vec<AgentNote>,
     pub rows: HashMap<u64, Row>,
 }
@@ -84,7 +88,33 @@ impl Evidence {
     /// Collects it. `root` is the bot's; the agents' records are its files `agent.log.*`.
     pub fn of(discord: &LocalDiscord, root: &Path, questions: Vec<Question>) -> Self {
         let (posts, litter) = history(discord);
-        Self { questions, posts, litter, agents: agents(root), rows: rows(root) }
+        let asked = questions.iter().filter_map(|question| question.texts.first()?.0.elapsed().ok());
+        let slowness = Stopwatch::started(asked.max().unwrap_or_default()).slowness();
+        Self { questions, posts, litter, slowness, agents: agents(root), rows: rows(root) }
+    }
+}
+
+/// Everything, in order of time as far as that is known.
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start =
+            self.questions.iter().filter_map(|question| question.texts.first()).map(|text| text.0).min();
+        let start = start.unwrap_or(UNIX_EPOCH);
+        let after = |at: SystemTime| at.duration_since(start).unwrap_or_default().as_secs_f64();
+        for question in &self.questions {
+            for (at, text) in &question.texts {
+                writeln!(f, "  {:.3} s: {} asked {text:?}", after(*at), question.message)?;
+            }
+            writeln!(f, "    in the store: {:?}", self.rows.get(&question.message))?;
+        }
+        for note in &self.agents {
+            writeln!(f, "  {:.3} s: an agent, {} {:?}", after(note.at()), note.event, note.prompt)?;
+        }
+        for Post { id, at, nonce, text, .. } in &self.posts {
+            let text: String = text.chars().take(60).collect();
+            writeln!(f, "  {:.3} s: posted {id} as {nonce}: {text:?}", after(*at))?;
+        }
+        self.litter.iter().try_for_each(|what| writeln!(f, "  left: {what}"))
     }
 }
 

@@ -11,12 +11,10 @@ use futures_util::future::join_all;
 use moonlane::local::{DropGateway, Fault, Options, RateLimits};
 
 use crate::evidence::{Evidence, Question, a_project_per_channel, channel_name, rows};
-use crate::fault_table::{print, seconds};
+use crate::fault_table::{Judged, assert_right, seconds, table, until_done};
 use crate::support::{Setup, Stage, within};
-use crate::verdict::{Verdict, Wrong, judge};
+use crate::verdict::Wrong;
 
-/// How long all of it may take.
-const LONGEST: Duration = Duration::from_secs(60);
 /// What must never happen.
 const NEVER: [Wrong; 7] = [
     Wrong::Lost,
@@ -79,15 +77,14 @@ async fn no_fault_of_the_gateway_loses_an_answer_or_says_it_twice() {
     let outcomes = join_all(FAULTS.map(under)).await;
     let lines = FAULTS.iter().zip(&outcomes);
     let lines: Vec<_> = lines.map(|(bad, (cells, _))| (bad.name.to_owned(), cells.clone())).collect();
-    print("gateway fault, done after", &STATES.map(|(state, _)| state), &lines);
-    let count = |what| outcomes.iter().map(|(_, verdict)| verdict.count(what)).sum::<usize>();
+    let table = table("gateway fault, done after", &STATES.map(|(state, _)| state), &lines);
+    assert_right(&table, &outcomes.iter().map(|(_, judged)| judged).collect::<Vec<_>>());
+    let count = |what| outcomes.iter().map(|(_, judged)| judged.verdict.count(what)).sum::<usize>();
     println!("lost {}, twice {}", count(Wrong::Lost) + count(Wrong::Unseen), count(Wrong::Twice));
-    let wrong: String = outcomes.iter().map(|(_, verdict)| verdict.of(&NEVER)).collect();
-    assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// Lets the fault hit a bot that has a turn in each state. The line of the table, and what is wrong.
-async fn under(bad: Bad) -> (Vec<String>, Verdict) {
+async fn under(bad: Bad) -> (Vec<String>, Judged) {
     let discord = Options {
         rate_limits: RateLimits::Off,
         // Else a gateway that is silent is not noticed for most of a minute.
@@ -102,7 +99,8 @@ async fn under(bad: Bad) -> (Vec<String>, Verdict) {
     let before = ask(&stage, &meanwhile, "TEXT:before", &mut questions);
     stage.settled(before.into()).await;
 
-    let ahead = ask(&stage, &waiting, "SLEEP:1 ;; TEXT:ahead", &mut questions);
+    stage.close_gate();
+    let ahead = ask(&stage, &waiting, "READ:gate ;; TEXT:ahead", &mut questions);
     let waits = ask(&stage, &waiting, STATES[0].1, &mut questions);
     ask(&stage, &running, STATES[1].1, &mut questions);
     let posts = format!("POST /channels/{}/messages", stage.discord.channel(&delivering));
@@ -126,34 +124,29 @@ async fn under(bad: Bad) -> (Vec<String>, Verdict) {
         stage.stop().await;
     }
     ask(&stage, &meanwhile, STATES[3].1, &mut questions);
-    if bad.then == Then::EndsTheBot {
-        stage.start().await;
+    match bad.then {
+        Then::EndsTheBot => stage.start().await,
+        _ => stage.let_go("").await,
     }
     let mut done = vec![None; questions.len()];
-    while began.elapsed() < LONGEST && done.contains(&None) {
+    until_done(&stage.discord, || {
         let rows = rows(stage.root());
         for (question, done) in questions.iter().zip(&mut done) {
             if done.is_none() && rows.get(&question.message).is_some_and(|row| !row.is_open()) {
                 *done = Some(began.elapsed());
             }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        done.iter().all(Option::is_some)
+    })
+    .await;
     stage.stop().await;
-    let verdict = judge(&Evidence::of(&stage.discord, stage.root(), questions.clone()));
+    let judged = Judged::by(&NEVER, Evidence::of(&stage.discord, stage.root(), questions.clone()));
     let cells = STATES.map(|(_, prompt)| {
         let place = questions.iter().position(|it| it.texts[0].1 == prompt).unwrap();
-        let message = questions[place].message.to_string();
-        let wrong =
-            verdict.wrong.iter().filter(|(wrong, words)| NEVER.contains(wrong) && words.contains(&message));
-        let wrong: Vec<_> = wrong.map(|(wrong, _)| wrong.to_string().to_uppercase()).collect();
-        match (&wrong[..], done[place]) {
-            ([], Some(time)) => seconds(time),
-            ([], None) => "not done".to_owned(),
-            _ => wrong.join(" "),
-        }
+        let done = done[place].map_or_else(|| "not done".to_owned(), seconds);
+        judged.cell(questions[place].message).unwrap_or(done)
     });
-    (cells.to_vec(), verdict)
+    (cells.to_vec(), judged)
 }
 
 fn ask(stage: &Stage, channel: &str, prompt: &str, questions: &mut Vec<Question>) -> u64 {

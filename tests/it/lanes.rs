@@ -284,6 +284,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         share: config.share,
         gate: Gate::new(outbox, me.owners, Vec::new(), GateTimes::default()),
         keep_trying: config.discord.keep_trying,
+        trouble_shown_after: config.discord.trouble_shown_after,
         min_free: 0,
         rereads: mpsc::unbounded_channel().0,
         news,
@@ -373,6 +374,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for PanicsAt {
 
 #[tokio::test]
 async fn a_turn_that_panics_is_told_and_frees_its_lane() {
+    // With one alone, whoever logs something for the first time decides whether anybody hears of it, and that may be
+    // another test.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     for moment in ["runs", "waits"] {
         let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
         let mut stage = Stage::with(setup).await;

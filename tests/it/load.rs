@@ -1,12 +1,13 @@
 //! Many channels at once, under Discord's rate limits.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moonlane::domain::Outcome;
 use moonlane::local::{DropGateway, Event, Id, RateLimits, What};
 use moonlane::turn::Settled;
 
+use crate::busy::Stopwatch;
 use crate::support::{ONE_FOR_MANY, Setup, Stage, within};
 
 /// Everything that was said, by channel, in order.
@@ -78,7 +79,7 @@ async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
     let mut setup = Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = 8"), ..Setup::default() };
     setup.discord.rate_limits = RateLimits::On;
     let mut stage = Stage::with(setup).await;
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let mut said = Said::new();
     for channel in 0..50 {
         for _ in 0..4 {
@@ -87,6 +88,7 @@ async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
     }
     all_answered(&mut stage, &said).await;
     let answered = began.elapsed();
+    assert!(began.is_within(Duration::from_secs(60)), "{began:?}");
     assert_none_lost_none_twice_all_in_order(&stage, &said, 8);
 
     stage.stop().await;
@@ -94,7 +96,6 @@ async fn fifty_channels_with_four_messages_each_get_two_hundred_answers() {
     let marked = said.values().flatten().filter_map(|message| stage.discord.message(*message));
     let marked: Vec<_> = marked.filter(|message| !message.reactions.is_empty()).collect();
     assert!(marked.is_empty(), "nothing waits any more: {marked:?}");
-    assert!(answered < Duration::from_secs(60), "{answered:?}");
 }
 
 #[tokio::test]
@@ -129,13 +130,13 @@ async fn twelve_messages_to_one_channel_take_ten_seconds_and_not_forty_five() {
     };
     setup.discord.rate_limits = RateLimits::On;
     let mut stage = Stage::with(setup).await;
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let messages: Vec<_> = (1..=12).map(|n| stage.say("general", &n.to_string())).collect();
     for &message in &messages {
         assert_eq!(stage.settled(message).await, Settled::Said);
     }
     // Discord takes five in five seconds.
-    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert!(began.is_within(Duration::from_secs(30)), "{began:?}");
     let refused = stage.discord.calls().into_iter().filter(|call| call.status == Some(429)).count();
     println!("12 messages to one channel: {:.1} s, {refused} refused", began.elapsed().as_secs_f64());
     assert!(messages.iter().all(|&message| stage.parts(message).len() == 1));

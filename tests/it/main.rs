@@ -9,6 +9,7 @@ mod answers;
 mod attachments;
 mod away;
 mod bad_input;
+mod busy;
 mod choices;
 mod commands;
 mod conversations;

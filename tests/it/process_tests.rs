@@ -5,30 +5,31 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::busy::Stopwatch;
 use crate::separate::{Process, bot_on};
 use crate::support::{MOONLANE, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
-/// What an agent does, and by which prompt.
-const CASES: &[(&str, &str)] = &[
-    ("ignores interrupts and SIGTERM", "DEAF ;; FORK ;; TEXT:so far ;; STALL"),
-    ("leaves a process in a session of its own", "SETSID ;; TEXT:done"),
-    ("leaves deaf processes and never becomes idle", "SETSID ;; FORK ;; DEAF ;; NOIDLE ;; TEXT:done"),
-    ("leaves processes that hold stdout", "FORK ;; SETSID ;; CRASH:1"),
-    ("fills stderr", "STDERR:20000000 ;; TEXT:done"),
-    ("prints 100 MB of events", "FLOOD:100000000 ;; TEXT:done"),
-    ("prints a line of 100 MB", "BIG:100000000 ;; TEXT:done"),
-    ("prints no newline", "UNENDED:5000000 ;; STALL"),
-    ("exits with 0 and no result", "CRASH:0"),
-    ("dies in mid-stream", "SETSID ;; TEXT:so far ;; CRASH:3"),
-    (NEVER_STARTS, "TEXT:done"),
-    ("never stops after its result", "NOIDLE ;; DEAF ;; TEXT:done"),
-    ("stalls in mid-stream", "TEXT:so far ;; STALL"),
-    ("stalls in a tool", "SETSID ;; DEAF ;; TOOL:Bash:sleep 300"),
+/// What an agent does, by which prompt, and the limit that ends it, if any.
+const CASES: &[(&str, &str, &str)] = &[
+    ("ignores interrupts and SIGTERM", "DEAF ;; FORK ;; TEXT:so far ;; STALL", "silence"),
+    ("leaves a process in a session of its own", "SETSID ;; TEXT:done", ""),
+    ("leaves deaf processes and never becomes idle", "SETSID ;; FORK ;; DEAF ;; NOIDLE ;; TEXT:done", ""),
+    ("leaves processes that hold stdout", "FORK ;; SETSID ;; CRASH:1", ""),
+    ("fills stderr", "STDERR:20000000 ;; TEXT:done", ""),
+    ("prints 100 MB of events", "FLOOD:100000000 ;; TEXT:done", ""),
+    ("prints a line of 100 MB", "BIG:100000000 ;; TEXT:done", ""),
+    ("prints no newline", "UNENDED:5000000 ;; STALL", "silence"),
+    ("exits with 0 and no result", "CRASH:0", ""),
+    ("dies in mid-stream", "SETSID ;; TEXT:so far ;; CRASH:3", ""),
+    (NEVER_STARTS, "TEXT:done", "start"),
+    ("never stops after its result", "NOIDLE ;; DEAF ;; TEXT:done", ""),
+    ("stalls in mid-stream", "TEXT:so far ;; STALL", "silence"),
+    ("stalls in a tool", "SETSID ;; DEAF ;; TOOL:Bash:sleep 300", "tool"),
 ];
 
 const NEVER_STARTS: &str = "never starts";
 
-/// What each of these agents is given to start, to go on, and for a tool.
+/// What each of these agents is given for what it never does.
 const LIMIT: Duration = Duration::from_secs(2);
 /// What it takes at most to end an agent that heeds nothing.
 const LADDER: Duration = Duration::from_secs(5);
@@ -46,9 +47,10 @@ fn agent() -> Vec<String> {
 }
 
 /// Plays one case, and returns what the person was told.
-async fn play(name: &str, prompt: &str) -> String {
-    let limits = r#"limits = { start = "2s", silence = "2s", tool = "2s", after_result = "300ms" }"#;
-    let mut routing = routing_with(limits);
+async fn play(name: &str, prompt: &str, limit: &str) -> String {
+    let limit =
+        if limit.is_empty() { String::new() } else { format!(r#"{limit} = "{}s","#, LIMIT.as_secs()) };
+    let mut routing = routing_with(&format!(r#"limits = {{ {limit} after_result = "300ms" }}"#));
     if name == NEVER_STARTS {
         routing = routing.replace("DEMO_AGENT_LOG =", "NEVER_STARTS = \"1\", DEMO_AGENT_LOG =");
     }
@@ -56,11 +58,11 @@ async fn play(name: &str, prompt: &str) -> String {
     let config = "[agent]\nidle_close = \"100ms\"".to_owned();
     let mut stage = Stage::with(Setup { routing, config, agent: agent(), ..Setup::default() }).await;
 
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let question = stage.say("general", prompt);
     stage.settled(question).await;
     let told_after = begun.elapsed();
-    assert!(told_after < LIMIT + LADDER, "{name}: told after {told_after:?}");
+    assert!(begun.is_within(LIMIT + LADDER), "{name}: told after {begun:?}");
     let gone_after = stage.no_agent_is_left().await;
     assert_eq!(stage.parts(question).len(), 1, "{name}: told once");
     let told = stage.answer(question);
@@ -82,7 +84,7 @@ async fn whatever_an_agent_does_its_person_is_told_once_and_nothing_is_left() {
     let mut told = String::new();
     // A few at a time: they wait more than they work.
     for cases in CASES.chunks(5) {
-        let played = cases.iter().map(|(name, prompt)| play(name, prompt));
+        let played = cases.iter().map(|(name, prompt, limit)| play(name, prompt, limit));
         told.extend(futures_util::future::join_all(played).await);
     }
     println!("{} process tests", CASES.len());
@@ -142,14 +144,14 @@ async fn a_killed_bot_with_twenty_agents_at_work_leaves_none_and_each_person_is_
     })
     .await;
 
-    let killed = Instant::now();
+    let killed = Stopwatch::start();
     bot.signal(Signal::KILL);
     bot.ended().await;
     // At once: it has to wait for them itself.
     let bot = start(&stage).await;
     assert_eq!(stage.agent_processes(), [0; 0], "no lane opens before they are gone");
     println!("70 processes were gone, and the next bot ready, {:?} after the kill", killed.elapsed());
-    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    assert!(killed.is_within(Duration::from_secs(5)), "{killed:?}");
 
     for question in &questions {
         stage.parts_posted(*question, 1).await;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moonlane::local::{DropGateway, Fault, LocalDiscord, What};
 use rustix::process::Signal;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
+use crate::busy::Stopwatch;
 use crate::separate::{Process, bot_on, clean};
 use crate::support::{MOONLANE, Setup, Stage, routing_with, within};
 
@@ -102,10 +103,10 @@ async fn a_signal_ends_it(signal: Signal) {
     let agents = agents(&bot);
     assert!(agents.len() == 3 && agents.iter().all(|pid| lives(pid)), "{agents:?}");
 
-    let began = Instant::now();
+    let began = Stopwatch::start();
     bot.signal(signal);
     let status = bot.ended().await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.is_within(Duration::from_secs(10)), "{began:?}");
     assert_eq!(status.code(), Some(0), "{}", bot.said());
     assert!(agents.iter().all(|pid| !lives(pid)));
     insta::allow_duplicates! {
@@ -149,10 +150,10 @@ async fn it_ends_in_time_while_discord_hangs_and_says_the_rest_later() {
     let question = stage.say("general", "DEAF ;; NOIDLE ;; TEXT:late");
     bot.line("ends outcome=Answered").await;
     stage.discord.drop_gateway(DropGateway::Silence);
-    let began = Instant::now();
+    let began = Stopwatch::start();
     bot.signal(Signal::TERM);
     assert_eq!(bot.ended().await.code(), Some(0), "{}", bot.said());
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}:\n{}", began.elapsed(), bot.said());
+    assert!(began.is_within(Duration::from_secs(10)), "{began:?}:\n{}", bot.said());
 
     let bot = Process::ready(&mut bot_on(&stage)).await;
     let posts = |discord: &LocalDiscord| {
@@ -171,9 +172,9 @@ async fn a_signal_ends_it_while_it_starts() {
     stage.discord.stop();
     let bot = Process::start(&mut bot_on(&stage));
     bot.line("next try in").await;
-    let began = Instant::now();
+    let began = Stopwatch::start();
     bot.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.is_within(Duration::from_secs(5)), "{began:?}");
 }
 
 #[tokio::test]

@@ -14,51 +14,53 @@ const CURL: &str = r#"TOOL:Bash:{"command": "curl http://127.0.0.1:1/x"}"#;
 const PUSH: &str = r#"TOOL:Bash:{"command": "git push origin"}"#;
 
 /// What the bot says below the answer, with these keys of the project.
-async fn notes(keys: &str, prompt: &str) -> Option<String> {
-    let real = Real::with(keys).await?;
+async fn notes(keys: &str, prompt: &str) -> String {
+    let real = Real::with(keys).await;
     let answer = real.ask(prompt).await;
     real.bot.stop().await;
-    Some(answer.lines().filter(|line| line.starts_with("-# ")).collect::<Vec<_>>().join("\n"))
+    answer.lines().filter(|line| line.starts_with("-# ")).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_is_refused_a_tool_and_the_note_says_by_what() {
     let deny = r#"settings = [[{ "permissions": { "deny": ["Bash(curl *)"] } }]],"#;
-    let Some(told) = notes(deny, CURL).await else { return };
+    let told = notes(deny, CURL).await;
     insta::assert_snapshot!(told, @"-# Forbidden by a rule in Claude Code's settings: `Bash(curl http://127.0.0.1:1/x)`");
 
     let deny_read = r#"settings = [[{ "permissions": { "deny": ["Read(./secret)"] } }]],"#;
-    let told = notes(deny_read, r#"TOOL:Read:{"file_path": "secret"}"#).await.unwrap();
+    let told = notes(deny_read, r#"TOOL:Read:{"file_path": "secret"}"#).await;
     insta::assert_snapshot!(told, @"-# Forbidden by a rule in Claude Code's settings: `Read(secret)`");
 
-    let told = notes(r#"disallowed_tools = { "Bash(curl *)" },"#, CURL).await.unwrap();
+    let told = notes(r#"disallowed_tools = { "Bash(curl *)" },"#, CURL).await;
     insta::assert_snapshot!(told, @"-# Forbidden by a rule: `Bash(curl http://127.0.0.1:1/x)`. It is in `projects.here.disallowed_tools` in routing.lua, or in Claude Code's settings");
 
     // It is allowed, and a rule wants a person to be asked all the same.
     let ask =
         r#"allowed_tools = { "Bash" }, settings = [[{ "permissions": { "ask": ["Bash(git push *)"] } }]],"#;
-    let told = notes(ask, PUSH).await.unwrap();
+    let told = notes(ask, PUSH).await;
     insta::assert_snapshot!(told, @"-# Forbidden by a rule in Claude Code's settings: `Bash(git push origin)`");
 
     let hook = r#"settings = [[{ "hooks": { "PreToolUse": [{ "hooks": [
         { "type": "command", "command": "echo no curl >&2; exit 2" }] }] } }]],"#;
-    let told = notes(hook, CURL).await.unwrap();
+    let told = notes(hook, CURL).await;
     insta::assert_snapshot!(told, @"-# Refused by a hook in Claude Code's settings: `Bash(curl http://127.0.0.1:1/x)`");
 
     let fetch = r#"TOOL:WebFetch:{"url": "https://site.example/x", "prompt": "x"}"#;
-    let told = notes("", fetch).await.unwrap();
+    let told = notes("", fetch).await;
     insta::assert_snapshot!(told, @"-# Not allowed here: `WebFetch(https://site.example/x)`. To allow it, add `WebFetch(domain:site.example)` to `projects.here.allowed_tools` in routing.lua");
 
-    let told = notes(r#"allowed_tools = { "Bash" },"#, r#"TOOL:Bash:{"command": "rm -rf ~"}"#).await.unwrap();
+    let told = notes(r#"allowed_tools = { "Bash" },"#, r#"TOOL:Bash:{"command": "rm -rf ~"}"#).await;
     insta::assert_snapshot!(told, @"-# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`");
 }
 
 /// Each advice is followed, and then the same call is allowed.
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn what_is_advised_to_allow_a_call_allows_it() {
-    let Some(told) = notes("", CURL).await else { return };
+    let told = notes("", CURL).await;
     insta::assert_snapshot!(told, @"-# Not allowed here: `Bash(curl http://127.0.0.1:1/x)`. To allow it, add `Bash(curl http://127.0.0.1:1/x)` to `projects.here.allowed_tools` in routing.lua");
-    assert_eq!(notes(r#"allowed_tools = { "Bash(curl http://127.0.0.1:1/x)" },"#, CURL).await.unwrap(), "");
+    assert_eq!(notes(r#"allowed_tools = { "Bash(curl http://127.0.0.1:1/x)" },"#, CURL).await, "");
 
     let outside = tempfile::tempdir().unwrap();
     let outside = outside.path().canonicalize().unwrap();
@@ -72,9 +74,9 @@ async fn what_is_advised_to_allow_a_call_allows_it() {
     let mode = r#"permission_mode = "acceptEdits","#;
     let mut told = Vec::new();
     for call in &calls {
-        told.push(notes(mode, call).await.unwrap().replace(outside.to_str().unwrap(), "OUTSIDE"));
+        told.push(notes(mode, call).await.replace(outside.to_str().unwrap(), "OUTSIDE"));
         let added = format!("{mode} add_dirs = {{ {outside:?} }},");
-        assert_eq!(notes(&added, call).await.unwrap(), "", "{call}");
+        assert_eq!(notes(&added, call).await, "", "{call}");
     }
     insta::assert_snapshot!(told.join("\n"), @"
     -# Outside the project's directory: `Read(there)`. To allow it, add its directory to `projects.here.add_dirs` in routing.lua
@@ -83,15 +85,16 @@ async fn what_is_advised_to_allow_a_call_allows_it() {
     ");
 
     let write = r#"TOOL:Write:{"file_path": "a", "content": "x"}"#;
-    insta::assert_snapshot!(notes("", write).await.unwrap(), @r#"-# Not allowed here: `Write(a)`. To allow it, set `projects.here.permission_mode` to `"acceptEdits"` in routing.lua"#);
-    assert_eq!(notes(mode, write).await.unwrap(), "");
+    insta::assert_snapshot!(notes("", write).await, @r#"-# Not allowed here: `Write(a)`. To allow it, set `projects.here.permission_mode` to `"acceptEdits"` in routing.lua"#);
+    assert_eq!(notes(mode, write).await, "");
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_refuses_a_prompt_by_a_hook_and_only_its_reason_is_told() {
     let hook = r#"settings = [[{ "hooks": { "UserPromptSubmit": [{ "hooks": [
         { "type": "command", "command": "cat >/dev/null; echo \"Tickets *only*.\" >&2; exit 2" }] }] } }]],"#;
-    let Some(real) = Real::with(hook).await else { return };
+    let real = Real::with(hook).await;
     insta::assert_snapshot!(real.ask("The secret is fernweh.").await, @"
     ⚠️ A hook of this project did not let the question through: Tickets only.
     -# id ID
@@ -100,8 +103,9 @@ async fn claude_refuses_a_prompt_by_a_hook_and_only_its_reason_is_told() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_tells_what_is_wrong_with_the_account() {
-    let Some(real) = Real::open().await else { return };
+    let real = Real::open().await;
     let credit = "STATUS:400:Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to \
                   upgrade or purchase credits.";
     insta::assert_snapshot!(real.ask(credit).await, @"
@@ -117,8 +121,9 @@ async fn claude_tells_what_is_wrong_with_the_account() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn a_conversation_that_the_api_does_not_take_is_told_and_reset_begins_another() {
-    let Some(mut real) = Real::open().await else { return };
+    let mut real = Real::open().await;
     let poison = "POISON:messages.1.content.0: Invalid `signature` in `thinking` block";
     let without = real.ask(poison).await;
     assert!(!without.contains("/reset"), "there is no such command: {without}");
@@ -152,9 +157,10 @@ async fn a_conversation_that_the_api_does_not_take_is_told_and_reset_begins_anot
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn a_login_that_another_process_renews_costs_no_turn() {
     let keys = r#"settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "3" } }]],"#;
-    let Some(mut real) = Real::with(keys).await else { return };
+    let mut real = Real::with(keys).await;
     real.bot.stop().await;
     let folder = real.stage.root().join("home/.claude");
     std::fs::create_dir_all(&folder).unwrap();

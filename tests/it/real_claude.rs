@@ -1,7 +1,7 @@
 //! The whole bot with the real Claude Code, over a Messages API of our own: no network, no account.
 //!
-//! `MOONLANE_TEST_CLAUDE` names the executable; without it these tests are skipped, and say so. The bot is a process of
-//! its own with an environment of its own, so the CLI gets a home in a temporary folder and nothing of the machine's.
+//! `MOONLANE_TEST_CLAUDE` names the executable, and `--include-ignored` has these tests run. The bot is a process of its
+//! own with an environment of its own, so the CLI gets a home in a temporary folder and nothing of the machine's.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,12 @@ use rustix::process::Signal;
 
 use crate::messages_api::MessagesApi;
 use crate::separate::{Process, bot_on, clean};
-use crate::support::{Setup, Stage, within};
+use crate::support::{Setup, Stage, processes_where, within};
+
+/// The executable of the real CLI.
+pub fn claude() -> String {
+    std::env::var("MOONLANE_TEST_CLAUDE").expect("MOONLANE_TEST_CLAUDE names the real Claude Code")
+}
 
 /// A stage with the real CLI as its agent.
 pub struct Real {
@@ -20,18 +25,13 @@ pub struct Real {
 }
 
 impl Real {
-    /// None without the CLI.
-    pub async fn open() -> Option<Self> {
+    pub async fn open() -> Self {
         Self::with("").await
     }
 
-    /// The same, with more keys for the project; `WORK` in them is the work folder.
-    pub async fn with(keys: &str) -> Option<Self> {
-        let Some(claude) = std::env::var("MOONLANE_TEST_CLAUDE").ok().filter(|named| !named.is_empty())
-        else {
-            eprintln!("skipped: MOONLANE_TEST_CLAUDE names no Claude Code");
-            return None;
-        };
+    /// With more keys for the project; `WORK` in them is the work folder.
+    pub async fn with(keys: &str) -> Self {
+        let claude = claude();
         let api = MessagesApi::start().await;
         let routing = format!(
             r#"return {{
@@ -48,7 +48,7 @@ impl Real {
         let version = version.unwrap_or_else(|error| panic!("MOONLANE_TEST_CLAUDE={claude}: {error}"));
         eprintln!("Claude Code {}", String::from_utf8_lossy(&version.stdout).trim());
         let bot = Self::start(&stage).await;
-        Some(Self { stage, api, bot })
+        Self { stage, api, bot }
     }
 
     pub async fn start(stage: &Stage) -> Process {
@@ -74,8 +74,9 @@ impl Real {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_answers_follows_up_in_the_same_process_and_resumes_after_a_restart() {
-    let Some(mut real) = Real::open().await else { return };
+    let mut real = Real::open().await;
     assert_eq!(real.ask("The word is fernweh.").await, "you said: The word is fernweh.");
     assert_eq!(real.ask("Which word was it?").await, "you said: Which word was it?");
     assert_eq!(real.agents_started(), 1);
@@ -99,8 +100,9 @@ async fn claude_answers_follows_up_in_the_same_process_and_resumes_after_a_resta
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_is_denied_a_tool_and_the_answer_names_it() {
-    let Some(real) = Real::open().await else { return };
+    let real = Real::open().await;
     let answer = real.ask(r#"TOOL:Bash:{"command": "touch made", "description": "Make it"}"#).await;
     insta::assert_snapshot!(answer, @r#"
     the tool said: "This is not allowed here, and nobody can be asked. Go on without it."
@@ -112,8 +114,9 @@ async fn claude_is_denied_a_tool_and_the_answer_names_it() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_gets_what_a_person_types_as_text() {
-    let Some(real) = Real::open().await else { return };
+    let real = Real::open().await;
     real.ask("The word is fernweh.").await;
     for typed in ["/clear", "Read @/etc/passwd to me", "/etc/passwd?", "!touch made", "# remember this"] {
         assert_eq!(real.ask(typed).await, format!("you said: {typed}"));
@@ -127,8 +130,9 @@ async fn claude_gets_what_a_person_types_as_text() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_is_stopped_when_its_question_is_deleted_and_goes_on_with_the_next() {
-    let Some(real) = Real::open().await else { return };
+    let real = Real::open().await;
     real.ask("The word is fernweh.").await;
     let question = real.stage.say("general", "STALL");
     real.api.asked("STALL").await;
@@ -143,12 +147,13 @@ async fn claude_is_stopped_when_its_question_is_deleted_and_goes_on_with_the_nex
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_takes_every_key_of_a_project() {
     let keys = r#"effort = "low", fallback_model = "haiku,sonnet", max_turns = 2, max_usd = 50, add_dirs = { "WORK/../more dirs" },
         mcp_config = { [[{ "mcpServers": { "dead": { "command": "/bin/false" } } }]], "WORK/mcp.json" },
         settings = [[{ "permissions": { "allow": ["Bash"] }, "env": { "MARK": "77" } }]],
         command = { "env", "PREFIX=88" },"#;
-    let Some(real) = Real::with(keys).await else { return };
+    let real = Real::with(keys).await;
     let more = real.stage.root().join("more dirs");
     std::fs::create_dir(&more).unwrap();
     std::fs::write(more.join("note"), "fernweh").unwrap();
@@ -165,8 +170,9 @@ async fn claude_takes_every_key_of_a_project() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
-    let Some(real) = Real::with("restricted = true,").await else { return };
+    let real = Real::with("restricted = true,").await;
     real.ask("hello").await;
     let request = real.api.asked("hello").await;
     let tools: Vec<_> =
@@ -174,7 +180,7 @@ async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
     assert!(tools.contains(&"Read") && !tools.contains(&"Bash") && !tools.contains(&"WebFetch"), "{tools:?}");
     real.bot.stop().await;
 
-    let Some(real) = Real::with("max_usd = 0.000001,").await else { return };
+    let real = Real::with("max_usd = 0.000001,").await;
     for _ in 0..2 {
         let answer = real.ask("hello").await;
         assert!(answer.contains("budget"), "{answer}");
@@ -182,7 +188,7 @@ async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
     assert_eq!(real.agents_started(), 2);
     real.bot.stop().await;
 
-    let Some(real) = Real::with("max_turns = 1,").await else { return };
+    let real = Real::with("max_turns = 1,").await;
     let answer = real.ask(r#"TOOL:Read:{"file_path": "x"}"#).await;
     assert!(answer.contains("number of steps"), "{answer}");
     assert_eq!(real.ask("and now?").await, "you said: and now?");
@@ -191,8 +197,9 @@ async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
 }
 
 #[tokio::test]
+#[ignore = "needs the real Claude Code"]
 async fn claude_and_its_tools_end_when_the_bot_is_killed_and_the_session_goes_on() {
-    let Some(mut real) = Real::with(r#"allowed_tools = { "Bash" },"#).await else { return };
+    let mut real = Real::with(r#"allowed_tools = { "Bash" },"#).await;
     real.ask("The word is fernweh.").await;
     let script = "import time; open('made', 'w'); time.sleep(300)";
     let tool = serde_json::json!({ "command": format!("python3 -c \"{script}\""), "description": "Wait" });
@@ -208,11 +215,7 @@ async fn claude_and_its_tools_end_when_the_bot_is_killed_and_the_session_goes_on
     // The line below it says where the agents' control groups are.
     let id = id.lines().next().unwrap();
     let mark = format!("CLAUDE_LANE_MARK={id}.").into_bytes();
-    let marked = || {
-        let folders = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let environments = folders.filter_map(|folder| std::fs::read(folder.path().join("environ")).ok());
-        environments.filter(|it| it.split(|&byte| byte == 0).any(|one| one.starts_with(&mark))).count()
-    };
+    let marked = || processes_where(|variable| variable.starts_with(&mark)).len();
     let at_work = marked();
     assert!(at_work >= 4, "guard, CLI, shell and tool have the mark, not only {at_work}");
 

@@ -9,6 +9,7 @@ use moonlane::reload::ReloadState;
 use moonlane::turn::Settled;
 use rustix::process::Signal;
 
+use crate::busy::Stopwatch;
 use crate::separate::{Process, bot_on};
 use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
@@ -225,7 +226,7 @@ async fn a_hundred_saves_while_fifty_channels_are_busy_are_live_at_once_and_dist
             said.push((stage.say(&format!("c{channel}"), &format!("SLEEP:0.2 ;; TEXT:{answer}")), answer));
         }
     };
-    let mut took = Vec::new();
+    let (all, mut took) = (Stopwatch::start(), Vec::new());
     for number in 1..=100 {
         if number % 10 == 1 {
             say_to_all(&stage, &mut said, number);
@@ -245,8 +246,8 @@ async fn a_hundred_saves_while_fifty_channels_are_busy_are_live_at_once_and_dist
     }
     took.sort();
     println!("save to live while 50 channels are busy: median {:.1?}, p99 {:.1?}", took[50], took[98]);
-    assert!(took[50] < Duration::from_millis(250), "{took:?}");
-    assert!(took[98] < Duration::from_millis(1000), "{took:?}");
+    assert!(all.allows(took[50], Duration::from_millis(250)), "{took:?}, {all:?}");
+    assert!(all.allows(took[98], Duration::from_millis(1000)), "{took:?}, {all:?}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use crate::commands::{add_shipped, said};
 use crate::doctor::doctor;
 use crate::separate::{Process, bot_on, clean};
-use crate::support::{MOONLANE, Setup, Stage, processes_with, within};
+use crate::support::{MOONLANE, Setup, Stage, copy_program, processes_with, within, write_program};
 use moonlane::domain::Outcome;
 use moonlane::turn::Settled;
 
@@ -75,9 +75,8 @@ async fn stage(user: &User, keys: &str) -> Stage {
     fs::write(root.join("token"), stage.discord.token()).unwrap();
     set(&root.join("token"), 0o600);
     // The program itself may stand where only its builder may look.
-    fs::copy(MOONLANE, root.join("moonlane")).unwrap();
-    fs::write(root.join("spy"), SPY.replace("ROOT", root.to_str().unwrap())).unwrap();
-    set(&root.join("spy"), 0o755);
+    copy_program(&root.join("moonlane"));
+    write_program(&root.join("spy"), &SPY.replace("ROOT", root.to_str().unwrap()));
     fs::create_dir(root.join("home")).unwrap();
     fs::write(root.join("home/key"), "x").unwrap();
     set(&root.join("home/key"), 0o600);

@@ -8,11 +8,12 @@ use moonlane::turn::Settled;
 
 use crate::support::{ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
-const LIMIT: Duration = Duration::from_millis(100);
+/// Long, so that one who waits for it stands out.
+const LIMIT: Duration = Duration::from_millis(300);
 
 /// How many turns are measured of each kind: a few, or as many as `MOONLANE_TURNS` says, for figures worth quoting.
 fn turns() -> usize {
-    std::env::var("MOONLANE_TURNS").map_or(15, |turns| turns.parse().expect("a number in MOONLANE_TURNS"))
+    std::env::var("MOONLANE_TURNS").map_or(9, |turns| turns.parse().expect("a number in MOONLANE_TURNS"))
 }
 
 /// The script that fails while a message of another channel is on its way.
@@ -30,80 +31,65 @@ enum Fails {
     AtItsLimit,
 }
 
-/// What was seen of the turns beside one script.
+/// What was seen of a turn beside one script.
 struct Seen {
-    /// How long it took from a message to the agent's reading it, in order of length.
-    times: Vec<Duration>,
-    /// How much of that was after the script's end, in order of length.
-    rests: Vec<Duration>,
+    /// How long it took from the message to the agent's reading it.
+    all: Duration,
+    /// How much of that was after the script's end.
+    rest: Duration,
 }
 
-impl Seen {
-    fn median(&self) -> Duration {
-        self.times[self.times.len() / 2]
-    }
-
-    fn p99(&self) -> Duration {
-        self.times[(self.times.len() - 1) * 99 / 100]
-    }
+fn median(seen: &[Seen], of: impl Fn(&Seen) -> Duration) -> Duration {
+    let mut times: Vec<_> = seen.iter().map(of).collect();
+    times.sort();
+    times[times.len() / 2]
 }
 
-/// Asks in one channel, again and again, each time right after a script was made to fail in another one.
-async fn beside(stage: &mut Stage, script: Script, fails: Fails) -> Seen {
+/// Asks in one channel, right after a script was made to fail in another one.
+async fn beside(stage: &mut Stage, script: Script, fails: Fails, number: usize) -> Seen {
     let word = match fails {
         Fails::AtOnce => "break",
         Fails::AtItsLimit => "loop",
     };
-    let mut said = Vec::new();
-    for number in 0..turns() {
-        // As long as the loop is: a machine that has been idle takes longer for everything than one that is awake.
-        tokio::time::sleep(LIMIT).await;
-        let failing = match script {
-            Script::Trigger => Some(stage.say("other", &format!("{word} in the trigger"))),
-            Script::Hook => Some(stage.say("other", &format!("TEXT:{word} in the hook"))),
-            Script::Command => None,
-        };
-        let (channel, owner) = (stage.discord.channel("other"), stage.discord.owner());
-        let used = (script == Script::Command)
-            .then(|| stage.discord.use_command(UseCommand::new(channel, owner, word)).unwrap());
-        let text = format!("TEXT:{script:?} {fails:?} {number}");
-        let began = SystemTime::now();
-        let message = stage.say("here", &text);
-        if let Some(failing) = failing {
-            stage.settled(failing).await;
-        }
-        said.push((text, began, SystemTime::now()));
-        assert_eq!(stage.settled(message).await, Settled::Ended(Outcome::Answered));
-        if let Some(used) = used {
-            within("the end of the command", stage.discord.response_message(used)).await;
-        }
+    let failing = match script {
+        Script::Trigger => Some(stage.say("other", &format!("{word} in the trigger"))),
+        Script::Hook => Some(stage.say("other", &format!("TEXT:{word} in the hook"))),
+        Script::Command => None,
+    };
+    let (channel, owner) = (stage.discord.channel("other"), stage.discord.owner());
+    let used = (script == Script::Command)
+        .then(|| stage.discord.use_command(UseCommand::new(channel, owner, word)).unwrap());
+    let text = format!("TEXT:{script:?} {fails:?} {number}");
+    let began = SystemTime::now();
+    let message = stage.say("here", &text);
+    if let Some(failing) = failing {
+        stage.settled(failing).await;
     }
-    let log = stage.agent_log();
-    let (mut times, mut rests): (Vec<_>, Vec<_>) = said
-        .into_iter()
-        .map(|(text, began, ended)| {
-            let prompt = log.iter().find(|it| it.event == "prompt" && it.prompt.as_deref() == Some(&text));
-            let prompt = SystemTime::UNIX_EPOCH + Duration::from_nanos(prompt.unwrap().at_ns);
-            (prompt.duration_since(began).unwrap(), prompt.duration_since(ended).unwrap_or_default())
-        })
-        .unzip();
-    times.sort();
-    rests.sort();
-    Seen { times, rests }
+    let ended = SystemTime::now();
+    assert_eq!(stage.settled(message).await, Settled::Ended(Outcome::Answered));
+    if let Some(used) = used {
+        within("the end of the command", stage.discord.response_message(used)).await;
+    }
+    let prompt = SystemTime::UNIX_EPOCH + Duration::from_nanos(stage.prompted(&text).await.at_ns);
+    Seen {
+        all: prompt.duration_since(began).unwrap(),
+        rest: prompt.duration_since(ended).unwrap_or_default(),
+    }
 }
 
-/// The turns beside a script that fails at once, and beside one that fails at its limit: all else is the same.
-async fn compare(stage: &mut Stage, script: Script) -> (Seen, Seen) {
-    let usual = beside(stage, script, Fails::AtOnce).await;
-    let looping = beside(stage, script, Fails::AtItsLimit).await;
+/// The turns beside a script that fails at once, and beside one that fails at its limit: all else is the same, and they
+/// alternate, so that other work on this machine meets both.
+async fn compare(stage: &mut Stage, script: Script) -> (Vec<Seen>, Vec<Seen>) {
+    let (mut usual, mut looping) = (Vec::new(), Vec::new());
+    for number in 0..turns() {
+        usual.push(beside(stage, script, Fails::AtOnce, number).await);
+        looping.push(beside(stage, script, Fails::AtItsLimit, number).await);
+    }
     println!(
-        "message to prompt, {script:?}: usual median {:.1?}, p99 {:.1?}; it loops: median {:.1?}, p99 {:.1?}, \
-         beyond the usual p99 and the limit: {:.1} ms",
-        usual.median(),
-        usual.p99(),
-        looping.median(),
-        looping.p99(),
-        (looping.p99().as_secs_f64() - (usual.p99() + LIMIT).as_secs_f64()) * 1000.0,
+        "message to prompt, {script:?}: usual median {:.1?}; it loops: median {:.1?}, {:.1?} of them after its end",
+        median(&usual, |it| it.all),
+        median(&looping, |it| it.all),
+        median(&looping, |it| it.rest),
     );
     (usual, looping)
 }
@@ -143,13 +129,14 @@ async fn a_script_that_loops_holds_up_other_channels_for_its_time_limit_at_most(
     stage.ask("other", "TEXT:a").await;
     for script in [Script::Trigger, Script::Hook] {
         let (usual, looping) = compare(&mut stage, script).await;
-        assert!(usual.median() < LIMIT / 2, "{script:?}: {:?}", usual.times);
-        assert!(looping.median() > LIMIT / 2, "the loops were in the way: {:?}", looping.times);
+        assert!(median(&looping, |it| it.all) > LIMIT / 2, "{script:?}: the loops were not in the way");
         // On a busy machine a script may take longer than its limit, but nobody waits for more than one of them.
-        assert!(looping.rests[looping.rests.len() / 2] < LIMIT / 2, "{script:?}: {:?}", looping.rests);
+        let limit = 2 * median(&usual, |it| it.all) + LIMIT / 2;
+        assert!(median(&looping, |it| it.rest) < limit, "{script:?}: another wait after the loop");
     }
-    let (_, looping) = compare(&mut stage, Script::Command).await;
-    assert!(looping.median() < LIMIT / 2, "commands have a VM of their own: {:?}", looping.times);
+    let (usual, looping) = compare(&mut stage, Script::Command).await;
+    let limit = 2 * median(&usual, |it| it.all) + LIMIT / 2;
+    assert!(median(&looping, |it| it.all) < limit, "commands have a VM of their own");
 }
 
 #[tokio::test]
@@ -174,5 +161,5 @@ async fn a_command_does_not_wait_for_the_messages_before_it() {
     let used = UseCommand::new(stage.discord.channel("here"), stage.discord.owner(), "quick");
     let used = stage.discord.use_command(used).unwrap();
     let answer = within("the answer", stage.discord.acknowledged(used)).await;
-    assert!(answer.acknowledged_after < Duration::from_secs(1), "{answer:?}");
+    assert!(answer.acknowledged_after < LIMIT * 20, "it did not wait for half of them: {answer:?}");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use moonlane::local::Options;
 
 use crate::separate::{Process, bot_on, clean};
-use crate::support::{MOONLANE, Setup, Stage};
+use crate::support::{MOONLANE, Setup, Stage, copy_program, write_program};
 
 /// Somebody who is not root and owns nothing.
 const NOBODY: u32 = 65534;
@@ -46,9 +46,8 @@ async fn an_agent_can_read_the_token_nowhere_though_it_is_the_same_user() {
     let (folder, work) = (stage.root(), stage.work());
     // The program itself may stand where only its builder may look.
     let program = folder.join("moonlane");
-    std::fs::copy(MOONLANE, &program).unwrap();
-    std::fs::write(folder.join("spy"), SPY.replace("PROGRAM", program.to_str().unwrap())).unwrap();
-    std::fs::set_permissions(folder.join("spy"), PermissionsExt::from_mode(0o755)).unwrap();
+    copy_program(&program);
+    write_program(&folder.join("spy"), &SPY.replace("PROGRAM", program.to_str().unwrap()));
     std::fs::write(work.join("token"), &token).unwrap();
 
     let mut shown = clean("sleep", folder);
@@ -84,8 +83,7 @@ async fn an_agent_can_read_the_token_nowhere_though_it_is_the_same_user() {
 async fn the_bots_files_are_its_own_and_what_agents_make_is_as_its_user_wants_it() {
     let stage = Stage::without_bot(Setup { agent: vec!["./maker".to_owned()], ..Setup::default() }).await;
     let maker = format!("#!/bin/sh\n: > made\nexec {MOONLANE} demo-agent \"$@\"\n");
-    std::fs::write(stage.root().join("maker"), maker).unwrap();
-    std::fs::set_permissions(stage.root().join("maker"), PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&stage.root().join("maker"), &maker);
     let bot = bot_on(&stage);
     let mut shell = clean("sh", stage.root());
     shell.args(["-c", r#"umask 027; exec "$@""#, "sh"]).arg(bot.as_std().get_program());
@@ -115,7 +113,7 @@ async fn a_directory_that_the_bot_may_not_enter_is_a_sentence() {
     let stage = Stage::without_bot(Setup { agent: vec!["true".to_owned()], ..Setup::default() }).await;
     let folder = stage.root();
     let program = folder.join("moonlane");
-    std::fs::copy(MOONLANE, &program).unwrap();
+    copy_program(&program);
     give(folder, NOBODY);
     chown(stage.work(), Some(0), Some(0)).unwrap();
     std::fs::set_permissions(stage.work(), PermissionsExt::from_mode(0o700)).unwrap();
@@ -185,8 +183,7 @@ async fn what_an_agent_writes_to_stderr_forges_no_line_of_the_log() {
     let forger = format!(
         "#!/bin/sh\nprintf 'no\\n{forged}\\r\\033[2J\\n%s' \"$(head -c 9000 /dev/zero | tr '\\0' x)\" >&2\nexit 3\n"
     );
-    std::fs::write(stage.root().join("forger"), forger).unwrap();
-    std::fs::set_permissions(stage.root().join("forger"), PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&stage.root().join("forger"), &forger);
     let bot = Process::ready(&mut bot_on(&stage)).await;
     let question = stage.say("general", "hello");
     stage.parts_posted(question, 1).await;
@@ -206,8 +203,7 @@ async fn what_an_agent_hides_from_the_guard_that_it_kills_ends_with_it() {
     let stage = Stage::without_bot(Setup { agent: vec!["./escape".to_owned()], ..Setup::default() }).await;
     let escape = "#!/bin/sh\nenv -i setsid sh -c 'echo $$ > away; exec sleep 300' &\n\
         while ! [ -s away ]; do sleep 0.01; done\nkill -9 $PPID\nsleep 300\n";
-    std::fs::write(stage.root().join("escape"), escape).unwrap();
-    std::fs::set_permissions(stage.root().join("escape"), PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&stage.root().join("escape"), escape);
     let bot = Process::ready(&mut bot_on(&stage)).await;
     let question = stage.say("general", "hello");
     stage.parts_posted(question, 1).await;
@@ -240,8 +236,7 @@ async fn an_agent_in_a_sandbox_finds_its_project_and_nothing_of_the_bots() {
         touch /usr/written || echo wrote nothing to /usr; }} > found 2>&1\n\
         exec {MOONLANE} demo-agent \"$@\"\n"
     );
-    std::fs::write(stage.root().join("explorer"), explorer).unwrap();
-    std::fs::set_permissions(stage.root().join("explorer"), PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&stage.root().join("explorer"), &explorer);
     let claude = stage.root().join("claude");
     std::fs::create_dir_all(stage.root().join("home")).unwrap();
     std::fs::write(stage.root().join("home/.secret"), "x").unwrap();

@@ -18,11 +18,13 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::busy::Stopwatch;
+
 /// The program under test.
 pub const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
 
 /// How long a test waits for anything before it fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The turn has ended with an answer, and all of it is said.
 pub const ANSWERED: Settled = Settled::Ended(Outcome::Answered);
@@ -119,6 +121,8 @@ impl Stage {
 
     /// A stage whose bot has not started.
     pub async fn without_bot(setup: Setup) -> Self {
+        // Whoever judges what happens on it wants to know how busy the machine was all the time.
+        Stopwatch::start();
         let discord = LocalDiscord::start(setup.discord.clone()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -296,11 +300,16 @@ impl Stage {
 
     /// A turn of the owner whose agent is at work until [`Stage::let_go`].
     pub async fn held(&self, channel: &str) -> Id {
-        let made = std::process::Command::new("mkfifo").arg(self.work().join("gate")).status().unwrap();
-        assert!(made.success());
+        self.close_gate();
         let message = self.say(channel, HELD);
         self.prompted(HELD).await;
         message
+    }
+
+    /// Has agents wait that are told to read the gate.
+    pub fn close_gate(&self) {
+        let made = std::process::Command::new("mkfifo").arg(self.work().join("gate")).status().unwrap();
+        assert!(made.success());
     }
 
     /// Lets the agent of [`Stage::held`] end with this answer.
@@ -319,13 +328,13 @@ impl Stage {
 
     /// Waits until nothing of any agent is left; fails after five seconds. Says how long it took.
     pub async fn no_agent_is_left(&self) -> Duration {
-        let begun = std::time::Instant::now();
+        let begun = Stopwatch::start();
         loop {
             let left = self.agent_processes();
             if left.is_empty() {
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < Duration::from_secs(5), "after five seconds {left:?} are left");
+            assert!(begun.is_within(Duration::from_secs(5)), "{left:?} are left after {begun:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -393,6 +402,22 @@ pub fn processes_where(is_it: impl Fn(&[u8]) -> bool) -> Vec<u32> {
         environment.split(|&byte| byte == 0).any(&is_it)
     })
     .collect()
+}
+
+/// Writes a script that can be run.
+///
+/// Another process does it, and the same in [`copy_program`]: a file that this one has open for writing could not be run
+/// while a child that another test is starting has a copy of the descriptor.
+pub fn write_program(file: &Path, text: &str) {
+    let write = r#"printf %s "$1" > "$0" && chmod 755 "$0""#;
+    let written = std::process::Command::new("sh").args(["-c", write]).arg(file).arg(text).status().unwrap();
+    assert!(written.success());
+}
+
+/// Copies the program under test to where others can run it.
+pub fn copy_program(file: &Path) {
+    let copied = std::process::Command::new("cp").arg(MOONLANE).arg(file).status().unwrap();
+    assert!(copied.success());
 }
 
 /// The configuration with the agent's command in its `[agent]` section.

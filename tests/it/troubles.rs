@@ -1,60 +1,83 @@
 //! What a person is shown while something goes wrong and when it has: retries, fallbacks, sessions used elsewhere.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use moonlane::config::Config;
 use moonlane::local::What;
 
-use crate::support::{Stage, within};
+use crate::support::{Setup, Stage, within};
 
-/// Everything that the bot has posted, edited and deleted so far, besides its answers.
-fn asides(stage: &Stage) -> Vec<String> {
+/// Everything that the bot has posted, edited and deleted so far, besides its answers, and when.
+fn asides(stage: &Stage) -> Vec<(Instant, String)> {
     let mut asides = Vec::new();
     let mut lines = Vec::new();
     for event in stage.discord.log() {
-        match event.what {
+        let aside = match event.what {
             What::Posted(it) if it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with("r-")) => {
                 lines.push(it.id);
-                asides.push(format!("posted: {}", it.content));
+                format!("posted: {}", it.content)
             }
-            What::Edited(it) if lines.contains(&it.id) => asides.push(format!("edited: {}", it.content)),
-            What::Deleted(id) if lines.contains(&id) => asides.push("deleted".to_owned()),
-            _ => {}
-        }
+            What::Edited(it) if lines.contains(&it.id) => format!("edited: {}", it.content),
+            What::Deleted(id) if lines.contains(&id) => "deleted".to_owned(),
+            _ => continue,
+        };
+        asides.push((event.at, aside));
     }
     asides
 }
 
+/// A stage with this configuration.
+async fn configured(change: fn(&mut Config)) -> Stage {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    stage.adjust = change;
+    stage.start().await;
+    stage
+}
+
 #[tokio::test]
-async fn retries_are_shown_after_five_seconds_and_the_line_goes_when_they_are_over() {
-    let mut stage = Stage::open().await;
-    // Three before the line is shown, two after it, and then the answer.
-    let answer = stage.ask("general", "RETRY:5:1900 ;; TEXT:here I am ;; SLEEP:1").await;
-    assert_eq!(answer, "here I am");
+async fn retries_are_shown_once_they_have_lasted_and_the_line_goes_when_they_are_over() {
+    const LASTED: Duration = Duration::from_secs(1);
+    let mut stage = configured(|config| config.discord.trouble_shown_after = LASTED).await;
+    let began = Instant::now();
+    assert_eq!(stage.ask("general", "RETRY:8:600 ;; TEXT:here I am").await, "here I am");
     let gone = stage
         .discord
         .wait_for(|log| log.iter().any(|event| matches!(event.what, What::Deleted(_))).then_some(()));
     within("the line's end", gone).await;
-    insta::assert_snapshot!(asides(&stage).join("\n"), @"
-    posted: -# Anthropic is overloaded, trying again, 3 of 10
-    edited: -# Anthropic is overloaded, trying again, 4 of 10
-    edited: -# Anthropic is overloaded, trying again, 5 of 10
-    deleted
-    ");
+
+    let asides = asides(&stage);
+    let [(posted, first), edits @ .., (_, last)] = &asides[..] else { panic!("{asides:?}") };
+    assert!(*posted >= began + LASTED, "posted after {:?}", *posted - began);
+    assert_eq!(last, "deleted");
+    let attempt = |line: &str, how: &str| -> u32 {
+        let words = format!("{how}: -# Anthropic is overloaded, trying again, ");
+        let attempt = line.strip_prefix(&words).and_then(|rest| rest.strip_suffix(" of 10"));
+        attempt.unwrap_or_else(|| panic!("{asides:?}")).parse().unwrap()
+    };
+    let mut shown = vec![(*posted, attempt(first, "posted"))];
+    shown.extend(edits.iter().map(|(at, line)| (*at, attempt(line, "edited"))));
+    assert!(shown.len() >= 2 && shown[0].1 >= 2, "{asides:?}");
+    for two in shown.windows(2) {
+        assert!(two[1].1 > two[0].1, "{asides:?}");
+        assert!(two[1].0 - two[0].0 >= Duration::from_millis(1400), "edited too often: {asides:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_short_trouble_is_not_worth_a_word() {
     let mut stage = Stage::open().await;
     assert_eq!(stage.ask("general", "RETRY:3:200 ;; TEXT:here I am").await, "here I am");
-    tokio::time::sleep(Duration::from_millis(5500)).await;
-    assert_eq!(asides(&stage), [""; 0]);
+    // It ends only once all that still wants to be said is said.
+    stage.stop().await;
+    assert_eq!(asides(&stage), []);
 }
 
 #[tokio::test]
 async fn the_line_goes_when_the_turn_fails_or_its_question_is_deleted() {
-    let mut stage = Stage::open().await;
-    let deleted = stage.say("general", "RETRY:9:1000 ;; TEXT:never");
-    let failed = stage.say("other", "RETRY:7:1000 ;; CRASH:1");
+    let mut stage =
+        configured(|config| config.discord.trouble_shown_after = Duration::from_millis(200)).await;
+    let deleted = stage.say("general", "RETRY:1000:100 ;; TEXT:never");
+    let failed = stage.say("other", "RETRY:30:100 ;; CRASH:1");
     let shown = stage.discord.wait_for(|log| {
         let is_line = |what: &What| matches!(what, What::Posted(it) if it.content.contains("trying again"));
         (log.iter().filter(|event| is_line(&event.what)).count() == 2).then_some(())

@@ -131,7 +131,8 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         let asked: Vec<_> =
             question.texts.iter().flat_map(|(_, text)| prompts.get(text.as_str())).flatten().collect();
         let said = posts.remove(&question.message).unwrap_or_default();
-        Case { question, row, asked: &asked, said: &said, verdict: &mut verdict }.judge();
+        let on_its_way = ON_ITS_WAY.mul_f64(evidence.slowness);
+        Case { question, row, asked: &asked, said: &said, on_its_way, verdict: &mut verdict }.judge();
     }
     for (message, said) in posts {
         verdict.add(Wrong::Twice, format!("an answer to {message}, which nobody asked: {said:?}"));
@@ -148,6 +149,8 @@ struct Case<'a> {
     asked: &'a [&'a &'a AgentNote],
     /// The posts by part.
     said: &'a BTreeMap<u32, Vec<&'a Post>>,
+    /// [`ON_ITS_WAY`], on a machine as busy as it was.
+    on_its_way: Duration,
     verdict: &'a mut Verdict,
 }
 
@@ -247,7 +250,7 @@ impl Case<'_> {
         }
         if let [.., (_, before), (since, _)] = &self.question.texts[..]
             && let Some(note) = self.asked.iter().find(|note| note.prompt.as_ref() == Some(before))
-            && note.at() > *since + ON_ITS_WAY
+            && note.at() > *since + self.on_its_way
         {
             self.wrong(Wrong::Stale, "was asked as it said long before");
         }
@@ -277,8 +280,11 @@ impl Case<'_> {
     }
 
     fn silent_after(&mut self, deleted: SystemTime) {
-        let told =
-            self.said.values().flatten().any(|post| is_told(&post.text) && post.at > deleted + ON_ITS_WAY);
+        let told = self
+            .said
+            .values()
+            .flatten()
+            .any(|post| is_told(&post.text) && post.at > deleted + self.on_its_way);
         if told {
             self.wrong(Wrong::ToldAfterDeletion, "was told something after its author had taken it back");
         }
@@ -353,6 +359,7 @@ mod tests {
             questions: vec![question],
             posts: vec![post(1, "a"), post(2, "b")],
             litter: Vec::new(),
+            slowness: 1.0,
             agents: vec![AgentNote::prompted("TEXT:a ;; TEXT:b", second(5))],
             rows: HashMap::from([(7, row)]),
         }

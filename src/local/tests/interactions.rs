@@ -258,7 +258,7 @@ async fn a_promised_answer_is_filled_once() {
 
 #[tokio::test]
 async fn an_interaction_is_acknowledged_in_time_and_once() {
-    let local = with_commands(|options| options.acknowledge = Duration::from_millis(300)).await;
+    let local = with_commands(|options| options.acknowledge = Duration::from_secs(60)).await;
     let interaction = used(&local, "help");
     let hello = json!({ "type": 4, "data": { "content": "hello" } });
     let path = format!("/interactions/{interaction}/{}x/callback", token(&local, interaction));
@@ -276,19 +276,20 @@ async fn an_interaction_is_acknowledged_in_time_and_once() {
     let empty = answer(&local, interaction, json!({ "type": 4, "data": { "content": " " } })).await;
     assert_eq!(refusal(&empty), (400, 50006));
     assert_eq!(answer(&local, interaction, hello.clone()).await.0, 204, "what was refused does not count");
-    assert!(local.response(interaction).unwrap().acknowledged_after < Duration::from_millis(300));
+    assert!(local.response(interaction).is_some());
     assert_eq!(refusal(&answer(&local, interaction, hello.clone()).await), (400, 40060));
 
+    let local = with_commands(|options| options.acknowledge = Duration::from_millis(100)).await;
     let late = used(&local, "help");
-    local.fail_next(1, Fault::Delay(Duration::from_millis(310)), "POST /interactions");
+    local.fail_next(1, Fault::Delay(Duration::from_millis(110)), "POST /interactions");
     assert_eq!(refusal(&answer(&local, late, hello).await), (404, 10062));
     assert_eq!(local.response(late), None);
-    assert_eq!(local.messages(local.channel("general")).len(), 1);
+    assert_eq!(local.messages(local.channel("general")), []);
 }
 
 #[tokio::test]
 async fn a_token_dies_of_age_and_opens_nothing_else() {
-    let local = with_commands(|options| options.interaction_token = Duration::from_millis(300)).await;
+    let local = with_commands(|_| ()).await;
     let interaction = used(&local, "help");
     let hello = json!({ "type": 4, "data": { "content": "hello" } });
     assert_eq!(answer(&local, interaction, hello.clone()).await.0, 204);
@@ -301,7 +302,11 @@ async fn a_token_dies_of_age_and_opens_nothing_else() {
     let said = local.say(Say::new(local.channel("general"), local.owner(), "mine")).to_string();
     let foreign = hook(&local, interaction, Method::PATCH, &said, json!({ "content": "x" })).await;
     assert_eq!(refusal(&foreign), (404, 10008), "only its own messages");
-    local.fail_next(1, Fault::Delay(Duration::from_millis(310)), "PATCH /webhooks");
+
+    let local = with_commands(|options| options.interaction_token = Duration::from_millis(100)).await;
+    let interaction = used(&local, "help");
+    assert_eq!(answer(&local, interaction, hello).await.0, 204);
+    local.fail_next(1, Fault::Delay(Duration::from_millis(110)), "PATCH /webhooks");
     let late = hook(&local, interaction, Method::PATCH, "@original", json!({ "content": "late" })).await;
     assert_eq!(refusal(&late), (401, 50027));
     let late = hook(&local, interaction, Method::POST, "", json!({ "content": "late" })).await;

@@ -13,7 +13,7 @@ fn no_memory_is_too_little_memory() {
         let dir = root.path().join("scripts");
         let config = config::ScriptsConfig {
             dir,
-            time_limit: Duration::from_millis(60),
+            time_limit: Duration::from_secs(30),
             memory_limit: limit,
             max_waiting: 1,
             ..Default::default()

@@ -4,18 +4,16 @@
 //! lock that somebody else holds, a file system that cannot be written, a file that a later version has written.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::process::Command;
 
+use super::until_done;
 use crate::evidence::{Question, rows};
 use crate::separate::{Process, clean};
 use crate::support::{MOONLANE, Stage};
-
-/// How long a bot may take to finish after a fault.
-const LONGEST: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -185,18 +183,15 @@ pub fn ask(stage: &Stage, channel: &str, prompt: &str, asked: &mut Vec<Question>
     asked.push(Question { message, texts: vec![(SystemTime::now(), prompt.to_owned())], deleted: None });
 }
 
-/// Waits until everything that was accepted is finished, and what was not is refused; or for as long as is bearable.
+/// Waits until everything that was accepted is finished, and what was not is refused; or until nothing moves any more.
 pub async fn all_done(stage: &Stage, disk: &Disk, asked: &[Question]) {
-    let began = Instant::now();
-    while began.elapsed() < LONGEST {
+    until_done(&stage.discord, || {
         let rows = rows(&disk.folder);
         let is_done = |question: &Question| match rows.get(&question.message) {
             Some(row) => !row.is_open(),
             None => !stage.parts(question.message.into()).is_empty(),
         };
-        if asked.iter().all(is_done) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        asked.iter().all(is_done)
+    })
+    .await;
 }

@@ -6,16 +6,12 @@ use futures_util::future::join_all;
 use moonlane::local::Fault;
 
 use super::disk::ask;
-use super::{print, seconds};
+use super::{Judged, assert_right, seconds, table, until_done};
 use crate::evidence::{Evidence, a_project_per_channel, channel_name, rows};
 use crate::support::{Setup, Stage};
-use crate::verdict::{Verdict, judge};
 
-/// How long all of it may take. A request that is never answered takes 15 s.
-const LONGEST: Duration = Duration::from_secs(40);
-
-/// How long a new bot may take to tidy up.
-const TIDY_WITHIN: Duration = Duration::from_secs(5);
+/// What a bot here gives a request.
+const REQUEST: Duration = Duration::from_secs(5);
 
 /// A fault, and how many calls in a row it hits.
 type Kind = (&'static str, usize, Fault);
@@ -27,8 +23,8 @@ const FAULTS: [Kind; 10] = [
     ("403, passing", 2, Fault::Status(403)),
     ("429, user", 2, Fault::RateLimited { after: Duration::from_millis(700), global: false }),
     ("429, global", 2, Fault::RateLimited { after: Duration::from_millis(700), global: true }),
-    ("slow (5 s)", 1, Fault::Delay(Duration::from_secs(5))),
-    ("never answered", 1, Fault::Delay(Duration::from_secs(20))),
+    ("slow (2 s)", 1, Fault::Delay(Duration::from_secs(2))),
+    ("never answered", 1, Fault::Delay(Duration::from_secs(3600))),
     ("cut", 2, Fault::DropBefore),
     ("lost response", 2, Fault::DropAfter),
 ];
@@ -48,7 +44,7 @@ const POSTS: &[(&str, &str)] = &[("POST", "messages")];
 const STATES: [State; 6] = [
     State { name: "waiting", prompt: "TEXT:waited", calls: &[("PUT", ""), ("DELETE", "")], well: 0 },
     State { name: "running", prompt: "SLEEP:0.2 ;; TEXT:ran", calls: &[("POST", "typing")], well: 0 },
-    State { name: "progress", prompt: "RETRY:1:5500 ;; TEXT:tried again", calls: POSTS, well: 0 },
+    State { name: "progress", prompt: "RETRY:1:1500 ;; TEXT:tried again", calls: POSTS, well: 0 },
     State { name: "first part", prompt: "TEXT:one ;; LONG:5500", calls: POSTS, well: 0 },
     State { name: "middle part", prompt: "TEXT:two ;; LONG:5500", calls: POSTS, well: 1 },
     State { name: "last part", prompt: "TEXT:three ;; LONG:5500", calls: POSTS, well: 2 },
@@ -59,16 +55,19 @@ async fn no_fault_of_rest_loses_an_answer_or_says_it_twice() {
     let outcomes = join_all(FAULTS.map(|(_, calls, fault)| under(calls, fault))).await;
     let lines = FAULTS.iter().zip(&outcomes);
     let lines: Vec<_> = lines.map(|((name, ..), (cells, _))| ((*name).to_owned(), cells.clone())).collect();
-    print("REST fault, hits when", &STATES.map(|state| state.name), &lines);
-    let wrong = outcomes.iter().flat_map(|(_, verdict)| &verdict.wrong);
-    let wrong: String = wrong.map(|(wrong, words)| format!("{wrong}: {words}\n")).collect();
-    assert!(wrong.is_empty(), "{wrong}");
+    let table = table("REST fault, hits when", &STATES.map(|state| state.name), &lines);
+    assert_right(&table, &outcomes.iter().map(|(_, judged)| judged).collect::<Vec<_>>());
 }
 
 /// Lets the fault hit a turn in each state, each in a channel of its own. The line of the table, and what is wrong.
-async fn under(calls: usize, fault: Fault) -> (Vec<String>, Verdict) {
+async fn under(calls: usize, fault: Fault) -> (Vec<String>, Judged) {
     let routing = a_project_per_channel(STATES.len());
-    let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
+    let mut stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
+    stage.adjust = |config| {
+        config.discord.request_limit = REQUEST;
+        config.discord.trouble_shown_after = Duration::from_millis(300);
+    };
+    stage.start().await;
     let mut questions = Vec::new();
     for (number, state) in STATES.into_iter().enumerate() {
         let name = channel_name(number);
@@ -87,35 +86,26 @@ async fn under(calls: usize, fault: Fault) -> (Vec<String>, Verdict) {
     }
     let began = Instant::now();
     let mut done = vec![None; questions.len()];
-    while began.elapsed() < LONGEST && done.contains(&None) {
+    until_done(&stage.discord, || {
         let rows = rows(stage.root());
         for (question, done) in questions.iter().zip(&mut done) {
             if done.is_none() && rows.get(&question.message).is_some_and(|row| !row.is_open()) {
                 *done = Some(began.elapsed());
             }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        done.iter().all(Option::is_some)
+    })
+    .await;
     stage.stop().await;
     // A mark that Discord took late, when its removal had run, goes by the next bot.
     stage.start().await;
     let gathered = || Evidence::of(&stage.discord, stage.root(), questions.clone());
-    let started = Instant::now();
-    while !gathered().litter.is_empty() && started.elapsed() < TIDY_WITHIN {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let verdict = judge(&gathered());
+    until_done(&stage.discord, || gathered().litter.is_empty()).await;
+    let judged = Judged::of(gathered());
     let cells = STATES.map(|state| {
         let place = questions.iter().position(|it| it.texts[0].1 == state.prompt).unwrap();
-        let message = questions[place].message.to_string();
-        let wrong: Vec<_> = verdict.wrong.iter().filter(|(_, words)| words.contains(&message)).collect();
-        match (&wrong[..], done[place]) {
-            ([], Some(time)) => seconds(time),
-            ([], None) => "not done".to_owned(),
-            _ => {
-                wrong.iter().map(|(wrong, _)| wrong.to_string().to_uppercase()).collect::<Vec<_>>().join(" ")
-            }
-        }
+        let done = done[place].map_or_else(|| "not done".to_owned(), seconds);
+        judged.cell(questions[place].message).unwrap_or(done)
     });
-    (cells.to_vec(), verdict)
+    (cells.to_vec(), judged)
 }

@@ -6,11 +6,10 @@ use futures_util::future::join_all;
 use moonlane::local::Fault;
 
 use super::disk::{Disk, Kind, Present, all_done, ask, bot_on_disk};
-use super::print;
+use super::{Judged, assert_right, table};
 use crate::evidence::{Evidence, a_project_per_channel, channel_name, rows};
 use crate::separate::Process;
 use crate::support::{Setup, Stage, within};
-use crate::verdict::{Verdict, judge};
 
 const KINDS: [(&str, Kind); 5] = [
     ("full", Kind::Full),
@@ -25,24 +24,18 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn no_fault_of_the_store_at_a_start_costs_the_work_that_was_left() {
     let all = join_all(KINDS.map(|(_, kind)| line(kind))).await;
-    let (names, lines): (Vec<_>, Vec<_>) =
-        (KINDS.map(|(name, _)| name.to_owned()).into(), all.iter().collect());
-    let wrong: String =
-        all.iter().flat_map(|(_, verdict)| &verdict.wrong).map(|it| format!("{it:?}\n")).collect();
-    let cells = lines.into_iter().map(|(cells, _)| cells.clone());
-    print(
-        "store fault at a start",
-        &["running", "waiting", "half said", "what the start says"],
-        &names.into_iter().zip(cells).collect::<Vec<_>>(),
-    );
-    assert!(wrong.is_empty(), "{wrong}");
+    let lines: Vec<_> =
+        KINDS.iter().zip(&all).map(|((name, _), (cells, _))| ((*name).to_owned(), cells.clone())).collect();
+    let columns = ["running", "waiting", "half said", "what the start says"];
+    let table = table("store fault at a start", &columns, &lines);
+    assert_right(&table, &all.iter().map(|(_, judged)| judged).collect::<Vec<_>>());
 }
 
 /// What became of each kind of work after the fault, and what the start said under it.
-async fn line(kind: Kind) -> (Vec<String>, Verdict) {
+async fn line(kind: Kind) -> (Vec<String>, Judged) {
     let stage = Stage::without_bot(Setup { routing: a_project_per_channel(2), ..Setup::default() }).await;
     let Some(disk) = Disk::new(stage.root(), kind) else {
-        return (vec!["skipped: no right to mount".to_owned()], Verdict::default());
+        return (vec!["skipped: no right to mount".to_owned()], Judged::default());
     };
     let mut asked = Vec::new();
     work_is_left(&stage, &disk, &mut asked).await;
@@ -72,8 +65,7 @@ async fn line(kind: Kind) -> (Vec<String>, Verdict) {
     let state =
         |place: usize| rows.get(&asked[place].message).and_then(|row| row.state.clone()).unwrap_or_default();
     let cells = vec![state(0), state(1), state(2), sentence];
-    let verdict = judge(&Evidence { rows, ..Evidence::of(&stage.discord, stage.root(), asked) });
-    (cells, verdict)
+    (cells, Judged::of(Evidence { rows, ..Evidence::of(&stage.discord, stage.root(), asked) }))
 }
 
 /// A bot is killed with a turn that runs, one that waits, and one whose answer is half said.

@@ -9,11 +9,10 @@ use futures_util::future::join_all;
 use moonlane::local::Fault;
 
 use super::disk::{Disk, Kind, Present, all_done, ask, bot_on_disk};
-use super::{print, seconds};
+use super::{Judged, assert_right, seconds, table};
 use crate::evidence::{Evidence, Question, a_project_per_channel, channel_name, rows};
 use crate::separate::Process;
 use crate::support::{Setup, Stage, within};
-use crate::verdict::{Verdict, judge};
 
 /// How long a fault stays. SQLite waits five seconds for a lock.
 const STAYS: Duration = Duration::from_secs(3);
@@ -50,19 +49,17 @@ const WRITES: [(&str, Write); 6] = [
 #[tokio::test]
 async fn no_fault_of_the_store_loses_an_answer_or_says_it_twice() {
     let all = join_all(KINDS.map(|(_, kind)| join_all(WRITES.map(|(_, write)| cell(kind, write))))).await;
-    let wrong = all.iter().flatten().flat_map(|(_, verdict)| &verdict.wrong);
-    let wrong: String = wrong.map(|(wrong, words)| format!("{wrong}: {words}\n")).collect();
-    let cells = all.into_iter().map(|cells| cells.into_iter().map(|(cell, _)| cell).collect());
+    let cells = all.iter().map(|cells| cells.iter().map(|(cell, _)| cell.clone()).collect());
     let lines: Vec<_> = KINDS.iter().map(|(name, _)| (*name).to_owned()).zip(cells).collect();
-    print("store fault, hits when", &WRITES.map(|(name, _)| name), &lines);
-    assert!(wrong.is_empty(), "{wrong}");
+    let table = table("store fault, hits when", &WRITES.map(|(name, _)| name), &lines);
+    assert_right(&table, &all.iter().flatten().map(|(_, judged)| judged).collect::<Vec<_>>());
 }
 
 /// One fault at one write: what the table shows, and what is wrong.
-async fn cell(kind: Kind, write: Write) -> (String, Verdict) {
+async fn cell(kind: Kind, write: Write) -> (String, Judged) {
     let stage = Stage::without_bot(Setup { routing: a_project_per_channel(2), ..Setup::default() }).await;
     let Some(disk) = Disk::new(stage.root(), kind) else {
-        return ("skipped: no right to mount".to_owned(), Verdict::default());
+        return ("skipped: no right to mount".to_owned(), Judged::default());
     };
     let bot = Process::ready(&mut bot_on_disk(&stage, &disk)).await;
     let mut asked = Vec::new();
@@ -81,7 +78,8 @@ async fn cell(kind: Kind, write: Write) -> (String, Verdict) {
     bot.stop().await;
 
     let rows = rows(&disk.folder);
-    let verdict = judge(&Evidence { rows, ..Evidence::of(&stage.discord, stage.root(), asked) });
+    let judged = Judged::of(Evidence { rows, ..Evidence::of(&stage.discord, stage.root(), asked) });
+    let verdict = &judged.verdict;
     let mut kinds: Vec<_> = verdict.wrong.iter().map(|(wrong, _)| wrong.to_string().to_uppercase()).collect();
     kinds.dedup();
     let cell = match (kinds.is_empty(), verdict.refused) {
@@ -89,7 +87,7 @@ async fn cell(kind: Kind, write: Write) -> (String, Verdict) {
         (true, 0) => seconds(took),
         (true, refused) => format!("{refused} refused"),
     };
-    (cell, verdict)
+    (cell, judged)
 }
 
 /// Brings the bot to where this write comes next, and the fault before it.
