@@ -58,7 +58,7 @@ use tracing::{debug, info, warn};
 
 pub use denial::{Denial, Reason, Remedy};
 pub use events::Fallback;
-pub use failure::Failure;
+pub use failure::{AccountTrouble, Failure, Poison};
 pub use leftovers::clean_daily;
 pub use trouble::Trouble;
 pub use version::{OLDEST, Version};

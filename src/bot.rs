@@ -24,6 +24,7 @@ use crate::respond::{Responders, Times};
 use crate::script::{ScriptProblem, ScriptSet};
 use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Settled, TurnDeps, Turns};
+use crate::words;
 
 /// How often what is over and old is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -218,7 +219,7 @@ impl Bot {
             panic = self.panics.first() => Failed::Panicked(panic),
         };
         // Nobody listens where there is no channel for it.
-        drop(self.turns.news.send(format!("⚠️ I have to stop: {failed}.")));
+        drop(self.turns.news.send(words::stopping(&failed)));
         failed
     }
 

@@ -33,26 +33,16 @@ use crate::domain::{
 };
 use crate::outbox::{Interactions, Refused};
 use crate::reload::Reloader;
-use crate::respond::{RESTARTING, Responder, Responders};
+use crate::respond::{Responder, Responders};
 use crate::script::{CommandCall, CommandStep, ScriptError, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
+use crate::words::command as words;
 pub use under_way::UnderWay;
 use under_way::UnderWayGuard;
 
 /// How long to wait for what Discord says about a channel or a person.
 const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
-
-const UNKNOWN: &str = "This command no longer exists.";
-const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this bot.";
-const ELSEWHERE: &str = "You may not do that in this channel.";
-const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
-const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
-const GUILD_ONLY: &str = "This command works only in a server.";
-const NOTHING_SAID: &str = "Done.";
-const UNFINISHED: &str =
-    "I am restarting, so this command has ended early. Look at what it has done, then use it again.";
-const BROKEN: &str = "Something inside the bot broke, and this command is not finished. Use it again; tell my operator the id if it returns.";
 
 /// How long a command may still take for what it is at, once the bot stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -211,24 +201,14 @@ impl NoRoute {
             }
             Self::Channel(_) | Self::Silent => {
                 warn!(error = %self, "a command is refused");
-                UNKNOWN_CHANNEL.to_owned()
+                words::UNKNOWN_CHANNEL.to_owned()
             }
             Self::Nobody => {
                 warn!(error = %self, "a command is refused");
-                UNKNOWN_PERSON.to_owned()
+                words::UNKNOWN_PERSON.to_owned()
             }
-            Self::Elsewhere => ELSEWHERE.to_owned(),
+            Self::Elsewhere => words::ELSEWHERE.to_owned(),
         }
-    }
-}
-
-/// The refusal for somebody who has as many commands running as one person may have.
-fn too_many(most: usize) -> String {
-    match most {
-        1 => "A command of yours is still running. Answer what it asks, or wait, then try again.".to_owned(),
-        _ => format!(
-            "{most} commands of yours are still running. Answer what they ask, or wait, then try again."
-        ),
     }
 }
 
@@ -306,12 +286,12 @@ impl Commands {
         };
         let let_in = tokio::select! {
             biased;
-            () = self.responders.closing() => return Some(RESTARTING.to_owned()),
+            () = self.responders.closing() => return Some(words::RESTARTING.to_owned()),
             let_in = let_in => let_in,
         };
         match let_in {
             Ok(true) => None,
-            Ok(false) => Some(NOT_LET_IN.to_owned()),
+            Ok(false) => Some(words::NOT_LET_IN.to_owned()),
             Err(error) => Some(error.report(&self.turns, &press.id.short())),
         }
     }
@@ -322,7 +302,7 @@ impl Commands {
             InteractionKind::Autocomplete(invocation, option) => {
                 return self.suggest(responder, invocation.clone(), option.clone()).await;
             }
-            InteractionKind::Press { .. } => UNKNOWN.to_owned(),
+            InteractionKind::Press { .. } => words::UNKNOWN.to_owned(),
         };
         if let Err(error) = responder.finish(&said).await {
             warn!("an interaction is not answered: {error}");
@@ -333,7 +313,7 @@ impl Commands {
     async fn use_command(&self, responder: &Responder, invocation: Invocation) -> String {
         let begun = tokio::select! {
             biased;
-            () = self.responders.closing() => return RESTARTING.to_owned(),
+            () = self.responders.closing() => return words::RESTARTING.to_owned(),
             begun = self.begin(responder, invocation) => begun,
         };
         let (scripts, call, _counted) = match begun {
@@ -358,14 +338,14 @@ impl Commands {
         let scripts = self.scripts.borrow().clone();
         let name = invocation.command.clone();
         let Some(command) = scripts.commands().iter().find(|command| command.name == name).cloned() else {
-            return Err(UNKNOWN.to_owned());
+            return Err(words::UNKNOWN.to_owned());
         };
         // Whoever looks after the bot gets through, whatever others do.
         let is_operator = self.is_operator(&scripts, asked);
         let counted = self.uses.begin(asked.author.id);
         if counted.is_none() && !is_operator {
             info!(name, user = %asked.author.id, "refused: the person has enough under way");
-            return Err(too_many(self.uses.most()));
+            return Err(words::too_many(self.uses.most()));
         }
         if let Some(refusal) = self.refusal(&scripts, &command, &invocation, asked).await {
             info!(name, user = %asked.author.id, "refused: {refusal}");
@@ -385,11 +365,11 @@ impl Commands {
                 CommandStep::Effect(effect, waiting) => {
                     let answer = perform::perform(self, responder, &questions, effect).await;
                     if responder.is_over().await {
-                        return UNFINISHED.to_owned();
+                        return words::UNFINISHED.to_owned();
                     }
                     step = waiting.resume(answer).await;
                 }
-                CommandStep::Done => return NOTHING_SAID.to_owned(),
+                CommandStep::Done => return words::NOTHING_SAID.to_owned(),
                 CommandStep::Failed(_) if self.responders.is_closing() => {
                     return self.ended_early(responder).await;
                 }
@@ -420,10 +400,10 @@ impl Commands {
 
     async fn ended_early(&self, responder: &Responder) -> String {
         info!("ends early: the bot stops");
-        if let Err(error) = responder.end_early(&format!("⚠️ {UNFINISHED}")).await {
+        if let Err(error) = responder.end_early(&format!("⚠️ {}", words::UNFINISHED)).await {
             info!("a command could not say that it ended early: {error}");
         }
-        UNFINISHED.to_owned()
+        words::UNFINISHED.to_owned()
     }
 
     /// Why this person may not use this command here, on the channels among its options.
@@ -436,11 +416,11 @@ impl Commands {
     ) -> Option<String> {
         match self.lets_in_at(scripts, asked, asked.channel_id).await {
             Ok(true) => {}
-            Ok(false) => return Some(NOT_LET_IN.to_owned()),
+            Ok(false) => return Some(words::NOT_LET_IN.to_owned()),
             Err(error) => return Some(error.report(&self.turns, &asked.id.short())),
         }
         if command.guild_only && asked.guild_id.is_none() {
-            return Some(GUILD_ONLY.to_owned());
+            return Some(words::GUILD_ONLY.to_owned());
         }
         let permission = command.permission?;
         let name = permission.name.replace('_', " ");
@@ -506,7 +486,8 @@ async fn say_end(responder: &Responder, sentence: String) -> String {
 async fn or_broken(responder: &Responder, work: impl Future<Output = ()>) {
     if AssertUnwindSafe(work).catch_unwind().await.is_err() {
         error!("a command panicked");
-        let sentence = say_end(responder, text::with_id(BROKEN, &responder.interaction().id.short())).await;
+        let sentence =
+            say_end(responder, text::with_id(words::BROKEN, &responder.interaction().id.short())).await;
         if let Err(error) = responder.finish(&sentence).await {
             debug!("the panic of a command could not be told: {error}");
         }

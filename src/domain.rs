@@ -279,6 +279,28 @@ impl fmt::Display for MicroUsd {
     }
 }
 
+/// A file that does not go into the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadFile {
+    /// Its name.
+    pub name: String,
+    /// Why it does not.
+    pub why: UnreadReason,
+}
+
+/// Why a file does not go into the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnreadReason {
+    /// It is too large.
+    TooLarge,
+    /// It is not text.
+    NotText,
+    /// It is called text, and is not in UTF-8.
+    NotUtf8,
+    /// It could not be had from Discord.
+    NotFetched,
+}
+
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -15,6 +15,7 @@
 //! - [`store`]: SQLite: sessions, turns, deliveries
 //! - [`respond`]: answers to commands and buttons, and dialogs
 //! - [`outbox`]: every call to Discord's REST API, paced
+//! - [`words`]: what the bot itself says in Discord
 //! - [`text`]: Markdown → the parts that Discord shows
 //! - [`config`], [`logging`], [`domain`]: settings, log lines, and the words as plain data
 //! - [`panics`]: what must not end in silence
@@ -60,4 +61,5 @@ pub mod store;
 pub mod text;
 pub mod try_out;
 pub mod turn;
+pub mod words;
 mod worker;

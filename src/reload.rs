@@ -32,6 +32,7 @@ use crate::config::{self, Config};
 use crate::domain::Limits;
 use crate::panics::Panics;
 use crate::script::{Loaded, ScriptProblem, ScriptSet, Severity};
+use crate::words::script as words;
 use folder::{FileStamps, Folder};
 
 /// How long nothing may change before the files count as saved.
@@ -47,11 +48,6 @@ const LONGEST_GRACE: Duration = Duration::from_secs(2);
 /// The longest text that is told, and its longest heading, in characters: Discord takes 2000.
 const MAX_NEWS: usize = 1950;
 const MAX_HEADING: usize = 500;
-
-/// What is said where a set needs more than the gateway has asked for.
-const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that do not mention the bot, which Discord \
-    gives only to a bot that asks for it when it connects: restart moonlane (and see that Message Content Intent is on \
-    in the Developer Portal); until then only mentions count";
 
 /// What reloading by hand comes to: the generation that is live now, or why the one before still is.
 type ReloadResult = Result<u64, Vec<ScriptProblem>>;
@@ -416,7 +412,7 @@ impl ReloadThread {
         let was_trouble = !self.shown.is_empty();
         self.shown.clear();
         if was_trouble {
-            self.send(format!("✅ reloaded, generation {generation}"));
+            self.send(words::reloaded(generation));
         }
         info!("reloaded, generation {generation}");
         if routed != self.said_routed {
@@ -425,8 +421,8 @@ impl ReloadThread {
         }
         let lacks_content = needs_content && !self.state.borrow().message_content;
         if lacks_content && !self.lacks_content {
-            warn!("{NEEDS_RESTART}");
-            self.send(format!("⚠️ {NEEDS_RESTART}."));
+            warn!("{}", words::NEEDS_RESTART);
+            self.send(format!("⚠️ {}.", words::NEEDS_RESTART));
         }
         self.lacks_content = lacks_content;
         generation
@@ -462,7 +458,7 @@ impl ReloadThread {
         for what in widened {
             warn!(%files, "the scripts were changed and open more than before: {what}");
         }
-        self.send(listed(&format!("🔓 The scripts open more than before, changed in {files}:"), widened));
+        self.send(listed(&words::scripts_widened(&files), widened));
     }
 
     /// Logs the warnings that the last set did not have.
@@ -481,7 +477,7 @@ impl ReloadThread {
 
 /// What the operators read of errors: the lines of the log.
 fn bad_news(generation: u64, problems: &[ScriptProblem]) -> String {
-    listed(&format!("⚠️ The scripts are not reloaded; generation {generation} stays live."), problems)
+    listed(&words::not_reloaded(generation), problems)
 }
 
 /// A heading and these lines in a fence, all of it short enough for a message.

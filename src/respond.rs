@@ -29,15 +29,13 @@ use tracing::{debug, warn};
 
 use crate::domain::{Choice, Interaction, InteractionId, InteractionKind, MessageId, Reply};
 use crate::outbox::{Callback, Change, Interactions, Refused, Unanswered};
+use crate::words::command as words;
 use dialog::{Key, OpenDialog, Pressed};
 
 /// The most suggestions that Discord takes.
 const SUGGESTIONS: usize = 25;
 /// How many interactions are remembered, for those that Discord tells twice.
 const REMEMBERED: usize = 256;
-
-/// To whoever uses or presses something while the bot stops.
-pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
 
 /// How long things take, counted from the moment at which the interaction was received.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +68,7 @@ pub enum RespondError {
     #[error("it was answered already, by another bot with the same token")]
     Elsewhere,
     /// The bot stops.
-    #[error("{}", RESTARTING)]
+    #[error("{}", words::RESTARTING)]
     Restarting,
     /// A dialog that Discord would refuse.
     #[error("{0}")]

@@ -26,7 +26,6 @@ mod shown;
 mod story;
 mod task;
 mod turn_text;
-mod words;
 mod written;
 
 use std::collections::HashMap;
@@ -48,6 +47,7 @@ use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::{FailureKind, ScriptError, ScriptSet};
 use crate::store::Store;
+use crate::words;
 use missed::{Bounds, SeenUpTo};
 
 use shares::Shares;

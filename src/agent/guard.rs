@@ -198,7 +198,7 @@ fn guard(
         Some(dir) => Group::around(dir, spawn),
         None => (None, spawn()),
     };
-    let removed = Removed(group);
+    let removed = RemovedOnDrop(group);
     let group = removed.0.as_ref();
     let child = child?;
     let mut below = Below { agent: Pid::from_raw(child.id().cast_signed()), status: None };
@@ -226,9 +226,9 @@ fn guard(
 }
 
 /// The agent's group, which goes with the guard.
-struct Removed(Option<Group>);
+struct RemovedOnDrop(Option<Group>);
 
-impl Drop for Removed {
+impl Drop for RemovedOnDrop {
     fn drop(&mut self) {
         if let Some(group) = &self.0 {
             group.remove();

@@ -27,18 +27,6 @@ impl Trouble {
             (None, _) => Self::Unreachable,
         }
     }
-
-    /// What the person reads while it is tried again.
-    pub fn sentence(self, attempt: u32, of: u32) -> String {
-        let what = match self {
-            Self::Overloaded => "Anthropic is overloaded",
-            Self::RateLimited => "Anthropic's rate limit is reached",
-            Self::LoginRefused => "Anthropic rejects the login",
-            Self::Failing => "Anthropic's servers are failing",
-            Self::Unreachable => "Anthropic cannot be reached",
-        };
-        format!("{what}, trying again, {attempt} of {of}")
-    }
 }
 
 /// What an agent says about the session that it was started with.

@@ -2,15 +2,13 @@
 
 use crate::domain::{PermissionMode, Project, is_model_name};
 use crate::nearest::nearest;
-
-const NO_MODEL: &str =
-    "That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.";
+use crate::words::command as words;
 
 /// Whether this model may be chosen in the project. Without one, whether it may be a model at all.
 pub fn check_model(model: &str, project: Option<&Project>) -> Result<(), String> {
     match project {
         Some(project) if project.takes_model(model) => Ok(()),
-        _ if !is_model_name(model) => Err(NO_MODEL.to_owned()),
+        _ if !is_model_name(model) => Err(words::NO_MODEL.to_owned()),
         Some(project) => {
             let listed = project.models.iter().flatten().map(String::as_str);
             Err(only("model", project, project.model.as_deref(), listed))
@@ -28,8 +26,8 @@ pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, Str
     let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
     let Some(mode) = PermissionMode::ALL.into_iter().find(|mode| mode.as_str() == name) else {
         return Err(match nearest(name, modes.clone()) {
-            Some(near) => format!("There is no such permission mode; did you mean `{near}`?"),
-            None => format!("There is no such permission mode; there are {}.", listed(modes)),
+            Some(near) => words::no_such_mode(near),
+            None => words::only_these_modes(&listed(modes)),
         });
     };
     if takes(&mode) {
@@ -37,7 +35,7 @@ pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, Str
     }
     match project {
         Some(project) => Err(only("permission mode", project, None, modes)),
-        None => Err(format!("`{name}` may be chosen only where a project in routing.lua names it.")),
+        None => Err(words::mode_must_be_named(name)),
     }
 }
 
@@ -54,8 +52,8 @@ fn only<'a>(
         }
     }
     match &names[..] {
-        [] => format!("The project {} takes no {what} but its own.", project.name),
-        _ => format!("The project {} takes only these {what}s: {}.", project.name, listed(names.into_iter())),
+        [] => words::takes_no_other(&project.name, what),
+        _ => words::takes_only(&project.name, what, &listed(names.into_iter())),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
-use super::{CommandDeps, ELSEWHERE, NoRoute, UNFINISHED, choose, message};
+use super::{CommandDeps, NoRoute, choose, message};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, MessageId, PermissionMode, Project, ProjectName, Reply, Route,
     UserId, Work,
@@ -21,11 +21,9 @@ use crate::script::{
 use crate::store::{ChannelChoice, ChannelRow, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
 use crate::turn::Stopped;
+use crate::words::command as words;
 
 type Answer = Result<Value, String>;
-
-const NO_PROJECT: &str = "There is no project in direct messages.";
-const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
 
 /// How much of a prompt lists show, in characters.
 const PROMPT_START: usize = 200;
@@ -48,7 +46,7 @@ pub async fn perform(
 ) -> Answer {
     let only_says = matches!(effect, Effect::Reply(_) | Effect::Edit(_) | Effect::Defer { .. });
     if needs.responders.is_closing() && !only_says {
-        return Err(UNFINISHED.to_owned());
+        return Err(words::UNFINISHED.to_owned());
     }
     needs.turns.gate.refresh_for(responder.interaction().author.id).await;
     let scripts = &needs.scripts.borrow().clone();
@@ -90,7 +88,7 @@ pub async fn perform(
             // One that is not written down yet has not begun.
             let Some((facts, project)) = used.running(turn).await? else { return Ok(Value::Null) };
             if !used.may_see(facts.user.id, &project).await? {
-                return Err(ELSEWHERE.to_owned());
+                return Err(words::ELSEWHERE.to_owned());
             }
             let Some(stopped) = needs.turns.stop(turn).await else { return Ok(Value::Null) };
             json(QueueEntry { answering: stopped == Stopped::Answer, ..facts })
@@ -103,7 +101,7 @@ pub async fn perform(
         Effect::Ask(ask) => used.ask(ask).await,
         Effect::Send { channel, text } => {
             let Some(work) = used.routed(channel).await? else {
-                return Err("That channel has no project.".to_owned());
+                return Err(words::NO_PROJECT_THERE.to_owned());
             };
             used.may(Some(&work.project)).await?;
             for part in text::parts(&text, &Format::default()) {
@@ -132,7 +130,7 @@ pub async fn perform(
         }
         Effect::Reload => {
             if !needs.is_operator(scripts, responder.interaction()) {
-                return Err("Only my operators may do that.".to_owned());
+                return Err(words::OPERATORS_ONLY.to_owned());
             }
             let reloaded = needs.reloader.reload_now().await;
             let live = reloaded.is_ok();
@@ -153,7 +151,7 @@ impl Use<'_> {
                 let let_in = self.needs.lets_in_at(self.scripts, self.responder.interaction(), other).await;
                 match let_in.map_err(|failure| self.no_route(failure))? {
                     true => Ok(other),
-                    false => Err(ELSEWHERE.to_owned()),
+                    false => Err(words::ELSEWHERE.to_owned()),
                 }
             }
         }
@@ -169,7 +167,7 @@ impl Use<'_> {
 
     async fn may(&self, project: Option<&Project>) -> Result<(), String> {
         let may = self.needs.lets_in(self.scripts, project, self.responder.interaction()).await;
-        if may.map_err(|failure| self.no_route(failure))? { Ok(()) } else { Err(ELSEWHERE.to_owned()) }
+        if may.map_err(|failure| self.no_route(failure))? { Ok(()) } else { Err(words::ELSEWHERE.to_owned()) }
     }
 
     /// Whether this person may see what is done in the project.
@@ -272,7 +270,7 @@ impl Use<'_> {
     ) -> Result<(ChannelId, Option<Arc<Project>>), String> {
         let (channel, work) = self.place(channel).await?;
         if self.responder.interaction().guild_id.is_none() && work.is_none() {
-            return Err(NO_PROJECT.to_owned());
+            return Err(words::NO_PROJECT.to_owned());
         }
         Ok((channel, work.map(|work| work.project)))
     }
@@ -345,7 +343,7 @@ impl Use<'_> {
         let row = self.stored(self.needs.turns.store.turn(turn).await)?;
         let Some(row) = row else { return Ok(Value::Bool(false)) };
         if row.turn.author.id != self.responder.interaction().author.id {
-            return Err("Only the person who asked may take it out.".to_owned());
+            return Err(words::ASKER_ONLY.to_owned());
         }
         self.stored(self.needs.turns.take_out(turn).await).map(Value::Bool)
     }
@@ -354,19 +352,19 @@ impl Use<'_> {
     async fn ask(&self, ask: TurnRequest) -> Answer {
         let asked = self.responder.interaction();
         let Some(mut message) = message(asked, &ask.prompt) else {
-            return Err(NO_PROJECT.to_owned());
+            return Err(words::NO_PROJECT.to_owned());
         };
         let work = match ask.project {
             Some(name) => match self.scripts.project(&name) {
                 Some(project) => {
                     Work { project: project.clone(), prompt: ask.prompt, model: None, fresh: false }
                 }
-                None => return Err(format!("There is no project {name}.")),
+                None => return Err(words::no_such_project(&name)),
             },
             None => match self.scripts.route(message.clone()).await {
                 Ok(Route::Turn(work)) => work,
                 Ok(Route::Reply(words)) => return Err(words),
-                Ok(_) => return Err("This channel has no project.".to_owned()),
+                Ok(_) => return Err(words::NO_PROJECT_HERE.to_owned()),
                 Err(failure) => return Err(self.no_route(failure)),
             },
         };
@@ -374,7 +372,7 @@ impl Use<'_> {
         // As a message would be: what an operator may do besides does not start turns.
         let admitted = self.needs.admits(self.scripts, Some(&work.project), asked).await;
         if !admitted.map_err(|failure| self.no_route(failure))? {
-            return Err(ELSEWHERE.to_owned());
+            return Err(words::ELSEWHERE.to_owned());
         }
         if let Some(model) = &work.model {
             choose::check_model(model, Some(&work.project))?;
@@ -385,11 +383,11 @@ impl Use<'_> {
         }
         // Nothing else has an id of this use of the command; a further question counts up.
         let id = asked.id.get().saturating_add(self.questions.fetch_add(1, Ordering::Relaxed));
-        message.id = MessageId::new(id).ok_or_else(|| "This cannot be asked.".to_owned())?;
+        message.id = MessageId::new(id).ok_or_else(|| words::UNASKABLE.to_owned())?;
         let id = message.id;
         match self.needs.turns.start(self.scripts, message, work).await {
             true => json(id),
-            false => Err(UNFINISHED.to_owned()),
+            false => Err(words::UNFINISHED.to_owned()),
         }
     }
 
@@ -397,7 +395,7 @@ impl Use<'_> {
     fn stored<T>(&self, result: Result<T, StoreError>) -> Result<T, String> {
         result.map_err(|failure| {
             error!(error = chain(&failure), "a command could not use the database");
-            self.with_id(NO_DATABASE)
+            self.with_id(words::NO_DATABASE)
         })
     }
 

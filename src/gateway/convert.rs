@@ -27,6 +27,7 @@ use crate::domain::{
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
 use crate::panics::Panics;
 use crate::store::{self, Store};
+use crate::words;
 
 /// When to ask again about a channel that Discord refuses to tell about.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
@@ -37,7 +38,6 @@ const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// When somebody is told again that the bot takes no direct messages, and how many people are told in that time.
 const TURN_AWAY_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TURNED_AWAY: usize = 1000;
-const SERVERS_ONLY: &str = "I take no direct messages. Mention me in a channel of a server where I work.";
 
 /// The one task that reads events.
 pub(super) struct Converter {
@@ -335,7 +335,7 @@ impl Converter {
         info!(user = %said.author.id, "a direct message is turned away");
         let (outbox, channel) = (self.outbox.clone(), said.channel_id);
         let post = Post {
-            content: SERVERS_ONLY.to_owned(),
+            content: words::SERVERS_ONLY.to_owned(),
             nonce: format!("dm-{}", said.id),
             reply_to: None,
             notify: Notify::Nobody,

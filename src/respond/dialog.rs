@@ -4,12 +4,13 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use super::{PostedMessage, RESTARTING, ReplyStage, RespondError, Responder, Responders};
+use super::{PostedMessage, ReplyStage, RespondError, Responder, Responders};
 use crate::domain::{
     Action, Allow, Author, Button, ButtonStyle, Controls, Dialog, DialogEnd, Interaction, InteractionKind,
     Reply, Row, Select,
 };
 use crate::outbox::{Callback, Change, Unanswered};
+use crate::words::command as words;
 
 /// What the ids of our buttons begin with: `moonlane:KEY:N`.
 const PREFIX: &str = "moonlane:";
@@ -20,13 +21,6 @@ const MENU: usize = 25;
 
 /// The most characters of a message, in UTF-16.
 const LONGEST_TEXT: usize = 2000;
-
-const OVER: &str = "This question is over. If it still matters, use the command again.";
-/// Below the question of a dialog that was open when the bot stopped.
-const INTERRUPTED: &str =
-    "\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute.";
-const NOT_YOURS: &str = "Only the person who used the command may answer this.";
-const NOT_NAMED: &str = "This question is for somebody else.";
 
 /// What a dialog is known by. Nobody can guess it, and none is used twice.
 pub(super) type Key = uuid::Uuid;
@@ -80,8 +74,8 @@ impl Responder {
         let key = Key::new_v4();
         let rows = rows(&question.rows, &controls, key)?;
         let (who, refusal) = match who == Allow::default() {
-            true => (Allow { users: vec![self.0.asked.author.id], roles: Vec::new() }, NOT_YOURS),
-            false => (who, NOT_NAMED),
+            true => (Allow { users: vec![self.0.asked.author.id], roles: Vec::new() }, words::NOT_YOURS),
+            false => (who, words::NOT_NAMED),
         };
         let values = match &controls {
             Controls::Buttons(buttons) => buttons.iter().map(|button| button.value.clone()).collect(),
@@ -137,7 +131,7 @@ impl Responder {
     /// Says below the question that the bot stops, and switches its buttons off.
     async fn interrupt(&self, said: &PostedMessage, question: &Reply, key: Key) {
         self.0.line.lock().await.is_over = true;
-        let text = with_note(&question.text, INTERRUPTED);
+        let text = with_note(&question.text, words::INTERRUPTED);
         let rows = switched_off(&question.rows, key, &[]);
         let told = self.0.change(said, Change::Whole(&Reply { text, rows, ..question.clone() })).await;
         match told {
@@ -198,11 +192,11 @@ impl Responders {
         let Some(rest) = custom_id.strip_prefix(PREFIX) else { return Pressed::NoDialog(interaction) };
         let refusal = 'refusal: {
             if self.is_closing() {
-                break 'refusal RESTARTING;
+                break 'refusal words::RESTARTING;
             }
             let mut open = self.open();
             let found = find(rest).filter(|(key, _)| open.contains_key(key));
-            let Some((key, number)) = found else { break 'refusal OVER };
+            let Some((key, number)) = found else { break 'refusal words::OVER };
             let dialog = &open[&key];
             if !names(&dialog.who, &interaction.author) {
                 break 'refusal dialog.refusal;
@@ -211,13 +205,13 @@ impl Responders {
                 Some(number) => dialog.values.get(number),
                 None => values.first().and_then(|value| dialog.values.iter().find(|known| *known == value)),
             };
-            let Some(value) = value.cloned() else { break 'refusal OVER };
+            let Some(value) = value.cloned() else { break 'refusal words::OVER };
             // Under the lock, so that whoever gives up sees either the dialog or the press.
             let answer = DialogPress { value, interaction: interaction.clone() };
             if open.remove(&key).is_some_and(|dialog| dialog.tell.send(answer).is_ok()) {
                 return Pressed::Counts;
             }
-            OVER
+            words::OVER
         };
         Pressed::Refused(interaction, refusal)
     }

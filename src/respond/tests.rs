@@ -420,7 +420,7 @@ async fn a_dialog_that_is_open_when_the_bot_stops_says_so_once() {
 
     assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
     let refused = &server.calls()[2].body["data"];
-    assert_eq!((&refused["content"], &refused["flags"]), (&json!(RESTARTING), &json!(64)));
+    assert_eq!((&refused["content"], &refused["flags"]), (&json!(words::RESTARTING), &json!(64)));
 }
 
 #[tokio::test]

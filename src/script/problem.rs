@@ -146,37 +146,6 @@ impl ScriptError {
     pub fn traceback(&self) -> Option<&str> {
         self.failure.traceback.as_deref()
     }
-
-    /// One plain sentence for the channel.
-    pub fn sentence(&self) -> &'static str {
-        match (self.failure.kind, self.entry_point) {
-            (FailureKind::TimedOut, EntryPoint::Trigger) => {
-                "The script that decides which messages are for me took too long; please tell my operator, \
-                 who finds the place in the log."
-            }
-            (FailureKind::TimedOut, EntryPoint::Route) => {
-                "The script that decides where your message goes took too long; please tell my operator, \
-                 who finds the place in the log."
-            }
-            (FailureKind::Busy, _) => {
-                "Too many commands are waiting for an answer; please try again in a minute."
-            }
-            (FailureKind::TimedOut, EntryPoint::Command | EntryPoint::Autocomplete) => {
-                "The script of this command took too long; please tell my operator, who finds the place in the log."
-            }
-            (_, EntryPoint::Command | EntryPoint::Autocomplete) => {
-                "The script of this command failed; please tell my operator, who finds the reason in the log."
-            }
-            (_, EntryPoint::Trigger) => {
-                "The script that decides which messages are for me failed; please tell my operator, \
-                 who finds the reason in the log."
-            }
-            (_, EntryPoint::Route) => {
-                "The script that decides where your message goes failed; please tell my operator, \
-                 who finds the reason in the log."
-            }
-        }
-    }
 }
 
 impl fmt::Display for ScriptError {

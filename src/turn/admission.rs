@@ -9,11 +9,12 @@ use super::story::{asker, cancelled, finish, tell_end, unwanted};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
-use super::{Stop, StopReason, Turns, words};
+use super::{Stop, StopReason, Turns};
 use crate::domain::{Format, Outcome, Project};
 use crate::gate;
 use crate::lane::Ticket;
 use crate::store::{StoreError, Turn, TurnRow, TurnState, Unwanted};
+use crate::words;
 
 /// How long a turn holds its slot while Discord is asked who somebody is.
 const ASK_WITHIN: Duration = Duration::from_secs(1);

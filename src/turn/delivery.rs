@@ -24,11 +24,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Turns, words};
+use super::Turns;
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Posted, Refused};
 use crate::store::{Delivery, DeliveryEnd, Millis, StoreError, StoredPart};
+use crate::words;
 
 /// The wait before a delivery that is stuck is tried again; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

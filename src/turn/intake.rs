@@ -12,7 +12,7 @@ use super::shares::TooMuch;
 use super::story::{self, Step};
 use super::task::Task;
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, prompt, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, prompt};
 use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
 use crate::gate::{self, Verdict};
 use crate::lane::{LanePosition, LaneView, Ticket};
@@ -20,6 +20,7 @@ use crate::logging::chain;
 use crate::script::{EntryPoint, ScriptError, ScriptSet};
 use crate::store::{Accepted, DirectReply, Millis, Question, StoreError, Turn, TurnEdit, Unwanted};
 use crate::text;
+use crate::words;
 
 /// How old a message may be that an edit makes one for the bot.
 const STILL_NEW: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use tracing::debug;
 
-use super::{Settled, Turns, intake, words};
+use super::{Settled, Turns, intake};
 use crate::domain::{ChannelId, Message, MessageId, Route};
 use crate::script::{ScriptError, ScriptSet};
+use crate::words;
 
 /// How many missed messages of one channel are taken in.
 const MOST: usize = 50;

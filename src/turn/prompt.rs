@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::domain::Attachment;
+use crate::domain::{Attachment, UnreadFile, UnreadReason};
 use crate::outbox::{DownloadError, Outbox};
 
 /// Text files up to this size go into the prompt. Discord turns a paste of over 2,000 characters into one.
@@ -66,28 +66,6 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "snap",
 ];
 
-/// A file that does not go into the prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
-    /// Its name.
-    pub name: String,
-    /// Why it does not.
-    pub why: Why,
-}
-
-/// Why a file does not go into the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// It is larger than [`READ_AT_MOST`].
-    TooLarge,
-    /// It is not text.
-    NotText,
-    /// It is called text, and is not in UTF-8.
-    NotUtf8,
-    /// It could not be had from Discord.
-    NotFetched,
-}
-
 /// Whether there is nothing to be seen in a text: white space, and characters that show nothing.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || shows_nothing(c))
@@ -108,11 +86,11 @@ pub fn is_readable(file: &Attachment) -> bool {
     why_not(file).is_none()
 }
 
-fn why_not(file: &Attachment) -> Option<Why> {
+fn why_not(file: &Attachment) -> Option<UnreadReason> {
     if !looks_like_text(file) {
-        return Some(Why::NotText);
+        return Some(UnreadReason::NotText);
     }
-    (file.size > READ_AT_MOST as u64).then_some(Why::TooLarge)
+    (file.size > READ_AT_MOST as u64).then_some(UnreadReason::TooLarge)
 }
 
 fn looks_like_text(file: &Attachment) -> bool {
@@ -127,13 +105,13 @@ fn looks_like_text(file: &Attachment) -> bool {
 }
 
 /// The files that will not be read.
-pub fn unread(outbox: &Outbox, files: &[Attachment]) -> Vec<Unread> {
-    let judge = |file: &Attachment| why_not(file).map(|why| Unread { name: name(outbox, file), why });
+pub fn unread(outbox: &Outbox, files: &[Attachment]) -> Vec<UnreadFile> {
+    let judge = |file: &Attachment| why_not(file).map(|why| UnreadFile { name: name(outbox, file), why });
     files.iter().filter_map(judge).collect()
 }
 
 /// The prompt with its readable files below it, each under its name, and the files that could not be read.
-pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<Unread>) {
+pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<UnreadFile>) {
     let mut whole = prompt.to_owned();
     let mut unread = Vec::new();
     // All at once: a turn waits for them with its lane closed.
@@ -141,7 +119,7 @@ pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> 
     for (file, read) in files.iter().zip(read) {
         match read {
             Ok(text) => append(&mut whole, &file.name, &text),
-            Err(why) => unread.push(Unread { name: name(outbox, file), why }),
+            Err(why) => unread.push(UnreadFile { name: name(outbox, file), why }),
         }
     }
     (whole, unread)
@@ -152,17 +130,21 @@ fn name(outbox: &Outbox, file: &Attachment) -> String {
     outbox.redact(&file.name).into_owned()
 }
 
-async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, Why> {
+async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, UnreadReason> {
     if let Some(why) = why_not(file) {
         return Err(why);
     }
     let bytes = outbox.download(&file.url, READ_AT_MOST).await.map_err(|error| {
         tracing::warn!(name = %file.name, %error, "an attachment could not be fetched");
-        if matches!(error, DownloadError::TooLarge(_)) { Why::TooLarge } else { Why::NotFetched }
+        if matches!(error, DownloadError::TooLarge(_)) {
+            UnreadReason::TooLarge
+        } else {
+            UnreadReason::NotFetched
+        }
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| Why::NotUtf8)?;
+    let text = String::from_utf8(bytes).map_err(|_| UnreadReason::NotUtf8)?;
     // Valid UTF-8 all the same, but no text file holds it.
-    if text.contains('\0') { Err(Why::NotText) } else { Ok(text) }
+    if text.contains('\0') { Err(UnreadReason::NotText) } else { Ok(text) }
 }
 
 /// Appends a file in a fence that is longer than any run of backticks in it, so that its end is never in doubt.

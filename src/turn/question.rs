@@ -11,13 +11,14 @@ use tracing::{error, warn};
 
 use super::task::Task;
 use super::written::until_written;
-use super::{Stop, Turns, delivery, words};
+use super::{Stop, Turns, delivery};
 use crate::domain::{File, MessageId};
 use crate::lane::Ticket;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::Question;
 use crate::text;
+use crate::words;
 
 /// The wait before a question that Discord does not take is tried again; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -6,9 +6,10 @@ use tracing::info;
 
 use super::story::Step;
 use super::task::Task;
-use super::{Turns, intake, shown, words};
+use super::{Turns, intake, shown};
 use crate::domain::Outcome;
 use crate::store::{Remaining, StoreError, Unfinished};
+use crate::words;
 
 /// After having been away for longer than this the bot runs no turn that waited for it: its person is told.
 const AWAY_TOO_LONG: Duration = Duration::from_secs(2 * 60 * 60);

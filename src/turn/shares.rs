@@ -13,8 +13,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::words;
 use crate::domain::{ChannelId, MessageId, Share, UserId};
+use crate::words;
 
 /// In milliseconds.
 const MINUTE: u64 = 60_000;

@@ -18,13 +18,14 @@ use super::shown::Hourglass;
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text, words};
+use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text};
 use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
 use crate::store::{Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnState, Unwanted};
+use crate::words;
 
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);

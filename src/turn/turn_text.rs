@@ -5,12 +5,12 @@
 
 use std::num::NonZeroUsize;
 
-use super::words;
 use crate::agent::{Denial, Remedy};
 use crate::domain::{Format, Outcome};
 use crate::outbox::Outbox;
 use crate::store::{FilePart, Finished, SessionUpdate};
 use crate::text;
+use crate::words;
 
 /// The bot's own words are written for Discord.
 const OWN: Format = Format { dialect: false, max_lines: None };

@@ -1,20 +1,25 @@
-//! Every sentence that the bot itself says in a channel.
+//! Every sentence that the bot itself says in Discord: here those of turns, below those of the rest.
 //!
 //! One plain sentence each, with what to do next; never a path, a stack trace or a token. The short id also
 //! stands in the log lines of the same turn.
 
+pub mod command;
 mod denied;
+mod failure;
+pub mod script;
 
 pub use denied::{ToolRules, denied};
 
-use super::prompt::{Unread, Why};
-use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UserId};
+use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UnreadFile, UnreadReason, UserId};
 use crate::text;
 
 /// A failure as the person reads it: the sentence and the short id that finds it in the log.
 pub fn failure(sentence: &str, message: MessageId) -> String {
     format!("⚠️ {}", text::with_id(sentence, &message.short()))
 }
+
+/// Somebody writes to the bot directly.
+pub const SERVERS_ONLY: &str = "I take no direct messages. Mention me in a channel of a server where I work.";
 
 /// A bare mention.
 pub fn empty_mention() -> String {
@@ -43,7 +48,7 @@ pub fn invisible() -> String {
 }
 
 /// A message that is nothing but files that are not read.
-pub fn only_unread(files: &[Unread]) -> String {
+pub fn only_unread(files: &[UnreadFile]) -> String {
     format!(
         "I cannot read {}. Tell me what to do, or attach it as a text file of up to 100 KB.",
         reasons(files)
@@ -51,17 +56,17 @@ pub fn only_unread(files: &[Unread]) -> String {
 }
 
 /// The note below an answer whose question had files that were not read.
-pub fn unread(files: &[Unread]) -> String {
+pub fn unread(files: &[UnreadFile]) -> String {
     text::small(&format!("Not read: {}", reasons(files)))
 }
 
-fn reasons(files: &[Unread]) -> String {
-    let reason = |file: &Unread| {
+fn reasons(files: &[UnreadFile]) -> String {
+    let reason = |file: &UnreadFile| {
         let why = match file.why {
-            Why::TooLarge => "over 100 KB",
-            Why::NotText => "not text",
-            Why::NotUtf8 => "not in UTF-8",
-            Why::NotFetched => "it could not be fetched",
+            UnreadReason::TooLarge => "over 100 KB",
+            UnreadReason::NotText => "not text",
+            UnreadReason::NotUtf8 => "not in UTF-8",
+            UnreadReason::NotFetched => "it could not be fetched",
         };
         format!("{} ({why})", quoted(&file.name))
     };
@@ -196,6 +201,11 @@ pub fn never_written(channel: ChannelId, message: MessageId) -> String {
         "An answer in <#{channel}> ({}) waits for my next start: my database has failed for too long. The log says why.",
         message.short()
     )
+}
+
+/// To the operators: the bot has to stop.
+pub fn stopping(why: &impl std::fmt::Display) -> String {
+    format!("⚠️ I have to stop: {why}.")
 }
 
 /// The session that the channel had is gone.

@@ -1,0 +1,94 @@
+//! What commands and their dialogs say.
+
+use crate::domain::ProjectName;
+
+/// To whoever uses or presses something while the bot stops.
+pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
+/// The command, or the dialog, is not there any more.
+pub const UNKNOWN: &str = "This command no longer exists.";
+/// The gate refuses the person.
+pub const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this bot.";
+/// The command reaches for a channel that is not the person's to change.
+pub const ELSEWHERE: &str = "You may not do that in this channel.";
+/// Discord does not answer about a channel.
+pub const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
+/// Discord does not answer about a person.
+pub const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
+/// The command needs a server.
+pub const GUILD_ONLY: &str = "This command works only in a server.";
+/// The command ended without a word.
+pub const NOTHING_SAID: &str = "Done.";
+/// The bot stops while the command is at something.
+pub const UNFINISHED: &str =
+    "I am restarting, so this command has ended early. Look at what it has done, then use it again.";
+/// The command panicked.
+pub const BROKEN: &str = "Something inside the bot broke, and this command is not finished. Use it again; tell my operator the id if it returns.";
+
+/// The refusal for somebody who has as many commands running as one person may have.
+pub fn too_many(most: usize) -> String {
+    match most {
+        1 => "A command of yours is still running. Answer what it asks, or wait, then try again.".to_owned(),
+        _ => format!(
+            "{most} commands of yours are still running. Answer what they ask, or wait, then try again."
+        ),
+    }
+}
+
+/// The command is about a project, and direct messages have none.
+pub const NO_PROJECT: &str = "There is no project in direct messages.";
+/// The channel where the command was used has no project.
+pub const NO_PROJECT_HERE: &str = "This channel has no project.";
+/// The channel that the command names has no project.
+pub const NO_PROJECT_THERE: &str = "That channel has no project.";
+/// The store fails.
+pub const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
+/// The effect is for operators.
+pub const OPERATORS_ONLY: &str = "Only my operators may do that.";
+/// A question of somebody else's is to be taken out of the queue.
+pub const ASKER_ONLY: &str = "Only the person who asked may take it out.";
+/// A question without an id.
+pub const UNASKABLE: &str = "This cannot be asked.";
+
+/// The command names a project that is not there.
+pub fn no_such_project(name: &ProjectName) -> String {
+    format!("There is no project {name}.")
+}
+
+/// What cannot be a model.
+pub const NO_MODEL: &str =
+    "That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.";
+
+/// A permission mode that is not there; another has almost its name.
+pub fn no_such_mode(nearest: &str) -> String {
+    format!("There is no such permission mode; did you mean `{nearest}`?")
+}
+
+/// A permission mode that is not there.
+pub fn only_these_modes(modes: &str) -> String {
+    format!("There is no such permission mode; there are {modes}.")
+}
+
+/// A permission mode that needs the project's leave.
+pub fn mode_must_be_named(mode: &str) -> String {
+    format!("`{mode}` may be chosen only where a project in routing.lua names it.")
+}
+
+/// A project that lets nobody choose this: a model or a permission mode.
+pub fn takes_no_other(project: &ProjectName, what: &str) -> String {
+    format!("The project {project} takes no {what} but its own.")
+}
+
+/// A project that lets people choose only among some of this.
+pub fn takes_only(project: &ProjectName, what: &str, names: &str) -> String {
+    format!("The project {project} takes only these {what}s: {names}.")
+}
+
+/// The dialog has ended.
+pub const OVER: &str = "This question is over. If it still matters, use the command again.";
+/// Below the question of a dialog that was open when the bot stopped.
+pub const INTERRUPTED: &str =
+    "\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute.";
+/// The dialog is for the person who used the command.
+pub const NOT_YOURS: &str = "Only the person who used the command may answer this.";
+/// The dialog is for certain people.
+pub const NOT_NAMED: &str = "This question is for somebody else.";
