@@ -23,7 +23,8 @@
 //! - Without the dialect, nothing is dropped but white space and what makes a fence Discord's (`~~~`, more than three
 //!   backticks, an endless info string) or a character that Discord does not take (NUL); and nothing is added but
 //!   what goes on over a cut (fences, quote marks, emphasis) and U+200B.
-//! - With it, every line of code arrives byte for byte, and every word of prose in order.
+//! - With it, every line of code arrives byte for byte, and every word of prose in order; and what Discord shows is what
+//!   CommonMark means.
 //! - A part that is split again stays as it is.
 //! - A text that comes in pieces gives the parts of the whole.
 //!
@@ -40,6 +41,8 @@
 //! | code by indentation; a fence in a list item | a fence at the start of its line, code dedented |
 //! | an info string | its language |
 //! | `>>> ` | `> ` |
+//! | `_a_`, `__a__`, `~a~` | `*a*`, `**a**`, `~~a~~` |
+//! | a letter that Discord would take for a marker | `\` before it |
 
 mod clean;
 mod cut;
@@ -48,9 +51,11 @@ mod document;
 mod inline;
 mod layout;
 mod line;
+mod meaning;
 mod scan;
 mod show;
 mod table;
+mod token;
 
 use std::ops::Range;
 

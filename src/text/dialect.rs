@@ -139,7 +139,7 @@ fn task(text: &str, at: usize, swaps: &mut Vec<Swap>) {
 }
 
 /// `#### T` → `**T**`, and the closing `#`s of any heading go.
-pub fn heading(text: &str, at: usize, level: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
+pub fn heading(text: &str, at: usize, level: usize, swaps: &mut Vec<Swap>) {
     let title = text[level..].trim();
     let closing = title.trim_end_matches('#');
     let closed = closing.len() < title.len() && (closing.is_empty() || closing.ends_with([' ', '\t']));
@@ -154,13 +154,6 @@ pub fn heading(text: &str, at: usize, level: usize, spans: &[Span], swaps: &mut 
     }
     let marker = if title.is_empty() { "" } else { "**" };
     swaps.push(swap(at..at + begin, marker));
-    // It cannot be bold twice.
-    for span in spans.iter().filter(|span| span.kind == SpanKind::Run(2)) {
-        if text[span.range.clone()].starts_with(['*', '_']) && span.range.end <= end {
-            swaps.push(swap(at + span.range.start..at + span.range.start + 2, ""));
-            swaps.push(swap(at + span.range.end - 2..at + span.range.end, ""));
-        }
-    }
     swaps.push(swap(at + end..at + text.len(), marker));
 }
 
@@ -255,7 +248,8 @@ pub fn hard_breaks(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) 
     for line in &lines[..lines.len() - 1] {
         let text = &source[line.clone()];
         if text.ends_with('\\') && !text.ends_with("\\\\") {
-            swaps.push(swap(line.end - 1..line.end, ""));
+            let left = text[..text.len() - 1].trim_end().len();
+            swaps.push(swap(line.start + left..line.end, ""));
         }
     }
 }
@@ -304,14 +298,6 @@ pub fn small(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
     for line in lines {
         let indent = line.len() - source[line.clone()].trim_start().len();
         swaps.push(swap(line.start..line.start + indent, "-# "));
-    }
-}
-
-/// A `*`, `_`, `~` or `|` that belongs to nothing gets a `\\`: Discord does not stop at the end of a paragraph, and
-/// would pair it with one in the next code block.
-pub fn loose_marks(at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
-    for span in spans.iter().filter(|span| span.kind == SpanKind::Loose) {
-        swaps.push(swap(at + span.range.start..at + span.range.start, "\\"));
     }
 }
 

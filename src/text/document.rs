@@ -129,7 +129,7 @@ impl Document {
 
     /// Takes the source over as it is, up to here.
     pub fn keep_to(&mut self, source: &str, to: usize) {
-        self.part_ticks(&source[self.at..to]);
+        self.part_marks(&source[self.at..to]);
         self.text.push_str(&source[self.at..to]);
         self.at = to;
     }
@@ -139,17 +139,17 @@ impl Document {
         if to == self.at && with.is_empty() {
             return;
         }
-        self.part_ticks(with);
+        self.part_marks(with);
         let start = self.text.len();
         self.text.push_str(with);
         self.edits.push(Replacement { source: self.at..to, text: start..self.text.len() });
         self.at = to;
     }
 
-    /// Backticks that something stood between must not come together.
-    fn part_ticks(&mut self, next: &str) {
+    /// Marks that something stood between must not come together.
+    fn part_marks(&mut self, next: &str) {
         let edited = self.edits.last().is_some_and(|edit| edit.text.end == self.text.len());
-        if edited && next.starts_with('`') && self.text.ends_with('`') {
+        if edited && ['`', '~'].iter().any(|&mark| next.starts_with(mark) && self.text.ends_with(mark)) {
             self.put(ZERO_WIDTH);
         }
     }
@@ -257,7 +257,7 @@ impl Document {
         let first = self.solids.len();
         let mut covered = start;
         let mut open: Vec<(usize, usize)> = Vec::new();
-        for span in spans.iter().filter(|span| span.kind != SpanKind::Loose) {
+        for span in spans.iter().filter(|span| !matches!(span.kind, SpanKind::Loose | SpanKind::Address)) {
             let range = start + span.range.start..start + span.range.end;
             open.retain(|&(end, _)| end > range.start);
             let around: usize = open.iter().map(|&(_, marker)| 2 * marker).sum();
@@ -329,8 +329,8 @@ impl Document {
     pub fn closing_within(&self, range: Range<usize>) -> usize {
         let before = self.runs.partition_point(|run| run.range.start < range.end);
         let open = self.runs[..before].iter().filter(|run| range.start < run.range.end);
-        // A backtick may have to be kept apart from one of the text.
-        open.map(|run| run.marker + usize::from(self.text[run.range.start..].starts_with('`'))).sum()
+        // The innermost may have to be kept apart from one of the text.
+        open.map(|run| run.marker + 1).sum()
     }
 
     /// The part that holds `lead`, this range of the text, and `tail`, and stands for this range of the source.

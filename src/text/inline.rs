@@ -1,14 +1,14 @@
 //! What stands within lines: code spans, links, mentions, emphasis. Here for what must not be torn, and for what
 //! the dialect rewrites.
 //!
-//! The rules are CommonMark's where Discord's are the same, and simpler where the difference does not matter for a
-//! cut: what counts as emphasis here and does not for Discord is kept whole, which does no harm. Every step is
-//! linear in the text, also for text made to be slow.
+//! The rules are CommonMark's, with GFM's strike-through, but for tokens ([`token`]), whose stars and underscores are
+//! letters. Every step is linear in the text, also for text made to be slow.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::LIMIT;
+use super::token;
 
 /// Something within lines; its range is in bytes of the scanned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +34,25 @@ pub enum SpanKind {
     Note,
     /// Emphasis, strike-through or a spoiler, between markers of this many bytes.
     Run(usize),
-    /// Markers that belong to nothing, which Discord may take for the beginning of something.
+    /// `\*`
+    Escape,
+    /// `https://…`, as it is.
+    Address,
+    /// A letter that Discord may take for a marker.
     Loose,
 }
 
 /// Everything in a text that is one paragraph, heading or list item; outer spans before what they hold.
 pub fn spans(text: &str) -> Vec<Span> {
-    let mut reader =
-        Reader { text, spans: Vec::new(), openers: Vec::new(), brackets: Vec::new(), marks: Vec::new() };
+    let mut reader = Reader {
+        text,
+        spans: Vec::new(),
+        runs: Vec::new(),
+        brackets: Vec::new(),
+        inactive: 0,
+        loose: Vec::new(),
+        taken: Vec::new(),
+    };
     let ticks = if text.contains('`') { Ticks::new(text) } else { Ticks::default() };
     let bytes = text.as_bytes();
     let mut comments = true;
@@ -49,8 +60,8 @@ pub fn spans(text: &str) -> Vec<Span> {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         at = match byte {
-            b'\\' if bytes.get(at + 1).is_some_and(u8::is_ascii_punctuation) => {
-                escaped = at + 2;
+            b'\\' => {
+                escaped = reader.backslash(at);
                 escaped
             }
             b'`' => reader.code(at, &ticks),
@@ -64,22 +75,36 @@ pub fn spans(text: &str) -> Vec<Span> {
             b'<' => reader.angle(at),
             b'[' => {
                 let image = at > escaped && bytes[at - 1] == b'!';
-                reader.brackets.push(Bracket { at, image, openers: reader.openers.len() });
+                reader.brackets.push(Bracket { at, image, runs: reader.runs.len() });
                 at + 1
             }
             b']' => reader.bracket(at),
-            b'*' | b'_' | b'~' | b'|' => reader.delimiters(at, byte),
-            // Underscores and stars in a bare address are no markers.
-            b':' if bytes[at..].starts_with(b"://") => {
-                let ends = |&b: &u8| b.is_ascii_whitespace() || b"<>`\"')]*|".contains(&b);
-                bytes[at..].iter().position(ends).map_or(bytes.len(), |length| at + length)
-            }
+            b'*' | b'_' | b'~' | b'|' => reader.run(at, byte),
+            b':' if bytes[at..].starts_with(b"://") => reader.address(at),
             _ => at + 1,
         };
     }
+    reader.pair(0);
     reader.note_loose();
     reader.spans.sort_by_key(|span| (span.range.start, std::cmp::Reverse(span.range.end)));
     reader.spans
+}
+
+/// How long a bare address is that begins here, or with the `://` in it: to white space, a mark that no address has, or a
+/// bracket that closes nothing; without punctuation at its end.
+pub fn address_length(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let ends = |c: char| {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' if depth == 0 => return true,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        c.is_whitespace() || "<>`\"*|".contains(c)
+    };
+    let end = text.find(ends).unwrap_or(text.len());
+    text[..end].trim_end_matches(|c| ".,:;!?'_~".contains(c)).len()
 }
 
 /// The runs of three or more backticks: where they begin, and how long they are.
@@ -118,24 +143,48 @@ impl Ticks {
 struct Bracket {
     at: usize,
     image: bool,
-    /// How many openers stood before it.
-    openers: usize,
+    /// How many runs stood before it.
+    runs: usize,
 }
 
-/// Markers that may begin a run.
-struct Opener {
+/// A delimiter run.
+#[derive(Clone, Copy)]
+struct Run {
     mark: u8,
     at: usize,
+    length: usize,
+    /// The markers that are not used yet.
     left: usize,
+    opens: bool,
+    closes: bool,
+}
+
+impl Run {
+    /// Whether what this one opens can be closed by that one.
+    fn fits(&self, closer: &Self) -> bool {
+        let both = (self.opens && self.closes) || (closer.opens && closer.closes);
+        let thirds = both
+            && (self.length + closer.length).is_multiple_of(3)
+            && !(self.length.is_multiple_of(3) && closer.length.is_multiple_of(3));
+        self.mark == closer.mark
+            && match self.mark {
+                b'*' | b'_' => !thirds,
+                _ => self.length == closer.length,
+            }
+    }
 }
 
 struct Reader<'a> {
     text: &'a str,
     spans: Vec<Span>,
-    openers: Vec<Opener>,
+    runs: Vec<Run>,
     brackets: Vec<Bracket>,
-    /// The markers that Discord may look at.
-    marks: Vec<Range<usize>>,
+    /// The brackets up to here begin no link: one is within them.
+    inactive: usize,
+    /// The characters that are none of CommonMark's markers, and that Discord may take for one.
+    loose: Vec<Range<usize>>,
+    /// The markers of spans among them.
+    taken: Vec<Range<usize>>,
 }
 
 impl Reader<'_> {
@@ -146,11 +195,29 @@ impl Reader<'_> {
         end
     }
 
+    fn backslash(&mut self, at: usize) -> usize {
+        let next = self.text[at + 1..].chars().next();
+        match next {
+            Some(c) if c.is_ascii_punctuation() && !token::is_path_mark(self.text, at) => {
+                self.push(at..at + 2, SpanKind::Escape)
+            }
+            // To Discord it escapes whatever is no letter, digit or space of ASCII.
+            Some(c) if !c.is_ascii_alphanumeric() && !c.is_whitespace() => {
+                self.loose.push(at..at + 1);
+                at + 1
+            }
+            _ => at + 1,
+        }
+    }
+
     fn code(&mut self, at: usize, ticks: &Ticks) -> usize {
         let length = run_length(self.text.as_bytes(), at);
         match ticks.0.get(&at) {
             Some(&Some(end)) => self.push(at..end + length, SpanKind::Code(length)),
-            _ => at + length,
+            _ => {
+                self.loose.push(at..at + length);
+                at + length
+            }
         }
     }
 
@@ -171,12 +238,28 @@ impl Reader<'_> {
         }
     }
 
+    /// A bare address whose `://` stands here: underscores and stars in it are no markers.
+    fn address(&mut self, at: usize) -> usize {
+        let end = at + address_length(&self.text[at..]);
+        let start = ["https", "http"].iter().find(|scheme| self.text[..at].ends_with(**scheme));
+        let end = end.max(at + 3);
+        match start {
+            Some(scheme) => self.push(at - scheme.len()..end, SpanKind::Address),
+            None => at + 3,
+        }
+    }
+
     fn bracket(&mut self, at: usize) -> usize {
         let Some(open) = self.brackets.pop() else { return at + 1 };
         let label = open.at + 1..at;
-        if let Some(end) = target_end(self.text, at + 1) {
+        let active = open.image || self.brackets.len() >= self.inactive;
+        self.inactive = self.inactive.min(self.brackets.len());
+        if let Some(end) = target_end(self.text, at + 1).filter(|_| active) {
             // Markers that are open within a label cannot be closed outside.
-            self.openers.truncate(open.openers);
+            self.pair(open.runs);
+            if !open.image {
+                self.inactive = self.brackets.len();
+            }
             let start = open.at - usize::from(open.image);
             self.push(start..end, SpanKind::Link { image: open.image, label })
         } else {
@@ -188,62 +271,96 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes the markers that no run has taken.
+    /// Notes the markers that no span has taken.
     fn note_loose(&mut self) {
-        let mut taken = std::collections::HashSet::new();
-        for span in &self.spans {
-            if let SpanKind::Run(marker) = span.kind {
-                taken.extend(
-                    (0..marker).flat_map(|byte| [span.range.start + byte, span.range.end - 1 - byte]),
-                );
+        let mut taken: Vec<usize> = std::mem::take(&mut self.taken).into_iter().flatten().collect();
+        taken.sort_unstable();
+        for place in std::mem::take(&mut self.loose).into_iter().flatten() {
+            if taken.binary_search(&place).is_err() {
+                self.push(place..place + 1, SpanKind::Loose);
             }
-        }
-        for place in
-            std::mem::take(&mut self.marks).into_iter().flatten().filter(|place| !taken.contains(place))
-        {
-            self.push(place..place + 1, SpanKind::Loose);
         }
     }
 
-    fn delimiters(&mut self, at: usize, mark: u8) -> usize {
+    fn run(&mut self, at: usize, mark: u8) -> usize {
         let length = run_length(self.text.as_bytes(), at);
         let end = at + length;
-        if matches!(mark, b'~' | b'|') && length == 1 {
+        if mark == b'|' && length == 1 {
+            return end;
+        }
+        let literal = matches!(mark, b'*' | b'_') && token::is_literal(self.text, at..end);
+        if mark != b'~' || length > 1 {
+            self.loose.push(at..end);
+        }
+        if literal || (matches!(mark, b'~' | b'|') && length > 2) {
             return end;
         }
         let before = self.text[..at].chars().next_back();
         let after = self.text[end..].chars().next();
-        let solid = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace());
-        let word = |c: Option<char>| mark == b'_' && c.is_some_and(char::is_alphanumeric);
-        let pair = !matches!(mark, b'~' | b'|') || length == 2;
-        let opens = pair && solid(after) && !word(before);
-        let closes = pair && solid(before) && !word(after);
-
-        // Discord lets two markers stand beside white space, and what it opens ends wherever the next two are.
-        if length >= 2 || opens {
-            self.marks.push(at..end);
-        }
-        let mut left = length;
-        while closes && left > 0 {
-            let Some(place) = self.openers.iter().rposition(|opener| opener.mark == mark) else { break };
-            let opener = &mut self.openers[place];
-            let marker = if opener.left >= 2 && left >= 2 { 2 } else { 1 };
-            opener.left -= marker;
-            let start = opener.at + opener.left;
-            let keep = place + usize::from(opener.left > 0);
-            self.openers.truncate(keep);
-            self.push(start..end - left + marker, SpanKind::Run(marker));
-            left -= marker;
-        }
-        if opens && left > 0 {
-            // Only so many can be open at once that looking through them takes no time.
-            if self.openers.len() >= 64 {
-                self.openers.remove(0);
-            }
-            self.openers.push(Opener { mark, at: end - left, left });
+        let space = |c: Option<char>| c.is_none_or(char::is_whitespace);
+        let mark_or_space = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || is_punctuation(c));
+        let is_left = !space(after) && (!mark_or_space(after) || mark_or_space(before));
+        let is_right = !space(before) && (!mark_or_space(before) || mark_or_space(after));
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let (opens, closes) = match mark {
+            b'_' => (
+                is_left && (!is_right || before.is_some_and(is_punctuation)),
+                is_right && (!is_left || after.is_some_and(is_punctuation)),
+            ),
+            // CommonMark has no spoilers: each marker touches what it hides on its inner side only.
+            b'|' => (!space(after) && !word(before), !space(before) && !word(after)),
+            _ => (is_left, is_right),
+        };
+        if opens || closes {
+            self.runs.push(Run { mark, at, length, left: length, opens, closes });
         }
         end
     }
+
+    /// Finds the emphasis among the runs from this one on, and forgets them.
+    fn pair(&mut self, from: usize) {
+        let runs = self.runs.split_off(from.min(self.runs.len()));
+        let mut openers: Vec<Run> = Vec::new();
+        for mut run in runs {
+            while run.closes && run.left > 0 {
+                let Some(place) = openers.iter().rposition(|opener| opener.fits(&run)) else { break };
+                let opener = &mut openers[place];
+                let marker = match run.mark {
+                    b'*' | b'_' => opener.left.min(run.left).min(2),
+                    _ => run.length,
+                };
+                opener.left -= marker;
+                let start = opener.at + opener.left;
+                let keep = place + usize::from(opener.left > 0);
+                openers.truncate(keep);
+                let end = run.at + run.length - run.left + marker;
+                run.left -= marker;
+                self.taken.extend([start..start + marker, end - marker..end]);
+                self.push(start..end, SpanKind::Run(marker));
+            }
+            if run.opens && run.left > 0 {
+                // Only so many can be open at once that looking through them takes no time.
+                if openers.len() >= 64 {
+                    openers.remove(0);
+                }
+                openers.push(run);
+            }
+        }
+    }
+}
+
+/// Punctuation and symbols, as CommonMark takes them; but for those of scripts without spaces, where a marker stands
+/// between two letters more often than not.
+fn is_punctuation(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_punctuation();
+    }
+    !c.is_alphanumeric()
+        && !c.is_whitespace()
+        && matches!(c, '\u{a1}'..='\u{bf}' | '×' | '÷' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
+            | '\u{20a0}'..='\u{20cf}' | '\u{2100}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}'
+            | '\u{1f000}'..='\u{1faff}')
+        && c != '\u{ad}'
 }
 
 /// Where the target of a link ends whose `(` may stand here.
@@ -294,7 +411,8 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
-        let spans = spans(text).into_iter().filter(|span| span.kind != SpanKind::Loose);
+        let hidden = [SpanKind::Loose, SpanKind::Address, SpanKind::Escape];
+        let spans = spans(text).into_iter().filter(|span| !hidden.contains(&span.kind));
         spans.map(|span| &text[span.range]).collect()
     }
 

@@ -10,6 +10,7 @@
 //! The fuzz target takes this file and what it needs into its own crate; hence each `cfg(test)`.
 
 mod alignment;
+mod client;
 #[cfg(test)]
 mod corpus;
 mod discord;
@@ -17,9 +18,14 @@ mod discord;
 mod fixtures;
 #[cfg(test)]
 mod generate;
+mod look;
+mod meaning;
+mod meant;
 #[cfg(test)]
 mod named;
 mod oracle;
+#[cfg(test)]
+mod sense;
 #[cfg(test)]
 mod wrong;
 
@@ -227,7 +233,9 @@ fn again(case: &Case) -> Result<(), String> {
     for part in case.parts {
         let texts: Vec<String> = parts(&part.text, &format).into_iter().map(|part| part.text).collect();
         if texts != [part.text.as_str()] {
-            return Err(format!("again: the part\n{}\nbecomes\n{texts:#?}", part.text));
+            let source = &case.source[floor(case.source, part.source.start.saturating_sub(40))..];
+            let source: String = source.chars().take(100).collect();
+            return Err(format!("again: the part\n{}\nbecomes\n{texts:#?}\naround {source:?}", part.text));
         }
     }
     Ok(())

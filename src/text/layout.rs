@@ -191,9 +191,14 @@ pub fn lead(document: &Document, begin: PartStart) -> String {
     }
 }
 
-/// A backtick that is opened again and one of the text are not to be read as one marker.
+/// A marker that is opened again and one of the text are not to be read as one.
 fn parted(open: String, text: &str) -> String {
-    if open.ends_with('`') && text.starts_with('`') { open + ZERO_WIDTH } else { open }
+    if touch(&open, text) { open + ZERO_WIDTH } else { open }
+}
+
+/// Whether a marker ends the one that the other one begins with, too.
+fn touch(before: &str, after: &str) -> bool {
+    before.chars().next_back().is_some_and(|c| "`*_~|".contains(c) && after.starts_with(c))
 }
 
 /// What a part that ends with this cut needs after its text.
@@ -203,8 +208,7 @@ fn tail(document: &Document, begin: PartStart, cut: &Cut) -> String {
         return format!("{guard}{}", document.blocks[block].closed());
     }
     let closing: String = document.open_at(cut.next.offset).into_iter().rev().collect();
-    let touches = closing.starts_with('`') && document.text[..cut.end].ends_with('`');
-    if touches { format!("{ZERO_WIDTH}{closing}") } else { closing }
+    if touch(&document.text[..cut.end], &closing) { format!("{ZERO_WIDTH}{closing}") } else { closing }
 }
 
 /// Whether the part from here to there would end with a code block in which there are blank lines only: Discord would

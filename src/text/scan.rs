@@ -12,6 +12,7 @@ use super::dialect::{self, Lists, Swap, swap};
 use super::document::{Document, LineKind};
 use super::inline::{self, Span, SpanKind};
 use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
+use super::meaning;
 use super::table::Table;
 use code::{CODE_INDENT, Code, dedent, quoted};
 
@@ -329,13 +330,14 @@ impl Blocks {
             dialect::comments(text, at, &spans, &mut swaps);
             dialect::long_code(text, at, &spans, &mut swaps);
             dialect::note_marks(at, &spans, &mut swaps);
-            dialect::loose_marks(at, &spans, &mut swaps);
+            let bold = matches!(form, Form::Heading(4..));
+            meaning::write(text, at, &spans, bold, &mut swaps);
             let quoted = text.starts_with('>');
             for line in lines {
                 dialect::quote(&source[line.clone()], line.start, quoted, &mut swaps);
             }
             match form {
-                Form::Heading(level) => dialect::heading(text, at, level, &spans, &mut swaps),
+                Form::Heading(level) => dialect::heading(text, at, level, &mut swaps),
                 Form::Title { level, underline } => {
                     for pair in lines.windows(2) {
                         swaps.push(swap(pair[0].end..pair[1].start, " "));
@@ -445,7 +447,9 @@ impl Blocks {
 
 /// Whether nothing is left of a text but the marker of an item.
 fn is_empty(text: &str, left: &str) -> bool {
-    left.is_empty() || (left.len() < text.len() && is_list_item(&format!("{left} ")) && !left.contains(' '))
+    left.is_empty()
+        || (left.len() < text.len()
+            && line::list_marker(&format!("{left} ")).is_some_and(|(_, rest)| rest.trim().is_empty()))
 }
 
 fn applied(source: &str, range: Range<usize>, swaps: &[Swap]) -> String {

@@ -10,6 +10,7 @@ use super::dialect::{self, Swap, swap};
 use super::document::{Document, LineKind};
 use super::inline::{self, SpanKind};
 use super::line::{list_marker, start};
+use super::meaning;
 
 /// The columns that a usual phone shows in a line of code. Discord's app for Android leaves some 37 on a screen 393
 /// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow one has 33, a wide one 40.
@@ -273,6 +274,7 @@ impl Cell {
         let spans = inline::spans(text);
         dialect::near_links(text, at, &spans, &mut rich);
         dialect::images(text, at, &spans, &mut rich);
+        meaning::write(text, at, &spans, false, &mut rich);
         for span in spans {
             let Range { start, end } = span.range;
             match span.kind {
@@ -288,8 +290,12 @@ impl Cell {
                     has_link = true;
                     hidden += end - label.end + label.start - start;
                 }
-                SpanKind::Loose => rich.push(swap(at + start..at + start, "\\")),
-                SpanKind::Angle | SpanKind::Note => {}
+                SpanKind::Escape => {
+                    if text.as_bytes()[start + 1] != b'|' {
+                        bare.push(swap(at + start..at + start + 1, ""));
+                    }
+                }
+                SpanKind::Angle | SpanKind::Address | SpanKind::Note | SpanKind::Loose => {}
             }
         }
         has_link |= text.contains("://");

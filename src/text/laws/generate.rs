@@ -432,7 +432,12 @@ proptest! {
     }
 
     #[test]
-    fn the_laws_hold_for_any_text(source in "(```|~~~|````|> |- |1\\. |# |\n|\n\n|[a-z]{1,9}|`| |    |[a ]{900}|\r\n|\r|\t|月|\u{200b}|\u{0}|:\n|\\*\\*|\\||--|<!--|-->|\\[x\\]|!\\[|\\]\\(|<details>|\\[\\^1\\]){0,60}") {
+    fn the_laws_hold_for_any_text(source in "(```|~~~|````|> |- |1\\. |# |\n|\n\n|[a-z]{1,9}|`| |    |[a ]{900}|\r\n|\r|\t|月|\u{200b}|\u{0}|:\n|\\*\\*|\\||--|<!--|-->|\\[x\\]|!\\[|\\]\\(|<details>|\\[\\^1\\]|~|~~|_|__|\\*|\\\\|<|&lt;|https://a\\.b/|`|\\(|\\)){0,60}") {
+        both(&source, check_form)?;
+    }
+
+    #[test]
+    fn the_laws_hold_for_markers_without_end(source in "[ab~*`_|\\\\]{1500,2600}") {
         both(&source, check_form)?;
     }
 

@@ -139,7 +139,7 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
         (">>> a", "> a"),
         ("a\\\nb", "a\nb"),
         ("a || b **c", "a \\|\\| b \\*\\*c"),
-        ("`a || b` $x_1$ 2 * 3", "`a || b` $x_1$ 2 * 3"),
+        ("`a || b` x_1 2 * 3", "`a || b` x\\_1 2 * 3"),
         ("| a | b |\n|---|--:|\n| **x** | 1 |\n| yy | 22 |", "```\na    b\n──  ──\nx    1\nyy  22\n```"),
         ("| a |\n|---|\n| [x](https://a.b) |", "- **a:** [x](https://a.b)"),
         (
