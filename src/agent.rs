@@ -86,9 +86,7 @@ pub struct Ask {
     pub model: Option<String>,
     /// A permission mode in place of the project's.
     pub permission_mode: Option<PermissionMode>,
-    /// The conversation.
     pub session: SessionStart,
-    /// What the person says.
     pub prompt: String,
 }
 
@@ -104,13 +102,12 @@ pub enum SessionStart {
 /// What came of an [`Ask`].
 #[derive(Debug)]
 pub struct AskResult {
-    /// How it ended.
     pub end: AskEnd,
     /// The session, where the agent told of it; its id is the one to keep.
     pub session: Option<SessionSeen>,
-    /// The session was live and is not known any more; this turn began a new one.
+    /// The session had results and is no longer known; this turn began a new one.
     pub session_lost: bool,
-    /// Somebody had gone on with the session elsewhere; this turn went on from there.
+    /// Somebody had used the session elsewhere; this turn continued from there.
     pub used_elsewhere: bool,
     /// The calls of tools that were denied, in order, each once.
     pub denied: Vec<Denial>,
@@ -125,7 +122,6 @@ pub struct AskResult {
 pub enum AskEnd {
     /// With an answer, as the project's `answer` takes it; may be empty.
     Answered(String),
-    /// With a failure.
     Failed(Failure),
     /// It was stopped by its token, or by [`Agents::close_all`].
     Stopped,
@@ -145,7 +141,6 @@ pub struct SessionSeen {
 /// What an agent tells of itself before any prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// The CLI's version.
     pub version: Version,
     /// Where its login comes from, in the CLI's words; `None` where it has none.
     pub login: Option<String>,
@@ -154,7 +149,6 @@ pub struct About {
 /// What happens in a turn, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// A process was started.
     Started {
         /// The id of its guard, which ends all of it on SIGTERM.
         pid: u32,
@@ -163,11 +157,9 @@ pub enum Progress {
     Ready,
     /// The agent has taken the whole prompt.
     Prompted,
-    /// A piece of text.
     Text(String),
     /// A tool begins.
     Tool {
-        /// Its name.
         name: String,
     },
     /// No tool runs any more.
@@ -247,11 +239,11 @@ impl Agents {
 
     /// Runs one prompt in the channel's agent: the live one if it fits, else a new one.
     ///
-    /// `begin` is awaited when the agent is ready, just before it gets the prompt; where it says no, the turn is stopped
-    /// there. It is not dropped halfway.
+    /// `begin` is awaited when the agent is ready, just before it gets the prompt; if it returns false, the turn is
+    /// stopped there. It is never dropped halfway.
     ///
-    /// The caller sees to it that no two asks of one channel overlap. When this returns, nothing is at work in the
-    /// channel any more; when it is dropped, its process is killed.
+    /// The caller ensures that no two asks of one channel overlap. When this returns, nothing is running in the channel
+    /// any more; when it is dropped, its process is killed.
     pub async fn ask(
         &self,
         ask: Ask,
@@ -274,8 +266,7 @@ impl Agents {
         RunningAsk::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
     }
 
-    /// Ends the agent of a channel that waits for its next turn, and does not wait until it has. One at work is ended by
-    /// its turn's token.
+    /// Ends a channel's idle agent in the background. One at work is ended by its turn's token.
     pub fn close(&self, channel: ChannelId) {
         if let Some(keeper) = self.0.kept().keepers.get(&channel) {
             keeper.close.cancel();

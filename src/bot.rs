@@ -48,7 +48,6 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Discord's REST API refused or could not be reached.

@@ -49,7 +49,6 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// What commands need of the rest of the bot.
 pub struct CommandDeps {
-    /// The live script set.
     pub scripts: watch::Receiver<ScriptSet>,
     /// The turns: lanes, store, agents.
     pub turns: Turns,

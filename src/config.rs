@@ -54,7 +54,6 @@ pub struct BadConfig {
 pub struct Config {
     /// The directory that holds `config/` and `scripts/`; relative paths start here.
     pub root: PathBuf,
-    /// How to reach Discord.
     pub discord: Discord,
     /// Where the scripts are, and their budget.
     pub scripts: ScriptsConfig,
@@ -432,7 +431,7 @@ impl Discord {
     /// The bot's token, from the file or the environment variable that the configuration names.
     ///
     /// # Errors
-    /// Where there is none, or it cannot be a token.
+    /// If there is none, or it cannot be a token.
     pub fn token(&self, environment: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
         let (place, text) = match &self.token_file {
             Some(file) => {

@@ -151,7 +151,6 @@ fn short(id: u64) -> String {
 /// What a person wrote in Discord.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The message's id.
     pub id: MessageId,
     /// The channel or thread it stands in.
     pub channel_id: ChannelId,
@@ -161,7 +160,6 @@ pub struct Message {
     pub channel_name: String,
     /// The guild it was written in.
     pub guild_id: GuildId,
-    /// Who wrote it.
     pub author: Author,
     /// The text with the mention of the bot stripped and other mentions readable as `@name` and `#name`.
     pub text: String,
@@ -178,11 +176,8 @@ pub struct Message {
 /// What a message may hold besides text and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
-    /// A sticker.
     Sticker,
-    /// A poll.
     Poll,
-    /// Another message, forwarded.
     Forward,
 }
 
@@ -191,7 +186,6 @@ pub enum Extra {
 /// Lua class: `Person`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Author {
-    /// The person's id.
     pub id: UserId,
     /// The name as shown in this guild.
     pub name: String,
@@ -212,7 +206,6 @@ pub struct Attachment {
     pub size: u64,
     /// The media type that Discord detected, such as "text/plain; charset=utf-8".
     pub content_type: Option<String>,
-    /// Where to fetch it.
     pub url: String,
 }
 
@@ -232,7 +225,6 @@ pub enum Route {
 /// What a turn is to do, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// The project.
     pub project: Arc<Project>,
     /// What to ask; may be empty (a bare mention).
     pub prompt: String,
@@ -282,18 +274,14 @@ impl fmt::Display for MicroUsd {
 /// A file that does not go into the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadFile {
-    /// Its name.
     pub name: String,
-    /// Why it does not.
     pub why: UnreadReason,
 }
 
 /// Why a file does not go into the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnreadReason {
-    /// It is too large.
     TooLarge,
-    /// It is not text.
     NotText,
     /// It is called text, and is not in UTF-8.
     NotUtf8,
@@ -304,7 +292,6 @@ pub enum UnreadReason {
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Claude answered.
     Answered,
     /// Something went wrong, and the person was told what.
     Failed,
@@ -327,7 +314,6 @@ pub enum Inbound {
     Gone(Vec<ChannelId>),
     /// Somebody edited a message; this is its new state.
     Edited(Message),
-    /// Messages were deleted.
     Deleted(Vec<MessageId>),
     /// Channels, threads, roles or permissions have changed: what Discord refused before, it may take now.
     Changed,
@@ -348,9 +334,7 @@ pub enum Missed {
     },
     /// All up to a message is told.
     UpTo {
-        /// Where.
         channel: ChannelId,
-        /// The message.
         message: MessageId,
         /// Hears when it is taken in.
         taken_in: oneshot::Sender<()>,
@@ -360,9 +344,7 @@ pub enum Missed {
 /// A request to read a message again, because nobody listened when it may have been edited or deleted.
 #[derive(Debug)]
 pub struct Reread {
-    /// Where it stands.
     pub channel: ChannelId,
-    /// The message.
     pub message: MessageId,
     /// Takes the answer; dropped where Discord does not give one.
     pub answer: oneshot::Sender<Stands>,
@@ -375,6 +357,5 @@ pub enum Stands {
     Unchanged,
     /// As its author has edited it since it was written.
     Edited(Box<Message>),
-    /// It was deleted.
     Deleted,
 }

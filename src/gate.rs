@@ -167,7 +167,7 @@ impl Gate {
     /// The same, however long Discord takes.
     ///
     /// # Errors
-    /// Where Discord does not say: then nobody knows, and it is to be asked again.
+    /// If Discord does not say: then nobody knows, and it is to be asked again.
     pub async fn learn_whether_it_serves(
         &self,
         scripts: &ScriptSet,
@@ -204,7 +204,7 @@ impl Gate {
     /// Whether a turn of this person may begin in this channel now, after Discord was asked what only it knows.
     ///
     /// # Errors
-    /// Where Discord does not say: then nobody knows, and it is to be asked again.
+    /// If Discord does not say: then nobody knows, and it is to be asked again.
     pub async fn lets_begin(
         &self,
         scripts: &ScriptSet,
@@ -256,7 +256,7 @@ impl Gate {
     /// What is said now of the person who did this. What came with it counts while it is fresh.
     ///
     /// # Errors
-    /// Where Discord does not say: then nobody knows, and nobody is let in.
+    /// If Discord does not say: then nobody knows, and nobody is let in.
     pub async fn ask_of(
         &self,
         scripts: &ScriptSet,

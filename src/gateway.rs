@@ -14,15 +14,15 @@
 //! Only what people do with commands and buttons goes past them, through a queue of its own: Discord waits three
 //! seconds for its answer, and an event may wait for longer.
 //!
-//! **For ever.** serenity reconnects and resumes by itself. Where that does not do, or it gets stuck or stays
-//! unconnected, its whole client is replaced by a fresh one ([`life`]), and a new session begins. Only a bad token and
+//! **Self-healing.** serenity reconnects and resumes by itself. If that is not enough, or it gets stuck or stays
+//! disconnected, its whole client is replaced by a fresh one ([`life`]), and a new session begins. Only a bad token and
 //! disallowed intents end the gateway.
 //!
 //! **Not too often.** Discord counts new sessions, so the waits between them grow ([`pace`]); where none is left
 //! (`session_start_limit`), none begins.
 //!
-//! **Nothing missed.** After a resume Discord tells what was missed. After a new session it does not: then what was
-//! said meanwhile is read over REST ([`catch_up`]).
+//! **Nothing missed.** After a resume Discord sends what was missed. After a new session it does not; then the messages
+//! written in between are read over REST ([`catch_up`]).
 //!
 //! Logging: serenity opens spans at level INFO whose fields hold whole events, so its target must be logged at
 //! `warn` at most, or every message is formatted once more for nothing.
@@ -63,17 +63,16 @@ const STUCK: Duration = Duration::from_secs(4);
 
 /// What the gateway needs to know.
 pub struct GatewayOptions {
-    /// The bot's token.
     pub token: String,
     /// The bot's own user, from [`Outbox::whoami`].
     pub me: UserId,
     /// Whether to ask for the text of messages that do not mention the bot, which is a privilege.
     pub message_content: bool,
-    /// Where it is written what the bot has seen of each channel.
+    /// Where it is recorded how far each channel has been read.
     pub store: Store,
-    /// Hears of it where what reads events cannot go on.
+    /// Is told if the task that reads events fails.
     pub panics: Panics,
-    /// Receives what was said while nobody listened.
+    /// Receives messages that were written while the bot was not connected.
     pub missed: mpsc::UnboundedSender<Missed>,
     /// Which messages are to be read again; answered in the order of what is said in their channels.
     pub rereads: mpsc::UnboundedReceiver<Reread>,
@@ -87,7 +86,7 @@ pub struct Gateway {
     ended: Option<GatewayError>,
 }
 
-/// The gateway cannot go on; one sentence for the operator.
+/// The gateway cannot continue; one sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
     /// The token is not valid (any more).
@@ -106,7 +105,7 @@ pub enum GatewayError {
     /// The gateway did not say READY.
     #[error("Discord's gateway at {0} does not answer")]
     Silent(String),
-    /// The system gave no thread, or a task of the gateway panicked.
+    /// The thread could not be started, or a task of the gateway panicked.
     #[error("the gateway cannot run: {0}")]
     Broken(String),
 }
@@ -176,7 +175,7 @@ impl Gateway {
         self.ended.insert(error).clone()
     }
 
-    /// Says good-bye and disconnects; takes up to three seconds. Nothing is received afterwards.
+    /// Closes the session and disconnects; takes up to three seconds. Nothing is received afterwards.
     pub async fn shut_down(self) {
         let Self { stop, mut supervisor, tasks, ended } = self;
         drop(stop);
@@ -224,7 +223,7 @@ async fn supervise(
             }
             end = &mut life.ended => end.unwrap_or(LifeEnd::Over("the gateway's thread panicked")),
             () = stuck(&life.pulse) => {
-                // It cannot be ended from outside; it ends by itself once it comes up for air.
+                // It cannot be ended from outside; it ends by itself at its next await.
                 life.stop.cancel();
                 LifeEnd::Over("the gateway's thread is stuck")
             }
@@ -275,8 +274,9 @@ fn begin(plan: &Plan, url: &str) -> Result<Life, GatewayError> {
     Life::begin(plan, url.to_owned()).map_err(|e| GatewayError::Broken(e.to_string()))
 }
 
-/// Resolves when the thread behind this pulse has done nothing for a while. serenity can get there: once a connection
-/// is closed and a new one refused, it reads the closed one over and over, without a pause, until a heartbeat fails.
+/// Resolves when the thread behind this pulse has done nothing for a while. serenity can end up there: once a
+/// connection is closed and a new one refused, it reads the closed one over and over, without a pause, until a
+/// heartbeat fails.
 async fn stuck(pulse: &AtomicU64) {
     let mut last = pulse.load(Ordering::Relaxed);
     loop {

@@ -15,7 +15,7 @@ pub use exposed::exposed_token;
 /// shells, can read its environment or memory (from `/proc`, or as a debugger). Only root still can.
 ///
 /// # Errors
-/// Where the kernel does not do it.
+/// If the kernel does not do it.
 pub fn hide() -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;

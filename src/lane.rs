@@ -41,7 +41,6 @@ pub enum LanePosition {
 /// What one lane looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneView {
-    /// The channel.
     pub channel: ChannelId,
     /// The turn that runs, and since when.
     pub running: Option<(MessageId, Instant)>,

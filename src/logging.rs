@@ -57,7 +57,6 @@ pub enum BadLevels {
     /// A word that is no level.
     #[error("`{word}` is no level, did you mean `{near}`?")]
     Near {
-        /// The word.
         word: String,
         /// The level that it was most likely meant to be.
         near: &'static str,

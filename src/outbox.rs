@@ -5,12 +5,12 @@
 //!
 //! **Order.** One call per channel is with Discord at a time, and calls of one kind in one channel go in the order
 //! in which they were made: the parts of an answer stay in order even while one of them is tried again. A kind
-//! that waits for its window lets the others of its channel pass: a reaction does not wait for five messages.
+//! that waits for its rate limit lets other kinds pass: a reaction does not wait for five messages.
 //!
-//! **Tries.** A 429, a 5xx, a lost connection and a timeout are tried again, with growing waits, until
-//! [`Patience::give_up_after`]. A message cannot be posted twice by that: it carries a nonce, and with
+//! **Retries.** A 429, a 5xx, a lost connection and a timeout are retried, with growing waits, until
+//! [`Patience::give_up_after`]. This cannot post a message twice: it carries a nonce, and with
 //! `enforce_nonce` Discord answers with the message that it already has. It remembers a nonce for some minutes, so a
-//! message is not tried for longer than that. Every other 4xx is final.
+//! message is not retried for longer than that. Every other 4xx is final.
 //!
 //! **Courtesy.** Discord blocks an address after 10,000 invalid calls (401, 403, 429) in ten minutes. So what a
 //! channel forbids is not asked again for a while, and a refused token silences the outbox for a minute. One 401 is not
@@ -62,7 +62,7 @@ pub struct Outbox(Arc<OutboxInner>);
 struct OutboxInner {
     sender: Sender,
     api: Url,
-    /// What a channel has forbidden, and until when that is believed.
+    /// What a channel has forbidden, and for how long that is remembered.
     forbidden: Mutex<HashMap<(Favour, ChannelId), Instant>>,
 }
 
@@ -76,9 +76,9 @@ enum Favour {
 
 /// How long a channel's refusal is remembered: permissions change rarely, but they do.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
-/// Replying without the right to read the channel's history.
+/// The error code for a reply without permission to read the channel's history.
 const CANNOT_REPLY: u32 = 160_002;
-/// How long a message is tried. Discord remembers nonces "for the past few minutes":
+/// How long posting a message is retried. Discord remembers nonces "for the past few minutes":
 /// <https://discord.com/developers/docs/resources/message#create-message>.
 const NONCE_HOLDS: Duration = Duration::from_secs(2 * 60);
 /// How long it may take to learn whether the bot may type.
@@ -96,7 +96,6 @@ pub struct Post {
     pub nonce: String,
     /// The message to reply to. If it is gone, or if the bot may not reply here, this becomes a plain message.
     pub reply_to: Option<MessageId>,
-    /// Who hears of it.
     pub notify: Notify,
     /// A file attached to it.
     pub file: Option<File>,
@@ -113,9 +112,9 @@ pub enum Notify {
     Person(UserId),
 }
 
-/// Discord does not take it, and asking again would not help. The text is for the log.
+/// Discord does not take it, and a retry would not help. The text is for the log: `code` is Discord's JSON error code,
+/// `why` its words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "`code` is Discord's JSON error code, `why` its words")]
 pub enum Refused {
     /// 401: the token is not valid any more.
     #[error("Discord refuses the token")]
@@ -129,7 +128,7 @@ pub enum Refused {
     /// Any other 4xx: the request itself was wrong.
     #[error("invalid: {why}")]
     Invalid { code: Option<u32>, why: String },
-    /// Discord could not be reached, or failed, for as long as the outbox has patience.
+    /// Discord could not be reached, or failed, until the outbox gave up.
     #[error("gave up: {why}")]
     GaveUp { why: String },
 }
@@ -165,7 +164,6 @@ pub enum ConnectError {
     Unusable(String),
     /// No proper answer.
     #[error("Discord at {api} does not answer as it should: {why}")]
-    #[expect(missing_docs, reason = "said in the text")]
     Discord { api: String, why: String },
 }
 
@@ -174,14 +172,14 @@ pub enum ConnectError {
 pub struct GatewayInfo {
     /// A `ws://` or `wss://` address.
     pub url: String,
-    /// None where it does not say.
+    /// `None` if it does not say.
     pub starts: Option<SessionStarts>,
 }
 
 /// How many sessions may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionStarts {
-    /// So many, until it is counted anew.
+    /// This many, until the count is reset.
     pub remaining: u32,
     /// When it is.
     pub reset_after: Duration,
@@ -192,7 +190,7 @@ pub struct SessionStarts {
 pub struct ChannelInfo {
     /// Its name, without `#`.
     pub name: String,
-    /// Of a thread, the channel that it belongs to.
+    /// For a thread, the channel that it belongs to.
     pub parent: Option<ChannelId>,
     /// Its guild; `None` for a direct message.
     pub guild: Option<GuildId>,
@@ -202,7 +200,7 @@ impl Outbox {
     /// An outbox for the Discord at `api_url` (without `/api/v10`). Nothing is asked yet.
     ///
     /// # Errors
-    /// Where the address or the token cannot be used at all.
+    /// If the address or the token cannot be used at all.
     pub fn new(api_url: &str, token: &str) -> Result<Self, ConnectError> {
         Self::with_patience(api_url, token, Patience::default())
     }
@@ -287,7 +285,7 @@ impl Outbox {
         Ok(id)
     }
 
-    /// Gives a message of the bot's own another text.
+    /// Replaces the text of one of the bot's messages.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -304,7 +302,7 @@ impl Outbox {
         self.0.sender.tell(call).await
     }
 
-    /// Deletes a message of the bot's own. One that is gone already is no error.
+    /// Deletes one of the bot's messages. It is no error if it is gone already.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -327,7 +325,7 @@ impl Outbox {
     /// Shows "is typing" for ten seconds, where the bot may write in the channel.
     ///
     /// # Errors
-    /// See [`Refused`]; above all, it may not. What Discord does not answer within ten seconds is given up.
+    /// See [`Refused`]; most likely it may not. Gives up after ten seconds.
     pub async fn may_type(&self, channel: ChannelId) -> Result<(), Refused> {
         let call = Call {
             method: Method::POST,
@@ -337,7 +335,8 @@ impl Outbox {
         self.0.sender.tell(call).await
     }
 
-    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; false where it may still appear later.
+    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; returns false if it may still
+    /// appear later.
     pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) -> bool {
         let path = own_reaction(channel, message, emoji);
         let limit = Duration::from_secs(30);
@@ -347,15 +346,15 @@ impl Outbox {
     /// Takes the bot's reaction off a message again.
     ///
     /// # Errors
-    /// See [`Refused`]; above all, the message, or the reaction, is not there.
+    /// See [`Refused`]; most likely the message or the reaction does not exist.
     pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) -> Result<(), Refused> {
         let path = own_reaction(channel, message, emoji);
         let call = Call { method: Method::DELETE, ..Call::get(CallKind::React, channel.get(), path) };
         self.0.sender.tell(call).await
     }
 
-    /// Does what a turn can do without: late is dropped, forbidden is remembered, failed is a line in the log. Whether it is
-    /// known what came of it.
+    /// Does something that a turn can do without: if late, it is dropped; if forbidden, that is remembered; a failure
+    /// is only logged. Returns whether it is known what came of it.
     async fn favour(
         &self,
         favour: Favour,
@@ -394,7 +393,7 @@ impl Outbox {
     /// Asks about a channel.
     ///
     /// # Errors
-    /// See [`Refused`]; where it matters how long this may take, put a time limit around it.
+    /// See [`Refused`]; put a timeout around it if it matters how long this takes.
     pub async fn channel(&self, channel: ChannelId) -> Result<ChannelInfo, Refused> {
         let answer: wire::FetchedChannel =
             self.get(CallKind::Channel, channel.get(), format!("/channels/{channel}")).await?;
@@ -405,7 +404,7 @@ impl Outbox {
         })
     }
 
-    /// Takes a thread out of the archive, where the bot may.
+    /// Takes a thread out of the archive, if the bot may.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -418,7 +417,7 @@ impl Outbox {
         self.0.sender.tell(call).await
     }
 
-    /// Asks anything; `place` is the channel or guild that Discord counts by.
+    /// A GET request; `place` is the channel or guild that Discord counts by.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         kind: CallKind,

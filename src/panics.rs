@@ -16,7 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// What panicked, and what the panic said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} panicked: {why}")]
-#[expect(missing_docs, reason = "said in the text")]
 pub struct Panic {
     pub what: &'static str,
     pub why: String,
@@ -50,7 +49,7 @@ impl Panics {
     /// Runs this on a thread of that name.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system gives no thread.
     pub fn thread(
         &self,
         what: &'static str,

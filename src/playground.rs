@@ -38,7 +38,7 @@ pub enum AgentKind {
 /// a turn failed.
 ///
 /// # Errors
-/// Where it could not be set up, or the bot did not start ([`crate::bot::StartError`]).
+/// If it could not be set up, or the bot did not start ([`crate::bot::StartError`]).
 pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCode> {
     logging::to_stderr(&Levels::errors(), Redactor::new([]));
     let folder = tempfile::tempdir().context("no temporary folder for the playground's database")?;

@@ -2,12 +2,12 @@
 //! channels have chosen, and which guilds have commands. One SQLite file.
 //!
 //! # Theory of operation
-//! All of it happens on one thread that owns the only connection, so every method is one step that nothing
-//! comes between, and a method that has returned is on the disk (`synchronous = FULL`). Each method is one
-//! transaction: it happens whole, or not at all. A future that is dropped does not stop its step.
+//! Everything happens on one thread that owns the only connection, so every method is one uninterrupted step, and its
+//! effect is on disk when it returns (`synchronous = FULL`). Each method is one transaction: all or nothing. Dropping
+//! its future does not stop the step.
 //!
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
-//! end. Who asks for a step that can no longer be taken learns it from the returned value, and nothing changes.
+//! end. If a step can no longer be taken, the returned value says so, and nothing changes.
 //!
 //! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `choices` and `command_guilds`
 //! hold the methods; `open` decides which file is fit to be used.
@@ -57,12 +57,12 @@ impl Millis {
     }
 }
 
-/// Whether a message is seen for the first time. Of any number of callers exactly one gets `New`.
+/// Whether a message is new. Of any number of callers exactly one gets `New`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is written now; the caller goes on with it.
+    /// It is written now; the caller continues with it.
     New,
-    /// It was written before; nothing has changed, and somebody else has it in hand.
+    /// It was written before; nothing has changed, and somebody else handles it.
     Known,
 }
 
@@ -75,7 +75,6 @@ pub enum StoreError {
     /// SQLite failed: a full disk, a file taken away. Or the step panicked, see [`Store::panicked`].
     #[error("the database failed")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// There is no such part.
     #[error("message {0} has no part {1}")]
     NoSuchPart(MessageId, u32),
 }
@@ -106,7 +105,7 @@ impl Store {
     /// Opens the file at `path`, or creates it, and forgets what is over and older than 30 days.
     ///
     /// # Errors
-    /// Where another process has it, it is damaged, newer or not ours, or the system does not allow it. A file
+    /// If another process has it, it is damaged, newer or not ours, or the system does not allow it. A file
     /// that was there is left untouched then.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let database = open::Database::open(path)?;
@@ -119,10 +118,10 @@ impl Store {
         Ok(Self { worker, left, dir })
     }
 
-    /// Forgets what is over and older than 30 days, as [`Store::open`] does; how many messages that were.
+    /// Forgets what is over and older than 30 days, as [`Store::open`] does. Returns how many messages that was.
     ///
     /// # Errors
-    /// Where the database fails: nothing is forgotten then.
+    /// If the database fails: nothing is forgotten then.
     pub async fn forget_old(&self) -> Result<usize, StoreError> {
         self.forget_old_at(Millis::now()).await
     }
@@ -131,7 +130,7 @@ impl Store {
         self.step(move |tx| Ok(open::forget_old(tx, now)?)).await
     }
 
-    /// Closes the file and gives up the lock, for all clones. What was asked for before is done first.
+    /// Closes the file and gives up the lock, for all clones. Earlier steps are completed first.
     ///
     /// Nothing is lost without it: it only says when the file is free for the next process.
     pub async fn close(&self) {
@@ -139,19 +138,19 @@ impl Store {
         let _ = self.worker.call(|database| drop(database.take())).await;
     }
 
-    /// Resolves once a step has panicked, which is a mistake of ours, with its words. The step was taken back, and others
-    /// are possible; but nobody knows what else is not as it should be.
+    /// Resolves once a step has panicked, which is a bug, with the panic's message. The step was rolled back and others
+    /// are possible, but the state of the rest is unknown.
     pub async fn panicked(&self) -> String {
         self.worker.panicked().await
     }
 
-    /// How many bytes the disk of the database has room for; `None` where the system does not say.
+    /// How many bytes are free on the database's disk; `None` if the system does not say.
     pub fn room(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&*self.dir).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// When an earlier bot was last seen alive, to the minute; `None` where there was none.
+    /// When an earlier bot was last seen alive, to the minute; `None` if there was none.
     pub fn left(&self) -> Option<SystemTime> {
         self.left
     }

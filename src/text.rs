@@ -78,7 +78,6 @@ const ZERO_WIDTH: &str = "\u{200b}";
 /// One Discord message of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// What to post.
     pub text: String,
     /// The bytes of the source that it stands for.
     pub source: Range<usize>,

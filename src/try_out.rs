@@ -13,15 +13,12 @@ use crate::script::{Loaded, ScriptProblem, ScriptSet, Severity};
 /// What somebody would write, and where.
 #[derive(Debug)]
 pub struct TriedMessage {
-    /// The channel or thread.
     pub channel: ChannelId,
     /// The channel of a thread.
     pub parent: Option<ChannelId>,
-    /// The channel's name.
     pub channel_name: String,
     /// Who writes it; nobody in particular where it is `None`.
     pub user: Option<UserId>,
-    /// The person's roles.
     pub roles: Vec<RoleId>,
     /// Whether it mentions the bot.
     pub mention: bool,

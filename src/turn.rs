@@ -52,7 +52,7 @@ use missed::{Bounds, SeenUpTo};
 
 use shares::Shares;
 
-/// How often it is written what was taken in. What came since is read again after a crash.
+/// How often the store is told how far channels have been read. Anything newer is read again after a crash.
 const WRITE_SEEN: Duration = Duration::from_secs(1);
 
 /// The shortest time between two complaints in one channel that its messages cannot be written.
@@ -60,33 +60,29 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What turns need of the rest of the bot.
 pub struct TurnDeps {
-    /// The scripts in force; the newest set decides each new message.
+    /// The live scripts; the newest set decides each new message.
     pub scripts: watch::Receiver<ScriptSet>,
     /// Where turns and deliveries are written down.
     pub store: Store,
     /// Who runs and who waits.
     pub lanes: Lanes,
-    /// The agents.
     pub agents: Agents,
-    /// The way to Discord.
     pub outbox: Outbox,
-    /// The bot's own user.
     pub me: UserId,
     /// What one person may take.
     pub share: Share,
-    /// Who may do what.
     pub gate: Gate,
-    /// How long an answer is tried that Discord does not take, or the database does not.
+    /// How long to retry an answer that Discord or the database does not take.
     pub keep_trying: Duration,
     /// How long an agent has to be in trouble before its channel is shown that it tries again.
     pub trouble_shown_after: Duration,
-    /// Nothing is taken in while the disk of the database has less room than this, in bytes.
+    /// Nothing is accepted while the database's disk has less free space than this, in bytes.
     pub min_free: u64,
-    /// The way to have a message read again that may have changed while nobody listened.
+    /// Asks for messages to be read again that may have changed while the bot was not connected.
     pub rereads: mpsc::UnboundedSender<Reread>,
     /// What operators should read, a sentence each.
     pub news: mpsc::UnboundedSender<String>,
-    /// Hears of every message that is settled; the playground waits for it.
+    /// Gets every message that is settled; the playground waits for it.
     pub settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
 }
 
@@ -102,17 +98,17 @@ struct TurnsInner {
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
-    /// What was last told of each trouble.
+    /// When each problem was last reported.
     complained: Mutex<HashMap<ComplaintTopic, Complaint>>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
-    /// The bot stops: what only waits, waits no more.
+    /// Cancelled when the bot stops: whatever is only waiting gives up.
     ending: CancellationToken,
 }
 
-/// What people are told of, and again only after [`COMPLAIN_EVERY`].
+/// What people are told once, and again only after [`COMPLAIN_EVERY`].
 #[derive(PartialEq, Eq, Hash)]
 enum ComplaintTopic {
     /// To a channel: its messages cannot be written down.
@@ -147,7 +143,6 @@ enum StopReason {
     Deleted,
     /// Somebody stopped it by a command.
     Asked,
-    /// The bot shuts down.
     Shutdown,
 }
 
@@ -168,7 +163,7 @@ struct Stop {
     reason: OnceLock<Option<StopReason>>,
     /// Cancelled when nobody wants the rest of the answer.
     silence: CancellationToken,
-    /// Held while an edit is written, which may take long: later edits, and the turn's begin, come after it.
+    /// Held while an edit is written, which may take long: later edits, and the start of the turn, wait for it.
     edits: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -216,8 +211,8 @@ impl Turns {
         }))
     }
 
-    /// Takes up what an earlier bot left: lanes are entered in the old order before this returns, so that
-    /// messages that arrive later stand behind.
+    /// Resumes what an earlier bot left: lanes are entered in the old order before this returns, so that later messages
+    /// queue behind.
     pub async fn recover(&self) -> Result<(), crate::store::StoreError> {
         recovery::recover(self).await
     }
@@ -275,7 +270,7 @@ impl Turns {
             }
             Missed::UpTo { channel, message, taken_in } => {
                 seen.up_to(channel, message);
-                // At once: a bot that is killed again and again must get on all the same.
+                // At once: a bot that is killed again and again must still make progress.
                 seen.write(self).await;
                 // Nobody waits for it where the channel is gone.
                 let _ = taken_in.send(());
@@ -322,7 +317,7 @@ impl Turns {
 
     /// Tells the operators that a script failed while it was used, unless they have just heard of that line.
     pub fn tell_operators_of_script(&self, error: &ScriptError) {
-        // Too many commands at once are no mistake in a script.
+        // Too many commands at once are not a script's fault.
         if error.kind() == FailureKind::Busy {
             return;
         }

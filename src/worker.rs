@@ -38,7 +38,7 @@ impl<T: Send + 'static> Worker<T> {
     /// Moves `value` to a new thread with this name.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system gives no thread.
     pub fn spawn(name: &str, mut value: T) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Job<T>>();
         let (tell, panic) = watch::channel(None);

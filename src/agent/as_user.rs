@@ -1,9 +1,9 @@
 //! `moonlane agent-as -- COMMAND…`: the step in which an agent becomes another user (`run_as`).
 //!
-//! The guard stays the bot's user: so the agent cannot end it, and it can end the agent, for which it has kept the right.
-//! Between them this takes place in a process of its own, which has one thread and nothing to lose: groups, group and
-//! user are set, in this order; then every capability is given up, then the directory is entered, as the new user. What is
-//! executed after that has no way back, and no terminal.
+//! The guard keeps the bot's user, so the agent cannot end it, and keeps the capability that lets it end the agent.
+//! Between the two, this runs in a single-threaded process of its own: it sets groups, group and user, in this order;
+//! then drops every capability; then enters the directory as the new user. What it executes has no way back and no
+//! terminal.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -21,12 +21,10 @@ use super::guard::{NOT_STARTED, SpawnError};
 use crate::domain::Ids;
 use crate::print;
 
-/// Whose an agent is to be, and where it is to begin.
+/// The user that an agent becomes, and the directory that it starts in.
 #[derive(Debug, Clone)]
 pub struct AsUserOptions {
-    /// The user.
     pub ids: Ids,
-    /// The directory.
     pub dir: PathBuf,
 }
 
@@ -34,7 +32,7 @@ pub struct AsUserOptions {
 pub const COMMAND: &str = "agent-as";
 
 impl AsUserOptions {
-    /// The orders as arguments of the program.
+    /// The options as arguments of the program.
     pub fn arguments(&self) -> Vec<OsString> {
         let Ids { user, group, groups } = &self.ids;
         let mut arguments: Vec<OsString> =
@@ -54,10 +52,11 @@ pub fn main(orders: &AsUserOptions, command: &[OsString]) -> ExitCode {
 
 fn run(orders: &AsUserOptions, command: &[OsString]) -> Result<Infallible, SpawnError> {
     let user = || {
-        // Away from the bot's terminal, into which another user must not be able to type.
+        // Detach from the bot's terminal: another user must not be able to type into it.
         setsid()?;
         become_user(&orders.ids)?;
-        // A bot that is not root does not find by its mark what a killed guard leaves: this much ends by itself.
+        // Unless the bot is root, it cannot find by its mark what a killed guard leaves; at least this process ends by
+        // itself.
         set_parent_process_death_signal(Some(Signal::KILL))
     };
     user().map_err(|error| SpawnError::User(error.into()))?;
@@ -76,16 +75,16 @@ fn become_user(ids: &Ids) -> rustix::io::Result<()> {
     set_thread_groups(&groups)?;
     set_thread_res_gid(group, group, group)?;
     set_thread_res_uid(user, user, user)?;
-    // The kernel does it by itself only for who was root.
+    // The kernel does this by itself only for a process that was root.
     clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
-/// Hands on to nobody what the bot may do, such as to start processes as other users: what this process executes from
-/// now on has no capability, unless it is root's.
+/// Drops the bot's capabilities, such as starting processes as other users: what this process executes from now on has
+/// none, unless it is root's.
 pub fn keep_capabilities_from_agents() {
-    // A kernel without them has nothing to keep.
+    // A kernel without them has nothing to drop.
     let _ = clear_ambient_capability_set();
     if let Ok(sets) = capabilities(None) {
         let _ = set_capabilities(None, CapabilitySets { inheritable: CapabilitySet::empty(), ..sets });

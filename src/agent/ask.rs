@@ -1,4 +1,4 @@
-//! One ask: claim or start a process, send the prompt, follow the events, end well or end it.
+//! One ask: claim or start a process, send the prompt, follow the events, conclude or cut the turn off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct RunningAsk<'a, P> {
     /// The id under which the prompt was sent.
     message: String,
     seen: Option<SessionSeen>,
-    /// What the agent told when it got ready.
+    /// What the agent said of itself when it got ready.
     about: Option<About>,
     story: Story,
 }
@@ -143,7 +143,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             match self.prompt(&mut process).await {
                 PromptEnd::Result(result) => return self.conclude(process, *result).await,
                 PromptEnd::Ended if reused && !self.story.heard() => {
-                    // It died as it was claimed, and has not begun with the prompt.
+                    // It died while it was being claimed, before it began with the prompt.
                     self.end(&mut process, Duration::ZERO).await;
                     drop(process);
                     reused = false;
@@ -186,7 +186,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         };
         let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
-        // A process does not see what another one has written into its session.
+        // A process does not see what another one has added to its session.
         let fits = process.fits(&self.launch) && process.session == session && !self.used_elsewhere;
         if fits && self.adapt(&mut process).await.is_ok() {
             return Ok(Some(process));
@@ -253,7 +253,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     }
 
     fn spawn(&mut self, conversation: Conversation) -> Result<Process, CutOff> {
-        // A model that is not the project's is no argument: it may come from what a person typed.
+        // A model other than the project's is not passed as an argument: a person may have typed it.
         let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
         let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
             .map_err(CutOff::Failed)?;
@@ -282,13 +282,14 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 }
             }
         };
-        // Not one more branch beside the events: an agent that never stops printing would never let it have its turn.
+        // A timeout around the loop, not a branch beside the events: an agent that never stops printing would starve
+        // it.
         let (version, login) = tokio::select! {
             biased;
             () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
             replied = timeout(self.limits().start, replied) => replied.map_err(|_| Unready::TooLate)??,
         };
-        // Not every version tells it here, and not every old one does not.
+        // Whether a version reports itself here does not depend on its age alone.
         let version = match version {
             Some(version) => Some(version),
             None => self.launch.version(&self.pool.kin).await,
@@ -300,7 +301,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Brings model and mode to what this turn wants.
     ///
     /// # Errors
-    /// Where the agent refuses or does not answer; then it is in no state to be used.
+    /// If the agent refuses or does not answer; then it must not be used.
     async fn adapt(&mut self, process: &mut Process) -> Result<(), CutOff> {
         let wanted = self.manner.clone();
         if process.manner.model != wanted.model {
@@ -367,7 +368,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                         if let Some(failure) = self.follow(process, event) {
                             return PromptEnd::Cut(CutOff::Failed(failure));
                         }
-                        // A flood of events must not hide the end of the turn's time.
+                        // A flood of events must not hide the turn's time limit.
                         if last >= turn_deadline {
                             let limit = turn_limit;
                             return PromptEnd::Cut(CutOff::Failed(Failure::TurnTimeout { limit }));
@@ -400,7 +401,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
             }
-            // Not ours, and it may tell of a new session all the same.
+            // Not ours, but it may carry a new session id.
             AgentEvent::Result(result) => {
                 self.see(process, result);
                 self.story.forget();
@@ -417,13 +418,13 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         None
     }
 
-    /// Asks the agent to give the turn up; whether it did so, and can go on living.
+    /// Asks the agent to give up the turn. Returns whether it did, and can serve another.
     async fn interrupt(&mut self, process: &mut Process) -> bool {
         process.request(json!({ "subtype": "interrupt" }));
         let result = async {
             loop {
                 match process.next().await {
-                    // One of a turn that nobody asked for may come first.
+                    // The result of a turn that nobody asked for may come first.
                     Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
                         return Some(result);
                     }
@@ -438,7 +439,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         true
     }
 
-    /// The result is here: the answer, or the failure that it tells.
+    /// Turns the result into the answer or a failure.
     async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, CutOff> {
         self.see(&mut process, &result);
         let failure = match self.story.conclude(result) {
@@ -472,7 +473,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     }
 
     fn park(&self, process: Process) {
-        // The CLI counts money by process, and a process that has spent its budget serves no other turn.
+        // The CLI counts cost per process, and a process that has spent its budget serves no other turn.
         let once = self.ask.project.max_usd.is_some();
         self.pool.park(self.ask.channel, self.limits().after_result, process, once);
     }
@@ -482,7 +483,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         tokio::select! {
             biased;
             () = process.end(patience, &hurry) => {}
-            // Not taken when it comes: `hurry` is all that shutting down changes.
+            // Never completes: all that shutting down changes is `hurry`.
             () = hurry_when(&self.pool.closing, &hurry) => {}
         }
     }
@@ -496,11 +497,11 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
 enum Unready {
     Stopped,
     TooLate,
-    /// It is ready, but below [`OLDEST`], or tells its version in no way.
+    /// It is ready, but older than [`OLDEST`] or of unknown version.
     TooOld {
         version: Option<Version>,
     },
-    /// It ended; what it told as errors.
+    /// It ended; the errors that it reported.
     Ended {
         told: String,
     },

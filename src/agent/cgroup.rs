@@ -21,13 +21,12 @@ use uuid::Uuid;
 
 /// How long to wait until killed processes are gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
-/// The polling interval.
 const AGAIN: Duration = Duration::from_millis(5);
 
 /// The group that this process may make groups in.
 ///
 /// # Errors
-/// Why it may not: half a sentence for the operator.
+/// Why it may not: part of a sentence for the operator.
 pub fn own() -> Result<PathBuf, String> {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let dir = place(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
@@ -68,7 +67,7 @@ impl Group {
     pub fn around<T>(dir: &Path, spawn: impl FnOnce() -> T) -> (Option<Self>, T) {
         let entered = make(dir).and_then(|()| enter(dir));
         let spawned = spawn();
-        // Without a group the agent is served all the same.
+        // The agent runs even without a group.
         if entered.is_err() {
             let _ = fs::remove_dir(dir);
             return (None, spawned);
@@ -85,7 +84,7 @@ impl Group {
         }
     }
 
-    /// Whether anybody but the guard is in it.
+    /// Whether any process but the guard is in it.
     pub fn is_populated(&self) -> bool {
         self.is_outside && is_populated(&self.dir)
     }

@@ -1,6 +1,6 @@
 //! A denied tool call: what it was, and why, as far as the CLI says.
 //!
-//! The CLI reports one denied call in up to four places, each with a part of it: when it asks us, in an event of its
+//! The CLI reports a denied call in up to four places, each with only a part of it: when it asks us, in an event of its
 //! own, beside the tool's result, and at the end of the turn. All of this is measured with 2.1.330.
 
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub struct Denial {
     pub tool: String,
     /// The call.
     pub id: String,
-    /// What the tool was to be used on: the command, the file, the address. `None` where that is not told.
+    /// What the tool was to be used on: the command, the file, the address. `None` if unknown.
     pub what: Option<String>,
     /// Why it was not allowed.
     pub reason: Reason,
@@ -26,7 +26,7 @@ pub struct Denial {
     pub blocked: Option<PathBuf>,
 }
 
-/// Why a call was not allowed, by what would change that.
+/// Why a call was not allowed, grouped by what would change that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Reason {
     /// No rule allows the tool, and nobody could be asked.
@@ -37,7 +37,7 @@ pub enum Reason {
     Hook,
     /// The CLI considers it too dangerous to be allowed by a rule.
     Dangerous,
-    /// The permission mode does not have it.
+    /// The permission mode rules it out.
     Mode,
     /// The CLI gives no reason, or one that is unknown here.
     #[default]
@@ -50,13 +50,13 @@ pub enum Remedy {
     /// It does not say.
     #[default]
     Untold,
-    /// It knows nothing that would.
+    /// It suggests nothing.
     None,
     /// These rules together, such as `Bash(curl *)`.
     Rules(Vec<String>),
     /// The permission mode `acceptEdits`.
     AcceptEdits,
-    /// To let Claude work in the directory, which is outside the project. No rule does that: measured.
+    /// Adding the directory, which is outside the project. No rule does that (measured).
     Directory,
 }
 
@@ -74,7 +74,7 @@ impl Denial {
     }
 }
 
-/// What any of the events has. The end of the turn calls the input `tool_input`.
+/// The fields that these events have in common. The result calls the input `tool_input`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct RawDenial {
@@ -101,7 +101,7 @@ impl RawDenial {
     pub fn asked(self) -> Denial {
         let reason = match self.decision_reason_type.as_str() {
             Some("rule") => Reason::Rule,
-            // Where a rule would allow it, the CLI has one to suggest, if only an empty list.
+            // If a rule can allow it, the CLI suggests some, even if the list is empty.
             Some("subcommandResults") if self.permission_suggestions.is_none() => Reason::Rule,
             Some("hook") => Reason::Hook,
             Some("safetyCheck") => Reason::Dangerous,
@@ -166,7 +166,7 @@ impl Reason {
 }
 
 /// The calls that the CLI denied by itself, and why, from what stands beside the results of tools
-/// (`tool_result_meta`). What we denied, we were asked.
+/// (`tool_result_meta`). Those that we denied ourselves are not among them.
 pub fn refused(meta: &Value) -> Vec<(String, Reason)> {
     let one = |meta: &Value| {
         let decision = &meta["permission_decision"];

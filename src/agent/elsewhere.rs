@@ -1,8 +1,8 @@
-//! Whether somebody has gone on with a session elsewhere, such as in a terminal, since our last turn in it.
+//! Whether somebody has used a session elsewhere, such as in a terminal, since our last turn in it.
 //!
-//! The CLI appends every prompt to the session's own file, with the id that its sender gave it. Ours carry a mark; so
-//! the newest prompt there tells whose it is, and nothing needs to be remembered. The file's form is the CLI's own
-//! business and may change: what cannot be found or read means that nobody did.
+//! The CLI appends every prompt to the session's own file, with the id that its sender gave it. Ours carry a mark, so
+//! the newest prompt shows whether it is ours, and nothing needs to be remembered. The file's format is internal to the
+//! CLI and may change: if it cannot be found or read, nobody is taken to have used the session.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -17,18 +17,18 @@ use crate::domain::SessionId;
 /// The first bytes of the id of every message of ours.
 const MARK: [u8; 4] = *b"moon";
 
-/// How far back the newest prompt is looked for: first a little, then more. Beyond it is our own turn's long output, or
-/// somebody else's; that is not worth reading it all.
+/// How far back to look for the newest prompt: first a little, then more. Beyond that lies some turn's long output,
+/// which is not worth reading.
 const WINDOWS: [u64; 2] = [256 << 10, 16 << 20];
 
-/// An id for a message of ours.
+/// A new id for a message of ours.
 pub fn message_id() -> Uuid {
     let mut bytes = Uuid::new_v4().into_bytes();
     bytes[..MARK.len()].copy_from_slice(&MARK);
     Uuid::from_bytes(bytes)
 }
 
-/// Whether the newest prompt in this session is not ours. Reads files; `variable` is the agents' environment.
+/// Whether the newest prompt in this session is not ours. Reads files; `variable` looks up the agents' environment.
 pub fn used<'a>(variable: impl Fn(&str) -> Option<&'a OsString>, session: SessionId) -> bool {
     let Some(file) = file(&config_dir(variable), session) else { return false };
     let newest = WINDOWS.iter().find_map(|&window| newest_prompt(&file, window).ok().flatten());
@@ -42,7 +42,7 @@ fn config_dir<'a>(variable: impl Fn(&str) -> Option<&'a OsString>) -> PathBuf {
     }
 }
 
-/// `projects/FOLDER/SESSION.jsonl`. How the folder follows from a directory is not certain, so all are looked into.
+/// `projects/FOLDER/SESSION.jsonl`. How the CLI derives the folder's name is not certain, so all are searched.
 fn file(config: &Path, session: SessionId) -> Option<PathBuf> {
     let name = format!("{session}.jsonl");
     let folders = fs::read_dir(config.join("projects")).ok()?.filter_map(Result::ok);
@@ -54,7 +54,7 @@ fn file(config: &Path, session: SessionId) -> Option<PathBuf> {
 struct TranscriptEntry {
     #[serde(rename = "type")]
     kind: String,
-    /// Only what somebody asked has it, not what the CLI itself puts in a person's mouth.
+    /// Set only for what somebody asked, not for what the CLI itself adds as a user.
     #[serde(rename = "promptSource")]
     source: Option<String>,
     #[serde(default, rename = "isSidechain")]
@@ -69,7 +69,7 @@ fn newest_prompt(file: &Path, window: u64) -> std::io::Result<Option<Uuid>> {
     file.seek(SeekFrom::Start(begin))?;
     let mut tail = Vec::new();
     file.take(window).read_to_end(&mut tail)?;
-    // A line that is cut off at either end does not parse.
+    // A truncated line does not parse.
     let ids = tail.rsplit(|&byte| byte == b'\n').filter_map(|line| {
         const KEY: &[u8] = b"\"promptSource\"";
         line.windows(KEY.len()).any(|part| part == KEY).then_some(())?;

@@ -1,9 +1,9 @@
 //! What an agent prints, line by line → [`AgentEvent`].
 //!
 //! A line is JSON with `type` anywhere in it. New types and fields come with new versions of the CLI, so a line
-//! is read in two steps: its type first, then only the fields that we need of that type. What we have no use for is
-//! in [`PASSED_OVER`], with why; a type that is not there either becomes [`AgentEvent::Unknown`], and a line that cannot be
-//! read [`AgentEvent::Unreadable`]. None of them does harm.
+//! is read in two steps: its type first, then only the fields that we need of that type. What we do not use is
+//! in [`PASSED_OVER`], with the reason; any other type becomes [`AgentEvent::Unknown`], and a line that cannot be read
+//! [`AgentEvent::Unreadable`]. None of them does harm.
 
 mod speech;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
 
-/// Something that an agent told.
+/// Something that an agent printed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentEvent {
     /// A finished part of Claude's message (one event per block in current versions).
@@ -21,34 +21,33 @@ pub enum AgentEvent {
         message: String,
         /// Not a subagent's.
         top: bool,
-        /// The CLI's own words about an API error, in the clothes of a message.
+        /// The CLI's own words about an API error, presented as a message.
         is_error: bool,
         /// The texts and tool calls in it.
         blocks: Vec<ContentBlock>,
     },
     /// A piece of text as it is written, at the top level; the finished block follows.
     Delta(String),
-    /// Tools have ended.
     ToolsEnded {
         /// The ids of their calls, at the top level.
         calls: Vec<String>,
-        /// Those that the CLI did not allow, and why; of subagents too.
+        /// Those that the CLI did not allow, and why, including those of subagents.
         refused: Vec<(String, Reason)>,
     },
-    /// A turn begins, or goes on after a permission question.
+    /// A turn begins, or continues after a permission question.
     Running,
     /// Nothing is left to do.
     Idle,
     /// The agent asks whether it may use a tool, and waits for the answer.
     MayIUse {
-        /// To be given back in the answer.
+        /// To be repeated in the answer.
         request: String,
         /// The tool and its call.
         denial: Denial,
     },
-    /// The agent asks for something that we do not offer, and waits for the answer.
+    /// The agent asks for something that we do not support, and waits for the answer.
     OtherRequest {
-        /// To be given back in the answer.
+        /// To be repeated in the answer.
         request: String,
         /// What it asks for.
         subtype: String,
@@ -57,18 +56,18 @@ pub enum AgentEvent {
     Reply {
         /// The id that we gave the request.
         request: String,
-        /// The CLI's reason where it refused.
+        /// The CLI's reason if it refused.
         refused: Option<String>,
-        /// The CLI's version; only `initialize` tells it.
+        /// The CLI's version; only `initialize` reports it.
         version: Option<String>,
-        /// Where the CLI's login comes from, in its own words; only `initialize` tells it.
+        /// Where the CLI's login comes from, in its own words; only `initialize` reports it.
         login: Option<String>,
     },
     /// A tool was denied by the CLI itself.
     Denied(Denial),
     /// The permission mode is now this one. Claude can change it too (EnterPlanMode).
     Mode(String),
-    /// An API call failed and is tried again.
+    /// An API call failed and is retried.
     Retry {
         /// 1 for the first repetition.
         attempt: u32,
@@ -79,31 +78,28 @@ pub enum AgentEvent {
         /// The CLI's word for the reason, such as `overloaded` or `authentication_failed`.
         error: String,
     },
-    /// A hook of the CLI's settings did not let the prompt through; its reason, where it gave one.
+    /// A hook in the CLI's settings blocked the prompt; its reason, if it gave one.
     PromptRefused(Option<String>),
-    /// What the account may still use; only with a subscription.
+    /// The account's usage limit; only with a subscription.
     UsageLimit(UsageLimit),
-    /// Another model goes on in place of one that has no capacity.
+    /// Another model takes over from one that has no capacity.
     Fallback(Fallback),
-    /// Anthropic's safeguards stopped this message: what it said is taken back.
-    TakenBack {
-        /// The message.
-        message: String,
-    },
-    /// A message had reached its largest size; the next one goes on in the middle of it.
+    /// Anthropic's safeguards stopped this message; its text is withdrawn.
+    TakenBack { message: String },
+    /// A message reached the size limit; the next one continues it.
     GoesOn,
-    /// The disk is full: the session on it has holes, or is not there at all. Told once, as the agent ends.
+    /// The disk is full: the stored session has gaps, or does not exist. Reported once, as the agent ends.
     WritesLost,
     /// A turn has ended.
     Result(Box<TurnResult>),
-    /// Something that we know and have no use for: see [`PASSED_OVER`].
+    /// Something that we know and do not use: see [`PASSED_OVER`].
     PassedOver,
     /// A type that we do not know.
     Unknown {
         /// `type`, with `/subtype` where there is one.
         kind: String,
     },
-    /// A line that is not JSON, or not of the form that its type has.
+    /// A line that is not JSON, or does not have the fields of its type.
     Unreadable {
         /// Why, without the line's content.
         reason: String,
@@ -146,7 +142,7 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
 /// What `rate_limit_event` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageLimit {
-    /// Nothing more may be used now.
+    /// The limit is reached.
     pub rejected: bool,
     /// When that ends, in Unix seconds.
     pub resets: Option<u64>,
@@ -159,7 +155,6 @@ pub struct Fallback {
     /// The model that was asked for.
     #[serde(rename = "original_model")]
     pub from: String,
-    /// The model that answers.
     #[serde(rename = "fallback_model")]
     pub to: String,
 }
@@ -167,9 +162,7 @@ pub struct Fallback {
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContentBlock {
-    /// Text.
     Text(String),
-    /// A tool is called.
     Tool {
         /// The call's id, which its result carries too.
         id: String,
@@ -184,7 +177,6 @@ pub enum ContentBlock {
 pub struct TurnResult {
     /// `success`, or what stopped the turn; an API failure is a `success` with `is_error`.
     pub subtype: String,
-    /// Whether the turn failed.
     pub is_error: bool,
     /// The last text, or the failure in the CLI's words.
     pub result: Option<String>,
@@ -376,7 +368,7 @@ struct Informational {
     prompt_submit_outcome: Value,
 }
 
-/// Hints for somebody at a terminal, with addresses and settings, one kind apart.
+/// Hints for somebody at a terminal, with addresses and settings, except for one kind.
 fn informational(
     Informational { prevent_continuation, prompt_submit_outcome: outcome }: Informational,
 ) -> AgentEvent {

@@ -23,7 +23,6 @@ pub enum Failure {
     NotExecutable {
         /// `agent.command`'s first word.
         program: String,
-        /// The system's reason.
         error: String,
     },
     /// Its version is below [`OLDEST`], or not known.
@@ -34,16 +33,10 @@ pub enum Failure {
     },
     /// The project's directory is not there.
     #[error("the directory {} does not exist", dir.display())]
-    DirectoryMissing {
-        /// The project's directory.
-        dir: PathBuf,
-    },
+    DirectoryMissing { dir: PathBuf },
     /// The project's directory may not be read.
     #[error("the directory {} may not be read", dir.display())]
-    DirectoryDenied {
-        /// The project's directory.
-        dir: PathBuf,
-    },
+    DirectoryDenied { dir: PathBuf },
     /// It was started and did not get ready in time.
     #[error("the agent was not ready after {}; stderr: {stderr}", seconds(*.limit))]
     StartTimeout {
@@ -63,7 +56,6 @@ pub enum Failure {
     ToolTimeout {
         /// The limit that was hit.
         limit: Duration,
-        /// The tool that ran.
         tool: String,
     },
     /// The whole turn took too long.
@@ -74,38 +66,22 @@ pub enum Failure {
     },
     /// The CLI has no valid login.
     #[error("not logged in: {text}")]
-    NotLoggedIn {
-        /// The CLI's words.
-        text: String,
-    },
+    NotLoggedIn { text: String },
     /// The account may not do this.
     #[error("forbidden: {text}")]
-    Forbidden {
-        /// The CLI's words.
-        text: String,
-    },
+    Forbidden { text: String },
     /// There is no such model, or not for this account.
     #[error("no such model: {text}")]
-    NoSuchModel {
-        /// The CLI's words.
-        text: String,
-    },
+    NoSuchModel { text: String },
     /// The CLI would not change the model or the permission mode, nor start with them.
     #[error("refused: {text}")]
-    Refused {
-        /// The CLI's words.
-        text: String,
-    },
+    Refused { text: String },
     /// Too many calls of the API in a short time.
     #[error("rate limit: {text}")]
-    RateLimit {
-        /// The CLI's words.
-        text: String,
-    },
+    RateLimit { text: String },
     /// What the account's subscription may use is used up.
     #[error("usage limit: {text}")]
     UsageLimit {
-        /// The CLI's words.
         text: String,
         /// When there is more, in Unix seconds.
         resets: Option<u64>,
@@ -115,58 +91,31 @@ pub enum Failure {
     Overloaded {
         /// The fallback model was tried too.
         fallback: bool,
-        /// The CLI's words.
         text: String,
     },
-    /// The API fails.
     #[error("the API failed: {text}")]
-    ServerError {
-        /// The CLI's words.
-        text: String,
-    },
+    ServerError { text: String },
     /// The API cannot be reached.
     #[error("the API cannot be reached: {text}")]
-    Unreachable {
-        /// The CLI's words.
-        text: String,
-    },
+    Unreachable { text: String },
     /// The API was reached, and the answer broke off again and again.
     #[error("the stream was cut: {text}")]
-    StreamCut {
-        /// The CLI's words.
-        text: String,
-    },
+    StreamCut { text: String },
     /// Anthropic's safeguards stopped the answer.
     #[error("refused by safeguards: {text}")]
-    Refusal {
-        /// The CLI's words.
-        text: String,
-    },
+    Refusal { text: String },
     /// The conversation, or this prompt alone, is more than the model takes.
     #[error("prompt too long: {text}")]
-    PromptTooLong {
-        /// The CLI's words.
-        text: String,
-    },
+    PromptTooLong { text: String },
     /// `--max-turns`.
     #[error("too many rounds: {text}")]
-    MaxTurns {
-        /// The CLI's words.
-        text: String,
-    },
+    MaxTurns { text: String },
     /// `--max-budget-usd`.
     #[error("budget spent: {text}")]
-    Budget {
-        /// The CLI's words.
-        text: String,
-    },
+    Budget { text: String },
     /// bypassPermissions as root.
     #[error("bypassPermissions as root: {text}")]
-    BypassAsRoot {
-        /// The CLI's words.
-        text: String,
-    },
-    /// The disk is full.
+    BypassAsRoot { text: String },
     #[error("the disk is full ({exit}); stderr: {stderr}")]
     DiskFull {
         /// How it ended, in the system's words.
@@ -176,44 +125,28 @@ pub enum Failure {
     },
     /// The CLI does not find the project's settings.
     #[error("settings not found: {text}")]
-    NoSettings {
-        /// The CLI's words.
-        text: String,
-    },
+    NoSettings { text: String },
     /// The account behind the CLI's login cannot be used.
     #[error("the account ({trouble:?}): {text}")]
     Account {
         /// What is wrong with it.
         trouble: AccountTrouble,
-        /// The CLI's words.
         text: String,
     },
     /// Something in the conversation so far is not taken by the API, and goes with every further prompt.
     #[error("the conversation is not taken ({poison:?}): {text}")]
-    Poisoned {
-        /// What it is.
-        poison: Poison,
-        /// The CLI's words.
-        text: String,
-    },
+    Poisoned { poison: Poison, text: String },
     /// The API did not take an image or a document, and the CLI has taken it out of the conversation.
     #[error("taken out of the conversation: {text}")]
-    MediaRemoved {
-        /// The CLI's words.
-        text: String,
-    },
+    MediaRemoved { text: String },
     /// A hook of the CLI's settings did not let the prompt through.
     #[error("a hook refused the prompt: {}", reason.as_deref().unwrap_or("no reason given"))]
-    PromptRefused {
-        /// The hook's reason.
-        reason: Option<String>,
-    },
+    PromptRefused { reason: Option<String> },
     /// Any other failure that the CLI reports.
     #[error("the CLI reports{}: {text}", status.map(|s| format!(" status {s}")).unwrap_or_default())]
     Reported {
         /// The HTTP status, where there was one.
         status: Option<u16>,
-        /// The CLI's words.
         text: String,
     },
     /// It ended before it was ready.
@@ -265,7 +198,6 @@ impl Failure {
 pub enum AccountTrouble {
     /// There is no credit left, or a payment has failed.
     NoCredit,
-    /// The organization is disabled.
     Disabled,
     /// The organization does not allow this kind of login.
     LoginNotAllowed,

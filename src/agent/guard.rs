@@ -8,13 +8,13 @@
 //!
 //! - the agent has ended, by itself or not;
 //! - the guard is told to, by SIGTERM;
-//! - the bot is gone, however it went: its pidfd tells.
+//! - the bot is gone, for whatever reason: its pidfd shows it.
 //!
 //! The end is SIGTERM to all below, [`GRACE`], then SIGKILL and reaping until nothing is left. Only then does the
 //! guard exit, as the agent did: with its code, or by its signal.
 //!
-//! The command inherits the guard's stdin, stdout and stderr; the guard then lets go of its own. So it is in
-//! nobody's way: no byte passes through it, and the ends of the pipes are seen as if it were not there.
+//! The command inherits the guard's stdin, stdout and stderr; the guard then closes its own. So it is not in the
+//! way: no byte passes through it, and the end of a pipe is seen as if it were not there.
 //!
 //! Guard and agent lead a process group each, so that what is meant for the one, from a terminal too, does not
 //! reach the other. While the guard runs it shares a lock on a file beside the database: a bot that can take it
@@ -66,7 +66,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(10);
 /// After this long without a process that can be signalled, the rest (another user's) is left alone.
 const UNREACHABLE: Duration = Duration::from_secs(1);
-/// The exit code where the command could not be started; shells use it alike.
+/// The exit code if the command could not be started, as in shells.
 pub(super) const NOT_STARTED: u8 = 127;
 
 /// What a guard is told on its command line.
@@ -100,7 +100,7 @@ pub fn main(orders: &GuardOptions) -> ExitCode {
     }
 }
 
-/// Why the command could not be started. It is told on stderr.
+/// Why the command could not be started. It is reported on stderr.
 #[derive(Debug)]
 pub enum SpawnError {
     /// The program cannot be executed.
@@ -111,7 +111,7 @@ pub enum SpawnError {
     User(std::io::Error),
 }
 
-/// What stands before the system's error number.
+/// What precedes the system's error number.
 const NO_PROGRAM: &str = "moonlane agent-guard: cannot start the agent: os error ";
 const NO_DIRECTORY: &str = "moonlane agent-guard: cannot enter the agent's directory: os error ";
 const NO_USER: &str = "moonlane agent-guard: cannot become the agent's user: os error ";
@@ -166,7 +166,7 @@ fn guard(
     arguments: &[OsString],
 ) -> std::io::Result<Option<WaitStatus>> {
     let bot = orders.bot.map_or_else(getppid, Pid::from_raw);
-    // Without it the agent is served all the same; the bot has warned at its start.
+    // The agent runs even without it; the bot has warned at its start.
     let _ = set_child_subreaper(Some(getpid()));
     let mut watch = GuardWatch::begin(bot)?;
     let _lock = orders.lock.as_deref().map(share).transpose()?.flatten();
@@ -179,7 +179,7 @@ fn guard(
         rustix::process::umask(Mode::from_raw_mode(umask));
     }
     let mut command = match &orders.run_as {
-        // The step to the other user takes the right that is kept from every other agent, and a session of its own.
+        // Becoming the other user needs a capability that no other agent keeps, and a session of its own.
         Some(user) => {
             let mut step = Command::new(SELF);
             step.arg0("moonlane").arg(as_user::COMMAND).args(user.arguments()).arg("--").arg(program);
@@ -225,7 +225,7 @@ fn guard(
     Ok(below.status)
 }
 
-/// The agent's group, which goes with the guard.
+/// The agent's group, removed with the guard.
 struct RemovedOnDrop(Option<Group>);
 
 impl Drop for RemovedOnDrop {
@@ -236,7 +236,7 @@ impl Drop for RemovedOnDrop {
     }
 }
 
-/// Shares the lock. Where the file cannot be used the mark alone finds agents again.
+/// Shares the lock. If the file cannot be used, agents are found by the mark alone.
 fn share(path: &Path) -> std::io::Result<Option<File>> {
     let Ok(file) = File::options().read(true).write(true).create(true).truncate(false).open(path) else {
         return Ok(None);
@@ -261,7 +261,7 @@ fn pass_on(status: Option<WaitStatus>) -> ExitCode {
     // An agent without a status was not ours to wait for; that is no success.
     let Some(status) = status else { return ExitCode::FAILURE };
     if let Some(signal) = status.terminating_signal() {
-        // The agent may have left its memory for inspection; the guard's is of no interest.
+        // The agent may have dumped core; the guard must not.
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
         let _ = signal_hook::low_level::emulate_default_handler(signal);
         return ExitCode::from(128_u8.saturating_add(u8::try_from(signal).unwrap_or(0)));
@@ -309,7 +309,7 @@ impl GuardWatch {
         let left = until.map(|moment| moment.saturating_duration_since(Instant::now()));
         let time = left.into_iter().chain(look).min().and_then(|time| Timespec::try_from(time).ok());
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        // Once it has told it would tell on and on.
+        // Once readable, it stays readable.
         fds.extend(
             self.pidfd.as_ref().filter(|_| !self.pidfd_tells).map(|fd| PollFd::new(fd, PollFlags::IN)),
         );
@@ -328,7 +328,7 @@ struct Below {
 }
 
 impl Below {
-    /// Takes up whoever has ended; whether anybody is left.
+    /// Reaps processes that have ended. Returns whether any are left.
     fn reap(&mut self) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {
@@ -345,7 +345,7 @@ impl Below {
         }
     }
 
-    /// Sends the signal to all below; whether it reached anybody.
+    /// Sends the signal to all below. Returns whether it reached any process.
     fn signal(&self, signal: Signal) -> bool {
         let below = descendants();
         if let (true, Some(agent)) = (below.is_empty(), self.agent) {

@@ -3,7 +3,7 @@
 //! - A lock: every guard shares it for as long as anything is left below it. A new bot takes it alone for a moment,
 //!   before any lane opens; so no agent of an earlier bot is at work beside its own.
 //! - A mark in the environment, which everything that an agent starts inherits. It finds what no guard watches
-//!   any more. What has cleared its environment is not found by it.
+//!   any more. It does not find what has cleared its environment.
 //! - A control group, where this bot may make one: [`cgroup`].
 //!
 //! The lock is a file beside the database, and the mark's first half is written in it: so the mark is the same for

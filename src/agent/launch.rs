@@ -31,7 +31,7 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 pub struct Launch {
     guard: PathBuf,
     umask: Option<u32>,
-    /// What the program is started by, such as a sandbox; mostly nothing.
+    /// A wrapper around the program, such as a sandbox; usually empty.
     before: Vec<OsString>,
     program: OsString,
     /// How many of the arguments belong to the command itself.
@@ -42,7 +42,7 @@ pub struct Launch {
     environment: BTreeMap<OsString, OsString>,
 }
 
-/// A directory itself, whatever its path is.
+/// Identifies a directory, whatever its path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryId {
     device: u64,
@@ -111,7 +111,7 @@ impl Launch {
     /// environment of both.
     ///
     /// # Errors
-    /// Where there is no such directory, or it may not be used. That there is no such program is told by the guard:
+    /// If the directory does not exist or may not be used. A missing program is reported by the guard:
     /// [`SpawnError`].
     pub fn spawn(
         &self,
@@ -158,7 +158,7 @@ impl Launch {
             guard.arg("--umask").arg(umask.to_string());
         }
         match &self.run_as {
-            // The bot's own user may not be let into it.
+            // The bot's own user may have no access to it.
             Some(user) => {
                 let orders = as_user::AsUserOptions { ids: user.ids.clone(), dir: self.dir.clone() };
                 guard.args(orders.arguments()).current_dir("/");
@@ -334,7 +334,7 @@ const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_", "ANTHROPIC_", 
 /// Sockets of the user's own session, behind which other keys and programs wait. A project's `env` may name them.
 const OF_THE_DESKTOP: &str = "XDG_RUNTIME_DIR";
 
-/// What belongs to the bot's own user, and is another one's where the agent is.
+/// What belongs to the bot's own user, and differs for an agent of another user.
 const OF_THE_USER: &[&str] = &["HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "CLAUDE_CONFIG_DIR"];
 const OF_THE_USER_PREFIX: &str = "XDG_";
 
@@ -349,7 +349,7 @@ const QUIET: &[&str] = &[
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
 ];
 
-/// What this module relies on: no turn that nobody asked for, and word of when the agent is idle.
+/// What this module relies on: no unrequested turns, and an event when the agent becomes idle.
 const NEEDED: &[&str] = &["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS"];
 
 fn environment(
@@ -537,7 +537,7 @@ mod tests {
             change(&mut changed);
             assert_ne!(before, launch(&changed), "change {place}");
         }
-        // The same name and home, and another user all the same.
+        // The same name and home, but another user.
         let other = |user| Ids { user, ..site().ids };
         let [one, another] = [1001, 1004]
             .map(|user| launch(&Project { run_as: Some(RunAs { ids: other(user), ..site() }), ..project() }));

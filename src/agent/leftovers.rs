@@ -13,7 +13,7 @@ use tracing::{debug, info};
 use uuid::Uuid;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// What is of use to nobody once its run has ended.
+/// What is useless once its run has ended.
 const KEPT: Duration = DAY;
 /// A conversation may name the outputs and images of its earlier turns.
 const SESSIONS_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -31,7 +31,7 @@ pub async fn clean_daily() {
     }
 }
 
-/// Takes away what is too old at `now`; how many entries that was.
+/// Removes what is too old at `now`. Returns how many entries that was.
 fn clean(temporary: &Path, now: SystemTime) -> usize {
     let cleaner = Cleaner { user: rustix::process::getuid().as_raw(), now };
     let shells = cleaner.entries(temporary, |name, entry| entry.is_file() && is_shell(name), KEPT);
@@ -57,7 +57,7 @@ fn is_shell(name: &str) -> bool {
 
 fn names(folder: &Path) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    // A name that is not UTF-8 is none of the CLI's.
+    // A name that is not UTF-8 is not the CLI's.
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
@@ -71,7 +71,7 @@ impl Cleaner {
         entry.uid() == self.user && !entry.is_symlink()
     }
 
-    /// Takes away what `is_meant` in this folder and has not been touched for `kept`.
+    /// Removes what `is_meant` in this folder and has not been touched for `kept`.
     fn entries(&self, folder: &Path, is_meant: impl Fn(&str, &Metadata) -> bool, kept: Duration) -> usize {
         let meant = names(folder).filter(|name| {
             let entry = fs::symlink_metadata(folder.join(name));

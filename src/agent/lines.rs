@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 /// The longest line that is read; the CLI's lines carry whole answers and images, so they may be long.
 pub const LONGEST_LINE: usize = 32 << 20;
 
-/// A line's buffer that has grown beyond this is given back.
+/// A line's buffer that has grown beyond this is freed.
 const KEPT_BUFFER: usize = 1 << 20;
 
 /// Lines from a pipe: of bounded length, and safe to stop waiting for at any moment.
@@ -28,7 +28,6 @@ pub enum PipeLine<'a> {
     Bytes(&'a [u8]),
     /// A line over the limit; it was skipped.
     TooLong,
-    /// The pipe has ended.
     End,
 }
 

@@ -33,19 +33,19 @@ use crate::domain::{PermissionMode, SessionId};
 const GUARD_PATIENCE: Duration = guard::GRACE.saturating_add(Duration::from_secs(1));
 /// From killing a guard to giving up on a process that the kernel holds.
 const KILL_PATIENCE: Duration = Duration::from_millis(300);
-/// How long the pipes are read on after the exit, where something else holds them open.
+/// How long the pipes are still read after the exit, if something else holds them open.
 const DRAIN: Duration = Duration::from_millis(200);
 /// SIGTERM as an exit status has it.
 const TERM: i32 = Signal::TERM.as_raw();
 /// How much of stderr is kept.
 const KEPT_STDERR: usize = 4 << 10;
 
-/// A live process. Dropping it has everything that it started ended.
+/// A live process. Dropping it ends everything that it started.
 pub struct Process {
     /// What it was started with, and in which directory.
     launch: Launch,
     place: Option<DirectoryId>,
-    /// The model and the mode that it was given last.
+    /// The model and the mode that were set last.
     pub manner: Manner,
     /// The session that it holds.
     pub session: SessionId,
@@ -61,12 +61,12 @@ pub struct Process {
     exit: Option<ExitStatus>,
     /// When reading ends although a pipe is still open: soon after the exit, or after the end of stdout.
     drained: Option<Instant>,
-    /// It told that it is at work and has not told since that it is idle.
+    /// It has reported that it is working, and not yet that it is idle.
     busy: bool,
-    /// The mode that it told last; Claude can change it too (EnterPlanMode).
+    /// The mode that it reported last; Claude can change it too (EnterPlanMode).
     told_mode: Option<String>,
     requests: u64,
-    /// It has printed a line that is no event.
+    /// It has printed a line that is not an event.
     garbled: bool,
     _counted: CountedProcess,
 }
@@ -86,7 +86,7 @@ impl Process {
     /// Starts an agent; `live` counts it for as long as it exists. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn spawn(
         launch: &Launch,
         conversation: Conversation,
@@ -125,7 +125,7 @@ impl Process {
         self.pid.map_or(0, |pid| pid.as_raw_nonzero().get().cast_unsigned())
     }
 
-    /// Whether it has told that it is at work, and not that it is done.
+    /// Whether it has reported that it is working, and not that it is done.
     pub fn is_busy(&self) -> bool {
         self.busy
     }

@@ -1,7 +1,7 @@
-//! What goes wrong and does not end a turn: what the API has while the CLI tries again, and what the CLI has against
-//! the session that it was started with.
+//! Problems that do not end a turn: of the API, while the CLI retries, and of the session that the CLI was started
+//! with.
 
-/// What the API has, while the CLI tries again.
+/// What is wrong with the API while the CLI retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// It has no capacity.
@@ -10,7 +10,6 @@ pub enum Trouble {
     RateLimited,
     /// It does not take the login.
     LoginRefused,
-    /// It fails.
     Failing,
     /// It is not reached, or the answer breaks off.
     Unreachable,

@@ -62,7 +62,6 @@ pub struct CommandOption {
 /// Lua class: `OptionType`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "Discord's own names")]
 pub enum OptionKind {
     #[default]
     String,
@@ -85,7 +84,6 @@ pub struct Choice {
 
 /// The value of an option.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each is what it holds")]
 pub enum OptionValue {
     Text(String),
     Integer(i64),

@@ -200,7 +200,6 @@ pub const TOOLS: [&str; 44] = [
 /// They are those of `--permission-mode`, and of `set_permission_mode` over the control protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
 pub enum PermissionMode {
     Default,
     AcceptEdits,
@@ -233,7 +232,6 @@ impl PermissionMode {
 /// The names are those of `--effort`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the CLI's own names, explained by the CLI")]
 pub enum Effort {
     Low,
     Medium,

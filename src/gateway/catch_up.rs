@@ -1,20 +1,20 @@
-//! What was said in a channel while nobody listened.
+//! Reads what was written in a channel while the bot was not connected.
 //!
 //! # Theory of operation
-//! A session with Discord that is not a resumed one, after a start as after an outage, tells nothing of what happened
-//! before it. But it announces each guild, with the last message of every channel. Where that is newer than what the bot
-//! has seen there, a task of its own reads the channel's history from there on and hands over what people have said,
-//! oldest first ([`Gap::close`]). What happens in the channel meanwhile waits behind it, and in no other channel.
+//! A new session with Discord, after a start or an outage, brings no events from before it. But it announces each
+//! guild, with the last message of every channel. Where that is newer than what the bot has seen there, a task of its
+//! own reads the channel's history from there on and hands over what people wrote, oldest first ([`Gap::close`]). What
+//! happens in the channel meanwhile waits behind it, and in no other channel.
 //!
-//! **Nothing is skipped.** What the bot has seen is in the store, channel by channel, and goes on only once what came
-//! before is taken in. So a crash halfway, or a Discord that does not answer, means that the rest is read later. A
-//! message that is read twice does no harm: its id is the key.
+//! **Nothing is skipped.** How far the bot has read is in the store, channel by channel, and advances only once
+//! everything before it is taken in. So a crash halfway, or a Discord that does not answer, means that the rest is read
+//! later. A message that is read twice does no harm: its id is the key.
 //!
 //! **What the bot has replied to is not taken in.** Most of it is in the store anyway; but a message that the store could not
 //! take was refused, and its person told to ask again. Only the channel itself knows of that.
 //!
-//! **One channel holds up no other.** Each task asks once and, where Discord fails, waits and asks again, for ever. Only
-//! while it asks it holds one of a few slots, so that hundreds of channels do not get in the way of what is said now.
+//! **No channel holds up another.** Each task retries for ever if Discord fails. It holds one of a few slots only while
+//! it asks, so that hundreds of channels do not get in the way of new messages.
 //!
 //! **Age goes by Discord's clock.** A message's id says when it was written, and each answer over REST says what time it
 //! is there. Of what is too old only the last page is read: enough to know that somebody is to hear of it.
@@ -32,7 +32,7 @@ use super::event::{WireMember, WireMessage};
 use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
 use crate::outbox::{CallKind, Outbox, Refused};
 
-/// What was said longer ago is not answered any more.
+/// Messages older than this are not answered.
 const TOO_OLD: Duration = Duration::from_secs(2 * 3600);
 /// The most messages that Discord gives per call.
 const PAGE: usize = 100;
@@ -49,16 +49,16 @@ pub(super) fn slots() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(SLOTS))
 }
 
-/// A part of a channel's history that nobody has heard.
+/// A part of a channel's history that has not been read.
 pub(super) struct Gap {
     pub(super) outbox: Outbox,
     pub(super) slots: Arc<Semaphore>,
     pub(super) channel: ChannelId,
     pub(super) guild: GuildId,
-    /// What came up to here was heard.
+    /// Everything up to here has been read.
     pub(super) after: MessageId,
     pub(super) me: UserId,
-    /// The bot's own roles: who mentions one means the bot.
+    /// The bot's own roles: mentioning one is mentioning the bot.
     pub(super) my_roles: Vec<RoleId>,
     /// Whether what does not mention the bot counts too.
     pub(super) everything: bool,
@@ -139,7 +139,7 @@ impl Gap {
         said.sort_by_key(|said| said.id);
         for one in &mut said {
             one.guild_id = Some(self.guild);
-            // Over REST a message does not tell the roles of its author, and they may let her in.
+            // A message read over REST lacks its author's roles, which may give them access.
             one.member = Some(self.member(one.author.id, members).await?);
         }
         let count = said.len();
@@ -201,7 +201,7 @@ pub(super) fn member_path(guild: GuildId, user: UserId) -> String {
     format!("/guilds/{guild}/members/{user}")
 }
 
-/// Who has left the guild has no roles there.
+/// Somebody who has left the guild has no roles there.
 pub(super) fn or_left(answer: Result<WireMember, Refused>) -> Result<WireMember, Refused> {
     match answer {
         Err(Refused::NotFound { .. }) => Ok(WireMember::default()),

@@ -1,7 +1,7 @@
 //! Events → [`Inbound`], one after the other, with a small map of channels and roles to name things by.
 //!
-//! What happens in a channel of which no event has told, such as an old thread, waits until Discord has been asked about
-//! it: its parent decides who may do what there, so without it there is no route. Those behind it in the same channel
+//! Events in a channel that no event has announced, such as an old thread, wait until Discord has been asked about it:
+//! its parent decides who may do what there, so without it there is no route. Those behind it in the same channel
 //! wait with it, because the order in which Discord tells things is the order in which they happened; other channels do
 //! not wait.
 
@@ -31,9 +31,9 @@ use crate::words;
 
 /// When to ask again about a channel that Discord refuses to tell about.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(60);
-/// The wait before a question is asked again that Discord has not answered within the outbox's patience.
+/// The wait before a question is repeated that Discord has not answered within the outbox's patience.
 const UNANSWERED: Duration = Duration::from_secs(5);
-/// How often threads are forgotten in which nobody speaks any more; at the start, too.
+/// How often idle threads are forgotten; at the start, too.
 const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// When somebody is told again that the bot takes no direct messages, and how many people are told in that time.
 const TURN_AWAY_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -52,14 +52,14 @@ pub(super) struct Converter {
     everything: bool,
     places: HashMap<ChannelId, KnownChannel>,
     roles: HashMap<RoleId, KnownRole>,
-    /// The channels in which events wait.
+    /// The channels with waiting events.
     queues: HashMap<ChannelId, Queue>,
-    /// What was asked of Discord, and is answered.
+    /// Answers to what Discord was asked.
     answered: mpsc::UnboundedSender<Answered>,
     answers: mpsc::UnboundedReceiver<Answered>,
     /// Which messages are to be read again.
     rereads: mpsc::UnboundedReceiver<Reread>,
-    /// When the authors of direct messages were told that nobody listens there.
+    /// When the authors of direct messages were told that the bot does not take any.
     turned_away: HashMap<UserId, Instant>,
     slots: Arc<Semaphore>,
     /// How many catch-ups have begun.
@@ -100,9 +100,9 @@ struct KnownChannel {
     name: String,
     parent: Option<ChannelId>,
     archived: bool,
-    /// What was said here up to this message was heard.
+    /// Messages up to this one have been read.
     last: Option<MessageId>,
-    /// Of a channel that no event has told of: when to ask Discord about it.
+    /// For a channel that no event has announced: when to ask Discord about it.
     ask_at: Option<Instant>,
 }
 
@@ -176,7 +176,7 @@ impl Converter {
         }
     }
 
-    /// Lets an event happen, or wait behind others of its channel.
+    /// Handles an event, or queues it behind others of its channel.
     async fn take(&mut self, seen: WireEvent) {
         match seen.in_channel() {
             Some(channel) if self.waits(channel, &seen) => {
@@ -199,7 +199,7 @@ impl Converter {
             return true;
         }
         match seen {
-            // A bot's message starts nothing, so it is not worth a question.
+            // A bot's message starts nothing, so it is not worth a call.
             WireEvent::Said(said) | WireEvent::Edited(said) => {
                 if said.guild_id.is_none() || !said.is_speech() || said.is_bots() {
                     return false;
@@ -212,7 +212,7 @@ impl Converter {
         self.places.get(&channel).is_none_or(is_due)
     }
 
-    /// Takes an answer, and lets happen what has waited for it.
+    /// Takes an answer, and handles what has waited for it.
     async fn answered(&mut self, answered: Answered) {
         let is_it = |queue: &mut Queue, run| queue.catching_up.as_ref().is_some_and(|it| it.run == run);
         let channel = match answered {
@@ -322,7 +322,7 @@ impl Converter {
         drop(self.inbound.send(inbound));
     }
 
-    /// Direct messages start nothing. Their author is told so, once a day; strangers in great number are not.
+    /// Direct messages start nothing. Their authors are told so, once a day and not too many of them.
     fn turn_away(&mut self, said: &WireMessage) {
         if !said.is_speech() || said.is_bots() || said.author.id == self.me {
             return;
@@ -355,7 +355,7 @@ impl Converter {
         if !said.is_speech() || said.author.id == self.me {
             return self.send(Inbound::Told(said.channel_id, said.id));
         }
-        // Without its parent nobody knows who may do what here.
+        // Without its parent it is unknown who may do what here.
         if place.ask_at.is_some() && !said.is_bots() {
             return info!(channel = %said.channel_id, "a message in an unknown channel is not taken in");
         }
@@ -380,7 +380,7 @@ impl Converter {
                 .filter(|role| role.guild == Some(guild))
                 .map_or(Reading::Unknown, |role| named('@', role.name.trim_start_matches('@'))),
             Mention::Channel(id) => {
-                // Of another guild the author may not know it.
+                // The author may not know the names of another guild.
                 let place = self.places.get(&id).filter(|place| place.guild == Some(guild));
                 place.map_or(Reading::Unknown, |place| named('#', &place.name))
             }

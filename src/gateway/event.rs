@@ -1,4 +1,4 @@
-//! What the gateway tells, as far as the bot listens.
+//! The gateway's events, as far as the bot uses them.
 //!
 //! serenity decodes the whole of every event and drops to [`Event::Unknown`] what it cannot, such as a message with
 //! a field that is newer than itself. Both are read here from the JSON once more, but only for what is needed: so a
@@ -14,7 +14,7 @@ use crate::domain::{ChannelId, Extra, GuildId, MessageId, Reread, RoleId, UserId
 /// One event.
 #[derive(Debug)]
 pub(super) enum WireEvent {
-    /// With the guilds in which the bot is.
+    /// With the guilds that the bot is in.
     Ready(Vec<GuildId>),
     Resumed,
     Guild(WireGuild),
@@ -36,12 +36,12 @@ pub(super) enum WireEvent {
         channel: ChannelId,
         ids: Vec<MessageId>,
     },
-    /// Somebody in the bot wants to know how a message stands. No event, but it takes its turn among them.
+    /// A part of the bot wants a message read again. Not an event, but queued like one.
     Reread(Reread),
 }
 
 impl WireEvent {
-    /// The channel, of what is about messages in one.
+    /// The channel, for events about messages.
     pub(super) fn in_channel(&self) -> Option<ChannelId> {
         match self {
             Self::Said(said) | Self::Edited(said) => Some(said.channel_id),
@@ -91,7 +91,7 @@ impl WireChannel {
         self.thread_metadata.as_ref().is_some_and(|thread| thread.archived)
     }
 
-    /// Of a thread, the channel that it belongs to. What else has a parent has a category.
+    /// For a thread, the channel that it belongs to. The parent of any other channel is a category.
     pub(super) fn thread_parent(&self) -> Option<ChannelId> {
         self.parent_id.filter(|_| matches!(self.kind, 10..=12))
     }
@@ -170,7 +170,7 @@ impl WireMessage {
         }
     }
 
-    /// Whether a person's words are in it: an ordinary message or a reply, and not a pin or a boost.
+    /// Whether a person wrote it: an ordinary message or a reply, not a pin or a boost.
     pub(super) fn is_speech(&self) -> bool {
         matches!(self.kind, 0 | 19)
     }
@@ -241,7 +241,7 @@ pub(super) fn is_wanted(event: &Event) -> bool {
     )
 }
 
-/// Reads an event; `None` for what does not concern the bot.
+/// Reads an event; `None` for one that the bot does not use.
 ///
 /// # Errors
 /// The name of an event that should have been understood, and why it was not.
@@ -328,7 +328,7 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
         }
         "GUILD_ROLE_DELETE" => WireEvent::RoleGone { id: from::<RoleDelete>(data)?.role_id },
         "MESSAGE_CREATE" => WireEvent::Said(from(data)?),
-        // Discord also tells of link previews and pins this way. An edit by a person has a text and a time.
+        // Discord also reports link previews and pins this way. An edit by a person has a text and a time.
         "MESSAGE_UPDATE" => match from::<Box<WireMessage>>(data) {
             Ok(said) if said.is_edited() => WireEvent::Edited(said),
             _ => return Ok(None),

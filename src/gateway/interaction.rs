@@ -1,4 +1,4 @@
-//! INTERACTION_CREATE → [`Interaction`]. All that is needed stands in the event itself, so that it never waits for the
+//! INTERACTION_CREATE → [`Interaction`]. Everything needed is in the event itself, so that it never waits for the
 //! events before it.
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub(super) fn is_one(event: &Event) -> bool {
 /// Reads an interaction; `None` for a kind that the bot does not use, such as a form.
 ///
 /// # Errors
-/// Where something is missing without which it cannot be answered.
+/// If something is missing without which it cannot be answered.
 pub(super) fn read(event: &Event, received: Instant) -> serde_json::Result<Option<Interaction>> {
     let data = match event {
         Event::InteractionCreate(create) => {
@@ -200,7 +200,7 @@ fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interacti
     }))
 }
 
-/// What Discord does not tell is not allowed.
+/// A permission that Discord does not mention is not granted.
 fn bits(permissions: Option<String>) -> u64 {
     permissions.and_then(|bits| bits.parse().ok()).unwrap_or(0)
 }
@@ -250,7 +250,7 @@ fn take(
     given: WireOption,
 ) -> serde_json::Result<()> {
     let value = match given.kind {
-        // Whatever its kind, it is a text that somebody is at: half a number is none.
+        // Whatever its kind, it arrives as text while somebody types: half a number is not a number.
         _ if given.focused => {
             *focused = Some(given.name.clone());
             let text = given.value.as_str().map(str::to_owned);

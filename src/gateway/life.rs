@@ -2,7 +2,7 @@
 //!
 //! serenity would begin new sessions by itself, one every five seconds, for ever; Discord gives a thousand a day. So it
 //! gets no chance to: the queue in which its `ShardManager` starts runners waits for an address that never comes, and
-//! the one runner is ours. Once that has no use for its session any more, the life is over. Resumes are serenity's own,
+//! the one runner is ours. Once that one gives up its session, the life is over. Resumes are serenity's own,
 //! and cost nothing with Discord; but it would try them without a pause, so it gets the address once a second.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const UNCONNECTED: Duration = Duration::from_secs(90);
 const CONNECT: Duration = Duration::from_secs(20);
 /// The least time between two further connections.
 const APART: Duration = Duration::from_secs(1);
-/// How long a polite good-bye may take.
+/// How long closing the session may take.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
 /// What every life begins with.
@@ -44,13 +44,12 @@ pub(super) struct Plan {
 /// How a life ended.
 #[derive(Debug)]
 pub(super) enum LifeEnd {
-    /// It was asked to.
     Asked,
     /// There was no connection, and so no IDENTIFY.
     Unreached(String),
     /// The session is over.
     Over(&'static str),
-    /// Trying again would not help.
+    /// A retry would not help.
     Fatal(GatewayError),
 }
 
@@ -83,7 +82,7 @@ impl Life {
         std::thread::Builder::new().name("gateway".to_owned()).spawn(move || {
             let how = runtime.block_on(live);
             runtime.shutdown_background();
-            // Nobody waits for an abandoned life.
+            // Nobody waits for a client that was given up.
             drop(end.send(how));
         })?;
         Ok(Self { stop, ended, pulse })
@@ -171,7 +170,7 @@ impl GatewaySession {
             presence: None,
         });
         tokio::spawn(async move {
-            // The runner says the same, but serenity complains where nobody listens.
+            // The runner reports the same, but serenity logs an error if nobody receives it.
             let (_kept, _returned) = (never.lock().await, returned);
             std::future::pending::<()>().await;
         });
@@ -206,7 +205,7 @@ async fn beat(pulse: Arc<AtomicU64>) {
     }
 }
 
-/// Lets whoever waits for the address have it, in turn, and keeps it in between: tokio's mutexes are fair.
+/// Hands the address to whoever waits for it, one at a time, and holds it in between: tokio's mutexes are fair.
 async fn give_once_a_second(url: Arc<Mutex<String>>) {
     loop {
         let kept = url.lock().await;

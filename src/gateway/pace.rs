@@ -1,7 +1,7 @@
 //! When the next session with Discord may begin. No I/O and no clock of its own.
 //!
-//! Every new session takes an IDENTIFY. Discord wants them five seconds apart, and counts them: who sends more than a
-//! day's worth (1,000) gets a new token, which ends the bot for good. So the waits grow as long as sessions do not
+//! Every new session takes an IDENTIFY. Discord wants them five seconds apart, and counts them: whoever sends more than
+//! a day's worth (1,000) has its token reset, which ends the bot for good. So the waits grow as long as sessions do not
 //! last, at most until what is left of the day's worth would be spread evenly over the rest of the day.
 //!
 //! See <https://discord.com/developers/docs/events/gateway#identifying>.
@@ -18,7 +18,7 @@ const SHORTEST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 /// The longest wait where no session began: a connection that is refused costs nothing.
 const LONGEST_UNREACHED: Duration = Duration::from_secs(10);
-/// A session that lasted for this long was a good one.
+/// A session that lasted for this long counts as healthy.
 const GOOD: Duration = Duration::from_secs(300);
 
 /// The waits between sessions.

@@ -1,4 +1,4 @@
-//! One REST call: its turn in the channel, its tries, and what its answer means.
+//! One REST call: its place in the channel's queue, its retries, and what its answer means.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,13 +51,12 @@ pub(super) struct Call {
     /// Below `/api/v10`, beginning with a slash.
     pub(super) path: String,
     pub(super) body: Option<Body>,
-    /// In place of the outbox's own.
+    /// Overrides the outbox's own.
     pub(super) give_up_after: Option<Duration>,
 }
 
 /// What a call carries.
 pub(super) enum Body {
-    /// JSON.
     Json(Vec<u8>),
     /// The same, and files: <https://discord.com/developers/docs/reference#uploading-files>.
     Form(Vec<u8>, Vec<File>),
@@ -68,7 +67,7 @@ const MARKDOWN: &str = "text/markdown; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl Body {
-    /// Puts it into a request, without secrets. A form is used up by its request, so each try makes one of its own.
+    /// Puts it into a request, redacted. A form is consumed by its request, so each attempt builds a new one.
     fn put(&self, request: RequestBuilder, redactor: &Redactor) -> reqwest::Result<RequestBuilder> {
         match self {
             Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(redacted(json, redactor))),
@@ -87,14 +86,14 @@ impl Body {
     }
 }
 
-/// String by string, for escapes of JSON would hide where a secret begins.
+/// String by string, because JSON's escapes would hide a secret.
 fn redacted(json: &[u8], redactor: &Redactor) -> Vec<u8> {
     match serde_json::from_slice(json) {
         Ok(mut body) => {
             redactor.redact_json(&mut body);
             body.to_string().into_bytes()
         }
-        // All of them were made from values; none gets here.
+        // Unreachable: they were all serialized from values.
         Err(_) => json.to_vec(),
     }
 }
@@ -113,22 +112,22 @@ pub(super) struct Sender {
     /// `Bot TOKEN`, marked as sensitive, so that not even `Debug` shows it.
     token: HeaderValue,
     pub(super) patience: Patience,
-    /// Everything that is said passes it.
+    /// Everything that is posted passes through it.
     pub(super) redactor: Redactor,
     pace: Mutex<Pace>,
     pub(super) queues: Mutex<HashMap<u64, Arc<Queues>>>,
-    /// Set by a 401 that was confirmed: until when no call is worth asking. Many invalid calls block the whole address.
+    /// Set by a confirmed 401: until when no call is made. Many invalid calls get the whole address blocked.
     refused_until: Mutex<Option<Instant>>,
-    /// What time it was there at the latest answer, and when that came.
+    /// Discord's time in the latest answer, and when that came.
     pub(super) time_there: Mutex<Option<(SystemTime, Instant)>>,
-    /// Held by whoever confirms a 401: when the token was last seen to be good after one.
+    /// Held while a 401 is being confirmed: when the token was last found to be good after one.
     good_at: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// The waiting lines of one place; tokio's mutexes are fair, so each is first in, first out.
+/// The queues of one channel or guild; tokio's mutexes are fair, so each is first in, first out.
 #[derive(Default)]
 pub(super) struct Queues {
-    /// Held by the call that is with Discord.
+    /// Held by the call that is in flight.
     in_flight: tokio::sync::Mutex<()>,
     /// Held by the call that is next of its kind, also while it waits for a window or for its next try.
     next: [tokio::sync::Mutex<()>; CallKind::COUNT],
@@ -136,7 +135,7 @@ pub(super) struct Queues {
 
 /// Why a try failed.
 enum FailedTry {
-    /// Worth another try.
+    /// Worth a retry.
     Passing {
         why: String,
         limited: bool,
@@ -152,15 +151,15 @@ pub(super) enum Sent {
     Limited(Duration),
     /// It never reached Discord.
     Never(String),
-    /// It may have done its work or not.
+    /// It may or may not have taken effect.
     Unclear(String),
-    /// It did nothing and never will.
+    /// It had no effect and never will.
     Refused(StatusCode, RefusalBody),
 }
 
 /// How long a rejected token is considered bad.
 const TOKEN_PAUSE: Duration = Duration::from_secs(60);
-/// How long a token that was seen to work is not checked again.
+/// For how long a token that was found to work is not checked again.
 const TOKEN_GOOD: Duration = Duration::from_secs(5);
 
 impl Sender {
@@ -179,14 +178,14 @@ impl Sender {
         }
     }
 
-    /// Makes the call and decodes its answer, with as many tries as the outbox has patience for.
+    /// Makes the call and decodes its answer, retrying as long as the outbox's patience allows.
     ///
-    /// Dropping the future takes the call back, unless Discord already has it.
+    /// Dropping the future cancels the call, unless it is already on its way.
     pub(super) async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, Refused> {
         self.tries(&call, |body| serde_json::from_slice(body).map_err(|e| e.to_string())).await
     }
 
-    /// Like [`Self::ask`], for calls whose answer says nothing.
+    /// Like [`Self::ask`], for calls whose answer is of no interest.
     pub(super) async fn tell(&self, call: Call) -> Result<(), Refused> {
         self.tries(&call, |_| Ok(())).await
     }
@@ -196,7 +195,7 @@ impl Sender {
         let _next = place.queues().next[call.kind as usize].lock().await;
         let patience = call.give_up_after.unwrap_or(self.patience.give_up_after);
         let deadline = Instant::now() + patience;
-        // A machine that sleeps stops the other clock, but not Discord's.
+        // The monotonic clock stops while the machine sleeps; Discord's does not.
         let began = SystemTime::now();
         let too_late = || began.elapsed().is_ok_and(|elapsed| elapsed > patience);
         let mut wait = self.patience.first_wait;
@@ -272,7 +271,7 @@ impl Sender {
         self.pace.lock().learn(call.kind, call.place, &limits, Instant::now());
 
         if status.is_success() {
-            // The call worked; should its answer be garbled, asking again is safe because of the nonce.
+            // The call worked; if its answer is garbled, a retry is safe because of the nonce.
             return decode(&body).map_err(|e| passing(format!("answer {status} not understood: {e}")));
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -293,7 +292,7 @@ impl Sender {
     }
 
     /// Whether Discord really rejects the token. One 401 does not prove it: it may come from a proxy, or from a Discord
-    /// server with a bad minute. So the simplest call there is has to confirm it.
+    /// server in trouble. So the simplest call there is has to confirm it.
     async fn is_token_refused(&self) -> bool {
         let mut good_at = self.good_at.lock().await;
         if self.is_silenced() {
@@ -311,7 +310,7 @@ impl Sender {
                 info!("a call was answered with 401, but the token is good");
                 *good_at = Some(Instant::now());
             }
-            // Not known; the call that asks is tried again and may ask again.
+            // Unknown; the caller is retried and may ask again.
             _ => {}
         }
         status.is_ok_and(|status| status == StatusCode::UNAUTHORIZED)
@@ -321,7 +320,7 @@ impl Sender {
         self.refused_until.lock().is_some_and(|until| until > Instant::now())
     }
 
-    /// Sends a request once, unpaced, and without the bot's token: what lets it in is in its path.
+    /// Sends a request once, unpaced, and without the bot's token: its credential is in its path.
     pub(super) async fn send_open(
         &self,
         method: Method,

@@ -11,7 +11,7 @@ use super::interaction::Interactions;
 use super::{CallKind, Refused, START_PATIENCE, interaction};
 use crate::domain::{Command, CommandOption, GuildId, OptionKind, Subcommand};
 
-/// Where commands are known.
+/// Where commands are registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// In all guilds, and in direct messages.
@@ -30,9 +30,9 @@ pub enum Registration {
 }
 
 impl Interactions {
-    /// Registers the commands in these guilds and nowhere else, or globally if there are none. What each scope came
-    /// to is told on its own: one guild may have thrown the bot out. `left`: guilds that have commands of an earlier
-    /// time, and lose them.
+    /// Registers the commands in these guilds and nowhere else, or globally if there are none. Each scope has a result
+    /// of its own, because one guild may have removed the bot. `left`: guilds that still have earlier commands, which
+    /// are removed.
     pub async fn register_all(
         &self,
         guilds: &[GuildId],
@@ -49,7 +49,7 @@ impl Interactions {
         done
     }
 
-    /// Sees to it that Discord knows just these commands in this scope. Nothing is written if it does already.
+    /// Makes sure that exactly these commands are registered in this scope. Writes nothing if they are already.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -152,7 +152,7 @@ enum OfferedValue {
     Other(serde_json::Value),
 }
 
-/// A number of which 1 and 1.0 are the same.
+/// A number for which 1 and 1.0 are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 struct Number(f64);
 

@@ -8,13 +8,13 @@ use super::Outbox;
 /// Why an attachment was not fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DownloadError {
-    /// The address is none of Discord's.
+    /// The address is not one of Discord's.
     #[error("this is not an address of Discord's file servers")]
     NotDiscord,
-    /// It is larger than the caller takes.
+    /// It is larger than the caller accepts.
     #[error("larger than {0} bytes")]
     TooLarge(usize),
-    /// Discord does not hand it out (any more).
+    /// Discord does not serve it (any more).
     #[error("Discord answers {0}")]
     Refused(String),
     /// It could not be fetched.

@@ -11,7 +11,6 @@ const PAGE: usize = 100;
 /// A message of the bot's own, as it is in a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
-    /// Its id.
     pub id: MessageId,
     /// Its text, trimmed as Discord trims it.
     pub content: String,
@@ -26,7 +25,7 @@ pub struct History<'a> {
     outbox: &'a Outbox,
     channel: ChannelId,
     me: UserId,
-    /// Where the next page begins; `None` where all is read.
+    /// Where the next page begins; `None` once everything is read.
     after: Option<MessageId>,
 }
 
@@ -52,7 +51,7 @@ impl Outbox {
 
 impl History<'_> {
     /// What the bot has posted among the next 100 messages, oldest first; `None` where there are no more. The answers
-    /// of commands are not among it.
+    /// to commands are not included.
     ///
     /// # Errors
     /// See [`Refused`]; above all, the bot may not be allowed to see the channel.

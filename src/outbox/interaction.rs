@@ -1,8 +1,8 @@
-//! Answers to interactions: callbacks, edits and further messages, each let in by the interaction's own token.
+//! Answers to interactions: callbacks, edits and further messages, each authorized by the interaction's own token.
 //!
-//! They are not paced: Discord does not count them by channel, and gives three seconds for the first. What may have
-//! reached Discord is sent again only where that does no harm ([`Again`]): an edit is, and so is a first answer, which
-//! Discord takes once only; a further message is not.
+//! They are not paced: Discord does not count them by channel, and allows three seconds for the first. A call that may
+//! have reached Discord is sent again only if that does no harm ([`Again`]): this holds for an edit, and for a first
+//! answer, which Discord takes only once, but not for a further message.
 //!
 //! See <https://discord.com/developers/docs/interactions/receiving-and-responding>.
 
@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const LONGEST_CALLBACK: Duration = Duration::from_secs(5);
 /// With less time left than this, a first answer is sent for the last time.
 const LAST_TRY: Duration = Duration::from_millis(500);
-/// How long anything else is tried.
+/// How long anything else is retried.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
@@ -40,7 +40,7 @@ const INVALID_WEBHOOK_TOKEN: u32 = 50027;
 
 const EPHEMERAL: u64 = 1 << 6;
 
-/// The part of the outbox that belongs to the application. Clones are the same.
+/// The part of the outbox that belongs to the application. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Interactions {
     pub(super) outbox: Outbox,
@@ -80,10 +80,10 @@ pub enum Unanswered {
     /// The three seconds or the fifteen minutes are over.
     #[error("Discord takes no answer to this interaction any more")]
     TooLate,
-    /// A first answer was there before.
+    /// It already has a first answer.
     #[error("the interaction is answered already")]
     Already,
-    /// Discord may have got it or not.
+    /// Discord may or may not have received it.
     #[error("it may have arrived or not: {0}")]
     Unclear(String),
     /// Anything else.
@@ -195,7 +195,7 @@ impl Interactions {
         created(&self.send(call, PATIENCE).await?)
     }
 
-    /// Takes the first answer away, also one that is still "thinking". One that is gone already is no error.
+    /// Deletes the first answer, even if it is still "thinking". It is no error if it is gone already.
     ///
     /// # Errors
     /// See [`Unanswered`].
@@ -262,8 +262,8 @@ impl Interactions {
         // Whether a try may have reached Discord.
         let mut unclear = false;
         loop {
-            // What hangs may hang in a dead connection: the half of the time is kept for another try. Files may need
-            // all of it.
+            // A call that hangs may hang on a dead connection: half of the time is kept for another attempt. Files may
+            // need all of it.
             let left = until.saturating_duration_since(Instant::now());
             let limit = match again {
                 Again::RefusedOnceThere if files.is_empty() && left > LAST_TRY => limit.min(left / 2),
@@ -271,7 +271,7 @@ impl Interactions {
             };
             let (why, pause) = match sender.send_open(method.clone(), &path, body.as_ref(), limit).await {
                 Sent::Done(answer) => return Ok(answer),
-                // It is our own earlier try that it was answered by.
+                // Our own earlier attempt has answered it.
                 Sent::Refused(_, problem) if unclear && problem.code == Some(ANSWERED_ALREADY) => {
                     return Ok(Vec::new());
                 }
@@ -281,7 +281,7 @@ impl Interactions {
                             Unanswered::TooLate
                         }
                         Some(ANSWERED_ALREADY) => Unanswered::Already,
-                        // It is the interaction's token that is refused: no other was sent.
+                        // The interaction's token is refused; no other was sent.
                         _ if status == StatusCode::UNAUTHORIZED => Unanswered::TooLate,
                         _ => Unanswered::Refused(problem.refused(status)),
                     });
@@ -307,7 +307,7 @@ impl Interactions {
     }
 }
 
-/// A call that the token in its path lets in.
+/// A call authorized by the token in its path.
 struct TokenCall<'a> {
     method: Method,
     path: String,
@@ -319,14 +319,14 @@ struct TokenCall<'a> {
     until: Instant,
 }
 
-/// What comes of a call that arrives twice.
+/// The effect of a call that arrives twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Again {
-    /// It does its work twice, so it must not.
+    /// It takes effect twice, so it must not be repeated.
     Never,
-    /// Nothing more than of the first one.
+    /// The second one changes nothing.
     Harmless,
-    /// Discord refuses it (40060), and so tells that the first one arrived.
+    /// Discord refuses it (40060), which shows that the first one arrived.
     RefusedOnceThere,
 }
 
@@ -369,7 +369,7 @@ fn create(reply: &Reply) -> Value {
     body
 }
 
-/// The whole of a message: what is not there is taken away by an edit.
+/// A whole message: an edit removes whatever is missing here.
 fn message(reply: &Reply) -> Value {
     let files = reply.files.iter().enumerate();
     let attachments = files.map(|(n, file)| json!({"id": n.to_string(), "filename": file.name}));

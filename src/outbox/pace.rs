@@ -1,7 +1,7 @@
-//! When a call may go: Discord's rate limits, as its answers tell them. No I/O and no clock of its own.
+//! When a call may go: Discord's rate limits, learned from its answers. No I/O and no clock of its own.
 //!
-//! Discord counts calls in *buckets*. Which bucket a kind of call falls into is told by the header
-//! `X-RateLimit-Bucket` and is the same for all channels; the count itself is kept per bucket and channel. As only
+//! Discord counts calls in *buckets*. The header `X-RateLimit-Bucket` says which bucket a kind
+//! of call falls into, the same for all channels; the count itself is kept per bucket and channel. As only
 //! one call per channel is in flight, no counting is needed here: an answer says how many calls remain, and 0
 //! closes the bucket for that channel until its window ends. The limit over everything (50 calls per second) is
 //! in no header: the first refusal that names it makes this side count for a while.
@@ -45,9 +45,9 @@ enum Bucket {
 
 /// What Discord allows in all, per second.
 const GLOBAL: usize = 50;
-/// How long this side counts calls after Discord complained about the sum.
+/// How long calls are counted here after Discord complained about their total.
 const CAREFUL: Duration = Duration::from_secs(600);
-/// No wait that a server asks for is taken to be longer than this.
+/// The longest wait that a server can ask for; longer ones are cut to this.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// What is known about Discord's windows.
@@ -141,8 +141,8 @@ pub(super) struct TooManyRequests {
 }
 
 impl LimitHeaders {
-    /// Reads the headers and, of a 429, the body. What cannot be read counts as not said; a 429 that says
-    /// nothing waits for `otherwise`.
+    /// Reads the headers and, for a 429, the body. What cannot be read is ignored; a 429 without a time waits for
+    /// `otherwise`.
     pub(super) fn read(status: u16, headers: &HeaderMap, body: &[u8], otherwise: Duration) -> Self {
         #[derive(Default, Deserialize)]
         struct Body {

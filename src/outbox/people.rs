@@ -14,13 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Who the bot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The bot's user.
     pub user: UserId,
-    /// Its name.
     pub name: String,
     /// The application's id, which stands in the invite link.
     pub application: ApplicationId,
-    /// Who owns the application; of a team, the accepted members that may do more than read.
+    /// Who owns the application; for a team, the accepted members that may do more than read.
     pub owners: Vec<UserId>,
     /// Whether the message content intent is switched on in the Developer Portal.
     pub message_content: bool,
@@ -87,7 +85,7 @@ impl Outbox {
     /// Whether this person is a member of the guild.
     ///
     /// # Errors
-    /// See [`Refused`]; somebody who is no member is no error. No answer within half a minute.
+    /// See [`Refused`]; it is no error if the person is not a member. No answer within half a minute.
     pub async fn is_member(&self, guild: GuildId, person: UserId) -> Result<bool, Refused> {
         let path = format!("/guilds/{guild}/members/{person}");
         match self.soon::<IgnoredAny>(CallKind::Member, guild.get(), path).await {

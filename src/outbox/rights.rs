@@ -9,12 +9,11 @@ use crate::domain::{ChannelId, GuildId, RoleId, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permissions(pub u64);
 
-/// A permission that the bot makes use of.
+/// A permission that the bot uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// Its bit.
     pub bit: u64,
-    /// Its name, as Discord's settings have it.
+    /// Its name in Discord's settings.
     pub name: &'static str,
     /// What does not work without it.
     pub without: &'static str,
@@ -37,7 +36,7 @@ pub const NEEDED: [Need; 6] = [
 ];
 
 impl Permissions {
-    /// What is missing of [`NEEDED`]. In a thread, `Send Messages` means nothing.
+    /// Which of [`NEEDED`] are missing. In a thread, `Send Messages` means nothing.
     pub fn missing(self, in_thread: bool) -> impl Iterator<Item = Need> {
         let has = move |bit: u64| self.0 & (bit | ADMINISTRATOR) != 0;
         NEEDED.into_iter().filter(move |need| !(has(need.bit) || in_thread && need.bit == SEND))
@@ -48,7 +47,7 @@ impl Permissions {
         self.0 & (ATTACH | ADMINISTRATOR) != 0
     }
 
-    /// Whether it can hear and answer at all.
+    /// Whether it can read and answer at all.
     pub fn suffice(self, in_thread: bool) -> bool {
         let vital =
             |need: &Need| need.bit == VIEW || need.bit == if in_thread { SEND_IN_THREADS } else { SEND };
@@ -67,11 +66,9 @@ impl<'de> Deserialize<'de> for Permissions {
 /// A guild that the bot is in.
 #[derive(Debug, Clone, Deserialize)]
 pub struct JoinedGuild {
-    /// Its id.
     pub id: GuildId,
-    /// Its name.
     pub name: String,
-    /// What the bot may do where no channel says otherwise.
+    /// What the bot may do unless a channel says otherwise.
     pub permissions: Permissions,
 }
 

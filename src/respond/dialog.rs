@@ -27,7 +27,6 @@ pub(super) type Key = uuid::Uuid;
 
 /// A dialog that waits.
 pub(super) struct OpenDialog {
-    /// Who may answer.
     who: Allow,
     /// What those hear who may not.
     refusal: &'static str,

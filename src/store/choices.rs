@@ -15,7 +15,7 @@ pub struct ChannelChoice {
 }
 
 impl ChannelChoice {
-    /// What of it the project takes, as it is now.
+    /// The part of it that the project accepts now.
     #[must_use]
     pub fn within(self, project: &Project) -> Self {
         Self {
@@ -36,9 +36,7 @@ impl Turn {
 /// One thing that a channel chooses; `None` takes the choice back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewChoice {
-    /// The model.
     Model(Option<String>),
-    /// The permission mode.
     PermissionMode(Option<PermissionMode>),
 }
 
@@ -46,7 +44,7 @@ impl Store {
     /// Writes what the channel chooses, and returns what it had chosen before. The other choice stays as it is.
     ///
     /// # Errors
-    /// Where the database fails: nothing is chosen then.
+    /// If the database fails; then nothing changes.
     pub async fn set_choice(&self, channel: ChannelId, new: NewChoice) -> Result<ChannelChoice, StoreError> {
         self.step(move |tx| {
             let before = choice(tx, channel)?;

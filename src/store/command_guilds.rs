@@ -4,10 +4,10 @@ use super::{Store, StoreError};
 use crate::domain::GuildId;
 
 impl Store {
-    /// Writes that these guilds are about to get commands, and returns those that got some earlier and get none now.
+    /// Records that these guilds are about to get commands, and returns those that have some and get none now.
     ///
     /// # Errors
-    /// Where the database fails: nothing is written then.
+    /// If the database fails; then nothing changes.
     pub async fn give_commands_to(&self, guilds: Vec<GuildId>) -> Result<Vec<GuildId>, StoreError> {
         self.step(move |tx| {
             let mut statement = tx.prepare_cached("SELECT guild FROM command_guilds ORDER BY guild")?;
@@ -21,10 +21,10 @@ impl Store {
         .await
     }
 
-    /// Writes that a guild has no commands of its own any more.
+    /// Records that a guild has no commands of its own any more.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn took_commands_from(&self, guild: GuildId) -> Result<(), StoreError> {
         self.step(move |tx| {
             tx.prepare_cached("DELETE FROM command_guilds WHERE guild = ?1")?.execute([guild])?;

@@ -8,7 +8,6 @@ use crate::domain::{ChannelId, MessageId, Outcome, UserId};
 /// What is to be said in answer to a message, and is not all said yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Where.
     pub channel: ChannelId,
     /// The message that is answered.
     pub reply_to: MessageId,
@@ -40,7 +39,6 @@ pub struct StoredPart {
 pub struct FilePart {
     /// What the part says that the file comes with. It is the last one.
     pub text: String,
-    /// What is in the file.
     pub content: String,
     /// How many parts come before it. The others are spare: they are only posted if Discord refuses the file.
     pub after: usize,
@@ -121,7 +119,7 @@ impl Store {
     /// What is still to be said in answer to this message; `None` where nothing is, or all is said.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT channel, author, written, coalesce(question, id)
@@ -142,7 +140,7 @@ impl Store {
     /// are then; where there is no such part, or it is posted, nothing changes.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn without_file(&self, message: MessageId) -> Result<Vec<StoredPart>, StoreError> {
         self.step(move |tx| {
             let sql = "DELETE FROM parts WHERE message = ?1 AND file IS NOT NULL AND posted IS NULL";
@@ -157,7 +155,7 @@ impl Store {
     /// Has a part say something else, for Discord refused its own words; these are kept. All parts as they are then.
     ///
     /// # Errors
-    /// Where there is no such part, or it is posted, or the database fails.
+    /// If there is no such part, or it is posted, or the database fails.
     pub async fn say_instead(
         &self,
         message: MessageId,
@@ -178,7 +176,7 @@ impl Store {
     /// nothing: the first id stays.
     ///
     /// # Errors
-    /// Where there is no such part, or the database fails.
+    /// If there is no such part, or the database fails.
     pub async fn posted(&self, message: MessageId, part: u32, posted: MessageId) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE parts SET posted = coalesce(posted, ?3) WHERE message = ?1 AND number = ?2";
@@ -198,7 +196,7 @@ impl Store {
     /// turn has failed. What is not posted is not posted any more.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn close_delivery(&self, message: MessageId, end: DeliveryEnd) -> Result<bool, StoreError> {
         self.step(move |tx| {
             if state(tx, message)? != Some(DeliveryState::Open) {

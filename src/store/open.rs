@@ -34,7 +34,6 @@ pub enum OpenError {
     /// Another process has it.
     #[error("{file} is in use by {holder}: stop that one first, or give this one its own `[store] path`")]
     Held {
-        /// The database.
         file: String,
         /// The other process, as far as it is known.
         holder: Holder,
@@ -45,22 +44,12 @@ pub enum OpenError {
          start the newer one",
         schema::VERSION
     )]
-    Newer {
-        /// The database.
-        file: String,
-        /// Its version.
-        found: i64,
-    },
+    Newer { file: String, found: i64 },
     /// It is an SQLite file, but not this program's.
     #[error("{file} belongs to another program: name another file in `[store] path`")]
-    Foreign {
-        /// The database.
-        file: String,
-    },
-    /// It is damaged.
+    Foreign { file: String },
     #[error("{file} is damaged ({detail}): put a backup in its place, or move it away to start empty")]
     Corrupt {
-        /// The database.
         file: String,
         /// What SQLite found.
         detail: String,

@@ -11,9 +11,7 @@ use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel};
 /// A channel or a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenChannel {
-    /// The channel.
     pub channel: ChannelId,
-    /// Its guild.
     pub guild: GuildId,
     /// Its name without `#`; empty where it is not known.
     pub name: String,
@@ -46,7 +44,7 @@ impl Store {
     /// Every place that is not gone.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn places(&self) -> Result<Vec<SeenChannel>, StoreError> {
         self.step(|tx| {
             let sql = "SELECT channel, guild, name, parent, archived, seen FROM places WHERE gone IS NULL";
@@ -69,7 +67,7 @@ impl Store {
     /// Writes that there are these places. What is seen of a place stays as it is written, unless the place was gone.
     ///
     /// # Errors
-    /// Where the database fails: nothing is written then.
+    /// If the database fails: nothing is written then.
     pub async fn learn_places(&self, places: Vec<SeenChannel>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql =
@@ -88,7 +86,7 @@ impl Store {
     /// What is known of the channel, and what it has chosen.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn channel(&self, channel: ChannelId) -> Result<ChannelRow, StoreError> {
         self.step(move |tx| Ok(row(tx, channel)?)).await
     }
@@ -96,7 +94,7 @@ impl Store {
     /// Writes up to where all is taken in; a place never goes back.
     ///
     /// # Errors
-    /// Where the database fails: nothing is written then.
+    /// If the database fails: nothing is written then.
     pub async fn advance_places(&self, seen: Vec<(ChannelId, MessageId)>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE places SET seen = ?2 WHERE channel = ?1 AND seen < ?2";
@@ -112,7 +110,7 @@ impl Store {
     /// Writes that these places are gone. What they have chosen, and their sessions, is kept for as long as messages are.
     ///
     /// # Errors
-    /// Where the database fails: nothing is written then.
+    /// If the database fails: nothing is written then.
     pub async fn lose_places(&self, channels: Vec<ChannelId>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE places SET gone = ?2 WHERE channel = ?1 AND gone IS NULL";
@@ -128,7 +126,7 @@ impl Store {
     /// Forgets those of these places for which nothing is kept: no session, no choice, and no message. They are returned.
     ///
     /// # Errors
-    /// Where the database fails: nothing is forgotten then.
+    /// If the database fails: nothing is forgotten then.
     pub async fn forget_places(&self, mut channels: Vec<ChannelId>) -> Result<Vec<ChannelId>, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT channel FROM sessions UNION SELECT channel FROM choices UNION SELECT channel FROM messages";
@@ -147,7 +145,7 @@ impl Store {
     /// Whether the message is written already.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn knows(&self, message: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             Ok(tx.prepare_cached("SELECT 1 FROM messages WHERE id = ?1")?.exists([message])?)

@@ -39,7 +39,7 @@ impl Store {
     /// Writes where the question of a turn stands that was asked by a command.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn set_question(&self, message: MessageId, posted: MessageId) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET question = ?2 WHERE message = ?1 AND ours = 1";
@@ -52,7 +52,7 @@ impl Store {
     /// Whether a message of the bot is recorded as some part of some delivery, or as some turn's question.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn is_known(&self, posted: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)

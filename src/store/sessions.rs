@@ -29,11 +29,8 @@ pub struct Session {
 /// A session, and where it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The channel.
     pub channel: ChannelId,
-    /// The project.
     pub project: ProjectName,
-    /// The session.
     pub session: Session,
 }
 
@@ -58,7 +55,7 @@ impl Store {
     /// The session of this channel and project, if there is one.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn session(
         &self,
         channel: ChannelId,
@@ -75,7 +72,7 @@ impl Store {
     /// The newest [`MAX_SESSIONS`] sessions, the one that was used last first, with their channels.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn sessions(&self) -> Result<Vec<(SessionRow, ChannelRow)>, StoreError> {
         self.step(|tx| {
             let sql = format!(
@@ -102,7 +99,7 @@ impl Store {
     /// that an id of which the CLI may know is never used twice.
     ///
     /// # Errors
-    /// Where the database fails, or another channel or project has this session.
+    /// If the database fails, or another channel or project has this session.
     pub async fn put_session(
         &self,
         channel: ChannelId,
@@ -129,7 +126,7 @@ impl Store {
     /// A turn that is still running in it ends as usual, and does not bring it back.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn forget_session(
         &self,
         channel: ChannelId,

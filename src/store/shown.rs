@@ -10,7 +10,6 @@ use crate::domain::{ChannelId, MessageId};
 pub struct Shown {
     /// The turn.
     pub message: MessageId,
-    /// Its channel.
     pub channel: ChannelId,
     /// The message that it answers.
     pub question: MessageId,
@@ -25,7 +24,6 @@ pub struct Shown {
 pub enum LiveLine {
     /// It may stand in the channel, or be on its way there.
     Coming,
-    /// It stands there.
     Stands(MessageId),
 }
 
@@ -33,7 +31,7 @@ impl Store {
     /// What ended and running turns have left in Discord besides their answers.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
         self.step(|tx| {
             let sql = "SELECT message, channel, hourglass, live_line, coalesce(question, message) FROM turns JOIN messages ON id = message
@@ -57,7 +55,7 @@ impl Store {
     /// Whether a message may show that it waits: true before it does, false once that is seen to be gone.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn set_hourglass(&self, message: MessageId, shown: bool) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET hourglass = ?2 WHERE message = ?1";
@@ -70,7 +68,7 @@ impl Store {
     /// What shows the turn at work: before it is posted, once it stands there, and once it is seen to be gone (`None`).
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn set_live_line(&self, message: MessageId, line: Option<LiveLine>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET live_line = ?2 WHERE message = ?1";

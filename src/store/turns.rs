@@ -16,7 +16,6 @@ use crate::domain::{
 pub struct Turn {
     /// The message, and so the turn.
     pub message: MessageId,
-    /// Where it was written.
     pub channel: ChannelId,
     /// Who wrote it, as seen then.
     pub author: Author,
@@ -38,7 +37,6 @@ pub struct Turn {
 
 /// What a turn is to do, after its message was edited: as in [`Turn`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in Turn")]
 pub struct TurnEdit {
     pub project: ProjectName,
     pub prompt: String,
@@ -60,7 +58,6 @@ impl TurnEdit {
 pub struct DirectReply {
     /// The message that is answered.
     pub message: MessageId,
-    /// Where it was written.
     pub channel: ChannelId,
     /// Who wrote it, as seen then.
     pub author: Author,
@@ -125,7 +122,6 @@ pub enum Cancel {
 pub enum Unwanted {
     /// Its message is gone: nobody is to hear of it.
     Deleted,
-    /// Somebody has stopped it.
     Stopped,
 }
 
@@ -143,7 +139,6 @@ pub enum Begin {
 /// How a turn ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// The outcome.
     pub outcome: Outcome,
     /// What to say, part by part; may be empty.
     pub parts: Vec<String>,
@@ -165,11 +160,8 @@ pub struct SessionUpdate {
 /// Something that a bot left behind when it stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The message.
     pub message: MessageId,
-    /// Its channel.
     pub channel: ChannelId,
-    /// Who wrote it.
     pub author: UserId,
     /// The message that is answered.
     pub question: Question,
@@ -193,7 +185,7 @@ impl Store {
     /// about to show so.
     ///
     /// # Errors
-    /// Where the database fails: the message is not accepted then.
+    /// If the database fails: the message is not accepted then.
     pub async fn accept(&self, turn: Turn, hourglass: bool) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
             if !insert_message(tx, turn.message, turn.channel, &turn.author, turn.accepted)? {
@@ -224,7 +216,7 @@ impl Store {
     /// Writes what is to be said in answer to a message that starts no turn. The message id is the key.
     ///
     /// # Errors
-    /// Where the database fails: nothing is to be said then.
+    /// If the database fails: nothing is to be said then.
     pub async fn say(&self, said: DirectReply) -> Result<Accepted, StoreError> {
         self.step(move |tx| {
             if !insert_message(tx, said.message, said.channel, &said.author, said.accepted)? {
@@ -239,7 +231,7 @@ impl Store {
     /// Replaces what a turn that has not begun is to ask; whether it was still waiting.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn edit(&self, message: MessageId, edit: TurnEdit) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6
@@ -257,7 +249,7 @@ impl Store {
     /// not live to see it; the first reason counts.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn cancel(&self, message: MessageId, why: Unwanted) -> Result<Cancel, StoreError> {
         self.step(move |tx| match state(tx, message)? {
             Some(TurnState::Waiting) => {
@@ -276,7 +268,7 @@ impl Store {
     /// Ends a turn that has not begun, as cancelled; whether it did. Nothing changes for one that runs.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn cancel_waiting(&self, message: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let waits = state(tx, message)? == Some(TurnState::Waiting);
@@ -291,7 +283,7 @@ impl Store {
     /// Records why a turn is to end, even if it is only about to begin.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn note_unwanted(&self, message: MessageId, why: Unwanted) -> Result<(), StoreError> {
         self.step(move |tx| Ok(note_unwanted(tx, message, why)?)).await
     }
@@ -300,7 +292,7 @@ impl Store {
     /// prompt.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn begin(&self, turn: Turn) -> Result<Begin, StoreError> {
         self.step(move |tx| match row(tx, turn.message)? {
             Some(TurnRow { turn: stored, state: TurnState::Waiting, .. }) if stored == turn => {
@@ -322,7 +314,7 @@ impl Store {
     /// this id, unless it was forgotten meanwhile.
     ///
     /// # Errors
-    /// Where the database fails: the turn has not ended then.
+    /// If the database fails: the turn has not ended then.
     pub async fn finish(&self, message: MessageId, end: Finished) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let Some(TurnRow { turn, state: TurnState::Waiting | TurnState::Running, .. }) =
@@ -345,7 +337,7 @@ impl Store {
     /// What an earlier bot left to do, in the order in which the messages were written.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
             let sql =
@@ -374,7 +366,7 @@ impl Store {
     /// The turns of this channel that have not begun, the next one first.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn waiting(&self, channel: ChannelId) -> Result<Vec<WaitingTurn>, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT message, author, author_name, author_roles, project, prompt, accepted
@@ -398,7 +390,7 @@ impl Store {
     /// All that is known of a turn; `None` where the message started none (or it was pruned).
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn turn(&self, message: MessageId) -> Result<Option<TurnRow>, StoreError> {
         self.step(move |tx| Ok(row(tx, message)?)).await
     }

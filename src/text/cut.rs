@@ -9,7 +9,6 @@ use super::line::{fits, fitting};
 
 /// A line, or the rest of one, that goes into a part up to a place.
 pub struct CuttableLine<'a> {
-    /// The line.
     pub text: &'a str,
     /// How many bytes of it go into the part.
     pub fit: usize,

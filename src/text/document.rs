@@ -39,7 +39,6 @@ pub struct Document {
 pub struct Line {
     /// Where it stands in [`Document::text`], without its line end.
     pub range: Range<usize>,
-    /// What it is.
     pub kind: LineKind,
 }
 
@@ -67,7 +66,6 @@ pub enum LineKind {
 pub struct CodeBlock {
     /// The markers of the block quote it stands in, or nothing.
     pub quote: String,
-    /// The info string.
     pub info: String,
     /// The lines of a table's header, each with its line end; nothing where it is no table.
     pub header: String,

@@ -15,7 +15,6 @@ use super::token;
 pub struct Span {
     /// Where it stands, with its markers.
     pub range: Range<usize>,
-    /// What it is.
     pub kind: SpanKind,
 }
 

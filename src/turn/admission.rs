@@ -1,4 +1,4 @@
-//! Whether a turn may begin: its author may have been shut out while it waited.
+//! Whether a turn may begin: its author may have lost access while it waited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::lane::Ticket;
 use crate::store::{StoreError, Turn, TurnRow, TurnState, Unwanted};
 use crate::words;
 
-/// How long a turn holds its slot while Discord is asked who somebody is.
+/// How long a turn holds its slot while Discord looks up its author.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 /// The turn as stored now and its project, if its author may ask there now. Otherwise the turn's end is written, unless
@@ -32,7 +32,7 @@ pub async fn still_admitted(
         let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
         let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
         notes.splice(.., asker(&turn));
-        // Of the scripts as they are whenever it is asked.
+        // Ask the newest scripts each time.
         let asks = || async {
             let scripts = turns.scripts.borrow().clone();
             let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(None) };
@@ -59,7 +59,7 @@ pub async fn still_admitted(
                 tell_end(turns, task, Outcome::Failed, words::project_gone(&turn.project)).await?;
                 return Ok(None);
             }
-            // It has waited again meanwhile, so all of it is asked again.
+            // It gave up its slot meanwhile, so the answer may be out of date.
             (_, false) => tokio::select! {
                 biased;
                 () = stop.token.cancelled() => break,

@@ -2,14 +2,14 @@
 //!
 //! # Theory of operation
 //! A crash anywhere leaves a delivery that goes on at the first part that is not recorded as posted. That one part
-//! may stand in the channel all the same: the bot died between Discord's answer and the record. Its nonce makes
+//! may be in the channel all the same: the bot died between Discord's answer and the record. Its nonce makes
 //! Discord answer with the message that is there, but Discord forgets nonces after some minutes; so a delivery that
 //! is taken up again looks for the part in the channel first ([`find_posted`]).
 //!
 //! The same holds for a delivery that is stuck: Discord is away for longer than the outbox tries, the channel takes
-//! nothing for now (a permission is missing, the thread is closed), or the database fails. Nothing of it is lost: it
-//! waits, with growing waits, until something happens in the channel ([`Turns::stir`]), and is tried again. Its
-//! lane stays closed meanwhile, so that answers keep their order. Only after `discord.keep_trying` is it closed, and
+//! nothing for now (a permission is missing, the thread is closed), or the database fails. Nothing is lost: it is
+//! retried with growing waits, sooner when something happens in the channel ([`Turns::stir`]). Its lane stays closed
+//! meanwhile, so that answers keep their order. Only after `discord.keep_trying` is it closed, and
 //! the operators are told.
 //!
 //! The last part of a long answer has a file in place of further parts. These are in the ledger as well, as spare ones:
@@ -43,7 +43,7 @@ const STIRRED: u32 = 10;
 enum Stuck {
     #[error("the ledger cannot be read or written")]
     Store(#[from] StoreError),
-    /// Nothing but [`is_passing`] ones.
+    /// Only those for which [`is_passing`] holds.
     #[error("Discord takes nothing now")]
     Discord(#[source] Refused),
 }
@@ -68,7 +68,7 @@ impl Waits {
         Self { stirred: speaking.stirred.subscribe(), next: FIRST_WAIT }
     }
 
-    /// Begins a try: activity counts from now on.
+    /// Begins an attempt: activity counts from now on.
     fn begin(&mut self) {
         self.stirred.mark_unchanged();
     }
@@ -89,8 +89,8 @@ impl Waits {
     }
 }
 
-/// Whether the bot may write in the channel now, as far as that shows without writing: without that right Discord
-/// refuses "typing", too.
+/// Whether the bot may write in the channel now. Without that permission Discord refuses "typing", too, which nobody
+/// sees fail.
 pub async fn may_speak(turns: &Turns, channel: ChannelId) -> bool {
     match turns.outbox.may_type(channel).await {
         Err(refused) if is_passing(&refused) => {
@@ -189,7 +189,7 @@ async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: boo
     }
 }
 
-/// Closes a delivery whose rest nobody wants.
+/// Closes a delivery when nobody wants the rest of it.
 async fn stop(turns: &Turns, message: MessageId) -> Result<(), Stuck> {
     if turns.store.close_delivery(message, DeliveryEnd::Stopped).await? {
         info!("the rest of the answer is not posted: somebody stopped it");
@@ -215,7 +215,6 @@ pub(super) fn is_passing(refused: &Refused) -> bool {
     }
 }
 
-/// The thread is archived.
 const ARCHIVED: u32 = 50_083;
 
 /// How a part can be recognized in the channel.
@@ -234,12 +233,12 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Records the first part that is not recorded, if it stands in the channel. The history is read to its end, unless the
+/// Records the first unrecorded part, if it is in the channel. The history is read to its end, unless the
 /// part is found.
 ///
 /// Discord does not keep nonces with its messages, so a part is known by its words, by what it replies to, and by
-/// whether it was silent. What the bot says besides has another look: commands answer through a webhook, and what they
-/// post is no reply and never silent.
+/// whether it was silent. The bot's other messages look different: commands answer through a webhook, and what they
+/// post is neither a reply nor silent.
 async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
     let before = delivery.parts.iter().filter_map(|part| part.posted).next_back();
     let after = before.unwrap_or(delivery.reply_to);
@@ -258,7 +257,7 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
         for posted in own {
             let part = &delivery.parts[place];
             let look = Look::of(delivery, place, part);
-            // Another answer may have the same words; then the ledger knows it.
+            // It may be part of another answer with the same words; the ledger knows those.
             if is_it(turns, delivery.channel, &posted, &look).await?
                 && !turns.store.is_known(posted.id).await?
             {
@@ -276,7 +275,7 @@ async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'
         return Ok(false);
     }
     match (look.reply_to, posted.reply_to) {
-        // A reply to a message that was gone by then shows no reference.
+        // A reply to a message that had been deleted shows no reference.
         (Some(question), None) => match turns.outbox.stands(channel, question).await {
             Ok(stands) => Ok(!stands),
             Err(refused) if is_passing(&refused) => Err(Stuck::Discord(refused)),
@@ -326,8 +325,8 @@ async fn post_parts(
                 Err(refused) => debug!(error = %refused, "cannot reopen a closed thread"),
             }
         }
-        // Whatever is wrong with the file (its size, a missing right): a person who asked wants the answer, however
-        // many messages it takes.
+        // Whatever is wrong with the file (its size, a missing permission): the person wants the answer, however many
+        // messages it takes.
         if has_file && !holds_up_words_too(turns, delivery.channel, &refused, again).await {
             warn!(error = %refused, "Discord refused the file of a long answer; all of it is posted as messages");
             delivery.parts = turns.store.without_file(message).await?;
@@ -364,7 +363,7 @@ async fn holds_up_words_too(turns: &Turns, channel: ChannelId, refused: &Refused
     }
 }
 
-/// Posts one sentence that the store could not take.
+/// Posts one sentence that could not be stored.
 pub async fn post_unwritten(turns: &Turns, channel: ChannelId, message: MessageId, content: String) {
     let post = Post {
         content,

@@ -23,8 +23,8 @@ impl Turns {
         true
     }
 
-    /// The refusal for somebody who has enough under way to ask more in this channel; `made` is the time in the id of
-    /// what they ask.
+    /// The refusal for somebody who has too much under way to ask more in this channel; `made` is the time in the id of
+    /// the new request.
     pub fn too_much(&self, channel: ChannelId, person: UserId, made: u64) -> Option<String> {
         let shares = &self.0.shares;
         let is_full = self.lanes.waiting(channel, person) >= shares.waiting();
@@ -53,8 +53,8 @@ impl Turns {
         (running, lanes.iter().map(|lane| lane.waiting.len()).sum())
     }
 
-    /// Ends a turn that runs; its person hears that somebody has. Of one that has ended already, the rest of what it
-    /// has to say is not said. None where there is no such turn any more.
+    /// Ends a running turn, and its person is told that somebody did. If the turn has ended already, the rest of its
+    /// answer is not posted. `None` if there is no such turn any more.
     pub async fn stop(&self, turn: MessageId) -> Option<Stopped> {
         let stop = self.stops().get(&turn).cloned()?;
         let stopped = stop.stop(StopReason::Asked);
@@ -65,10 +65,10 @@ impl Turns {
         Some(stopped)
     }
 
-    /// Takes a waiting turn out of its lane; whether it was still waiting.
+    /// Takes a waiting turn out of its lane. Returns whether it was still waiting.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// If the database fails.
     pub async fn take_out(&self, turn: MessageId) -> Result<bool, StoreError> {
         let cancelled = self.store.cancel_waiting(turn).await?;
         if cancelled && let Some(stop) = self.stops().get(&turn) {

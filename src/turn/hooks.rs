@@ -9,7 +9,7 @@ use crate::script::{ScriptSet, TurnFacts};
 use crate::store::{ChannelRow, Turn};
 use crate::text;
 
-/// The hooks of one turn: all of them from the script set that was in force when it began.
+/// The hooks of one turn, all from the script set that was live when it began.
 pub struct TurnHooks {
     outbox: Outbox,
     set: ScriptSet,
@@ -44,7 +44,7 @@ impl TurnHooks {
         }
     }
 
-    /// The answer as the scripts want it. Where Claude has written none there is nothing to change.
+    /// The answer after the scripts' changes. An empty answer stays as it is.
     pub async fn answer(&self, answer: String) -> String {
         if answer.trim().is_empty() {
             return answer;
@@ -57,10 +57,10 @@ impl TurnHooks {
         self.outbox.redact(text).into_owned()
     }
 
-    /// What went wrong, as the scripts word it.
+    /// What went wrong, in the scripts' words if they have any.
     pub async fn error(&self, sentence: String) -> String {
         let Some(worded) = self.set.on_error(&sentence, &self.turn).await else { return sentence };
-        // Like an answer, so that no block in it swallows the id below it.
+        // Laid out like an answer, so that an open code block in it cannot swallow the id below it.
         let parts = text::parts(&self.outbox.redact(&worded), &Format::default());
         if parts.is_empty() {
             return sentence;

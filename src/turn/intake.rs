@@ -22,7 +22,7 @@ use crate::store::{Accepted, DirectReply, Millis, Question, StoreError, Turn, Tu
 use crate::text;
 use crate::words;
 
-/// How old a message may be that an edit makes one for the bot.
+/// How old a message may be for an edit to address it to the bot.
 const STILL_NEW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Somebody who is let in, as far as is known.
@@ -56,7 +56,7 @@ async fn take(turns: &Turns, message: Message, is_new: bool) {
     act(turns, &scripts, message, decided, is_new).await;
 }
 
-/// Does what the scripts have decided about a message. `is_new`: it has not been edited.
+/// Carries out what the scripts have decided about a message. `is_new`: it has not been edited.
 pub async fn act(
     turns: &Turns,
     scripts: &ScriptSet,
@@ -87,8 +87,8 @@ pub async fn act(
     }
 }
 
-/// An edited message is asked as edited, and where its new words go, if its turn still waits. Whether a role lets its
-/// author ask there is seen when the turn begins.
+/// If its turn still waits, an edited message is asked with its new text, in the project that this routes to. Whether
+/// its author's roles allow that is checked when the turn begins.
 pub async fn edited(turns: &Turns, message: Message) {
     let Some(stop) = turns.stops().get(&message.id).cloned() else {
         return asks_at_last(turns, message).await;
@@ -101,7 +101,7 @@ pub async fn edited(turns: &Turns, message: Message) {
     };
     let edit = match scripts.decide(message.clone()).await {
         Ok(Route::Turn(work)) if may_ask(&work) => Some(TurnEdit::of(work, message.attachments.clone())),
-        // It no longer asks for anything here, or may not: as if it had been deleted, but only while it waits.
+        // It no longer asks for anything here, or may not: treated as deleted, but only while it waits.
         Ok(_) => None,
         Err(error) => {
             return warn!(id = %id.short(), error = %error, "an edited message keeps its first text: the scripts failed");
@@ -119,7 +119,7 @@ pub async fn edited(turns: &Turns, message: Message) {
             Ok(())
         }
     };
-    // Behind an earlier edit that is still tried: it would undo this one.
+    // After an earlier edit that is still being retried, which would undo this one.
     let mut edits = Box::pin(Arc::clone(&stop.edits).lock_owned());
     let free = edits.as_mut().now_or_never();
     if free.is_some() {
@@ -136,8 +136,9 @@ pub async fn edited(turns: &Turns, message: Message) {
     });
 }
 
-/// An edit may be the first that is for the bot: then it is taken like a new message. One that was answered is known,
-/// and stays as it is; what is older than a day is left, for what was answered is not known for ever.
+/// An edit may be the first to address the bot; it is then taken like a new message. A message that was answered is
+/// known and stays as it is. Anything older than a day is ignored, because answered messages are not remembered for
+/// ever.
 async fn asks_at_last(turns: &Turns, message: Message) {
     if age(message.id) < STILL_NEW {
         let span = tracing::info_span!("edit", id = %message.id.short(), channel = %message.channel_id);
@@ -152,14 +153,14 @@ fn age(message: MessageId) -> Duration {
     Duration::from_millis(now.saturating_sub(message.made().saturating_add(DISCORDS_EPOCH)))
 }
 
-/// Deleted messages are not asked; a turn that runs is stopped.
+/// The turns of deleted messages do not begin; a running one is stopped.
 pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
         let Some(stop) = turns.stops().get(&id).cloned() else { continue };
         let id = stop.turn;
         if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {
             error!(id = %id.short(), error = chain(&error), "a deletion could not be written down yet");
-            // The turn may be gone by then, and its stop with it; but after a restart it would run.
+            // The turn and its stop may be gone by then, but without this it would run after a restart.
             let (turns_of_task, for_ever) = (turns.clone(), CancellationToken::new());
             turns.0.tasks.spawn(async move {
                 let cancel = || turns_of_task.store.cancel(id, Unwanted::Deleted);
@@ -170,7 +171,7 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     }
 }
 
-/// Channels are gone: so are the messages in them, and nobody goes on there.
+/// Channels were deleted, and with them their messages and conversations.
 pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
     info!(?channels, "gone");
     let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
@@ -241,7 +242,7 @@ pub async fn start(
     is_new: bool,
 ) {
     let let_in = match let_in(turns, scripts, &message, Some(&work)).await {
-        // The question of a command would be posted before Discord is asked again.
+        // A command's question would be posted before Discord is asked again.
         Some(LetIn::IfServed(_)) if question == Question::Coming => None,
         let_in => let_in,
     };
@@ -283,7 +284,7 @@ pub async fn start(
     let (channel, author) = (message.channel_id, message.author.id);
     let is_let_in = let_in == LetIn::Yes;
     let task = Task { message: message.id, channel, author, question, recovered: false, let_in: is_let_in };
-    // Whoever sees it in its lane can stop it.
+    // It can be stopped as soon as it is visible in its lane.
     let Some(stop) = register(turns, task.message) else {
         return debug!("known already: delivered twice by Discord");
     };
@@ -296,7 +297,7 @@ pub async fn start(
     };
     turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, LanePosition::Waits(_));
-    // One whose question is still to be posted changes by that.
+    // A turn changes when its question is posted.
     let is_known = !waits && is_new && is_let_in && question == Question::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
@@ -312,7 +313,7 @@ pub async fn start(
     }
 }
 
-/// The way to stop a turn that is about to enter its lane; none where it has.
+/// Registers the way to stop a turn that is about to enter its lane; `None` if it has entered already.
 fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
     let stop = match turns.stops().entry(turn) {
         Entry::Occupied(_) => return None,
@@ -352,8 +353,8 @@ fn continue_turn(
     );
 }
 
-/// Refuses a message for good. Its person hears why, unless they have since there was room last, or may be nobody to be
-/// told anything.
+/// Refuses a message for good. Its author hears why, unless they have been told since they last had room, or may turn
+/// out not to be let in.
 async fn too_much(turns: &Turns, message: &Message, let_in: LetIn, why: TooMuch) {
     let (shares, person) = (&turns.0.shares, message.author.id);
     info!(author = %person, ?why, "refused: the person has enough under way");
@@ -369,7 +370,7 @@ async fn too_much(turns: &Turns, message: &Message, let_in: LetIn, why: TooMuch)
     turns.settled(message.id, Settled::Ignored);
 }
 
-/// Says something to somebody who is let in, now or once that is sure; whether it is said now.
+/// Says something to somebody who is let in, now or once that is certain. Returns whether it is said now.
 pub async fn answer(turns: &Turns, message: &Message, let_in: LetIn, text: &str) -> bool {
     let LetIn::IfServed(verdict) = let_in else { return say(turns, message, text).await };
     let (turns_of_task, message, text) = (turns.clone(), message.clone(), text.to_owned());
@@ -396,7 +397,8 @@ async fn is_served(turns: &Turns, guild: GuildId, verdict: Verdict) -> bool {
     gate::until_answered(&format!("whether an owner is in the guild {guild}"), asks).await
 }
 
-/// Says something in answer to a message that starts no turn: exactly once, through the ledger. Whether it is said now.
+/// Says something in answer to a message that starts no turn: exactly once, through the ledger. Returns whether it
+/// is said now.
 pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
     if !has_room(turns, message) {
         return false;
@@ -428,8 +430,8 @@ fn direct_reply(turns: &Turns, message: &Message, text: &str) -> DirectReply {
     }
 }
 
-/// A message is not taken in. Without the store there is no ledger either: it is said directly, to a channel once in a
-/// while, and nobody waits for it.
+/// A message is not accepted. Without the store there is no ledger either, so this is said directly, at most once in a
+/// while per channel, and nobody waits for it.
 fn refuse(turns: &Turns, message: &Message, sentence: String) {
     let (channel, id) = (message.channel_id, message.id);
     turns.settled(id, Settled::Ignored);
@@ -449,7 +451,7 @@ fn not_written(turns: &Turns, message: &Message, error: &StoreError) {
     refuse(turns, message, words::not_written());
 }
 
-/// Whether the disk has room for one more message and what comes of it. Nothing is taken in that could not be finished.
+/// Whether the disk has room for one more message and its answer. Nothing is accepted that could not be finished.
 fn has_room(turns: &Turns, message: &Message) -> bool {
     let Some(room) = turns.store.room().filter(|room| *room < turns.min_free) else { return true };
     error!(

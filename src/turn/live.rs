@@ -1,6 +1,6 @@
-//! The one small line that says that the agent tries again.
+//! The one small line that says that the agent is retrying.
 //!
-//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a trouble has lasted,
+//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a problem has lasted,
 //! edited as it goes on, and deleted when it is over. What a bot that is killed in between leaves behind, the next one
 //! deletes ([`shown`]).
 
@@ -22,7 +22,7 @@ use crate::text;
 /// The shortest time between two edits.
 const EDITED_EVERY: Duration = Duration::from_millis(1500);
 
-/// Hears the progress of one turn. What it showed goes away when this is dropped.
+/// Follows the progress of one turn. The line is removed when this is dropped.
 pub struct LiveLineHandle {
     /// What the line should say now.
     wanted: watch::Sender<Option<String>>,
@@ -88,7 +88,7 @@ impl LiveLineTask {
                 if wanted.changed().await.is_err() {
                     break;
                 }
-                // Not at every change; but that it is over is heard at once.
+                // Not at every change; but the end is noticed at once.
                 let ended = async { drop(wanted.wait_for(Option::is_none).await) };
                 tokio::select! {
                     () = ended => {}

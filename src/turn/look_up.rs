@@ -1,4 +1,4 @@
-//! How the question of a turn stands in Discord, where nobody listened for a while.
+//! Whether a turn's message was edited or deleted while the bot was not connected.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::domain::{Reread, Stands};
 use crate::lane::Ticket;
 use crate::store::Question;
 
-/// How long Discord is asked; then the message is taken to stand as it did.
+/// How long to wait for Discord; after that the message counts as unchanged.
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long the turn holds its slot meanwhile.
 const WITH_SLOT: Duration = Duration::from_secs(1);
 
-/// Takes in what Discord has not told: that the message of a turn, which may run now, was edited or deleted. Turns keep
-/// their order unless Discord is slow.
+/// Catches up on an edit or a deletion of the message of a turn that may run now. Turns keep their order unless Discord
+/// is slow.
 pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
     let (answered, _) = ticket.aside_after(WITH_SLOT, timeout(WITHIN, stands(turns, task))).await;
     match answered {

@@ -1,4 +1,4 @@
-//! What was said while nobody listened: taken in as what is said now, but not too much of it, and nothing too old.
+//! Messages written while the bot was not connected: handled like new ones, but not too many and none too old.
 
 use std::collections::HashMap;
 
@@ -72,18 +72,19 @@ async fn wanted(
     }
 }
 
-/// Up to where all is taken in, and not written yet. Late is soon enough: what is taken in twice is known by its id.
+/// How far each channel has been read, not yet written to the store. Writing late does no harm: a message that is read
+/// twice is recognized by its id.
 #[derive(Default)]
 pub struct SeenUpTo(HashMap<ChannelId, MessageId>);
 
 impl SeenUpTo {
-    /// All up to this message is taken in here.
+    /// This channel has been read up to this message.
     pub fn up_to(&mut self, channel: ChannelId, message: MessageId) {
         let seen = self.0.entry(channel).or_insert(message);
         *seen = message.max(*seen);
     }
 
-    /// Writes it. What cannot be written stays for the next time.
+    /// Writes it to the store. What cannot be written is kept for the next time.
     pub async fn write(&mut self, turns: &Turns) {
         if self.0.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! What the agent is asked: the person's words, and of what they attached the files that can be read.
+//! What the agent is asked: the person's text, and those of the attached files that can be read.
 
 use futures_util::future::join_all;
 
@@ -66,7 +66,7 @@ const TEXT_EXTENSIONS: &[&str] = &[
     "snap",
 ];
 
-/// Whether there is nothing to be seen in a text: white space, and characters that show nothing.
+/// Whether a text shows nothing: it is empty, or only white space and invisible characters.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || shows_nothing(c))
 }
@@ -114,7 +114,7 @@ pub fn unread(outbox: &Outbox, files: &[Attachment]) -> Vec<UnreadFile> {
 pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<UnreadFile>) {
     let mut whole = prompt.to_owned();
     let mut unread = Vec::new();
-    // All at once: a turn waits for them with its lane closed.
+    // Concurrently: the turn holds its lane while it waits for them.
     let read = join_all(files.iter().map(|file| read(outbox, file))).await;
     for (file, read) in files.iter().zip(read) {
         match read {
@@ -125,7 +125,7 @@ pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> 
     (whole, unread)
 }
 
-/// Without secrets: it is shown in short, and half of one is not known as one.
+/// Redacted before it is shortened: half a secret would not be recognized.
 fn name(outbox: &Outbox, file: &Attachment) -> String {
     outbox.redact(&file.name).into_owned()
 }
@@ -143,7 +143,7 @@ async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, UnreadReason
         }
     })?;
     let text = String::from_utf8(bytes).map_err(|_| UnreadReason::NotUtf8)?;
-    // Valid UTF-8 all the same, but no text file holds it.
+    // NUL is valid UTF-8, but no text file contains it.
     if text.contains('\0') { Err(UnreadReason::NotText) } else { Ok(text) }
 }
 

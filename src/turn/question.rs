@@ -1,4 +1,4 @@
-//! The question of a turn that somebody has asked by a command. The bot posts it, so that everybody sees what is
+//! The question of a turn that was asked by a command. The bot posts it, so that everybody sees what is
 //! answered.
 //!
 //! The turn is written down first, so a bot that dies in between posts and answers the question after its next start.
@@ -20,17 +20,16 @@ use crate::store::Question;
 use crate::text;
 use crate::words;
 
-/// The wait before a question that Discord does not take is tried again; it doubles each time, up to the longest.
+/// The wait before a question that could not be posted is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How much of a long question stands in the message itself, in characters.
 const SHOWN: usize = 1500;
 
-/// What became of the question.
+/// How posting the question ended.
 pub enum QuestionPosting {
     /// It is in the channel.
     Posted(MessageId),
-    /// Discord refused it.
     Refused,
     /// The turn was stopped, or the bot is stopping.
     GivenUp,

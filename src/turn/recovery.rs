@@ -1,4 +1,4 @@
-//! What an earlier bot left unfinished, taken up at start in the order of the messages.
+//! Resumes at start what an earlier bot left unfinished, in the order of the messages.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::domain::Outcome;
 use crate::store::{Remaining, StoreError, Unfinished};
 use crate::words;
 
-/// After having been away for longer than this the bot runs no turn that waited for it: its person is told.
+/// If the bot was away for longer than this, turns that waited for it do not run; their people are told.
 const AWAY_TOO_LONG: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Lets every unfinished turn and delivery enter its lane again.
 pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     let left = turns.store.unfinished().await?;
     if !left.is_empty() {
-        info!(count = left.len(), "taking up what the last run left unfinished");
+        info!(count = left.len(), "resuming what the last run left unfinished");
     }
     shown::sweep(turns).await?;
-    // By the machine's clock on both ends; one that was set back means that nobody was away.
+    // Both times come from the machine's clock. If it was set back, this is zero.
     let away = turns.store.left().and_then(|left| left.elapsed().ok()).unwrap_or_default();
     for unfinished in left {
         let step = step(&unfinished, away);
@@ -40,7 +40,7 @@ fn step(unfinished: &Unfinished, away: Duration) -> Step {
         Remaining::Waiting(None) if away > AWAY_TOO_LONG => {
             Step::Tell(Outcome::Interrupted, words::too_old())
         }
-        // Whether its project is still there, and its author still let in, is seen when it begins.
+        // Whether its project still exists and its author still has access is checked when it begins.
         Remaining::Waiting(None) => Step::Ask(None),
     }
 }

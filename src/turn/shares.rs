@@ -2,9 +2,9 @@
 //! minute.
 //!
 //! # Theory of operation
-//! A message that is too much is refused for good: it is written down like one that was answered, so that it is no turn
-//! when Discord delivers it again at a better moment, long after its person has sent it anew. The person is told once,
-//! and then no more until there is room again, which is when a message of theirs is taken.
+//! A message over the limit is refused for good: it is written down like one that was answered, so that it does not
+//! become a turn when Discord delivers it again later, long after its author has sent it again. The person is told
+//! once, and then no more until there is room again, which is when a message of theirs is taken.
 //!
 //! The minute is Discord's, as it stands in the ids: what was written over hours and is caught up in a second is not
 //! many at once.
@@ -30,7 +30,7 @@ pub enum TooMuch {
     Messages,
 }
 
-/// What people have taken of the bot.
+/// How much each person has used of the bot.
 pub struct Shares {
     share: Share,
     state: Mutex<SharesState>,
@@ -60,7 +60,7 @@ impl Shares {
         self.state().is_too_fast(&self.share, person, made)
     }
 
-    /// Takes a message, unless it is one too many within a minute. One that comes again counts once.
+    /// Counts a message, unless it is one too many within a minute. A repeated delivery counts once.
     pub fn take(&self, person: UserId, message: MessageId) -> bool {
         let mut state = self.state();
         if state.taken.get(&person).is_some_and(|taken| taken.contains(&message)) {

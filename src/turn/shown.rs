@@ -1,7 +1,7 @@
 //! What a turn shows in Discord besides its answer: the ⏳ of one that waits, and the line of one at work.
 //!
 //! Neither is part of an answer, so neither is in the ledger. But both are in the store from before they are shown
-//! until they are seen to be gone: whatever fails or dies in between, the next try, or the next bot, takes them away.
+//! until they are known to be gone: whatever fails or dies in between, the next attempt or the next bot removes them.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::logging::chain;
 use crate::outbox::Refused;
 use crate::store::{LiveLine, Shown};
 
-/// The reaction on a message that waits.
+/// The reaction on a waiting message.
 const WAITING: &str = "⏳";
 
-/// After this long Discord has carried out an unanswered call, or never will.
+/// By then Discord has carried out a call that it did not answer, or never will.
 const LATE: Duration = Duration::from_secs(60);
-/// The wait before Discord is asked once more to take something away; it doubles each time, up to the longest.
+/// The wait before a removal is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
@@ -53,18 +53,18 @@ impl Hourglass {
         Self { task, shown: None }
     }
 
-    /// Takes it off again, without keeping the turn waiting.
+    /// Removes it, without making the turn wait.
     pub fn remove(self, turns: &Turns) {
         let of_task = turns.clone();
         turns.0.tasks.spawn(async move {
-            // Never before it is there.
+            // Not before it has been added.
             let is_certain = match self.shown {
                 Some(shown) => shown.await.unwrap_or(false),
                 None => true,
             };
             let (channel, message, question) = (self.task.channel, self.task.message, self.task.asked());
             if !is_certain {
-                // Discord may get to it after the removal, too.
+                // Discord may still add it after the removal.
                 is_gone(&of_task, channel, Left::Hourglass(question)).await;
                 tokio::select! {
                     () = of_task.0.ending.cancelled() => return,
@@ -76,7 +76,7 @@ impl Hourglass {
     }
 }
 
-/// Removes what earlier turns have left behind, without keeping anybody waiting.
+/// Removes what earlier turns have left behind, in the background.
 pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
     let left = turns.store.shown().await?;
     let of_task = turns.clone();
@@ -115,7 +115,7 @@ async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, qu
     }
 }
 
-/// Takes the message away that showed the turn at work.
+/// Removes the message that showed the turn at work.
 pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, line: MessageId) {
     if is_gone(turns, channel, Left::LiveLine(line)).await
         && let Err(error) = turns.store.set_live_line(turn, None).await
@@ -124,8 +124,8 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
     }
 }
 
-/// The bot died while it posted the line: it stands in the channel, or not. It is a silent reply to the question, and
-/// no part of the answer.
+/// The bot died while it posted the line, so it may or may not be in the channel. It is a silent reply to the question
+/// and not part of the answer.
 async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
     let mut history = turns.outbox.history(channel, question, turns.me);
     loop {
@@ -146,8 +146,8 @@ async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, ques
     }
 }
 
-/// Asks Discord to take something away until it has, or says that there is no such thing. False where it may not be
-/// done, or not now: then the next bot tries.
+/// Retries a removal until Discord has done it or says that there is nothing to remove. False if it is forbidden, or
+/// the bot stops: then the next bot tries.
 async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
     let mut wait = FIRST_WAIT;
     loop {

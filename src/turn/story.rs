@@ -30,16 +30,16 @@ use crate::words;
 /// Discord shows "typing" for about ten seconds after each call.
 const TYPING_EVERY: Duration = Duration::from_secs(8);
 
-/// What is to be done when the lane lets it run.
+/// What to do once the lane lets it run.
 #[derive(Debug)]
 pub enum Step {
     /// Ask Claude, then deliver the answer. The turn and its project, where its author has just passed the gate.
     Ask(Option<Box<(Turn, Arc<Project>)>>),
     /// End the turn with this outcome, and tell the person this.
     Tell(Outcome, String),
-    /// End the turn as cancelled, and say that somebody has stopped it, or nothing.
+    /// End the turn as cancelled; say that somebody stopped it, or nothing.
     Cancel(Unwanted),
-    /// Only go on delivering what was written down earlier.
+    /// Only continue to deliver what was written down earlier.
     Deliver,
 }
 
@@ -92,7 +92,7 @@ async fn wait_and_run(
         }
     }
     if let Question::Posted(posted) = task.question {
-        // Who deletes it wants no answer.
+        // Whoever deletes it does not want the answer.
         turns.stops().insert(posted, Arc::clone(stop));
     }
     let hourglass = match (place, &step) {
@@ -103,12 +103,12 @@ async fn wait_and_run(
         _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
     let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
-    // Up to which session with Discord its message is known to stand as it does.
+    // The latest session with Discord for which its message is known to be up to date.
     let mut as_of = (!task.recovered).then(|| turns.anew());
     let runs = loop {
         tokio::select! {
-            // Stopping wins over starting. But whoever stops a turn by a command has seen it run, and hears that it
-            // ended.
+            // Stopping takes precedence over starting. But whoever stops a turn by a command has seen it run, and hears
+            // that it ended.
             biased;
             () = stop.token.cancelled() => break stop.reason() == Some(StopReason::Asked),
             () = turns.0.ending.cancelled() => break false,
@@ -257,7 +257,7 @@ async fn try_to_ask(
         read = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments) => read,
     };
     if prompt::is_blank(&prompt) && !stop.token.is_cancelled() {
-        // Files alone, and none of them is what Discord said it was.
+        // There are only files, and none of them turned out to be readable.
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = finished_with(Outcome::Failed, &sentence, task, asker);
         finish(turns, task, told).await?;
@@ -273,8 +273,8 @@ async fn try_to_ask(
         prompt,
     };
     let live = LiveLineHandle::new(turns, task);
-    // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
-    // got.
+    // Marked as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
+    // received.
     let mut begin = None;
     let begins = async {
         let write = || async {
@@ -291,7 +291,7 @@ async fn try_to_ask(
         Some(Begin::Edited(_)) => return Ok(Tried::Edited),
         // It no longer waits: its message was deleted.
         Some(Begin::Gone) => return Ok(Tried::Written),
-        // Nothing has begun: it is for the next start.
+        // Nothing has begun: the next start runs it.
         None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written),
         Some(Begin::Begun) | None => {}
     }
@@ -343,7 +343,7 @@ async fn try_to_ask(
     Ok(Tried::Written)
 }
 
-/// These directories, under the names too to which links lead.
+/// These directories, with links resolved as well.
 async fn all_names(dirs: impl Iterator<Item = &PathBuf>) -> Vec<PathBuf> {
     let mut names: Vec<PathBuf> = dirs.cloned().collect();
     for place in 0..names.len() {
@@ -372,7 +372,7 @@ async fn open_session(
     }
 }
 
-/// The note that tells who has asked, where the reply does not.
+/// The note that says who asked, if the reply itself does not show it.
 pub(super) fn asker(turn: &Turn) -> Option<String> {
     (turn.question != Question::Theirs).then(|| words::for_person(turn.author.id))
 }
@@ -410,7 +410,7 @@ async fn what_to_say(
     (outcome, TurnText { answer: partial, sentence, notes })
 }
 
-/// What is said about a turn that nobody wants any more. Nothing went wrong with it.
+/// What is said about a turn that nobody wants any more. This is not a failure.
 pub(super) fn cancelled(why: Unwanted) -> TurnText {
     let sentence = match why {
         Unwanted::Deleted => String::new(),

@@ -10,19 +10,19 @@ pub struct Task {
     pub message: MessageId,
     /// Its channel; the key of the lane.
     pub channel: ChannelId,
-    /// Whose it is: slots are dealt to people.
+    /// Who asked: slots are dealt to people.
     pub author: UserId,
     /// The message that is answered.
     pub question: Question,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
-    /// Its author was let in when it was accepted. Otherwise Discord did not say, and who turns out not to be let in
-    /// hears nothing.
+    /// Its author was known to have access when it was accepted. Otherwise Discord did not say, and an author who turns
+    /// out to have none is told nothing.
     pub let_in: bool,
 }
 
 impl Task {
-    /// The message that is answered, where it stands.
+    /// The id of the message that is answered.
     pub fn asked(self) -> MessageId {
         self.question.id(self.message)
     }

@@ -15,10 +15,10 @@ use crate::words;
 /// The bot's own words are written for Discord.
 const OWN: Format = Format { dialect: false, max_lines: None };
 
-/// The largest file that Discord takes from a bot is of 10 MiB; some room is left for what goes with it.
+/// Discord takes files of up to 10 MiB from a bot; this leaves some room for the rest of the request.
 const FILE_AT_MOST: usize = 10_000_000;
 
-/// How much of an answer is posted as messages; what is beyond is in a file. `None`: no limit.
+/// How much of an answer is posted as messages; the rest goes into a file. `None`: no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Most {
     /// In messages.
@@ -27,7 +27,7 @@ pub struct Most {
     pub bytes: Option<NonZeroUsize>,
 }
 
-/// All that the person gets.
+/// Everything that the person gets.
 #[derive(Debug, Clone, Default)]
 pub struct TurnText {
     /// Claude's text, byte for byte: the answer, or what was written so far. May be empty, like all here.
@@ -39,7 +39,7 @@ pub struct TurnText {
 }
 
 impl TurnText {
-    /// Without secrets: before it is split, for a part never shows that half of a token is one.
+    /// Redacted. This comes before splitting, because half a token in a part would not be recognized.
     pub fn redacted(self, outbox: &Outbox) -> Self {
         let redact = |text: &String| outbox.redact(text).into_owned();
         Self {
@@ -92,8 +92,8 @@ impl TurnText {
             if fits(&text) {
                 return Some(FilePart { text, content, after });
             }
-            // More notes than fit into one message: rather no file than one of them lost. But over the cap there has
-            // to be one, so they come before it.
+            // The notes do not fit into one message: better no file than a lost note. But over the cap there has to be
+            // a file, so they come before it.
             capped?;
             parts.extend(text::parts(&self.below(""), &OWN).into_iter().map(|part| part.text));
             (self.sentence, self.notes) = (String::new(), Vec::new());
@@ -125,7 +125,7 @@ impl TurnText {
     }
 }
 
-/// Denied calls without secrets: they are shown in short, and half of a secret is not known as one.
+/// Denied calls, redacted before they are shortened: half a secret would not be recognized.
 pub fn redacted(outbox: &Outbox, denied: &[Denial]) -> Vec<Denial> {
     let redacted = |denial: &Denial| {
         let what = denial.what.as_deref().map(|what| outbox.redact(what).into_owned());

@@ -1,4 +1,4 @@
-//! Steps of the store that must succeed in the end, however long the database fails (a full disk, somebody's lock).
+//! Writes that must succeed in the end, however long the database fails (a full disk, somebody's lock).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Turns;
 use crate::logging::chain;
 use crate::store::StoreError;
 
-/// The wait before a step is tried again; it doubles each time, up to the longest.
+/// The wait before a step is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 

@@ -10,7 +10,6 @@ use crate::text;
 
 /// What a note about denied tools has to know of the project.
 pub struct ToolRules<'a> {
-    /// Its name.
     pub project: &'a ProjectName,
     /// The directories in which Claude may work, the project's own first, under each name that they have.
     pub dirs: &'a [PathBuf],
