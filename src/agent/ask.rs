@@ -282,8 +282,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 }
             }
         };
-        // A timeout around the loop, not a branch beside the events: an agent that never stops printing would starve
-        // it.
+        // Around the loop, not a branch of it: an agent that never stops printing would starve that.
         let (version, login) = tokio::select! {
             biased;
             () = stopped(&self.stop, &self.pool.closing) => return Err(Unready::Stopped),
