@@ -279,7 +279,7 @@ impl Agents {
         let mut live = self.0.live.subscribe();
         let none_left = live.wait_for(|&live| live == 0);
         if timeout(SHUTDOWN, none_left).await.is_err() {
-            warn!(left = self.live(), "agents are left; they are killed");
+            warn!(left = self.live(), "some agents did not end; killing them");
             self.0.kept().keepers.clear();
         }
     }

@@ -254,7 +254,7 @@ impl Bot {
         let spoken = async { tokio::join!(turns.shut_down(), commands) };
         let (spoken, ()) = tokio::join!(timeout(SHUT_DOWN_WITHIN, spoken), turns.agents.close_all());
         if spoken.is_err() {
-            warn!("not everything could be said in time; the rest follows after the next start");
+            warn!("not everything could be posted in time; the rest follows after the next start");
         }
         drop(tasks);
         if let Some((stop, posting)) = news {
@@ -291,8 +291,10 @@ async fn keep_forgetting(store: Store) {
     loop {
         tokio::time::sleep(FORGET_EVERY).await;
         match store.forget_old().await {
-            Ok(count) => info!(count, "old messages are forgotten"),
-            Err(error) => warn!(error = chain(&error), "old messages are not forgotten; next try in a day"),
+            Ok(count) => info!(count, "deleted old messages"),
+            Err(error) => {
+                warn!(error = chain(&error), "old messages could not be deleted; next try in a day")
+            }
         }
     }
 }

@@ -476,7 +476,7 @@ impl Deref for Commands {
 async fn say_end(responder: &Responder, sentence: String) -> String {
     let reply = Reply::ephemeral(format!("⚠️ {sentence}"));
     if let Err(error) = responder.reply(&reply).await {
-        debug!("the end of a command could not be told: {error}");
+        debug!("cannot say how a command ended: {error}");
     }
     sentence
 }
@@ -488,7 +488,7 @@ async fn or_broken(responder: &Responder, work: impl Future<Output = ()>) {
         let sentence =
             say_end(responder, text::with_id(words::BROKEN, &responder.interaction().id.short())).await;
         if let Err(error) = responder.finish(&sentence).await {
-            debug!("the panic of a command could not be told: {error}");
+            debug!("cannot say that a command panicked: {error}");
         }
     }
 }

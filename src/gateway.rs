@@ -235,7 +235,7 @@ async fn supervise(
             LifeEnd::Asked => ("asked to end".to_owned(), pace.after_a_session(begun.elapsed())),
         };
         life = loop {
-            warn!("the gateway client is started afresh in {wait:?}: {why}");
+            warn!("the gateway client is restarted in {wait:?}: {why}");
             tokio::select! {
                 () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
                 () = sleep(wait) => {}
@@ -262,7 +262,7 @@ async fn ask_for_a_session(outbox: &Outbox, pace: &mut Backoff) -> Result<String
             Ok(()) => return Ok(gateway.url),
             Err(wait) => {
                 warn!(
-                    "this bot has begun as many sessions as Discord allows in a day; the next begins in {wait:?}"
+                    "this bot has started as many sessions as Discord allows in a day; the next starts in {wait:?}"
                 );
                 sleep(wait).await;
             }

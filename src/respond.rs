@@ -390,7 +390,7 @@ impl Shared {
             ReplyStage::Open => match discord.answer(newest, Callback::Reply(reply)).await {
                 // If it has arrived, this changes nothing; if not, Discord knows of no answer.
                 Err(Unanswered::Unclear(why)) => {
-                    debug!(id = %newest.id, "an answer may have arrived or not: {why}");
+                    debug!(id = %newest.id, "an answer may or may not have arrived: {why}");
                     (true, discord.edit_original(newest, Change::Whole(reply)).await.map(Some))
                 }
                 other => (true, other),
@@ -402,7 +402,7 @@ impl Shared {
             ReplyStage::Deferred { .. } => {
                 match discord.delete_original(newest).await {
                     Ok(()) => {}
-                    Err(error) => debug!(id = %newest.id, "a deferral could not be taken back: {error}"),
+                    Err(error) => debug!(id = %newest.id, "cannot remove a deferred answer: {error}"),
                 }
                 line.stage = ReplyStage::Answered;
                 (false, discord.follow_up(newest, reply).await.map(Some))

@@ -79,7 +79,7 @@ impl Kin {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if begun.elapsed() < WAIT => tokio::time::sleep(AGAIN).await,
                 Err(TryLockError::WouldBlock) => {
-                    warn!("agents of an earlier bot are still there after {WAIT:?}; they are killed");
+                    warn!("agents of an earlier bot are still running after {WAIT:?}; killing them");
                     break;
                 }
                 Err(TryLockError::Error(error)) => {
@@ -89,7 +89,7 @@ impl Kin {
             }
         }
         if begun.elapsed() >= AGAIN {
-            info!(waited = ?begun.elapsed(), "agents of an earlier bot had to end first");
+            info!(waited = ?begun.elapsed(), "waited for agents of an earlier bot to end");
         }
         let killed = sweep(format!("{}.", self.id)).await;
         if killed > 0 {

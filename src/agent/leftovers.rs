@@ -94,7 +94,7 @@ fn remove(path: &Path) -> bool {
     // Neither follows a link.
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     if let Err(error) = &removed {
-        debug!(%error, "an earlier agent's leftover stays");
+        debug!(%error, "cannot remove what an earlier agent left");
     }
     removed.is_ok()
 }

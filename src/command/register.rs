@@ -70,7 +70,7 @@ impl Commands {
                 && is_final
                 && let Err(failure) = store.took_commands_from(guild).await
             {
-                warn!(?failure, %guild, "its commands are taken away again at the next start");
+                warn!(?failure, %guild, "its commands are removed at the next start");
             }
         }
         all_final

@@ -116,7 +116,7 @@ impl Gap {
             }
         }
         if count > 0 {
-            info!(channel = %self.channel, count, "messages were said here while nobody listened");
+            info!(channel = %self.channel, count, "messages were written here while the bot was not connected");
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Gap {
             drop(slot);
             match answer {
                 Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
-                    warn!(channel = %self.channel, "what was said here cannot be read yet: {refused}; next try in {wait:?}");
+                    warn!(channel = %self.channel, "cannot read yet what was written here: {refused}; next try in {wait:?}");
                     sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }

@@ -261,7 +261,7 @@ impl Converter {
                 Some(KnownChannel { guild, name, parent, archived: false, last, ask_at: None })
             }
             Err(refused) => {
-                warn!(%channel, "nothing is taken in: Discord does not tell what channel this is: {refused}");
+                warn!(%channel, "messages here are not accepted: Discord does not say what channel this is: {refused}");
                 Some(KnownChannel {
                     last,
                     ask_at: Some(Instant::now() + LOOKUP_AGAIN),
@@ -297,7 +297,7 @@ impl Converter {
                         let _ = ready.send(());
                     }
                     None => {
-                        info!("connected to Discord anew");
+                        info!("connected to Discord with a new session");
                         self.send(Inbound::Anew);
                     }
                 }
@@ -357,7 +357,7 @@ impl Converter {
         }
         // Without its parent it is unknown who may do what here.
         if place.ask_at.is_some() && !said.is_bots() {
-            return info!(channel = %said.channel_id, "a message in an unknown channel is not taken in");
+            return info!(channel = %said.channel_id, "a message in an unknown channel is not accepted");
         }
         let message = self.message(said, guild);
         self.send(as_what(message));

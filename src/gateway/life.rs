@@ -123,7 +123,7 @@ impl GatewaySession {
                 () = stop.cancelled() => {
                     messenger.send_to_shard(ShardRunnerMessage::Shutdown(info.id, 1000));
                     if timeout(GOOD_BYE, &mut run).await.is_err() {
-                        debug!("Discord did not say good-bye");
+                        debug!("Discord did not close the session in time");
                     }
                     return LifeEnd::Asked;
                 }

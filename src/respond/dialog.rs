@@ -219,7 +219,7 @@ impl Responders {
     pub async fn refuse(&self, press: &Interaction, why: &str) {
         let refusal = Reply::ephemeral(why);
         if let Err(error) = self.0.discord.answer(press, Callback::Reply(&refusal)).await {
-            debug!(id = %press.id, "a press that does not count is not answered: {error}");
+            debug!(id = %press.id, "cannot answer a press that does not count: {error}");
         }
     }
 }

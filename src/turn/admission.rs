@@ -48,7 +48,7 @@ pub async fn still_admitted(
         match answered {
             (Some((project, true)), true) => return Ok(Some((turn, project))),
             (Some((_, false)), true) => {
-                info!(author = %turn.author.id, "not begun: `allow` in routing.lua does not let the author in there now");
+                info!(author = %turn.author.id, "not started: `allow` in routing.lua no longer lets the author in there");
                 match task.let_in {
                     true => tell_end(turns, task, Outcome::Cancelled, words::let_in_no_more()).await?,
                     false => finish(turns, task, unwanted(Unwanted::Deleted)).await?,

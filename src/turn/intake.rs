@@ -456,7 +456,7 @@ fn has_room(turns: &Turns, message: &Message) -> bool {
     let Some(room) = turns.store.room().filter(|room| *room < turns.min_free) else { return true };
     error!(
         bytes = room,
-        "a message is not taken in: the disk of the database is nearly full (`store.min_free`)"
+        "a message is not accepted: the disk of the database is nearly full (`store.min_free`)"
     );
     turns.tell_operators_of_trouble(words::disk_nearly_full());
     refuse(turns, message, words::no_room());

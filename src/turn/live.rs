@@ -126,7 +126,7 @@ impl LiveLineTask {
                 if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
                     return warn!(
                         error = chain(&error),
-                        "no live line is posted that could not be removed later"
+                        "the live line is not posted: it could not be removed later"
                     );
                 }
                 match outbox.post(channel, post).await {

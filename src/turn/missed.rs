@@ -92,7 +92,7 @@ impl SeenUpTo {
         let seen = self.0.iter().map(|(channel, message)| (*channel, *message)).collect();
         match turns.store.advance_places(seen).await {
             Ok(()) => self.0.clear(),
-            Err(error) => debug!(%error, "cannot record yet what was taken in"),
+            Err(error) => debug!(%error, "cannot record yet how far channels were read"),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Hourglass {
             if task.recovered
                 && let Err(error) = of_task.store.set_hourglass(task.message, true).await
             {
-                warn!(error = chain(&error), "no ⏳ is shown that could not be taken away");
+                warn!(error = chain(&error), "⏳ is not shown: it could not be removed later");
                 return true;
             }
             of_task.outbox.react(task.channel, task.asked(), WAITING).await
@@ -158,10 +158,10 @@ async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
         match removed {
             Ok(()) | Err(Refused::NotFound { .. }) => return true,
             Err(refused @ (Refused::GaveUp { .. } | Refused::Token)) => {
-                debug!(%refused, "not taken away; next try in {wait:?}");
+                debug!(%refused, "not removed; next try in {wait:?}");
             }
             Err(refused) => {
-                debug!(%refused, "not taken away");
+                debug!(%refused, "not removed");
                 return false;
             }
         }

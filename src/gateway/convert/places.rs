@@ -123,7 +123,7 @@ impl Converter {
             }
             catch_up::GapEnd::Gone => self.forget(vec![channel]).await,
             catch_up::GapEnd::Refused(refused) => {
-                debug!(%channel, "cannot read what was said here meanwhile: {refused}");
+                debug!(%channel, "cannot read what was written here meanwhile: {refused}");
             }
         }
     }
@@ -180,7 +180,7 @@ impl Converter {
         }
         match self.store.forget_places(quiet).await {
             Ok(forgotten) => forgotten.iter().for_each(|channel| drop(self.places.remove(channel))),
-            Err(error) => warn!(error = chain(&error), "old threads are not forgotten; next try in a day"),
+            Err(error) => warn!(error = chain(&error), "old threads could not be deleted; next try in a day"),
         }
     }
 

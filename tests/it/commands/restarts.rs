@@ -184,7 +184,7 @@ async fn a_discord_that_does_not_answer_and_a_second_signal_change_nothing_about
     bot.signal(Signal::TERM);
     assert!(bot.ended().await.success(), "{}", bot.said());
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
-    bot.line("not everything could be said in time").await;
+    bot.line("not everything could be posted in time").await;
 }
 
 #[tokio::test]
