@@ -299,7 +299,7 @@ impl Outbox {
             body: Some(Body::Json(body)),
             ..Call::get(CallKind::Edit, channel.get(), path)
         };
-        self.0.sender.tell(call).await
+        self.0.sender.send(call).await
     }
 
     /// Deletes one of the bot's messages. It is no error if it is gone already.
@@ -309,7 +309,7 @@ impl Outbox {
     pub async fn delete(&self, channel: ChannelId, message: MessageId) -> Result<(), Refused> {
         let path = format!("/channels/{channel}/messages/{message}");
         let call = Call { method: Method::DELETE, ..Call::get(CallKind::Delete, channel.get(), path) };
-        match self.0.sender.tell(call).await {
+        match self.0.sender.send(call).await {
             Err(Refused::NotFound { .. }) => Ok(()),
             other => other,
         }
@@ -332,7 +332,7 @@ impl Outbox {
             give_up_after: Some(MAY_TYPE_WITHIN),
             ..Call::get(CallKind::Typing, channel.get(), format!("/channels/{channel}/typing"))
         };
-        self.0.sender.tell(call).await
+        self.0.sender.send(call).await
     }
 
     /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; returns false if it may still
@@ -350,7 +350,7 @@ impl Outbox {
     pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) -> Result<(), Refused> {
         let path = own_reaction(channel, message, emoji);
         let call = Call { method: Method::DELETE, ..Call::get(CallKind::React, channel.get(), path) };
-        self.0.sender.tell(call).await
+        self.0.sender.send(call).await
     }
 
     /// Does something that a turn can do without: if late, it is dropped; if forbidden, that is remembered; a failure
@@ -372,7 +372,7 @@ impl Outbox {
             Favour::Replies => CallKind::Create,
         };
         let call = Call { method, give_up_after: Some(limit), ..Call::get(kind, channel.get(), path) };
-        match timeout(limit, self.0.sender.tell(call)).await {
+        match timeout(limit, self.0.sender.send(call)).await {
             Ok(Ok(())) => true,
             Ok(Err(refused)) => {
                 debug!(%channel, ?favour, "not done: {refused}");
@@ -414,7 +414,7 @@ impl Outbox {
             body: Some(Body::Json(br#"{"archived":false}"#.to_vec())),
             ..Call::get(CallKind::Channel, thread.get(), format!("/channels/{thread}"))
         };
-        self.0.sender.tell(call).await
+        self.0.sender.send(call).await
     }
 
     /// A GET request; `place` is the channel or guild that Discord counts by.

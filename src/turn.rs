@@ -251,7 +251,7 @@ impl Turns {
                 }
                 Some(Inbound::MissedAll(channel)) => bounds.forget(channel),
                 Some(Inbound::Told(channel, message)) => seen.up_to(channel, message),
-                Some(Inbound::Gone(channels)) => intake::gone(self, channels).await,
+                Some(Inbound::Gone(channels)) => intake::channels_deleted(self, channels).await,
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
                 Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
                 Some(Inbound::Changed) => self.stir(None),

@@ -402,7 +402,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             }
             // Not ours, but it may carry a new session id.
             AgentEvent::Result(result) => {
-                self.see(process, result);
+                self.note_session(process, result);
                 self.story.forget();
             }
             _ => {}
@@ -434,13 +434,13 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             }
         };
         let Ok(Some(result)) = timeout(INTERRUPT_PATIENCE, result).await else { return false };
-        self.see(process, &result);
+        self.note_session(process, &result);
         true
     }
 
     /// Turns the result into the answer or a failure.
     async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, CutOff> {
-        self.see(&mut process, &result);
+        self.note_session(&mut process, &result);
         let failure = match self.story.conclude(result) {
             Ok(answer) => {
                 self.park(process);
@@ -457,7 +457,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         Err(CutOff::Failed(failure))
     }
 
-    fn see(&mut self, process: &mut Process, result: &TurnResult) {
+    fn note_session(&mut self, process: &mut Process, result: &TurnResult) {
         for denial in &result.permission_denials {
             self.story.deny(denial.clone());
         }

@@ -155,7 +155,7 @@ impl Converter {
                 _ = days.tick() => self.forget_quiet_threads().await,
                 // The sender lives as long as we do.
                 Some(answered) = self.answers.recv() => self.answered(answered).await,
-                Some(reread) = self.rereads.recv() => self.take(WireEvent::Reread(reread)).await,
+                Some(reread) = self.rereads.recv() => self.handle_event(WireEvent::Reread(reread)).await,
                 event = events.recv() => match event {
                     Some(event) => self.read(&event).await,
                     None => return,
@@ -166,7 +166,7 @@ impl Converter {
 
     async fn read(&mut self, event: &Event) {
         match event::read(event) {
-            Ok(Some(seen)) => self.take(seen).await,
+            Ok(Some(seen)) => self.handle_event(seen).await,
             Ok(None) => {}
             Err((name, error)) => {
                 if self.complained.insert(name.clone()) {
@@ -177,7 +177,7 @@ impl Converter {
     }
 
     /// Handles an event, or queues it behind others of its channel.
-    async fn take(&mut self, seen: WireEvent) {
+    async fn handle_event(&mut self, seen: WireEvent) {
         match seen.in_channel() {
             Some(channel) if self.waits(channel, &seen) => {
                 let queue = self.queues.entry(channel).or_insert_with(|| Queue {
@@ -243,7 +243,7 @@ impl Converter {
             && let Some(queue) = self.queues.remove(&channel)
         {
             for seen in queue.events {
-                self.take(seen).await;
+                self.handle_event(seen).await;
             }
         }
     }
@@ -310,8 +310,8 @@ impl Converter {
             WireEvent::Role(role) => self.learn_role(&role, role.guild_id),
             WireEvent::RoleGone { id } => drop(self.roles.remove(&id)),
             WireEvent::Said(said) if said.guild_id.is_none() => self.turn_away(&said),
-            WireEvent::Said(said) => self.hear(*said, Inbound::Message),
-            WireEvent::Edited(said) => self.hear(*said, Inbound::Edited),
+            WireEvent::Said(said) => self.pass_on(*said, Inbound::Message),
+            WireEvent::Edited(said) => self.pass_on(*said, Inbound::Edited),
             WireEvent::Deleted { ids, .. } => self.send(Inbound::Deleted(ids)),
             WireEvent::Reread(request) => self.reread(request),
         }
@@ -348,7 +348,7 @@ impl Converter {
         });
     }
 
-    fn hear(&mut self, said: WireMessage, as_what: fn(Message) -> Inbound) {
+    fn pass_on(&mut self, said: WireMessage, as_what: fn(Message) -> Inbound) {
         let Some(guild) = said.guild_id else { return };
         let place = self.places.entry(said.channel_id).or_insert_with(KnownChannel::unknown);
         place.last = place.last.max(Some(said.id));

@@ -186,7 +186,7 @@ impl Sender {
     }
 
     /// Like [`Self::ask`], for calls whose answer is of no interest.
-    pub(super) async fn tell(&self, call: Call) -> Result<(), Refused> {
+    pub(super) async fn send(&self, call: Call) -> Result<(), Refused> {
         self.tries(&call, |_| Ok(())).await
     }
 

@@ -81,7 +81,7 @@ impl Interactions {
             give_up_after: Some(START_PATIENCE),
             ..Call::get(CallKind::Commands, place, path)
         };
-        self.outbox.0.sender.tell(replace).await?;
+        self.outbox.0.sender.send(replace).await?;
         info!(?scope, commands = ours.len(), "commands registered");
         Ok(Registration::Replaced)
     }

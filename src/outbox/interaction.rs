@@ -246,7 +246,7 @@ impl Interactions {
             give_up_after: Some(PATIENCE),
             ..Call::get(CallKind::Edit, channel.get(), format!("/channels/{channel}/messages/{message}"))
         };
-        self.outbox.0.sender.tell(call).await
+        self.outbox.0.sender.send(call).await
     }
 
     fn webhook(&self, interaction: &Interaction) -> String {

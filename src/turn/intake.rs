@@ -38,11 +38,11 @@ pub enum LetIn {
 /// A message came in. When this returns it is settled, or written down and in its lane.
 pub async fn arrived(turns: &Turns, message: Message) {
     let span = tracing::info_span!("message", id = %message.id.short(), channel = %message.channel_id);
-    take(turns, message, true).instrument(span).await;
+    consider(turns, message, true).instrument(span).await;
 }
 
 /// `is_new`: it has just been written, and not edited.
-async fn take(turns: &Turns, message: Message, is_new: bool) {
+async fn consider(turns: &Turns, message: Message, is_new: bool) {
     let id = message.id;
     if message.author.bot {
         debug!(author = %message.author.id, "ignored: bots and webhooks never start a turn");
@@ -142,7 +142,7 @@ pub async fn edited(turns: &Turns, message: Message) {
 async fn asks_at_last(turns: &Turns, message: Message) {
     if age(message.id) < STILL_NEW {
         let span = tracing::info_span!("edit", id = %message.id.short(), channel = %message.channel_id);
-        take(turns, message, false).instrument(span).await;
+        consider(turns, message, false).instrument(span).await;
     }
 }
 
@@ -172,7 +172,7 @@ pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
 }
 
 /// Channels were deleted, and with them their messages and conversations.
-pub async fn gone(turns: &Turns, channels: Vec<ChannelId>) {
+pub async fn channels_deleted(turns: &Turns, channels: Vec<ChannelId>) {
     info!(?channels, "gone");
     let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
     let there = |lane: LaneView| {
@@ -232,7 +232,7 @@ fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
 }
 
 /// Starts a turn, if its author is let in and there is something to ask.
-/// `is_new`: as in [`take`].
+/// `is_new`: as in [`consider`].
 pub async fn start(
     turns: &Turns,
     scripts: &ScriptSet,
@@ -360,7 +360,7 @@ async fn too_much(turns: &Turns, message: &Message, let_in: LetIn, why: TooMuch)
     info!(author = %person, ?why, "refused: the person has enough under way");
     if let_in == LetIn::Yes && !shares.is_told(person, why) {
         if say(turns, message, &shares.sentence(why)).await {
-            shares.tell(person, why);
+            shares.note_told(person, why);
         }
         return;
     }

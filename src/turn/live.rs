@@ -38,7 +38,7 @@ impl LiveLineHandle {
     }
 
     /// Something happened in the turn.
-    pub fn hear(&self, progress: &Progress) {
+    pub fn follow_progress(&self, progress: &Progress) {
         let line = match progress {
             Progress::Retrying { trouble, attempt, of } => {
                 Some(text::small(&trouble.sentence(*attempt, *of)))

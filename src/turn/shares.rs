@@ -88,7 +88,7 @@ impl Shares {
     }
 
     /// The person is told now.
-    pub fn tell(&self, person: UserId, why: TooMuch) {
+    pub fn note_told(&self, person: UserId, why: TooMuch) {
         self.state().told.insert((person, why));
     }
 
@@ -162,7 +162,7 @@ mod tests {
         let channel = ChannelId::new(1).unwrap();
         for why in [TooMuch::Messages, TooMuch::Waiting(channel)] {
             assert!(!shares.is_told(person(1), why));
-            shares.tell(person(1), why);
+            shares.note_told(person(1), why);
             assert!(shares.is_told(person(1), why) && !shares.is_told(person(2), why));
         }
         shares.took(person(1), channel);

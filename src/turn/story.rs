@@ -284,7 +284,8 @@ async fn try_to_ask(
         begin = until_written(turns, &stop.token, write).await.ok();
         begin == Some(Begin::Begun)
     };
-    let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
+    let asked =
+        turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.follow_progress(&progress)).await;
     drop(live);
     drop(typing);
     match begin {
