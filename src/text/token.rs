@@ -168,8 +168,9 @@ struct Around<'a> {
 
 impl<'a> Around<'a> {
     fn new(text: &'a str, run: Range<usize>) -> Self {
-        let far = text.floor_char_boundary(run.start.saturating_sub(WORD));
-        let near = text.ceil_char_boundary((run.end + WORD).min(text.len()));
+        let is_boundary = |at: &usize| text.is_char_boundary(*at);
+        let far = (0..=run.start.saturating_sub(WORD)).rev().find(is_boundary).unwrap_or(0);
+        let near = ((run.end + WORD).min(text.len())..=text.len()).find(is_boundary).unwrap_or(text.len());
         let line = &text[far..run.start];
         let begin = line
             .rfind(char::is_whitespace)
