@@ -27,7 +27,7 @@ pub struct Document {
     /// Ranges of `text` that must not be cut, since each fits in a part: in order, and none within another.
     solids: Vec<Range<usize>>,
     /// Emphasis that fits in no part, in order of its beginning.
-    runs: Vec<Run>,
+    runs: Vec<CutEmphasis>,
     /// What differs from the source, in order.
     edits: Vec<Replacement>,
     /// How far the source is used up.
@@ -105,7 +105,7 @@ impl CodeBlock {
 
 /// Emphasis that is closed at a cut and opened again after it.
 #[derive(Debug)]
-struct Run {
+struct CutEmphasis {
     range: Range<usize>,
     /// The bytes of its marker, at its beginning as at its end.
     marker: usize,
@@ -277,7 +277,7 @@ impl Document {
                 self.solids.push(range.start..range.start + marker + first);
                 self.solids.push(range.end - marker - last..range.end);
                 open.push((range.end, marker));
-                self.runs.push(Run { range, marker });
+                self.runs.push(CutEmphasis { range, marker });
             }
         }
         self.solids[first..].sort_by_key(|range| range.start);

@@ -148,7 +148,7 @@ struct Bracket {
 
 /// A delimiter run.
 #[derive(Clone, Copy)]
-struct Run {
+struct DelimiterRun {
     mark: u8,
     at: usize,
     length: usize,
@@ -158,7 +158,7 @@ struct Run {
     closes: bool,
 }
 
-impl Run {
+impl DelimiterRun {
     /// Whether what this one opens can be closed by that one.
     fn fits(&self, closer: &Self) -> bool {
         let both = (self.opens && self.closes) || (closer.opens && closer.closes);
@@ -176,7 +176,7 @@ impl Run {
 struct Reader<'a> {
     text: &'a str,
     spans: Vec<Span>,
-    runs: Vec<Run>,
+    runs: Vec<DelimiterRun>,
     brackets: Vec<Bracket>,
     /// The brackets up to here begin no link: one is within them.
     inactive: usize,
@@ -311,7 +311,7 @@ impl Reader<'_> {
             _ => (is_left, is_right),
         };
         if opens || closes {
-            self.runs.push(Run { mark, at, length, left: length, opens, closes });
+            self.runs.push(DelimiterRun { mark, at, length, left: length, opens, closes });
         }
         end
     }
@@ -319,7 +319,7 @@ impl Reader<'_> {
     /// Finds the emphasis among the runs from this one on, and forgets them.
     fn pair(&mut self, from: usize) {
         let runs = self.runs.split_off(from.min(self.runs.len()));
-        let mut openers: Vec<Run> = Vec::new();
+        let mut openers: Vec<DelimiterRun> = Vec::new();
         for mut run in runs {
             while run.closes && run.left > 0 {
                 let Some(place) = openers.iter().rposition(|opener| opener.fits(&run)) else { break };

@@ -168,7 +168,7 @@ mod tests {
         Denial { tool: tool.to_owned(), what, reason, ..Denial::default() }
     }
 
-    fn told(denials: &[Denial], elsewhere: bool, disallows: bool) -> String {
+    fn notes(denials: &[Denial], elsewhere: bool, disallows: bool) -> String {
         let dirs = [PathBuf::from("/srv/site"), PathBuf::from("/srv/shared")];
         denied(
             denials,
@@ -187,7 +187,7 @@ mod tests {
             denial("Bash", Some("rm -rf ~"), Reason::Dangerous),
             denial("Bash", Some("touch x"), Reason::Mode),
         ];
-        insta::assert_snapshot!(told(&all, false, false), @"
+        insta::assert_snapshot!(notes(&all, false, false), @"
         -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Write(src/a.rs)`. What is allowed stands in `allowed_tools` and `add_dirs` of `projects.site` in routing.lua
         -# Forbidden by a rule in Claude Code's settings: `Bash(git push)`
         -# Refused by a hook in Claude Code's settings: `Bash(curl x)`
@@ -195,9 +195,9 @@ mod tests {
         -# Not possible in this permission mode: `Bash(touch x)`
         -# Not allowed here: `Task`
         ");
-        insta::assert_snapshot!(told(&all[3..4], false, true), @"-# Forbidden by a rule: `Bash(git push)`. It is in `projects.site.disallowed_tools` in routing.lua, or in Claude Code's settings");
+        insta::assert_snapshot!(notes(&all[3..4], false, true), @"-# Forbidden by a rule: `Bash(git push)`. It is in `projects.site.disallowed_tools` in routing.lua, or in Claude Code's settings");
         let many: Vec<_> = (0..9).map(|n| denial("Bash", Some(&n.to_string()), Reason::Untold)).collect();
-        insta::assert_snapshot!(told(&many, false, true), @"-# Not allowed here: `Bash(0)`, `Bash(1)`, `Bash(2)`, `Bash(3)`, `Bash(4)` and 4 more");
+        insta::assert_snapshot!(notes(&many, false, true), @"-# Not allowed here: `Bash(0)`, `Bash(1)`, `Bash(2)`, `Bash(3)`, `Bash(4)` and 4 more");
     }
 
     #[test]
@@ -217,16 +217,16 @@ mod tests {
             with("Write", "/srv/site/a.rs", Remedy::AcceptEdits, None),
             with("Bash", "rm $X", Remedy::None, None),
         ];
-        insta::assert_snapshot!(told(&all, false, false), @"
+        insta::assert_snapshot!(notes(&all, false, false), @"
         -# Not allowed here: `Bash(curl x | make)`, `WebFetch(https://a.example/b)`, `Bash(touch b)`. To allow them, add `Bash(curl *)`, `Bash(make)`, `WebFetch(domain:a.example)` and `Bash(touch *)` to `projects.site.allowed_tools` in routing.lua
         -# Outside the project's directory: `Read(hosts)`, `Bash(touch /tmp/x)`. To allow them, add their directories to `projects.site.add_dirs` in routing.lua
         -# Not allowed here: `Write(a.rs)`. To allow it, set `projects.site.permission_mode` to `\"acceptEdits\"` in routing.lua
         -# Not allowed here, and Claude Code suggests no rule that would allow it: `Bash(rm $X)`
         ");
         // Where paths are a container's, what is inside is unknown.
-        insta::assert_snapshot!(told(&all[4..5], true, false), @"-# Not allowed here: `Bash(touch /tmp/x)`. What is allowed stands in `allowed_tools` and `add_dirs` of `projects.site` in routing.lua");
+        insta::assert_snapshot!(notes(&all[4..5], true, false), @"-# Not allowed here: `Bash(touch /tmp/x)`. What is allowed stands in `allowed_tools` and `add_dirs` of `projects.site` in routing.lua");
         // A rule that would have to be changed to be shown is of no use.
         let odd = [with("Bash", "echo `date`", rules(&["Bash(echo `date`)"]), None)];
-        insta::assert_snapshot!(told(&odd, false, false), @"-# Not allowed here: `Bash(echo 'date')`. To allow it, add rules for it to `projects.site.allowed_tools` in routing.lua");
+        insta::assert_snapshot!(notes(&odd, false, false), @"-# Not allowed here: `Bash(echo 'date')`. To allow it, add rules for it to `projects.site.allowed_tools` in routing.lua");
     }
 }
