@@ -179,21 +179,20 @@ impl Process {
         }
     }
 
-    /// Whether it is what `launch` would start, in the directory that it would start in: the path may have come to
-    /// name another one since, or none.
+    /// Whether it is what `launch` would start, in the same directory: the path may name another one by now, or none.
     pub fn fits(&self, launch: &Launch) -> bool {
         self.launch == *launch && self.place == launch.place()
     }
 
-    /// Whether it has the mode that is wanted: it was given it, and has not changed it since.
+    /// Whether it has the wanted mode: the mode was set, and it has not changed it since.
     pub fn has_mode(&self, wanted: Option<PermissionMode>) -> bool {
         let told = self.told_mode.as_deref();
         self.manner.mode == wanted && told.is_none_or(|told| wanted.is_some_and(|mode| mode.as_str() == told))
     }
 
-    /// Sends a message of the person.
+    /// Sends the person's message.
     pub fn send_prompt(&mut self, id: &str, prompt: &str) {
-        // `client_composed`: neither `/command` nor `@path` in it means anything to the CLI.
+        // `client_composed`: the CLI treats `/command` and `@path` in it as plain text.
         self.send(&json!({
             "type": "user",
             "message": { "role": "user", "content": prompt },
@@ -247,7 +246,7 @@ impl Process {
         }
         match self.exit.map(|exit| exit.signal()) {
             Some(None | Some(TERM)) => {}
-            // The guard may have been killed and not the agent.
+            // The guard may have been killed, but not the agent.
             _ => {
                 let killed = kin::sweep(self.mark.clone()).await;
                 if killed > 0 {
@@ -255,7 +254,7 @@ impl Process {
                 }
             }
         }
-        // Mostly the guard has taken it away.
+        // Usually the guard has removed it.
         if let Some(group) = self.group.clone().filter(|group| group.exists()) {
             kin::end_group(group).await;
         }
@@ -266,7 +265,7 @@ impl Process {
             if let Happening::Ended = self.next().await
                 && self.exit.is_none()
             {
-                // stdout is closed and nothing but the exit can come.
+                // stdout is closed, so only the exit is left to come.
                 self.exit = Some(self.child.wait().await.unwrap_or_default());
             }
         }
@@ -300,7 +299,7 @@ impl Drop for Process {
     }
 }
 
-/// Logs a type of event that we do not know, once in the bot's life. What follows the first hundred is noise.
+/// Logs an unknown type of event, once in the bot's life. After the first hundred, the rest is noise.
 fn tell_once(kind: &str) {
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut told = TOLD.lock();
@@ -310,7 +309,7 @@ fn tell_once(kind: &str) {
     }
 }
 
-/// The next event; `None` at the end. Pends for ever where the pipe is closed already.
+/// The next event; `None` at the end. Pends for ever if the pipe is closed already.
 async fn next_line(output: &mut Option<Lines<ChildStdout>>) -> Option<AgentEvent> {
     let Some(lines) = output else { return std::future::pending().await };
     match lines.next().await {
@@ -322,7 +321,7 @@ async fn next_line(output: &mut Option<Lines<ChildStdout>>) -> Option<AgentEvent
     }
 }
 
-/// stdin, and what it has not taken yet.
+/// stdin, and what is still to be written to it.
 struct BufferedStdin {
     pipe: Option<ChildStdin>,
     waiting: Vec<u8>,
@@ -334,12 +333,12 @@ impl BufferedStdin {
         self.pipe.is_some() && !self.waiting.is_empty()
     }
 
-    /// Writes some; `true` once nothing waits any more. Cancel-safe.
+    /// Writes some of it; `true` once nothing is left. Cancel-safe.
     async fn write(&mut self) -> bool {
         let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
         match pipe.write(&self.waiting[self.written..]).await {
             Ok(taken) => self.written += taken,
-            // It no longer reads; that it ends is told by its exit.
+            // It no longer reads; its exit will show that it ended.
             Err(_) => self.close(),
         }
         let done = self.written == self.waiting.len();
@@ -355,7 +354,7 @@ impl BufferedStdin {
     }
 }
 
-/// stderr, and the end of what came from it.
+/// stderr, and the last part of what came from it.
 struct Errors {
     pipe: Option<ChildStderr>,
     chunk: Box<[u8; 1024]>,

@@ -23,7 +23,7 @@ pub fn command(
     project: &Project,
 ) -> Vec<OsString> {
     let mut command = BwrapCommand(vec![BWRAP.into()]);
-    // Bubblewrap fails at a path that its user may not look at. What is there is out of the agent's sight as it is.
+    // Bubblewrap fails at a path that its user may not look at. The agent cannot see what is there anyway.
     let is_seen = |path: &Path| match &project.run_as {
         Some(user) => Reach(&user.ids).sees(path),
         None => path.try_exists().is_ok(),

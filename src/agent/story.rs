@@ -1,4 +1,4 @@
-//! What a turn has told so far: the texts, the tools that run, what was denied.
+//! What is known of a turn so far: the texts, the tools that run, what was denied.
 
 use super::Progress;
 use super::denial::{Denial, Reason};
@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::trouble::Trouble;
 use crate::domain::AnswerForm;
 
-/// Tools whose purpose is a question to the person. Denying one is no loss of a permission.
+/// Tools whose purpose is to ask the person something. Denying one does not count as a missing permission.
 pub const QUESTIONS: &[&str] = &["AskUserQuestion", "ExitPlanMode"];
 
 /// How often a call may be repeated that failed because of the login. The CLI reads its login anew each time, and another
@@ -23,27 +23,27 @@ pub struct Story {
     texts: Vec<(String, String)>,
     /// How many of them stand before the last tool call.
     before_tool: usize,
-    /// The next text block goes on in the middle of the last one.
+    /// The next text block continues the last one.
     goes_on: bool,
     /// The text block that is being written.
     unfinished: String,
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
     denied: Vec<Denial>,
-    /// Why calls were not allowed, told beside their results.
+    /// Why calls were not allowed, as reported with their results.
     refused: Vec<(String, Reason)>,
     limit: Option<UsageLimit>,
     fallback: Option<Fallback>,
-    /// A hook did not let the prompt through; its reason, where it gave one.
+    /// A hook blocked the prompt; its reason, if it gave one.
     prompt_refused: Option<Option<String>>,
     /// How many API calls in a row failed because of the login.
     login_refused: u32,
-    /// Whether the agent has told anything since the prompt.
+    /// Whether the agent has printed anything since the prompt.
     heard: bool,
 }
 
 impl Story {
-    /// A turn that has told nothing yet.
+    /// A turn of which nothing is known yet.
     pub fn new(form: AnswerForm) -> Self {
         Self {
             form,
@@ -62,7 +62,7 @@ impl Story {
         }
     }
 
-    /// Takes in one event; returns what of it is worth showing.
+    /// Takes in one event. Returns the progress to show for it, if any.
     pub fn take(&mut self, event: AgentEvent) -> Option<Progress> {
         self.heard = true;
         match event {
@@ -138,7 +138,7 @@ impl Story {
         }
     }
 
-    /// Notes a denied call, each once, with all that is told of it.
+    /// Notes a denied call, each once, with everything that is known of it.
     pub fn deny(&mut self, denial: Denial) {
         let known = |denied: &&mut Denial| denied.id == denial.id && !denial.id.is_empty();
         match self.denied.iter_mut().find(known) {
@@ -147,7 +147,7 @@ impl Story {
         }
     }
 
-    /// What was told belonged to a turn that nobody asked for: forgets it.
+    /// Forgets everything: it belonged to a turn that nobody asked for.
     pub fn forget(&mut self) {
         *self = Self { heard: self.heard, ..Self::new(self.form) };
     }
@@ -157,7 +157,7 @@ impl Story {
         self.running.last().map(|(_, name)| name.as_str())
     }
 
-    /// Whether the agent has told anything.
+    /// Whether the agent has printed anything.
     pub fn heard(&self) -> bool {
         self.heard
     }
@@ -180,7 +180,7 @@ impl Story {
         shown
     }
 
-    /// The failure that the turn cannot escape any more, where waiting for its end would be of no use.
+    /// A failure that the turn cannot recover from, so that waiting for its end is useless.
     pub fn failed_early(&self) -> Option<Failure> {
         let text = || format!("authentication_failed, {} times", self.login_refused);
         (self.login_refused > LOGIN_RETRIES).then(|| Failure::NotLoggedIn { text: text() })
@@ -194,12 +194,12 @@ impl Story {
     /// The end of the turn: its answer, or why there is none.
     ///
     /// # Errors
-    /// The failure that the result tells.
+    /// The failure in the result.
     pub fn conclude(&mut self, result: TurnResult) -> Result<String, Failure> {
         if let Some(reason) = self.prompt_refused.take() {
             return Err(Failure::PromptRefused { reason });
         }
-        // Its text is no answer: it has the hook's command line in it.
+        // Its text is not an answer: it contains the hook's command line.
         let blocked = |text: &String| text.starts_with("UserPromptSubmit operation blocked by hook");
         if result.num_turns == 0 && result.result.as_ref().is_some_and(blocked) {
             return Err(Failure::PromptRefused { reason: None });
@@ -212,7 +212,7 @@ impl Story {
         match &mut failure {
             Failure::Overloaded { fallback, .. } => *fallback = self.fallback.is_some(),
             Failure::Refusal { .. } => {
-                // What the safeguards stopped is shown to nobody.
+                // What the safeguards stopped is not shown.
                 self.texts.truncate(self.before_tool);
                 self.unfinished.clear();
             }

@@ -8,15 +8,15 @@ pub enum Trouble {
     Overloaded,
     /// We call it too often.
     RateLimited,
-    /// It does not take the login.
+    /// It rejects the login.
     LoginRefused,
     Failing,
-    /// It is not reached, or the answer breaks off.
+    /// It cannot be reached, or the answer breaks off.
     Unreachable,
 }
 
 impl Trouble {
-    /// Reads it from the status and the CLI's word (of 2.1.330).
+    /// Reads it from the status and the CLI's error word (2.1.330).
     pub fn of(status: Option<u16>, error: &str) -> Self {
         match (status, error) {
             (Some(529), _) | (_, "overloaded") => Self::Overloaded,
@@ -31,9 +31,9 @@ impl Trouble {
 /// What an agent says about the session that it was started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionTrouble {
-    /// `--session-id`: there is one under this id already.
+    /// `--session-id`: the id is already in use.
     InUse,
-    /// `--resume`: there is none under this id.
+    /// `--resume`: the id is unknown.
     Unknown,
 }
 

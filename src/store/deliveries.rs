@@ -15,7 +15,7 @@ pub struct Delivery {
     pub author: UserId,
     /// When it was written down.
     pub written: Millis,
-    /// All parts in order, posted ones too; never empty. Spare ones are not among them.
+    /// All parts in order, including posted ones, but not spare ones; never empty.
     pub parts: Vec<StoredPart>,
 }
 
@@ -24,9 +24,9 @@ pub struct Delivery {
 pub struct StoredPart {
     /// Its place, from 1.
     pub number: u32,
-    /// What it says; where Discord refused its own words, what is said in their place.
+    /// What it says; if Discord refused its text, the replacement.
     pub text: String,
-    /// Whether Discord refused its own words. They are kept.
+    /// Whether Discord refused its text, which is kept.
     pub refused: bool,
     /// The content of the file that comes with it.
     pub file: Option<String>,
@@ -37,7 +37,7 @@ pub struct StoredPart {
 /// A file in place of the last parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePart {
-    /// What the part says that the file comes with. It is the last one.
+    /// The text of the part that carries the file, which is the last one.
     pub text: String,
     pub content: String,
     /// How many parts come before it. The others are spare: they are only posted if Discord refuses the file.
@@ -47,13 +47,13 @@ pub struct FilePart {
 /// How a delivery ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryEnd {
-    /// Discord will not take it; why. Its turn has failed then.
+    /// Discord refused it, and why. Its turn has then failed.
     Refused(String),
     /// Nobody wants the rest of it.
     Stopped,
 }
 
-/// Where a delivery is.
+/// The state of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryState {
     /// Not all parts are posted.
@@ -107,7 +107,7 @@ fn parts(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Vec<Store
     parts.collect()
 }
 
-/// Where the delivery for this message is; `None` where there was nothing to say.
+/// The state of the delivery for this message; `None` if there was nothing to say.
 pub(super) fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<DeliveryState>> {
     let mut statement = tx.prepare_cached("SELECT state, reason FROM deliveries WHERE message = ?1")?;
     let found = statement
@@ -116,7 +116,7 @@ pub(super) fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Resul
 }
 
 impl Store {
-    /// What is still to be said in answer to this message; `None` where nothing is, or all is said.
+    /// What is still to be posted in answer to this message; `None` if there is nothing left.
     ///
     /// # Errors
     /// If the database fails.
@@ -136,8 +136,8 @@ impl Store {
         .await
     }
 
-    /// Discord refuses the file: the spare parts take the place of the part that it comes with. All parts as they
-    /// are then; where there is no such part, or it is posted, nothing changes.
+    /// Discord refused the file: the spare parts replace the part that carries it. Returns all parts afterwards; if
+    /// there is no such part, or it is posted, nothing changes.
     ///
     /// # Errors
     /// If the database fails.
@@ -152,7 +152,7 @@ impl Store {
         .await
     }
 
-    /// Has a part say something else, for Discord refused its own words; these are kept. All parts as they are then.
+    /// Replaces the text of a part that Discord refused; the original is kept. Returns all parts afterwards.
     ///
     /// # Errors
     /// If there is no such part, or it is posted, or the database fails.
@@ -172,8 +172,8 @@ impl Store {
         .await
     }
 
-    /// Writes that a part is posted, as `posted`, and closes the delivery with the last one. A second time changes
-    /// nothing: the first id stays.
+    /// Records that a part is posted, as `posted`; the last one closes the delivery. A second call changes nothing: the
+    /// first id stays.
     ///
     /// # Errors
     /// If there is no such part, or the database fails.
@@ -192,8 +192,8 @@ impl Store {
         .await
     }
 
-    /// Closes the delivery for this message before all of it is posted; whether it was open. If Discord refused it, its
-    /// turn has failed. What is not posted is not posted any more.
+    /// Closes the delivery for this message before all of it is posted. Returns whether it was open. If Discord refused
+    /// it, its turn has failed. The rest is not posted any more.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,4 +1,4 @@
-//! Places: the channels and threads that the bot knows, and up to which message all is taken in there.
+//! Places: the channels and threads that the bot knows, and how far each has been read.
 
 use std::collections::HashSet;
 
@@ -13,13 +13,13 @@ use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel};
 pub struct SeenChannel {
     pub channel: ChannelId,
     pub guild: GuildId,
-    /// Its name without `#`; empty where it is not known.
+    /// Its name without `#`; empty if unknown.
     pub name: String,
-    /// Of a thread, the channel that it belongs to.
+    /// For a thread, the channel that it belongs to.
     pub parent: Option<ChannelId>,
-    /// Of a thread, whether it is in the archive.
+    /// For a thread, whether it is archived.
     pub archived: bool,
-    /// What was said up to here is taken in. Not necessarily a message that stands there.
+    /// It has been read up to here. There need not be a message with this id.
     pub seen: MessageId,
 }
 
@@ -64,7 +64,7 @@ impl Store {
         .await
     }
 
-    /// Writes that there are these places. What is seen of a place stays as it is written, unless the place was gone.
+    /// Records that these places exist. How far a place has been read stays as it is, unless the place was gone.
     ///
     /// # Errors
     /// If the database fails: nothing is written then.
@@ -83,7 +83,7 @@ impl Store {
         .await
     }
 
-    /// What is known of the channel, and what it has chosen.
+    /// The channel and its choices, as far as they are known.
     ///
     /// # Errors
     /// If the database fails.
@@ -91,7 +91,7 @@ impl Store {
         self.step(move |tx| Ok(row(tx, channel)?)).await
     }
 
-    /// Writes up to where all is taken in; a place never goes back.
+    /// Records how far places have been read; this never goes back.
     ///
     /// # Errors
     /// If the database fails: nothing is written then.
@@ -107,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// Writes that these places are gone. What they have chosen, and their sessions, is kept for as long as messages are.
+    /// Records that these places are gone. Their choices and sessions are kept for as long as messages are.
     ///
     /// # Errors
     /// If the database fails: nothing is written then.
@@ -123,7 +123,7 @@ impl Store {
         .await
     }
 
-    /// Forgets those of these places for which nothing is kept: no session, no choice, and no message. They are returned.
+    /// Forgets those of these places for which nothing is kept: no session, no choice and no message. Returns them.
     ///
     /// # Errors
     /// If the database fails: nothing is forgotten then.
@@ -142,7 +142,7 @@ impl Store {
         .await
     }
 
-    /// Whether the message is written already.
+    /// Whether the message is in the store.
     ///
     /// # Errors
     /// If the database fails.

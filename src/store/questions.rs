@@ -10,9 +10,9 @@ use crate::domain::MessageId;
 pub enum Question {
     /// The author's own: its id is the turn's.
     Theirs,
-    /// The bot's, for the author has asked by a command; it does not stand there yet, as far as is known.
+    /// The bot's, because the author asked by a command; not known to be posted yet.
     Coming,
-    /// The same, and it stands there. A reply to it notifies nobody.
+    /// The same, already posted. A reply to it notifies nobody.
     Posted(MessageId),
 }
 
@@ -26,7 +26,7 @@ impl Question {
         }
     }
 
-    /// The message's id, for the turn with this one; the turn's own where nothing stands there yet.
+    /// The message's id for this turn; the turn's own id if the question is not posted yet.
     pub fn id(self, turn: MessageId) -> MessageId {
         match self {
             Self::Posted(posted) => posted,
@@ -36,7 +36,7 @@ impl Question {
 }
 
 impl Store {
-    /// Writes where the question of a turn stands that was asked by a command.
+    /// Records the message that a command's question was posted as.
     ///
     /// # Errors
     /// If the database fails.

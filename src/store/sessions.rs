@@ -1,4 +1,4 @@
-//! Sessions: which conversation of Claude Code goes on in a channel and project.
+//! Sessions: which conversation of Claude Code a channel and project continue.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct Session {
     pub last_used: Millis,
 }
 
-/// A session, and where it goes on.
+/// A session, and where it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
     pub channel: ChannelId,
@@ -34,7 +34,7 @@ pub struct SessionRow {
     pub session: Session,
 }
 
-/// How many sessions are listed at most: they become one answer to a script.
+/// The most sessions that are listed: they become one answer to a script.
 pub const MAX_SESSIONS: usize = 500;
 
 /// The columns that [`session`] reads.
@@ -93,7 +93,7 @@ impl Store {
         .await
     }
 
-    /// Writes that a new session begins here; it takes the place of an earlier one.
+    /// Records that a new session begins here; it replaces an earlier one.
     ///
     /// It is not live until [`Store::finish`] brings its first result. Write it before the agent starts, so
     /// that an id of which the CLI may know is never used twice.
@@ -121,7 +121,7 @@ impl Store {
         .await
     }
 
-    /// Forgets the session of this channel and project; whether there was one.
+    /// Forgets the session of this channel and project. Returns whether there was one.
     ///
     /// A turn that is still running in it ends as usual, and does not bring it back.
     ///

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{Store, StoreError};
 use crate::domain::{ChannelId, MessageId};
 
-/// Something that a turn shows in Discord besides its answer, and that has to go.
+/// Something that a turn shows in Discord besides its answer, and that must be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// The turn.
@@ -13,7 +13,7 @@ pub struct Shown {
     pub channel: ChannelId,
     /// The message that it answers.
     pub question: MessageId,
-    /// Whether that message may have the reaction of one that waits.
+    /// Whether that message may have the ⏳ reaction.
     pub hourglass: bool,
     /// The message that shows it at work.
     pub live_line: Option<LiveLine>,
@@ -22,7 +22,7 @@ pub struct Shown {
 /// The message that shows a turn at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveLine {
-    /// It may stand in the channel, or be on its way there.
+    /// It may be in the channel, or about to be.
     Coming,
     Stands(MessageId),
 }
@@ -52,7 +52,7 @@ impl Store {
         .await
     }
 
-    /// Whether a message may show that it waits: true before it does, false once that is seen to be gone.
+    /// Records whether a message may show ⏳: true before it does, false once it is known to be gone.
     ///
     /// # Errors
     /// If the database fails.

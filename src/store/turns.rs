@@ -11,7 +11,7 @@ use crate::domain::{
     Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
 };
 
-/// A message that starts a turn, and what the turn is to do.
+/// A message that starts a turn, and what the turn should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The message, and so the turn.
@@ -35,7 +35,7 @@ pub struct Turn {
     pub accepted: Millis,
 }
 
-/// What a turn is to do, after its message was edited: as in [`Turn`].
+/// What a turn should do after its message was edited: as in [`Turn`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnEdit {
     pub project: ProjectName,
@@ -89,11 +89,11 @@ pub enum TurnState {
     Waiting,
     /// An agent works on it.
     Running,
-    /// It is over. Whether everything is said is another matter.
+    /// It is over, though perhaps not everything has been posted.
     Ended(Outcome),
 }
 
-/// All that the store knows of a turn.
+/// Everything that the store knows of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnRow {
     /// What it is to do.
@@ -106,7 +106,7 @@ pub struct TurnRow {
     pub cost: MicroUsd,
 }
 
-/// What came of [`Store::cancel`].
+/// The result of [`Store::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancel {
     /// It was waiting, and has ended now as cancelled.

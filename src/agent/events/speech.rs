@@ -77,7 +77,7 @@ pub(super) fn user(said: RawSpeech) -> AgentEvent {
     if let Some(message) = said.refused_message_id.filter(|_| top) {
         return AgentEvent::TakenBack { message };
     }
-    // A text is an echo of a prompt, or what the CLI itself puts to the model.
+    // A text is an echo of a prompt, or something that the CLI itself tells the model.
     let Content::Blocks(blocks) = said.message.content else { return AgentEvent::PassedOver };
     let limit_hit = |block: &RawBlock| matches!(block, RawBlock::Text { text } if text.starts_with("Output token limit hit"));
     if top && said.synthetic && blocks.iter().any(limit_hit) {

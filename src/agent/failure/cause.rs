@@ -5,7 +5,7 @@ use super::{AccountTrouble, Failure, Poison};
 use crate::agent::events::TurnResult;
 
 impl Failure {
-    /// What a failed result says; `resets` is when the CLI said that a used-up limit ends.
+    /// The failure in a result; `resets` is when the usage limit resets, according to the CLI.
     pub fn of_result(result: &TurnResult, resets: Option<u64>) -> Self {
         let text = result.result.clone().unwrap_or_else(|| result.errors.join("; "));
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// What the end of a process that was never ready says.
+    /// Why a process ended before it was ready.
     pub fn of_start(exit: String, stderr: String) -> Self {
         // On stderr before the first prompt.
         if stderr.contains("cannot be used with root/sudo privileges") {
@@ -61,7 +61,7 @@ impl Failure {
         Self::NotStarted { exit, stderr }
     }
 
-    /// What the end of a process without a result says.
+    /// Why a process ended without a result.
     pub fn of_end(exit: String, stderr: String) -> Self {
         match says_disk_full(&stderr) {
             true => Self::DiskFull { exit, stderr },
@@ -82,7 +82,7 @@ fn account_trouble(text: &str, api_error: &str) -> Option<AccountTrouble> {
     }
 }
 
-/// Only what the CLI has not mended by itself gets here: it takes out images that the API names, and thoughts.
+/// Only for what the CLI has not repaired by itself: it removes images that the API names, and thinking blocks.
 fn poison(result: &TurnResult, text: &str) -> Option<Poison> {
     if result.terminal_reason.as_deref() == Some("image_error") {
         return Some(if text.contains("PDF") { Poison::Document } else { Poison::Image });
