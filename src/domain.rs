@@ -151,6 +151,7 @@ fn short(id: u64) -> String {
 /// What a person wrote in Discord.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// The message's id.
     pub id: MessageId,
     /// The channel or thread it stands in.
     pub channel_id: ChannelId,
@@ -160,6 +161,7 @@ pub struct Message {
     pub channel_name: String,
     /// The guild it was written in.
     pub guild_id: GuildId,
+    /// Who wrote it.
     pub author: Author,
     /// The text with the mention of the bot stripped and other mentions readable as `@name` and `#name`.
     pub text: String,
@@ -186,6 +188,7 @@ pub enum Extra {
 /// Lua class: `Person`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Author {
+    /// The person's id.
     pub id: UserId,
     /// The name as shown in this guild.
     pub name: String,
@@ -206,6 +209,7 @@ pub struct Attachment {
     pub size: u64,
     /// The media type that Discord detected, such as "text/plain; charset=utf-8".
     pub content_type: Option<String>,
+    /// Where to fetch it.
     pub url: String,
 }
 
