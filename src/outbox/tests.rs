@@ -203,7 +203,7 @@ async fn a_full_window_holds_up_its_kind_but_not_the_others() {
         headers: vec![
             ("x-ratelimit-bucket", "b".into()),
             ("x-ratelimit-remaining", "0".into()),
-            ("x-ratelimit-reset-after", "1.5".into()),
+            ("x-ratelimit-reset-after", "0.5".into()),
         ],
         ..answer(200, json!({"id": "1"}))
     };
@@ -216,8 +216,8 @@ async fn a_full_window_holds_up_its_kind_but_not_the_others() {
     second.unwrap();
     let calls = server.calls();
     assert_eq!(calls[1].what, "PUT /api/v10/channels/7/messages/9/reactions/%E2%8F%B3/@me");
-    assert!(calls[2].at - calls[1].at >= Duration::from_millis(500), "the reaction did not wait");
-    assert!(calls[2].at - begin >= Duration::from_millis(1500));
+    assert!(calls[2].at - calls[1].at >= Duration::from_millis(100), "the reaction did not wait");
+    assert!(calls[2].at - begin >= Duration::from_millis(500));
 }
 
 #[tokio::test]

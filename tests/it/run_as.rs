@@ -295,6 +295,7 @@ async fn what_stands_open_to_that_user_is_told_with_what_closes_it() {
     dir: the user nobody (`run_as`) may not enter ROOT/work/theirs: `chmod u+x ROOT/work/theirs`, or give it another owner or group
     add_dirs[1]: the user nobody (`run_as`) may not enter ROOT/work/ours: `chmod o+x ROOT/work/ours`, or give it another owner or group
     dir: the user nobody (`run_as`) may not enter ROOT/work/theirs: `chmod o+x ROOT/work`, or give it another owner or group
+    add_dirs[1]: the user nobody (`run_as`) may not enter ROOT/work/ours: `chmod o+x ROOT/work`, or give it another owner or group
     settings: the user nobody (`run_as`) may not read ROOT/config/claude.json: `chmod o+r ROOT/config/claude.json`, or give it another owner or group
     run_as: the user nobody can read the token (ROOT/token): `chmod g-r ROOT/token`
     run_as: the user nobody can read the token (ROOT/token): give ROOT/token another owner
