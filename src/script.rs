@@ -18,6 +18,7 @@ mod data;
 mod effect;
 mod facts;
 mod hooks;
+mod lint;
 mod own_places;
 mod pattern;
 mod permission;
@@ -29,6 +30,7 @@ mod tool_rule;
 mod triggers;
 mod vm;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -173,10 +175,12 @@ impl ScriptSet {
                 Err(failure) => problems.push(ScriptProblem::in_code(&hooks_file, failure)),
             }
         }
-        // Several files may require one that is broken.
-        problems.dedup();
+        problems.extend(vm.lint());
         let limits = commands::CommandLimits { budget, waiting: config.max_waiting };
         let commands = CommandSet::load(&dir, &shown, limits, &mut problems).map_err(folder_problem)?;
+        // Several files may require one that is broken, and what is found by reading may also be met by running.
+        let mut told = HashSet::new();
+        problems.retain(|it| told.insert((it.file.clone(), it.line, it.path.clone(), it.message.clone())));
 
         let (Some(routing), Some(triggers)) = (routing, triggers) else { return Err(problems) };
         if problems.iter().any(|problem| problem.severity == Severity::Error) {

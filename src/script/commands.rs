@@ -181,11 +181,7 @@ impl CommandSet {
             let value = match vm.module(&module) {
                 Ok(value) => value,
                 Err(failure) => {
-                    let problem = ScriptProblem::in_code(&file, failure);
-                    // Several files may require one that is broken.
-                    if !problems.contains(&problem) {
-                        problems.push(problem);
-                    }
+                    problems.push(ScriptProblem::in_code(&file, failure));
                     continue;
                 }
             };
@@ -205,6 +201,7 @@ impl CommandSet {
                 format!("Discord takes at most {} commands, not {}", command::MAX_COMMANDS, entries.len());
             problems.push(ScriptProblem::in_value(&folder, BadValue::here(message)));
         }
+        problems.extend(vm.lint());
         vm.seal();
         let definitions = entries.iter().map(|entry| Arc::clone(&entry.command)).collect();
         let entries: Arc<[CommandFile]> = entries.into();

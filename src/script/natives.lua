@@ -90,6 +90,37 @@ moonlane = setmetatable(functions, {
   end,
 })
 
+-- Libraries raise where a script reads what they do not have, and so does the place of what only other Luas have. Any other
+-- global may be read before it is set: `cache = cache or {}`.
+local function keys(values)
+  local known = {}
+  for name in values do
+    table.insert(known, name)
+  end
+  return known
+end
+
+for _, name in { "bit32", "buffer", "debug", "math", "os", "string", "table", "utf8", "vector" } do
+  local library = _G[name]
+  local known = keys(library)
+  setmetatable(library, {
+    __metatable = false,
+    __index = function(_, key)
+      error(tools.not_there(`{name}.{key}`, known), 2)
+    end,
+  })
+end
+
+setmetatable(_G, {
+  __metatable = false,
+  __index = function(_, key)
+    if tools.is_absent(key) then
+      error(tools.not_there(key, {}), 2)
+    end
+    return nil
+  end,
+})
+
 -- What may be nil in the tables that scripts get from the bot.
 local OPTIONAL = {
   parent_id = true, model = true, permission_mode = true, content_type = true, permission = true, before = true, after = true,

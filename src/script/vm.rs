@@ -20,7 +20,7 @@
 
 pub(super) mod global;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ use mlua::{Lua, LuaOptions, StdLib, VmState};
 use parking_lot::Mutex;
 
 use super::data::{cut, shown};
-use super::problem::{FailureKind, LuaFailure};
+use super::lint::{self, Globals};
+use super::problem::{FailureKind, LuaFailure, ScriptProblem};
 
 /// The largest script file.
 const MAX_SOURCE: u64 = 1024 * 1024;
@@ -60,6 +61,7 @@ pub struct Vm {
     clock: Arc<Clock>,
     files: Arc<Mutex<ScriptFiles>>,
     budget: Budget,
+    globals: Globals,
 }
 
 impl Vm {
@@ -89,11 +91,11 @@ impl Vm {
             | StdLib::OS
             | StdLib::DEBUG;
         let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(LuaFailure::from)?;
-        let mut vm = Self { lua, clock, files, budget };
+        let mut vm = Self { lua, clock, files, budget, globals: Globals::new() };
         vm.lua.set_memory_limit(budget.memory).map_err(LuaFailure::from)?;
         let files = Arc::clone(&vm.files);
         let clock = Arc::clone(&vm.clock);
-        vm.run(|lua| set_up(lua, clock, files))?;
+        vm.globals = vm.run(|lua| set_up(lua, clock, files))?;
         Ok(vm)
     }
 
@@ -175,6 +177,16 @@ impl Vm {
         let ended = again.run(|lua| require(lua, &files, name));
         let place = again.clock.places.lock().take().flatten();
         place.filter(|_| ended.is_err_and(|failure| failure.kind == FailureKind::OutOfMemory))
+    }
+
+    /// What is wrong with the names in the files that were loaded.
+    pub fn lint(&self) -> Vec<ScriptProblem> {
+        let files = self.files.lock();
+        // What is no Lua has a problem already.
+        let is_lua = |source: &str| self.lua.load(source).set_mode(ChunkMode::Text).into_function().is_ok();
+        let sources = files.sources.iter().filter(|(_, source)| is_lua(source));
+        let named = sources.map(|(file, source)| (files.shown_path(file), source.clone()));
+        lint::lint(&named.collect(), &self.globals)
     }
 
     /// From here on no further file is read: a script set is what its files were when it was loaded.
@@ -299,7 +311,7 @@ fn processor_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<ScriptFiles>>) -> mlua::Result<()> {
+fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<ScriptFiles>>) -> mlua::Result<Globals> {
     let globals = lua.globals();
     let coroutine: mlua::Table = globals.raw_get("coroutine")?;
     for name in [YIELD, YIELDABLE] {
@@ -320,7 +332,25 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<ScriptFiles>>) -> mlua:
     let natives: mlua::Table = natives.set_compiler(Compiler::new().set_debug_level(0)).call(tools)?;
     lua.set_named_registry_value(NATIVES, natives)?;
     lua.set_interrupt(move |lua| clock.check(lua));
-    lua.sandbox(true)
+    let names = names(&globals)?;
+    lua.sandbox(true)?;
+    Ok(names)
+}
+
+/// The names of all globals, with those in their tables.
+fn names(globals: &mlua::Table) -> mlua::Result<Globals> {
+    let mut names = Globals::new();
+    for pair in globals.pairs::<String, mlua::Value>() {
+        let (name, value) = pair?;
+        let members = match value {
+            mlua::Value::Table(table) if name != "_G" => {
+                table.pairs::<String, mlua::Value>().map(|pair| Ok(pair?.0)).collect::<mlua::Result<_>>()?
+            }
+            _ => BTreeSet::new(),
+        };
+        names.insert(name, members);
+    }
+    Ok(names)
 }
 
 /// Where a script is, so many calls up.

@@ -154,7 +154,7 @@ async fn a_script_error_is_json_with_file_and_line() {
     insta::assert_snapshot!(errors, @r#"
     [{"file":"scripts/routing.lua","line":12,"message":"no such luck","path":null}]
     [{"file":"scripts/routing.lua","line":null,"message":"route().promt: unknown key `promt`, did you mean `prompt`?","path":null}]
-    [{"file":"scripts/triggers.lua","line":2,"message":"attempt to index nil with 'y'","path":null}]
+    [{"file":"scripts/triggers.lua","line":2,"message":"there is no `string.x`","path":null}]
     [{"file":"scripts/routing.lua","line":3,"message":"Expected identifier when parsing expression, got <eof>","path":null}]
     [{"file":"scripts/routing.lua","line":null,"message":"unknown key `dirr`, did you mean `dir`?","path":"projects.site.dirr"}]
     [{"file":"scripts/triggers.lua","line":1,"message":"ran longer than 100ms (`scripts.time_limit`)","path":null}]

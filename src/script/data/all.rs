@@ -14,7 +14,7 @@ const MOST: usize = 50;
 ///
 /// `None` where not enough is left.
 pub fn decode_all<T: DeserializeOwned>(mut data: Data, problems: &mut Vec<BadValue>) -> Option<T> {
-    let mut removed = Removed::default();
+    let mut removed = LeftOut::default();
     for _ in 0..MOST {
         let error = match serde_path_to_error::deserialize::<_, T>(data.clone()) {
             Ok(value) => return Some(value),
@@ -72,13 +72,13 @@ pub fn read_all(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<Dat
 
 /// What was left out of a value.
 #[derive(Default)]
-struct Removed {
+struct LeftOut {
     paths: Vec<String>,
     /// The places of items that were left out, by the path of their list: those behind them have moved.
     items: HashMap<String, Vec<usize>>,
 }
 
-impl Removed {
+impl LeftOut {
     /// The path as it was before anything was left out.
     fn shown(&self, path: &Path) -> String {
         path.iter().fold(String::new(), |parent, part| {

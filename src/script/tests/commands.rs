@@ -325,7 +325,7 @@ async fn local_functions_yield_nothing() {
         "moonlane.json.decode '{'",
         "moonlane.json.decode(5)",
         "moonlane.json.decode(('['):rep(1000))",
-        "moonlane.jsn",
+        "moonlane['jsn']",
         "moonlane.time.format('now')",
         "moonlane.time.format(0, '%!')",
         "moonlane.time.format(0, '%H', 'Mars/Olympus')",

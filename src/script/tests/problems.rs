@@ -72,6 +72,28 @@ fn problems_in_code_name_file_and_line() {
         ("makes a coroutine", routing_problems("coroutine.wrap(print)()")),
         ("reads a file", routing_problems("io.open('/etc/passwd')")),
         ("starts a program", routing_problems("os.execute('true')")),
+        (
+            "what is wrong in functions that nobody has called",
+            problems(&[
+                (
+                    "routing.lua",
+                    "return { projects = { site = { dir = '.' } }, route = function(message)
+  if mesage.text == '' then return nil end
+  local home = os.getenv('HOME')
+  return pick(message)
+end }",
+                ),
+                (
+                    "commands/x.lua",
+                    "local names = require 'lib/names'
+return { name = 'x', description = 'x', run = function(ctx)
+  ctx:reply(string.formt('%s', names.all))
+  ctx:reply(io.open('/etc/hosts'):read())
+end }",
+                ),
+                ("lib/names.lua", "return { all = function() return prnt() end }"),
+            ]),
+        ),
     ]);
     snapshot!("problems_in_code", snapshot);
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::{Clock, place};
 use crate::nearest::nearest;
 use crate::script::data::{self, BadValue, Data, kind};
-use crate::script::{pattern, plain};
+use crate::script::{lint, pattern, plain};
 
 /// How much a compiled regular expression may take, in bytes.
 const MAX_REGEX: usize = 128 * 1024;
@@ -106,6 +106,15 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
         Ok(format!("`{table}` has no {}{hint}", kind(&key)))
     };
     tools.raw_set("unknown", lua.create_function(unknown)?)?;
+    let not_there = |_: &Lua, (path, known): (mlua::Value, Vec<String>)| {
+        let path = path.as_string().map(|path| path.to_string_lossy()).unwrap_or_default();
+        Ok(data::one_line(lint::not_there(&path, known.iter().map(String::as_str))))
+    };
+    tools.raw_set("not_there", lua.create_function(not_there)?)?;
+    let is_absent = |_: &Lua, name: mlua::Value| {
+        Ok(name.as_string().is_some_and(|name| lint::is_absent(&name.to_string_lossy())))
+    };
+    tools.raw_set("is_absent", lua.create_function(is_absent)?)?;
     Ok(tools)
 }
 
