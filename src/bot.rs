@@ -26,17 +26,17 @@ use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Settled, TurnDeps, Turns};
 use crate::words;
 
-/// How often what is over and old is forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often old, finished messages are removed.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a starting bot waits for its commands to be registered.
 const REGISTER_WITHIN: Duration = Duration::from_secs(2);
 /// How often the bot marks that it is alive.
 const MARK_EVERY: Duration = Duration::from_secs(60);
-/// How long a stopping bot waits for the message that it is just taking in.
+/// How long a stopping bot waits for the message that it is taking in.
 const TAKE_IN_WITHIN: Duration = Duration::from_secs(1);
-/// How long it then waits for what is under way. What is not posted by then is posted after the next start.
+/// How long it then waits for turns and commands. What a turn has not posted by then is posted after the next start.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_millis(6500);
-/// How long it then waits until operators are told what they should read.
+/// How long it then waits for the last news to operators.
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the bot did not start.
@@ -65,7 +65,7 @@ pub enum Failed {
     #[error(transparent)]
     Gateway(#[from] GatewayError),
     /// A mistake in moonlane itself. Another start may get past it.
-    #[error("a mistake in moonlane: {0}")]
+    #[error("a bug in moonlane: {0}")]
     Panicked(Panic),
 }
 
@@ -80,9 +80,9 @@ pub struct Bot {
     answer: AbortOnDropHandle<()>,
     stop_serving: CancellationToken,
     reloader: Reloader,
-    /// Where the panics are told of all that is here, besides those of the store and of the gateway's client.
+    /// Where every task here reports its panics; the store and the gateway's client have their own way.
     panics: Panics,
-    /// They end with the bot. What waits for a press then is over.
+    /// The tasks that end with the bot.
     tasks: Vec<AbortOnDropHandle<()>>,
     /// Posts what operators should read.
     news: Option<(CancellationToken, AbortOnDropHandle<()>)>,
@@ -104,7 +104,7 @@ impl Bot {
         let (news, to_post) = mpsc::unbounded_channel();
         let (reloader, scripts) =
             Reloader::start(config, news.clone(), &panics).await.map_err(StartError::Scripts)?;
-        look_for_the_token(config, token, &scripts.borrow());
+        warn_of_exposed_token(config, token, &scripts.borrow());
         let store = Store::open(&config.store_path)?;
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
@@ -122,7 +122,6 @@ impl Bot {
         let (rereads, to_reread) = mpsc::unbounded_channel();
         let discord = outbox.interactions(me.application);
         let responders = Responders::new(discord.clone(), Times::default());
-        let live = scripts.clone();
         let gate = Gate::new(
             outbox.clone(),
             me.owners.clone(),
@@ -146,7 +145,6 @@ impl Bot {
             settled,
         });
         let commands = Commands::new(command::CommandDeps {
-            scripts: live,
             turns: turns.clone(),
             reloader: reloader.clone(),
             discord,
@@ -157,7 +155,7 @@ impl Bot {
             dialogs: UnderWay::new(config.share.dialogs),
         });
         let (tried, registered) = oneshot::channel();
-        let registering = panics.spawn("what registers commands", commands.clone().keep_registered(tried));
+        let registering = panics.spawn("the command registration", commands.clone().keep_registered(tried));
 
         let (inbound, messages) = mpsc::unbounded_channel();
         let (missed, older) = mpsc::unbounded_channel();
@@ -171,27 +169,27 @@ impl Bot {
             rereads: to_reread,
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
-        // Not before Discord is there: a start that fails must not have begun turns that it then ends. What has come
-        // in meanwhile is taken in after them.
+        // Only once Discord is connected: a start that fails must not begin turns just to end them. What has come in
+        // meanwhile is taken in after them.
         turns.recover().await?;
         let tasks = vec![
             registering,
-            panics.spawn("what marks that the bot is alive", stay_marked_alive(turns.store.clone())),
-            panics.spawn("what forgets old messages", keep_forgetting(turns.store.clone())),
-            panics.spawn("what asks who owns the bot", gate.keep_owners()),
+            panics.spawn("the liveness marker", stay_marked_alive(turns.store.clone())),
+            panics.spawn("the cleanup of old messages", clean_up_daily(turns.store.clone())),
+            panics.spawn("the owner lookup", gate.keep_owners()),
         ];
-        let answer = panics.spawn("what answers commands", commands.clone().serve(interacted));
+        let answer = panics.spawn("the command handler", commands.clone().serve(interacted));
         let stop_serving = CancellationToken::new();
-        let serve = panics.spawn("what takes in messages", {
+        let serve = panics.spawn("the message intake", {
             let (turns, stop) = (turns.clone(), stop_serving.clone());
             async move { turns.serve(messages, older, stop).await }
         });
         let news = config.scripts.notify_channel.map(|channel| {
             let stop = CancellationToken::new();
             let posting = post_news(outbox, channel, to_post, stop.clone());
-            (stop, panics.spawn("what tells operators", posting))
+            (stop, panics.spawn("the operator notifier", posting))
         });
-        // Who is told that it is ready mostly finds the commands there, and messages wait for none of it.
+        // Usually the commands are there by the time the bot is ready. Messages do not wait for them.
         if timeout(REGISTER_WITHIN, registered).await.is_err() {
             warn!("Discord has not accepted the commands yet; trying again in the background");
         }
@@ -204,20 +202,19 @@ impl Bot {
         &self.reloader
     }
 
-    /// Has one more task run for as long as the bot does.
+    /// Runs one more task for as long as the bot runs.
     pub fn keep(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.push(self.panics.spawn(what, task));
     }
 
-    /// Resolves only if the bot cannot go on by itself, with the reason. What operators can be told by then, they are;
-    /// shut it down in any case.
+    /// Resolves only if the bot cannot go on, with the reason, which operators are told. Shut the bot down then.
     pub async fn failed(&mut self) -> Failed {
         let failed = tokio::select! {
             error = self.gateway.stopped() => Failed::Gateway(error),
-            why = self.turns.store.panicked() => Failed::Panicked(Panic { what: "a step of the database", why }),
+            why = self.turns.store.panicked() => Failed::Panicked(Panic { what: "a database job", why }),
             panic = self.panics.first() => Failed::Panicked(panic),
         };
-        // Nobody listens where there is no channel for it.
+        // Nobody listens if there is no channel for it.
         drop(self.turns.news.send(words::stopping(&failed)));
         failed
     }
@@ -245,7 +242,7 @@ impl Bot {
         let _ = timeout(TAKE_IN_WITHIN, &mut serve).await;
         let commands = async {
             gateway.shut_down().await;
-            // With the gateway ends what it reads from.
+            // It ends once the gateway no longer sends anything, and has answered what had come in.
             let _ = answer.await;
             commands.ended().await;
         };
@@ -267,8 +264,8 @@ impl Bot {
     }
 }
 
-/// Warns of places where agents could find the token. Nothing waits for it.
-fn look_for_the_token(config: &Config, token: &str, scripts: &ScriptSet) {
+/// Warns of places where agents could find the token. Nothing waits for this.
+fn warn_of_exposed_token(config: &Config, token: &str, scripts: &ScriptSet) {
     let projects: Vec<_> = scripts.projects().map(|project| project.dir.clone()).collect();
     let (config, token) = (config.clone(), token.to_owned());
     tokio::task::spawn_blocking(move || {
@@ -278,7 +275,7 @@ fn look_for_the_token(config: &Config, token: &str, scripts: &ScriptSet) {
     });
 }
 
-/// Marks every minute that the bot is alive, so that the next one knows how long nobody was there.
+/// Marks every minute that the bot is alive, so that the next bot knows how long it was away.
 async fn stay_marked_alive(store: Store) {
     loop {
         store.mark_alive();
@@ -286,21 +283,21 @@ async fn stay_marked_alive(store: Store) {
     }
 }
 
-/// Forgets what is over and old, at the start by [`Store::open`] and then day by day.
-async fn keep_forgetting(store: Store) {
+/// Removes old, finished messages once a day; [`Store::open`] does so at the start.
+async fn clean_up_daily(store: Store) {
     loop {
-        tokio::time::sleep(FORGET_EVERY).await;
+        tokio::time::sleep(CLEAN_UP_EVERY).await;
         match store.forget_old().await {
             Ok(count) => info!(count, "deleted old messages"),
             Err(error) => {
-                warn!(error = chain(&error), "old messages could not be deleted; next try in a day")
+                warn!(error = chain(&error), "cannot delete old messages; next try in a day")
             }
         }
     }
 }
 
-/// Posts what the operators should read, one after the other, and after `stop` what there is by then. It is no answer
-/// to anybody: what is not posted when the bot ends stands in the log.
+/// Posts what the operators should read, one after the other; after `stop`, only what is there by then. It answers nobody:
+/// what is not posted when the bot stops is still in the log.
 async fn post_news(
     outbox: Outbox,
     channel: ChannelId,
@@ -317,7 +314,7 @@ async fn post_news(
         let nonce = format!("news-{:016x}", uuid::Uuid::new_v4().as_u64_pair().0);
         let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file: None };
         if let Err(error) = outbox.post(channel, post).await {
-            warn!(%channel, %error, "nothing can be posted to `scripts.notify_channel`");
+            warn!(%channel, %error, "cannot post to `scripts.notify_channel`");
         }
     }
 }

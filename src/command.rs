@@ -1,15 +1,16 @@
 //! Slash commands at work: which ones Discord shows, who may use them, and what they ask for.
 //!
 //! # Theory of operation
-//! The definitions of the live script set are registered with Discord, at the start and whenever a reload changes them
+//! The definitions of the live script set are registered with Discord at the start and whenever a reload changes them
 //! ([`register`]).
-//! A use of a command goes through the gate like a message; then its script runs until it asks for an effect, the
+//! A use of a command goes through the gate like a message ([`access`]); then its script runs until it asks for an effect, the
 //! effect is performed ([`perform`]), and the script goes on with the answer. So a command is one task that mostly
 //! waits, and ends on the script set it began with. Discord's deadlines are [`crate::respond`]'s business.
 //!
 //! When the bot stops ([`Commands::close`]), a command may end what it is at and say something, but cause nothing more; what
 //! takes longer than [`GRACE`] is dropped. Whoever used it is told, and so is whoever comes now.
 
+mod access;
 mod choose;
 mod perform;
 mod register;
@@ -22,37 +23,31 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, warn};
 
-use crate::domain::{
-    ChannelId, Choice, Command, GuildId, Interaction, InteractionKind, Invocation, Message, MessageId,
-    OptionValue, Project, ProjectName, Reply, Route, Work,
-};
-use crate::outbox::{Interactions, Refused};
+use crate::domain::{Choice, Command, GuildId, Interaction, InteractionKind, Invocation, OptionValue, Reply};
+use crate::outbox::Interactions;
 use crate::reload::Reloader;
 use crate::respond::{Responder, Responders};
-use crate::script::{CommandCall, CommandStep, ScriptError, ScriptSet};
+use crate::script::{CommandCall, CommandStep, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
 use crate::words::command as words;
+use access::UserAccess;
 pub use under_way::UnderWay;
 use under_way::UnderWayGuard;
-
-/// How long to wait for what Discord says about a channel or a person.
-const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a command may still take for what it is at, once the bot stops.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What commands need of the rest of the bot.
 pub struct CommandDeps {
-    pub scripts: watch::Receiver<ScriptSet>,
     /// The turns: lanes, store, agents.
     pub turns: Turns,
-    /// The way to load the scripts anew.
+    /// The way to reload the scripts.
     pub reloader: Reloader,
     /// The way to register commands.
     pub discord: Interactions,
@@ -62,184 +57,24 @@ pub struct CommandDeps {
     pub guilds: Vec<GuildId>,
     /// When the bot was started.
     pub started: Instant,
-    /// The uses of commands that are under way; those of operators are not counted.
+    /// How many commands of each person are under way.
     pub uses: UnderWay,
-    /// Those of them that wait for a press.
+    /// How many of those wait for a press.
     pub dialogs: UnderWay,
-}
-
-impl CommandDeps {
-    /// Whether this person may administer the bot.
-    fn is_operator(&self, scripts: &ScriptSet, asked: &Interaction) -> bool {
-        self.turns.gate.is_operator(scripts, asked.author.id)
-    }
-
-    /// Whether this person may work in the project, or in general. Operators may everywhere.
-    async fn lets_in(
-        &self,
-        scripts: &ScriptSet,
-        project: Option<&Project>,
-        asked: &Interaction,
-    ) -> Result<bool, NoRoute> {
-        Ok(self.is_operator(scripts, asked) || self.admits(scripts, project, asked).await?)
-    }
-
-    /// The same, without the operators' privilege.
-    async fn admits(
-        &self,
-        scripts: &ScriptSet,
-        project: Option<&Project>,
-        asked: &Interaction,
-    ) -> Result<bool, NoRoute> {
-        let verdict = timeout(CHANNEL_PATIENCE, self.turns.gate.ask_of(scripts, project, asked)).await;
-        let verdict = verdict.map_err(|_| NoRoute::Nobody)?.map_err(|_| NoRoute::Nobody)?;
-        let Some(guild) = asked.guild_id.filter(|_| verdict.admitted()) else {
-            return Ok(verdict.admitted());
-        };
-        Ok(self.turns.gate.serves(scripts, guild, verdict).await.unwrap_or(false))
-    }
-
-    /// The same for the project that this channel is now.
-    async fn lets_in_at(
-        &self,
-        scripts: &ScriptSet,
-        asked: &Interaction,
-        channel: ChannelId,
-    ) -> Result<bool, NoRoute> {
-        // Without asking a script: whoever mends the scripts needs the commands.
-        if self.is_operator(scripts, asked) {
-            return Ok(true);
-        }
-        let work = self.routed(scripts, asked, channel).await?;
-        self.admits(scripts, work.as_ref().map(|work| &*work.project), asked).await
-    }
-
-    /// Whether this person may see and stop what is done in the project of this name. One that is gone has no rule, so
-    /// it is the operators' alone.
-    async fn shows(
-        &self,
-        scripts: &ScriptSet,
-        project: &ProjectName,
-        asked: &Interaction,
-    ) -> Result<bool, NoRoute> {
-        match scripts.project(project) {
-            Some(project) => self.lets_in(scripts, Some(project), asked).await,
-            None => Ok(self.is_operator(scripts, asked)),
-        }
-    }
-
-    /// Where a message without text, of this person in this channel, would go now.
-    async fn routed(
-        &self,
-        scripts: &ScriptSet,
-        asked: &Interaction,
-        channel: ChannelId,
-    ) -> Result<Option<Work>, NoRoute> {
-        let there = self.there(scripts, asked, channel).await?;
-        let Some(message) = message(&there, "") else { return Ok(None) };
-        match scripts.route(message).await? {
-            Route::Turn(work) => Ok(Some(work)),
-            _ => Ok(None),
-        }
-    }
-
-    /// What was done, as if it had been done in this channel.
-    async fn there(
-        &self,
-        scripts: &ScriptSet,
-        asked: &Interaction,
-        channel: ChannelId,
-    ) -> Result<Interaction, NoRoute> {
-        if channel == asked.channel_id {
-            return Ok(asked.clone());
-        }
-        let is_operator = self.is_operator(scripts, asked);
-        // From outside the guild it is unknown whether the person may see the channel, and which roles they have.
-        if asked.guild_id.is_none() && !is_operator {
-            return Err(NoRoute::Elsewhere);
-        }
-        // Only Discord knows whether it is a thread, and whose project it has therefore.
-        let known = timeout(CHANNEL_PATIENCE, self.turns.outbox.channel(channel)).await;
-        let known = known.map_err(|_| NoRoute::Silent)??;
-        if known.guild != asked.guild_id && !is_operator {
-            return Err(NoRoute::Elsewhere);
-        }
-        Ok(Interaction {
-            channel_id: channel,
-            parent_channel_id: known.parent,
-            channel_name: known.name,
-            guild_id: known.guild,
-            ..asked.clone()
-        })
-    }
-}
-
-/// Why it is not known where a message would go.
-#[derive(Debug, thiserror::Error)]
-enum NoRoute {
-    #[error(transparent)]
-    Script(#[from] ScriptError),
-    #[error("Discord does not tell of the channel: {0}")]
-    Channel(#[from] Refused),
-    #[error("Discord does not tell of the channel in time")]
-    Silent,
-    #[error("the channel is not in the guild in which the command was used")]
-    Elsewhere,
-    #[error("Discord does not tell of the person")]
-    Nobody,
-}
-
-impl NoRoute {
-    /// What the person is told who used the command with this short id. The reason is logged.
-    fn report(&self, turns: &Turns, id: &str) -> String {
-        match self {
-            Self::Script(error) => {
-                error!(%error, traceback = error.traceback(), "a script failed");
-                turns.tell_operators_of_script(error);
-                text::with_id(error.sentence(), id)
-            }
-            Self::Channel(_) | Self::Silent => {
-                warn!(error = %self, "a command is refused");
-                words::UNKNOWN_CHANNEL.to_owned()
-            }
-            Self::Nobody => {
-                warn!(error = %self, "a command is refused");
-                words::UNKNOWN_PERSON.to_owned()
-            }
-            Self::Elsewhere => words::ELSEWHERE.to_owned(),
-        }
-    }
-}
-
-/// This text as if the person had written it in the channel; none in direct messages.
-fn message(asked: &Interaction, text: &str) -> Option<Message> {
-    Some(Message {
-        id: MessageId::new(asked.id.get())?,
-        channel_id: asked.channel_id,
-        parent_channel_id: asked.parent_channel_id,
-        channel_name: asked.channel_name.clone(),
-        guild_id: asked.guild_id?,
-        author: asked.author.clone(),
-        text: text.to_owned(),
-        raw_text: text.to_owned(),
-        mentions_me: true,
-        attachments: Vec::new(),
-        extra: None,
-    })
 }
 
 /// All commands of the bot. A cheap handle.
 #[derive(Clone)]
 pub struct Commands {
-    needs: Arc<CommandDeps>,
+    deps: Arc<CommandDeps>,
     /// Every use, for the end.
     tasks: TaskTracker,
 }
 
 impl Commands {
     /// Nothing under way yet.
-    pub fn new(needs: CommandDeps) -> Self {
-        Self { needs: Arc::new(needs), tasks: TaskTracker::new() }
+    pub fn new(deps: CommandDeps) -> Self {
+        Self { deps: Arc::new(deps), tasks: TaskTracker::new() }
     }
 
     /// Takes in what people do, until the sender is dropped. Each is a task of its own.
@@ -278,20 +113,10 @@ impl Commands {
     /// A press passes the gate as it is now, before it counts: since the command was used, somebody may have been shut
     /// out, and whoever is must not use up a dialog that others wait for.
     async fn refusal_of_press(&self, press: &Interaction) -> Option<String> {
-        let let_in = async {
-            self.turns.gate.refresh_for(press.author.id).await;
-            let scripts = self.scripts.borrow().clone();
-            self.lets_in_at(&scripts, press, press.channel_id).await
-        };
-        let let_in = tokio::select! {
+        tokio::select! {
             biased;
-            () = self.responders.closing() => return Some(words::RESTARTING.to_owned()),
-            let_in = let_in => let_in,
-        };
-        match let_in {
-            Ok(true) => None,
-            Ok(false) => Some(words::NOT_LET_IN.to_owned()),
-            Err(error) => Some(error.report(&self.turns, &press.id.short())),
+            () = self.responders.closing() => Some(words::RESTARTING.to_owned()),
+            checked = async { UserAccess::of(&self.turns, press).await.check_here().await } => checked.err(),
         }
     }
 
@@ -304,7 +129,7 @@ impl Commands {
             InteractionKind::Press { .. } => words::UNKNOWN.to_owned(),
         };
         if let Err(error) = responder.finish(&said).await {
-            warn!("an interaction is not answered: {error}");
+            warn!("cannot answer an interaction: {error}");
         }
     }
 
@@ -333,26 +158,25 @@ impl Commands {
         invocation: Invocation,
     ) -> Result<(ScriptSet, CommandCall, Option<UnderWayGuard<'_>>), String> {
         let asked = responder.interaction();
-        self.turns.gate.refresh_for(asked.author.id).await;
-        let scripts = self.scripts.borrow().clone();
-        let name = invocation.command.clone();
-        let Some(command) = scripts.commands().iter().find(|command| command.name == name).cloned() else {
+        let access = UserAccess::of(&self.turns, asked).await;
+        let name = &*invocation.command;
+        let Some(command) = access.scripts.commands().iter().find(|command| command.name == name) else {
             return Err(words::UNKNOWN.to_owned());
         };
-        // Whoever looks after the bot gets through, whatever others do.
-        let is_operator = self.is_operator(&scripts, asked);
+        // Operators get through, whatever others do.
+        let is_operator = access.is_operator();
         let counted = self.uses.begin(asked.author.id);
-        if counted.is_none() && !is_operator {
-            info!(name, user = %asked.author.id, "refused: the person has enough under way");
-            return Err(words::too_many(self.uses.most()));
-        }
-        if let Some(refusal) = self.refusal(&scripts, &command, &invocation, asked).await {
+        let checked = match counted {
+            None if !is_operator => Err(words::too_many(self.uses.most())),
+            _ => check_use(&access, command, &invocation, asked).await,
+        };
+        if let Err(refusal) = checked {
             info!(name, user = %asked.author.id, "refused: {refusal}");
             return Err(refusal);
         }
         info!(name, user = %asked.author.id, "runs");
         let call = CommandCall { first: is_operator, ..CommandCall::new(asked, invocation) };
-        Ok((scripts, call, counted))
+        Ok((access.scripts, call, counted))
     }
 
     async fn run(&self, responder: &Responder, scripts: &ScriptSet, call: CommandCall) -> String {
@@ -400,40 +224,9 @@ impl Commands {
     async fn ended_early(&self, responder: &Responder) -> String {
         info!("ends early: the bot stops");
         if let Err(error) = responder.end_early(&format!("⚠️ {}", words::UNFINISHED)).await {
-            info!("a command could not say that it ended early: {error}");
+            info!("cannot say that a command ended early: {error}");
         }
         words::UNFINISHED.to_owned()
-    }
-
-    /// Why this person may not use this command here, on the channels among its options.
-    async fn refusal(
-        &self,
-        scripts: &ScriptSet,
-        command: &Command,
-        invocation: &Invocation,
-        asked: &Interaction,
-    ) -> Option<String> {
-        match self.lets_in_at(scripts, asked, asked.channel_id).await {
-            Ok(true) => {}
-            Ok(false) => return Some(words::NOT_LET_IN.to_owned()),
-            Err(error) => return Some(error.report(&self.turns, &asked.id.short())),
-        }
-        if command.guild_only && asked.guild_id.is_none() {
-            return Some(words::GUILD_ONLY.to_owned());
-        }
-        let permission = command.permission?;
-        let name = permission.name.replace('_', " ");
-        if !permission.is_in(asked.permissions) {
-            return Some(format!("You need the permission “{name}” for this."));
-        }
-        // What may be done here may not be done there.
-        let channels = invocation.options.iter().filter_map(|(_, value)| match value {
-            OptionValue::Channel(channel) => Some(channel.id),
-            _ => None,
-        });
-        let there = |channel| invocation.permissions.get(&channel).copied().unwrap_or(0);
-        let mut refused = channels.filter(|&channel| !permission.is_in(there(channel)));
-        refused.next().map(|channel| format!("You need the permission “{name}” in <#{channel}> for this."))
     }
 
     async fn suggest(&self, responder: &Responder, invocation: Invocation, option: String) {
@@ -443,20 +236,19 @@ impl Commands {
             choices = self.suggestions(responder.interaction(), invocation, option) => choices,
         };
         if let Err(error) = responder.suggest(&choices).await {
-            debug!("suggestions came too late: {error}");
+            debug!("cannot show suggestions: {error}");
         }
     }
 
     async fn suggestions(&self, asked: &Interaction, invocation: Invocation, option: String) -> Vec<Choice> {
-        self.turns.gate.refresh_for(asked.author.id).await;
-        let scripts = self.scripts.borrow().clone();
+        let access = UserAccess::of(&self.turns, asked).await;
         let counted = self.uses.begin(asked.author.id);
-        let let_in = self.lets_in_at(&scripts, asked, asked.channel_id).await;
-        let may = counted.is_some() || self.is_operator(&scripts, asked);
-        if !may || !let_in.unwrap_or(false) {
+        let may = counted.is_some() || access.is_operator();
+        if !may || access.check_here().await.is_err() {
             return Vec::new();
         }
-        scripts.autocomplete(CommandCall::new(asked, invocation), option).await.unwrap_or_else(|error| {
+        let suggestions = access.scripts.autocomplete(CommandCall::new(asked, invocation), option).await;
+        suggestions.unwrap_or_else(|error| {
             warn!(%error, "no suggestions: the script failed");
             self.turns.tell_operators_of_script(&error);
             Vec::new()
@@ -468,8 +260,36 @@ impl Deref for Commands {
     type Target = CommandDeps;
 
     fn deref(&self) -> &CommandDeps {
-        &self.needs
+        &self.deps
     }
+}
+
+/// Whether this person may use this command here, on the channels among its options; else what they are told.
+async fn check_use(
+    access: &UserAccess<'_>,
+    command: &Command,
+    invocation: &Invocation,
+    asked: &Interaction,
+) -> Result<(), String> {
+    access.check_here().await?;
+    if command.guild_only && asked.guild_id.is_none() {
+        return Err(words::GUILD_ONLY.to_owned());
+    }
+    let Some(permission) = command.permission else { return Ok(()) };
+    let name = permission.name.replace('_', " ");
+    if !permission.is_in(asked.permissions) {
+        return Err(words::needs_permission(&name));
+    }
+    // What may be done here may not be done there.
+    let there = |channel| invocation.permissions.get(&channel).copied().unwrap_or(0);
+    for (_, value) in &invocation.options {
+        if let OptionValue::Channel(channel) = value
+            && !permission.is_in(there(channel.id))
+        {
+            return Err(words::needs_permission_in(&name, channel.id));
+        }
+    }
+    Ok(())
 }
 
 /// Says why a command ended, even if it has said something before.
@@ -496,7 +316,7 @@ async fn or_broken(responder: &Responder, work: impl Future<Output = ()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ApplicationId, Author, InteractionId, InteractionToken, UserId};
+    use crate::domain::{ApplicationId, Author, ChannelId, InteractionId, InteractionToken, UserId};
     use crate::outbox::tests::Server;
     use crate::respond::Times;
 

@@ -1,7 +1,7 @@
 //! `moonlane doctor`: everything that the bot needs on this machine and in Discord, one line each: `✓` it is there,
-//! `✗` it is not, and what to do, `⚠` it works, and could be better.
+//! `✗` it is missing, and what to do, `⚠` it works, but could be better.
 //!
-//! It changes nothing, costs nothing, and may be asked while the bot runs.
+//! It changes nothing, costs nothing, and can run beside the bot.
 
 use std::io;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use crate::print;
 use crate::script::{ScriptProblem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
 
-/// How long Discord is waited for.
+/// How long to wait for Discord.
 const PATIENCE: Patience = Patience {
     first_wait: Duration::from_millis(500),
     longest_wait: Duration::from_secs(2),
@@ -49,8 +49,8 @@ impl Findings {
     }
 }
 
-/// Examines everything, prints what it finds, and fails if something is wrong. `hidden` is how it went to hide this
-/// process from others.
+/// Examines everything, prints what it finds, and fails if something is wrong. `hidden`: the result of hiding this process
+/// from others.
 pub async fn run(config: Result<Config, BadConfig>, hidden: io::Result<()>) -> ExitCode {
     let mut findings = Findings::default();
     let config = configuration(config, &mut findings);
@@ -61,7 +61,7 @@ pub async fn run(config: Result<Config, BadConfig>, hidden: io::Result<()>) -> E
     discord(&config, scripts.as_ref(), &mut findings).await;
     agents(&config, scripts.as_ref(), &mut findings).await;
     match findings.wrong {
-        0 => print::line("Everything that is needed is there."),
+        0 => print::line("Everything is in place."),
         1 => print::line("1 thing is wrong."),
         wrong => print::line(format_args!("{wrong} things are wrong.")),
     }
@@ -111,29 +111,30 @@ fn many(count: usize, what: &str) -> String {
 }
 
 fn limits(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Findings) {
-    let mut senseless = senseless(&config.limits, &format!("{FILE}: limits"));
+    let mut ineffective = ineffective(&config.limits, &format!("{FILE}: limits"));
     for project in scripts.into_iter().flat_map(ScriptSet::projects) {
         if project.limits != config.limits {
-            senseless.extend(self::senseless(&project.limits, &format!("project {}: limits", project.name)));
+            ineffective
+                .extend(self::ineffective(&project.limits, &format!("project {}: limits", project.name)));
         }
     }
-    for sentence in &senseless {
+    for sentence in &ineffective {
         findings.warn(sentence);
     }
-    if senseless.is_empty() {
+    if ineffective.is_empty() {
         findings.fine("time limits");
     }
 }
 
-/// What in these limits can never come to bear.
-fn senseless(limits: &Limits, place: &str) -> Vec<String> {
+/// Which of these limits can never take effect.
+fn ineffective(limits: &Limits, place: &str) -> Vec<String> {
     let Limits { start, silence, tool, turn, .. } = *limits;
     let mut found = Vec::new();
     for (name, limit) in [("start", start), ("silence", silence), ("tool", tool)] {
         if limit > turn {
             let (limit, turn) = (format_duration(limit), format_duration(turn));
             found.push(format!(
-                "{place}: {name} ({limit}) never comes to bear, because turn ({turn}) is shorter"
+                "{place}: {name} ({limit}) never takes effect, because turn ({turn}) is shorter"
             ));
         }
     }
@@ -162,7 +163,7 @@ fn machine(hidden: io::Result<()>, findings: &mut Findings) {
         findings.warn(format!("the kernel has {piece}"));
     }
     if missing.is_empty() {
-        findings.fine("the kernel has all that ends agents for sure");
+        findings.fine("the kernel has everything needed to end agents reliably");
     }
     match cgroup::own() {
         Ok(_) => findings.fine("each agent gets a control group, which nothing that it starts can leave unseen"),
@@ -177,10 +178,10 @@ fn store(config: &Config, findings: &mut Findings) {
     match look(&config.store_path) {
         Ok(true) => findings.fine(format!("database {}", config.store_path.display())),
         Ok(false) => {
-            findings.fine(format!("database {}: made at the first start", config.store_path.display()))
+            findings.fine(format!("database {}: created at the first start", config.store_path.display()))
         }
         Err(OpenError::Held { file, holder }) => {
-            findings.fine(format!("database {file}: in use by {holder}, a bot that runs"));
+            findings.fine(format!("database {file}: in use by a running bot ({holder})"));
         }
         Err(error @ OpenError::Unusable { .. }) => findings.wrong(format!(
             "database {error}: let this user read and write there, or name another file in `[store] path`"
@@ -236,7 +237,7 @@ async fn guilds(outbox: &Outbox, me: &Identity, everywhere: bool, findings: &mut
         Err(error) => return findings.wrong(format!("servers: {error}")),
     };
     if guilds.is_empty() {
-        return findings.wrong(format!("the bot is on no server: invite it with {}", me.invite()));
+        return findings.wrong(format!("the bot is in no server: invite it with {}", me.invite()));
     }
     for guild in guilds.into_iter().filter(|_| everywhere) {
         report(&format!("server {}", guild.name), guild.permissions, false, findings);
@@ -253,7 +254,7 @@ async fn permissions(outbox: &Outbox, me: &Identity, channel: ChannelId, finding
     }
 }
 
-/// The channel that hears what is wrong with the scripts: the bot only posts there.
+/// The channel for what is wrong with the scripts: the bot only posts there.
 async fn notify_channel(outbox: &Outbox, me: &Identity, channel: ChannelId, findings: &mut Findings) {
     let named = format!("`scripts.notify_channel` in {FILE}");
     let found = outbox.access(channel, me.user).await;
@@ -308,10 +309,10 @@ fn report(place: &str, permissions: Permissions, is_thread: bool, findings: &mut
 
 async fn agents(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Findings) {
     let agents = Agents::new(config.agent.clone(), std::env::vars_os());
-    // In place of a directory that is only made at the first start: this makes nothing that stays.
+    // Stands in for a directory that the first start creates: `doctor` leaves nothing behind.
     let stand_in = tempfile::tempdir();
     for project in scripts.into_iter().flat_map(ScriptSet::projects) {
-        // That it is missing was said with the scripts.
+        // A missing one was reported with the scripts.
         if project.dir.is_dir() {
             agent(&agents, project, findings).await;
         } else if project.dir == config.root.join(WORK)
@@ -365,14 +366,14 @@ mod tests {
                 turn: minutes(turn),
                 after_result: minutes(1),
             };
-            senseless(&limits, "limits").join("\n")
+            ineffective(&limits, "limits").join("\n")
         };
         assert_eq!(limits(1, 10, 30, 60), "");
         assert_eq!(limits(5, 5, 5, 5), "");
         insta::assert_snapshot!(limits(20, 20, 30, 15), @"
-        limits: start (20m) never comes to bear, because turn (15m) is shorter
-        limits: silence (20m) never comes to bear, because turn (15m) is shorter
-        limits: tool (30m) never comes to bear, because turn (15m) is shorter
+        limits: start (20m) never takes effect, because turn (15m) is shorter
+        limits: silence (20m) never takes effect, because turn (15m) is shorter
+        limits: tool (30m) never takes effect, because turn (15m) is shorter
         ");
         insta::assert_snapshot!(limits(1, 10, 5, 60), @"limits: tool (5m) is shorter than silence (10m), so a tool gets less time than Claude itself to be silent");
     }

@@ -150,8 +150,8 @@ pub async fn start(
     let mut gateway = Gateway {
         supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
         tasks: [
-            panics.spawn("what reads Discord's events", converter.run(queue)),
-            panics.spawn("what passes on commands and presses", pass_on(interacted, interactions)),
+            panics.spawn("the event reader", converter.run(queue)),
+            panics.spawn("the interaction relay", pass_on(interacted, interactions)),
         ],
         stop: stop.drop_guard(),
         ended: None,

@@ -6,8 +6,8 @@
 //! # Layout
 //! - `values`: what goes in and out of [`LocalDiscord`]
 //! - `world`: the guild as plain data, and its ids
-//! - `acts`: everything that can happen in it; `rules`: what Discord has against it
-//! - `commands`: what the bot registers; `layout`: its embeds and components; `form`: how their mistakes are told
+//! - `acts`: everything that can happen in it; `rules`: what Discord refuses
+//! - `commands`: what the bot registers; `layout`: its embeds and components; `form`: how their mistakes are reported
 //! - `interactions`: what people do with them; `responses`: what the bot answers
 //! - `shape`: the world as Discord's JSON
 //! - `rest`, `webhooks`, `limits`: the calls that a bot makes, and how many it may make
@@ -130,7 +130,7 @@ impl LocalDiscord {
     /// Starts to listen.
     ///
     /// # Errors
-    /// Where the address cannot be had.
+    /// If it cannot listen on the address.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -244,7 +244,7 @@ impl LocalDiscord {
         self.hub().change(|state| state.direct(user))
     }
 
-    /// Gives a channel another name. False if there is no such channel.
+    /// Renames a channel. False if there is no such channel.
     pub fn rename_channel(&self, channel: Id, name: &str) -> bool {
         self.hub().change(|state| state.change_channel(channel, |it| name.clone_into(&mut it.name)))
     }
@@ -291,7 +291,7 @@ impl LocalDiscord {
             .change(|state| state.world.users.get_mut(&user).map(|user| user.roles.remove(&role)).is_some())
     }
 
-    /// Hands guild and application over to another user. Discord tells the bot nothing of it.
+    /// Hands the guild and the application over to another user, without telling the bot.
     pub fn hand_over(&self, user: Id) {
         self.hub().change(|state| state.world.owner = user);
     }
@@ -366,12 +366,12 @@ impl LocalDiscord {
         self.hub().lock().world.messages(channel).cloned().collect()
     }
 
-    /// One message as it stands now.
+    /// One message as it is now.
     pub fn message(&self, id: Id) -> Option<Message> {
         self.hub().lock().world.message(id).cloned()
     }
 
-    /// What is in a file of a message, by the file's id.
+    /// A message's file, by the file's id.
     pub fn file(&self, id: Id) -> Option<File> {
         self.hub().lock().world.files.get(&id).cloned()
     }
@@ -387,7 +387,7 @@ impl LocalDiscord {
         self.wait_until(|local| look(&local.hub().lock().log)).await
     }
 
-    /// The same for all else that can be asked: the calls, the messages, whether the bot is connected …
+    /// The same for anything else that can be observed: the calls, the messages, whether the bot is connected …
     pub async fn wait_until<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         let mut changes = self.hub().changes.subscribe();
         loop {
@@ -399,8 +399,7 @@ impl LocalDiscord {
         }
     }
 
-    /// Waits until the bot has posted so many messages in the channel, and gives them, oldest first, as they stand
-    /// now.
+    /// Waits until the bot has posted this many messages in the channel; returns them as they are now, oldest first.
     pub async fn answers(&self, channel: Id, count: usize) -> Vec<Message> {
         let posted = |event: &&Event| {
             event.channel == Some(channel) && matches!(&event.what, What::Posted(it) if it.by_bot)
@@ -429,7 +428,7 @@ impl LocalDiscord {
         self.hub().lock().sessions.written.clone()
     }
 
-    /// Lets the nonces be forgotten, as Discord does after some minutes.
+    /// Forgets the nonces, as Discord does after some minutes.
     pub fn forget_nonces(&self) {
         self.hub().change(|state| state.world.nonces.clear());
     }
@@ -444,7 +443,7 @@ impl LocalDiscord {
         self.hub().change(|state| state.set_right(channel, right, true))
     }
 
-    /// Puts a thread into the archive, where it takes no posts, or takes it out of it (`None`). False if there is no such
+    /// Archives a thread, so that it takes no posts, or reopens it (`None`). False if there is no such
     /// thread.
     pub fn close_thread(&self, thread: Id, how: Option<Closed>) -> bool {
         self.hub().change(|state| state.change_channel(thread, |channel| channel.closed = how))
@@ -455,18 +454,18 @@ impl LocalDiscord {
         self.hub().change(|state| state.world.files.clear());
     }
 
-    /// Lets the next calls go wrong: so many of those whose method and path (`POST /channels/…`) contain `only`. The
-    /// fetching of a file (`GET /attachments/…`) is late or fails.
+    /// Makes calls fail: the next ones, this many, whose method and path (`POST /channels/…`) contain `only`. Fetching a
+    /// file (`GET /attachments/…`) can only be delayed or refused.
     pub fn fail_next(&self, calls: usize, fault: Fault, only: &str) {
         self.hub().change(|state| state.faults.plan(calls, fault, only));
     }
 
-    /// Nothing that was planned goes wrong any more.
+    /// Cancels every planned fault.
     pub fn heal(&self) {
         self.hub().change(|state| state.faults = Faults::default());
     }
 
-    /// So much time passes here, though not on this machine.
+    /// Lets this much time pass, on its own clock only.
     pub fn pass_time(&self, time: Duration) {
         self.hub().change(|state| state.world.ahead += time);
     }
@@ -495,7 +494,7 @@ impl LocalDiscord {
         self.hub().change(|state| state.sessions.turn_away = Some((attempts, how)));
     }
 
-    /// Lets the bot begin so many sessions within this time, and says so.
+    /// Allows the bot this many new sessions within this time, and tells it.
     pub fn allow_sessions(&self, starts: u64, within: Duration) {
         self.hub().change(|state| state.sessions.starts = Some((starts, Instant::now() + within)));
     }
@@ -506,7 +505,7 @@ impl LocalDiscord {
         hub.sessions.asked.iter().filter(|(resumes, _)| !resumes).map(|(_, at)| *at).collect()
     }
 
-    /// When the bot has asked with RESUME to go on with a session.
+    /// When the bot has asked to resume a session with RESUME.
     pub fn resumes(&self) -> Vec<Instant> {
         let hub = self.hub().lock();
         hub.sessions.asked.iter().filter(|(resumes, _)| *resumes).map(|(_, at)| *at).collect()

@@ -155,7 +155,7 @@ const BAD_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // None of them needs a runtime.
+    // These need no runtime.
     match cli.command {
         CliCommand::AgentGuard { bot, lock, cgroup, umask, run_as, command } => {
             let run_as = run_as.map(RunAsArgs::orders);
@@ -166,9 +166,9 @@ fn main() -> ExitCode {
         CliCommand::Format { json, plain, file } => return format::run(file, json, plain),
         _ => {}
     }
-    // Before anything reads the token. An agent comes to be much later.
+    // Before anything reads the token.
     let hidden = host::hide();
-    // Before there is a second thread, and before anything is written.
+    // While there is one thread only, and before anything is written.
     let umask = host::keep_files_private();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -186,7 +186,7 @@ fn main() -> ExitCode {
 }
 
 async fn with_config(root: PathBuf, command: CliCommand, hidden: io::Result<()>, umask: u32) -> ExitCode {
-    // What is not Unicode cannot be one of ours.
+    // None of ours is anything but Unicode.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::load(&root, environment);
@@ -244,7 +244,7 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         let error = signals.into_iter().find_map(Result::err);
         return failed(&error.unwrap_or_else(|| io::ErrorKind::Other.into()));
     };
-    // Before it can be closed.
+    // Asked now, since it may be closed later.
     let had_terminal = has_terminal();
     let mut bot = tokio::select! {
         started = Bot::start(&config, &token, None) => match started {
@@ -254,8 +254,8 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         _ = terminate.recv() => return ExitCode::SUCCESS,
         _ = interrupt.recv() => return ExitCode::SUCCESS,
     };
-    // Not in `Bot`: it is about this machine, and bots in tests share one.
-    bot.keep("what clears temporary folders", moonlane::agent::clean_daily());
+    // Not in `Bot`: it concerns the whole machine, which bots in tests share.
+    bot.keep("the cleanup of temporary folders", moonlane::agent::clean_daily());
     let reloader = bot.reloader().clone();
     let failure = loop {
         tokio::select! {
@@ -268,7 +268,7 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
                     break None;
                 }
                 let reloader = reloader.clone();
-                // What comes of it is logged there.
+                // It logs its outcome itself.
                 tokio::spawn(async move { reloader.reload_now().await });
             }
         }
@@ -283,7 +283,7 @@ fn has_terminal() -> bool {
     io::stdin().is_terminal() || io::stderr().is_terminal()
 }
 
-/// Runs until it is killed. What it prints are commands to copy.
+/// Runs until it is killed. It prints commands to copy.
 async fn local_discord(root: &Path, listen: SocketAddr, expose: bool) -> ExitCode {
     if !listen.ip().is_loopback() && !expose {
         return bad_setup(&format_args!(
@@ -300,7 +300,7 @@ async fn local_discord(root: &Path, listen: SocketAddr, expose: bool) -> ExitCod
     };
     let (url, token) = (discord.url(), discord.token());
     let program = copied(&std::env::args().next().unwrap_or_default());
-    // The bot may be started from another directory, but not with another one's scripts.
+    // So that the bot finds its scripts from whichever directory it is started.
     let root = if root == Path::new(".") {
         String::new()
     } else {
@@ -316,7 +316,7 @@ async fn local_discord(root: &Path, listen: SocketAddr, expose: bool) -> ExitCod
     std::future::pending().await
 }
 
-/// A word of a command as a shell takes it.
+/// A word of a command, quoted for a shell.
 fn copied(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./=:@%+,".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
@@ -332,7 +332,7 @@ fn check(config: Result<Config, BadConfig>) -> ExitCode {
         Err(BadConfig { mistakes, rest }) => (*rest, mistakes),
     };
     let mut problems: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    // Whoever asks for a check wants to hear what a start would only warn of.
+    // A check reports what a start would only warn of.
     let as_error = |warning| ScriptProblem { severity: Severity::Error, ..warning };
     let found = match ScriptSet::load(&config.scripts, &config.root, &config.limits) {
         Ok(loaded) => loaded.warnings,

@@ -101,20 +101,20 @@ struct Terminal {
     names: HashMap<Id, String>,
     person: Id,
     interactive: bool,
-    /// The cursor stands behind a prompt.
+    /// The cursor is behind a prompt.
     prompted: bool,
     /// The channel in which the bot was last said to be typing.
     typing: Option<Id>,
     /// How much of the local Discord's log is on the screen.
     printed: usize,
-    /// What was said and is not settled.
+    /// The messages that are not settled yet, and who wrote them.
     pending: HashMap<u64, Id>,
     /// The commands and presses without an answer.
     asked: Vec<PendingInteraction>,
-    /// What can be pressed, by its number less one; none where it is not there any more.
+    /// What can be pressed, by its number less one; `None` once it is gone.
     targets: Vec<Option<Target>>,
     failed: bool,
-    /// Nobody reads any more what is printed.
+    /// Standard output is closed.
     gone: bool,
 }
 
@@ -166,7 +166,7 @@ impl Terminal {
                 _ = &mut ctrl_c => break,
             }
         }
-        // Ctrl-C, or nobody who reads, leaves something behind.
+        // After Ctrl-C or a closed output something may be left.
         self.failed |= self.gone || !self.pending.is_empty() || !self.asked.is_empty();
         for event in self.discord.log().split_off(self.printed) {
             self.show(&event);
@@ -201,11 +201,11 @@ impl Terminal {
         }
     }
 
-    /// What is no text cannot be said.
+    /// A line that is not UTF-8 cannot be sent.
     fn refuse_line(&mut self) {
         self.prompted = false;
         self.failed |= !self.interactive;
-        self.print("· not sent: this line is not text in UTF-8");
+        self.print("· not sent: this line is not valid UTF-8");
     }
 
     fn use_command(&mut self, line: &str) {
@@ -238,7 +238,7 @@ impl Terminal {
         self.targets.get(number.checked_sub(1)?)?.clone()
     }
 
-    /// When the first that is not acknowledged is given up.
+    /// When to give up the oldest that is not acknowledged.
     fn unanswered(&self) -> Option<Instant> {
         let waiting = self.asked.iter().filter(|asked| self.discord.response(asked.interaction).is_none());
         waiting.map(|asked| asked.at + PATIENCE).min()
@@ -261,7 +261,7 @@ impl Terminal {
         match settled {
             Settled::Ignored => {
                 let name = self.name(person);
-                self.print(&format!("· no answer: not meant for the bot, or @{name} is not let in"));
+                self.print(&format!("· no answer: not meant for the bot, or @{name} has no access"));
             }
             Settled::Ended(Outcome::Failed | Outcome::Interrupted) => self.failed = true,
             Settled::Said | Settled::Ended(Outcome::Answered | Outcome::Cancelled) => {}
@@ -350,7 +350,7 @@ impl Terminal {
         }
     }
 
-    /// Says whose turn it is to speak, unless it is the bot's.
+    /// Prompts the person, unless the bot still has to answer.
     fn prompt(&mut self) {
         if self.interactive && !self.prompted && self.pending.is_empty() && self.asked.is_empty() {
             self.put(&format!("#{} @{}> ", self.names[&self.channel], self.name(self.person)));
@@ -415,7 +415,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// What stands in a line of standard input.
+/// A line of standard input.
 enum InputLine {
     Text(String),
     /// It is not UTF-8.

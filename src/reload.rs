@@ -128,7 +128,7 @@ impl Reloader {
             move || begin(source, folder, events, state, news, first)
         };
         panics
-            .thread("what loads the scripts", "reload", work)
+            .thread("the script loader", "reload", work)
             .map_err(|e| ended(&format!("cannot start: {e}")))?;
         let scripts = on_first.await.unwrap_or_else(|_| Err(ended("has ended")))?;
         Ok((handle, scripts))

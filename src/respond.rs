@@ -62,7 +62,7 @@ pub enum RespondError {
     )]
     Late,
     /// Nothing is there to edit.
-    #[error("there is no reply yet that could be edited")]
+    #[error("there is no reply to edit yet")]
     NothingSaid,
     /// Somebody else gave the first answer.
     #[error("it was answered already, by another bot with the same token")]
@@ -84,7 +84,7 @@ impl From<Refused> for RespondError {
     }
 }
 
-/// The first stop of every interaction. A cheap handle.
+/// Where every interaction arrives first. A cheap handle.
 #[derive(Clone)]
 pub struct Responders(Arc<Desk>);
 
@@ -106,7 +106,7 @@ impl fmt::Debug for Responders {
 }
 
 impl Responders {
-    /// Nothing under way yet.
+    /// No interactions yet.
     pub fn new(discord: Interactions, times: Times) -> Self {
         let (open, seen, closing) = (Mutex::default(), Mutex::default(), CancellationToken::new());
         Self(Arc::new(Desk { discord, times, open, seen, closing }))
@@ -117,7 +117,7 @@ impl Responders {
     /// Waits for nothing but the answer to a press that does not count.
     pub async fn take(&self, interaction: Interaction) -> Option<Responder> {
         if !self.is_new(interaction.id) {
-            debug!(id = %interaction.id, "known already: delivered twice by Discord");
+            debug!(id = %interaction.id, "ignored: Discord delivered it twice");
             return None;
         }
         match self.pressed(interaction) {
@@ -373,7 +373,7 @@ impl Shared {
             Ok(_) | Err(Unanswered::Unclear(_)) => stage,
             Err(Unanswered::Already) => ReplyStage::Answered,
             Err(error) => {
-                warn!(id = %line.newest.id, "an interaction could not be deferred: {error}");
+                warn!(id = %line.newest.id, "cannot defer an interaction: {error}");
                 ReplyStage::Closed
             }
         };

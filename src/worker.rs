@@ -16,7 +16,7 @@ use crate::panics::words;
 
 /// The job panicked; what it was about is in the log.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("a mistake in moonlane: the job panicked")]
+#[error("a bug in moonlane: the job panicked")]
 pub struct Panicked;
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
@@ -47,7 +47,7 @@ impl<T: Send + 'static> Worker<T> {
             for job in inbox {
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(&mut value))) {
                     let words = words(&*panic);
-                    error!(thread, "a mistake in moonlane: a job panicked: {words}");
+                    error!(thread, "a bug in moonlane: a job panicked: {words}");
                     tell.send_if_modified(|first| first.is_none() && first.replace(words.into()).is_none());
                 }
             }

@@ -61,7 +61,7 @@ async fn a_step_of_the_database_that_panics_ends_the_bot_in_good_order() {
 
     stage.bot.turns.store.panic().await;
     let failed = stage.failed().await;
-    assert_eq!(failed, "a mistake in moonlane: a step of the database panicked: on purpose");
+    assert_eq!(failed, "a bug in moonlane: a database job panicked: on purpose");
     // What is under way can still be written and said.
     stage.ask().await;
     assert!(stage.told_once_stopped(&failed).await);
@@ -75,23 +75,23 @@ async fn scripts_that_are_loaded_by_nobody_any_more_end_the_bot() {
     stage.discord.fail_next(1, Fault::Status(500), &told);
     stage.bot.reloader.panic();
     let failed = stage.failed().await;
-    assert_eq!(failed, "a mistake in moonlane: what loads the scripts panicked: on purpose");
+    assert_eq!(failed, "a bug in moonlane: the script loader panicked: on purpose");
     assert!(stage.told_once_stopped(&failed).await);
 }
 
 #[tokio::test]
 async fn a_task_that_the_bot_cannot_do_without_ends_it_when_it_panics() {
     const ALL: [&str; 8] = [
-        "what answers commands",
-        "what asks who owns the bot",
-        "what forgets old messages",
-        "what marks that the bot is alive",
-        "what passes on commands and presses",
-        "what reads Discord's events",
-        "what registers commands",
-        "what takes in messages",
+        "the cleanup of old messages",
+        "the command handler",
+        "the command registration",
+        "the event reader",
+        "the interaction relay",
+        "the liveness marker",
+        "the message intake",
+        "the owner lookup",
     ];
-    const TELLS: &str = "what tells operators";
+    const TELLS: &str = "the operator notifier";
     for what in ALL.into_iter().chain([TELLS]) {
         let mut stage = Stage::open().await;
         let mut known = stage.bot.panics.known();
@@ -99,7 +99,7 @@ async fn a_task_that_the_bot_cannot_do_without_ends_it_when_it_panics() {
         assert_eq!(known, ALL);
         stage.bot.panics.cause(what);
         let failed = stage.failed().await;
-        assert_eq!(failed, format!("a mistake in moonlane: {what} panicked: on purpose"));
+        assert_eq!(failed, format!("a bug in moonlane: {what} panicked: on purpose"));
         assert_eq!(stage.told_once_stopped(&failed).await, what != TELLS, "{what}");
     }
 }
@@ -120,7 +120,7 @@ async fn whoever_waits_for_a_command_is_told_also_where_nobody_answers_commands_
     let used = stage.discord.use_command(used).unwrap();
     let question = stage.discord.response_message(used);
     let question = timeout(Duration::from_secs(20), question).await.unwrap();
-    stage.bot.panics.cause("what answers commands");
+    stage.bot.panics.cause("the command handler");
     stage.failed().await;
     stage.bot.shut_down().await;
     let told = stage.discord.message(question.id).unwrap().content;
@@ -144,8 +144,8 @@ async fn a_channel_whose_history_nobody_reads_any_more_ends_the_bot() {
             .then_some(())
     };
     timeout(Duration::from_secs(20), stage.discord.wait_until(asked)).await.unwrap();
-    bot.panics.cause("what reads what was missed");
+    bot.panics.cause("the catch-up reader");
     let failed = timeout(Duration::from_secs(20), bot.failed()).await.unwrap().to_string();
-    assert_eq!(failed, "a mistake in moonlane: what reads what was missed panicked: on purpose");
+    assert_eq!(failed, "a bug in moonlane: the catch-up reader panicked: on purpose");
     bot.shut_down().await;
 }

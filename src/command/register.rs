@@ -1,4 +1,4 @@
-//! Keeps the commands that Discord shows those of the live script set.
+//! Keeps Discord's commands those of the live script set.
 
 use std::time::Duration;
 
@@ -10,8 +10,7 @@ use super::Commands;
 use crate::domain::Command;
 use crate::outbox::{Refused, Registration, Scope};
 
-/// When it is tried again for the first time where Discord could not be reached; each time after that it is twice as
-/// long.
+/// The wait after the first failure; it doubles with each further one.
 const RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(60 * 60);
 
@@ -20,7 +19,7 @@ impl Commands {
     /// reloader. `tried` hears of the end of the first time, however it ended.
     pub async fn keep_registered(self, tried: oneshot::Sender<()>) {
         let mut tried = Some(tried);
-        let mut scripts = self.scripts.clone();
+        let mut scripts = self.turns.scripts.clone();
         let mut registered = None;
         let mut retry = RETRY;
         loop {
@@ -29,7 +28,7 @@ impl Commands {
             if registered.as_ref() != Some(&commands) {
                 registered = self.register(&commands).await.then_some(commands);
                 if let Some(tried) = tried.take() {
-                    // Who waited for it may have lost patience.
+                    // Whoever waited for it may have given up.
                     let _ = tried.send(());
                 }
             }
@@ -52,15 +51,15 @@ impl Commands {
     async fn register(&self, commands: &[Command]) -> bool {
         let (guilds, store) = (&self.guilds, &self.turns.store);
         let left = store.give_commands_to(guilds.clone()).await.unwrap_or_else(|failure| {
-            warn!(?failure, "guilds that get no commands any more may keep old ones");
+            warn!(?failure, "cannot look up guilds that no longer get commands; they may keep old ones");
             Vec::new()
         });
         let mut all_final = true;
         for (scope, registered) in self.discord.register_all(guilds, &left, commands).await {
             match &registered {
-                Ok(Registration::Unchanged) => debug!(?scope, "the commands are registered already"),
+                Ok(Registration::Unchanged) => debug!(?scope, "the commands are up to date"),
                 Ok(Registration::Replaced) => {}
-                Err(refused) => error!(?scope, %refused, "the commands could not be registered"),
+                Err(refused) => error!(?scope, %refused, "cannot register the commands"),
             }
             // A guild that the bot has left needs no second try.
             let is_final = !matches!(registered, Err(Refused::GaveUp { .. } | Refused::Token));

@@ -1,4 +1,4 @@
-//! How many things of each person are under way.
+//! Limits how much each person has under way.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::domain::UserId;
 /// Counts something by person, and lets nobody have too many.
 pub struct UnderWay {
     most: usize,
-    /// Nobody stands here with none.
+    /// People with none have no entry.
     counts: Mutex<HashMap<UserId, usize>>,
 }
 
@@ -31,7 +31,7 @@ impl UnderWay {
         self.most
     }
 
-    /// One more of this person, unless that is one too many.
+    /// One more for this person, unless they have as many as they may.
     pub fn begin(&self, person: UserId) -> Option<UnderWayGuard<'_>> {
         let mut counts = self.counts();
         let count = counts.get(&person).copied().unwrap_or(0);

@@ -182,7 +182,7 @@ impl Converter {
             Some(channel) if self.waits(channel, &seen) => {
                 let queue = self.queues.entry(channel).or_insert_with(|| Queue {
                     looking_up: Some(self.panics.spawn(
-                        "what asks about a channel",
+                        "the channel lookup",
                         ask_about(channel, self.outbox.clone(), self.answered.clone()),
                     )),
                     ..Queue::default()

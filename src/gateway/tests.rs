@@ -382,9 +382,9 @@ async fn a_panic_of_what_a_channel_waits_for_is_told() {
     while discord.asked().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    discord.panics.cause("what asks about a channel");
+    discord.panics.cause("the channel lookup");
     let panic = timeout(Duration::from_secs(5), discord.panics.first()).await.unwrap();
-    assert_eq!(panic.what, "what asks about a channel");
+    assert_eq!(panic.what, "the channel lookup");
 }
 
 #[tokio::test]

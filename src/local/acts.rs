@@ -49,7 +49,7 @@ impl State {
         }
     }
 
-    /// Puts a finished message into its channel, and tells.
+    /// Puts a finished message into its channel, and dispatches it.
     pub(super) fn post(&mut self, message: Message) -> Id {
         let (id, channel) = (message.id, message.channel);
         if message.ephemeral_to.is_some() {
@@ -310,7 +310,7 @@ impl State {
         true
     }
 
-    /// A moderator deletes several messages of one channel in one go. The number of those that were there.
+    /// A moderator deletes several messages of one channel at once. Returns how many existed.
     pub(super) fn delete_bulk(&mut self, channel: Id, ids: &[Id]) -> usize {
         let found: Vec<Id> = ids.iter().copied().filter(|id| self.remove(*id).is_some()).collect();
         self.tell(channel, GUILD_MESSAGES, "MESSAGE_DELETE_BULK", None, |world, _| {
@@ -428,7 +428,7 @@ impl State {
         id
     }
 
-    /// The direct messages with this user, made on demand. Nobody is told: that is how Discord does it.
+    /// The direct messages with this user, made on demand. As with Discord, no event tells of it.
     pub(super) fn direct(&mut self, user: Id) -> Id {
         if let Some(known) = self.world.channels.values().find(|channel| channel.direct == Some(user)) {
             return known.id;
@@ -439,13 +439,13 @@ impl State {
         id
     }
 
-    /// Changes a channel and tells. False if there is no such channel.
+    /// Changes a channel and dispatches the change. False if there is no such channel.
     pub(super) fn change_channel(&mut self, id: Id, change: impl FnOnce(&mut Channel)) -> bool {
         let Some(channel) = self.world.channels.get_mut(&id) else { return false };
         change(channel);
         let event = if channel.parent.is_some() { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
         let body = self.world.channel_json(&self.world.channels[&id]);
-        // Even to a bot that sees it no more: that it does not is what the event says.
+        // Also to a bot that no longer sees it: the event is how it learns that.
         self.sessions.dispatch(GUILDS, event, None, |_| body.clone());
         true
     }
@@ -461,7 +461,7 @@ impl State {
         })
     }
 
-    /// The bot takes a thread out of the archive.
+    /// The bot reopens a thread.
     pub(super) fn bot_reopens(&mut self, id: Id) -> Result<(), Refusal> {
         if self.world.visible(id)?.closed == Some(Closed::Locked) {
             return Err(Refusal::missing_permissions());

@@ -13,9 +13,9 @@ use super::form::{Mistakes, repeated};
 use super::rules::Refusal;
 use super::world::{Id, World};
 
-/// So many commands each scope may have.
+/// How many commands each scope may have.
 const MOST: usize = 100;
-/// So many characters a command may have in all: names, descriptions and values.
+/// How many characters a command may have in all: names, descriptions and values.
 const LARGEST: usize = 8000;
 
 /// The types of options.
@@ -42,7 +42,7 @@ pub struct Command {
     pub guild: Option<Id>,
     /// What is typed after the slash.
     pub name: String,
-    /// All that was said of it, as Discord gives it back, but for the ids.
+    /// Its definition as Discord gives it back, without the ids.
     pub definition: Value,
 }
 

@@ -34,9 +34,9 @@ const MESSAGE_CONTENT: u64 = 1 << 15;
 /// Every intent that Discord documents: bits 0 to 16, 20, 21, 24 and 25.
 const ALL_INTENTS: u64 = 0x1_FFFF | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25;
 
-/// As many sessions may begin in a day.
+/// How many sessions may begin in a day.
 const FRESH_STARTS: u64 = 1000;
-/// As many events a session keeps for a RESUME.
+/// How many events a session keeps for a RESUME.
 const KEPT: usize = 10_000;
 
 /// How to disturb the gateway's connections.
@@ -54,7 +54,7 @@ pub enum DropGateway {
     },
     /// Discord closes with this code. With 4004, 4007, 4009 and 4010 to 4014 the session is gone.
     Close(u16),
-    /// The connection stays and says nothing any more, not even to heartbeats. The session can be resumed.
+    /// The connection stays open but falls silent, even to heartbeats. The session can be resumed.
     Silence,
 }
 
@@ -108,9 +108,9 @@ impl Session {
 pub(super) struct Sessions {
     all: Vec<Session>,
     made: u64,
-    /// So many of the next connections are refused with 503.
+    /// How many of the next connections are refused with 503.
     pub(super) refuse: usize,
-    /// So many of the next IDENTIFYs and RESUMEs are answered like this.
+    /// How the next IDENTIFYs and RESUMEs are turned away.
     pub(super) turn_away: Option<(usize, DropGateway)>,
     /// When each IDENTIFY and (`true`) each RESUME came.
     pub(super) asked: Vec<(bool, Instant)>,
@@ -156,7 +156,7 @@ impl Sessions {
         }
     }
 
-    /// Counts an IDENTIFY or RESUME; how to turn it away, if so it is to be.
+    /// Counts an IDENTIFY or RESUME; returns how to turn it away, if it is to be.
     fn turned_away(&mut self, resumes: bool) -> Option<DropGateway> {
         let now = Instant::now();
         self.asked.push((resumes, now));
@@ -170,7 +170,7 @@ impl Sessions {
         Some(*how)
     }
 
-    /// How many sessions may still begin, and in how long that is counted anew.
+    /// How many sessions may still begin, and when the count starts again.
     pub(super) fn starts(&self) -> (u64, Duration) {
         let day = Duration::from_secs(24 * 60 * 60);
         let left = self.starts.map(|(left, until)| (left, until.saturating_duration_since(Instant::now())));
@@ -216,7 +216,7 @@ impl Sessions {
         id
     }
 
-    /// Takes up a session: sends again what came after `seq`. False if that is not possible any more.
+    /// Resumes a session: sends again what came after `seq`. False if that is no longer possible.
     fn resume(&mut self, resume: &Resume, live: UnboundedSender<Out>) -> Option<bool> {
         let session = self.all.iter_mut().find(|session| session.id == resume.session_id)?;
         let oldest = session.sent.front().map_or(session.seq + 1, |event| event.seq);
@@ -275,7 +275,7 @@ enum End {
     ClosedByPeer(u16),
     /// We close, with a code and a reason.
     Close(u16, &'static str),
-    /// As the tests want it.
+    /// A test asked for it.
     Planned(DropGateway),
 }
 
@@ -468,8 +468,8 @@ impl Connection {
         self.drain(sent).await;
     }
 
-    /// Reads on until the peer has hung up: to end a socket with unread bytes would reset it, and the peer might never
-    /// see what we said last.
+    /// Reads on until the peer has hung up: closing a socket with unread bytes would reset it, and the peer might never
+    /// see what we sent last.
     async fn drain(&mut self, sent: Result<(), End>) {
         let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         if sent.is_ok() && tokio::time::timeout(Duration::from_secs(2), rest).await.is_err() {

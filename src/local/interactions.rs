@@ -29,7 +29,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Interaction {
     pub(super) id: Id,
-    /// What answers to it, together with its id at first.
+    /// What lets the bot answer, at first together with its id.
     pub(super) token: String,
     pub(super) kind: Kind,
     pub(super) channel: Id,
@@ -147,7 +147,7 @@ impl LocalDiscord {
         self.hub().change(|state| state.choose(message, user, custom_id, &values))
     }
 
-    /// What the bot has answered to an interaction so far; none as long as it is not acknowledged.
+    /// What the bot has answered to an interaction so far; `None` until it is acknowledged.
     pub fn response(&self, interaction: Id) -> Option<Response> {
         self.hub().lock().world.response(interaction)
     }
@@ -157,8 +157,7 @@ impl LocalDiscord {
         self.wait_until(|local| local.response(interaction)).await
     }
 
-    /// Waits until an interaction has its answer, and not only a promise of one: the message, or the update, as it
-    /// stands now.
+    /// Waits until an interaction has its answer, beyond a deferral: the message, or the update, as it is now.
     pub async fn response_message(&self, interaction: Id) -> Message {
         self.wait_until(|local| local.response(interaction)?.message).await
     }
@@ -241,7 +240,7 @@ impl State {
     pub(super) fn press(&mut self, message: Id, user: Id, custom_id: &str) -> Result<Id, Refused> {
         let (channel, component) = self.world.component(message, user, custom_id)?;
         if component["type"] != BUTTON {
-            return Err(Refused(format!("{custom_id} is no button")));
+            return Err(Refused(format!("{custom_id} is not a button")));
         }
         let data = json!({ "custom_id": custom_id, "component_type": BUTTON, "id": component["id"] });
         Ok(self.interact(Kind::Component, channel, user, "", 0, Some(message), data))
@@ -257,7 +256,7 @@ impl State {
     ) -> Result<Id, Refused> {
         let (channel, component) = self.world.component(message, user, custom_id)?;
         if component["type"] != STRING_SELECT {
-            return Err(Refused(format!("{custom_id} is no menu of texts")));
+            return Err(Refused(format!("{custom_id} is not a menu of texts")));
         }
         let options = component["options"].as_array().map_or(&[][..], Vec::as_slice);
         if let Some(strange) =

@@ -46,9 +46,9 @@ pub struct Response {
     /// How long the bot took to acknowledge it.
     #[serde(with = "humantime_serde")]
     pub acknowledged_after: Duration,
-    /// Whether the first answer was only a promise: of a message (5) or of an update (6).
+    /// Whether the first answer was a deferral: of a message (5) or of an update (6).
     pub deferred: bool,
-    /// Whether it is still that promise: people see that the bot is thinking.
+    /// Whether it still is: people see that the bot is thinking.
     pub loading: bool,
     /// Whether its answer is one that only the person sees.
     pub ephemeral: bool,
@@ -62,7 +62,7 @@ pub struct Response {
 }
 
 impl World {
-    /// What became of an interaction: nothing, as long as it is not acknowledged.
+    /// What became of an interaction; `None` until it is acknowledged.
     pub(super) fn response(&self, interaction: Id) -> Option<Response> {
         let interaction = self.interactions.get(&interaction)?;
         let acknowledged = interaction.acknowledged.as_ref()?;
@@ -189,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    /// Another message after the first answer, or what the first answer promised.
+    /// Another message after the first answer, or the one that was deferred.
     pub(super) fn bot_follows_up(
         &mut self,
         (application, token): (Id, &str),
@@ -210,7 +210,7 @@ impl State {
         Ok(id)
     }
 
-    /// The bot edits one of its answers; a promised one is there from then on.
+    /// The bot edits one of its answers; a deferred one is there from then on.
     pub(super) fn bot_edits_answer(
         &mut self,
         place: (Id, &str, &str),

@@ -234,7 +234,7 @@ struct ChannelChange {
     archived: bool,
 }
 
-/// All that the bot changes of a channel: it takes a thread out of the archive.
+/// The only change to a channel that the bot makes: it reopens a thread.
 async fn change_channel(
     State(hub): Shared,
     Path(channel): Path<u64>,

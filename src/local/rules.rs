@@ -1,4 +1,4 @@
-//! Discord's rules: what it refuses and how it says so, what a draft may hold, whom a text mentions.
+//! Discord's rules: what it refuses and how, what a draft may hold, whom a text mentions.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -126,7 +126,7 @@ pub(super) struct Reference {
     fail_if_not_exists: Option<bool>,
 }
 
-/// Who of the mentioned is really mentioned. Without it everybody is.
+/// Which mentions count. Without it all do.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AllowedMentions {

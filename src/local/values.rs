@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::world::{File, Id, Message, Owner};
 
-/// How a local Discord is to be.
+/// How a local Discord behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
@@ -109,7 +109,7 @@ pub enum What {
     },
     /// The bot has a session on the gateway: READY and GUILD_CREATE, or what it missed and RESUMED, are on their way.
     Connected {
-        /// Whether it took up its old session.
+        /// Whether it resumed its old session.
         resumed: bool,
     },
     /// A connection of the bot to the gateway ended.
@@ -123,7 +123,7 @@ pub struct Call {
     pub method: String,
     /// The path under /api/v10, with its query.
     pub path: String,
-    /// How it was answered; nothing as long as it is not, and for ever if the connection was dropped.
+    /// The status of its answer; `None` until there is one, and for ever if the connection was dropped.
     pub status: Option<u16>,
     /// When it came in.
     pub at: Instant,
@@ -170,9 +170,9 @@ pub struct Say {
     pub reply_pings: bool,
     /// Files.
     pub files: Vec<File>,
-    /// Post it through a webhook: the user is not its author then.
+    /// Post it through a webhook, which is then its author in place of the user.
     pub webhook: bool,
-    /// Let what comes through the webhook have the user's own id, which no webhook of the real Discord can do.
+    /// Give what comes through the webhook the user's own id, which no webhook of the real Discord can do.
     pub forged: bool,
     /// Discord's number of the message's type; 7, for one, says that the user joined. A reply is always 19.
     pub kind: u8,

@@ -182,8 +182,8 @@ pub struct Message {
     pub flags: u64,
     /// The nonce that its author gave it.
     pub nonce: Option<String>,
-    /// The users that it mentions, after `allowed_mentions` had its say; the author of the message that it replies
-    /// to among them, if the reply pings.
+    /// The users that it mentions, as far as `allowed_mentions` lets it, and the author of the message that it replies to
+    /// if the reply pings.
     pub mentions: Vec<Id>,
     /// The roles that it mentions, likewise.
     pub mention_roles: Vec<Id>,
@@ -221,7 +221,7 @@ pub const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
 
 /// The flag of a message that only one person sees.
 pub const EPHEMERAL: u64 = 1 << 6;
-/// The flag of an answer that was only promised so far: people see that the bot is thinking.
+/// The flag of a deferred answer: people see that the bot is thinking.
 pub const LOADING: u64 = 1 << 7;
 
 /// A file on a message. Its bytes are served under its URL.

@@ -52,7 +52,7 @@ pub(super) fn command(
     Ok(used)
 }
 
-/// A text as the option wants it; as it is, where it cannot be that: Discord says so then.
+/// The text as the option's type; unchanged if it does not fit, so that Discord refuses it.
 fn typed(discord: &LocalDiscord, option: &Value, text: &str) -> Value {
     let choices = option["choices"].as_array().map_or(&[][..], Vec::as_slice);
     if let Some(choice) = choices.iter().find(|choice| choice["name"] == text) {
@@ -74,7 +74,7 @@ fn typed(discord: &LocalDiscord, option: &Value, text: &str) -> Value {
     }
 }
 
-/// The words of a line; quotes hold several together.
+/// The words of a line; quotes group several.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
     for c in line.chars() {

@@ -135,8 +135,8 @@ impl Responder {
         let told = self.0.change(said, Change::Whole(&Reply { text, rows, ..question.clone() })).await;
         match told {
             Ok(Some(_)) => {}
-            Ok(None) => debug!("the message of a dialog that the restart ends is gone"),
-            Err(error) => info!("a dialog could not say that the bot restarts: {error}"),
+            Ok(None) => debug!("the message of a dialog is gone; cannot say there that the bot restarts"),
+            Err(error) => info!("cannot say in a dialog that the bot restarts: {error}"),
         }
     }
 
@@ -155,7 +155,7 @@ impl Responder {
                 edit.is_ok()
             }
             Err(error) => {
-                warn!(id = %press.id, "a press could not be answered: {error}");
+                warn!(id = %press.id, "cannot answer a press: {error}");
                 false
             }
         };

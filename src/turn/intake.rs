@@ -286,7 +286,7 @@ pub async fn start(
     let task = Task { message: message.id, channel, author, question, recovered: false, let_in: is_let_in };
     // It can be stopped as soon as it is visible in its lane.
     let Some(stop) = register(turns, task.message) else {
-        return debug!("known already: delivered twice by Discord");
+        return debug!("ignored: Discord delivered it twice");
     };
     // The lane first: whether it waits is written with it. The place is given back where the message turns out to be
     // known, or cannot be written.
@@ -304,7 +304,7 @@ pub async fn start(
         Ok(Accepted::New) => continue_turn(turns, task, step, place, ticket, stop),
         Ok(Accepted::Known) => {
             turns.stops().remove(&task.message);
-            debug!("known already: delivered twice by Discord");
+            debug!("ignored: Discord delivered it twice");
         }
         Err(error) => {
             turns.stops().remove(&task.message);
@@ -413,7 +413,7 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
             turns.0.tasks.spawn(deliver.in_current_span());
             return true;
         }
-        Ok(Accepted::Known) => debug!("known already: delivered twice by Discord"),
+        Ok(Accepted::Known) => debug!("ignored: Discord delivered it twice"),
         Err(error) => not_written(turns, message, &error),
     }
     false

@@ -1,6 +1,6 @@
 //! What commands and their dialogs say.
 
-use crate::domain::ProjectName;
+use crate::domain::{ChannelId, ProjectName};
 
 /// To whoever uses or presses something while the bot stops.
 pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
@@ -11,9 +11,9 @@ pub const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this 
 /// The command reaches for a channel that is not the person's to change.
 pub const ELSEWHERE: &str = "You may not do that in this channel.";
 /// Discord does not answer about a channel.
-pub const UNKNOWN_CHANNEL: &str = "Discord does not say what channel that is; try again.";
+pub const UNKNOWN_CHANNEL: &str = "Discord doesn't say what channel that is. Try again.";
 /// Discord does not answer about a person.
-pub const UNKNOWN_PERSON: &str = "Discord does not say what roles you have; try again.";
+pub const UNKNOWN_PERSON: &str = "Discord doesn't say what roles you have. Try again.";
 /// The command needs a server.
 pub const GUILD_ONLY: &str = "This command works only in a server.";
 /// The command ended without a word.
@@ -34,6 +34,22 @@ pub fn too_many(most: usize) -> String {
     }
 }
 
+/// The person lacks a permission of Discord's.
+pub fn needs_permission(name: &str) -> String {
+    format!("You need the permission “{name}” for this.")
+}
+
+/// The person lacks it in a channel among the options.
+pub fn needs_permission_in(name: &str, channel: ChannelId) -> String {
+    format!("You need the permission “{name}” in <#{channel}> for this.")
+}
+
+/// The refusal of a further dialog for somebody who has as many open as one person may have.
+pub fn too_many_dialogs(most: usize) -> String {
+    let questions = if most == 1 { "a question".to_owned() } else { format!("{most} questions") };
+    format!("I have already asked you {questions}. Answer one, or wait until it times out.")
+}
+
 /// The command is about a project, and direct messages have none.
 pub const NO_PROJECT: &str = "There is no project in direct messages.";
 /// The channel where the command was used has no project.
@@ -41,13 +57,13 @@ pub const NO_PROJECT_HERE: &str = "This channel has no project.";
 /// The channel that the command names has no project.
 pub const NO_PROJECT_THERE: &str = "That channel has no project.";
 /// The store fails.
-pub const NO_DATABASE: &str = "My database does not answer; please tell my operator.";
+pub const NO_DATABASE: &str = "My database isn't answering. Please tell my operator.";
 /// The effect is for operators.
 pub const OPERATORS_ONLY: &str = "Only my operators may do that.";
 /// A question of somebody else's is to be taken out of the queue.
 pub const ASKER_ONLY: &str = "Only the person who asked may take it out.";
 /// A question without an id.
-pub const UNASKABLE: &str = "This cannot be asked.";
+pub const UNASKABLE: &str = "I can't ask that.";
 
 /// The command names a project that is not there.
 pub fn no_such_project(name: &ProjectName) -> String {

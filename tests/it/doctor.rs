@@ -75,15 +75,15 @@ async fn where_all_is_well_every_line_says_so_and_nothing_is_changed() {
     ✓ scripts: 1 project, 3 channels
     ✓ time limits
     ✓ other processes of this user cannot look into the bot
-    ✓ the kernel has all that ends agents for sure
-    ✓ database ROOT/moonlane.db: made at the first start
+    ✓ the kernel has everything needed to end agents reliably
+    ✓ database ROOT/moonlane.db: created at the first start
     ✓ Discord takes the token: the bot is moonlane
     ✓ message content intent: not needed
     ✓ channel #general (ID): every permission
     ✓ channel #quiet (ID): every permission
     ✓ channel #idea (ID): every permission
     ✓ project here: Claude Code 2.1.330, logged in by nothing: it is the demo agent
-    Everything that is needed is there.
+    Everything is in place.
     ");
     assert_eq!(code, Some(0));
     let after = files(stage.root());
@@ -112,7 +112,10 @@ async fn it_may_be_asked_while_the_bot_runs() {
     let (code, said) = doctor(&stage, |_| {}).await;
     assert_eq!(code, Some(0), "{said}");
     let pid = bot.pid();
-    assert!(said.contains(&format!("✓ database ROOT/moonlane.db: in use by process {pid}")), "{said}");
+    assert!(
+        said.contains(&format!("✓ database ROOT/moonlane.db: in use by a running bot (process {pid})")),
+        "{said}"
+    );
     bot.stop().await;
 }
 
@@ -127,7 +130,7 @@ async fn permissions_are_missed_where_they_are_missing() {
     exit code 0
     ⚠ channel #general (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     ⚠ channel #idea (ID): give the bot's role Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
-    Everything that is needed is there.
+    Everything is in place.
     ");
     stage.discord.forbid(general, Right::Post);
     stage.discord.forbid(quiet, Right::View);
@@ -257,8 +260,8 @@ async fn directories_scripts_settings_and_the_database_are_looked_at() {
     insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
     exit code 1
     ✗ scripts/routing.lua: projects.gone.dir: ROOT/gone does not exist
-    ⚠ config/moonlane.toml: limits: silence (10m) never comes to bear, because turn (5m) is shorter
-    ⚠ config/moonlane.toml: limits: tool (30m) never comes to bear, because turn (5m) is shorter
+    ⚠ config/moonlane.toml: limits: silence (10m) never takes effect, because turn (5m) is shorter
+    ⚠ config/moonlane.toml: limits: tool (30m) never takes effect, because turn (5m) is shorter
     ⚠ project gone: limits: tool (1m) is shorter than silence (10m), so a tool gets less time than Claude itself to be silent
     ✗ database ROOT/nowhere cannot be opened: No such file or directory (os error 2): let this user read and write there, or name another file in `[store] path`
     2 things are wrong.
@@ -345,7 +348,7 @@ async fn a_token_that_lies_about_is_found_and_not_shown() {
     let token = format!("token.of.{}", uuid::Uuid::new_v4());
     let discord = moonlane::local::Options { token: token.clone(), ..Setup::default().discord };
     let stage = stage(Setup { routing: ROUTED.to_owned(), discord, ..Setup::default() }).await;
-    assert_eq!(troubles(&stage, |_| {}).await, "exit code 0\nEverything that is needed is there.");
+    assert_eq!(troubles(&stage, |_| {}).await, "exit code 0\nEverything is in place.");
     let (home, work) = (stage.root().join("home"), stage.work());
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(home.join(".bash_history"), format!("ls\nDISCORD_TOKEN={token} moonlane run\n")).unwrap();
@@ -357,7 +360,7 @@ async fn a_token_that_lies_about_is_found_and_not_shown() {
     exit code 0
     ⚠ ROOT/.env.local holds the bot's token, and agents can read it: delete it there, make a new token in the Developer Portal, and keep that in a file that only root reads (systemd's `EnvironmentFile=`)
     ⚠ ROOT/home/.bash_history holds the bot's token, and agents can read it: delete it there, make a new token in the Developer Portal, and keep that in a file that only root reads (systemd's `EnvironmentFile=`)
-    Everything that is needed is there.
+    Everything is in place.
     ");
 
     // A shell that was given the token, and waits for the bot.

@@ -306,7 +306,7 @@ async fn the_playground_refuses_a_line_that_is_no_text_and_goes_on() {
     playground.stdin.take().unwrap().write_all(b"caf\xe9\nhello\n").await.unwrap();
     let ended = within("its end", playground.wait_with_output()).await.unwrap();
     let said = String::from_utf8(ended.stdout).unwrap();
-    assert!(said.contains("\n· not sent: this line is not text in UTF-8\n@owner: hello\n"), "{said}");
+    assert!(said.contains("\n· not sent: this line is not valid UTF-8\n@owner: hello\n"), "{said}");
     assert!(said.contains("── moonlane in #general"), "{said}");
     assert_eq!(ended.status.code(), Some(1), "not all of the input was asked");
 }

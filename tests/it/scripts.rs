@@ -331,7 +331,7 @@ async fn the_playground_answers_what_is_piped_in_and_its_code_says_whether_a_tur
         "@owner: TEXT:in another channel",
         "── moonlane in #idea ───────────────────────────────────────────── 18 ──\nin another channel",
         "@anna: TEXT:not let in",
-        "· no answer: not meant for the bot, or @anna is not let in",
+        "· no answer: not meant for the bot, or @anna has no access",
         "exit 0",
     ] {
         assert!(shown.contains(line), "{line} is not in:\n{shown}");

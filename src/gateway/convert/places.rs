@@ -81,7 +81,7 @@ impl Converter {
         };
         self.runs += 1;
         let (run, answered) = (self.runs, self.answered.clone());
-        let task = self.panics.spawn("what reads what was missed", async move {
+        let task = self.panics.spawn("the catch-up reader", async move {
             // Nobody listens any more when the bot is stopping.
             let hand_over = |page| drop(answered.send(Answered::Missed { channel, run, page }));
             let end = gap.close(hand_over).await;

@@ -206,7 +206,7 @@ async fn a_channel_that_discord_does_not_tell_of_is_nobodys() {
     stage.discord.fail_next(1, Fault::Status(404), &format!("GET /channels/{thread}"));
     assert_eq!(
         said(&stage, "ada", "tell", &options).await.content,
-        "⚠️ Discord does not say what channel that is; try again."
+        "⚠️ Discord doesn't say what channel that is. Try again."
     );
 }
 

@@ -113,6 +113,40 @@ async fn after_a_kill_the_first_press_of_an_old_button_says_that_it_is_over() {
 }
 
 #[tokio::test]
+async fn a_bot_that_is_killed_while_it_stops_leaves_dialogs_that_are_told_or_over() {
+    const TOLD: usize = 4;
+    let stage = shipped().await;
+    save(&stage, &[("asks", ASKS)]);
+    let mut bot = Process::ready(&mut bot_on(&stage)).await;
+    let mut dialogs = Vec::new();
+    for _ in 0..10 {
+        dialogs.push(said(&stage, "owner", "asks", &[]).await);
+    }
+    stage.discord.fail_next(TOLD, Fault::Delay(Duration::ZERO), "PATCH /webhooks/");
+    stage.discord.fail_next(1000, Fault::Delay(FOR_EVER), "PATCH /webhooks/");
+    bot.signal(Signal::TERM);
+    let is_told =
+        |dialog: &Message| stage.discord.message(dialog.id).unwrap().content.contains(QUESTION_OVER);
+    let told = || dialogs.iter().filter(|dialog| is_told(dialog)).count();
+    until("some that are told", || (told() == TOLD).then_some(())).await;
+    bot.kill().await;
+    stage.discord.heal();
+
+    let _bot = Program::start(&stage).await;
+    assert_eq!(told(), TOLD);
+    for dialog in &dialogs {
+        let pressed = stage.discord.press(dialog.id, stage.discord.owner(), &buttons(dialog)[0]);
+        match is_told(dialog) {
+            true => assert!(pressed.is_err(), "it is switched off"),
+            false => {
+                let answer = says(&stage, pressed.unwrap()).await.content;
+                assert_eq!(answer, "This question is over. If it still matters, use the command again.");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn two_hundred_open_dialogs_are_told_in_time() {
     const MANY: usize = 200;
     let stage = shipped().await;

@@ -73,7 +73,7 @@ async fn who_has_enough_dialogs_open_can_use_commands_that_need_none() {
     let stage = stage("[person]\nmax_dialogs = 1").await;
     waits(&stage, "ada").await;
     let refused = said(&stage, "ada", "wait", &[]).await;
-    insta::assert_snapshot!(refused.content, @"⚠️ I have asked you a question already; answer one, or wait until it is over.");
+    insta::assert_snapshot!(refused.content, @"⚠️ I have already asked you a question. Answer one, or wait until it times out.");
     assert!(said(&stage, "ada", "help", &[]).await.content.contains(HELP));
     waits(&stage, "owner").await;
     waits(&stage, "owner").await;
