@@ -187,7 +187,7 @@ impl Commands {
             match step {
                 CommandStep::Effect(effect, waiting) => {
                     let answer = perform::perform(self, responder, &questions, effect).await;
-                    if responder.is_over().await {
+                    if responder.is_over() {
                         return words::UNFINISHED.to_owned();
                     }
                     step = waiting.resume(answer).await;
@@ -216,7 +216,7 @@ impl Commands {
     async fn grace_is_over(&self, responder: &Responder) {
         self.responders.closing().await;
         sleep(GRACE).await;
-        if responder.is_over().await {
+        if responder.is_over() {
             std::future::pending().await
         }
     }

@@ -19,6 +19,7 @@ mod dialog;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -169,6 +170,8 @@ struct Shared {
     asked: Interaction,
     /// Held by whoever is saying something, so that nothing overtakes.
     line: tokio::sync::Mutex<Exchange>,
+    /// The person is told, or being told, that nothing more comes, because the bot stops.
+    is_over: AtomicBool,
 }
 
 /// How things stand between the bot and the person.
@@ -178,8 +181,6 @@ struct Exchange {
     stage: ReplyStage,
     /// The last message that was said, which is the one to edit.
     last: Option<PostedMessage>,
-    /// The person knows that nothing more comes, because the bot stops.
-    is_over: bool,
 }
 
 /// How things stand with the newest interaction.
@@ -231,8 +232,13 @@ impl Responder {
             }),
             _ => None,
         };
-        let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last, is_over: false };
-        let shared = Arc::new(Shared { desk: desk.clone(), asked, line: tokio::sync::Mutex::new(line) });
+        let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last };
+        let shared = Arc::new(Shared {
+            desk: desk.clone(),
+            asked,
+            line: tokio::sync::Mutex::new(line),
+            is_over: AtomicBool::new(false),
+        });
         if !matches!(shared.asked.kind, InteractionKind::Autocomplete(..)) {
             let at = Instant::from_std(shared.asked.received) + desk.0.times.defer;
             tokio::spawn(defer_at(at, Arc::downgrade(&shared)));
@@ -310,19 +316,19 @@ impl Responder {
     /// # Errors
     /// See [`RespondError`].
     pub async fn end_early(&self, why: &str) -> Result<(), RespondError> {
-        let mut line = self.0.line.lock().await;
-        if std::mem::replace(&mut line.is_over, true) {
+        if self.0.is_over.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
+        let mut line = self.0.line.lock().await;
         let ephemeral = line.stage != ReplyStage::Deferred { ephemeral: false };
         let said = self.0.say(&mut line, &Reply { ephemeral, ..Reply::text(why) }).await?;
         line.last = Some(said);
         Ok(())
     }
 
-    /// Whether the person knows already that the bot stops.
-    pub async fn is_over(&self) -> bool {
-        self.0.line.lock().await.is_over
+    /// Whether the person is told already that the bot stops.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over.load(Ordering::Relaxed)
     }
 
     /// Ends the answer: where nothing was said, the person who asked hears this alone. Nobody is left with a bot that

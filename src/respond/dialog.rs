@@ -1,5 +1,7 @@
 //! Dialogs: a question with buttons or a menu, and the wait for somebody to press.
 
+use std::sync::atomic::Ordering;
+
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
@@ -129,7 +131,7 @@ impl Responder {
 
     /// Says below the question that the bot stops, and switches its buttons off.
     async fn interrupt(&self, said: &PostedMessage, question: &Reply, key: Key) {
-        self.0.line.lock().await.is_over = true;
+        self.0.is_over.store(true, Ordering::Relaxed);
         let text = with_note(&question.text, words::INTERRUPTED);
         let rows = switched_off(&question.rows, key, &[]);
         let told = self.0.change(said, Change::Whole(&Reply { text, rows, ..question.clone() })).await;

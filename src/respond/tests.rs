@@ -405,7 +405,7 @@ async fn a_dialog_that_is_open_when_the_bot_stops_says_so_once() {
     let (waiting, ids) = begin(&server, &responder, confirmation(true, LONG, &[])).await;
     responders.close();
     assert_eq!(waiting.await.unwrap(), Err(RespondError::Restarting));
-    assert!(responder.is_over().await && responders.open().is_empty());
+    assert!(responder.is_over() && responders.open().is_empty());
     responder.end_early("The bot restarts.").await.unwrap();
     responder.finish("Done.").await.unwrap();
     assert_eq!(responder.ask(confirmation(true, LONG, &[])).await, Err(RespondError::Restarting));

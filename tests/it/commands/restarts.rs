@@ -186,6 +186,19 @@ async fn a_command_that_catches_everything_is_ended_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_answer_that_hangs_keeps_nobody_from_being_told() {
+    let stage = shipped().await;
+    save(&stage, &[("slow", "function(ctx) ctx:defer() ctx:reply 'Here.' end")]);
+    let bot = Program::start(&stage).await;
+    stage.discord.fail_next(1, Fault::Delay(FOR_EVER), "PATCH /webhooks/");
+    let used = use_as(&stage, "ada", "slow", &[]);
+    let tries = || stage.discord.calls().iter().any(|call| call.method == "PATCH").then_some(());
+    until("the answer on its way", tries).await;
+    stop(bot).await;
+    assert_eq!(stage.discord.response(used).unwrap().message.unwrap().content, ENDED_EARLY);
+}
+
+#[tokio::test]
 async fn who_has_been_answered_already_hears_alone_that_the_rest_is_missing() {
     let stage = shipped().await;
     let says_first = "function(ctx) ctx:reply 'First.' ctx:send { 'hello', channel = 'OTHER' } end";
