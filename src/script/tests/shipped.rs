@@ -161,3 +161,20 @@ async fn model_suggests_names() {
     assert_eq!(suggest("").await.len(), 4);
     assert_eq!(suggest("So").await, ["sonnet"]);
 }
+
+#[tokio::test]
+async fn a_role_works_on_another_project_as_the_readme_says() {
+    let readme = include_str!("../../../scripts/README.md");
+    let example = readme.split("```lua\n").find(|block| block.contains("local REVIEWERS")).unwrap();
+    let set = set(&[("routing.lua", example.split("```").next().unwrap())]);
+    let said = |channel: &str, role: &str| {
+        let mut message = Message { channel_id: channel.parse().unwrap(), ..message("hi") };
+        message.author.roles = vec![role.parse().unwrap()];
+        message
+    };
+    let (reviewer, other) = ("231200000000000002", "231200000000000003");
+    assert_eq!(decided(&set, said("231200000000000004", reviewer)).await, "review: \"hi\"");
+    assert_eq!(decided(&set, said("231200000000000004", other)).await, "site: \"hi\"");
+    assert_eq!(decided(&set, said("231200000000000005", reviewer)).await, "site: \"hi\"", "`channels` wins");
+    assert_eq!(decided(&set, said("231200000000000006", reviewer)).await, "not for me");
+}
