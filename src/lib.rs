@@ -22,8 +22,8 @@
 //! - `reach`: what a user of this machine can reach
 //! - [`redact`]: secrets, taken out of what is posted and logged
 //! - [`doctor`]: what is missing on this machine and in Discord
-//! - [`format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
-//! - [`print`]: what the commands print
+//! - [`mod@format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
+//! - [`mod@print`]: what the commands print
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
 

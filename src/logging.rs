@@ -1,7 +1,7 @@
 //! Log lines on standard error.
 //!
 //! Much of what is logged was written by others: an agent's stderr, a name in Discord, an error that quotes a file. So
-//! each value that gets into a line, the message of the line included, is made [`plain`] first, and holds no secret: nobody
+//! each value that gets into a line, the message of the line included, is made [`printable`] first, and holds no secret: nobody
 //! can forge a line, move the cursor of whoever reads the log, or fill the disk with one.
 
 use std::borrow::Cow;
