@@ -1,7 +1,7 @@
 //! `config/moonlane.toml` and the environment → [`Config`]. Every mistake is named with its file and key.
 //!
-//! The configuration says where and how much, and is read once at start. Every key has a default, so the file
-//! may be empty or missing. An environment variable `MOONLANE_SECTION__KEY` overrides a key.
+//! The configuration says where and how much, and is read once, at start. Every key has a default, so the file may be empty
+//! or missing. An environment variable `MOONLANE_SECTION__KEY` overrides a key.
 
 mod values;
 
@@ -19,17 +19,17 @@ pub use values::duration_as;
 /// The file, relative to the root.
 pub const FILE: &str = "config/moonlane.toml";
 
-/// The directory beside `config/` that is made at start where a project works in it and it is missing.
+/// The directory beside `config/` that is created if a project works in it and it is missing.
 pub const WORK: &str = "work";
 
-/// The longest time that a setting may name.
+/// The longest duration in a setting.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A mistake in the configuration: one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ConfigError {
-    /// The file or the environment variable, with the key where one is known.
+    /// The file or the environment variable, with the key if it is known.
     place: String,
     problem: String,
 }
@@ -45,11 +45,11 @@ impl ConfigError {
 pub struct BadConfig {
     /// Every mistake.
     pub mistakes: Vec<ConfigError>,
-    /// What it says apart from them: good enough to look for problems elsewhere, not to run.
+    /// Everything else: good enough to look for further problems, not to run.
     pub rest: Box<Config>,
 }
 
-/// Everything that `config/moonlane.toml` and the environment say, with absolute paths and checked values.
+/// What `config/moonlane.toml` and the environment say, with absolute paths and checked values.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The directory that holds `config/` and `scripts/`; relative paths start here.
@@ -59,17 +59,17 @@ pub struct Config {
     pub scripts: ScriptsConfig,
     /// The database file.
     pub store_path: PathBuf,
-    /// Nothing is taken in while its disk has less room than this.
+    /// While its disk has less space than this, no messages are taken in.
     pub min_free: ByteSize,
     /// How agents are started and kept.
     pub agent: Agent,
-    /// What one person may take.
+    /// What one person can take up.
     pub share: Share,
     /// The default time limits of a turn.
     pub limits: Limits,
     /// Which lines are logged.
     pub log_level: Levels,
-    /// Whether secrets are taken out of what is posted and logged.
+    /// Whether secrets are removed from what is posted and logged.
     pub redact: bool,
 }
 
@@ -79,16 +79,16 @@ pub struct Config {
 pub struct Discord {
     /// The environment variable that holds the bot's token.
     pub token_env: String,
-    /// A file that holds the token; takes the place of `token_env`.
+    /// A file that holds the token, instead of `token_env`.
     pub token_file: Option<PathBuf>,
     /// Discord itself, or a server that speaks its protocol; REST is under `/api/v10`.
     pub api_url: String,
-    /// The guilds that get the commands; none means all of them, and direct messages.
+    /// The guilds that get the commands; if empty, all of them, and direct messages.
     pub guilds: Vec<GuildId>,
-    /// How long an answer is tried that Discord does not take, or the database does not.
+    /// How long to retry an answer that Discord or the database does not take.
     #[serde(deserialize_with = "values::duration")]
     pub keep_trying: Duration,
-    /// How long what it has said of people counts.
+    /// How long Discord's word about people counts.
     #[serde(skip)]
     pub gate_times: GateTimes,
     /// The time limit of a single request.
@@ -105,28 +105,28 @@ pub struct Discord {
 pub struct ScriptsConfig {
     /// The script folder.
     pub dir: PathBuf,
-    /// How long one call into a script may run.
+    /// How long a call into a script may run.
     #[serde(deserialize_with = "values::duration")]
     pub time_limit: Duration,
-    /// How much memory one script VM may hold.
+    /// How much memory a script VM may use.
     pub memory_limit: ByteSize,
-    /// The channel that hears of scripts which could not be reloaded; none by default.
+    /// The channel that is told about problems with the scripts.
     pub notify_channel: Option<ChannelId>,
     /// How many commands may wait at once, for a person or for Discord.
     pub max_waiting: usize,
-    /// Where no agent may work.
+    /// Where agents must not work.
     #[serde(skip)]
     pub own: Vec<OwnPlace>,
 }
 
-/// Something of the bot's own that decides who is let in.
+/// Something that belongs to the bot and decides who is let in.
 #[derive(Debug, Clone)]
 pub struct OwnPlace {
     /// What it is, such as "the scripts".
     pub what: &'static str,
     /// Where it is; absolute, not necessarily there, and perhaps a link.
     pub path: PathBuf,
-    /// Whether it is a folder, with all that is in it.
+    /// Whether it is a folder, which includes everything in it.
     pub is_folder: bool,
     /// Whether nobody else may even read it.
     pub is_private: bool,
@@ -138,25 +138,25 @@ pub struct OwnPlace {
 pub struct Agent {
     /// The program and its first arguments.
     pub command: Vec<String>,
-    /// Names of environment variables that agents get besides the built-in allowlist.
+    /// Environment variables that agents get in addition to the built-in list.
     pub pass_env: Vec<String>,
     /// How many turns run at once, over all channels.
     pub max_running: usize,
-    /// How many agents stay alive, those at work included; beyond that, the one idle for longest is closed.
+    /// How many agents stay alive, including those at work; beyond that, the one that has been idle longest is closed.
     pub max_live: usize,
-    /// After how long without a turn a live agent is closed.
+    /// How long a live agent may go without a turn before it is closed.
     #[serde(deserialize_with = "values::duration")]
     pub idle_close: Duration,
     /// The variable that holds the bot's token (`[discord] token_env`): no agent ever gets it.
     #[serde(skip)]
     pub token_env: String,
-    /// The program that has `agent-guard`: this one, even if its file was replaced meanwhile.
+    /// The program with `agent-guard`: this one, even if its file has been replaced.
     #[serde(skip)]
     pub guard: PathBuf,
-    /// The umask of agents, where it is not the bot's own.
+    /// The umask of agents, if it differs from the bot's.
     #[serde(skip)]
     pub umask: Option<u32>,
-    /// The bot's own folders and files, which are not there in a sandbox.
+    /// The bot's own folders and files, which a sandbox hides.
     #[serde(skip)]
     pub hidden: Vec<PathBuf>,
 }
@@ -185,7 +185,7 @@ struct StoreConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawShare {
-    /// One less than all of them where it is not said.
+    /// By default one less than `[agent] max_running`.
     max_running: Option<usize>,
     max_waiting: usize,
     max_messages: usize,
@@ -320,7 +320,7 @@ impl Config {
             .collect();
         environment.sort();
 
-        // The file alone first, so that a mistake in it is not blamed on a variable.
+        // The file alone first, so that its mistakes are not blamed on a variable.
         let mut raw = decode(&mut table, FILE, &mut mistakes);
         for (name, value) in environment {
             match set_override(&mut table, &name, &value) {
@@ -359,7 +359,7 @@ impl Config {
             || token_env.starts_with(|c: char| c.is_ascii_digit())
             || !token_env.chars().all(is_name)
         {
-            // Whoever puts the token itself here must not find it in a log; `doctor` goes on without it, too.
+            // If somebody put the token itself here, it must not end up in a log; and `doctor` continues without it.
             wrong(
                 "discord.token_env",
                 "must be the name of an environment variable: letters, digits and `_`",
@@ -471,7 +471,7 @@ fn read_file(root: &Path) -> Result<toml::Table, ConfigError> {
     })
 }
 
-/// Decodes the table. What is wrong in it is noted and taken out, so that the next mistake shows too.
+/// Decodes the table. Whatever is wrong is noted and removed, so that the next mistake is found too.
 fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>) -> RawConfig {
     loop {
         let error = match serde_path_to_error::deserialize(toml::Value::Table(table.clone())) {
@@ -487,7 +487,7 @@ fn decode(table: &mut toml::Table, source: &str, mistakes: &mut Vec<ConfigError>
     }
 }
 
-/// Removes the value at `section.key`, or the section; whether something was there.
+/// Removes the value at `section.key`, or the section. Returns whether there was one.
 fn take_out(table: &mut toml::Table, path: &str) -> bool {
     let (section, key) = path.split_once('.').unwrap_or((path, ""));
     // An element of a list: the whole list goes.
@@ -542,7 +542,7 @@ mod tests {
         let shipped = shipped.unwrap();
         let keys: toml::Table = shipped.parse().unwrap();
         let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 26, "a new key belongs into the shipped file");
+        assert_eq!(shown, 26, "a new key belongs in the shipped file");
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));
@@ -571,7 +571,7 @@ mod tests {
             "config/moonlane.toml: discord.token_env: must be the name of an environment variable: letters, digits \
              and `_`"
         );
-        // What is left is what `doctor` goes on with.
+        // `doctor` continues with the rest.
         assert_eq!((bad.mistakes.len(), bad.rest.discord.token_env.as_str()), (1, "DISCORD_TOKEN"));
         assert!(!format!("{bad:?}").contains("secret"));
     }

@@ -1,7 +1,7 @@
 //! The words of moonlane as plain data: ids, messages, projects, routes, turns.
 //!
-//! Nothing here does I/O, and nothing here knows Discord's, Lua's, SQLite's or the CLI's own types: each
-//! outer module converts at its edge.
+//! Nothing here does I/O, and nothing here knows the types of Discord, Lua, SQLite or the CLI: each outer module converts at
+//! its edge.
 
 mod interaction;
 mod project;
@@ -28,7 +28,7 @@ pub use reply::{
     Row, Select, SelectOption,
 };
 
-/// A text that was meant to be a Discord id and is not one.
+/// A text that should be a Discord id but is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a Discord id: expected 1 to 20 digits, not 0, as a string")]
 pub struct BadId(pub String);
@@ -37,7 +37,7 @@ macro_rules! snowflake {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         ///
-        /// A Discord snowflake. It crosses to Lua and JSON as a string, because a double cannot hold it.
+        /// A Discord snowflake. In Lua and JSON it is a string, because a double cannot hold it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(u64);
 
@@ -47,13 +47,13 @@ macro_rules! snowflake {
                 (id != 0).then_some(Self(id))
             }
 
-            /// When Discord has made it: milliseconds since 2015 began, by Discord's clock. See
+            /// When Discord created it: in milliseconds since the start of 2015, by Discord's clock. See
             /// <https://discord.com/developers/docs/reference#snowflakes>.
             pub fn made(self) -> u64 {
                 self.0 >> 22
             }
 
-            /// The number itself, for the edges that need it (SQLite, serenity).
+            /// The number itself, for where it is needed (SQLite, serenity).
             pub fn get(self) -> u64 {
                 self.0
             }
@@ -101,23 +101,23 @@ snowflake! {
     RoleId,
     /// A guild (a "server").
     GuildId,
-    /// The use of a command, or a press of a button.
+    /// The use of a command, or the press of a button.
     InteractionId,
-    /// The bot's application with Discord; commands are registered for it.
+    /// The bot's Discord application, which commands are registered for.
     ApplicationId,
 }
 
 impl MessageId {
-    /// A short form of the id for people: six characters that stand in an error's text and in its log lines.
+    /// A short form of the id for people: six characters, in the text of an error and in its log lines.
     ///
-    /// It keeps the low bits, which differ between any two messages of the same hour.
+    /// It keeps the low bits, which differ between any two messages in the same hour.
     pub fn short(self) -> String {
         short(self.0)
     }
 }
 
 impl MessageId {
-    /// The first id that a message of this time may have. Discord's ids count milliseconds from the start of 2015:
+    /// The first id that a message of this time can have. Discord's ids count milliseconds from the start of 2015:
     /// <https://discord.com/developers/docs/reference#snowflakes>.
     pub fn first_at(time: SystemTime) -> Self {
         let start = SystemTime::UNIX_EPOCH + Duration::from_millis(1_420_070_400_000);
@@ -127,14 +127,14 @@ impl MessageId {
 }
 
 impl ChannelId {
-    /// An id that is less than those of all messages in this channel: channels are older than what is said in them.
+    /// An id less than those of all messages in this channel: a channel is older than its messages.
     pub fn before_all(self) -> MessageId {
         MessageId(self.0)
     }
 }
 
 impl InteractionId {
-    /// The same as of a message, for a use of a command.
+    /// As [`MessageId::short`], for the use of a command.
     pub fn short(self) -> String {
         short(self.0)
     }
@@ -142,8 +142,8 @@ impl InteractionId {
 
 fn short(id: u64) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    // The low 12 bits count within one process and millisecond and are nearly always 0; what lies
-    // above them is the time in milliseconds (with ten bits of worker and process in between).
+    // The low 12 bits count within one process and millisecond and are nearly always 0; above them is the time in
+    // milliseconds (with ten bits for worker and process in between).
     let mixed = (id >> 22) ^ (id & 0x3f_ffff).wrapping_mul(0x9E37_79B1);
     (0..6).rev().map(|i| char::from(DIGITS[(mixed >> (5 * i)) as usize & 31])).collect()
 }
@@ -153,17 +153,17 @@ fn short(id: u64) -> String {
 pub struct Message {
     /// The message's id.
     pub id: MessageId,
-    /// The channel or thread it stands in.
+    /// The channel or thread that it is in.
     pub channel_id: ChannelId,
     /// The channel that a thread belongs to; `None` outside threads.
     pub parent_channel_id: Option<ChannelId>,
-    /// The channel's name without `#`; empty where Discord has not told it.
+    /// The channel's name without `#`; empty if Discord has not told it.
     pub channel_name: String,
     /// The guild it was written in.
     pub guild_id: GuildId,
     /// Who wrote it.
     pub author: Author,
-    /// The text with the mention of the bot stripped and other mentions readable as `@name` and `#name`.
+    /// The text without the mention of the bot, and with other mentions readable as `@name` and `#name`.
     pub text: String,
     /// The text exactly as Discord sent it.
     pub raw_text: String,
@@ -171,11 +171,11 @@ pub struct Message {
     pub mentions_me: bool,
     /// The files attached to it.
     pub attachments: Vec<Attachment>,
-    /// What else it holds, which bots cannot read. Scripts are not told.
+    /// What else it contains that bots cannot read. Scripts are not told about it.
     pub extra: Option<Extra>,
 }
 
-/// What a message may hold besides text and files.
+/// What a message can contain besides text and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
     Sticker,
@@ -218,9 +218,9 @@ pub struct Attachment {
 pub enum Route {
     /// Not meant for the bot.
     NotForMe,
-    /// Meant for the bot, but no entry of `channels` fits and there is no `route` function to ask.
+    /// Meant for the bot, but `channels` has no entry for it, and there is no `route` function.
     Unrouted,
-    /// Meant for the bot; the scripts answer it themselves.
+    /// Meant for the bot, and answered by the scripts themselves.
     Reply(String),
     /// A turn in a project.
     Turn(Work),
@@ -230,9 +230,9 @@ pub enum Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
     pub project: Arc<Project>,
-    /// What to ask; may be empty (a bare mention).
+    /// What to ask; may be empty (just a mention).
     pub prompt: String,
-    /// A model for this turn, in place of the project's.
+    /// The model for this turn, instead of the project's.
     pub model: Option<String>,
     /// Whether to forget the channel's session first.
     pub fresh: bool,
@@ -260,10 +260,10 @@ impl fmt::Display for SessionId {
 pub struct MicroUsd(pub u64);
 
 impl MicroUsd {
-    /// From the CLI's floating dollars; what is not a positive number counts as nothing.
+    /// From the CLI's floating-point dollars; anything but a positive number counts as nothing.
     pub fn from_dollars(dollars: f64) -> Self {
         let micros = (dollars * 1e6).round();
-        // `as` saturates: NaN and negatives become 0, the huge becomes u64::MAX.
+        // `as` saturates: NaN and negative numbers become 0, huge ones u64::MAX.
         Self(micros as u64)
     }
 }
@@ -299,9 +299,9 @@ pub enum Outcome {
     Answered,
     /// Something went wrong, and the person was told what.
     Failed,
-    /// Nobody wants the answer any more: the message was deleted, or somebody stopped the turn.
+    /// Nobody wants the answer any more: the message was deleted, or the turn was stopped.
     Cancelled,
-    /// The bot stopped or died under it.
+    /// The bot stopped or died before its end.
     Interrupted,
 }
 

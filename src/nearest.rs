@@ -1,9 +1,9 @@
-//! "Did you mean": serde's errors about unknown keys and values, in words for an operator.
+//! "Did you mean": serde's errors about unknown keys and values, worded for operators.
 
-/// The longest word that is compared, in bytes: comparing takes the square of its length.
+/// The longest word that is compared, in bytes: the time grows with its square.
 const MAX_WORD: usize = 100;
 
-/// The candidate that `word` was most likely meant to be, if any is near enough; none for a long word.
+/// The candidate that `word` was most likely meant to be, if one is near enough; `None` for a long word.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD {
         return None;
@@ -28,8 +28,8 @@ pub fn misspelt<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates.into_iter().find(near)
 }
 
-/// Rewords serde's message about an unknown field or variant so that it names the nearest valid one, or all
-/// valid ones where none is near; any other message comes back as it is.
+/// Rewords serde's message about an unknown field or variant to name the nearest valid one, or all valid ones if none is
+/// near; returns any other message as it is.
 ///
 /// serde words these as ``unknown field `a`, expected one of `b`, `c` `` (or ``expected `b` ``).
 pub fn reword(message: &str) -> String {

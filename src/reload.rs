@@ -1,20 +1,20 @@
-//! Hot reload: the script folder is watched, and what is saved there is live a moment later, or not at all.
+//! Hot reload: the script folder is watched, and whatever is saved there is live a moment later, or not at all.
 //!
 //! # Theory of operation
-//! One thread does everything, one thing after the other. It sleeps until its inbox has something: a file was
-//! saved ([`folder`] says which changes count), somebody asks by hand, the bot stops. Then it waits until nothing
-//! has changed for [`QUIET`], so that an editor's several steps are one save, and loads a whole new [`ScriptSet`]
-//! beside the live one. Only a set without a problem is swapped in, in one step, through a `watch` channel; whoever
-//! took the old one before keeps it for as long as it likes.
+//! One thread does everything, one thing after the other. It sleeps until something is in its inbox: a file was saved
+//! ([`folder`] says which changes count), somebody requests a reload, the bot stops. Then it waits until nothing has changed
+//! for [`QUIET`], so that the several steps of an editor count as one save, and loads a whole new [`ScriptSet`] beside the
+//! live one. Only a set without errors is swapped in, in one step, through a `watch` channel; whoever took the old set
+//! before can keep it.
 //!
-//! A set that fails may be half saved. So its errors wait for [`GRACE`] before they count: if anything changes
-//! meanwhile, nobody hears of them. After that they are told once each, until a set is good again.
+//! A set that fails may be half saved. So its errors wait for [`GRACE`]: if anything changes meanwhile, nobody hears of them.
+//! After that each is reported once, until a set is good again.
 //!
-//! A set that lets more people in than the one before, or lets agents do more ([`widening`]), is live like any other,
-//! but the log and the operators are told what has changed and by which file.
+//! A set that lets more people in than the one before, or lets agents do more ([`widening`]), goes live like any other, but
+//! the log and the operators are told what has changed, and in which file.
 //!
-//! What the scripts say is not all that depends on them: whether the gateway asks for the content of messages is
-//! settled when it connects. A later set that needs it is live all the same, and the log says what is missing.
+//! One thing cannot be reloaded: whether the gateway asks for the content of messages is settled when it connects. A later
+//! set that needs it goes live all the same, and the log says what is missing.
 
 mod folder;
 mod widening;
@@ -37,22 +37,22 @@ use folder::{FileStamps, Folder};
 
 /// How long nothing may change before the files count as saved.
 const QUIET: Duration = Duration::from_millis(100);
-/// After how long a stream of changes is no longer waited for: from then on a short gap in it will do.
+/// How long a stream of changes is waited for; after that, a short gap in it is enough.
 const LONGEST: Duration = Duration::from_millis(500);
-/// That gap. Without any, the files would be read while they are written: a change is heard when it begins.
+/// That gap. Without one, files would be read while they are being written: a change is heard of when it begins.
 const GAP: Duration = Duration::from_millis(5);
-/// How long the errors of a set wait for a further change: it may be half saved.
+/// How long the errors of a set wait for another change: it may be half saved.
 const GRACE: Duration = Duration::from_millis(300);
-/// The longest that a stream of changes puts errors off.
+/// How long a stream of changes can delay errors.
 const LONGEST_GRACE: Duration = Duration::from_secs(2);
-/// The longest text that is told, and its longest heading, in characters: Discord takes 2000.
+/// The longest text for the operators, and its longest heading, in characters: Discord takes 2000.
 const MAX_NEWS: usize = 1950;
 const MAX_HEADING: usize = 500;
 
-/// What reloading by hand comes to: the generation that is live now, or why the one before still is.
+/// The result of a requested reload: the generation that is live now, or why the previous one still is.
 type ReloadResult = Result<u64, Vec<ScriptProblem>>;
 
-/// The handle to the reloader. A clone is the same one; it ends with the last clone.
+/// A handle to the reloader, which ends with the last clone.
 #[derive(Clone)]
 pub struct Reloader(Arc<Handle>);
 
@@ -63,7 +63,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.inbox.send(ReloadEvent::Stop);
     }
 }
@@ -71,11 +71,11 @@ impl Drop for Handle {
 /// Where the reloader stands.
 #[derive(Debug, Clone, Default)]
 pub struct ReloadState {
-    /// The number of the live set: 1 is the one that the bot began with.
+    /// The number of the live set; the bot started with 1.
     pub generation: u64,
-    /// How many sets were tried, with those that failed.
+    /// How many sets were tried, including those that failed.
     pub tried: u64,
-    /// What the last one tried had to be told of: errors if it failed, else warnings.
+    /// What was wrong with the last one tried: errors if it failed, otherwise warnings.
     pub problems: Vec<ScriptProblem>,
     /// Whether the first set needed the content of messages that do not mention the bot.
     message_content: bool,
@@ -86,7 +86,7 @@ pub struct ReloadState {
 enum ReloadEvent {
     /// A script was saved, removed or renamed.
     Saved,
-    /// Something changed that may concern scripts: only a look at the files tells.
+    /// Something changed that may concern scripts; only looking at the files will tell.
     Perhaps,
     /// The watched folder itself is gone.
     Ended,
@@ -134,34 +134,34 @@ impl Reloader {
         Ok((handle, scripts))
     }
 
-    /// The number of the live set: 1 is the one that the bot began with.
+    /// The number of the live set; the bot started with 1.
     pub fn generation(&self) -> u64 {
         self.0.state.borrow().generation
     }
 
-    /// What the last set that was tried had to be told of: errors if it failed, else warnings.
+    /// What was wrong with the last set that was tried: errors if it failed, otherwise warnings.
     pub fn problems(&self) -> Vec<ScriptProblem> {
         self.0.state.borrow().problems.clone()
     }
 
-    /// Hears of every set that was tried, once it is live or told to have failed.
+    /// Hears of every set that was tried, once it is live or its failure has been reported.
     pub fn state(&self) -> watch::Receiver<ReloadState> {
         self.0.state.clone()
     }
 
-    /// Whether the first set needed the content of messages that do not mention the bot: what the gateway is to
-    /// ask for, once.
+    /// Whether the first set needed the content of messages that do not mention the bot, which the gateway asks for when it
+    /// connects.
     pub fn message_content(&self) -> bool {
         self.0.state.borrow().message_content
     }
 
-    /// Loads all files now, changed or not, and gives the new generation.
+    /// Loads all files now, changed or not. Returns the new generation.
     ///
     /// # Errors
     /// Why the live set stays: every problem that was found.
     pub async fn reload_now(&self) -> Result<u64, Vec<ScriptProblem>> {
         let (answer, answered) = oneshot::channel();
-        // Where the thread has ended, the answer's sender is dropped.
+        // If the thread has ended, this drops the sender of the answer.
         let _ = self.0.inbox.send(ReloadEvent::ByHand(answer));
         answered.await.unwrap_or_else(|_| {
             Err(vec![ScriptProblem {
@@ -191,7 +191,7 @@ pub fn routed(set: &ScriptSet) -> String {
     }
 }
 
-/// What is loaded, again and again.
+/// What is loaded each time.
 #[derive(Clone)]
 struct ScriptSource {
     scripts: config::ScriptsConfig,
@@ -204,19 +204,19 @@ impl ScriptSource {
         ScriptSet::load(&self.scripts, &self.root, &self.limits)
     }
 
-    /// Makes the folder for work that the shipped scripts name, where a project works in it.
+    /// Creates the directory that the shipped scripts name, if a project works in it.
     fn make_work(&self, set: &ScriptSet) {
         let work = self.root.join(config::WORK);
         if !set.projects().any(|project| project.dir == work && project.run_as.is_none()) || work.exists() {
             return;
         }
         match std::fs::create_dir(&work) {
-            Ok(()) => info!("made the directory {}, for Claude to work in", work.display()),
-            Err(e) => warn!("the directory {} cannot be made: {e}", work.display()),
+            Ok(()) => info!("created the directory {} for Claude to work in", work.display()),
+            Err(e) => warn!("cannot create the directory {}: {e}", work.display()),
         }
     }
 
-    /// A problem of the folder as a whole.
+    /// A problem with the folder as a whole.
     fn problem(&self, message: String) -> ScriptProblem {
         let dir = &self.scripts.dir;
         let file = dir.strip_prefix(&self.root).unwrap_or(dir).display().to_string();
@@ -224,7 +224,7 @@ impl ScriptSource {
     }
 }
 
-/// The thread: the first set, then all the others.
+/// What the thread does: loads the first set, then all others.
 fn begin(
     source: ScriptSource,
     mut folder: Folder,
@@ -279,13 +279,13 @@ struct ReloadThread {
     /// The files of the live set.
     live_files: FileStamps,
     heard: Heard,
-    /// The errors that were told since a set was good.
+    /// The errors that have been reported since a set was good.
     shown: BTreeSet<ScriptProblem>,
     /// The warnings of the last set.
     warned: BTreeSet<ScriptProblem>,
-    /// What was last said about the channels.
+    /// What the log last said about the channels.
     said_routed: String,
-    /// The live set needs message content, and the gateway did not ask for it.
+    /// Whether the live set needs message content and the gateway did not ask for it.
     lacks_content: bool,
 }
 
@@ -300,7 +300,7 @@ struct Heard {
 impl ReloadThread {
     fn run(mut self) {
         loop {
-            // Nothing heard: a look, for some things are not told.
+            // Nothing heard, so look: the system does not report everything.
             if !self.listen(self.folder.pause()) && !self.folder.look() {
                 continue;
             }
@@ -314,7 +314,7 @@ impl ReloadThread {
                 let Some(result) = self.load(saved || !asked.is_empty()) else { break };
                 let may_be_half = result.is_err() && asked.is_empty() && begun.elapsed() < LONGEST_GRACE;
                 if may_be_half && self.listen(GRACE) {
-                    // Whatever it was: nobody has heard of these errors yet.
+                    // Whatever changed, nobody has heard of these errors yet.
                     self.heard.saved = true;
                     continue;
                 }
@@ -324,7 +324,7 @@ impl ReloadThread {
         }
     }
 
-    /// Waits at most this long for one thing, and notes it; whether there was one.
+    /// Waits at most this long for one event, and notes it. Returns whether there was one.
     fn listen(&mut self, wait: Duration) -> bool {
         let event = match self.events.recv_timeout(wait) {
             Ok(event) => event,
@@ -344,7 +344,7 @@ impl ReloadThread {
         true
     }
 
-    /// Waits until the changes have come to rest. Who asks by hand does not wait.
+    /// Waits until the changes have settled. Requested reloads do not wait.
     fn settle(&mut self) {
         let begun = Instant::now();
         while self.heard.asked.is_empty() && !self.heard.stop {
@@ -355,7 +355,7 @@ impl ReloadThread {
         }
     }
 
-    /// A new set; `None` where the files are as they were, and there is no other reason for one.
+    /// Loads a new set; `None` if the files have not changed and there is no other reason to.
     fn load(&mut self, in_any_case: bool) -> Option<Result<Loaded, Vec<ScriptProblem>>> {
         // Before the files are read, or a save in between would be missed.
         self.folder.look();
@@ -365,13 +365,13 @@ impl ReloadThread {
         }
         self.seen = files;
         if self.folder.is_gone() {
-            let gone = "the script folder is gone; put it back, and it is loaded again".to_owned();
+            let gone = "the script folder is gone; put it back and it will be loaded again".to_owned();
             return Some(Err(vec![self.source.problem(gone)]));
         }
         Some(self.source.load())
     }
 
-    /// Makes a good set live, or leaves the one that is; and says so where it is news.
+    /// Makes a good set live, or keeps the live one, and reports what is new.
     fn tell(
         &mut self,
         result: Result<Loaded, Vec<ScriptProblem>>,
@@ -386,7 +386,7 @@ impl ReloadThread {
             }
         };
         for answer in asked {
-            // Who asked may not wait for it.
+            // Whoever asked may have stopped waiting.
             let _ = answer.send(outcome.clone());
         }
     }
@@ -416,7 +416,7 @@ impl ReloadThread {
         }
         info!("reloaded, generation {generation}");
         if routed != self.said_routed {
-            info!(channels = %routed, "the scripts route other channels now");
+            info!(channels = %routed, "the scripts now route other channels");
             self.said_routed = routed;
         }
         let lacks_content = needs_content && !self.state.borrow().message_content;
@@ -433,7 +433,7 @@ impl ReloadThread {
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         let fresh = errors.filter(|problem| self.shown.insert((*problem).clone())).count();
         if fresh > 0 || on_request {
-            error!("the scripts are not reloaded; generation {generation} stays live, because of:");
+            error!("the scripts were not reloaded; generation {generation} stays live, because of:");
             for problem in problems {
                 error!("{problem}");
             }
@@ -447,7 +447,7 @@ impl ReloadThread {
         });
     }
 
-    /// Says what the live set opens, and which files differ from `before`.
+    /// Reports what the live set opens up, and which files differ from `before`.
     fn tell_widened(&self, widened: &[String], before: &FileStamps) {
         let (now, root) = (&self.live_files, &self.source.root);
         let paths: BTreeSet<_> = now.keys().chain(before.keys()).collect();
@@ -470,22 +470,22 @@ impl ReloadThread {
     }
 
     fn send(&self, news: String) {
-        // Nobody may want to hear it.
+        // Nobody may be listening.
         let _ = self.news.send(news);
     }
 }
 
-/// What the operators read of errors: the lines of the log.
+/// What the operators are told about errors: the same lines as in the log.
 fn bad_news(generation: u64, problems: &[ScriptProblem]) -> String {
     listed(&words::not_reloaded(generation), problems)
 }
 
-/// A heading and these lines in a fence, all of it short enough for a message.
+/// A heading, and these lines in a fence, short enough for one message.
 fn listed(heading: &str, all: &[impl ToString]) -> String {
     let heading: String = heading.chars().take(MAX_HEADING).collect();
     let mut lines = String::new();
     for (told, line) in all.iter().enumerate() {
-        // A fence in it would end ours.
+        // A fence inside would end ours.
         let line = line.to_string().replace("```", "'''");
         let room = MAX_NEWS.saturating_sub(heading.chars().count() + lines.chars().count());
         if line.chars().count() > room {
@@ -517,7 +517,7 @@ mod tests {
     #[test]
     fn bad_news_fit_into_a_message_and_no_fence_ends_them() {
         insta::assert_snapshot!(bad_news(6, &[problem("one ```"), problem("two")]), @"
-        ⚠️ The scripts are not reloaded; generation 6 stays live.
+        ⚠️ The scripts were not reloaded; generation 6 stays live.
         ```
         scripts/routing.lua:1: one '''
         scripts/routing.lua:1: two

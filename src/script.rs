@@ -2,13 +2,13 @@
 //! message.
 //!
 //! # Theory of operation
-//! A script set is one generation of all Lua files. [`ScriptSet::load`] runs them once, in a VM of their own,
-//! and decodes everything that they return into our own types; whatever can be wrong is found there, and a
-//! set with a problem never comes to be. What is left to ask at run time are a few functions: the trigger and
-//! `route` about a message, the hooks about a turn. They are called on the set's own thread, with plain tables,
-//! under a budget of time and memory (`vm`), so that a script can waste its budget and nothing else.
+//! A script set is one generation of all Lua files. [`ScriptSet::load`] runs them once, in a VM of their own, and decodes
+//! everything that they return into our own types; mistakes are found there, and a set with an error never comes into
+//! being. Only a few functions remain to be called at run time: the trigger and `route` about a message, the hooks about a
+//! turn. They are called on the set's own thread, with plain tables, under a budget of time and memory (`vm`), so a script
+//! can waste its budget and nothing else.
 //!
-//! Commands are a third thing: each is a coroutine in a VM of its own kind (`commands`).
+//! Commands are different: each is a coroutine in a VM that only commands use (`commands`).
 //!
 //! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
 
@@ -61,14 +61,14 @@ use routing::{Context, Routing};
 use triggers::Triggers;
 use vm::{Budget, Vm};
 
-/// The names of the files, without their ending.
+/// The names of the files, without their extension.
 const ROUTING: &str = "routing";
 const TRIGGERS: &str = "triggers";
 const HOOKS: &str = "hooks";
 
 /// All Lua files, loaded together as one generation.
 ///
-/// A clone is the same set. Its thread and its VM end with the last clone, after the calls under way.
+/// Clones share one set. Its thread and its VM end with the last clone, after the calls in progress.
 #[derive(Clone)]
 pub struct ScriptSet {
     rules: Arc<Rules>,
@@ -78,41 +78,41 @@ pub struct ScriptSet {
 
 impl fmt::Debug for ScriptSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names only: a project's environment may hold secrets.
+        // Names only: a project's environment may contain secrets.
         let names: Vec<_> = self.rules.routing.projects.keys().collect();
         f.debug_struct("ScriptSet").field("projects", &names).finish_non_exhaustive()
     }
 }
 
-/// A set that can be used, and what an operator should know about it.
+/// A usable set, and what its operator should know about it.
 #[derive(Debug)]
 pub struct Loaded {
     /// The set.
     pub set: ScriptSet,
-    /// What cannot work in it, such as a project whose directory is missing.
+    /// What in it cannot work, such as a project whose directory is missing.
     pub warnings: Vec<ScriptProblem>,
 }
 
-/// Everything that the scripts say without being asked.
+/// What the scripts returned when they were loaded.
 struct Rules {
     routing: Routing,
     triggers: Triggers,
     has_route: bool,
     hooks: HookSet,
-    /// How errors name the files.
+    /// The files, as errors name them.
     routing_file: String,
     triggers_file: String,
     hooks_file: String,
 }
 
 impl ScriptSet {
-    /// Reads routing.lua, triggers.lua, hooks.lua if it is there, and what they `require`, and checks all that they say.
+    /// Runs routing.lua, triggers.lua, hooks.lua if it exists, and whatever they `require`, and checks what they return.
     ///
-    /// Blocks for as long as the files run, at most the time limit for each of them. `limits` are those of
-    /// a project that sets none; `root` is where relative project directories start.
+    /// Blocks while the files run, for at most the time limit each. `limits` are those of a project that sets none;
+    /// relative project directories start at `root`.
     ///
     /// # Errors
-    /// Every problem that was found, warnings among them: at least the first of each file and each project.
+    /// Every problem that was found, warnings included: at least the first in each file and each project.
     pub fn load(
         config: &config::ScriptsConfig,
         root: &Path,
@@ -138,7 +138,7 @@ impl ScriptSet {
             };
             folder_problem(LuaFailure::new(FailureKind::Failed, message))
         })?;
-        // A link that leads nowhere is a mistake, not an absent file.
+        // A dangling link is a mistake, not an absent file.
         let has_hooks = dir.join(format!("{HOOKS}.lua")).symlink_metadata().is_ok();
         let mut vm = Vm::new(dir.clone(), shown.clone(), budget).map_err(folder_problem)?;
 
@@ -189,24 +189,27 @@ impl ScriptSet {
         vm.seal();
         let rules = Rules { routing, triggers, has_route, hooks, routing_file, triggers_file, hooks_file };
         let scripts = Worker::spawn("scripts", RuleRunner { vm }).map_err(|e| {
-            folder_problem(LuaFailure::new(FailureKind::Gone, format!("no thread for the scripts: {e}")))
+            folder_problem(LuaFailure::new(
+                FailureKind::Gone,
+                format!("cannot start the scripts' thread: {e}"),
+            ))
         })?;
         let set = Self { rules: Arc::new(rules), scripts, commands };
         Ok(Loaded { set, warnings: problems })
     }
 
-    /// Whether the message is for the bot, and where it goes: the trigger, then the channel's entry, then its
-    /// parent's, then the `route` function.
+    /// Whether the message is for the bot, and where it goes: first the trigger, then the channel's entry, its parent's, and
+    /// the `route` function.
     ///
     /// # Errors
-    /// Where a script fails, runs into a limit, or returns what cannot be used. Only this message is lost.
+    /// If a script fails, hits a limit, or returns something unusable. Only this message is lost.
     pub async fn decide(&self, message: Message) -> Result<Route, ScriptError> {
         let rules = Arc::clone(&self.rules);
         let decision = self.scripts.call(move |scripts| scripts.decide(&rules, &message)).await;
         decision.unwrap_or_else(|gone| Err(panicked(gone)))
     }
 
-    /// Where a message goes that is for the bot: as [`ScriptSet::decide`] without the trigger.
+    /// Where a message that is for the bot goes: [`ScriptSet::decide`] without the trigger.
     ///
     /// # Errors
     /// As [`ScriptSet::decide`].
@@ -219,7 +222,7 @@ impl ScriptSet {
         decision.await.unwrap_or_else(|gone| Err(panicked(gone)))
     }
 
-    /// As [`ScriptSet::decide`], and what the trigger alone made of the message: the prompt, where it is for the bot.
+    /// As [`ScriptSet::decide`], together with what the trigger made of the message: the prompt, if it is for the bot.
     ///
     /// # Errors
     /// As [`ScriptSet::decide`].
@@ -238,21 +241,21 @@ impl ScriptSet {
         self.commands.definitions()
     }
 
-    /// Starts a command; permission and gate are the caller's business. Ask only for what [`ScriptSet::commands`]
-    /// has: anything else fails.
+    /// Starts a command, one of [`ScriptSet::commands`]; anything else fails. Checking permission and gate is up to the
+    /// caller.
     pub async fn call(&self, call: CommandCall) -> CommandStep {
         self.commands.call(call).await
     }
 
-    /// What to suggest while somebody types in this option: at most 25.
+    /// What to suggest to somebody who is typing in this option: at most 25.
     ///
     /// # Errors
-    /// As [`ScriptSet::decide`]; also where the option has no suggestions.
+    /// As [`ScriptSet::decide`]; also if the option has no `autocomplete`.
     pub async fn autocomplete(&self, call: CommandCall, option: String) -> Result<Vec<Choice>, ScriptError> {
         self.commands.autocomplete(call, option).await
     }
 
-    /// Who is let in where a project has no rule of its own.
+    /// Who is let in if a project has no rule of its own.
     pub fn allow(&self) -> &Allow {
         &self.rules.routing.allow
     }
@@ -262,12 +265,12 @@ impl ScriptSet {
         &self.rules.routing.operators
     }
 
-    /// The guilds in which the bot does anything; `None` where the scripts leave it open.
+    /// The guilds in which the bot does anything; `None` if the scripts do not say.
     pub fn guilds(&self) -> Option<&[GuildId]> {
         self.rules.routing.guilds.as_deref()
     }
 
-    /// All projects, in the order of their names.
+    /// All projects, sorted by name.
     pub fn projects(&self) -> impl Iterator<Item = &Arc<Project>> {
         self.rules.routing.projects.values()
     }
@@ -277,7 +280,7 @@ impl ScriptSet {
         self.rules.routing.projects.get(name)
     }
 
-    /// The channels that have an entry of their own, in the order of their ids.
+    /// The channels that have an entry of their own, sorted by id.
     pub fn channels(&self) -> Vec<ChannelId> {
         let mut channels: Vec<_> = self.rules.routing.channels.keys().copied().collect();
         channels.sort();
@@ -289,13 +292,13 @@ impl ScriptSet {
         self.rules.routing.channels.len()
     }
 
-    /// Whether a `route` function is asked about channels without an entry.
+    /// Whether there is a `route` function for channels without an entry.
     pub fn has_route_function(&self) -> bool {
         self.rules.has_route
     }
 
-    /// Whether the triggers need the content of messages that do not mention the bot, for which Discord has a
-    /// privileged intent: prefixes, patterns, `all_messages_in` and functions do.
+    /// Whether the triggers need the content of messages that do not mention the bot, which takes a privileged intent:
+    /// prefixes, patterns, `all_messages_in` and functions do.
     pub fn needs_message_content(&self) -> bool {
         match &self.rules.triggers {
             Triggers::Function => true,
@@ -322,7 +325,7 @@ impl RuleRunner {
         }
     }
 
-    /// What the bot is asked, if the message is for it.
+    /// The prompt, if the message is for the bot.
     fn prompt(&mut self, rules: &Rules, message: &Message) -> Result<Option<String>, ScriptError> {
         self.trigger(rules, message).map_err(|failure| {
             let failure = failure.or_in(&rules.triggers_file);
@@ -371,8 +374,8 @@ impl RuleRunner {
             .map_err(|bad| LuaFailure::bad_value(file, bad.under("route()")))
     }
 
-    /// Calls into what the file of this module returned, and gives the result as plain data: a value of the
-    /// VM would not outlive it, and the VM may be replaced here.
+    /// Calls into what the file of this module returned. The result is plain data, because a Lua value would not outlive its
+    /// VM, which may be replaced here.
     fn call(
         &mut self,
         name: &str,
@@ -382,23 +385,23 @@ impl RuleRunner {
         let result = self.vm.run(|lua| code(lua, module).map(|value| data::read(&value)));
         let out_of_memory = matches!(&result, Err(LuaFailure { kind: FailureKind::OutOfMemory, .. }));
         if out_of_memory || self.vm.is_full() {
-            tracing::warn!("the scripts start afresh, because they have used up their memory");
+            tracing::warn!("the scripts' VM is out of memory and is replaced");
             match self.vm.afresh() {
                 Ok(vm) => self.vm = vm,
-                Err(failure) => tracing::error!(%failure, "cannot start the scripts afresh"),
+                Err(failure) => tracing::error!(%failure, "cannot replace the scripts' VM"),
             }
         }
         result
     }
 }
 
-/// The table of a value for scripts, such as `message`: what is `None` is nil, and ids are strings.
+/// A value as a table for scripts, such as `message`; reading a key that it does not have is an error there.
 fn strict_table(lua: &Lua, name: &str, value: &impl Serialize) -> mlua::Result<mlua::Value> {
     let dress: mlua::Function = Vm::natives(lua)?.raw_get("dress")?;
     dress.call((name, lua.to_value_with(value, plain())?))
 }
 
-/// What is `None` is nil, and tables have no metatables.
+/// `None` becomes nil, and lists get no metatable.
 fn plain() -> SerializeOptions {
     SerializeOptions::new()
         .serialize_none_to_null(false)

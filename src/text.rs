@@ -1,23 +1,21 @@
 //! Markdown as Claude writes it → the parts that Discord shows. Pure: no I/O, no errors.
 //!
 //! # Theory of operation
-//! Two steps, to be read separately. [`scan`] makes blocks of the source: it knows what each line is, writes what
-//! Discord would misread in Discord's own way, and keeps for each byte where it comes from ([`document`]).
-//! [`layout`] cuts the blocks into parts. Both go on where they stopped when more of the text is there
-//! ([`Splitter`]); what is said once is never changed.
+//! There are two steps, which can be read separately. [`scan`] turns the source into blocks: it finds out what each line is,
+//! rewrites what Discord would misread, and keeps track of where each byte comes from ([`document`]). [`layout`] cuts the
+//! blocks into parts. Both continue where they stopped when more of the text arrives ([`Splitter`]); a part that was returned
+//! never changes.
 //!
 //! # The cut
-//! From worst to best: after a heading · within a word · between words · between sentences · before an indented line
-//! or what a line with a colon announces · between lines · before a list item or after a blank line of code · between
-//! blocks · before a heading. The furthest cut is taken unless a better one fills the part at least half as far
-//! (`layout::choose`). A code block, a link, a code span, an address, a mention or emphasis is not cut where it
-//! fits in one part; emphasis and code that do not are closed at the cut and opened again after it, and what that
-//! takes is counted before the cut is chosen.
+//! From worst to best: after a heading · within a word · between words · between sentences · before an indented line, or
+//! after a line that ends with a colon · between lines · before a list item or after a blank line of code · between blocks ·
+//! before a heading. The furthest cut wins unless a better one fills the part at least half as far (`layout::choose`). A code
+//! block, a link, a code span, an address, a mention or emphasis is not cut if it fits in one part. Emphasis and code that do
+//! not fit are closed at the cut and reopened after it, and the characters for that are counted before the cut is chosen.
 //!
 //! # The laws
-//! - A part holds 1 to [`LIMIT`] UTF-16 units, is not blank, and has no white space at its ends, since Discord
-//!   trims it there.
-//! - Every code block that begins in a part ends in it, by Discord's own way of counting.
+//! - A part has 1 to [`LIMIT`] UTF-16 units, is not blank, and has no white space at its ends, where Discord would trim it.
+//! - Every code block that begins in a part ends in it, as Discord counts.
 //! - The parts' sources tile the source. A part's text without [`Part::added`] is its source without
 //!   [`Part::dropped`], byte for byte.
 //! - Without the dialect, nothing is dropped but white space and what makes a fence Discord's (`~~~`, more than three
@@ -37,7 +35,7 @@
 //! | `- [ ]`, `- [x]`; `+`; `1)`; `1.` `1.` `1.` | `- ☐`, `- ☑`; `-`; `1.`; counted |
 //! | `---` | a thin line |
 //! | `<!-- … -->`; `<details>`, `<summary>` | nothing; a bold line and the body |
-//! | `[^1]`, `[^1]: …` | `[1]`, and a line of small text where it stands |
+//! | `[^1]`, `[^1]: …` | `[1]`, and a line of small text in the same place |
 //! | code by indentation; a fence in a list item | a fence at the start of its line, code dedented |
 //! | an info string | its language |
 //! | `>>> ` | `> ` |
@@ -65,21 +63,21 @@ use crate::domain::Format;
 use layout::{Next, PartStart};
 use scan::Scanner;
 
-/// The most UTF-16 units in a part. Discord counts code points, of which there are never more.
+/// The most UTF-16 units in a part. Discord counts code points, of which there are never more than units.
 pub const LIMIT: usize = 2000;
 
-/// Longer indentations of text are cut to this, and deeper nests of markers are no fence: nobody means them, and
-/// what a part must repeat stays short.
+/// Longer indentations of text are cut to this, and behind more nested markers there are no fences: nobody means them, and it
+/// keeps short what a part must repeat.
 const INDENT: usize = 40;
 
-/// Keeps Discord from seeing what it would otherwise see, or from trimming what is to stay.
+/// A zero-width space, which keeps Discord from interpreting what comes next, or from trimming white space.
 const ZERO_WIDTH: &str = "\u{200b}";
 
 /// One Discord message of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     pub text: String,
-    /// The bytes of the source that it stands for.
+    /// The bytes of the source that it represents.
     pub source: Range<usize>,
     /// The byte ranges of `text` that are not from the source, in order.
     pub added: Vec<Range<usize>>,
@@ -87,18 +85,18 @@ pub struct Part {
     pub dropped: Vec<Range<usize>>,
 }
 
-/// Splits a Markdown text into parts; a blank one has none.
+/// Splits a Markdown text into parts; a blank one has no parts.
 pub fn parts(markdown: &str, format: &Format) -> Vec<Part> {
     let mut splitter = Splitter::new(*format);
     splitter.scanner.push(markdown);
     splitter.finish()
 }
 
-/// Splits a text that still grows.
+/// Splits a text that is still growing.
 pub struct Splitter {
     format: Format,
     scanner: Scanner,
-    /// Where the next part begins; nothing once all are out.
+    /// Where the next part begins; `None` once all parts are out.
     place: Option<PartStart>,
 }
 
@@ -108,14 +106,13 @@ impl Splitter {
         Self { format, scanner: Scanner::new(format.dialect), place: Some(PartStart::START) }
     }
 
-    /// Takes the next piece of the text; returns the parts that nothing can change any more and that were not
-    /// returned before.
+    /// Takes the next piece of the text. Returns the parts that can no longer change and have not been returned before.
     pub fn push(&mut self, piece: &str) -> Vec<Part> {
         self.scanner.push(piece);
         self.take(false)
     }
 
-    /// The text is complete; returns the parts that are left.
+    /// Ends the text. Returns the remaining parts.
     pub fn finish(mut self) -> Vec<Part> {
         self.scanner.finish();
         self.take(true)
@@ -137,18 +134,18 @@ impl Splitter {
     }
 }
 
-/// A line of small text (`-# …`), for what the bot says about an answer.
+/// A line of small text (`-# …`), for remarks of the bot about an answer.
 pub fn small(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     format!("-# {}", words.join(" "))
 }
 
-/// What went wrong, and below it the short id that finds it in the log.
+/// What went wrong, and below it the short id by which it can be found in the log.
 pub fn with_id(sentence: &str, id: &str) -> String {
     format!("{sentence}\n{}", small(&format!("id {id}")))
 }
 
-/// The length that Discord's limit is about.
+/// The length in UTF-16 units, which [`LIMIT`] is about.
 fn units(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }

@@ -393,7 +393,7 @@
 ---@field regex fun(pattern: string, text: string): table? What this regular expression, in Rust's syntax, finds first: `[0]` is all of it, `[1]` the first group; nil if it finds nothing. A pattern has at most 1000 bytes and 20 groups, a text 16,000 bytes.
 ---@field json Json
 ---@field time Time
----@field log fun(line: string|Log) Writes a line to the log; `{ line, level = "warn" }` says how important it is. A call can write 50, those of `print` included.
+---@field log fun(line: string|Log) Writes a line to the log; `{ line, level = "warn" }` says how important it is. A call can write 50 lines, including those of `print`; the rest are dropped.
 
 ---@class (exact) Json
 ---@field encode fun(value: any): string The value as JSON.

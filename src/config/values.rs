@@ -1,4 +1,4 @@
-//! Values of the configuration, and what is wrong with one in an operator's words.
+//! Values in the configuration, and what is wrong with them, worded for operators.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::Deserializer;
 use serde::de::{self, Unexpected, Visitor};
 
-/// A length of time: a number of seconds, or a text such as "10m".
+/// A duration: a number of seconds, or a text such as "10m".
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     duration_as(deserializer, "a number of seconds or a text such as \"60s\"")
 }
 
-/// The same, in scripts too; what is neither is answered with what was `expected`.
+/// The same, for scripts too; anything else is refused with what was `expected`.
 pub fn duration_as<'de, D: Deserializer<'de>>(
     deserializer: D,
     expected: &'static str,
@@ -44,15 +44,15 @@ pub fn duration_as<'de, D: Deserializer<'de>>(
     deserializer.deserialize_any(DurationVisitor(expected))
 }
 
-/// Serde's message about a value of a wrong type, without the names of Rust's types; any other comes back as it is.
+/// Rewords serde's message about a value of the wrong type without naming Rust types; returns any other as it is.
 ///
-/// serde words these as ``invalid type: integer `1`, expected a string`` (`invalid value: …` where the type is right).
+/// serde words these as ``invalid type: integer `1`, expected a string`` (`invalid value: …` if the type is right).
 pub(super) fn in_words(message: &str) -> String {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
     let Some((got, expected)) = rest.and_then(|rest| rest.rsplit_once(", expected ")) else {
         return message.to_owned();
     };
-    // Texts come in quotes, numbers and truth values in backticks, behind the name of their type.
+    // Texts come in quotes, numbers and booleans in backquotes, after the name of their type.
     let got = match got {
         "map" => "a section",
         "sequence" => "a list",

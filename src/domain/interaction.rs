@@ -1,4 +1,4 @@
-//! Slash commands, buttons and menus as plain data: what is registered with Discord, and what a person does with it.
+//! Slash commands, buttons and menus as plain data: what is registered with Discord, and what people do with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{Author, ChannelId, GuildId, InteractionId, MessageId, RoleId};
 
-/// A command as it is registered with Discord.
+/// A command, as it is registered with Discord.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     /// What is typed after the slash: 1 to 32 lower-case characters.
     pub name: String,
     /// 1 to 100 characters.
     pub description: String,
-    /// Empty where there are subcommands.
+    /// Empty if there are subcommands.
     pub options: Vec<CommandOption>,
-    /// At most 25; a command that has some cannot be used by itself.
+    /// At most 25. A command that has any cannot be used on its own.
     pub subcommands: Vec<Subcommand>,
-    /// What a member needs in the guild, which Discord shows by, and the core checks again.
+    /// What a member needs: Discord shows the command accordingly, and the core checks again.
     pub permission: Option<Permission>,
-    /// Whether it is hidden, and refused, in direct messages.
+    /// Whether it is hidden and refused in direct messages.
     pub guild_only: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Subcommand {
     pub options: Vec<CommandOption>,
 }
 
-/// Something that is given with a command.
+/// Something that people give with a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandOption {
     /// As for a command.
@@ -47,13 +47,13 @@ pub struct CommandOption {
     pub kind: OptionKind,
     /// Whether Discord insists on it.
     pub required: bool,
-    /// The only values it takes, at most 25; for texts and numbers.
+    /// The only values that it takes, for strings and numbers: at most 25.
     pub choices: Vec<Choice>,
-    /// The least number, or the least length of a text.
+    /// The least number, or the least length of a string.
     pub min: Option<f64>,
-    /// The greatest number, or the greatest length of a text.
+    /// The greatest number, or the greatest length of a string.
     pub max: Option<f64>,
-    /// Whether a function of the script is asked for suggestions while the person types.
+    /// Whether the script suggests values while the person types.
     pub autocomplete: bool,
 }
 
@@ -73,12 +73,12 @@ pub enum OptionKind {
     Role,
 }
 
-/// A value that an option may have, under the name that people see.
+/// A value that an option can have, with the name that people see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// 1 to 100 characters.
     pub name: String,
-    /// Of the kind of its option.
+    /// A value of the option's kind.
     pub value: OptionValue,
 }
 
@@ -127,39 +127,39 @@ pub struct Permission {
     pub bits: u64,
 }
 
-/// The bit of `administrator`, who may do everything.
+/// The bit of `administrator`, which allows everything.
 const ADMINISTRATOR: u64 = 1 << 3;
 
 impl Permission {
-    /// Whether it is among these permissions, which are Discord's bits.
+    /// Whether these permissions, which are Discord's bits, include it.
     pub fn is_in(self, permissions: u64) -> bool {
         permissions & (self.bits | ADMINISTRATOR) != 0
     }
 }
 
-/// The secret that answers to an interaction; Discord takes it for 15 minutes.
+/// The secret for answering an interaction; it is valid for 15 minutes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InteractionToken(pub String);
 
-/// Whoever has it can speak for the bot.
+/// Not shown: whoever has it can speak for the bot.
 impl fmt::Debug for InteractionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InteractionToken(…)")
     }
 }
 
-/// A person used a command, pressed a button or is typing in an option.
+/// Somebody used a command, pressed a button, or is typing in an option.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interaction {
     /// Its id.
     pub id: InteractionId,
-    /// What answers to it.
+    /// What it takes to answer.
     pub token: InteractionToken,
-    /// Where it happened; a thread, too.
+    /// The channel or thread.
     pub channel_id: ChannelId,
     /// The channel that a thread belongs to.
     pub parent_channel_id: Option<ChannelId>,
-    /// The channel's name without `#`; empty where Discord has not told it.
+    /// The channel's name without `#`; empty if Discord has not told it.
     pub channel_name: String,
     /// The guild; none in direct messages.
     pub guild_id: Option<GuildId>,
@@ -167,7 +167,7 @@ pub struct Interaction {
     pub author: Author,
     /// What the person may do in that channel, as Discord's bits.
     pub permissions: u64,
-    /// When it reached the bot: Discord waits for three seconds.
+    /// When it reached the bot. Discord waits three seconds.
     pub received: Instant,
     /// What it is.
     pub kind: InteractionKind,
@@ -178,27 +178,27 @@ pub struct Interaction {
 pub enum InteractionKind {
     /// Used a command.
     Command(Invocation),
-    /// Is typing in the option of this name, which is among the options.
+    /// Is typing in the option of this name, which is among the invocation's options.
     Autocomplete(Invocation, String),
-    /// Pressed a button or chose in a menu.
+    /// Pressed a button, or chose from a menu.
     Press {
         /// The id that the bot gave it.
         custom_id: String,
-        /// What was chosen in a menu; empty for a button.
+        /// What was chosen from a menu; empty for a button.
         values: Vec<String>,
-        /// The message that it belongs to.
+        /// The message that it is part of.
         message: MessageId,
     },
 }
 
-/// A command with what was given.
+/// A command, with what was given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {
     /// The command's name.
     pub command: String,
     /// The name of the subcommand.
     pub subcommand: Option<String>,
-    /// What was given, in the order in which it was.
+    /// What was given, in that order.
     pub options: Vec<(String, OptionValue)>,
     /// What the person may do in each channel among the options, as Discord's bits.
     pub permissions: BTreeMap<ChannelId, u64>,

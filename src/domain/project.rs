@@ -1,4 +1,4 @@
-//! Projects: where agents work, how, for whom, and within which limits.
+//! Projects: where agents work, how, for whom, and within what limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MicroUsd, RoleId, UserId};
 
-/// The name of a project, as it stands in routing.lua.
+/// The name of a project in routing.lua.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProjectName(pub String);
 
@@ -20,22 +20,22 @@ impl fmt::Display for ProjectName {
     }
 }
 
-/// A named place to work, as routing.lua defines it and the configuration completes it.
+/// A named place to work, as defined in routing.lua and completed by the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// Its name.
     pub name: ProjectName,
-    /// The directory that agents work in; absolute, not necessarily there.
+    /// The directory that agents work in; absolute, but it need not exist.
     pub dir: PathBuf,
-    /// The model, as the CLI takes it; `None` leaves the choice to the CLI.
+    /// The model, as the CLI takes it; `None`: the CLI chooses.
     pub model: Option<String>,
-    /// The models that may be chosen in place of its own; `None`: any.
+    /// The models that may be chosen instead of its own; `None`: any.
     pub models: Option<Vec<String>>,
-    /// What Claude may do without asking; `None` leaves it to the CLI's settings.
+    /// What Claude may do without asking; `None`: the CLI's settings decide.
     pub permission_mode: Option<PermissionMode>,
-    /// The permission modes that may be chosen in place of its own; `None`: any but the one that asks nobody.
+    /// The permission modes that may be chosen instead of its own; `None`: any but the one that asks nobody.
     pub permission_modes: Option<Vec<PermissionMode>>,
-    /// The exact set of built-in tools; `None` means the CLI's own.
+    /// The exact set of built-in tools; `None`: the CLI's own.
     pub tools: Option<Vec<String>>,
     /// Rules for what is allowed without asking, such as `Bash(git *)`.
     pub allowed_tools: Vec<String>,
@@ -45,40 +45,40 @@ pub struct Project {
     pub system_prompt: Option<String>,
     /// Which settings files the CLI reads.
     pub setting_sources: Vec<SettingSource>,
-    /// How hard the model thinks; `None` leaves it to the CLI.
+    /// How hard the model thinks; `None`: the CLI decides.
     pub effort: Option<Effort>,
-    /// The models to fall back to when the first one is busy: one, or several with commas between them.
+    /// The model to use when the first one is busy, or several, separated by commas.
     pub fallback_model: Option<String>,
-    /// How many round trips to the model one turn may take, at least 1.
+    /// How many round trips to the model a turn may take: at least 1.
     pub max_turns: Option<u32>,
-    /// What one turn may cost, more than nothing; the CLI looks at it after each round trip.
+    /// What a turn may cost, more than nothing. The CLI checks it after each round trip.
     pub max_usd: Option<MicroUsd>,
-    /// More directories that Claude may work in; absolute, not necessarily there.
+    /// More directories that Claude may work in; absolute, but they need not exist.
     pub add_dirs: Vec<PathBuf>,
-    /// MCP servers besides those of the CLI's own settings.
+    /// MCP servers in addition to those in the CLI's own settings.
     pub mcp_config: Vec<Source>,
-    /// Settings on top of those of `setting_sources`.
+    /// Settings in addition to those of `setting_sources`.
     pub settings: Option<Source>,
     /// Whether the CLI runs restricted: no shell and no WebFetch unless `tools` names them, no settings files.
     pub restricted: bool,
     /// What keeps its agents from the rest of this machine.
     pub sandbox: Option<Sandbox>,
-    /// Which user its agents run as; `None` means the bot's own.
+    /// The user that its agents run as; `None`: the bot's own.
     pub run_as: Option<RunAs>,
-    /// What stands before the configured command, such as a container's `exec`; may be empty. Directory and
-    /// environment are then those of this prefix; what the agent gets of them is the prefix's business.
+    /// What is put before the configured command, such as a container's `exec`; may be empty. Directory and environment are
+    /// then those of this prefix, and it decides what the agent gets of them.
     pub command: Vec<String>,
     /// Variables added to the agent's environment.
     pub env: BTreeMap<String, String>,
-    /// The time limits: the configuration's, with what the project overrides.
+    /// The time limits: those of the configuration, unless the project overrides them.
     pub limits: Limits,
-    /// What of Claude's text is the answer.
+    /// Which of Claude's texts are the answer.
     pub answer: AnswerForm,
     /// How its text becomes parts.
     pub format: Format,
-    /// An answer of more parts than this is cut short, and the whole of it comes as a file; `None`: never.
+    /// An answer with more parts than this is cut short, and all of it is attached as a file; `None`: never.
     pub max_parts: Option<NonZeroUsize>,
-    /// An answer of more bytes than this is never posted whole: what is beyond is only in the file; `None`: no limit.
+    /// What an answer has beyond this many bytes is only in the file; `None`: no limit.
     pub max_bytes: Option<NonZeroUsize>,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
@@ -131,7 +131,7 @@ impl Project {
         is_model_name(model) && listed || self.model.as_deref() == Some(model)
     }
 
-    /// The same of a permission mode.
+    /// Whether this permission mode may be chosen here, in place of the project's own.
     pub fn takes_mode(&self, mode: PermissionMode) -> bool {
         let listed = match &self.permission_modes {
             Some(modes) => modes.contains(&mode),
@@ -141,7 +141,7 @@ impl Project {
     }
 }
 
-/// Whether this looks like the name of a model, as the CLI and the clouds behind it have them.
+/// Whether this looks like the name of a model, as the CLI and the providers behind it use them.
 pub fn is_model_name(name: &str) -> bool {
     let may_be = |c: char| c.is_ascii_alphanumeric() || "-_.:/@[]".contains(c);
     name.len() <= 200 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(may_be)
@@ -256,7 +256,7 @@ impl Effort {
 /// Settings or MCP servers for the CLI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// In a file; absolute, not necessarily there.
+    /// In a file; absolute, but it need not exist.
     File(PathBuf),
     /// As JSON: one object.
     Json(String),
@@ -270,27 +270,27 @@ pub enum Sandbox {
     Bwrap,
 }
 
-/// A user of this machine that agents run as, as the machine knew it when the scripts were loaded.
+/// A user of this machine that agents run as, as it was when the scripts were loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunAs {
     /// The login name.
     pub name: String,
-    /// Whose processes they are.
+    /// The user and the groups that processes get.
     pub ids: Ids,
-    /// The home directory; not necessarily there.
+    /// The home directory; it need not exist.
     pub home: PathBuf,
     /// The login shell.
     pub shell: PathBuf,
 }
 
-/// What the kernel knows of a user.
+/// A user, as the kernel knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids {
-    /// The user's number, which is never that of root.
+    /// The user's number; never that of root.
     pub user: u32,
     /// The number of the user's own group.
     pub group: u32,
-    /// The numbers of all groups that the user is in.
+    /// The numbers of all of the user's groups.
     pub groups: Vec<u32>,
 }
 
@@ -333,10 +333,9 @@ pub enum AnswerForm {
 /// How Markdown becomes parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// Whether what Discord does not know (tables, task lists, images …) is rewritten as what it knows.
+    /// Whether what Discord does not show (tables, task lists, images …) is rewritten as something that it does.
     pub dialect: bool,
-    /// A part is cut before it has more lines than this, where a good cut is: very tall messages are folded on
-    /// phones. What would be torn by that is not.
+    /// Parts are kept shorter than this many lines where nothing is torn, because phones fold very tall messages.
     pub max_lines: Option<NonZeroUsize>,
 }
 
@@ -346,20 +345,20 @@ impl Default for Format {
     }
 }
 
-/// How many bytes of an answer are posted where the project does not say.
+/// How many bytes of an answer are posted by default.
 pub const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(200 * 1024).expect("200 KB is not 0");
 
-/// How many parts an answer may have where the project does not say.
+/// How many parts an answer may have by default.
 pub const MAX_PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 
 /// How long each stage of a turn may take before the agent is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From spawning the agent to its first sign of readiness.
+    /// From starting the agent to its first sign of readiness.
     pub start: Duration,
-    /// Without any event, while no tool runs.
+    /// Without any event, while no tool is running.
     pub silence: Duration,
-    /// Without any event, while a tool runs.
+    /// Without any event, while a tool is running.
     pub tool: Duration,
     /// The whole turn.
     pub turn: Duration,
@@ -367,12 +366,12 @@ pub struct Limits {
     pub after_result: Duration,
 }
 
-/// How long what Discord has said of people counts, at the gate.
+/// How long Discord's word about people counts, at the gate.
 #[derive(Debug, Clone, Copy)]
 pub struct GateTimes {
-    /// How long it is believed of a person who is to be let in.
+    /// How long it counts for a person who is to be let in.
     pub fresh: Duration,
-    /// How often owners are asked for when nobody needs to know.
+    /// How often owners are looked up when nobody needs them.
     pub owners_every: Duration,
 }
 
@@ -382,22 +381,22 @@ impl Default for GateTimes {
     }
 }
 
-/// What one person may take of the bot, so that others get their share.
+/// What one person can take up, so that others get their share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// How many of their turns run at once, over all channels.
     pub running: usize,
     /// How many of their messages wait in one channel.
     pub waiting: usize,
-    /// How many messages they get taken within a minute.
+    /// How many messages of theirs are taken in within a minute.
     pub per_minute: usize,
-    /// How many uses of a command of theirs are under way at once; those of operators are not counted.
+    /// How many uses of commands of theirs are in progress at once; operators' are not counted.
     pub commands: usize,
-    /// How many of these may wait for a press.
+    /// How many of these may be waiting for a press.
     pub dialogs: usize,
 }
 
-/// Who is let in. The owner of the application always is.
+/// Who is let in. The owner of the Discord application always is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Allow {
     /// These people.

@@ -2,28 +2,28 @@
 
 use super::{Allow, Author};
 
-/// A message with all that Discord shows in one.
+/// A message with everything that Discord can show in one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     /// At most 2000 characters of Discord's Markdown.
     pub text: String,
-    /// At most 10, of 6000 characters in all.
+    /// At most 10, with 6000 characters in all.
     pub embeds: Vec<Embed>,
     /// At most 5.
     pub rows: Vec<Row>,
     /// At most 10.
     pub files: Vec<File>,
-    /// Whether only the person who asked sees it.
+    /// Whether only the person who is answered sees it.
     pub ephemeral: bool,
 }
 
 impl Reply {
-    /// Just words.
+    /// Only text.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// Just words, for the person who asked alone.
+    /// Only text, which only the person who is answered sees.
     pub fn ephemeral(text: impl Into<String>) -> Self {
         Self { ephemeral: true, ..Self::text(text) }
     }
@@ -34,7 +34,7 @@ impl Reply {
 pub struct File {
     /// Its name, such as `answer.md`.
     pub name: String,
-    /// What is in it. Discord takes 10 MiB.
+    /// Its content. Discord takes 10 MiB.
     pub content: String,
 }
 
@@ -47,7 +47,7 @@ pub struct Embed {
     pub description: Option<String>,
     /// Where the title leads.
     pub url: Option<String>,
-    /// The colour of its edge, as 0xRRGGBB.
+    /// The colour of its edge: 0xRRGGBB.
     pub color: Option<u32>,
     /// At most 25.
     pub fields: Vec<EmbedField>,
@@ -62,16 +62,16 @@ pub struct EmbedField {
     pub name: String,
     /// 1 to 1024 characters.
     pub value: String,
-    /// Whether it may stand beside others.
+    /// Whether others may stand beside it.
     pub inline: bool,
 }
 
-/// A line of what can be pressed.
+/// A row of buttons, or a menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
     /// 1 to 5 buttons.
     Buttons(Vec<Button>),
-    /// A menu, which has its line for itself.
+    /// A menu, which takes up a whole row.
     Select(Select),
 }
 
@@ -82,21 +82,21 @@ pub struct Button {
     pub label: String,
     /// What happens when it is pressed.
     pub action: Action,
-    /// Whether it is grey and cannot be pressed.
+    /// Whether it is greyed out and cannot be pressed.
     pub disabled: bool,
 }
 
 /// What a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// It tells the bot.
+    /// The bot hears of it.
     Press {
-        /// What the bot knows it by: 1 to 100 characters, once per message.
+        /// How the bot recognizes it: 1 to 100 characters, unique within the message.
         custom_id: String,
         /// How it looks.
         style: ButtonStyle,
     },
-    /// It opens this address.
+    /// This address opens.
     Open(String),
 }
 
@@ -114,16 +114,16 @@ pub enum ButtonStyle {
     Danger,
 }
 
-/// A menu of which one entry is chosen.
+/// A menu from which one entry is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Select {
     /// As for a button.
     pub custom_id: String,
-    /// What stands in it as long as nothing is chosen; at most 150 characters.
+    /// What it shows while nothing is chosen: at most 150 characters.
     pub placeholder: Option<String>,
     /// 1 to 25.
     pub options: Vec<SelectOption>,
-    /// Whether it is grey and cannot be opened.
+    /// Whether it is greyed out and cannot be opened.
     pub disabled: bool,
 }
 
@@ -132,24 +132,24 @@ pub struct Select {
 pub struct SelectOption {
     /// 1 to 100 characters.
     pub label: String,
-    /// What the bot knows it by: 1 to 100 characters, once per menu.
+    /// How the bot recognizes it: 1 to 100 characters, unique within the menu.
     pub value: String,
     /// At most 100 characters.
     pub description: Option<String>,
-    /// Whether it is the one that is chosen.
+    /// Whether it is the chosen one.
     pub chosen: bool,
 }
 
-/// A question that waits for a person to press something.
+/// A question that waits for somebody to press something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialog {
-    /// What is asked. Its rows, if any, stand above the dialog's own.
+    /// What is asked. Its own rows, if any, come before those of the dialog.
     pub question: Reply,
-    /// Between which answers.
+    /// The possible answers.
     pub controls: Controls,
     /// How long it waits.
     pub timeout: std::time::Duration,
-    /// Who may answer; nobody named means the person who asked.
+    /// Who may answer; if nobody is named, the person who used the command.
     pub who: Allow,
 }
 
@@ -158,9 +158,9 @@ pub struct Dialog {
 pub enum Controls {
     /// 1 to 25 buttons, five to a row.
     Buttons(Vec<DialogButton>),
-    /// A menu of 1 to 25 entries; `chosen` is the one that is chosen at first.
+    /// A menu of 1 to 25 entries; the one that is `chosen` is chosen at first.
     Select {
-        /// What stands in it as long as nothing is chosen.
+        /// What it shows while nothing is chosen.
         placeholder: Option<String>,
         /// Its entries.
         options: Vec<SelectOption>,
@@ -172,7 +172,7 @@ pub enum Controls {
 pub struct DialogButton {
     /// 1 to 80 characters.
     pub label: String,
-    /// What the answer is when it is pressed.
+    /// The answer if it is pressed.
     pub value: String,
     /// How it looks.
     pub style: ButtonStyle,
@@ -183,11 +183,11 @@ pub struct DialogButton {
 pub enum DialogEnd {
     /// Somebody answered.
     Chosen {
-        /// The value of what was pressed or chosen.
+        /// The value that was pressed or chosen.
         value: String,
         /// Who it was.
         by: Author,
     },
-    /// Nobody did in time.
+    /// Nobody answered in time.
     TimedOut,
 }

@@ -1,8 +1,8 @@
-//! The script folder as it changes: which changes count, and what to do where the system cannot tell.
+//! Watching the script folder: which changes count, and what to do when the system cannot report them.
 //!
-//! The folder is watched, not its files, because editors replace files. Reading a file is told too, so what only
-//! reads must not count, or loading would ask for the next load for ever. What the system does not tell, a look once
-//! a second finds: another folder in the place of this one (a link that was turned, a folder put back).
+//! The folder is watched rather than its files, because editors replace files. The system reports reads, too; these must not
+//! count, or each load would cause the next. Looking once a second finds what the system does not report: another folder in
+//! place of this one (a link that points elsewhere, a folder put back).
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -16,26 +16,26 @@ use tracing::{info, warn};
 
 use super::ReloadEvent;
 
-/// How long nothing is heard until the next look.
+/// How long to listen before looking.
 const LOOK: Duration = Duration::from_secs(1);
 /// The same while the folder is gone.
 const LOOK_FOR_IT: Duration = Duration::from_millis(100);
-/// After how long a system that could not watch is asked again.
+/// How long to wait before trying again to watch.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
-/// Every script file, with what differs once it was saved.
+/// Every script file, with what changes when it is saved.
 pub type FileStamps = BTreeMap<PathBuf, Stamp>;
 
-/// What differs once a file was saved.
+/// What changes when a file is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     place: (u64, u64),
     size: u64,
-    /// Content and inode: seconds and nanoseconds.
+    /// When content and inode changed: seconds and nanoseconds.
     changed: [(i64, i64); 2],
 }
 
-/// The script folder, watched as well as the system can.
+/// The script folder, watched as well as the system allows.
 pub struct Folder {
     dir: PathBuf,
     inbox: mpsc::Sender<ReloadEvent>,
@@ -43,15 +43,15 @@ pub struct Folder {
 }
 
 enum FolderWatch {
-    /// The system tells of every change.
+    /// The system reports every change.
     Told { place: FolderId, _watcher: RecommendedWatcher },
-    /// The system cannot: each look compares the files.
+    /// It cannot: each look compares the files.
     Polled { since: Instant },
-    /// The folder is not there, or was not looked at yet.
+    /// The folder is missing, or has not been looked at yet.
     Gone,
 }
 
-/// Which folder it is, apart from its name.
+/// The identity of a folder, apart from its name.
 #[derive(PartialEq, Eq)]
 struct FolderId {
     path: PathBuf,
@@ -59,12 +59,12 @@ struct FolderId {
 }
 
 impl Folder {
-    /// The folder, not watched yet: [`Folder::look`] begins it. `inbox` hears of what changes.
+    /// A folder that is not watched before [`Folder::look`]. `inbox` hears of changes.
     pub fn new(dir: PathBuf, inbox: mpsc::Sender<ReloadEvent>) -> Self {
         Self { dir, inbox, watch: FolderWatch::Gone }
     }
 
-    /// How long to listen until the next look.
+    /// How long to listen before the next look.
     pub fn pause(&self) -> Duration {
         match self.watch {
             FolderWatch::Told { .. } | FolderWatch::Polled { .. } => LOOK,
@@ -72,12 +72,12 @@ impl Folder {
         }
     }
 
-    /// Whether there was none at the last look.
+    /// Whether it was missing at the last look.
     pub fn is_gone(&self) -> bool {
         matches!(self.watch, FolderWatch::Gone)
     }
 
-    /// Sees to it that the folder which is there now is watched; whether its files may have changed unheard.
+    /// Makes sure that the folder which is there now is watched. Returns whether its files may have changed unnoticed.
     pub fn look(&mut self) -> bool {
         match (&self.watch, FolderId::of(&self.dir)) {
             (FolderWatch::Told { place: before, .. }, Some(place)) if *before == place => false,
@@ -102,7 +102,7 @@ impl Folder {
     /// The system cannot watch it, or not all of it.
     pub fn failed(&mut self, error: &notify::Error) {
         if !matches!(self.watch, FolderWatch::Polled { .. }) {
-            warn!("the script folder cannot be watched, so it is looked at once a second: {}", reason(error));
+            warn!("cannot watch the script folder; looking at it once a second instead: {}", reason(error));
         }
         self.watch = FolderWatch::Polled { since: Instant::now() };
     }
@@ -119,7 +119,7 @@ impl Folder {
                 let _ = inbox.send(event);
             }
         };
-        // Links are not followed: a script behind one that leaves the folder is refused.
+        // Links are not followed, because scripts behind a link out of the folder are refused.
         let config = notify::Config::default().with_follow_symlinks(false);
         let watcher = RecommendedWatcher::new(hear, config).and_then(|mut watcher| {
             watcher.watch(&place.path, RecursiveMode::Recursive)?;
@@ -141,7 +141,7 @@ impl Folder {
         let mut files = FileStamps::new();
         let mut folders = vec![self.dir.clone()];
         while let Some(folder) = folders.pop() {
-            // What cannot be read here is said when it is loaded.
+            // What cannot be read is reported when it is loaded.
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -177,7 +177,7 @@ impl Stamp {
     }
 }
 
-/// What a change below `dir` is to the scripts; `None` where it is nothing.
+/// What a change below `dir` means for the scripts; `None` if nothing.
 fn concerning(event: &notify::Event, dir: &Path) -> Option<ReloadEvent> {
     if event.need_rescan() {
         return Some(ReloadEvent::Perhaps);
@@ -198,7 +198,7 @@ fn concerning(event: &notify::Event, dir: &Path) -> Option<ReloadEvent> {
     comes_or_goes.then_some(ReloadEvent::Perhaps)
 }
 
-/// Whether a file of this name below `dir` is a script. What begins with a dot is editors' business.
+/// Whether a file of this name below `dir` is a script. Names that begin with a dot belong to editors.
 fn is_script(path: &Path, dir: &Path) -> bool {
     let below = path.strip_prefix(dir).unwrap_or(path);
     path.extension().is_some_and(|ending| ending == "lua")
@@ -209,7 +209,7 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Why the system cannot watch, and what would help.
+/// Why the system cannot watch, and what helps.
 fn reason(error: &notify::Error) -> String {
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => {

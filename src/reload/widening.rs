@@ -1,7 +1,7 @@
-//! What a new script set opens up: who else is let in, and what else agents may do.
+//! What a new script set opens up: who else is let in, and what else agents can do.
 //!
-//! Scripts are meant to be edited, so a line that lets somebody in looks like any other. Operators who did not write it
-//! should hear of it.
+//! Scripts are meant to be edited, so a line that lets somebody in looks like any other. Operators who did not write it should
+//! hear about it.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -42,7 +42,7 @@ pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
     found
 }
 
-/// The keys of a new project that are not at their default.
+/// The keys of a new project that differ from their defaults.
 fn set(new: &Project) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("command", !new.command.is_empty()),

@@ -1,6 +1,6 @@
-//! What a file in `commands/` returns: one slash command, decoded and checked. The structs here are the format:
-//! their fields are the keys that a script may use. Whatever Discord would refuse when the command is registered is
-//! refused here, with its limits as in its documentation ("Application Commands").
+//! What a file in `commands/` returns: one slash command, decoded and checked. The structs here are the format: their fields
+//! are the keys that a script can use. Whatever Discord would refuse when the command is registered is refused here already,
+//! by the limits in Discord's documentation ("Application Commands").
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::domain::{Choice, Command, CommandOption, OptionKind, OptionValue, Sub
 
 /// How many commands can be registered.
 pub const MAX_COMMANDS: usize = 100;
-/// How many options, subcommands or choices stand in one list.
+/// How many options, subcommands or choices a list can have.
 const MAX_LISTED: usize = 25;
-/// The characters of all names, descriptions and values of one command together.
+/// The characters in all names, descriptions and values of a command together.
 const MAX_CHARS: usize = 8000;
-/// The characters of a description, of a choice's name, and of a choice's value where it is a text.
+/// The characters in a description, in a choice's name, and in a choice's value if it is a string.
 const MAX_LINE: usize = 100;
-/// The longest text that an option can be.
+/// The greatest length of a string option.
 const MAX_TEXT: f64 = 6000.0;
-/// The greatest number, in both directions: all whole numbers up to it are exact doubles.
+/// The greatest number, in either direction: whole numbers up to it are exact as doubles.
 const MAX_NUMBER: f64 = 9_007_199_254_740_992.0;
 
 /// What a file in commands/ returns: one slash command. It has either `run`, or subcommands that do.
@@ -202,13 +202,13 @@ fn command(value: &mlua::Value, found: &mut Found) -> Option<Command> {
     match (&raw.run, raw.subcommands.is_empty()) {
         (None, true) => found.add("", BadValue::here(NO_RUN)),
         (Some(_), false) => {
-            let problem = "a command with subcommands cannot be used by itself; put `run` into each of them";
+            let problem = "a command with subcommands cannot be used on its own; put `run` into each of them";
             found.add("run", BadValue::here(problem));
         }
         _ => {}
     }
     if !raw.subcommands.is_empty() && !raw.options.is_empty() {
-        let problem = "a command with subcommands has none of its own; put them into the subcommands";
+        let problem = "a command with subcommands has no options of its own; put them into the subcommands";
         found.add("options", BadValue::here(problem));
     }
     let command = Command {
@@ -276,12 +276,12 @@ fn option(raw: RawOption, path: &str, found: &mut Found) -> CommandOption {
     let kind = raw.r#type;
     let only_for_values = || match kind {
         OptionKind::String | OptionKind::Integer | OptionKind::Number => Ok(()),
-        _ => Err(BadValue::here("is for the types string, integer and number only")),
+        _ => Err(BadValue::here("is only for the types string, integer and number")),
     };
     let autocomplete = raw.autocomplete.is_some();
     if autocomplete {
         let alone = match raw.choices {
-            Some(_) => Err(BadValue::here("is not possible together with `choices`: leave out one of them")),
+            Some(_) => Err(BadValue::here("cannot be combined with `choices`; leave out one of them")),
             None => Ok(()),
         };
         found.or((), &at("autocomplete"), only_for_values().and(alone));
@@ -319,14 +319,14 @@ fn option(raw: RawOption, path: &str, found: &mut Found) -> CommandOption {
     }
 }
 
-/// What an `autocomplete` function returned, as suggestions for an option of this kind: the first 25.
+/// What an `autocomplete` function returned, as suggestions for an option of this kind; only the first 25.
 pub fn suggestions(value: Option<Data>, kind: OptionKind) -> Result<Vec<Choice>, BadValue> {
     let Some(value) = value else { return Ok(Vec::new()) };
     if !matches!(value, Data::List(_) | Data::Empty) {
         return Err(BadValue::here(format!("expected a list of suggestions or nil, found {value}")));
     }
     let mut raw: Vec<ValueOrChoice> = data::decode(value)?;
-    // A script may leave it to Discord how many there can be.
+    // Scripts need not count.
     raw.truncate(MAX_LISTED);
     choices(raw, kind)
 }
@@ -380,7 +380,7 @@ fn check_bound(key: &str, bound: f64, kind: OptionKind) -> Result<(), BadValue> 
     let least = if key == "min" { 0.0 } else { 1.0 };
     match kind {
         OptionKind::String if bound.fract() != 0.0 || !(least..=MAX_TEXT).contains(&bound) => {
-            let rule = "of a string is its length: a whole number from";
+            let rule = "of a string limits its length: a whole number from";
             Err(BadValue::here(format!("{rule} {least} to {MAX_TEXT}")))
         }
         OptionKind::String => Ok(()),
@@ -398,9 +398,9 @@ fn check_number(number: f64, whole: bool) -> Result<(), BadValue> {
     Ok(())
 }
 
-/// Discord's own expression; what has a lower-case form must be in it.
+/// Discord's own expression. Besides, whatever has a lower-case form must be in it.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$").expect("it is a constant that the tests use")
+    Regex::new(r"^[-_'\p{L}\p{N}\p{sc=Deva}\p{sc=Thai}]{1,32}$").expect("it is a constant, and tests use it")
 });
 
 /// Whether this can be the name of a command, subcommand or option.
@@ -409,7 +409,7 @@ fn check_name(name: &str) -> Result<(), BadValue> {
     if fits(name) {
         return Ok(());
     }
-    let rule = "a name has 1 to 32 lower-case letters, digits, `-` or `_`";
+    let rule = "a name consists of 1 to 32 lower-case letters, digits, `-` or `_`";
     let better: String = name.trim().to_lowercase().split_whitespace().collect::<Vec<_>>().join("-");
     Err(BadValue::here(match fits(&better) {
         true => format!("{rule}: {better:?}"),
@@ -435,11 +435,11 @@ fn check_count(count: usize) -> Result<(), BadValue> {
 fn only_once(name: &str, place: usize, seen: &mut BTreeMap<String, usize>) -> Result<(), BadValue> {
     match seen.insert(name.to_owned(), place) {
         None => Ok(()),
-        Some(first) => Err(BadValue::here(format!("{} is also the name of number {first}", shown(name)))),
+        Some(first) => Err(BadValue::here(format!("{} is already the name of number {first}", shown(name)))),
     }
 }
 
-/// The characters that Discord counts.
+/// The characters as Discord counts them.
 fn chars(command: &Command) -> usize {
     let both = |name: &str, description: &str| name.chars().count() + description.chars().count();
     let value = |choice: &Choice| match &choice.value {
@@ -456,7 +456,7 @@ fn chars(command: &Command) -> usize {
         + command.subcommands.iter().map(subcommand).sum::<usize>()
 }
 
-/// That another file has a command of this name already.
+/// The problem that another file already has a command of this name.
 pub fn named_twice(name: &str, other: &str) -> BadValue {
     BadValue::here(format!("{other} has a command {} already", shown(name))).under("name")
 }

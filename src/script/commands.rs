@@ -1,21 +1,21 @@
-//! The commands of a script set: their definitions, and the driver of what they do.
+//! The commands of a script set: their definitions, and what drives them.
 //!
 //! # Theory of operation
-//! `run` of a command is a coroutine in a VM and on a thread that only commands use, so that a slow command delays no
-//! message. It runs until it ends or asks for an effect, which is a *slice*; only a slice is on the clock. Asking is
-//! yielding the effect's name and a plain table (`commands/ctx.lua`), which become an [`Effect`]. Whoever gets it in a
+//! The `run` of a command is a coroutine, in a VM and on a thread that only commands use, so that a slow command delays no
+//! message. It runs until it ends or asks for an effect: that is a *slice*, and only slices are on the clock. To ask is to
+//! yield the effect's name and a plain table (`commands/ctx.lua`), which become an [`Effect`]. Whoever gets it in a
 //! [`CommandStep`] performs it and gives the answer to [`SuspendedCommand::resume`], which is the next slice. Between slices the
-//! coroutine costs some memory and nothing else. What is wrong with the table itself goes back into the script within
-//! the same slice, and is raised at the line that asked.
+//! coroutine costs some memory and nothing else. A mistake in the table itself is raised within the same slice, at the line
+//! that asked.
 //!
-//! A use of a command may ask for so many effects ([`runner::MAX_EFFECTS`]): a loop of them ends too.
+//! The number of effects in one use of a command is limited ([`runner::MAX_EFFECTS`]), so that a loop of them ends too.
 //!
-//! A [`SuspendedCommand`] keeps the thread, and so the script set's commands, alive: a command ends on the set it began with.
-//! Dropping it ends the coroutine.
+//! A [`SuspendedCommand`] keeps the thread alive, and with it the script set's commands: a command ends on the set it began
+//! with. Dropping it ends the coroutine.
 //!
-//! A VM whose memory stays full after a slice is replaced: new calls get a fresh one, from the same sources. What
-//! waits in the old one goes on there, as far as its memory allows. There are two VMs at most: where the second one
-//! has to be replaced too, what still waits in the first is ended, and says so when it is resumed.
+//! A VM whose memory is still full after a slice is replaced: new calls get a new VM from the same sources, and whatever is
+//! suspended in the old one continues there as far as its memory allows. There are at most two VMs: when the second one has
+//! to be replaced as well, commands still suspended in the first are ended, and fail when they are resumed.
 
 mod ctx;
 mod runner;
@@ -44,29 +44,29 @@ use runner::{Runner, Yielded};
 /// The folder of the commands in the script folder.
 const FOLDER: &str = "commands";
 
-/// A use of a command, with what the script is told about it.
+/// A use of a command, with everything that the script is told about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandCall {
     /// The command, and what was given.
     pub invocation: Invocation,
     /// Who uses it.
     pub author: Author,
-    /// Where; a thread, too.
+    /// The channel or thread.
     pub channel_id: ChannelId,
     /// The channel that a thread belongs to.
     pub parent_channel_id: Option<ChannelId>,
-    /// The channel's name without `#`; empty where Discord has not told it.
+    /// The channel's name without `#`; empty if Discord has not told it.
     pub channel_name: String,
     /// The guild; none in direct messages.
     pub guild_id: Option<GuildId>,
     /// What the person may do in that channel, as Discord's bits.
     pub permissions: u64,
-    /// It is let through however many wait.
+    /// Whether it runs however many commands are suspended.
     pub first: bool,
 }
 
 impl CommandCall {
-    /// What this interaction says about a use of a command.
+    /// The use of a command that this interaction is.
     pub fn new(interaction: &Interaction, invocation: Invocation) -> Self {
         Self {
             invocation,
@@ -81,18 +81,18 @@ impl CommandCall {
     }
 }
 
-/// What a command came to.
+/// What a command has come to.
 #[derive(Debug)]
 pub enum CommandStep {
     /// It asks for this, and waits for the answer.
     Effect(Effect, SuspendedCommand),
     /// It has ended.
     Done,
-    /// It has failed, and has ended.
+    /// It has failed, which ends it.
     Failed(ScriptError),
 }
 
-/// A command that waits for the answer to its effect. Dropping this ends it.
+/// A command that is waiting for the answer to its effect. Dropping this ends it.
 pub struct SuspendedCommand {
     worker: Worker<Runner>,
     id: u64,
@@ -106,11 +106,11 @@ impl fmt::Debug for SuspendedCommand {
 }
 
 impl SuspendedCommand {
-    /// Goes on with the answer to the effect. An error is raised at the line that asked.
+    /// Resumes with the answer to the effect. An error is raised at the line that asked.
     ///
-    /// An error that the script does not catch becomes [`ScriptError::refusal`], so let it be a sentence for people.
+    /// If the script does not catch the error, it becomes [`ScriptError::refusal`]; so word it for people.
     pub async fn resume(mut self, answer: Result<serde_json::Value, String>) -> CommandStep {
-        // From here on the job ends it, even if nobody waits for the job.
+        // From here on the job ends it, even if nobody is waiting for the job.
         self.resumed = true;
         let id = self.id;
         step(&self.worker, move |runner| runner.resume(id, answer)).await
@@ -131,16 +131,16 @@ impl Drop for SuspendedCommand {
 pub(super) struct CommandSet {
     entries: Arc<[CommandFile]>,
     definitions: Arc<[Arc<Command>]>,
-    /// None where there is no command.
+    /// `None` if there are no commands.
     worker: Option<Worker<Runner>>,
 }
 
 /// A command and its file.
 pub(super) struct CommandFile {
     command: Arc<Command>,
-    /// As `require` knows the file.
+    /// The file, as `require` names it.
     module: String,
-    /// As errors name it.
+    /// The file, as errors name it.
     file: String,
 }
 
@@ -148,13 +148,13 @@ pub(super) struct CommandFile {
 #[derive(Clone, Copy)]
 pub(super) struct CommandLimits {
     pub budget: Budget,
-    /// How many commands may wait at once.
+    /// How many commands may be suspended at once.
     pub waiting: usize,
 }
 
 impl CommandSet {
-    /// Loads all files of the folder `commands` in `dir`, which errors name as `shown`. What is wrong goes to
-    /// `problems`; then what comes back is not to be used.
+    /// Loads all files in the folder `commands` of `dir`, which errors name as `shown`. Problems are added to `problems`; if
+    /// any are, do not use the result.
     pub fn load(
         dir: &Path,
         shown: &str,
@@ -197,8 +197,11 @@ impl CommandSet {
             }
         }
         if entries.len() > command::MAX_COMMANDS {
-            let message =
-                format!("Discord takes at most {} commands, not {}", command::MAX_COMMANDS, entries.len());
+            let message = format!(
+                "there are {1} commands, but Discord takes at most {0}",
+                command::MAX_COMMANDS,
+                entries.len()
+            );
             problems.push(ScriptProblem::in_value(&folder, BadValue::here(message)));
         }
         problems.extend(vm.lint());
@@ -206,8 +209,9 @@ impl CommandSet {
         let definitions = entries.iter().map(|entry| Arc::clone(&entry.command)).collect();
         let entries: Arc<[CommandFile]> = entries.into();
         let runner = Runner::new(vm, Arc::clone(&entries), limits)?;
-        let worker = Worker::spawn("commands", runner)
-            .map_err(|e| LuaFailure::new(FailureKind::Gone, format!("no thread for the commands: {e}")))?;
+        let worker = Worker::spawn("commands", runner).map_err(|e| {
+            LuaFailure::new(FailureKind::Gone, format!("cannot start the commands' thread: {e}"))
+        })?;
         Ok(Self { entries, definitions, worker: Some(worker) })
     }
 
@@ -230,7 +234,7 @@ impl CommandSet {
         suggestions.unwrap_or_else(|e| Err(LuaFailure::new(FailureKind::Gone, e.to_string()))).map_err(failed)
     }
 
-    /// The thread of the commands, and the place of this one among them.
+    /// The commands' thread, and the index of this one.
     fn find(&self, invocation: &Invocation) -> Result<(Worker<Runner>, usize), LuaFailure> {
         let place = self.entries.iter().position(|entry| entry.command.name == invocation.command);
         let (Some(place), Some(worker)) = (place, self.worker.clone()) else {
@@ -241,7 +245,7 @@ impl CommandSet {
     }
 }
 
-/// The names of the files in the folder, without their ending, in order. None where there is no folder.
+/// The names of the files in the folder, without their extension, sorted; none if there is no folder.
 fn files(folder: &Path) -> Result<Vec<String>, String> {
     let cannot = |e: std::io::Error| format!("cannot be read: {e}");
     let entries = match std::fs::read_dir(folder) {
@@ -254,7 +258,7 @@ fn files(folder: &Path) -> Result<Vec<String>, String> {
     for entry in entries {
         let file = entry.map_err(cannot)?.file_name();
         let Some(file) = file.to_str() else { return Err(format!("{file:?} has a name that is not UTF-8")) };
-        // Editors keep files of their own beside ours, such as `.#reset.lua`.
+        // Editors keep files of their own there, such as `.#reset.lua`.
         if let Some(name) = file.strip_suffix(".lua").filter(|name| !name.starts_with('.')) {
             names.push(name.to_owned());
         }
@@ -267,7 +271,7 @@ async fn step(
     worker: &Worker<Runner>,
     job: impl FnOnce(&mut Runner) -> Result<Option<Yielded>, ScriptError> + Send + 'static,
 ) -> CommandStep {
-    // The guard is made on the thread: if nobody waits for the job any more, dropping its result ends the coroutine.
+    // Made on the thread: if nobody waits for the job any more, dropping its result ends the coroutine.
     let at = worker.clone();
     let result = worker.call(move |runner| match job(runner) {
         Ok(Some(Yielded { id, effect })) => {

@@ -1,8 +1,8 @@
-//! Lua values → plain data → our own types, with the path of whatever is wrong.
+//! Lua values → plain data → our own types, with the path to whatever is wrong.
 //!
-//! What a script returns is first copied into [`Data`], which is bounded, has no functions in it and does not
-//! depend on the VM; then serde decodes that. Two steps, because Lua has one kind of table: here, and only
-//! here, it is decided what is a list and what is a table with keys, and nothing is dropped silently.
+//! What a script returns is first copied into [`Data`], which is bounded and does not depend on the VM; then serde decodes
+//! that. It takes two steps because Lua has only one kind of table: what is a list, and what is a table with keys, is
+//! decided here and nowhere else, and nothing is dropped silently.
 
 mod all;
 mod values;
@@ -18,7 +18,7 @@ use crate::nearest::reword;
 pub use all::{Found, decode_all, decode_all_lua, read_all};
 pub use values::{Function, ID_IS_TEXT, Id, Seconds, ids};
 
-/// How many bytes of text one value may hold, all its strings taken together.
+/// How many bytes of text one value may hold, in all its strings together.
 const MAX_BYTES: usize = 1024 * 1024;
 /// How many values one value may hold, nested ones included.
 const MAX_VALUES: usize = 100_000;
@@ -38,18 +38,18 @@ pub enum Data {
     List(Vec<Data>),
     /// A table with string keys, in the order of the keys.
     Map(Vec<(String, Data)>),
-    /// `{}`, which is a list or a map, as needed.
+    /// `{}`, which can be a list or a map.
     Empty,
-    /// A function, where [`read_code`] found one: that it is there, not what it does.
+    /// A function that [`read_code`] found: only that it is there.
     Function,
 }
 
 /// Something is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadValue {
-    /// Where it is, such as `limits.turn` or `users[2]`; empty for the value itself.
+    /// Where it is, such as `limits.turn` or `users[2]`; empty if it is the value itself.
     pub path: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to put it right.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ impl BadValue {
         Self { path: String::new(), message: message.into() }
     }
 
-    /// The same problem, seen from the table that holds the value under this path.
+    /// The same problem, as seen from the table that holds the value at this path.
     pub fn under(self, parent: &str) -> Self {
         let path = match (parent, self.path) {
             (parent, path) if path.is_empty() => parent.to_owned(),
@@ -71,7 +71,7 @@ impl BadValue {
     }
 }
 
-/// How a key is written in a path: `name`, or `["7 samurai"]`.
+/// A key as part of a path: `name`, or `["7 samurai"]`.
 pub fn segment(key: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match key.chars().next() {
@@ -80,17 +80,17 @@ pub fn segment(key: &str) -> String {
     }
 }
 
-/// Copies a Lua value; `None` is nil.
+/// Copies a Lua value; nil becomes `None`.
 ///
-/// Runs no Lua code: metatables are not asked.
+/// Runs no Lua code: metatables are ignored.
 ///
 /// # Errors
-/// Where the value holds a function, is too large, or is a table that is neither a list nor has string keys.
+/// If the value holds a function, is too large, or is a table that is neither a list nor has string keys.
 pub fn read(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
     read_as(value, CopyBudget { bytes: MAX_BYTES, values: MAX_VALUES, functions: false, first: None })
 }
 
-/// As [`read`], but what is read may hold functions.
+/// As [`read`], but the value may hold functions.
 ///
 /// # Errors
 /// As [`read`].
@@ -98,8 +98,8 @@ pub fn read_code(value: &mlua::Value) -> Result<Option<Data>, BadValue> {
     read_as(value, CopyBudget { bytes: MAX_BYTES, values: MAX_VALUES, functions: true, first: None })
 }
 
-/// As [`read`], for what may be given as `"text"` or `{ "text", key = … }` instead of `{ first = "text", key = … }`:
-/// the value itself, or its first item, then stands under the key `first`.
+/// As [`read`], for a value that may be given as `"text"` or `{ "text", key = … }` instead of `{ first = "text", key = … }`:
+/// the value itself, or its first item, is then found under the key `first`.
 ///
 /// # Errors
 /// As [`read`].
@@ -113,7 +113,7 @@ pub fn read_with_first(value: &mlua::Value, first: &'static str) -> Result<Data,
     })
 }
 
-/// Whether it is a person, a channel or a role, which stands for its id.
+/// Whether it is a person, a channel or a role, which stand for their ids.
 fn has_id(fields: &[(String, Data)]) -> bool {
     fields.iter().any(|(key, _)| key == "id")
 }
@@ -128,7 +128,7 @@ fn read_as(value: &mlua::Value, mut room: CopyBudget) -> Result<Option<Data>, Ba
 /// Decodes a value.
 ///
 /// # Errors
-/// The first thing that does not fit, with its path.
+/// The first thing that does not fit, with the path to it.
 pub fn decode<T: DeserializeOwned>(data: Data) -> Result<T, BadValue> {
     serde_path_to_error::deserialize(data).map_err(|e| {
         let mut path = String::new();
@@ -157,7 +157,7 @@ pub fn decode_lua<T: DeserializeOwned>(value: &mlua::Value) -> Result<T, BadValu
 struct CopyBudget {
     bytes: usize,
     values: usize,
-    /// Whether functions may stand in it.
+    /// Whether there may be functions in it.
     functions: bool,
     /// The key of the outermost table's first item.
     first: Option<&'static str>,
@@ -180,7 +180,7 @@ impl CopyBudget {
             }
             mlua::Value::Table(table) => self.table(table, depth - 1),
             mlua::Value::Function(_) if self.functions => Ok(Data::Function),
-            other => Err(BadValue::here(format!("a {} cannot stand here", other.type_name()))),
+            other => Err(BadValue::here(format!("a {} is not allowed here", other.type_name()))),
         }
     }
 
@@ -192,13 +192,13 @@ impl CopyBudget {
             .ok_or_else(|| BadValue::here(format!("holds more than {} KiB of text", MAX_BYTES / 1024)))?;
         match str::from_utf8(&bytes) {
             Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
-            Ok(_) => Err(BadValue::here("a text with a NUL byte in it")),
-            Err(_) => Err(BadValue::here("a text that is not UTF-8")),
+            Ok(_) => Err(BadValue::here("a string with a NUL byte in it")),
+            Err(_) => Err(BadValue::here("a string that is not UTF-8")),
         }
     }
 
     fn table(&mut self, table: &mlua::Table, depth: usize) -> Result<Data, BadValue> {
-        // Not for the tables inside it.
+        // It does not apply to nested tables.
         let first = self.first.take();
         let mut items = Vec::new();
         let mut fields = Vec::new();
@@ -223,7 +223,7 @@ impl CopyBudget {
         }
         if let (Some(first), [(1, _)]) = (first, items.as_slice()) {
             if fields.iter().any(|(key, _)| key == first) {
-                return Err(BadValue::here("is there twice: by its name and as the first item").under(first));
+                return Err(BadValue::here("is given twice: by name and as the first item").under(first));
             }
             fields.extend(items.drain(..).map(|(_, value)| (first.to_owned(), value)));
         }
@@ -238,12 +238,12 @@ impl CopyBudget {
                 match items.iter().zip(1..).find(|(item, place)| item.0 != *place) {
                     None => Ok(Data::List(items.into_iter().map(|item| item.1).collect())),
                     Some((_, place)) => {
-                        Err(BadValue::here(format!("a list with a hole: there is no item {place}")))
+                        Err(BadValue::here(format!("a list with a gap: item {place} is missing")))
                     }
                 }
             }
             (false, false) => {
-                Err(BadValue::here("a table with both keys and list items; it must be one or the other"))
+                Err(BadValue::here("a table with both keys and list items; use one or the other"))
             }
         }
     }
@@ -262,7 +262,7 @@ impl Data {
     }
 }
 
-/// What serde found wrong, in words for somebody who writes Lua.
+/// What serde found wrong, worded for people who write Lua.
 #[derive(Debug)]
 pub struct Wrong(String);
 
@@ -313,7 +313,7 @@ impl de::Error for Wrong {
     }
 }
 
-/// Names that scripts of before version 0.2 may have: the old one, the new one, and what to write now.
+/// Names from before version 0.2 that scripts may still use: the old one, the new one, and what to write now.
 const RENAMED: [(&str, &str, &str); 4] = [
     ("session", "fresh", "`session = \"fresh\"` is now `fresh = true`"),
     ("text", "format", "`text` is now `format`"),
@@ -321,7 +321,7 @@ const RENAMED: [(&str, &str, &str); 4] = [
     ("on_answer", "after_answer", "`on_answer` is now `after_answer`"),
 ];
 
-/// What to write in place of a name that was another one once, where its new name is among these.
+/// What to write instead of this former name, if its new name is among the valid ones.
 pub fn renamed(name: &str, valid: &[&str]) -> Option<String> {
     let (.., now) = RENAMED.iter().find(|(old, new, _)| *old == name && valid.contains(new))?;
     Some((*now).to_owned())
@@ -340,20 +340,20 @@ fn found_words(found: Unexpected<'_>) -> String {
 }
 
 impl fmt::Display for Data {
-    /// What it is, in words for "expected …, found …".
+    /// Worded for "expected …, found …".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&found_words(self.unexpected()))
     }
 }
 
-/// What is wrong, fit for one line of a log or a terminal: a script's own values are part of it.
+/// A message that may contain a script's own values, made fit for one line of a log or a terminal.
 pub fn one_line(text: String) -> String {
     const MAX: usize = 1000;
     let text = cut(text, MAX);
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The beginning of a text, at most `max` bytes.
+/// The text, cut after at most `max` bytes.
 pub fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -363,7 +363,7 @@ pub fn cut(mut text: String, max: usize) -> String {
     text
 }
 
-/// A text in quotes, cut where it is long.
+/// The text in quotes, cut if it is long.
 pub fn shown(text: &str) -> String {
     const MAX: usize = 60;
     match text.char_indices().nth(MAX) {
@@ -391,7 +391,7 @@ impl<'de> Deserializer<'de> for Data {
             Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Map(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
             Self::Empty => visitor.visit_map(MapDeserializer::new(std::iter::empty::<(String, Self)>())),
-            // What a function decodes to is `Function`; the visitors of all other types refuse this.
+            // Decodes to `Function`; the visitors of all other types refuse it.
             Self::Function => visitor.visit_unit(),
         }
     }
@@ -410,7 +410,7 @@ impl<'de> Deserializer<'de> for Data {
         visitor: V,
     ) -> Result<V::Value, Wrong> {
         match self {
-            // serde would take a list for the fields in the order of their declaration.
+            // serde would accept a list as the fields in order of declaration.
             Self::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &"a table with keys")),
             other => other.deserialize_any(visitor),
         }
@@ -446,7 +446,7 @@ impl<'de> Deserializer<'de> for Data {
     }
 }
 
-/// What a Lua value is, in words for "expected …, found …".
+/// What a Lua value is, worded for "expected …, found …".
 pub fn kind(value: &mlua::Value) -> String {
     match value {
         mlua::Nil => "nothing".to_owned(),

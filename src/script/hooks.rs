@@ -14,9 +14,9 @@ use super::routing::{entries, unknown_key};
 use super::{HOOKS, RuleRunner, Rules, ScriptSet, strict_table};
 use crate::domain::{Author, MessageId, NamedChannel, ProjectName};
 
-/// The largest context block, in bytes: that of a file that is attached.
+/// The largest text before a prompt, in bytes: as much as an attached file.
 const MAX_CONTEXT: usize = 100 * 1024;
-/// The longest reworded error, in characters: it must fit into a message together with what stands around it.
+/// The longest error, in characters: it has to fit into a message together with what surrounds it.
 const MAX_ERROR: usize = 1000;
 
 /// One prompt, and all that Claude does until its answer.
@@ -70,11 +70,11 @@ pub(super) fn keys() -> [&'static str; 3] {
     Hook::ALL.map(Hook::name)
 }
 
-/// The hooks that there are.
+/// The hooks that hooks.lua defines.
 #[derive(Debug, Default)]
 pub struct HookSet(Vec<Hook>);
 
-/// Decodes what hooks.lua returned. Every problem goes to `problems`.
+/// Decodes what hooks.lua returned. Problems are added to `problems`.
 pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>) -> HookSet {
     let mut hooks = HookSet::default();
     let mut bad = |problem: BadValue| problems.push(ScriptProblem::in_value(file, problem));
@@ -103,17 +103,17 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>
 }
 
 impl ScriptSet {
-    /// What `before_prompt` wants to stand before this turn's prompt; never blank.
+    /// What `before_prompt` puts before this turn's prompt; never blank.
     pub async fn before_prompt(&self, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::BeforePrompt, None, turn).await
     }
 
-    /// What `after_answer` makes of the answer, where it changes it; never blank.
+    /// What `after_answer` replaces the answer with, if it does; never blank.
     pub async fn after_answer(&self, answer: &str, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::AfterAnswer, Some(answer), turn).await
     }
 
-    /// How `on_error` words what went wrong, where it does; never blank, and at most a thousand characters.
+    /// What `on_error` replaces the sentence with, if it does; never blank, and at most a thousand characters.
     pub async fn on_error(&self, sentence: &str, turn: &Arc<TurnFacts>) -> Option<String> {
         self.ask_hook(Hook::OnError, Some(sentence), turn).await
     }
@@ -121,7 +121,7 @@ impl ScriptSet {
     async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<TurnFacts>) -> Option<String> {
         self.try_hook(hook, text, turn).await.unwrap_or_else(|failure| {
             let traceback = failure.traceback.as_deref();
-            tracing::error!(hook = hook.name(), error = %failure, traceback, "a hook failed; nothing is changed");
+            tracing::error!(hook = hook.name(), error = %failure, traceback, "a hook failed and changes nothing");
             None
         })
     }
@@ -168,7 +168,7 @@ impl RuleRunner {
     }
 }
 
-/// What a hook returned: a text, or nil (or false: `return x and …`) where it changes nothing.
+/// What a hook returned: a string, or nil (or false: `return x and …`) to change nothing.
 fn changed(hook: Hook, value: Option<Data>) -> Result<Option<String>, BadValue> {
     let text = match value {
         None | Some(Data::Bool(false)) => return Ok(None),

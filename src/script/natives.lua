@@ -1,14 +1,14 @@
 -- What every script has besides Luau's own: the table `moonlane`. Runs once in each VM, before any script.
 --
--- And functions of Luau that could work for seconds without reaching an interrupt: others take their places, which refuse
--- what would take so long.
+-- It also replaces those functions of Luau that could work for seconds without reaching an interrupt; the replacements refuse
+-- input that would take so long.
 --
--- Between two interrupts a search looks at each byte of the text and the pattern together at most once; so it does when
--- it is plain. What is merely as long as the memory of the VM is not worth a check.
+-- Between two interrupts a search, plain or not, looks at each pair of a byte of the text and a byte of the pattern at most
+-- once. Input that is merely as long as the VM's memory needs no check.
 
--- About the steps that take 100 ms.
+-- About as many steps as take 100 ms.
 local MAX_STEPS = 1e8
--- Strings up to this length are compared in no time.
+-- Comparing strings up to this length takes no time.
 local SHORT = 1000
 
 local error, type, rawget, rawlen = error, type, rawget, rawlen
@@ -18,7 +18,7 @@ for _, name in { "find", "match", "gmatch", "gsub", "split" } do
   local native = string[name]
   string[name] = function(text, pattern, a, b)
     if type(text) == "string" and type(pattern) == "string" and #text * #pattern > MAX_STEPS then
-      error(`string.{name}: text and pattern are too long together: {#text} times {#pattern} bytes is more than {MAX_STEPS}`, 2)
+      error(`string.{name}: text and pattern together are too long: {#text} times {#pattern} bytes is more than {MAX_STEPS}`, 2)
     end
     return native(text, pattern, a, b)
   end
@@ -26,7 +26,7 @@ end
 
 table.move = function(from, first, last, to, into)
   if type(first) == "number" and type(last) == "number" and last - first > MAX_STEPS / 10 then
-    error(`table.move: {last - first} items are too many`, 2)
+    error(`table.move: moving {last - first} items would take too long`, 2)
   end
   return move(from, first, last, to, into)
 end
@@ -45,7 +45,7 @@ local function has_long_strings(list)
   return false
 end
 
--- Comparing in Lua is interrupted.
+-- A comparison in Lua reaches interrupts.
 table.sort = function(list, before)
   if before == nil and type(list) == "table" and has_long_strings(list) then
     before = less
@@ -53,7 +53,7 @@ table.sort = function(list, before)
   return sort(list, before)
 end
 
--- The tools cannot raise at the line that called; this can.
+-- The tools cannot raise an error at the caller's line; this can.
 local tools = ...
 
 local function raising(tool)
@@ -121,16 +121,16 @@ setmetatable(_G, {
   end,
 })
 
--- What may be nil in the tables that scripts get from the bot.
+-- What may be nil in the tables that scripts get from the bot: `tests/reference.rs` checks it.
 local OPTIONAL = {
   parent_id = true, model = true, permission_mode = true, content_type = true, permission = true, before = true, after = true,
 }
 
--- How the tables of people, channels and roles are written as text.
+-- What `tostring` gives for people, channels and roles.
 local MENTION = { author = "<@%s>", user = "<@%s>", channel = "<#%s>", role = "<@&%s>" }
 
--- Makes a table that comes from the bot, and those in it, raise where a script reads what they do not have. The name is
--- that of the table in errors.
+-- Makes a table that comes from the bot, and the tables in it, raise an error if a script reads a key that they do not
+-- have. `name` is what errors call the table.
 local function dress(name, value)
   for key, inner in value do
     if type(inner) == "table" and key ~= "args" then

@@ -1,14 +1,14 @@
-//! Where an agent must not work: what lies there decides who is let in.
+//! Where agents must not work: what is there decides who is let in.
 //!
-//! Whoever may write into the scripts, the configuration or the database opens the gate for everybody, and a token file
-//! is the bot itself. So no project's directory may hold one of them, by whatever links it is reached.
+//! Whoever can write to the scripts, the configuration or the database can open the gate to everybody, and the token is the
+//! bot itself. So no project's directory may contain any of them, whatever links lead there.
 
 use std::path::Path;
 
 use crate::config::{OwnPlace, WORK};
 use crate::reach::way;
 
-/// What is wrong with letting an agent work in `dir`; nothing where it holds none of these.
+/// Why no agent may work in `dir`; `None` if it contains none of these places.
 pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
     let real = way(dir).pop()?;
     let held = own.iter().find(|place| {
@@ -17,7 +17,7 @@ pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
         inside || way.iter().any(|step| step.starts_with(&real))
     })?;
     Some(format!(
-        "Claude could change {} ({}) from {}, and so let anybody in; name a directory that does not hold it, such as \
+        "Claude could change {} ({}) from {}, and so let anybody in; choose a directory that does not contain it, such as \
          \"{WORK}\"",
         held.what,
         held.path.display(),

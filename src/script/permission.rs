@@ -66,7 +66,7 @@ pub fn permission(name: &str) -> Result<Permission, BadValue> {
     let near = nearest(&name.to_lowercase(), PERMISSIONS.iter().map(|(name, _)| *name));
     let hint = match near {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "Discord's names in lower case are meant, such as \"manage_messages\"".to_owned(),
+        None => "use Discord's name in lower case, such as \"manage_messages\"".to_owned(),
     };
     Err(BadValue::here(format!("there is no permission {}; {hint}", shown(name))))
 }

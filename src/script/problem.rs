@@ -1,4 +1,5 @@
-//! What can be wrong with scripts: at load ([`ScriptProblem`], for the operator) and in a call ([`ScriptError`]).
+//! What can be wrong with scripts: when they are loaded ([`ScriptProblem`], for the operator) and when they are called
+//! ([`ScriptError`]).
 
 use std::fmt;
 
@@ -9,19 +10,19 @@ const MAX_TRACEBACK: usize = 4000;
 
 /// Something that is wrong with the scripts, found while they were loaded.
 ///
-/// Shown in the manner of a compiler: `scripts/routing.lua:12: …` where it is in the code, and
-/// `scripts/routing.lua: projects.site.dirr: …` where it is in a value.
+/// Shown as compilers do: `scripts/routing.lua:12: …` for a problem in the code, and
+/// `scripts/routing.lua: projects.site.dirr: …` for one in a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScriptProblem {
-    /// The file, relative to the root where it lies below it.
+    /// The file, relative to the root if it is below it.
     pub file: String,
     /// The line, for problems in the code.
     pub line: Option<u32>,
     /// Which value, for problems in what the file returned.
     pub path: Option<String>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to put it right.
     pub message: String,
-    /// Whether the scripts can be used all the same.
+    /// Whether the scripts can be used anyway.
     pub severity: Severity,
 }
 
@@ -50,7 +51,7 @@ impl ScriptProblem {
         Self { severity: Severity::Warning, ..Self::in_value(file, bad) }
     }
 
-    /// A failure while `file` was loaded; it may have happened in a file that this one requires.
+    /// A failure while `file` was being loaded; it may have happened in a file that this one requires.
     pub(super) fn in_code(file: &str, failure: LuaFailure) -> Self {
         Self {
             file: failure.file.unwrap_or_else(|| file.to_owned()),
@@ -78,7 +79,7 @@ impl fmt::Display for ScriptProblem {
     }
 }
 
-/// A call into the scripts failed. It costs the message that it was about, and nothing else.
+/// A failed call into the scripts. It costs the message that it was about, and nothing else.
 ///
 /// `Display` is for the log: file, line and what happened. People get [`ScriptError::sentence`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +89,12 @@ pub struct ScriptError {
     pub(super) refusal: Option<String>,
 }
 
-/// Which decision a script was asked for.
+/// What a script was called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryPoint {
-    /// Whether the message is for the bot: nobody knows yet that it is.
+    /// Whether the message is for the bot, so it is not known to be.
     Trigger,
-    /// Where the message goes: the trigger has said that it is for the bot.
+    /// Where the message goes; the trigger has said that it is for the bot.
     Route,
     /// What a command does.
     Command,
@@ -104,15 +105,15 @@ pub enum EntryPoint {
 /// How a call into a script failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The script raised an error, or returned what cannot be used.
+    /// The script raised an error, or returned something unusable.
     Failed,
-    /// It ran into the time limit.
+    /// It hit the time limit.
     TimedOut,
-    /// It ran into the memory limit.
+    /// It hit the memory limit.
     OutOfMemory,
-    /// Too many commands wait.
+    /// Too many commands are waiting.
     Busy,
-    /// There is no script set: no thread for it, or a mistake in moonlane made it panic.
+    /// The script set is gone: it has no thread, or a bug in moonlane made it panic.
     Gone,
 }
 
@@ -121,13 +122,13 @@ impl ScriptError {
         Self { entry_point, failure, refusal: None }
     }
 
-    /// Why the core has refused an effect, where that is what ended the command: a sentence for people, which takes
-    /// the place of [`ScriptError::sentence`].
+    /// Why the core refused an effect, if that is what ended the command: a sentence for people, to use instead of
+    /// [`ScriptError::sentence`].
     pub fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
     }
 
-    /// Which script it was.
+    /// What the script was called for.
     pub fn entry_point(&self) -> EntryPoint {
         self.entry_point
     }
@@ -137,12 +138,12 @@ impl ScriptError {
         self.failure.kind
     }
 
-    /// The error as `moonlane check` would tell of one that was found at load.
+    /// The error in the form of one that was found at load.
     pub fn problem(&self) -> ScriptProblem {
         ScriptProblem::in_code("scripts", self.failure.clone())
     }
 
-    /// The calls that led to the error, one a line, for the log; `None` where there were none.
+    /// The calls that led to the error, one per line, for the log; `None` if there were none.
     pub fn traceback(&self) -> Option<&str> {
         self.failure.traceback.as_deref()
     }
@@ -156,7 +157,7 @@ impl fmt::Display for ScriptError {
 
 impl std::error::Error for ScriptError {}
 
-/// Why Lua code did not come to its end.
+/// Why Lua code did not run to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LuaFailure {
     pub kind: FailureKind,
@@ -177,12 +178,12 @@ impl fmt::Display for LuaFailure {
 }
 
 impl LuaFailure {
-    /// A failure that no line of code is to blame for.
+    /// A failure that no line of code caused.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, file: None, line: None, message: message.into(), traceback: None }
     }
 
-    /// What a script returned cannot be used.
+    /// What a script returned is unusable.
     pub fn bad_value(file: &str, bad: BadValue) -> Self {
         let message = match bad.path.as_str() {
             "" => bad.message,
@@ -191,13 +192,13 @@ impl LuaFailure {
         Self { file: Some(file.to_owned()), ..Self::new(FailureKind::Failed, message) }
     }
 
-    /// The failure, in this file where no place is known.
+    /// The failure, in this file if none is known.
     pub fn or_in(mut self, file: &str) -> Self {
         self.file.get_or_insert_with(|| file.to_owned());
         self
     }
 
-    /// The failure with the place of the innermost script line that `traceback` names.
+    /// The failure, at the innermost script line that `traceback` names.
     pub fn traced(mut self, traceback: &str) -> Self {
         if let Some((file, line, _)) = traceback.lines().find_map(place) {
             self.file = Some(file.to_owned());
@@ -217,8 +218,8 @@ impl From<mlua::Error> for LuaFailure {
             // Errors from Lua code: `FILE:LINE: MESSAGE`, then a traceback.
             E::RuntimeError(text) => Self::from_text(&text),
             E::MemoryError(_) => Self::new(FailureKind::OutOfMemory, "out of memory"),
-            // Errors from our own functions, such as `require`: the innermost is the cause, and its
-            // traceback begins where the script called us.
+            // Errors from our own functions, such as `require`: the innermost is the cause, and its traceback begins where
+            // the script called us.
             E::CallbackError { traceback, cause } => {
                 let cause = Self::from((*cause).clone());
                 if cause.line.is_some() { cause } else { cause.traced(&traceback) }
@@ -237,9 +238,9 @@ impl LuaFailure {
             failure.line = Some(line);
             failure.message = rest.trim_start_matches([':', ' ']).to_owned();
         }
-        // `error({ … })`: Luau gives the address, which says nothing and is new every time.
+        // `error({ … })`: Luau gives the address, which says nothing and differs every time.
         if let Some((kind @ ("table" | "function" | "userdata"), _)) = failure.message.split_once(": 0x") {
-            failure.message = format!("raised a {kind}, not a text");
+            failure.message = format!("raised a {kind}, not a string");
         }
         failure.message = one_line(failure.message);
         failure

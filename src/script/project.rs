@@ -1,5 +1,5 @@
-//! One project of routing.lua, decoded and checked. The structs here are the format: their fields are the keys that
-//! a script may use.
+//! A project in routing.lua, decoded and checked. The structs here are the format: their fields are the keys that a script
+//! can use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,9 +22,9 @@ use crate::domain::{
 };
 use crate::reach::Right;
 
-/// The longest time limit that a project may set: longer ones are a slip, and would overflow a clock.
+/// The longest time limit that a project can set. Anything longer is a slip, and would overflow a clock.
 const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The most that one turn may cost, in dollars: more is a slip.
+/// The most that a turn may cost, in dollars. Anything more is a slip.
 const MAX_USD: f64 = 1e6;
 
 /// A place to work.
@@ -192,13 +192,13 @@ pub(super) fn project(
     }
     let check_mode = |mode: &PermissionMode| match mode {
         PermissionMode::BypassPermissions if raw.restricted => {
-            Err(BadValue::here("`bypassPermissions` is not possible together with `restricted`"))
+            Err(BadValue::here("`bypassPermissions` cannot be combined with `restricted`"))
         }
         _ => Ok(()),
     };
     found.or((), "permission_mode", raw.permission_mode.as_ref().map_or(Ok(()), check_mode));
     found.each("permission_modes", raw.permission_modes.iter().flatten(), check_mode);
-    // Only its first word must be there: an argument may be empty.
+    // Only the program must not be empty; an argument may be.
     if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
         found.add("command[1]", BadValue::here("must name a program"));
     }
@@ -244,7 +244,7 @@ pub(super) fn project(
     if found.0.is_empty() { Ok(project) } else { Err(found.0) }
 }
 
-/// What the table says, without what is wrong in it.
+/// What the table says, apart from what is wrong in it.
 fn raw_project(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<RawProject> {
     if !matches!(value, mlua::Value::Table(_)) {
         let form = format!("expected a table such as {{ dir = \"{WORK}\" }}, found {}", kind(value));
@@ -256,7 +256,7 @@ fn raw_project(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<RawP
         Data::Empty => Vec::new(),
         other => return data::decode_all(other, problems),
     };
-    // Without `dir` nothing else would be looked at.
+    // Without `dir` nothing else would be checked.
     let dir = fields.iter().find(|(key, _)| key == "dir").map(|(_, dir)| dir.clone());
     if !matches!(dir, Some(Data::Text(_))) {
         fields.retain(|(key, _)| key != "dir");
@@ -276,12 +276,12 @@ fn raw_project(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<RawP
     raw
 }
 
-/// What of the project the user that its agents run as may not use.
+/// The first of the project's paths that the user its agents run as cannot use.
 fn closed_to(user: &RunAs, project: &Project) -> Vec<BadValue> {
     let mut closed: Vec<_> =
         kept_out(user, &project.dir, Right::Enter).map(|problem| problem.under("dir")).into_iter().collect();
     if !project.command.is_empty() {
-        // The other paths are the agent's, which may see other files.
+        // The other paths are as the agent sees them, perhaps in a container.
         return closed;
     }
     let of = |key: &str, place: usize| format!("{key}[{}]", place + 1);
@@ -299,7 +299,7 @@ fn closed_to(user: &RunAs, project: &Project) -> Vec<BadValue> {
     closed
 }
 
-/// A directory in which Claude is to work.
+/// A directory for Claude to work in.
 fn directory(text: &str, context: &Context<'_>) -> Result<PathBuf, BadValue> {
     if text.trim().is_empty() {
         return Err(BadValue::here(format!("must name a directory, such as \"{WORK}\"")));
@@ -311,19 +311,19 @@ fn directory(text: &str, context: &Context<'_>) -> Result<PathBuf, BadValue> {
     }
 }
 
-/// JSON if it looks like an object, else a file.
+/// JSON if it looks like an object, otherwise the path of a file.
 fn source(text: &str, root: &Path) -> Result<Source, BadValue> {
     let json = text.trim();
     if json.is_empty() {
-        return Err(BadValue::here("must name a file, or be JSON: `{ … }`"));
+        return Err(BadValue::here("must be the path of a file, or JSON: `{ … }`"));
     }
     if !json.starts_with('{') {
         return absolute(text, root).map(Source::File);
     }
-    // The CLI takes JSON that it cannot read for the name of a file.
+    // The CLI would take invalid JSON for the path of a file.
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(_) => Ok(Source::Json(json.to_owned())),
-        Err(e) => Err(BadValue::here(format!("is no JSON: {e}"))),
+        Err(e) => Err(BadValue::here(format!("is not valid JSON: {e}"))),
     }
 }
 
@@ -368,18 +368,18 @@ fn max_usd(dollars: f64) -> Result<MicroUsd, BadValue> {
     }
 }
 
-/// The path that a script means: `~` is the home directory, and relative ones start at the root.
+/// The path that a script means: `~` is the home directory, and relative paths start at `root`.
 fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
     let path = if text == "~" || text.starts_with("~/") {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
-        let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, and HOME is not set"))?;
+        let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, but HOME is not set"))?;
         home.join(text[1..].trim_start_matches('/'))
     } else if text.starts_with('~') {
-        return Err(BadValue::here("only `~/…` is known; write the other person's directory in full"));
+        return Err(BadValue::here("only `~/…` is supported; write another user's directory in full"));
     } else {
         root.join(text)
     };
-    // `a/./b/` is `a/b`: the same directory must not look like another one after an edit.
+    // `a/./b/` becomes `a/b`, so that the same directory looks the same after an edit.
     Ok(path.components().filter(|part| *part != Component::CurDir).collect())
 }
 
@@ -401,17 +401,17 @@ fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits
     }
 }
 
-/// Whether this can be the name of a model.
+/// Checks that this can be the name of a model.
 pub(super) fn check_model(model: &str) -> Result<(), BadValue> {
     match is_model_name(model) {
         true => Ok(()),
-        false => Err(BadValue::here(format!("{} cannot be the name of a model", shown(model)))),
+        false => Err(BadValue::here(format!("{} is not a valid model name", shown(model)))),
     }
 }
 
 fn check_variable(name: &str) -> Result<(), BadValue> {
     match name.is_empty() || name.contains('=') {
         false => Ok(()),
-        true => Err(BadValue::here("cannot be the name of an environment variable").under(&segment(name))),
+        true => Err(BadValue::here("is not a valid name for an environment variable").under(&segment(name))),
     }
 }

@@ -1,5 +1,5 @@
-//! What routing.lua returns, and what its `route` function returns, decoded and checked. The structs here are
-//! the format: their fields are the keys that a script may use.
+//! What routing.lua returns, and what its `route` function returns, decoded and checked. The types here are the format:
+//! [`RoutingKey`] and the fields of the structs are the keys that a script can use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,9 +18,9 @@ use crate::domain::{
 };
 use crate::nearest::{nearest, reword};
 
-/// The longest plain reply, in characters: about ten Discord messages.
+/// The longest plain reply, in characters: about ten messages.
 const MAX_REPLY: usize = 20_000;
-/// How many problems of one kind are listed.
+/// How many problems in `channels` are listed.
 const MAX_LISTED: usize = 50;
 
 /// What routing.lua says, apart from its `route` function.
@@ -33,13 +33,13 @@ pub struct Routing {
     pub channels: HashMap<ChannelId, Arc<Project>>,
 }
 
-/// What the scripts' surroundings add to routing.lua.
+/// What decoding routing.lua needs to know besides.
 pub struct Context<'a> {
     /// Where relative directories start.
     pub root: &'a Path,
-    /// The limits that a project has where it says nothing.
+    /// The limits of a project that sets none.
     pub limits: &'a Limits,
-    /// How problems name the file.
+    /// The file, as problems name it.
     pub file: &'a str,
     /// Where no project may work.
     pub own: &'a [OwnPlace],
@@ -114,8 +114,8 @@ pub(super) struct RawRoute {
     reply: Option<String>,
 }
 
-/// Decodes what routing.lua returned, and whether it has a `route` function. Every problem goes to `problems`;
-/// what is sound comes back all the same, so that the rest can be checked too.
+/// Decodes what routing.lua returned; also tells whether it has a `route` function. Problems are added to `problems`; what is
+/// sound is returned all the same, so that the rest can be checked too.
 pub fn decode(
     value: &mlua::Value,
     context: &Context<'_>,
@@ -132,7 +132,7 @@ pub fn decode(
         match key {
             mlua::Value::String(key) if keys().iter().any(|known| key == *known) => {}
             mlua::Value::String(key) => bad(unknown_key(&key.to_string_lossy(), &keys())),
-            other => bad(BadValue::here(format!("a {} is no key here", other.type_name()))),
+            other => bad(BadValue::here(format!("a {} cannot be a key here", other.type_name()))),
         }
     }
     let field = |key: RoutingKey| table.raw_get::<mlua::Value>(key.name()).unwrap_or(mlua::Nil);
@@ -162,7 +162,7 @@ pub fn decode(
     (routing, has_route)
 }
 
-/// Decodes `projects`, and gives all names: a project that has a problem is known all the same.
+/// Decodes `projects` and returns all names, those of projects with problems included.
 fn projects(
     value: &mlua::Value,
     context: &Context<'_>,
@@ -235,7 +235,7 @@ fn channels(value: &mlua::Value, names: &[String], routing: &mut Routing, bad: &
     }
 }
 
-/// What in routing.lua cannot work, although it is well formed.
+/// Warns of what is well formed in routing.lua but cannot work.
 pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings: &mut Vec<ScriptProblem>) {
     let (sound, file) = (warnings.is_empty(), context.file);
     let is_made = context.root.join(WORK);
@@ -249,13 +249,13 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
             for (place, rule) in (1..).zip(rules).filter(|(_, rule)| known_tool(rule) == Tool::Unknown) {
                 let path = BadValue::here("").under(&format!("{key}[{place}]")).under(&segment(&name.0));
                 let problem = format!(
-                    "moonlane knows no tool {}; unless it came with a newer Claude Code, it is misspelt",
+                    "moonlane does not know a tool {}; check the spelling, unless it came with a newer Claude Code",
                     shown(tool_of(rule))
                 );
                 warnings.push(ScriptProblem::warning(file, &path.under("projects").path, problem));
             }
         }
-        // What moonlane makes is for its own user alone.
+        // What moonlane creates belongs to its own user.
         let other_user = project.run_as.is_some();
         let mut missing = |key: &str, place: &Path, is_dir: bool| {
             let path = BadValue::here("").under(key).under(&segment(&name.0)).under("projects").path;
@@ -273,7 +273,7 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
         };
         missing("dir", &project.dir, true);
         if !project.command.is_empty() {
-            // The other paths are the agent's, which may see other files.
+            // The other paths are as the agent sees them, perhaps in a container.
             continue;
         }
         for (place, dir) in (1..).zip(&project.add_dirs) {
@@ -296,7 +296,7 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
         }
     }
     if sound && routing.channels.is_empty() && !has_route {
-        let message = "`channels` is empty and there is no `route` function: the bot works nowhere";
+        let message = "`channels` is empty and there is no `route` function, so the bot works nowhere";
         warnings.push(ScriptProblem::warning(file, "", message));
     }
 }
@@ -318,7 +318,7 @@ pub fn route(
         }
         Some(value @ (Data::Map(_) | Data::Empty)) => data::decode(value)?,
         Some(other) => {
-            let expected = "expected the name of a project, a table or nil";
+            let expected = "expected a project's name, a table or nil";
             return Err(BadValue::here(format!("{expected}, found {other}")));
         }
     };
@@ -347,8 +347,8 @@ pub fn route(
             check_reply(&reply).map_err(|e| e.under("reply"))?;
             Ok(Route::Reply(reply))
         }
-        (Some(_), Some(_)) => Err(BadValue::here("`project` and `reply` cannot both be there")),
-        (None, None) => Err(BadValue::here("there must be a `project` or a `reply`")),
+        (Some(_), Some(_)) => Err(BadValue::here("`project` and `reply` exclude each other")),
+        (None, None) => Err(BadValue::here("either `project` or `reply` is needed")),
     }
 }
 
@@ -367,7 +367,7 @@ fn project_name(key: &mlua::Value) -> Result<ProjectName, BadValue> {
 
 fn check_reply(reply: &str) -> Result<(), BadValue> {
     if reply.trim().is_empty() {
-        return Err(BadValue::here("must not be empty; return nil to say nothing"));
+        return Err(BadValue::here("must not be empty; return nil to ignore the message"));
     }
     if reply.chars().count() > MAX_REPLY {
         return Err(BadValue::here(format!("must not be longer than {MAX_REPLY} characters")));
@@ -393,7 +393,7 @@ fn channel(
         .parse()
         .map_err(|e: crate::domain::BadId| BadValue::here(one_line(e.to_string())).under(&path))?;
     let mlua::Value::String(_) = value else {
-        let problem = format!("expected the name of a project, found {}", kind(value));
+        let problem = format!("expected a project's name, found {}", kind(value));
         return Err(BadValue::here(problem).under(&path));
     };
     let name: String = data::decode_lua(value).map_err(|e| e.under(&path))?;
@@ -410,7 +410,7 @@ fn unknown_project<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone)
         None => {
             let known: Vec<&str> = known.take(10).collect();
             match known.is_empty() {
-                true => format!("there is no project {name_shown}, nor any other"),
+                true => format!("there is no project {name_shown}, or any other"),
                 false => format!("there is no project {name_shown}; there are: {}", known.join(", ")),
             }
         }
@@ -426,7 +426,7 @@ pub(super) fn unknown_key(key: &str, valid: &[&str]) -> BadValue {
     BadValue::here(one_line(message)).under(&segment(key))
 }
 
-/// The entries of a table in the order of their keys, so that problems come in the same order every time.
+/// The entries of a table, sorted by key, so that problems always come in the same order.
 pub(super) fn entries(table: &mlua::Table) -> Vec<(mlua::Value, mlua::Value)> {
     let mut entries: Vec<_> = table.pairs::<mlua::Value, mlua::Value>().filter_map(Result::ok).collect();
     entries.sort_by_cached_key(|(key, _)| match key {

@@ -1,7 +1,7 @@
 //! `run_as`: the user of this machine that a project's agents run as.
 //!
-//! Another user keeps agents from what is the bot's own only as long as that user can neither read the database and the
-//! token, nor change what decides who is let in. That is looked at whenever scripts are loaded, by the permission bits.
+//! Another user keeps agents away from what is the bot's only as long as that user can neither read the database and the
+//! token, nor change what decides who is let in. The permission bits are checked whenever scripts are loaded.
 
 use std::ffi::CString;
 use std::fs;
@@ -19,17 +19,17 @@ use crate::reach::{Reach, Right};
 /// What it takes to start processes as another user, and to end them.
 const NEEDED: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL);
 
-/// SQLite's own files beside a database, which hold what was written last.
+/// SQLite's own files beside a database, which contain the latest writes.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
-/// The user of this name, to whom nothing of the bot's own stands open.
+/// The user of this name, provided that nothing of the bot's is open to them.
 pub(super) fn run_as(name: &str, own: &[OwnPlace]) -> Result<RunAs, BadValue> {
     let user = find(name)?;
     if user.ids.user == 0 {
-        return Err(BadValue::here("must not be root; name a user that owns nothing but the project"));
+        return Err(BadValue::here("must not be root; choose a user that owns nothing but the project"));
     }
     if user.ids.user == geteuid().as_raw() {
-        let problem = "is the user that moonlane itself runs as; name another one, or take `run_as` out";
+        let problem = "is the user that moonlane itself runs as; choose another one, or remove `run_as`";
         return Err(BadValue::here(problem));
     }
     match own.iter().find_map(|place| exposed(&user, place)) {
@@ -53,7 +53,7 @@ fn find(name: &str) -> Result<RunAs, BadValue> {
     Ok(RunAs { name: user.name, ids, home: user.dir, shell: user.shell })
 }
 
-/// What of this place stands open to the user, and what closes it.
+/// What of this place is open to the user, and how to close it.
 fn exposed(user: &RunAs, place: &OwnPlace) -> Option<String> {
     let (reach, who, what) = (Reach(&user.ids), &user.name, place.what);
     let mut paths = vec![place.path.clone()];
@@ -76,7 +76,7 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     path.into()
 }
 
-/// Everything in this folder and below, links not followed.
+/// Everything below this folder, without following links.
 fn inside(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let mut found = Vec::new();
@@ -90,7 +90,7 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What keeps the user from using this path so, and what would give the right.
+/// What keeps the user from using this path in this way, and how to change that.
 pub(super) fn kept_out(user: &RunAs, path: &Path, right: Right) -> Option<BadValue> {
     let bit = Reach(&user.ids).lacks(path, right)?;
     let does = if right == Right::Enter { "enter" } else { "read" };
@@ -102,12 +102,12 @@ pub(super) fn kept_out(user: &RunAs, path: &Path, right: Right) -> Option<BadVal
     )))
 }
 
-/// Why no agent of another user can be started by this process: a sentence.
+/// Why this process cannot start agents as another user, as a sentence.
 pub(super) fn missing_right() -> Option<&'static str> {
     let has = capabilities(None).is_ok_and(|sets| sets.effective.contains(NEEDED));
     (!has).then_some(
-        "moonlane, as it was started here, may not start agents as another user: start it with \
-         `AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL` (systemd), or write `command = { \"sudo\", … }` in place of \
+        "moonlane, the way it was started here, may not start agents as another user: start it with \
+         `AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL` (systemd), or write `command = { \"sudo\", … }` instead of \
          `run_as` (scripts/README.md says how)",
     )
 }

@@ -607,7 +607,7 @@ fn links_may_stay_inside_the_folder_and_not_leave_it() {
     let problems = listing(&load(root.path()).unwrap_err(), root.path());
     assert_eq!(
         problems,
-        "scripts/triggers.lua:1: scripts/outside.lua is a link that leaves the script folder; put the file itself there"
+        "scripts/triggers.lua:1: scripts/outside.lua is a link to outside of the script folder; put the file itself there"
     );
 }
 

@@ -1,13 +1,13 @@
-//! Rules about tools, such as `Bash(git *)`: whether there is such a tool.
+//! Rules about tools, such as `Bash(git *)`: whether the tool exists.
 
 use super::data::{BadValue, shown};
 use crate::domain::TOOLS;
 use crate::nearest::misspelt;
 
-/// Whether a rule such as `Bash(git *)` names a tool, and has its end.
+/// Checks that a rule such as `Bash(git *)` names a tool and is complete.
 pub fn check_tool(rule: &str) -> Result<(), BadValue> {
     if rule.trim().is_empty() || rule.starts_with('-') {
-        return Err(BadValue::here(format!("{} cannot be the name of a tool", shown(rule))));
+        return Err(BadValue::here(format!("{} is not a valid tool name", shown(rule))));
     }
     if rule.contains('(') && !rule.ends_with(')') {
         return Err(BadValue::here(format!("{} must end with `)`", shown(rule))));
@@ -21,14 +21,14 @@ pub fn check_tool(rule: &str) -> Result<(), BadValue> {
     }
 }
 
-/// What is known of the tool that a rule names.
+/// What is known about the tool that a rule names.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// It is one of Claude Code's, or of an MCP server.
+    /// It belongs to Claude Code or an MCP server.
     Known,
-    /// It is none, and nearly this one.
+    /// It does not exist, but is close to this one.
     Misspelt(&'static str),
-    /// It is none; it may have come with a newer version.
+    /// It is not known; perhaps a newer version has it.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! What triggers.lua returns: which messages are for the bot, and what it is asked.
+//! What triggers.lua returns: which messages are for the bot, and what their prompt is.
 
 use regex::Regex;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::pattern;
 use super::problem::ScriptProblem;
 use crate::domain::{ChannelId, Message};
 
-/// How much a compiled pattern may take, in bytes. It looks at messages only, which Discord keeps short.
+/// The largest compiled pattern, in bytes. Patterns only search messages, which Discord keeps short.
 const MAX_REGEX: usize = 256 * 1024;
 
 /// What triggers.lua returns: a table, or a function that returns the prompt, or nil if the message is not for the bot.
@@ -16,9 +16,9 @@ const MAX_REGEX: usize = 256 * 1024;
 /// Lua Triggers: `TriggerTable|fun(message: Message): string?`
 #[derive(Debug)]
 pub enum Triggers {
-    /// Its function is asked.
+    /// A function decides.
     Function,
-    /// Its table says it.
+    /// A table decides.
     Table(TriggerTable),
 }
 
@@ -77,13 +77,17 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>
     }
     for (place, prefix) in (1..).zip(&raw.prefixes) {
         if prefix.trim().is_empty() {
-            let message = "an empty prefix fits every message; for that there is `all_messages_in`";
+            let message = "an empty prefix fits every message; use `all_messages_in` for that";
             bad(BadValue::here(message).under(&format!("prefixes[{place}]")));
         }
     }
     let all_messages_in = ids(raw.all_messages_in);
     if !raw.mention && raw.prefixes.is_empty() && raw.patterns.is_empty() && all_messages_in.is_empty() {
-        problems.push(ScriptProblem::warning(file, "", "nothing here lets the bot answer anything"));
+        problems.push(ScriptProblem::warning(
+            file,
+            "",
+            "the bot answers nothing: there is no mention, prefix, pattern or channel",
+        ));
     }
     let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
     Some(Triggers::Table(table))
@@ -113,7 +117,7 @@ impl TriggerTable {
         all.then(|| text.to_owned())
     }
 
-    /// Whether only messages that mention the bot can fit: Discord shows the content of those to every bot.
+    /// Whether only messages that mention the bot can match: every bot gets the content of those.
     pub fn only_mentions(&self) -> bool {
         self.prefixes.is_empty() && self.patterns.is_empty() && self.all_messages_in.is_empty()
     }

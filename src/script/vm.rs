@@ -1,22 +1,22 @@
 //! One Luau VM and its budget. Everything that runs Lua code goes through [`Vm::run`].
 //!
 //! # Theory of operation
-//! Luau calls its *interrupt* at every call and every turn of a loop, in pattern matching too, and inside
-//! `pcall`. There the clock is read; once a call is over its limit, each further interrupt raises again, so a
-//! script that catches the first error is ended by the next, and even one that manages to return something
-//! has still failed ([`TimedCall::struck`]). The limit is wall-clock time, for that is how long others wait. But no
-//! script fails because the machine is busy: one that had the processor for less than half of its limit goes on,
-//! up to [`PATIENCE`] times the limit.
+//! Luau calls its *interrupt* at every call and every iteration of a loop, in pattern matching and inside `pcall` too. The
+//! interrupt reads the clock; once a call is over its limit, every further interrupt raises an error again, so that a script
+//! which catches the first one is ended by the next, and even one that manages to return something has still failed
+//! ([`TimedCall::struck`]). The limit is wall-clock time, because that is how long others wait. But no script fails because
+//! the machine is busy: one that had the processor for less than half of its limit continues, up to [`PATIENCE`] times the
+//! limit.
 //!
-//! Native functions that may work for long without an interrupt are bounded by `natives.lua`.
+//! Native functions that could work for long without an interrupt are bounded by `natives.lua`.
 //!
-//! After an out-of-memory error (which a script may have caught) the script's own tables may still fill the
-//! VM, so collecting garbage is not enough: [`Vm::afresh`] runs the same sources again in a new VM. It never
-//! reads a file: what runs is always what was loaded.
+//! After an out-of-memory error (which the script may have caught) the script's own tables may still fill the VM, so
+//! collecting garbage is not enough: [`Vm::afresh`] runs the same sources in a new VM. It reads no files, so what runs is
+//! always what was loaded.
 //!
-//! `sandbox(true)` makes libraries and globals read-only. On top of that, scripts have no `coroutine` (an
-//! effect inside one would be lost), nothing that compiles text or swaps environments, and a `require` of
-//! ours, because Luau's own leaves the script folder.
+//! `sandbox(true)` makes libraries and globals read-only. On top of that, scripts have no `coroutine` (an effect inside one
+//! would be lost), nothing that compiles text or swaps environments, and our own `require`, because Luau's leaves the script
+//! folder.
 
 pub(super) mod global;
 
@@ -37,7 +37,7 @@ use super::problem::{FailureKind, LuaFailure, ScriptProblem};
 
 /// The largest script file.
 const MAX_SOURCE: u64 = 1024 * 1024;
-/// How many lines one call may print, and how long each may be.
+/// How many lines one call may print, and how long each may be in bytes.
 const MAX_PRINTED: u32 = 50;
 const MAX_PRINTED_BYTES: usize = 2000;
 
@@ -68,7 +68,7 @@ impl Vm {
     /// A VM that loads files from `dir`, which errors name as `shown`.
     ///
     /// # Errors
-    /// Where the memory limit is too small for any VM.
+    /// If the memory limit is too small for any VM.
     pub fn new(dir: PathBuf, shown: String, budget: Budget) -> Result<Self, LuaFailure> {
         Self::with_files(ScriptFiles { dir, shown, ..ScriptFiles::default() }, budget)
     }
@@ -99,12 +99,12 @@ impl Vm {
         Ok(vm)
     }
 
-    /// Runs Lua code under the limits: the only way to do so.
+    /// Runs Lua code under the limits. There is no other way to run any.
     ///
     /// `&mut`, so that two calls cannot share one clock.
     ///
     /// # Errors
-    /// What the code raised, or the limit that it ran into.
+    /// What the code raised, or the limit that it hit.
     pub fn run<T>(&mut self, code: impl FnOnce(&Lua) -> mlua::Result<T>) -> Result<T, LuaFailure> {
         self.clock.start(self.budget.time);
         let result = code(&self.lua);
@@ -122,17 +122,17 @@ impl Vm {
             failure
         });
         if matches!(&result, Err(LuaFailure { kind: FailureKind::OutOfMemory, .. })) {
-            // In Luau every call fails from here on until garbage was collected.
+            // In Luau every call fails from here on until garbage is collected.
             drop(self.lua.gc_collect());
         }
         result
     }
 
-    /// What `natives.lua` has for our own use: `dress` makes a table from the bot strict (called with the name of the table
-    /// in errors, and the table), and `raising` lets a tool raise where the script called.
+    /// What `natives.lua` has for our own use: `dress` makes a table strict (called with the table's name in errors, and the
+    /// table), and `raising` makes a tool raise its errors at the caller's line.
     ///
     /// # Errors
-    /// Where it is not there.
+    /// If it is missing.
     pub fn natives(lua: &Lua) -> mlua::Result<mlua::Table> {
         lua.named_registry_value(NATIVES)
     }
@@ -145,10 +145,10 @@ impl Vm {
         Ok((lua.named_registry_value(YIELD)?, lua.named_registry_value(YIELDABLE)?))
     }
 
-    /// Runs the file of this module (`routing`, `lib/names`) once, and gives what it returned.
+    /// What the file of this module (`routing`, `lib/names`) returned; runs it unless it has run.
     ///
     /// # Errors
-    /// As [`Vm::run`]; also where the file cannot be read.
+    /// As [`Vm::run`]; also if the file cannot be read.
     pub fn module(&mut self, name: &str) -> Result<mlua::Value, LuaFailure> {
         let files = Arc::clone(&self.files);
         self.run(|lua| require(lua, &files, name)).map_err(|mut failure| {
@@ -158,7 +158,7 @@ impl Vm {
                 (failure.file, failure.line) = (Some(file), Some(line));
             }
             let path = self.files.lock().shown_path(&format!("{name}.lua"));
-            // A problem of the file itself begins with its name, for those who require it.
+            // A problem with the file itself begins with its name, for the sake of other files that require it.
             if let (None, Some(rest)) = (&failure.file, failure.message.strip_prefix(&path)) {
                 failure.message = rest.trim_start().to_owned();
             }
@@ -189,18 +189,18 @@ impl Vm {
         lint::lint(&named.collect(), &self.globals)
     }
 
-    /// From here on no further file is read: a script set is what its files were when it was loaded.
+    /// From here on no more files are read: a script set is what its files were when it was loaded.
     pub fn seal(&mut self) {
         self.files.lock().sealed = true;
     }
 
-    /// Whether so much memory is taken, after collecting garbage, that the next call might not get any.
+    /// Whether so much memory is in use, even after collecting garbage, that the next call might not get any.
     pub fn is_full(&mut self) -> bool {
         let full = |lua: &Lua| lua.used_memory() > self.budget.memory / 4 * 3;
         full(&self.lua) && (self.lua.gc_collect().is_err() || full(&self.lua))
     }
 
-    /// A new VM that has the same files, none of them run yet. It reads no file.
+    /// A new VM with the same files, none of which has run yet. Reads no files.
     ///
     /// # Errors
     /// As [`Vm::new`].
@@ -219,15 +219,15 @@ impl Vm {
     }
 }
 
-/// How many times the limit a call may take where it has to wait for a processor most of the time.
+/// How many times its limit a call may take if it spends most of the time waiting for a processor.
 const PATIENCE: u32 = 10;
 
-/// The stop-watch of the call that is running.
+/// The stopwatch of the call that is running.
 struct Clock {
     running: Mutex<Option<TimedCall>>,
     /// How many lines the call has printed.
     printed: AtomicU32,
-    /// Where the latest interrupt was; the outer `None` where nobody wants to know.
+    /// Where the latest interrupt was; the outer `None` if nobody wants to know.
     places: Mutex<Option<Option<(String, u32)>>>,
 }
 
@@ -236,11 +236,11 @@ struct TimedCall {
     started: Instant,
     /// The thread's processor time when the call started.
     used_before: Duration,
-    /// Where the script was when the limit struck first: a traceback.
+    /// Where the script was when it first hit the limit: a traceback.
     struck: Option<String>,
 }
 
-/// Raised by the interrupt; what counts is [`TimedCall::struck`], for a script may catch this.
+/// Raised by the interrupt. What counts is [`TimedCall::struck`], because a script may catch this.
 #[derive(Debug, thiserror::Error)]
 #[error("out of time")]
 struct OutOfTime;
@@ -256,15 +256,15 @@ impl Clock {
         self.running.lock().take().and_then(|running| running.struck)
     }
 
-    /// Whether the call may write one more line to the log.
+    /// Whether the call may write another line to the log.
     fn may_print(&self) -> bool {
         let printed = self.printed.fetch_add(1, Ordering::Relaxed);
-        // What is only run to find a place has printed all this before.
+        // A call that is only repeated to find a line has printed all this before.
         if printed > MAX_PRINTED || self.places.lock().is_some() {
             return false;
         }
         if printed == MAX_PRINTED {
-            tracing::info!("the script prints more than {MAX_PRINTED} lines; the rest is dropped");
+            tracing::info!("the script prints more than {MAX_PRINTED} lines; the rest are dropped");
         }
         printed < MAX_PRINTED
     }
@@ -288,9 +288,9 @@ impl Clock {
     }
 }
 
-/// Whether a call that has run for so long on the wall, and has `used` so much of a processor, is over its limit.
+/// Whether a call is over its limit that began this long ago and has `used` this much processor time.
 fn is_over(limit: Duration, waited: Duration, used: impl FnOnce() -> Duration) -> bool {
-    // The wall first: asking for processor time is a system call.
+    // The wall clock first: asking for processor time is a system call.
     waited >= limit && (waited >= limit.saturating_mul(PATIENCE) || used() >= limit / 2)
 }
 
@@ -326,7 +326,7 @@ fn set_up(lua: &Lua, clock: Arc<Clock>, files: Arc<Mutex<ScriptFiles>>) -> mlua:
         "print",
         lua.create_function(move |lua, values: mlua::Variadic<mlua::Value>| print(lua, &printing, &values))?,
     )?;
-    // Without lines, so that what a native function raises is told as of the script's line that called it.
+    // Without line information, so that what a native function raises is reported at the script's line that called it.
     let natives = lua.load(include_str!("natives.lua")).set_name("=natives");
     let tools = global::tools(lua, Arc::clone(&clock))?;
     let natives: mlua::Table = natives.set_compiler(Compiler::new().set_debug_level(0)).call(tools)?;
@@ -353,7 +353,7 @@ fn names(globals: &mlua::Table) -> mlua::Result<Globals> {
     Ok(names)
 }
 
-/// Where a script is, so many calls up.
+/// Where a script is, this many calls up.
 fn place(lua: &Lua, level: usize) -> (String, usize) {
     let place = lua.inspect_stack(level, |frame| {
         let source = frame.source().short_src.map(|s| s.to_string()).unwrap_or_default();
@@ -381,7 +381,7 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
             }
             value => text.push_str(&value.to_string()?),
         }
-        // Not only at the end: one string of the script, printed a hundred times, is not in its budget.
+        // Not only at the end: one string of the script, printed a hundred times, would not count against its memory.
         if text.len() > MAX_PRINTED_BYTES {
             text = cut(text, MAX_PRINTED_BYTES);
             break;
@@ -391,26 +391,26 @@ fn print(lua: &Lua, clock: &Clock, values: &[mlua::Value]) -> mlua::Result<()> {
     Ok(())
 }
 
-/// The script folder, as far as it was loaded.
+/// What has been loaded of the script folder.
 #[derive(Default)]
 struct ScriptFiles {
     /// The folder, canonical.
     dir: PathBuf,
-    /// How errors name it.
+    /// The folder, as errors name it.
     shown: String,
-    /// The canonical path below the folder of each file that was asked for (they differ by links).
+    /// The canonical path, below the folder, of each file that was asked for (they differ if there are links).
     found: BTreeMap<String, String>,
-    /// The text of each file that was loaded, by its canonical path below the folder.
+    /// The text of each file that was loaded, by canonical path below the folder.
     sources: BTreeMap<String, String>,
-    /// What each file that has run returned, by its canonical path: one file under two names runs once.
+    /// What each file returned, by canonical path: a file with two names runs once.
     modules: HashMap<String, mlua::Value>,
-    /// The files that are running, outermost first.
+    /// The files that are running, the outermost first.
     running: Vec<String>,
     /// Whether only `sources` may be used.
     sealed: bool,
 }
 
-/// `require "lib/names"`: runs that file of the script folder, once per VM, and gives what it returned.
+/// `require "lib/names"`: runs that file in the script folder, once per VM, and returns what it returned.
 fn require(lua: &Lua, files: &Arc<Mutex<ScriptFiles>>, name: &str) -> mlua::Result<mlua::Value> {
     let (file, chunk_name, source) = {
         let mut files = files.lock();
@@ -440,7 +440,7 @@ impl ScriptFiles {
         format!("{}/{file}", self.shown)
     }
 
-    /// The file that a script means by `name`: as it is called, and its canonical path, both below the folder.
+    /// The file that a script means by `name`: as written, and its canonical path, both below the folder.
     fn find(&mut self, name: &str) -> Result<(String, String), String> {
         let plain = name.strip_prefix("./").unwrap_or(name);
         let asked = format!("{plain}.lua");
@@ -449,7 +449,7 @@ impl ScriptFiles {
         }
         let shown = shown(name);
         if let Some(stem) = plain.strip_suffix(".lua") {
-            return Err(format!("require {shown}: leave out the ending: \"{stem}\""));
+            return Err(format!("require {shown}: leave out the extension: \"{stem}\""));
         }
         let odd = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains(['\\', '\0']);
         if plain.split('/').any(odd) {
@@ -457,7 +457,7 @@ impl ScriptFiles {
             return Err(format!("require {shown}: {rule}"));
         }
         if plain.starts_with("types/") {
-            return Err(format!("require {shown}: type files are for the editor and are never run"));
+            return Err(format!("require {shown}: type files are for editors and never run"));
         }
         if self.sealed {
             return Err(format!("require {shown}: not loaded; require it at the top of the file"));
@@ -481,7 +481,7 @@ impl ScriptFiles {
         })?;
         match path.strip_prefix(&self.dir) {
             Ok(file) => Ok(file.to_string_lossy().into_owned()),
-            Err(_) => Err("is a link that leaves the script folder; put the file itself there".to_owned()),
+            Err(_) => Err("is a link to outside of the script folder; put the file itself there".to_owned()),
         }
     }
 
@@ -498,7 +498,7 @@ impl ScriptFiles {
 
 fn read_file(path: &Path) -> Result<String, String> {
     let cannot = |e: std::io::Error| format!("cannot be read: {e}");
-    // Asked before it is opened: opening a pipe would wait for somebody to write.
+    // Checked before opening: opening a pipe would wait for somebody to write to it.
     if !path.metadata().map_err(cannot)?.is_file() {
         return Err("is not a file".to_owned());
     }
@@ -509,7 +509,7 @@ fn read_file(path: &Path) -> Result<String, String> {
         return Err(format!("is larger than {} KiB", MAX_SOURCE / 1024));
     }
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
-    // Some editors begin a file with a byte order mark, which Luau does not know.
+    // Some editors begin files with a byte order mark, which Luau does not accept.
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
 }
 
@@ -522,9 +522,9 @@ mod tests {
         let limit = Duration::from_millis(100);
         let over =
             |waited, used| is_over(limit, Duration::from_millis(waited), || Duration::from_millis(used));
-        assert!(!over(99, 99), "before its limit nothing is over");
+        assert!(!over(99, 99), "no call is over before its limit");
         assert!(over(100, 100) && over(100, 50), "it had the processor most of the time");
-        assert!(!over(100, 49) && !over(999, 49), "it has waited for the processor most of the time");
-        assert!(over(1000, 0), "but nobody waits for ever");
+        assert!(!over(100, 49) && !over(999, 49), "it spent most of the time waiting for a processor");
+        assert!(over(1000, 0), "but nobody waits forever");
     }
 }

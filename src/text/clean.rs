@@ -1,4 +1,4 @@
-//! What is done to every text, with the dialect or without: what Discord does not take or takes for something else.
+//! What is done to every text, with the dialect or without: replacing what Discord refuses or misreads.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::dialect::{Swap, swap};
 use super::inline::long_ticks;
 use super::{INDENT, ZERO_WIDTH};
 
-/// Line ends, NULs, far indentations and what Discord would take for a fence in these lines, whose text begins at
+/// Cleans line ends, NULs, long indentations and what Discord would mistake for a fence, in these lines, whose text begins at
 /// `at`.
 pub fn clean(source: &str, lines: &[Range<usize>], at: usize, swaps: &mut Vec<Swap>) {
     for pair in lines.windows(2) {
@@ -28,8 +28,7 @@ pub fn clean(source: &str, lines: &[Range<usize>], at: usize, swaps: &mut Vec<Sw
     tidy(&source[at..end], at, swaps);
 }
 
-/// Breaks up runs of three backticks, which Discord takes for fences wherever they stand, and replaces NULs, which
-/// it does not take.
+/// Breaks up runs of three backticks, which Discord takes for fences wherever they are, and replaces NULs, which it refuses.
 pub fn tidy(text: &str, at: usize, swaps: &mut Vec<Swap>) {
     for (start, length) in long_ticks(text) {
         let places = (start + 1..start + length).step_by(2);

@@ -7,12 +7,12 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 use super::LIMIT;
 use super::line::{fits, fitting};
 
-/// A line, or the rest of one, that goes into a part up to a place.
+/// A line, or the rest of one, of which a part takes the beginning.
 pub struct CuttableLine<'a> {
     pub text: &'a str,
-    /// How many bytes of it go into the part.
+    /// How many bytes of it fit into the part.
     pub fit: usize,
-    /// The range around a place that must not be cut.
+    /// The range around a place that must not be cut through.
     pub solid: &'a dyn Fn(usize) -> Option<Range<usize>>,
 }
 
@@ -44,7 +44,7 @@ impl CuttableLine<'_> {
     /// The last gap between sentences that begins at `fit` or before.
     pub fn last_sentence(&self) -> Option<(usize, usize)> {
         let text = self.text;
-        // A little more than fits, so that the rules see what follows.
+        // A little more than fits, so that the rules see what comes next.
         let seen = &text[..self.fit + fitting(&text[self.fit..], 100)];
         let mut found = None;
         for (start, _) in seen.split_sentence_bound_indices().skip(1) {
@@ -52,7 +52,7 @@ impl CuttableLine<'_> {
             if end > self.fit {
                 break;
             }
-            // `?` in a URL ends no sentence; a full-width stop needs no space after it.
+            // `?` in a URL does not end a sentence; a full-width stop needs no space after it.
             let ideographic = !text[..start].ends_with(|c: char| c.is_ascii());
             let next = text.len() - text[start..].trim_start().len();
             let gap = end < start || (ideographic && is_between_graphemes(text, start));
@@ -60,7 +60,7 @@ impl CuttableLine<'_> {
                 found = Some((end, next));
             }
         }
-        // Those rules know nothing of markers: `**It is so.** Then …`
+        // Those rules do not know markers: `**It is so.** Then …`
         let after = found.map_or(0, |(_, next)| next.min(self.fit));
         let marked = text[after..self.fit].rmatch_indices(char::is_whitespace).find_map(|(space, _)| {
             let end = text[..after + space].trim_end().len();
@@ -72,7 +72,7 @@ impl CuttableLine<'_> {
         marked.or(found)
     }
 
-    /// The end of the last token in a line of data that is not too far back: behind a comma, a bracket, a space.
+    /// The end of the last token in a line of data, after a comma, a bracket or a space, if it is not too far back.
     pub fn last_token(&self) -> Option<usize> {
         let near = self.fit - self.fit / 4;
         let tokens = self.text[..self.fit].rmatch_indices([',', ';', ' ', '}', ']', ')', '>', '&']);
@@ -80,7 +80,7 @@ impl CuttableLine<'_> {
         ends.find(|&end| is_between_graphemes(self.text, end))
     }
 
-    /// Whether the word that begins here, with all in it that must not be cut, has at most this many units.
+    /// Whether the word that begins here, together with everything in it that must not be cut, has at most this many units.
     pub fn word_fits(&self, start: usize, room: usize) -> bool {
         let mut end = start;
         while end - start <= 3 * LIMIT {
@@ -89,7 +89,7 @@ impl CuttableLine<'_> {
             end += rest.find(char::is_whitespace).unwrap_or(rest.len());
             match (self.solid)(end) {
                 Some(solid) if solid.end < self.text.len() => end = solid.end,
-                // It goes on in the next line, and fits by itself.
+                // It continues in the next line, and fits on its own.
                 Some(_) => return fits(&self.text[start..], room),
                 None => return fits(&self.text[start..end], room),
             }
@@ -97,7 +97,7 @@ impl CuttableLine<'_> {
         false
     }
 
-    /// The last boundary between graphemes after `from`, up to `fit`, that may be cut; `anywhere`: that may not.
+    /// The last boundary between graphemes after `from` and up to `fit` that may be cut; with `anywhere`, even one that may not.
     pub fn last_grapheme(&self, from: usize, anywhere: bool) -> Option<usize> {
         let seen = &self.text[from..self.fit + fitting(&self.text[self.fit..], 100)];
         let boundaries = seen.grapheme_indices(true).map(|(offset, _)| from + offset);
@@ -106,13 +106,13 @@ impl CuttableLine<'_> {
     }
 }
 
-/// Whether no grapheme is torn here.
+/// Whether a cut here tears no grapheme.
 fn is_between_graphemes(text: &str, at: usize) -> bool {
-    // With the whole text at hand, a cursor never asks for more of it.
+    // A cursor that has the whole text never asks for more.
     GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(false)
 }
 
-/// Whether a sentence ends with this text, whatever markers stand behind it.
+/// Whether a sentence ends with this text, whatever markers come after it.
 pub fn ends_sentence(text: &str) -> bool {
     let text = text.trim_end_matches(['*', '_', '~', '|', '`', '"', '\'', ')', '”', '’', '」', '）']);
     text.ends_with(['.', '!', '?', ':', ';', '…', '。', '！', '？', '：', '；'])

@@ -1,5 +1,5 @@
-//! What Discord does not know, rewritten as what it knows. Each conversion is a small function that says what of
-//! the source becomes what; [`super::table`] is the one that takes more.
+//! Rewrites what Discord does not show as something that it does. Each conversion is a small function that says which piece of
+//! the source becomes what; only [`super::table`] needs more.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,12 +10,12 @@ use super::line::{columns, is_rule, list_marker};
 /// A rule of Markdown.
 pub const RULE: &str = "──────────";
 
-/// A piece of the source, and what stands in its place.
+/// A piece of the source, and its replacement.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Swap {
     /// In bytes of the source.
     pub range: Range<usize>,
-    /// What is written there.
+    /// What is written instead.
     pub with: Cow<'static, str>,
 }
 
@@ -24,13 +24,13 @@ pub fn swap(range: Range<usize>, with: impl Into<Cow<'static, str>>) -> Swap {
     Swap { range, with: with.into() }
 }
 
-/// The lists that are open, to write each item's number as it counts.
+/// The open lists, for numbering their items.
 #[derive(Debug, Default)]
 pub struct Lists {
     open: Vec<List>,
-    /// Whether code or a table stood here since the last item.
+    /// Whether there was code or a table since the last item.
     cut: bool,
-    /// The columns that Discord is to count from.
+    /// The columns that Discord should count from.
     left: usize,
 }
 
@@ -41,22 +41,22 @@ struct List {
     count: u32,
     /// Whether each has the number 1.
     ones: bool,
-    /// It is no list but a footnote.
+    /// Whether it is a footnote rather than a list.
     note: bool,
 }
 
 impl Lists {
-    /// Whether a line that comes now may belong to an item.
+    /// Whether the next line may belong to an item.
     pub fn is_open(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// A line that is no item stands here: what is not indented further than a marker is beyond its list.
+    /// Notes a line that is not an item: what is not indented further than a marker is outside of its list.
     pub fn end_at(&mut self, indent: usize) {
         self.open.retain(|list| list.indent < indent);
     }
 
-    /// A footnote is defined here: what is indented belongs to it, as to an item.
+    /// Notes the definition of a footnote: what is indented belongs to it, as to an item.
     pub fn note(&mut self, indent: usize) {
         self.open.push(List { indent, count: 0, ones: false, note: true });
     }
@@ -66,8 +66,8 @@ impl Lists {
         self.open.last().is_some_and(|list| list.note && list.indent < indent)
     }
 
-    /// An item with this marker stands here. The number that it has, where it is not the one that is written: in
-    /// `1.`, `1.`, `1.` each counts, and Discord forgets the count at the first block between them.
+    /// Notes an item with this marker. Returns its number if that differs from the one written: in `1.`, `1.`, `1.` every item
+    /// counts, but Discord loses count at the first block between them.
     fn number(&mut self, indent: usize, marker: &str) -> Option<u32> {
         self.open.retain(|list| list.indent <= indent + 1);
         let written = marker.trim_end_matches(['.', ')']).parse().ok();
@@ -84,7 +84,7 @@ impl Lists {
         }
     }
 
-    /// The marks of an item, and its number as it counts.
+    /// The markers of an item, with the number that it has.
     pub fn item(&mut self, text: &str, indent: &str, at: usize, swaps: &mut Vec<Swap>) {
         let Some((marker, _)) = list_marker(text) else { return };
         match self.number(columns(indent), marker) {
@@ -94,13 +94,13 @@ impl Lists {
         task(text, at, swaps);
     }
 
-    /// Code or a table stands here: to Discord, every list ends.
+    /// Notes code or a table, which for Discord ends every list.
     pub fn cut(&mut self) {
         self.cut = true;
     }
 
-    /// How far a line in this column is to be moved to the left: after a cut, Discord counts the columns of a list from
-    /// the first item that follows.
+    /// How far to move a line in this column to the left: after a cut, Discord counts the columns of a list from the first item
+    /// that follows.
     pub fn shift(&mut self, indent: usize, is_item: bool) -> usize {
         if self.open.is_empty() {
             (self.cut, self.left) = (false, 0);
@@ -138,7 +138,7 @@ fn task(text: &str, at: usize, swaps: &mut Vec<Swap>) {
     }
 }
 
-/// `#### T` → `**T**`, and the closing `#`s of any heading go.
+/// `#### T` → `**T**`; the closing `#`s of any heading are dropped.
 pub fn heading(text: &str, at: usize, level: usize, swaps: &mut Vec<Swap>) {
     let title = text[level..].trim();
     let closing = title.trim_end_matches('#');
@@ -157,7 +157,7 @@ pub fn heading(text: &str, at: usize, level: usize, swaps: &mut Vec<Swap>) {
     swaps.push(swap(at + end..at + text.len(), marker));
 }
 
-/// `![alt](url)` → `[alt](url)`, and within a link → `alt`.
+/// `![alt](url)` → `[alt](url)`, and inside a link → `alt`.
 pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let mut link_end = 0;
     for span in spans {
@@ -177,13 +177,13 @@ pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     }
 }
 
-/// `<!-- … -->` goes, with the space that would be one too many then.
+/// `<!-- … -->` is dropped, together with the space that would then be one too many.
 pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let blank = [' ', '\t'];
     let mut comments: Vec<Range<usize>> = Vec::new();
     for span in spans.iter().filter(|span| span.kind == SpanKind::Comment) {
         match comments.last_mut() {
-            // Several in a row go as one.
+            // Several in a row are dropped as one.
             Some(last) if text[last.end..span.range.start].trim_matches(blank).is_empty() => {
                 last.end = span.range.end;
             }
@@ -202,8 +202,8 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     }
 }
 
-/// Discord shows a link's target only where it is an address: `[a](src/a.rs)` → `a (src/a.rs)` in code, and `[a](#b)`
-/// or one that says no more than its label → `a`.
+/// Discord shows a link only if its target is an address: `[a](src/a.rs)` → `a (src/a.rs)` in code, and `[a](#b)` or one that
+/// says no more than its label → `a`.
 pub fn near_links(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let mut link_end = 0;
     for span in spans {
@@ -235,7 +235,7 @@ pub fn near_links(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) 
     }
 }
 
-/// What of a link's target is the address, without a title and angle brackets.
+/// The address in a link's target, without a title and angle brackets.
 fn target(text: &str) -> Range<usize> {
     match text.strip_prefix('<') {
         Some(inner) => 1..1 + inner.find('>').unwrap_or(inner.len()),
@@ -243,7 +243,7 @@ fn target(text: &str) -> Range<usize> {
     }
 }
 
-/// A backslash at the end of a line is a line end only to Markdown.
+/// A backslash at the end of a line means a line end only in Markdown.
 pub fn hard_breaks(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
     for line in &lines[..lines.len() - 1] {
         let text = &source[line.clone()];
@@ -254,7 +254,7 @@ pub fn hard_breaks(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) 
     }
 }
 
-/// A code span between three or more backticks gets as few as do: to Discord it would be a block.
+/// A code span between three or more backticks gets as few as possible, because Discord would take it for a block.
 pub fn long_code(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     for span in spans {
         let SpanKind::Code(marker @ 3..) = span.kind else { continue };
@@ -280,7 +280,7 @@ pub fn note_marks(at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     }
 }
 
-/// A definition `[^1]: x` → `-# [1] x` where it stands; whether these lines are one.
+/// A definition `[^1]: x` → `-# [1] x` in the same place. Returns whether these lines are one.
 pub fn note(source: &str, lines: &[Range<usize>], at: usize, spans: &[Span], swaps: &mut Vec<Swap>) -> bool {
     let Some(Span { range, kind: SpanKind::Note }) = spans.first() else { return false };
     let colon = at + range.end;
@@ -301,8 +301,8 @@ pub fn small(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
     }
 }
 
-/// Discord's quotes are lines with one `>` and a space: `>x` → `> x`, `>` → `> `, and `>>> `, which quotes all that
-/// follows, → `> `. `quoted`: the line belongs to a quote, whether it says so or not.
+/// Discord's quotes are lines with one `>` and a space: `>x` → `> x`, `>` → `> `, and `>>> `, which quotes everything that
+/// follows, → `> `. `quoted`: the line belongs to a quote, whether it has a mark or not.
 pub fn quote(line: &str, at: usize, quoted: bool, swaps: &mut Vec<Swap>) {
     let text = line.trim_start();
     let at = at + line.len() - text.len();
@@ -326,7 +326,7 @@ pub fn quote(line: &str, at: usize, quoted: bool, swaps: &mut Vec<Swap>) {
     }
 }
 
-/// Whether this is such a line, and nothing that it opens is left for the next one.
+/// Whether this is such a line and leaves nothing open for the next one.
 pub fn is_whole_details(text: &str) -> bool {
     let open = tag_end(text, "<summary").is_some() && !text.to_ascii_lowercase().contains("</summary");
     is_details(text) && !open
@@ -345,7 +345,7 @@ fn tag_end(text: &str, tag: &str) -> Option<usize> {
     rest.starts_with(['>', ' ']).then(|| rest.find('>')).flatten().map(|end| tag.len() + end + 1)
 }
 
-/// `<summary>T</summary>` → `**T**`; the other tags go.
+/// `<summary>T</summary>` → `**T**`; the other tags are dropped.
 pub fn details(text: &str, at: usize, swaps: &mut Vec<Swap>) {
     let mut here = 0;
     let mut title = None;

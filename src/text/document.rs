@@ -1,8 +1,7 @@
-//! A text on its way from Markdown to parts: what the scan has made of it, and where each byte comes from.
+//! A text on its way from Markdown to parts: the result of the scan, and where each byte comes from.
 //!
-//! The scan goes through the source once, from its beginning to its end, and for each piece says either "keep" or
-//! "swap for this". So the document knows exactly what of it stands in the source, and nothing can be lost or
-//! moved on the way.
+//! The scan goes through the source once, from beginning to end, and says of each piece either "keep" or "replace by this". So
+//! the document knows exactly which of its bytes come from where in the source, and nothing can be lost or moved.
 
 use std::ops::Range;
 
@@ -11,33 +10,32 @@ use super::inline::{Span, SpanKind};
 use super::line::{fits, start};
 use super::{INDENT, LIMIT, Part, ZERO_WIDTH, units};
 
-/// Emphasis is closed and opened again over cuts as far as it is nested no deeper than this.
+/// How deeply nested emphasis is still closed and reopened at cuts.
 const OPEN_RUNS: usize = 4;
 
 /// A scanned text.
 #[derive(Debug, Default)]
 pub struct Document {
-    /// What is to be posted, but for the cuts; `\n` is the only line end, and neither the first nor the last line
-    /// is blank.
+    /// What will be posted, apart from the cuts; `\n` is the only line end, and neither the first nor the last line is blank.
     pub text: String,
     /// All lines in order.
     pub lines: Vec<Line>,
     /// The code blocks in order; [`LineKind`] counts them.
     pub blocks: Vec<CodeBlock>,
-    /// Ranges of `text` that must not be cut, since each fits in a part: in order, and none within another.
+    /// Ranges of `text` that must not be cut because they fit in a part: in order, and none within another.
     solids: Vec<Range<usize>>,
-    /// Emphasis that fits in no part, in order of its beginning.
+    /// Emphasis that does not fit in a part, ordered by its beginning.
     runs: Vec<CutEmphasis>,
-    /// What differs from the source, in order.
+    /// The differences from the source, in order.
     edits: Vec<Replacement>,
-    /// How far the source is used up.
+    /// How much of the source has been used.
     at: usize,
 }
 
 /// One line.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Where it stands in [`Document::text`], without its line end.
+    /// Where it is in [`Document::text`], without its line end.
     pub range: Range<usize>,
     pub kind: LineKind,
 }
@@ -47,7 +45,7 @@ pub struct Line {
 pub enum LineKind {
     /// White space outside code.
     Blank,
-    /// A heading, or a short line that is all bold and stands alone like one.
+    /// A heading, or a short line by itself that is all bold.
     Heading,
     /// The first line of a list item.
     Item,
@@ -61,13 +59,13 @@ pub enum LineKind {
     Close(usize),
 }
 
-/// What a part must repeat to go on with a code block.
+/// What a part must repeat to continue a code block.
 #[derive(Debug)]
 pub struct CodeBlock {
-    /// The markers of the block quote it stands in, or nothing.
+    /// The markers of the block quote that it is in, or nothing.
     pub quote: String,
     pub info: String,
-    /// The lines of a table's header, each with its line end; nothing where it is no table.
+    /// The lines of a table's header, each with its line end; empty if it is not a table.
     pub header: String,
     /// The UTF-16 units of its opening line, here or repeated, without the line end.
     pub opening: usize,
@@ -75,14 +73,14 @@ pub struct CodeBlock {
     pub closing: usize,
     /// The units of the code so far, with a line end before each line.
     pub code: usize,
-    /// Whether all its code is blank, which to Discord is no code.
+    /// Whether all its code is blank, which Discord does not show as code.
     pub blank: bool,
     /// Whether its closing line is there.
     pub closed: bool,
 }
 
 impl CodeBlock {
-    /// The line that opens it again, and the header.
+    /// The line that reopens it, and the header.
     pub fn reopened(&self) -> String {
         format!("{}```{}\n{}", self.quote, self.info, self.header)
     }
@@ -92,7 +90,7 @@ impl CodeBlock {
         format!("\n{}```", self.quote)
     }
 
-    /// Whether it fits in one part, and so must not be split.
+    /// Whether it fits in one part and so must not be split.
     pub fn fits_whole(&self) -> bool {
         self.opening + self.code + self.closing <= LIMIT
     }
@@ -103,11 +101,11 @@ impl CodeBlock {
     }
 }
 
-/// Emphasis that is closed at a cut and opened again after it.
+/// Emphasis that is closed at a cut and reopened after it.
 #[derive(Debug)]
 struct CutEmphasis {
     range: Range<usize>,
-    /// The bytes of its marker, at its beginning as at its end.
+    /// The length of its marker in bytes, which is the same at both ends.
     marker: usize,
 }
 
@@ -120,12 +118,12 @@ struct Replacement {
 
 /// Writing, in the order of the source.
 impl Document {
-    /// How far the source is used up.
+    /// How much of the source has been used.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// Takes the source over as it is, up to here.
+    /// Keeps the source as it is, up to here.
     pub fn keep_to(&mut self, source: &str, to: usize) {
         self.part_marks(&source[self.at..to]);
         self.text.push_str(&source[self.at..to]);
@@ -157,15 +155,15 @@ impl Document {
         self.swap_to(self.at, text);
     }
 
-    /// Leaves the source out, up to here.
+    /// Drops the source, up to here.
     pub fn skip_to(&mut self, to: usize) {
         self.swap_to(to, "");
     }
 
-    /// Takes the source over up to here, with these swaps, which are in order.
+    /// Keeps the source up to here, but for these swaps, which are in order.
     pub fn apply(&mut self, source: &str, to: usize, swaps: &[Swap]) {
         for swap in swaps {
-            // What another one has taken is gone.
+            // Another swap has covered it.
             if swap.range.start >= self.at {
                 self.keep_to(source, swap.range.start);
                 self.swap_to(swap.range.end, &swap.with);
@@ -174,7 +172,7 @@ impl Document {
         self.keep_to(source, to.max(self.at));
     }
 
-    /// Takes quote marks over up to here, each with the space behind it, and adds one where there is none.
+    /// Keeps quote marks up to here, each with a space after it, which is added if it is missing.
     pub fn keep_marks(&mut self, source: &str, to: usize) {
         while self.at < to {
             match &source.as_bytes()[self.at..to] {
@@ -210,7 +208,7 @@ impl Document {
         }
     }
 
-    /// Begins a code block; its opening line is still to be written. `header` may come later.
+    /// Begins a code block, whose opening line is yet to be written. `header` may come later.
     pub fn begin_block(&mut self, quote: String, info: String, opening: usize) -> usize {
         let closing = units(&quote) + 4;
         let opening = opening.max(units(&quote) + 3 + units(&info));
@@ -228,8 +226,7 @@ impl Document {
         self.blocks.len() - 1
     }
 
-    /// Makes the last line of a block whose lines are all blank one that Discord shows, and adds one where there is
-    /// none.
+    /// If all lines of a block are blank, makes the last one visible in Discord; adds one if there is none.
     pub fn guard_blank(&mut self, block: usize, quote: &str) {
         match self.lines.last_mut() {
             Some(Line { kind: LineKind::Code(_), range }) => {
@@ -249,7 +246,7 @@ impl Document {
         }
     }
 
-    /// Notes what must not be torn in the text from `start` on, a paragraph, and what is to be reopened if it is.
+    /// Notes what must not be torn in the text from `start` on, which is a paragraph, and what to reopen if it is.
     pub fn note_spans(&mut self, start: usize, spans: &[Span]) {
         let prefix = units(quote_prefix(&self.text[start..]));
         let first = self.solids.len();
@@ -263,7 +260,7 @@ impl Document {
                 SpanKind::Code(marker) | SpanKind::Run(marker) => Some(marker).filter(|&marker| marker <= 3),
                 _ => None,
             };
-            // What can be opened again gives way to the words at its ends.
+            // What can be reopened gives way to the words at its ends.
             let whole = if marker.is_some() { self.with_words(&range) } else { range.clone() };
             if fits(&self.text[whole], LIMIT - prefix - around) {
                 if range.end > covered {
@@ -271,7 +268,7 @@ impl Document {
                     self.solids.push(range);
                 }
             } else if let Some(marker) = marker.filter(|_| open.len() < OPEN_RUNS) {
-                // A marker is no marker without what stands beside it.
+                // A marker is not a marker without what is next to it.
                 let first = self.text[range.start + marker..].chars().next().map_or(0, char::len_utf8);
                 let last = self.text[..range.end - marker].chars().next_back().map_or(0, char::len_utf8);
                 self.solids.push(range.start..range.start + marker + first);
@@ -293,8 +290,8 @@ impl Document {
 
 /// Reading.
 impl Document {
-    /// This range with the words that it begins and ends in, and with the indentation of its line. A short one gives
-    /// way to nothing, and is given back as it is.
+    /// This range, extended by the words in which it begins and ends and by the indentation of its line; a short one is
+    /// returned as it is.
     fn with_words(&self, range: &Range<usize>) -> Range<usize> {
         if range.len() < LIMIT / 2 {
             return range.clone();
@@ -305,7 +302,7 @@ impl Document {
         let start: usize = before.chars().rev().take(LIMIT).take_while(of_word).map(char::len_utf8).sum();
         let end: usize = after.chars().take(LIMIT).take_while(of_word).map(char::len_utf8).sum();
         let line = before[..before.len() - start].trim_end_matches([' ', '\t']);
-        // The line end stands for the guard that keeps the indentation at the beginning of a part.
+        // The line end stands in for the guard that keeps the indentation at the beginning of a part.
         let start = if line.ends_with('\n') { line.len() - 1 } else { range.start - start };
         start..range.end + end
     }
@@ -323,7 +320,7 @@ impl Document {
         open.map(|run| &self.text[run.range.start..run.range.start + run.marker]).collect()
     }
 
-    /// The units that close all emphasis which a cut in this range could have to close.
+    /// The units that it takes at most to close the emphasis at a cut in this range.
     pub fn closing_within(&self, range: Range<usize>) -> usize {
         let before = self.runs.partition_point(|run| run.range.start < range.end);
         let open = self.runs[..before].iter().filter(|run| range.start < run.range.end);
@@ -331,7 +328,7 @@ impl Document {
         open.map(|run| run.marker + 1).sum()
     }
 
-    /// The part that holds `lead`, this range of the text, and `tail`, and stands for this range of the source.
+    /// The part that consists of `lead`, this range of the text, and `tail`, and represents this range of the source.
     pub fn part(&self, lead: &str, range: Range<usize>, tail: &str, source: Range<usize>) -> Part {
         let mut part = Part {
             text: format!("{lead}{}{tail}", &self.text[range.clone()]),
@@ -349,7 +346,7 @@ impl Document {
             kept = text.end;
             dropped = source_start + text.len();
         };
-        // Between two edits, text and source run side by side.
+        // Between two edits, text and source are the same.
         let first = self.edits.partition_point(|edit| edit.text.end <= range.start);
         let before = self.edits[..first].last();
         let (mut text_at, mut source_at) = before.map_or((0, 0), |edit| (edit.text.end, edit.source.end));
@@ -389,7 +386,7 @@ fn note(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
     }
 }
 
-/// The quote markers that a line begins with, with the white space around them; nothing where nobody means so many.
+/// The quote markers that a line begins with, with the white space around them; none if there are too many to be meant.
 pub fn quote_prefix(text: &str) -> &str {
     let line = text.split('\n').next().unwrap_or_default();
     if start(line).quotes == 0 {

@@ -10,10 +10,10 @@ use std::ops::Range;
 use super::LIMIT;
 use super::token;
 
-/// Something within lines; its range is in bytes of the scanned text.
+/// Something inside lines; its range is in bytes of the scanned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Where it stands, with its markers.
+    /// Where it is, including its markers.
     pub range: Range<usize>,
     pub kind: SpanKind,
 }
@@ -41,7 +41,7 @@ pub enum SpanKind {
     Loose,
 }
 
-/// Everything in a text that is one paragraph, heading or list item; outer spans before what they hold.
+/// Everything in a text that is one paragraph, heading or list item; outer spans come before inner ones.
 pub fn spans(text: &str) -> Vec<Span> {
     let mut reader = Reader {
         text,
@@ -138,7 +138,7 @@ impl Ticks {
     }
 }
 
-/// A `[` that is not closed yet.
+/// A `[` that has not been closed yet.
 struct Bracket {
     at: usize,
     image: bool,
@@ -187,7 +187,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Notes a span; returns where it ends.
+    /// Notes a span. Returns where it ends.
     fn push(&mut self, range: Range<usize>, kind: SpanKind) -> usize {
         let end = range.end;
         self.spans.push(Span { range, kind });
@@ -254,7 +254,7 @@ impl Reader<'_> {
         let active = open.image || self.brackets.len() >= self.inactive;
         self.inactive = self.inactive.min(self.brackets.len());
         if let Some(end) = target_end(self.text, at + 1).filter(|_| active) {
-            // Markers that are open within a label cannot be closed outside.
+            // Markers that are opened inside a label cannot be closed outside.
             self.pair(open.runs);
             if !open.image {
                 self.inactive = self.brackets.len();
@@ -338,7 +338,7 @@ impl Reader<'_> {
                 self.push(start..end, SpanKind::Run(marker));
             }
             if run.opens && run.left > 0 {
-                // Only so many can be open at once that looking through them takes no time.
+                // So few can be open at once that looking through them takes no time.
                 if openers.len() >= 64 {
                     openers.remove(0);
                 }
@@ -375,14 +375,14 @@ fn target_end(text: &str, at: usize) -> Option<usize> {
     while let Some(&byte) = bytes.get(here) {
         match (byte, quote) {
             (b'\n' | b'\r', _) => return None,
-            // A link in a target is none, and each text is looked through once only.
+            // There are no links in targets, and each text is searched only once.
             (b']', _) if bytes.get(here + 1) == Some(&b'(') => return None,
             (b'\\', _) => here += 1,
             (_, Some(mark)) if byte == mark => quote = None,
             (_, Some(_)) => {}
             (b'>', None) => angle = false,
             (_, None) if angle => {}
-            // White space comes before a title or the end only.
+            // White space comes only before a title or the end.
             (b' ', None) => match bytes[here..].iter().find(|&&b| b != b' ') {
                 Some(&mark @ (b'"' | b'\'')) => {
                     here += bytes[here..].iter().position(|&b| b == mark)?;

@@ -1,13 +1,13 @@
 //! The laws of the splitter, for any source and any format, as one function: [`check`].
 //!
-//! [`alignment`] sees that the parts are the source, byte for byte, but for what they say was added and dropped.
-//! That makes a map from each byte of the source to the place where it arrived, and the rest builds on it: what may
-//! be added and dropped, what may be torn, and what an independent Markdown parser ([`oracle`]) says is code and
-//! prose. [`discord`] reads a part as Discord does.
+//! [`alignment`] checks that the parts are the source, byte for byte, apart from what they say was added and dropped. That
+//! gives a map from each byte of the source to the place where it arrived, on which the rest builds: what may be added and
+//! dropped, what may be torn, and what an independent Markdown parser ([`oracle`]) takes for code and prose. [`discord`] reads
+//! a part as Discord does.
 //!
-//! The laws are checked over generated documents ([`generate`]), the fixtures and their snapshots ([`fixtures`]),
-//! any folder ([`corpus`]), and the cases that have a name ([`named`]); [`wrong`] sees that each law can be broken.
-//! The fuzz target takes this file and what it needs into its own crate; hence each `cfg(test)`.
+//! The laws are checked with generated documents ([`generate`]), with the fixtures and their snapshots ([`fixtures`]), with
+//! any folder ([`corpus`]), and with named cases ([`named`]); [`wrong`] makes sure that each law can be broken. The fuzz target
+//! includes this file and what it needs in its own crate, hence each `cfg(test)`.
 
 mod alignment;
 mod client;
@@ -35,11 +35,11 @@ use super::{LIMIT, Part, Splitter, parts, units};
 use crate::domain::Format;
 use alignment::{Map, Spot};
 
-/// What is not longer than this (in UTF-16 units) is never torn: it fits in a part with all that a cut may have to
+/// Anything up to this long (in UTF-16 units) is never torn: it fits in a part together with everything that a cut may have to
 /// add around it.
 const WHOLE: usize = 1500;
 
-/// A source with what became of it.
+/// A source, and what became of it.
 struct Case<'a> {
     source: &'a str,
     format: &'a Format,
@@ -55,14 +55,13 @@ pub fn check(source: &str, format: &Format) -> Result<(), String> {
     judge(source, format, &parts(source, format), true)
 }
 
-/// Checks the laws that ask no parser: the ones for texts that nobody would call Markdown, about which two parsers
-/// may disagree for ever.
+/// Checks the laws that need no parser, for texts that nobody would call Markdown and about which two parsers may disagree.
 pub fn check_form(source: &str, format: &Format) -> Result<(), String> {
     judge(source, format, &parts(source, format), false)
 }
 
 fn judge(source: &str, format: &Format, parts: &[Part], with_oracle: bool) -> Result<(), String> {
-    // With dialect, a document may have nothing to show though it is not blank; then the oracle has nothing either.
+    // With the dialect, a document that is not blank may have nothing to show; then the oracle has nothing either.
     if parts.is_empty() && !format.dialect && !source.trim().is_empty() {
         return Err("size: nothing is left of the text".to_owned());
     }
@@ -85,7 +84,7 @@ fn judge(source: &str, format: &Format, parts: &[Part], with_oracle: bool) -> Re
     pieces(&case)
 }
 
-/// 1 to [`LIMIT`] units, and nothing that Discord would trim.
+/// A part has 1 to [`LIMIT`] units, and nothing that Discord would trim.
 fn size(part: &Part) -> Result<(), String> {
     let length = units(&part.text);
     if length > LIMIT {
@@ -100,12 +99,12 @@ fn size(part: &Part) -> Result<(), String> {
     Ok(())
 }
 
-/// A heading does not end a part while there is more to come. Nothing else is possible where a part is nothing but
-/// headings, and marks of empty quotes before them; a cut before them would leave it empty.
+/// A heading does not end a part while there is more to come, unless the part has nothing but headings, and marks of empty
+/// quotes before them: a cut before those would leave it empty.
 fn headings(case: &Case) -> Result<(), String> {
     let is_heading = |line: &&str| {
         let level = line.len() - line.trim_start_matches('#').len();
-        // One that is cut itself ends where it must.
+        // A heading that is cut itself ends where it must.
         (1..=3).contains(&level) && line[level..].starts_with(' ') && units(line) <= WHOLE
     };
     let is_bold = |line: &str| line.starts_with("**") && line.ends_with("**");
@@ -123,11 +122,11 @@ fn headings(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing is made up: with dialect, each word of what was added is one of the source; without, only what opens,
-/// closes and separates is added.
+/// Nothing is made up: with the dialect, each added word is one of the source; without, only what opens, closes and separates
+/// is added.
 fn added(case: &Case) -> Result<(), String> {
     let mut seen = std::collections::HashSet::new();
-    // The name of a column comes without its markers.
+    // The name of a column is added without its markers.
     let plain = case.source.replace(['*', '_', '~', '|', '`'], "");
     let is_in_source = |word: &str| case.source.contains(word) || plain.contains(word);
     for part in case.parts {
@@ -151,8 +150,8 @@ fn added(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this is nothing but fences with an info string of the source, quote markers, emphasis markers, code span
-/// markers, white space, U+200B, and U+FFFD for a NUL.
+/// Whether this is only fences with an info string of the source, quote markers, emphasis markers, code span markers, white
+/// space, U+200B, and U+FFFD for a NUL.
 fn is_markup(text: &str, source: &str) -> bool {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -174,8 +173,8 @@ fn is_markup(text: &str, source: &str) -> bool {
     true
 }
 
-/// Without dialect, only this is dropped: white space (no line end but where parts are cut), what of a fence is no
-/// ` ``` `, what of an info string is too long, and a NUL.
+/// Without the dialect, only this is dropped: white space (line ends only where parts are cut), whatever of a fence is not
+/// ` ``` `, the rest of an info string that is too long, and NULs.
 fn dropped(case: &Case) -> Result<(), String> {
     for part in case.parts {
         for range in &part.dropped {
@@ -214,7 +213,7 @@ fn dropped(case: &Case) -> Result<(), String> {
 fn graphemes(case: &Case) -> Result<(), String> {
     for cut in case.map.cuts(case.source) {
         let cursor = |at| unicode_segmentation::GraphemeCursor::new(at, case.source.len(), true);
-        // With the whole text at hand, a cursor never asks for more of it.
+        // A cursor that has the whole text never asks for more.
         if !matches!(cursor(cut).is_boundary(case.source, 0), Ok(false)) {
             continue;
         }
@@ -227,7 +226,7 @@ fn graphemes(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// A part is one part when it is split again.
+/// Splitting a part again gives that one part.
 fn again(case: &Case) -> Result<(), String> {
     let format = Format { dialect: false, ..*case.format };
     for part in case.parts {
@@ -241,10 +240,10 @@ fn again(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// The text in any pieces gives the same parts as the whole.
+/// The text gives the same parts in whatever pieces it arrives.
 fn pieces(case: &Case) -> Result<(), String> {
     let source = case.source;
-    // A linear congruential generator, seeded with the text: the same pieces in each run.
+    // A linear congruential generator, seeded with the text, so that every run has the same pieces.
     let mut state =
         source.bytes().fold(source.len() as u64, |state, byte| state.wrapping_mul(31) + u64::from(byte));
     let mut random = |below: usize| {
@@ -260,7 +259,7 @@ fn pieces(case: &Case) -> Result<(), String> {
         at.sort_unstable();
         ways.push(at);
     }
-    // Line by line is how text really comes, and a line end in two pieces is where it goes wrong.
+    // Text really arrives line by line, and line ends in two pieces are where it goes wrong.
     if source.len() <= 20_000 {
         ways.push(source.match_indices(['\r', '\n']).map(|(at, _)| at + 1).collect());
     }
@@ -296,7 +295,7 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// What of the text is not white space, as ranges.
+/// The ranges of the text that are not white space.
 fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut tokens: Vec<Range<usize>> = Vec::new();
     for (at, c) in text.char_indices().filter(|(_, c)| !c.is_whitespace()) {

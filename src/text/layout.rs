@@ -11,7 +11,7 @@ use super::{INDENT, LIMIT, Part, ZERO_WIDTH, units};
 /// How good a cut is, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quality {
-    /// After a heading: it would stand alone, away from its text.
+    /// After a heading, which would be separated from its text.
     Orphan,
     /// Within a word.
     Grapheme,
@@ -19,10 +19,9 @@ pub enum Quality {
     Word,
     /// Between sentences.
     Sentence,
-    /// Between lines, but within a sentence, before an indented one, or between a line that announces something and
-    /// that.
+    /// Between lines, but within a sentence, before an indented line, or after a line that announces something.
     Loose,
-    /// Between lines of text, or of a code block that fits in no part.
+    /// Between lines of text, or of a code block that does not fit in a part.
     Line,
     /// Before an item of a list, or after a blank line of code.
     Item,
@@ -32,7 +31,7 @@ pub enum Quality {
     Heading,
 }
 
-/// The units that are too few for the last part, if it can be helped.
+/// A last part with fewer units than this is avoided if possible.
 const SHORT: usize = 200;
 
 /// A place where a part can begin: an offset in the document's text, and the line it is in.
@@ -64,11 +63,11 @@ pub struct Cut {
 
 /// Which of the cuts to take.
 ///
-/// A part is filled as far as it goes, unless that costs a better cut. A better one wins if it fills the part at
-/// least half as far as the furthest one does; the one before a heading only if it fills it two thirds as far, or
-/// else it is as good as any between blocks. Nobody likes an answer whose last part is one line: where so little is
-/// left that this could be (`rest`, in units), a third is enough, and a cut that leaves less than [`SHORT`] is taken
-/// only for want of others. A heading is left alone only where there is no other way.
+/// A part is filled as far as possible, unless there is a better cut. A better cut wins if it fills the part at least half as
+/// far as the furthest one does. One before a heading has to fill it two thirds as far; otherwise it counts as one between
+/// blocks. Nobody likes an answer whose last part is a single line: if so little is left that this could happen (`rest`, in
+/// units), a third is enough, and a cut that leaves less than [`SHORT`] is taken only if there is no other. A heading is
+/// separated from its text only if there is no other way.
 fn choose(cuts: &[Cut], rest: Option<usize>) -> Option<Cut> {
     let usable = |cut: &&Cut| cut.quality > Quality::Orphan;
     let Some(furthest) = cuts.iter().filter(usable).map(|cut| cut.fill).max() else {
@@ -91,11 +90,11 @@ fn choose(cuts: &[Cut], rest: Option<usize>) -> Option<Cut> {
 pub enum Next {
     /// A part, and where the one after it begins.
     Part(Part, Option<PartStart>),
-    /// More of the text has to be known.
+    /// More of the text is needed.
     Later,
 }
 
-/// The part that begins here. `source`: the length of the source; `complete`: nothing more will come.
+/// The part that begins here. `source` is the length of the source; `complete` means that no more will come.
 pub fn next(
     document: &Document,
     begin: PartStart,
@@ -134,13 +133,13 @@ pub fn next(
             let part = document.part(&lead, begin.offset..cut.end, &tail, from..until);
             Next::Part(part, Some(cut.next))
         }
-        // Nothing is left to cut at: what is higher than it should be, and must not be torn for that.
+        // There is nowhere to cut: it is taller than it should be, but must not be torn for that.
         _ if complete => Next::Part(last_part(document, begin, &lead, from..source), None),
         _ => Next::Later,
     }
 }
 
-/// The part that holds all that is left.
+/// The part with everything that is left.
 fn last_part(document: &Document, begin: PartStart, lead: &str, source: Range<usize>) -> Part {
     let (_, end) = rest(document, begin);
     document.part(lead, begin.offset..end, "", source)
@@ -171,7 +170,7 @@ pub fn lead(document: &Document, begin: PartStart) -> String {
     let before = &document.text[line.range.start..begin.offset];
     if let LineKind::Code(block) = line.kind {
         let block = &document.blocks[block];
-        // The rest of a quoted line is a line of its own now; a blank first line Discord would leave out.
+        // The rest of a quoted line is now a line of its own; Discord would drop a blank first line.
         let quote = if before.is_empty() { "" } else { &block.quote };
         let guard = if text.is_empty() { ZERO_WIDTH } else { "" };
         return format!("{}{quote}{guard}", block.reopened());
@@ -211,8 +210,8 @@ fn tail(document: &Document, begin: PartStart, cut: &Cut) -> String {
     if touch(&document.text[..cut.end], &closing) { format!("{ZERO_WIDTH}{closing}") } else { closing }
 }
 
-/// Whether the part from here to there would end with a code block in which there are blank lines only: Discord would
-/// not see it as one. What goes on with a block has its guard at its beginning.
+/// Whether the part from here to there would end with a code block that has only blank lines, which Discord would not show as
+/// code. A part that continues a block has its guard at the beginning.
 fn shows_no_code(document: &Document, begin: PartStart, end: PartStart) -> bool {
     let goes_on = matches!(document.lines[begin.line].kind, LineKind::Code(_));
     let is_torn = end.offset > document.lines[end.line].range.start;
@@ -221,8 +220,8 @@ fn shows_no_code(document: &Document, begin: PartStart, end: PartStart) -> bool 
     !goes_on && !is_torn && code.all(|line| is_blank_code(&document.text[line.range.clone()]))
 }
 
-/// Every cut for a part that begins here, the last ones in the first line that does not fit; `None` where all fits
-/// so far, or what comes later could change them.
+/// Every cut for a part that begins here; the last ones are in the first line that does not fit. `None` if everything fits so
+/// far, or if what comes later could change them.
 fn cuts(
     document: &Document,
     begin: PartStart,
@@ -235,7 +234,7 @@ fn cuts(
     let lead_lines = lead.matches('\n').count();
     let known = begin.line + rest(document, begin).0;
     let mut used = units(lead);
-    // Whether there is nothing but blank lines in the code block so far, which Discord would not show as one.
+    // Whether the code block has only blank lines so far, which Discord would not show as code.
     let mut blank = false;
     let mut offset = begin.offset;
     for (number, line) in document.lines.iter().enumerate().skip(begin.line) {
@@ -260,7 +259,7 @@ fn cuts(
                 // It may still fit whole, or not.
                 return None;
             }
-            // What must not be torn may begin lines before.
+            // What must not be torn may begin several lines before.
             if let Some(solid) = document.solid_at(offset).filter(|solid| solid.start > begin.offset)
                 && let Some(&(place, used)) =
                     passed.iter().rev().find(|(place, _)| place.offset < solid.start)
@@ -301,8 +300,8 @@ fn cuts(
     None
 }
 
-/// A cut within the last line that shows something, where the next part would begin with a blank line of quoted code:
-/// before a quote mark nothing can guard that line, so something has to go with it.
+/// A cut within the last visible line, if the next part would otherwise begin with a blank line of quoted code: nothing can
+/// guard that line before a quote mark, so something has to go with it.
 fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(PartStart, usize)]) -> Option<Cut> {
     let text = |line: usize| &document.text[document.lines[line].range.clone()];
     let LineKind::Code(block) = document.lines[overflow].kind else { return None };
@@ -322,7 +321,7 @@ fn before_quoted_blank(document: &Document, overflow: usize, passed: &[(PartStar
     (is_code && end > begin.offset).then_some(cut)
 }
 
-/// A line that announces what fits beside it in no part need not wait for it: there is nothing to keep together.
+/// A line that announces something which does not fit into the same part need not wait for it.
 fn free_announcement(document: &Document, overflow: usize, cuts: &mut [Cut]) {
     let [.., last] = cuts else { return };
     let follower = last.next.line;
@@ -348,7 +347,7 @@ fn free_announcement(document: &Document, overflow: usize, cuts: &mut [Cut]) {
     }
 }
 
-/// Whether there is nothing in a line of code, but for the marks of its quote.
+/// Whether a line of code has nothing but the marks of its quote.
 fn is_blank_code(line: &str) -> bool {
     line.trim_start_matches(['>', ' ']).trim().is_empty()
 }
@@ -369,10 +368,10 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, PartStart)> 
     let indented = text.starts_with(char::is_whitespace);
     let gap = following > number + 1;
     let quality = match (line.kind, next.kind) {
-        // Discord leaves out the blank lines that a block begins with.
+        // Discord drops blank lines at the beginning of a block.
         (LineKind::Code(_), LineKind::Code(_)) if is_blank_code(text) => return None,
         (LineKind::Code(block), LineKind::Code(_)) if !document.blocks[block].fits_whole() => {
-            // In a terminal session, a command begins what belongs together.
+            // In a terminal session, a command and its output belong together.
             if is_blank_code(this) || text.starts_with("$ ") { Quality::Item } else { Quality::Line }
         }
         (LineKind::Code(_), _) => return None,
@@ -381,7 +380,7 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, PartStart)> 
         (_, LineKind::Heading) => Quality::Heading,
         (LineKind::Text | LineKind::Item, _) if this.ends_with([':', '：']) => Quality::Loose,
         (LineKind::Item, LineKind::Open(_)) => Quality::Loose,
-        // What stands before code mostly says what it is.
+        // What comes before code mostly says what it is.
         (LineKind::Text, LineKind::Open(_)) => Quality::Line,
         (_, LineKind::Item) if indented => Quality::Line,
         (_, LineKind::Text) if indented => Quality::Loose,
@@ -392,8 +391,7 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, PartStart)> 
         (LineKind::Text, LineKind::Text) if !ends_sentence(this) => Quality::Loose,
         _ => Quality::Line,
     };
-    // The indentation of a fence or a heading means nothing to Discord. A quote mark comes before what is opened
-    // again.
+    // The indentation of a fence or a heading means nothing to Discord. A quote mark comes before what is reopened.
     let skipped = match next.kind {
         LineKind::Code(_) => 0,
         LineKind::Text | LineKind::Item if document.open_at(next.range.start).is_empty() => 0,
@@ -403,8 +401,7 @@ fn boundary(document: &Document, number: usize) -> Option<(Quality, PartStart)> 
     Some((quality, PartStart { line: following, offset: next.range.start + skipped }))
 }
 
-/// The furthest cuts within a line, up to this offset at most, as far as it may be cut at all. `forced`: there is no
-/// other cut.
+/// The furthest cuts within a line, at most up to this offset, if it may be cut at all. `forced`: there is no other cut.
 fn cuts_within(document: &Document, begin: PartStart, used: usize, until: usize, forced: bool) -> Vec<Cut> {
     let line = &document.lines[begin.line];
     let text = &document.text[begin.offset..line.range.end];
@@ -470,7 +467,7 @@ fn cuts_within(document: &Document, begin: PartStart, used: usize, until: usize,
     cuts
 }
 
-/// Where to cut a line of code of which so many bytes fit.
+/// Where to cut a line of code of which this many bytes fit.
 fn end_in_code(line: &str, fit: usize) -> usize {
     let room = CuttableLine { text: line, fit, solid: &|_| None };
     room.last_token().or(room.last_grapheme(0, true)).unwrap_or(fit)

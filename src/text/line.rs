@@ -1,7 +1,7 @@
-//! What a line is by its beginning.
+//! What the beginning of a line says about it.
 //!
-//! CommonMark's fences are runs of three or more backticks or tildes, and a block ends at a run of the same kind
-//! that is at least as long. Discord knows three backticks only, wherever they stand.
+//! CommonMark's fences are runs of three or more backticks or tildes, and a block ends at a run of the same kind that is at
+//! least as long. Discord only knows three backticks, wherever they are.
 
 use super::INDENT;
 
@@ -65,7 +65,7 @@ pub fn heading(text: &str) -> Option<usize> {
     ((1..=6).contains(&level) && (after.is_empty() || after.starts_with([' ', '\t']))).then_some(level)
 }
 
-/// Whether the line is a rule: three or more of one mark and nothing else.
+/// Whether the line is a rule: three or more of one mark, and nothing else.
 pub fn is_rule(text: &str) -> bool {
     let Some(mark @ ('-' | '*' | '_')) = text.chars().next() else { return false };
     let marks = text.chars().filter(|c| !c.is_whitespace());
@@ -79,7 +79,7 @@ pub fn underline(line: &str) -> Option<usize> {
     if all('=') { Some(1) } else { all('-').then_some(2) }
 }
 
-/// Columns of white space, a tab reaching to the next multiple of four.
+/// The width of white space in columns; a tab reaches to the next multiple of four.
 pub fn columns(indent: &str) -> usize {
     indent.chars().fold(0, |column, c| if c == '\t' { column / 4 * 4 + 4 } else { column + 1 })
 }
@@ -87,13 +87,13 @@ pub fn columns(indent: &str) -> usize {
 /// The opening line of a code block.
 #[derive(Debug)]
 pub struct Opening<'a> {
-    /// What stands before the fence.
+    /// What comes before the fence.
     pub start: LineStart<'a>,
     /// A backtick or a tilde.
     pub mark: u8,
     /// How many there are.
     pub run: usize,
-    /// What of the info string is kept: it begins behind the fence and white space.
+    /// The part of the info string that is kept; it begins after the fence and white space.
     pub info: &'a str,
 }
 
@@ -103,7 +103,7 @@ pub fn opening(line: &str) -> Option<Opening<'_>> {
     let mark = *start.rest.as_bytes().first().filter(|mark| matches!(mark, b'`' | b'~'))?;
     let run = start.rest.bytes().take_while(|&b| b == mark).count();
     let info = start.rest[run..].trim();
-    // Backticks after three backticks: that is a code span.
+    // More backticks after the fence make it a code span.
     if run < 3 || (mark == b'`' && info.contains('`')) || start.markers.len() > INDENT {
         return None;
     }
@@ -125,7 +125,7 @@ pub fn language(info: &str) -> &str {
     info.split(ends).next().unwrap_or_default()
 }
 
-/// Whether a text that stood in the middle of a line would mean something else at the start of one.
+/// Whether a text from the middle of a line would mean something else at the start of one.
 pub fn is_block_start(text: &str) -> bool {
     let start = start(text);
     let fence = start.rest.starts_with("```") || start.rest.starts_with("~~~");
@@ -146,7 +146,7 @@ pub fn fitting(text: &str, mut room: usize) -> usize {
     text.len()
 }
 
-/// Whether the text has at most this many UTF-16 units, found without counting all of a long one.
+/// Whether the text has at most this many UTF-16 units; does not count all of a long one.
 pub fn fits(text: &str, room: usize) -> bool {
     text.len() <= room || (text.len() <= 3 * room && fitting(text, room) == text.len())
 }

@@ -1,7 +1,7 @@
-//! The first step: blocks. What each line is, fences in Discord's way, and the conversions of the dialect.
+//! The first step: blocks. Finds out what each line is, makes fences Discord's, and applies the dialect.
 //!
-//! A scanner takes lines as they come. A paragraph, a list item's text and a table are held back until the line
-//! that ends them; a code block's lines are not. So what stands in [`Document`] stays as it is, whatever follows.
+//! A scanner takes lines as they come. A paragraph, the text of a list item, and a table are held back until the line that
+//! ends them; the lines of a code block are not. So whatever is in the [`Document`] never changes.
 
 mod code;
 
@@ -16,12 +16,12 @@ use super::meaning;
 use super::table::Table;
 use code::{CODE_INDENT, Code, dedent, quoted};
 
-/// Scans a text that may come in pieces.
+/// Scans a text that may arrive in pieces.
 pub struct Scanner {
     source: String,
-    /// Where the first line begins that is not taken yet.
+    /// Where the first line begins that has not been taken yet.
     next: usize,
-    /// No line end is before this.
+    /// There is no line end before this.
     searched: usize,
     blocks: Blocks,
 }
@@ -43,7 +43,7 @@ impl Scanner {
     pub fn finish(&mut self) {
         self.take_lines(true);
         if let Some(start) = self.blocks.comment.take() {
-            // It was none after all.
+            // It was not one after all.
             self.blocks.no_comments = true;
             (self.next, self.searched) = (start, start);
             self.take_lines(true);
@@ -51,7 +51,7 @@ impl Scanner {
         self.blocks.end(&self.source);
     }
 
-    /// What has been scanned so far, to the last line that nothing can change any more.
+    /// What has been scanned so far, up to the last line that can no longer change.
     pub fn document(&self) -> &Document {
         &self.blocks.document
     }
@@ -73,7 +73,7 @@ impl Scanner {
     fn line_end(&self, all: bool) -> Option<(usize, usize)> {
         let bytes = self.source.as_bytes();
         match memchr::memchr2(b'\n', b'\r', &bytes[self.searched..]).map(|found| self.searched + found) {
-            // It may be half of a line end.
+            // It may be half a line end.
             Some(end) if bytes[end] == b'\r' && end + 1 == bytes.len() && !all => None,
             Some(end) => Some((end, end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 })),
             None => (all && self.next < bytes.len()).then_some((bytes.len(), bytes.len())),
@@ -88,17 +88,17 @@ struct Blocks {
     document: Document,
     /// The code block that is open.
     code: Option<Code>,
-    /// The lines of the paragraph that may go on.
+    /// The lines of the paragraph that may continue.
     paragraph: Vec<Range<usize>>,
-    /// What was left out as a whole since the last line that was written.
+    /// What has been dropped as a whole since the last line that was written.
     hole: Option<Range<usize>>,
     /// Where a comment began.
     comment: Option<usize>,
-    /// No comment is closed from here on.
+    /// No comment ends after this.
     no_comments: bool,
-    /// Whether the line before was blank, or there was none.
+    /// Whether the previous line was blank, or there was none.
     after_blank: bool,
-    /// Whether the block before was code.
+    /// Whether the previous block was code.
     after_code: bool,
     lists: Lists,
 }
@@ -109,14 +109,14 @@ enum Form {
     Paragraph,
     /// `## …`
     Heading(usize),
-    /// A line that has an underline up to here.
+    /// A line with an underline that ends here.
     Title {
         level: usize,
         underline: usize,
     },
 }
 
-/// The most bytes that an underline makes a heading.
+/// The longest text, in bytes, that an underline makes a heading.
 const TITLE: usize = 200;
 
 impl Blocks {
@@ -134,14 +134,14 @@ impl Blocks {
         }
         if let Some(code) = self.code.take() {
             let goes_on = match &code.fence {
-                // A quote ends with the first line that is not marked, and with it what is open within.
+                // A quote ends before the first line without a mark, and with it whatever is open inside.
                 Some(fence) if fence.quotes > 0 && !text.trim_start().starts_with('>') => false,
                 Some(fence) if closing(quoted(text, fence.quotes), fence.mark, fence.run, fence.column) => {
                     return self.close(source, &code, Some(line));
                 }
                 Some(_) => true,
                 None if text.trim().is_empty() => {
-                    // Part of it only if more code follows.
+                    // It is part of the block only if more code follows.
                     self.code = Some(code);
                     return;
                 }
@@ -200,12 +200,12 @@ impl Blocks {
         }
     }
 
-    /// Whether a line of text belongs to another paragraph than the lines before it.
+    /// Whether a line of text begins a new paragraph.
     fn begins_paragraph(&self, source: &str, line: &str) -> bool {
         let (Some(first), Some(last)) = (self.paragraph.first(), self.paragraph.last()) else { return false };
         let (first, this) = (start(&source[first.clone()]), start(line));
         let item = this.markers.contains(|c: char| c != '>' && !c.is_whitespace());
-        // A quote's paragraph may go on without its mark.
+        // A paragraph in a quote may continue without the mark.
         let quote = match (first.quotes > 0, this.quotes > 0) {
             (true, false) => !self.dialect || start(&source[last.clone()]).rest.is_empty(),
             (false, quoted) => quoted,
@@ -217,7 +217,7 @@ impl Blocks {
         item || quote || details || note
     }
 
-    /// A comment that begins a line; whether it was one.
+    /// Takes a comment at the beginning of a line. Returns whether there was one.
     fn comment_line(&mut self, source: &str, line: &Range<usize>, text: &str) -> bool {
         let start = line.end - text.len();
         // `<!-->` is not one yet.
@@ -241,8 +241,8 @@ impl Blocks {
         self.hole = Some(start..range.end);
     }
 
-    /// Goes to the beginning of a line, which is here in the source; returns where it begins in the text. The line
-    /// ends in between are kept. `code`: the blank lines among them belong to this block.
+    /// Goes to the beginning of a line, which is here in the source. Returns where it begins in the text. Line ends in between
+    /// are kept. `code`: blank lines among them belong to this block.
     fn begin_line(&mut self, source: &str, here: usize, code: Option<usize>) -> usize {
         let document = &mut self.document;
         if document.lines.is_empty() {
@@ -296,7 +296,7 @@ impl Blocks {
         document.text.len()
     }
 
-    /// Writes the lines that were held back.
+    /// Writes the lines that have been held back.
     fn end_paragraph(&mut self, source: &str) {
         let lines = std::mem::take(&mut self.paragraph);
         let table = if self.dialect { Table::find(source, &lines) } else { None };
@@ -379,7 +379,7 @@ impl Blocks {
         let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
         document.end_lines(begin, |line| match line.trim() {
             "" => LineKind::Blank,
-            // To a reader it is a blank line, too.
+            // For a reader it is a blank line, too.
             ">" if self.dialect => LineKind::Blank,
             _ if heading => LineKind::Heading,
             // What stood before it was left out.

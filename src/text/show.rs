@@ -1,12 +1,12 @@
-//! Parts for the eyes of people: what `moonlane format` prints and the snapshots show.
+//! Parts in a form for people to read: what `moonlane format` prints and the snapshots show.
 
 use std::fmt::Write;
 use std::ops::Range;
 
 use super::{Part, units};
 
-/// Parts under rulers with their place and their length in UTF-16 units, `── 2/3 ── 1987 ──`. What the split added
-/// stands in ⟦ ⟧, and a zero-width space is shown as ␣.
+/// Parts under rulers with their number and their length in UTF-16 units, `── 2/3 ── 1987 ──`. What the split added is
+/// in ⟦ ⟧, and a zero-width space is shown as ␣.
 pub fn ruled(parts: &[Part]) -> String {
     let mut out = String::new();
     for (number, part) in parts.iter().enumerate() {

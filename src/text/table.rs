@@ -1,4 +1,4 @@
-//! Tables: Discord has none. A narrow one becomes aligned columns in a code block, a wide one a list of its rows.
+//! Tables, which Discord does not have. A narrow one becomes aligned columns in a code block, a wide one a list of its rows.
 
 use std::ops::Range;
 
@@ -12,11 +12,11 @@ use super::inline::{self, SpanKind};
 use super::line::{list_marker, start};
 use super::meaning;
 
-/// The columns that a usual phone shows in a line of code. Discord's app for Android leaves some 37 on a screen 393
-/// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow one has 33, a wide one 40.
+/// The columns that a common phone shows in a line of code. Discord's app for Android has room for about 37 on a screen 393
+/// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow screen has 33, a wide one 40.
 const WIDEST: usize = 36;
 
-/// Where no row takes more columns of text than this, each is one line of a list.
+/// If no row takes more columns of text than this, each becomes one line of a list.
 const ROW: usize = 80;
 
 /// The spaces between two columns.
@@ -24,7 +24,7 @@ const GAP: usize = 2;
 
 /// A table in a paragraph.
 pub struct Table {
-    /// Which of the paragraph's lines is its header.
+    /// Which line of the paragraph is its header.
     pub first: usize,
     quote: String,
     columns: Vec<Align>,
@@ -43,24 +43,24 @@ enum Align {
 
 /// One cell.
 struct Cell {
-    /// Where its text stands in the source, without the white space around it.
+    /// Where its text is in the source, without the white space around it.
     range: Range<usize>,
-    /// What it shows as code: no markers.
+    /// Its text as code, without markers.
     bare: Vec<Swap>,
     /// The columns that this takes.
     width: usize,
-    /// What of this a list does not show, the targets of links.
+    /// How much of that a list does not show: the targets of links.
     hidden: usize,
-    /// What it shows in a list: nothing escaped.
+    /// Its text in a list, with nothing escaped.
     rich: Vec<Swap>,
     has_link: bool,
-    /// Whether some of it is read from right to left: in one line, such columns would change places.
+    /// Whether some of it is read from right to left: such columns would trade places in a line.
     is_rtl: bool,
 }
 
 impl Table {
-    /// The table in these lines, if there is one: a line of cells above one of dashes with as many. A header without
-    /// rows is one only where it can be shown as columns.
+    /// The table in these lines, if there is one: a line of cells above a line of as many dashes. A header without rows counts
+    /// only if it can be shown as columns.
     pub fn find(source: &str, lines: &[Range<usize>]) -> Option<Self> {
         let first = lines.windows(2).position(|pair| {
             let (head, rule) = (&source[pair[0].clone()], &source[pair[1].clone()]);
@@ -93,12 +93,12 @@ impl Table {
         }
     }
 
-    /// How wide its columns are; nothing where they cannot be shown in a block of code.
+    /// The widths of its columns; `None` if they cannot be shown in a code block.
     fn widths(&self) -> Option<Vec<usize>> {
         let mut cells = self.rows.iter().chain([&self.header]).flatten();
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
         let width = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-        // Of what takes no width, such as accents, there could be any number, and each part repeats the header.
+        // There could be any number of characters without width, such as accents, and each part repeats the header.
         let header: usize = self.header.iter().map(|cell| cell.range.len()).sum();
         let fits = width <= WIDEST && header <= LIMIT / 2;
         (fits && !cells.any(|cell| cell.has_link || cell.is_rtl)).then_some(widths)
@@ -137,7 +137,7 @@ impl Table {
         document.blocks[block].closed = true;
     }
 
-    /// Writes one row as a line of code; returns where it begins.
+    /// Writes one row as a line of code. Returns where it begins.
     fn write_row(
         &self,
         source: &str,
@@ -171,7 +171,7 @@ impl Table {
         begin
     }
 
-    /// `- **header:** value`, and the row's other values behind it or, where that is too long, in lines of their own.
+    /// `- **header:** value`, followed by the row's other values, in lines of their own if it would get too long.
     fn write_list(&self, source: &str, document: &mut Document) {
         let names: Vec<String> = self.header.iter().map(|cell| cell.shown(source)).collect();
         let width = |row: &Vec<Cell>| -> usize {
@@ -198,8 +198,8 @@ impl Table {
         }
     }
 
-    /// What the items of the list show: for each row with something in it, the name and the cell of each column that has
-    /// one there. The first item also names the columns that have none anywhere.
+    /// What the items of the list show: for each row that is not empty, the name and the cell of each column with something in
+    /// it. The first item also names the columns that are empty everywhere.
     fn items<'a>(&'a self, names: &'a [String]) -> Vec<Vec<(&'a str, Option<&'a Cell>)>> {
         let name = |column: usize| names.get(column).map(String::as_str).unwrap_or_default();
         let filled = |row: &'a Vec<Cell>| {
@@ -220,7 +220,7 @@ impl Table {
         items
     }
 
-    /// One item of the list; `between` its values, a line end or something else.
+    /// One item of the list, with `between` between its values.
     fn write_item(
         &self,
         source: &str,
@@ -328,7 +328,7 @@ impl Cell {
     }
 }
 
-/// The alignments that a line of dashes gives.
+/// The alignments that a line of dashes specifies.
 fn aligns(line: &str) -> Option<Vec<Align>> {
     let text = line.trim_start_matches(['>', ' ', '\t']).trim_end();
     if !text.contains('-')
@@ -352,8 +352,8 @@ fn aligns(line: &str) -> Option<Vec<Align>> {
     cells.collect()
 }
 
-/// The cells of a line that begins at `at` of the source. A `|` in a code span separates cells too, unless it is
-/// escaped, as on GitHub; but if only taking such spans whole gives `expected` cells, that is what was meant.
+/// The cells of a line that begins at `at` in the source. A `|` in a code span separates cells too, unless it is escaped, as
+/// on GitHub; but if there are `expected` cells only when such spans are kept whole, that is what was meant.
 fn split(line: &str, at: usize, expected: usize) -> Vec<Range<usize>> {
     let text = line.trim_start_matches(['>', ' ', '\t']);
     let at = at + line.len() - text.len();

@@ -1,4 +1,4 @@
-//! What people and operators read of scripts.
+//! What people and operators are told about scripts.
 
 use crate::script::{EntryPoint, FailureKind, ScriptError};
 
@@ -7,38 +7,38 @@ impl ScriptError {
     pub fn sentence(&self) -> &'static str {
         match (self.kind(), self.entry_point()) {
             (FailureKind::TimedOut, EntryPoint::Trigger) => {
-                "The script that decides which messages are for me took too long; please tell my operator, \
-                 who finds the place in the log."
+                "The script that decides which messages are for me took too long. Please tell whoever runs this bot; \
+                 the log shows where."
             }
             (FailureKind::TimedOut, EntryPoint::Route) => {
-                "The script that decides where your message goes took too long; please tell my operator, \
-                 who finds the place in the log."
+                "The script that decides where your message goes took too long. Please tell whoever runs this bot; \
+                 the log shows where."
             }
             (FailureKind::Busy, _) => {
-                "Too many commands are waiting for an answer; please try again in a minute."
+                "Too many commands are waiting for an answer. Please try again in a minute."
             }
             (FailureKind::TimedOut, EntryPoint::Command | EntryPoint::Autocomplete) => {
-                "The script of this command took too long; please tell my operator, who finds the place in the log."
+                "The script of this command took too long. Please tell whoever runs this bot; the log shows where."
             }
             (_, EntryPoint::Command | EntryPoint::Autocomplete) => {
-                "The script of this command failed; please tell my operator, who finds the reason in the log."
+                "The script of this command failed. Please tell whoever runs this bot; the log shows why."
             }
             (_, EntryPoint::Trigger) => {
-                "The script that decides which messages are for me failed; please tell my operator, \
-                 who finds the reason in the log."
+                "The script that decides which messages are for me failed. Please tell whoever runs this bot; \
+                 the log shows why."
             }
             (_, EntryPoint::Route) => {
-                "The script that decides where your message goes failed; please tell my operator, \
-                 who finds the reason in the log."
+                "The script that decides where your message goes failed. Please tell whoever runs this bot; \
+                 the log shows why."
             }
         }
     }
 }
 
-/// What is said where a set needs more than the gateway has asked for.
+/// Said when a set needs more than the gateway has asked for.
 pub const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that do not mention the bot, which Discord \
-    gives only to a bot that asks for it when it connects: restart moonlane (and see that Message Content Intent is on \
-    in the Developer Portal); until then only mentions count";
+    gives only to bots that ask for it when they connect: restart moonlane (and make sure that Message Content Intent is \
+    on in the Developer Portal); until then only mentions count";
 
 /// The scripts are good again.
 pub fn reloaded(generation: u64) -> String {
@@ -47,7 +47,7 @@ pub fn reloaded(generation: u64) -> String {
 
 /// The scripts have errors, which follow.
 pub fn not_reloaded(generation: u64) -> String {
-    format!("⚠️ The scripts are not reloaded; generation {generation} stays live.")
+    format!("⚠️ The scripts were not reloaded; generation {generation} stays live.")
 }
 
 /// The scripts let people or agents do more than before, which follows.

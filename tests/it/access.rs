@@ -73,13 +73,13 @@ async fn no_project_works_where_the_gate_is_decided() {
         );
     }
     insta::assert_snapshot!(said, @r#"
-    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT, and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.dir: Claude could change the configuration (ROOT/config/moonlane.toml) from ROOT/config, and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.dir: Claude could change the database (ROOT/data/moonlane.db) from ROOT/data, and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.dir: Claude could change the token (ROOT/secrets/token) from ROOT/secrets, and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT/links/there, and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.add_dirs[2]: Claude could change the scripts (ROOT/scripts) from ROOT/data/.., and so let anybody in; name a directory that does not hold it, such as "work"
-    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from /, and so let anybody in; name a directory that does not hold it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT, and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the configuration (ROOT/config/moonlane.toml) from ROOT/config, and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the database (ROOT/data/moonlane.db) from ROOT/data, and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the token (ROOT/secrets/token) from ROOT/secrets, and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT/links/there, and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.add_dirs[2]: Claude could change the scripts (ROOT/scripts) from ROOT/data/.., and so let anybody in; choose a directory that does not contain it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from /, and so let anybody in; choose a directory that does not contain it, such as "work"
     "#);
     let mut start = Process::start(&mut bot_on(&stage));
     assert_eq!(start.ended().await.code(), Some(2), "{}", start.said());
@@ -96,9 +96,9 @@ async fn a_reload_does_not_let_an_agent_work_where_the_gate_is_decided() {
     stage.save("routing.lua", &routing_with("").replace("WORK", stage.root().to_str().unwrap()));
     let told = posted_in(&stage, ops, 0).await.replace(stage.root().to_str().unwrap(), "ROOT");
     insta::assert_snapshot!(told, @r#"
-    ⚠️ The scripts are not reloaded; generation 1 stays live.
+    ⚠️ The scripts were not reloaded; generation 1 stays live.
     ```
-    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT, and so let anybody in; name a directory that does not hold it, such as "work"
+    scripts/routing.lua: projects.here.dir: Claude could change the scripts (ROOT/scripts) from ROOT, and so let anybody in; choose a directory that does not contain it, such as "work"
     ```
     "#);
     assert_eq!(stage.reloader().generation(), 1);

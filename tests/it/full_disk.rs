@@ -217,7 +217,7 @@ async fn a_turn_whose_end_needs_what_cannot_be_read_waits_for_it() {
     let homeless = stage.say("general", "TEXT:where am I?");
     stage.reacted(homeless, "⏳").await;
     stage.save("routing.lua", r#"return { projects = { other = { dir = "WORK" } } }"#);
-    bot.logged("the scripts route other channels now").await;
+    bot.logged("the scripts now route other channels").await;
     let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
     database.execute_batch("ALTER TABLE choices RENAME TO away").unwrap();
     stage.let_go("done").await;

@@ -326,7 +326,7 @@ async fn a_folder_that_is_gone_is_told_and_loaded_again_once_it_is_back() {
         let gone = gone.await;
         assert_eq!(
             listing(&stage, &gone),
-            "scripts: the script folder is gone; put it back, and it is loaded again"
+            "scripts: the script folder is gone; put it back and it will be loaded again"
         );
         assert_eq!(gone.generation, generation, "round {round}");
         copy(&aside, &scripts);
@@ -382,19 +382,19 @@ async fn the_notify_channel_hears_of_each_error_once_and_of_the_end_once() {
         (posts.len() >= 4).then_some(posts)
     });
     insta::assert_snapshot!(within("four posts", posted).await.join("\n\n"), @"
-    ⚠️ The scripts are not reloaded; generation 1 stays live.
+    ⚠️ The scripts were not reloaded; generation 1 stays live.
     ```
     scripts/routing.lua:2: Expected identifier when parsing expression, got <eof>
     ```
 
-    ⚠️ The scripts are not reloaded; generation 1 stays live.
+    ⚠️ The scripts were not reloaded; generation 1 stays live.
     ```
     scripts/routing.lua:1: on purpose
     ```
 
     ✅ reloaded, generation 2
 
-    ⚠️ The scripts are not reloaded; generation 3 stays live.
+    ⚠️ The scripts were not reloaded; generation 3 stays live.
     ```
     scripts/routing.lua:2: Expected identifier when parsing expression, got <eof>
     ```
@@ -430,7 +430,7 @@ async fn the_notify_channel_hears_of_scripts_that_fail_in_use_and_of_a_restart_t
     scripts/routing.lua:2: no such project
     ```
 
-    ⚠️ triggers.lua now needs the content of messages that do not mention the bot, which Discord gives only to a bot that asks for it when it connects: restart moonlane (and see that Message Content Intent is on in the Developer Portal); until then only mentions count.
+    ⚠️ triggers.lua now needs the content of messages that do not mention the bot, which Discord gives only to bots that ask for it when they connect: restart moonlane (and make sure that Message Content Intent is on in the Developer Portal); until then only mentions count.
     ");
 }
 

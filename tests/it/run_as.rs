@@ -299,7 +299,7 @@ async fn what_stands_open_to_that_user_is_told_with_what_closes_it() {
     settings: the user nobody (`run_as`) may not read ROOT/config/claude.json: `chmod o+r ROOT/config/claude.json`, or give it another owner or group
     run_as: the user nobody can read the token (ROOT/token): `chmod g-r ROOT/token`
     run_as: the user nobody can read the token (ROOT/token): give ROOT/token another owner
-    run_as: must not be root; name a user that owns nothing but the project
+    run_as: must not be root; choose a user that owns nothing but the project
     run_as: there is no user "no such user" on this machine
     "#);
 }
@@ -457,13 +457,13 @@ async fn a_bot_without_the_right_says_what_is_missing_and_serves_the_other_proje
         *check = as_user(&stage, &daemon, "");
         check.args(["check", "--root"]).arg(stage.root());
     });
-    insta::assert_snapshot!(told.await, @r#"run_as: moonlane, as it was started here, may not start agents as another user: start it with `AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL` (systemd), or write `command = { "sudo", … }` in place of `run_as` (scripts/README.md says how)"#);
+    insta::assert_snapshot!(told.await, @r#"run_as: moonlane, the way it was started here, may not start agents as another user: start it with `AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL` (systemd), or write `command = { "sudo", … }` instead of `run_as` (scripts/README.md says how)"#);
     stage.save("routing.lua", &routing(&daemon, ""));
     let told = checked(&stage, |check| {
         *check = as_user(&stage, &daemon, "");
         check.args(["check", "--root"]).arg(stage.root());
     });
-    insta::assert_snapshot!(told.await, @"run_as: is the user that moonlane itself runs as; name another one, or take `run_as` out");
+    insta::assert_snapshot!(told.await, @"run_as: is the user that moonlane itself runs as; choose another one, or remove `run_as`");
 }
 
 #[tokio::test]

@@ -87,16 +87,16 @@ async fn a_trigger_that_goes_wrong_costs_its_message_and_is_one_sentence() {
     }
     insta::assert_snapshot!(said, @"
     error:
-    ⚠️ The script that decides which messages are for me failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides which messages are for me failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     nonsense:
-    ⚠️ The script that decides which messages are for me failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides which messages are for me failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     endless loop:
-    ⚠️ The script that decides which messages are for me took too long; please tell my operator, who finds the place in the log.
+    ⚠️ The script that decides which messages are for me took too long. Please tell whoever runs this bot; the log shows where.
     -# id ID
     memory hog:
-    ⚠️ The script that decides which messages are for me failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides which messages are for me failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     ");
 }
@@ -110,16 +110,16 @@ async fn a_route_that_goes_wrong_costs_its_message_and_is_one_sentence() {
     }
     insta::assert_snapshot!(said, @"
     error:
-    ⚠️ The script that decides where your message goes failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides where your message goes failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     nonsense:
-    ⚠️ The script that decides where your message goes failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides where your message goes failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     endless loop:
-    ⚠️ The script that decides where your message goes took too long; please tell my operator, who finds the place in the log.
+    ⚠️ The script that decides where your message goes took too long. Please tell whoever runs this bot; the log shows where.
     -# id ID
     memory hog:
-    ⚠️ The script that decides where your message goes failed; please tell my operator, who finds the reason in the log.
+    ⚠️ The script that decides where your message goes failed. Please tell whoever runs this bot; the log shows why.
     -# id ID
     ");
 }
@@ -218,7 +218,7 @@ async fn check_lists_every_problem_and_its_code_says_whether_there_is_one() {
     scripts/routing.lua: alow: unknown key `alow`, did you mean `allow`?
     scripts/routing.lua: projects.blog.permission_mode: unknown value `acceptEdit`, did you mean `acceptEdits`?
     scripts/routing.lua: projects.site.dirr: unknown key `dirr`, did you mean `dir`?
-    scripts/routing.lua: channels: a key is a number; write ["123"] = "name": ids are strings in quotes: a number cannot hold all digits
+    scripts/routing.lua: channels: a key is a number; write ["123"] = "name": ids are strings in quotes, because a number cannot hold all their digits
     scripts/routing.lua: channels["12"]: there is no project "sit", did you mean "site"?
     scripts/routing.lua: projects.gone.dir: ROOT/gone does not exist
     scripts/triggers.lua: patterns[1]: not a regular expression: unclosed group

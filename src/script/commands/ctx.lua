@@ -1,14 +1,14 @@
--- What commands know as `ctx`. Runs once in each VM of commands, before any script.
+-- What commands know as `ctx`. Runs once in each VM for commands, before any script.
 --
--- A function that asks for an effect yields its name and the value that it was given; the driver resumes it with
--- true and the answer, or with false and what is wrong, which is raised where the script called.
+-- A function that asks for an effect yields its name and the value that it was given; it is resumed with true and the answer,
+-- or with false and what is wrong, which it raises at the caller's line.
 local yield, yieldable, effects, tools, natives = ...
 local dress, raising = natives.dress, natives.raising
 
-local CTX = "ctx" -- what getmetatable gives scripts, in place of the metatable
+local CTX = "ctx" -- what getmetatable gives scripts instead of the metatable
 local OPTIONAL = { guild_id = true, subcommand = true }
 
--- The permissions of whoever uses the command, by ctx: scripts cannot change them.
+-- The permissions of the person, by ctx, where scripts cannot change them.
 local permissions = setmetatable({}, { __mode = "k" })
 
 local function effect(name)
@@ -17,7 +17,7 @@ local function effect(name)
       error(`write ctx:{name}(…), with a colon`, 2)
     end
     if select("#", ...) > 0 then
-      error(`ctx:{name} takes one value; put several into a table: ctx:{name} \{ first, key = … }`, 2)
+      error(`ctx:{name} takes one value; put more into a table: ctx:{name} \{ first, key = … }`, 2)
     end
     if not yieldable() then
       error(`ctx:{name} cannot wait inside a function that table.sort, string.gsub, a metamethod or require calls; ask before it, or use a loop`, 2)
@@ -32,7 +32,7 @@ end
 
 local function no_effect(name)
   return function()
-    error(`ctx:{name} is not possible in autocomplete, which only makes suggestions`, 2)
+    error(`ctx:{name} is not possible in autocomplete, which can only suggest values`, 2)
   end
 end
 

@@ -1,4 +1,4 @@
-//! What runs on the commands' own thread: their VMs, and the coroutines that wait.
+//! What runs on the commands' own thread: their VMs, and the suspended coroutines.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,15 +19,14 @@ use crate::script::vm::Vm;
 
 /// The largest answer to an effect, as JSON, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// How many effects one use of a command may ask for. Each begins a new slice, so that no time limit ends a loop of
-/// them.
+/// How many effects one use of a command may ask for. Each begins a new slice, so no time limit would end a loop of them.
 pub(in crate::script) const MAX_EFFECTS: u32 = 500;
 
 /// What runs on the commands' own thread.
 pub struct Runner {
     entries: Arc<[CommandFile]>,
     limits: CommandLimits,
-    /// The VMs by their number; the newest takes new calls.
+    /// The VMs by number; new calls run in the newest.
     vms: BTreeMap<u64, Vm>,
     waiting: HashMap<u64, Coroutine>,
     last_id: u64,
@@ -43,28 +42,28 @@ struct Coroutine {
     effects: u32,
 }
 
-/// A coroutine asks for an effect, and waits.
+/// A coroutine has asked for an effect, and is suspended.
 pub struct Yielded {
     pub id: u64,
     pub effect: Effect,
 }
 
 impl Runner {
-    /// With a VM that has loaded the files of all these.
+    /// `vm` has loaded the files of all `entries`.
     pub fn new(mut vm: Vm, entries: Arc<[CommandFile]>, limits: CommandLimits) -> Result<Self, LuaFailure> {
         make_ctx(&mut vm, &entries)?;
         let (vms, waiting) = (BTreeMap::from([(1, vm)]), HashMap::new());
         Ok(Self { entries, limits, vms, waiting, last_id: 0 })
     }
 
-    /// Starts a command: the one at this place.
+    /// Starts the command at this index.
     pub fn start(&mut self, place: usize, call: &CommandCall) -> Result<Option<Yielded>, ScriptError> {
         let entries = Arc::clone(&self.entries);
         let entry = &entries[place];
         let failed = |failure: LuaFailure| ScriptError::new(EntryPoint::Command, failure.or_in(&entry.file));
         if self.waiting.len() >= self.limits.waiting && !call.first {
             let limit = self.limits.waiting;
-            let message = format!("{limit} commands are waiting already (`scripts.max_waiting`)");
+            let message = format!("{limit} commands are already waiting (`scripts.max_waiting`)");
             return Err(failed(LuaFailure::new(FailureKind::Busy, message)));
         }
         let number = self.newest();
@@ -88,14 +87,14 @@ impl Runner {
         self.slice(coroutine, |_| Ok(args), None)
     }
 
-    /// Goes on with one that waits for this answer.
+    /// Resumes the coroutine that is waiting for this answer.
     pub fn resume(
         &mut self,
         id: u64,
         answer: Result<serde_json::Value, String>,
     ) -> Result<Option<Yielded>, ScriptError> {
         let Some(coroutine) = self.waiting.remove(&id) else {
-            let message = "it was ended while it waited, because the commands have used up their memory twice \
+            let message = "ended while it was waiting, because the commands ran out of memory twice \
                            (`scripts.memory_limit`)";
             return Err(ScriptError::new(
                 EntryPoint::Command,
@@ -104,7 +103,7 @@ impl Runner {
         };
         let answer = match answer {
             Ok(answer) if answer.to_string().len() > MAX_ANSWER => {
-                Err(format!("the answer has more than {} KiB", MAX_ANSWER / 1024))
+                Err(format!("the answer is longer than {} KiB", MAX_ANSWER / 1024))
             }
             answer => answer,
         };
@@ -116,7 +115,7 @@ impl Runner {
         self.slice(coroutine, args, refused)
     }
 
-    /// Forgets a coroutine that waits.
+    /// Ends a suspended coroutine.
     pub fn end(&mut self, id: u64) {
         if let Some(Coroutine { thread, vm, .. }) = self.waiting.remove(&id) {
             drop(thread);
@@ -160,7 +159,7 @@ impl Runner {
                 self.waiting.insert(self.last_id, Coroutine { thread, vm: number, place, effects });
                 Ok(Some(Yielded { id: self.last_id, effect }))
             }
-            // What it held is garbage before anybody looks how full the VM is.
+            // What it held must be garbage before the VM's memory is measured.
             ended => {
                 drop(thread);
                 ended.map(|_| None)
@@ -170,18 +169,18 @@ impl Runner {
         self.drop_unused(number);
         waiting.map_err(|failure| {
             let entry = &entries[place];
-            // Only what the script let through as it came; what it raises itself is not for people.
-            let as_it_came = |refused: &String| {
+            // Only if the script passed it on unchanged; what it raises itself is not meant for people.
+            let is_unchanged = |refused: &String| {
                 let folder = entry.file.strip_suffix(&format!("{}.lua", entry.module)).unwrap_or_default();
                 data::one_line(refused.clone()) == failure.message
                     && failure.file.as_ref().is_none_or(|file| file.starts_with(folder))
             };
-            let refusal = refused.filter(as_it_came);
+            let refusal = refused.filter(is_unchanged);
             ScriptError { refusal, ..ScriptError::new(EntryPoint::Command, failure.or_in(&entry.file)) }
         })
     }
 
-    /// What the `autocomplete` of this option gives.
+    /// What the `autocomplete` of this option suggests.
     pub fn suggest(
         &mut self,
         place: usize,
@@ -219,19 +218,19 @@ impl Runner {
         self.vms.keys().next_back().copied().unwrap_or_default()
     }
 
-    /// Replaces the VM where what has just run has left it without memory.
+    /// Replaces the VM if what has just run has left it without memory.
     fn look_after(&mut self, number: u64) {
         let newest = self.newest();
         let Some(vm) = self.vms.get_mut(&number) else { return };
         if number != newest || !vm.is_full() {
             return;
         }
-        tracing::warn!("the commands start afresh, because they have used up their memory");
+        tracing::warn!("the commands' VM is out of memory and is replaced");
         let fresh = vm.afresh().and_then(|mut vm| make_ctx(&mut vm, &self.entries).map(|()| vm));
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(failure) => {
-                tracing::error!(%failure, "cannot start the commands afresh");
+                tracing::error!(%failure, "cannot replace the commands' VM");
                 return;
             }
         };
@@ -239,14 +238,14 @@ impl Runner {
         self.waiting.retain(|_, coroutine| coroutine.vm == number);
         let ended = ended - self.waiting.len();
         if ended > 0 {
-            tracing::warn!(ended, "ended the commands that waited, to free their memory");
+            tracing::warn!(ended, "ended waiting commands to free their memory");
         }
         self.vms.retain(|other, _| *other == number);
         self.vms.insert(number + 1, fresh);
         self.drop_unused(number);
     }
 
-    /// Drops a VM that was replaced and in which nothing waits any more.
+    /// Drops a VM that was replaced and in which nothing is suspended any more.
     fn drop_unused(&mut self, number: u64) {
         if number != self.newest() && !self.waiting.values().any(|coroutine| coroutine.vm == number) {
             self.vms.remove(&number);
@@ -258,10 +257,10 @@ fn no_vm() -> LuaFailure {
     LuaFailure::new(FailureKind::Gone, "the commands have no VM")
 }
 
-/// A command that asks on and on is ended as one that runs on and on, at the line that asked.
+/// A command that keeps asking is ended like one that keeps running, at the line that asked.
 fn too_many_effects(vm: &mut Vm, thread: &Thread) -> LuaFailure {
     let failure =
-        LuaFailure::new(FailureKind::TimedOut, format!("asked `ctx` for more than {MAX_EFFECTS} things"));
+        LuaFailure::new(FailureKind::TimedOut, format!("called more than {MAX_EFFECTS} functions of `ctx`"));
     let traceback = vm.run(|lua| {
         let debug: mlua::Table = lua.globals().get("debug")?;
         debug.get::<mlua::Function>("traceback")?.call::<String>(thread)
@@ -269,7 +268,7 @@ fn too_many_effects(vm: &mut Vm, thread: &Thread) -> LuaFailure {
     traceback.map_or(failure.clone(), |traceback| failure.traced(&traceback))
 }
 
-/// The effect that a coroutine asks for, or what is wrong with it, in words for the line that asked.
+/// The effect that a coroutine asks for, or what is wrong with it, worded for the line that asked.
 fn asked(yielded: &MultiValue) -> Result<Effect, String> {
     let name = match yielded.front() {
         Some(mlua::Value::String(name)) => name.to_string_lossy(),
@@ -291,7 +290,7 @@ fn run_function(
     part(module, command, subcommand)?.raw_get("run")
 }
 
-/// The function that makes suggestions for this option, and the option's kind.
+/// The function that suggests values for this option, and the option's kind.
 fn autocomplete_function(
     module: &mlua::Value,
     command: &Command,
@@ -328,7 +327,7 @@ fn part(module: &mlua::Value, command: &Command, subcommand: Option<&str>) -> ml
     }
 }
 
-/// Discord asks for what is not in the definition: it has an older one.
+/// Discord names something that is not in the definition: it still has an older one.
 fn no_part(what: &str, name: &str, known: &[&str]) -> mlua::Error {
     let hint = nearest(name, known.iter().copied()).map(|near| format!("; there is {near:?}"));
     mlua::Error::runtime(format!("there is no {what} {}{}", shown(name), hint.unwrap_or_default()))

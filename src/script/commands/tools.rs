@@ -1,6 +1,6 @@
-//! What `ctx` can do by itself, without asking the core: who may do what, and what commands there are.
+//! What `ctx` can do without asking the core: check a permission, and list the commands.
 //!
-//! Each gives `true` and its answer, or `false` and what is wrong: `ctx.lua` raises that where the script called.
+//! Each function returns `true` and its answer, or `false` and what is wrong, which `ctx.lua` raises at the caller's line.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ const TOOLS: [(CtxTool, &str, &str); 2] =
 /// What is in `ctx` besides functions.
 const FACTS: [&str; 6] = ["user", "channel", "guild_id", "command", "subcommand", "args"];
 
-/// What `ctx` had once, and what to write now.
+/// What `ctx` used to have, and what to write now.
 const MOVED: [(&str, &str); 5] = [
     ("follow_up", "ctx:reply"),
     ("now", "moonlane.now"),
@@ -110,7 +110,7 @@ fn may(bits: Option<&mlua::LuaString>, name: &mlua::Value) -> Result<bool, Strin
     Ok(needed.is_in(bits))
 }
 
-/// The bits cross as text: a double could not hold all 64.
+/// The bits are passed as text, because a double cannot hold all 64.
 fn bits_of(bits: Option<&mlua::LuaString>) -> Result<u64, String> {
     let bits = bits.and_then(|bits| bits.to_string_lossy().parse().ok());
     bits.ok_or_else(|| "write it with a colon, such as ctx:may(\"manage_messages\")".to_owned())

@@ -1,4 +1,4 @@
-//! Every problem of a value, not only the first one.
+//! All problems of a value, not only the first.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use serde_path_to_error::{Path, Segment};
 
 use super::{BadValue, Data, read_code, segment};
 
-/// How many problems of one value are told.
+/// How many problems of one value are reported.
 const MOST: usize = 50;
 
-/// Decodes a value and notes everything that does not fit: what is wrong is left out, and the rest is looked at again.
+/// Decodes a value and notes everything that does not fit: what is wrong is removed, and the rest is decoded again.
 ///
-/// `None` where not enough is left.
+/// `None` if not enough is left.
 pub fn decode_all<T: DeserializeOwned>(mut data: Data, problems: &mut Vec<BadValue>) -> Option<T> {
     let mut removed = LeftOut::default();
     for _ in 0..MOST {
@@ -32,13 +32,13 @@ pub fn decode_all<T: DeserializeOwned>(mut data: Data, problems: &mut Vec<BadVal
     None
 }
 
-/// As [`decode_all`], of a value of Lua that may hold functions. Each of its keys is copied by itself, so that one that cannot be
-/// copied hides no other.
+/// As [`decode_all`], for a Lua value that may hold functions. Each key is copied separately, so that one that cannot be copied
+/// does not hide the others.
 pub fn decode_all_lua<T: DeserializeOwned>(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<T> {
     decode_all(read_all(value, problems)?, problems)
 }
 
-/// Copies a value, without those of its keys that cannot be copied.
+/// Copies a value, without the keys that cannot be copied.
 pub fn read_all(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<Data> {
     let whole = match (read_code(value), value) {
         (Ok(data), _) => return data,
@@ -70,16 +70,16 @@ pub fn read_all(value: &mlua::Value, problems: &mut Vec<BadValue>) -> Option<Dat
     Some(Data::Map(fields))
 }
 
-/// What was left out of a value.
+/// What has been removed from a value.
 #[derive(Default)]
 struct LeftOut {
     paths: Vec<String>,
-    /// The places of items that were left out, by the path of their list: those behind them have moved.
+    /// The indexes of removed items, by the path of their list: those after them have moved.
     items: HashMap<String, Vec<usize>>,
 }
 
 impl LeftOut {
-    /// The path as it was before anything was left out.
+    /// The path as it was before anything was removed.
     fn shown(&self, path: &Path) -> String {
         path.iter().fold(String::new(), |parent, part| {
             let part = match part {
@@ -92,14 +92,14 @@ impl LeftOut {
         })
     }
 
-    /// Where an item stood.
+    /// The original index of an item.
     fn place(&self, list: &str, index: usize) -> usize {
         let mut gone = self.items.get(list).cloned().unwrap_or_default();
         gone.sort_unstable();
         gone.into_iter().fold(index, |place, gone| if gone <= place { place + 1 } else { place })
     }
 
-    /// Whether it is only missing because it was left out.
+    /// Whether the value is missing only because it was removed.
     fn explains(&self, problem: &BadValue) -> bool {
         let missing = problem.message.strip_prefix('`').and_then(|rest| rest.strip_suffix("` is missing"));
         missing.is_some_and(|key| {
@@ -108,7 +108,7 @@ impl LeftOut {
         })
     }
 
-    /// Leaves out what stands there, or the innermost value around it; false where that is the whole.
+    /// Removes the value at this path, or the innermost one around it; false if that is the whole value.
     fn remove(&mut self, data: &mut Data, path: &Path, shown: String) -> bool {
         let mut parts: Vec<&Segment> = path.iter().collect();
         while let Some(last) = parts.pop() {
@@ -151,17 +151,17 @@ impl LeftOut {
     }
 }
 
-/// What is wrong with a value, as far as it was found.
+/// What has been found to be wrong with a value.
 #[derive(Debug, Default)]
 pub struct Found(pub Vec<BadValue>);
 
 impl Found {
-    /// Notes what is wrong under this key.
+    /// Notes a problem at this path.
     pub fn add(&mut self, path: &str, problem: BadValue) {
         self.0.push(problem.under(path));
     }
 
-    /// The value under this key, or what stands for it once its problem is noted.
+    /// The value at this path; if it has a problem, notes that and gives `instead`.
     pub fn or<T>(&mut self, instead: T, path: &str, result: Result<T, BadValue>) -> T {
         result.unwrap_or_else(|problem| {
             self.add(path, problem);
@@ -169,12 +169,12 @@ impl Found {
         })
     }
 
-    /// The same of a value that may be absent.
+    /// The same for a value that may be absent.
     pub fn or_none<T>(&mut self, path: &str, result: Option<Result<T, BadValue>>) -> Option<T> {
         self.or(None, path, result.transpose())
     }
 
-    /// Converts each item of a list; a problem names its place in it.
+    /// Converts every item of a list; problems name the item.
     pub fn each<'a, T: 'a, U>(
         &mut self,
         key: &str,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::config::duration_as;
 use crate::domain::BadId;
 
-/// A function, of which it is enough to know that it is there.
+/// A function; all that matters is that it is there.
 #[derive(Debug)]
 pub struct Function;
 
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Function {
 }
 
 /// Why a number is no id.
-pub const ID_IS_TEXT: &str = "ids are strings in quotes: a number cannot hold all digits";
+pub const ID_IS_TEXT: &str = "ids are strings in quotes, because a number cannot hold all their digits";
 
 /// A Discord id: digits in quotes, because a number cannot hold them all. Wherever an id is expected, the table of a person,
 /// a channel or a role will do.
@@ -62,7 +62,7 @@ impl<'de, T: FromStr<Err = BadId>> Deserialize<'de> for Id<T> {
                 Err(E::custom(ID_IS_TEXT))
             }
 
-            /// A person, a channel or a role, which has an id.
+            /// A person, a channel or a role.
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Id<T>, A::Error> {
                 let mut found = None;
                 while let Some(key) = map.next_key::<String>()? {

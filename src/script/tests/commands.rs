@@ -422,7 +422,10 @@ async fn a_loop_of_effects_ends_too() {
         };
         let lines = played(&commands(body), call(), count).await;
         assert_eq!(performed, crate::script::commands::MAX_EFFECTS);
-        assert_eq!(lines.last().unwrap(), &format!("TimedOut: {end} asked `ctx` for more than 500 things"));
+        assert_eq!(
+            lines.last().unwrap(),
+            &format!("TimedOut: {end} called more than 500 functions of `ctx`")
+        );
     }
     // As many as it may, and then it ends by itself.
     let body = "for _ = 1, 500 do ctx:status() end";
@@ -453,7 +456,7 @@ async fn a_waiting_command_goes_on_in_a_vm_that_was_replaced_once() {
     assert_eq!(fill().await, [""; 0]);
     let CommandStep::Failed(error) = second.resume(Ok(json!(true))).await else { panic!() };
     assert_eq!(error.kind(), FailureKind::OutOfMemory);
-    assert!(error.to_string().starts_with("it was ended while it waited"), "{error}");
+    assert!(error.to_string().starts_with("ended while it was waiting"), "{error}");
     let CommandStep::Effect(effect, _) = fourth.resume(Ok(json!(true))).await else { panic!() };
     assert_eq!(said(&effect), "reply: true 7");
 }
@@ -468,7 +471,7 @@ async fn only_so_many_commands_wait() {
     }
     let CommandStep::Failed(error) = set.call(call()).await else { panic!() };
     assert_eq!(error.kind(), FailureKind::Busy);
-    let message = "scripts/commands/test.lua: 100 commands are waiting already (`scripts.max_waiting`)";
+    let message = "scripts/commands/test.lua: 100 commands are already waiting (`scripts.max_waiting`)";
     assert_eq!(error.to_string(), message);
     // Dropping one makes room.
     waiting.pop();
@@ -493,7 +496,7 @@ async fn a_huge_answer_is_refused() {
     assert_eq!(
         lines[1..],
         [
-            "Failed: scripts/commands/test.lua:2: the answer has more than 1024 KiB (the answer has more than 1024 KiB)"
+            "Failed: scripts/commands/test.lua:2: the answer is longer than 1024 KiB (the answer is longer than 1024 KiB)"
         ]
     );
 }

@@ -69,11 +69,11 @@ fn every_problem_of_a_command_is_told() {
     scripts/commands/test.lua: options[3].autocomplete: expected a function, found the number 5
     scripts/commands/test.lua: options[4]: `name` is missing
     scripts/commands/test.lua: permission: there is no permission "manage_mesages"; did you mean "manage_messages"?
-    scripts/commands/test.lua: options[1].name: a name has 1 to 32 lower-case letters, digits, `-` or `_`: "where"
+    scripts/commands/test.lua: options[1].name: a name consists of 1 to 32 lower-case letters, digits, `-` or `_`: "where"
     scripts/commands/test.lua: options[1].description: must not be empty
     scripts/commands/test.lua: options[2].choices[1]: expected a string, as the option's type says, found the number 1
     scripts/commands/test.lua: options[2].min: must not be greater than `max`, which is 1
-    scripts/commands/test.lua: options[3].name: "a" is also the name of number 2
+    scripts/commands/test.lua: options[3].name: "a" is already the name of number 2
     scripts/commands/test.lua: options[3].required: required options come first; move it before "Where"
     "#);
 }

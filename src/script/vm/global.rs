@@ -1,7 +1,7 @@
-//! The table `moonlane`, which every script and every hook has: time, regular expressions, JSON, and the log.
+//! The table `moonlane`, which all scripts have, hooks included: time, regular expressions, JSON, and the log.
 //!
-//! Each function here gives `true` and its answer, or `false` and what is wrong: `natives.lua` raises that where the
-//! script called.
+//! Each function returns `true` and its answer, or `false` and what is wrong, which `natives.lua` raises at the caller's
+//! line.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,23 +18,23 @@ use crate::nearest::nearest;
 use crate::script::data::{self, BadValue, Data, kind};
 use crate::script::{lint, pattern, plain};
 
-/// How much a compiled regular expression may take, in bytes.
+/// The largest compiled regular expression, in bytes.
 const MAX_REGEX: usize = 128 * 1024;
-/// How long a text may be that a regular expression looks at, in bytes: more than the longest message. With
-/// [`MAX_REGEX`], the worst pattern takes half a second for it.
+/// The longest text that a regular expression searches, in bytes: longer than any message. With [`MAX_REGEX`], the worst
+/// pattern takes half a second.
 const MAX_TEXT: usize = 16_000;
-/// How many regular expressions are kept compiled.
+/// How many compiled regular expressions are kept.
 const KEPT: usize = 16;
-/// The longest JSON text that is read.
+/// The longest JSON text that is decoded, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
-/// The longest line of the log, in bytes.
+/// The longest line for the log, in bytes.
 const MAX_LOG: usize = 2000;
-/// How a time is written where a script does not say.
+/// How a time is formatted by default.
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M";
 /// The longest format, in bytes.
 const MAX_FORMAT: usize = 200;
 
-/// Keys that were others once, and what to write now.
+/// Former keys, and what to write now.
 const MOVED: [(&str, &str); 5] = [
     ("channel_id", "channel.id"),
     ("channel_name", "channel.name"),
@@ -68,8 +68,8 @@ pub(in crate::script) enum MoonlaneFunction {
     ///
     /// Lua: `fun(seconds: number, format?: string, zone?: string): string`
     TimeFormat,
-    /// Writes a line to the log; `{ line, level = "warn" }` says how important it is. A call can write 50, those of `print`
-    /// included.
+    /// Writes a line to the log; `{ line, level = "warn" }` says how important it is. A call can write 50
+    /// lines, including those of `print`; the rest are dropped.
     ///
     /// Lua: `fun(line: string|Log)`
     Log,
@@ -179,7 +179,7 @@ fn find(
         _ => return problem("write moonlane.regex(pattern, text), both strings".to_owned()),
     };
     if text.len() > MAX_TEXT {
-        return problem(format!("the text has more than {MAX_TEXT} bytes"));
+        return problem(format!("the text is longer than {MAX_TEXT} bytes"));
     }
     let mut kept = kept.lock();
     let regex = match kept.iter().position(|regex| regex.as_str() == pattern) {
@@ -211,7 +211,7 @@ fn read_json(lua: &Lua, text: &mlua::Value) -> mlua::Result<Result<mlua::Value, 
     };
     let bytes = text.as_bytes();
     if bytes.len() > MAX_JSON {
-        return problem(format!("the text has more than {} KiB", MAX_JSON / 1024));
+        return problem(format!("the text is longer than {} KiB", MAX_JSON / 1024));
     }
     match serde_json::from_slice::<serde_json::Value>(&bytes) {
         Ok(value) => lua.to_value_with(&value, plain()).map(Ok),
@@ -298,7 +298,7 @@ fn log(lua: &Lua, clock: &Clock, value: &mlua::Value) -> Result<(), String> {
     if !clock.may_print() {
         return Ok(());
     }
-    // Below it are the function of `natives.lua` and the script.
+    // The levels below are the function in `natives.lua` and the script.
     let (script, line) = place(lua, 2);
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = data::cut(text, MAX_LOG);

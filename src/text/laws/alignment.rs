@@ -1,4 +1,5 @@
-//! The law of exactness: the parts are the source but for what they say, and so each byte has its place.
+//! The law of exactness: the parts are the source, apart from what they say was added and dropped. So each byte has its
+//! place.
 
 use std::ops::Range;
 
@@ -18,7 +19,7 @@ pub enum Spot {
 pub struct Map {
     /// For each byte of the source.
     pub spots: Vec<Spot>,
-    /// For each part and byte of its text, the byte of the source; `None` where it was added.
+    /// For each part and each byte of its text, the byte of the source; `None` if it was added.
     pub origins: Vec<Vec<Option<usize>>>,
 }
 
@@ -28,7 +29,7 @@ impl Map {
         self.spots[range].iter().all(|spot| *spot != Spot::Dropped)
     }
 
-    /// The cuts that have text on both sides, without so much as a space between: where the second side begins.
+    /// The cuts with text on both sides and not even a space in between: where the second side begins.
     pub fn cuts<'a>(&'a self, source: &'a str) -> impl Iterator<Item = usize> + 'a {
         self.edges()
             .filter(|(before, after)| {
@@ -51,8 +52,8 @@ impl Map {
     }
 }
 
-/// Sees that the ranges of the parts tile the source, and that a part's text without what was added is its slice of
-/// the source without what was dropped.
+/// Checks that the ranges of the parts tile the source, and that a part's text without what was added is its slice of the
+/// source without what was dropped.
 pub fn align(source: &str, parts: &[Part]) -> Result<Map, String> {
     let mut spots = vec![Spot::Dropped; source.len()];
     let mut origins = Vec::new();

@@ -8,15 +8,15 @@ use super::fixtures::FOLDER;
 use super::{check, parts};
 use crate::domain::Format;
 
-/// At most this many times the least possible number of messages.
+/// The most messages allowed, as a multiple of the least possible number.
 const RATIO: f64 = 1.15;
-/// So many faults are printed.
+/// How many faults are printed.
 const SHOWN: usize = 20;
 
-/// The fewest messages that can hold what was posted: without what stands at the inner ends of the parts only
-/// because of a cut (closed and reopened fences, repeated headers and markers), and without the white space that was
-/// dropped there, in parts of exactly [`LIMIT`] units. It is a lower bound for all who post the same text; that a
-/// word, a line or a block must not be torn may ask for more.
+/// The fewest messages that can hold what was posted, in parts of exactly [`LIMIT`] units: without what is at the inner ends of
+/// the parts only because of a cut (closed and reopened fences, repeated headers and markers), and without the white space
+/// that was dropped there. It is a lower bound for anybody who posts the same text; keeping words, lines and blocks whole may
+/// take more.
 fn least(parts: &[Part]) -> usize {
     let own = |(number, part): (usize, &Part)| {
         let mut start = 0;
@@ -41,7 +41,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        // Links could lead round in a circle.
+        // Links could form a cycle.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => documents(&path, found),
             Ok(kind) if kind.is_file() && path.extension().is_some_and(|ending| ending == "md") => {
@@ -74,7 +74,7 @@ fn the_corpus_keeps_the_laws_in_few_messages() {
         let start = Instant::now();
         let (mut faulty, mut used, mut possible) = (0, 0, 0);
         for (path, text) in &texts {
-            // One that panics is a fault, too, and no reason to see no others.
+            // A panic is a fault, too, and must not hide the others.
             let outcome = std::panic::catch_unwind(|| {
                 let parts = parts(text, &format);
                 (check(text, &format), parts.len(), least(&parts))

@@ -1,8 +1,8 @@
-//! How Discord reads the fences of a message, written without a look at the splitter.
+//! How Discord reads the fences in a message, written independently of the splitter.
 //!
-//! Discord pairs the ` ``` ` of a message from its start to its end, wherever they stand:
+//! Discord pairs the ` ``` ` in a message from beginning to end, wherever they are:
 //! ` ```(lang\n)?\n*([^\n][^]*?)\n*``` `. A pair whose first one begins a line (after quote and list markers) and
-//! whose second one stands in a later line is a code block here; any other pair is a code span.
+//! whose second one is in a later line is a code block here; any other pair is a code span.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub struct Block {
     pub lines: Vec<Range<usize>>,
 }
 
-/// The code blocks of a message; an error where Discord sees other blocks than a person who reads line by line.
+/// The code blocks of a message; an error if Discord sees other blocks than a person who reads line by line.
 pub fn blocks(text: &str) -> Result<Vec<Block>, String> {
     let fences: Vec<usize> = text.match_indices("```").map(|(at, _)| at).collect();
     if fences.len() % 2 == 1 {

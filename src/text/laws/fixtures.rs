@@ -1,4 +1,4 @@
-//! The fixtures: each keeps the laws, and is split as its snapshot shows.
+//! The fixtures: each obeys the laws, and is split as its snapshot shows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::domain::Format;
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/text");
 const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/text");
 
-/// The names, without their endings, of the files in a folder.
+/// The names of the files in a folder, without their extensions.
 fn names(folder: &str, ending: &str) -> BTreeSet<String> {
     let files =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! The cases that have a name.
+//! Named cases.
 
 use super::super::small;
 use super::{check, parts, units};
@@ -37,7 +37,7 @@ fn the_best_cut_wins_in_this_order() {
         let length = units(&texts(source)[0]);
         assert!((1701..1704).contains(&length), "case {number}: {length}");
     }
-    // The best one is not worth a part that is nearly empty.
+    // The best cut is not worth a nearly empty part.
     let source = format!("{}\n\n{} {}", a(300), a(1600), a(500));
     assert_eq!(texts(&source), [format!("{}\n\n{}", a(300), a(1600)), a(500)]);
     // A word that fits in a part is not torn, though that part stays half empty.
@@ -154,7 +154,7 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
     for (source, expected) in cases {
         assert_eq!(texts(source), [expected], "{source}");
         check(source, &Format::default()).unwrap();
-        // Nothing of that where the project wants its Markdown as it is: but for fences and blank ends.
+        // None of that if the project wants its Markdown as it is, apart from fences and blank ends.
         let plain = parts(source, &Format { dialect: false, ..Format::default() });
         assert!(source.contains("```") || plain[0].text == source, "{source}");
     }
@@ -171,7 +171,7 @@ fn a_part_is_out_as_soon_as_nothing_can_change_it() {
         read += line.len();
         for part in splitter.push(line) {
             assert_eq!(part, whole[early]);
-            // It waits for no more than what could make the next part a short one, and the paragraph after that.
+            // It only waits for what could make the next part a short one, and for the paragraph after that.
             assert!(read < part.source.end + 400, "part {early} came after {read} bytes");
             early += 1;
         }
@@ -205,7 +205,7 @@ fn a_header_that_no_part_could_repeat_is_shown_without_columns() {
     }
 }
 
-/// What the laws once found, in small.
+/// What the laws have found, reduced.
 #[test]
 fn what_stands_close_together_is_not_torn() {
     let (words, line) = ("aa ".repeat(800), "b".repeat(1900));
@@ -216,7 +216,7 @@ fn what_stands_close_together_is_not_torn() {
         format!("{} \u{a8cf}\u{eb3}{}", "a".repeat(1500), "b".repeat(1000)),
         // The same for a comma in code.
         format!("```\n{},\u{301}{}\n```", "a".repeat(1900), "b".repeat(1900)),
-        // What stands before a blank line at the end of quoted code cannot be cut right there.
+        // Before a blank line at the end of quoted code there can be no cut.
         format!("> > - A\n> >   ```\n> >   {}\n> >\n> >   ```\n> > - b", "QmFzZTY0".repeat(247)),
         format!("> > ```{}\n> > {}\n> >\n> >\n> > ```", "info".repeat(3), "QmFzZTY0".repeat(245)),
         // Emphasis nearly as long as a part gives way to the word that it ends in.

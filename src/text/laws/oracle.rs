@@ -1,26 +1,25 @@
-//! What pulldown-cmark, which knows nothing of the splitter, says must arrive: the lines of code byte for byte and
-//! in order, and each word of prose where the map says it is. The order of prose follows from exactness.
+//! What must arrive according to pulldown-cmark, which knows nothing about the splitter: the lines of code byte for byte and in
+//! order, and each word of prose where the map says that it is. The order of prose follows from exactness.
 //!
-//! Left out, with the reason:
-//! - HTML blocks, but for the words between their tags: tags and comments are no prose. A fence in an HTML block is
-//!   text to CommonMark and a block to Discord, so that neither its lines nor its fences are looked at.
-//! - The targets and titles of images: only the alt text has a meaning where there is no picture. The targets of
-//!   links must arrive.
+//! Not checked, with the reason:
+//! - HTML blocks, apart from the words between their tags: tags and comments are not prose. A fence in an HTML block is text for
+//!   CommonMark and a block for Discord, so neither its lines nor its fences are checked.
+//! - The targets and titles of images: without a picture, only the alt text means anything. The targets of links must arrive.
 //! - Definitions of link references: CommonMark does not show them.
-//! - Indented code within list items and quotes: Discord has no notion of it, and the same indentation is a mere
-//!   continuation there; its words must arrive as prose. Without dialect that is true of all indented code.
-//! - Blank lines at the end of a block that nothing closes: they are the white space at the end of its container.
-//! - Character references (`&amp;`) and backslash escapes: the source's own bytes are looked for, not what
-//!   CommonMark makes of them, since Discord knows the escapes itself.
-//! - Of cells of tables, only words of letters and digits, and these may come as added text (a header is repeated
-//!   in each row): the splitter lays tables out anew.
-//! - All but the label of a footnote's mark: `[^1]:` becomes `[1]`, also where CommonMark does not see a footnote
-//!   because its definition is missing; the splitter cannot wait for it.
-//! - What begins a line and would be a list marker, if CommonMark let that list interrupt a paragraph (`7.`, a marker
-//!   with nothing after it): Discord sees a list, and the splitter writes `-` for `+`, `.` for `)`, and counts.
-//! - Indentation of a code line that has a tab in it or whose fence is itself indented by up to three spaces: by
-//!   how many columns it is dedented is the parser's choice. Without dialect, any white space before a code line,
-//!   for blocks stay in their lists.
+//! - Indented code in list items and quotes: Discord does not know it, and there the same indentation may just continue a
+//!   paragraph; its words must arrive as prose. Without the dialect that is true of all indented code.
+//! - Blank lines at the end of an unclosed block: they are white space at the end of its container.
+//! - Character references (`&amp;`) and backslash escapes: the bytes of the source are checked, not what CommonMark makes of
+//!   them, because Discord knows the escapes itself.
+//! - In cells of tables, everything but words of letters and digits; and these may come as added text (a header is repeated in
+//!   each row), because the splitter lays tables out anew.
+//! - Everything but the label of a footnote's mark: `[^1]:` becomes `[1]`, even if CommonMark sees no footnote because its
+//!   definition is missing; the splitter cannot wait for it.
+//! - What would be a list marker at the start of a line if CommonMark let that list interrupt a paragraph (`7.`, a marker with
+//!   nothing after it): Discord sees a list, and the splitter writes `-` for `+`, `.` for `)`, and counts.
+//! - The indentation of a code line that has a tab in it, or whose fence is itself indented by up to three spaces: by how many
+//!   columns it is dedented is the parser's choice. Without the dialect, any white space before a code line, because blocks
+//!   stay in their lists.
 
 mod code;
 
@@ -41,9 +40,9 @@ struct Oracle {
     tables: Vec<Range<usize>>,
     /// Words of cells.
     cells: Vec<Range<usize>>,
-    /// Links, code spans and emphasis, which are never torn where they fit.
+    /// Links, code spans and emphasis, which are never torn if they fit.
     whole: Vec<Range<usize>>,
-    /// Indented code with markers: to Discord, but to no parser, there may be emphasis, which is kept rather than words.
+    /// Indented code with markers, in which Discord, but no parser, may see emphasis; that is kept whole rather than words.
     unclear: Vec<Range<usize>>,
 }
 
@@ -58,7 +57,7 @@ pub fn check(case: &Case) -> Result<(), String> {
 
 impl Oracle {
     fn read(source: &str, dialect: bool) -> Self {
-        // A line end to CommonMark, but not everywhere to its parser; no byte may move.
+        // A line end in CommonMark, but not everywhere in its parser; no byte may move.
         let is_alone = |at: usize| !source[at + 1..].starts_with('\n');
         let ends = source.char_indices().map(|(at, c)| if c == '\r' && is_alone(at) { '\n' } else { c });
         let source = ends.collect::<String>();
@@ -110,7 +109,7 @@ impl Oracle {
                 },
                 Event::Code(_) if cells > 0 => oracle.add_cell(source, range),
                 Event::Code(_) => {
-                    // Between three backticks or more it is a span to nobody but CommonMark.
+                    // Between three or more backticks it is a span only in CommonMark.
                     let ticks = source[range.clone()].bytes().take_while(|&b| b == b'`').count();
                     let ticks = if ticks >= 3 { ticks } else { 0 };
                     oracle.add(source, range.start + ticks..range.end - ticks);
@@ -120,7 +119,7 @@ impl Oracle {
                 Event::FootnoteReference(label) => oracle.add_within(source, range, &label),
                 Event::Start(Tag::FootnoteDefinition(label)) => oracle.add_within(source, range, &label),
                 Event::Start(Tag::Link { link_type, dest_url, .. }) => {
-                    // The target of a link within the document, or one that says what its label says, is left out.
+                    // The target of a link within the document, or one that says the same as its label, is dropped.
                     let label = source[range.clone()].split("](").next().unwrap_or_default();
                     let said = label.trim_matches(['[', '`']) == &*dest_url || dest_url.starts_with('#');
                     if cells == 0 && link_type == LinkType::Inline && !(dialect && said) {
@@ -141,7 +140,7 @@ impl Oracle {
                 _ => {}
             }
         }
-        // Definitions of footnotes come where they are first used, and links before what is in them.
+        // Footnotes are defined where they are first used, and links come before what is in them.
         oracle.prose.sort_by_key(|range| range.start);
         oracle.code.retain(|code| code.fenced || (dialect && !code.nested));
         oracle.code.sort_by_key(|code| code.range.start);
@@ -232,7 +231,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A word with all that must not be torn and hangs together with it.
+    /// A word, with everything that must not be torn and is connected to it.
     fn with_wholes(&self, source: &str, word: Range<usize>) -> Range<usize> {
         let mut all = word;
         loop {
@@ -251,8 +250,8 @@ impl Oracle {
         }
     }
 
-    /// No cut goes through a word, a link, a code span or an emphasis that fits in a part. Where what hangs together
-    /// does not, a word gives way.
+    /// No cut goes through a word, a link, a code span or emphasis that fits in a part. If what is connected does not fit, a
+    /// word gives way.
     fn torn(&self, case: &Case) -> Result<(), String> {
         let fits = |range: &Range<usize>| units(&case.source[range.clone()]) <= WHOLE;
         for cut in case.map.cuts(case.source) {
@@ -280,7 +279,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A table that is laid out as a block is narrow enough for a phone.
+    /// A table in a code block is narrow enough for a phone.
     fn narrow(&self, case: &Case) -> Result<(), String> {
         for (part, blocks) in case.blocks.iter().enumerate() {
             for block in blocks {
@@ -360,7 +359,7 @@ fn is_list_mark(case: &Case, at: usize, c: char) -> bool {
     marks && discord::is_lead(before)
 }
 
-/// Whether a cut may be between these two though no space is: scripts without spaces, and after a stop that is not
+/// Whether there may be a cut between these two without a space: in scripts without spaces, and after a stop that is not
 /// ASCII.
 fn may_part([before, after]: [Option<char>; 2]) -> bool {
     let spaceless = |c: Option<char>| {

@@ -1,4 +1,4 @@
-//! Splits that are wrong, each by one law: a law that cannot be broken proves nothing.
+//! Wrong splits, each of which breaks one law: a law that cannot be broken proves nothing.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Code blocks: from whatever opens one in Markdown to ` ``` ` at the start of a line, which is all that Discord knows.
+//! Code blocks: whatever opens one in Markdown becomes ` ``` ` at the start of a line, which is all that Discord knows.
 
 use std::ops::Range;
 
@@ -8,28 +8,28 @@ use super::super::line::{self, LineStart, Opening, columns};
 use super::super::{INDENT, ZERO_WIDTH, units};
 use super::Blocks;
 
-/// What indents a block of code without fences.
+/// The indentation of a code block without fences.
 pub const CODE_INDENT: usize = 4;
 
-/// A code block that is open.
+/// An open code block.
 pub struct Code {
     /// Its number.
     pub block: usize,
-    /// The columns of indentation that its lines lose.
+    /// How many columns of indentation its lines lose.
     pub strip: usize,
-    /// What opened it; nothing where its indentation did.
+    /// The fence that opened it; `None` if it is indented.
     pub fence: Option<Fence>,
 }
 
-/// What a closing fence must be like.
+/// What the closing fence must be like.
 pub struct Fence {
     /// A backtick or a tilde.
     pub mark: u8,
-    /// How many there are at least.
+    /// The least number of them.
     pub run: usize,
     /// The marks of its quote.
     pub quotes: usize,
-    /// The column of the opening one.
+    /// The column of the opening fence.
     pub column: usize,
 }
 
@@ -85,7 +85,7 @@ impl Blocks {
         });
     }
 
-    /// The marker of an item that begins with a code block gets a line of its own: Discord knows fences only at the
+    /// Puts the marker of an item that begins with a code block on a line of its own, because Discord only knows fences at the
     /// start of a line.
     fn marker_line(&mut self, source: &str, begin: usize, marker: Range<usize>, quote: &str) {
         let text = source[marker.clone()].trim_end();
@@ -94,14 +94,14 @@ impl Blocks {
         let indent = &source[marker.start..at];
         self.lists.item(&source[at..marker.end], indent, at, &mut swaps);
         self.document.apply(source, marker.start + text.len(), &swaps);
-        // An item without a text is none.
+        // An item without text is not one.
         self.document.put(&format!(" {ZERO_WIDTH}"));
         self.document.end_line(begin, LineKind::Item);
         self.document.put("\n");
         self.document.put(quote);
     }
 
-    /// Puts a fence around code that has none.
+    /// Puts fences around code that has none.
     pub fn open_indented(&mut self, source: &str, line: Range<usize>) {
         let begin = self.begin_line(source, line.start, None);
         self.document.put("```");
@@ -128,12 +128,12 @@ impl Blocks {
         self.document.end_line(begin, LineKind::Code(block));
     }
 
-    /// Closes the code block: with this line of the source, or with one of our own.
+    /// Closes the code block, with this line of the source or with one of our own.
     pub fn close(&mut self, source: &str, code: &Code, line: Option<Range<usize>>) {
         let block = code.block;
         let quote = self.document.blocks[block].quote.clone();
         if self.document.blocks[block].blank {
-            // To Discord, a block without a line is none.
+            // For Discord, a block without lines is not one.
             self.document.guard_blank(block, &quote);
         }
         let begin = match &line {
@@ -164,14 +164,14 @@ impl Blocks {
             }
         }
         self.document.end_line(begin, LineKind::Close(block));
-        // `1.` after it goes on with the count: there is nothing but code between.
+        // `1.` after it continues the count, because there is nothing but code in between.
         self.after_code = true;
         self.lists.cut();
         self.document.blocks[block].closed = true;
     }
 }
 
-/// What follows this many quote marks, each with the space behind it.
+/// What comes after this many quote marks, each with the space after it.
 pub fn quoted(line: &str, quotes: usize) -> &str {
     (0..quotes).fold(line, |rest, _| match rest.trim_start().strip_prefix('>') {
         Some(rest) => rest.strip_prefix(' ').unwrap_or(rest),
@@ -179,7 +179,7 @@ pub fn quoted(line: &str, quotes: usize) -> &str {
     })
 }
 
-/// Leaves out white space of this many columns.
+/// Drops white space of this many columns.
 pub fn dedent(document: &mut Document, source: &str, end: usize, strip: usize) {
     let mut left = strip;
     while left > 0 {

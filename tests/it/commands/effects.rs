@@ -249,8 +249,8 @@ async fn a_route_function_says_which_session_goes_on() {
     // Where that script fails, the person hears so.
     route(&stage, &routing.replace("(message, prompt)", "(message, prompt) error 'boom'")).await;
     let told = tells("owner", next).await;
-    let sentence = "⚠️ The script that decides where your message goes failed; please tell my operator, who finds the \
-                    reason in the log.\n-# id ";
+    let sentence = "⚠️ The script that decides where your message goes failed. Please tell whoever runs this bot; the log \
+                    shows why.\n-# id ";
     assert!(told.starts_with(sentence), "{told}");
 }
 
@@ -284,7 +284,7 @@ async fn the_gate_is_that_of_the_project_that_the_channel_is_routed_to() {
     // Where the function fails, operators still have their commands.
     route(&stage, &by_function("").replace("function()", "function() error 'boom'")).await;
     let told = said(&stage, "ada", "help", &[]).await.content;
-    assert!(told.starts_with("The script that decides where your message goes failed;"), "{told}");
+    assert!(told.starts_with("The script that decides where your message goes failed."), "{told}");
     assert!(told.contains("\n-# id "), "{told}");
     assert!(said(&stage, "owner", "help", &[]).await.content.contains("/reload"));
 }

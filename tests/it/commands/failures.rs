@@ -31,7 +31,7 @@ async fn the_short_id_of_a_failure_stands_in_the_log_with_the_whole_chain() {
     let (sentence, id) = failing(&stage, "fails").await;
     assert_eq!(
         sentence,
-        "⚠️ The script of this command failed; please tell my operator, who finds the reason in the log."
+        "⚠️ The script of this command failed. Please tell whoever runs this bot; the log shows why."
     );
     let line = bot.line("a command failed").await;
     assert!(line.contains(" ERROR ") && line.contains(&format!("command{{id={id} ")), "{id}: {line}");
@@ -40,7 +40,7 @@ async fn the_short_id_of_a_failure_stands_in_the_log_with_the_whole_chain() {
     let (sentence, id) = failing(&stage, "loops").await;
     assert_eq!(
         sentence,
-        "⚠️ The script of this command took too long; please tell my operator, who finds the place in the log."
+        "⚠️ The script of this command took too long. Please tell whoever runs this bot; the log shows where."
     );
     let line = bot.line("ran longer than").await;
     assert!(line.contains(&format!("command{{id={id} ")), "{id}: {line}");

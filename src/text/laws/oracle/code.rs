@@ -39,7 +39,7 @@ impl Oracle {
                 };
                 block.lines.iter().enumerate().map(line)
             })
-            // A block needs a line, or Discord sees none: one without any gets U+200B (`is_filler`).
+            // Discord does not see a block without lines, so one without any gets U+200B (`is_filler`).
             .peekable();
         for code in &self.code {
             if code.lines.is_empty() {
@@ -91,10 +91,10 @@ impl Oracle {
         }
     }
 
-    /// Whether this block of a part has code of the source in it, rather than a table or the text of an HTML block.
+    /// Whether this block of a part contains code of the source, rather than a table or the text of an HTML block.
     fn is_code(&self, case: &Case, part: usize, block: &Block) -> bool {
         let origin = case.map.origins[part][block.range.clone()].iter().flatten().next();
-        // Blank lines and fences may all be written anew.
+        // All blank lines and fences may be written anew.
         let blank = |range: &Range<usize>| {
             case.parts[part].text[range.clone()].trim_matches('\u{200b}').trim().is_empty()
         };
@@ -108,7 +108,7 @@ impl Oracle {
 /// A line of code as it arrived.
 struct Line {
     text: String,
-    /// The part and the place in it.
+    /// The part, and the place in it.
     block: (usize, usize),
     is_last: bool,
     /// Nothing but what was added.
@@ -143,14 +143,14 @@ impl Code {
         last.len() >= length && last.chars().all(|other| other == c)
     }
 
-    /// How many spaces stand before the fence or the code.
+    /// How many spaces come before the fence or the code.
     fn indentation(&self, source: &str) -> usize {
         let before = &source[line_start(source, self.range.start)..self.range.start];
         before.len() - before.trim_end_matches(' ').len()
     }
 }
 
-/// What of an expected line is left after the one that arrived, which may have this much white space before it.
+/// What is left of an expected line after the one that arrived, which may have this much white space before it.
 fn arrives<'a>(expected: &'a str, arrived: &str, slack: usize) -> Option<&'a str> {
     let indent = arrived.len() - arrived.trim_start_matches([' ', '\t']).len();
     let candidates = || (0..=indent.min(slack)).map(|offset| &arrived[offset..]);
@@ -160,7 +160,7 @@ fn arrives<'a>(expected: &'a str, arrived: &str, slack: usize) -> Option<&'a str
     candidates().find_map(|arrived| expected.strip_prefix(arrived).filter(|_| !arrived.is_empty()))
 }
 
-/// A line of a part without the U+200B that were added.
+/// A line of a part, without any added U+200B.
 fn without_breaks(case: &Case, part: usize, range: Range<usize>) -> String {
     let origins = &case.map.origins[part];
     let chars = case.parts[part].text[range.clone()].char_indices();
