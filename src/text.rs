@@ -32,6 +32,7 @@
 //! | table | aligned columns in a code block, repeated header; a wide one `- **header:** value`, row by row |
 //! | `####` to `######`, underlined headings | a bold line; `#`, `##` |
 //! | `![alt](url)`, also in a link | `[alt](url)`; in a link, `alt` |
+//! | a link to what is not http; whose label is its address | label and target; the address |
 //! | `- [ ]`, `- [x]`; `+`; `1)`; `1.` `1.` `1.` | `- ☐`, `- ☑`; `-`; `1.`; counted |
 //! | `---` | a thin line |
 //! | `<!-- … -->`; `<details>`, `<summary>` | nothing; a bold line and the body |
@@ -40,15 +41,18 @@
 //! | an info string | its language |
 //! | `>>> ` | `> ` |
 //! | `_a_`, `__a__`, `~a~` | `*a*`, `**a**`, `~~a~~` |
+//! | `<b>`, `<code>`, `<br>`, `<a href>`, `<img>`, `<sup>` and the like; `&lt;` | what they mean |
 //! | a letter that Discord would take for a marker | `\` before it |
 
 mod clean;
 mod cut;
 mod dialect;
 mod document;
+mod html;
 mod inline;
 mod layout;
 mod line;
+mod links;
 mod meaning;
 mod scan;
 mod show;

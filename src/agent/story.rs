@@ -23,6 +23,8 @@ pub struct Story {
     texts: Vec<(String, String)>,
     /// How many of them stand before the last tool call.
     before_tool: usize,
+    /// How many of these stand before the tool call that came before them.
+    before_last_text: usize,
     /// The next text block continues the last one.
     goes_on: bool,
     /// The text block that is being written.
@@ -49,6 +51,7 @@ impl Story {
             form,
             texts: Vec::new(),
             before_tool: 0,
+            before_last_text: 0,
             goes_on: false,
             unfinished: String::new(),
             running: Vec::new(),
@@ -114,9 +117,9 @@ impl Story {
 
     /// Forgets what a message said. Tools that it called have run or not; their results tell.
     fn take_back(&mut self, message: &str) {
-        let before = self.texts.iter().take(self.before_tool).filter(|(of, _)| of != message).count();
+        let left = |before| self.texts.iter().take(before).filter(|(of, _)| of != message).count();
+        (self.before_last_text, self.before_tool) = (left(self.before_last_text), left(self.before_tool));
         self.texts.retain(|(of, _)| of != message);
-        self.before_tool = before;
     }
 
     fn block(&mut self, message: &str, block: ContentBlock) -> Option<Progress> {
@@ -131,6 +134,9 @@ impl Story {
                 None
             }
             ContentBlock::Tool { id, name } => {
+                if self.texts.len() > self.before_tool {
+                    self.before_last_text = self.before_tool;
+                }
                 self.before_tool = self.texts.len();
                 self.running.push((id, name.clone()));
                 Some(Progress::Tool { name })
@@ -221,11 +227,17 @@ impl Story {
         Err(failure)
     }
 
-    /// The answer of a turn that ended well; `result` is the text that the result carries.
+    /// The answer of a turn that ended well; `result` is the text that the result carries. Where a tool call ended
+    /// it, that is what was said before.
     fn answer(&self, result: Option<String>) -> String {
+        let result = result.filter(|result| !result.trim().is_empty());
         let from = match self.form {
-            AnswerForm::Last => self.before_tool,
             AnswerForm::All => 0,
+            AnswerForm::Last if self.before_tool < self.texts.len() => self.before_tool,
+            AnswerForm::Last => match result {
+                Some(result) => return result,
+                None => self.before_last_text,
+            },
         };
         match &self.texts[from..] {
             [] => result.unwrap_or_default(),
@@ -279,7 +291,12 @@ mod tests {
             story_of(AnswerForm::Last, silent()).answer(Some("from the result".into())),
             "from the result"
         );
-        assert_eq!(story_of(AnswerForm::Last, silent()).answer(None), "");
+        assert_eq!(story_of(AnswerForm::Last, silent()).answer(None), "I look.");
+        let tidy = || {
+            [text("I look."), tool("1", "Read"), text("It is so."), tool("2", "Write"), tool("3", "Write")]
+        };
+        assert_eq!(story_of(AnswerForm::Last, tidy()).answer(Some(String::new())), "It is so.");
+        assert_eq!(story_of(AnswerForm::Last, [tool("1", "Read")]).answer(None), "");
         assert_eq!(story_of(AnswerForm::Last, silent()).partial(), "I look.");
     }
 

@@ -157,26 +157,6 @@ pub fn heading(text: &str, at: usize, level: usize, swaps: &mut Vec<Swap>) {
     swaps.push(swap(at + end..at + text.len(), marker));
 }
 
-/// `![alt](url)` → `[alt](url)`, and inside a link → `alt`.
-pub fn images(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
-    let mut link_end = 0;
-    for span in spans {
-        let SpanKind::Link { image, label } = &span.kind else { continue };
-        if !image {
-            link_end = span.range.end;
-            continue;
-        }
-        let alt = if text[label.clone()].trim().is_empty() { "image" } else { "" };
-        let start = at + span.range.start;
-        if span.range.end <= link_end {
-            swaps.push(swap(start..start + 2, alt));
-            swaps.push(swap(at + label.end..at + span.range.end, ""));
-        } else {
-            swaps.push(swap(start..start + 2, format!("[{alt}")));
-        }
-    }
-}
-
 /// `<!-- … -->` is dropped, together with the space that would then be one too many.
 pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let blank = [' ', '\t'];
@@ -199,47 +179,6 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
             start = before.trim_end_matches(blank).len();
         }
         swaps.push(swap(at + start..at + end, ""));
-    }
-}
-
-/// Discord shows a link only if its target is an address: `[a](src/a.rs)` → `a (src/a.rs)` in code, and `[a](#b)` or one that
-/// says no more than its label → `a`.
-pub fn near_links(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
-    let mut link_end = 0;
-    for span in spans {
-        let SpanKind::Link { image, label } = &span.kind else { continue };
-        let within = span.range.end <= link_end;
-        link_end = link_end.max(span.range.end);
-        let inner = target(&text[label.end + 2..span.range.end - 1]);
-        let target = label.end + 2 + inner.start..label.end + 2 + inner.end;
-        let path = &text[target.clone()];
-        let is_address = ["://", "mailto:", "tel:", "data:"].iter().any(|scheme| path.contains(scheme));
-        // `f[i](x)` is a call.
-        let is_call =
-            text[..span.range.start].ends_with(char::is_alphanumeric) && !path.contains(['/', '.', '#']);
-        if is_address || is_call || within || path.is_empty() || path.contains('`') {
-            continue;
-        }
-        let (start, end) = (at + span.range.start, at + span.range.end);
-        let is_named = !text[label.clone()].trim().is_empty();
-        if !image && !is_named {
-            continue;
-        }
-        swaps.push(swap(start..at + label.start, if is_named { "" } else { "image" }));
-        if path.starts_with('#') || text[label.clone()].trim_matches('`') == path {
-            swaps.push(swap(at + label.end..end, ""));
-        } else {
-            swaps.push(swap(at + label.end..at + target.start, " (`"));
-            swaps.push(swap(at + target.end..end, "`)"));
-        }
-    }
-}
-
-/// The address in a link's target, without a title and angle brackets.
-fn target(text: &str) -> Range<usize> {
-    match text.strip_prefix('<') {
-        Some(inner) => 1..1 + inner.find('>').unwrap_or(inner.len()),
-        None => 0..text.find(char::is_whitespace).unwrap_or(text.len()),
     }
 }
 

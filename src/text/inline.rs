@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::LIMIT;
+use super::html;
+use super::line::fitting;
 use super::token;
 
 /// Something inside lines; its range is in bytes of the scanned text.
@@ -29,6 +31,19 @@ pub enum SpanKind {
     Angle,
     /// `<!-- … -->`
     Comment,
+    /// `<br>` and the like.
+    Tag,
+    /// `<b>…</b>`: the lengths of the two tags, and what Discord has for them.
+    Tagged {
+        /// Of the first one and of the last one.
+        tags: [usize; 2],
+        /// The marker.
+        with: &'static str,
+    },
+    /// `<code>…</code>`, with what is within.
+    HtmlCode(Range<usize>),
+    /// `&lt;`
+    Entity(char),
     /// `[^1]`
     Note,
     /// Emphasis, strike-through or a spoiler, between markers of this many bytes.
@@ -51,6 +66,7 @@ pub fn spans(text: &str) -> Vec<Span> {
         inactive: 0,
         loose: Vec::new(),
         taken: Vec::new(),
+        tags: Vec::new(),
     };
     let ticks = if text.contains('`') { Ticks::new(text) } else { Ticks::default() };
     let bytes = text.as_bytes();
@@ -72,6 +88,10 @@ pub fn spans(text: &str) -> Vec<Span> {
                 }
             },
             b'<' => reader.angle(at),
+            b'&' => match html::reference(&text[at..]) {
+                Some((length, c)) => reader.push(at..at + length, SpanKind::Entity(c)),
+                None => at + 1,
+            },
             b'[' => {
                 let image = at > escaped && bytes[at - 1] == b'!';
                 reader.brackets.push(Bracket { at, image, runs: reader.runs.len() });
@@ -184,6 +204,8 @@ struct Reader<'a> {
     loose: Vec<Range<usize>>,
     /// The markers of spans among them.
     taken: Vec<Range<usize>>,
+    /// The tags that may begin a span: where, how long, and the name.
+    tags: Vec<(usize, usize, String)>,
 }
 
 impl Reader<'_> {
@@ -224,6 +246,9 @@ impl Reader<'_> {
         let rest = &self.text[at + 1..];
         let link = ["https://", "http://", "mailto:"].iter().any(|start| rest.starts_with(start));
         let discord = ["@", "#", ":", "a:", "t:", "id:", "/"].iter().any(|start| rest.starts_with(start));
+        if !link && let Some(tag) = html::tag(&self.text[at..]) {
+            return self.tag(at, &tag);
+        }
         if !link && !discord {
             return at + 1;
         }
@@ -235,6 +260,43 @@ impl Reader<'_> {
             }
             _ => at + 1,
         }
+    }
+
+    fn tag(&mut self, at: usize, tag: &html::Tag<'_>) -> usize {
+        let end = at + tag.length;
+        if tag.is_code() && !tag.closes {
+            let rest = &self.text[end..];
+            let rest = &rest[..fitting(rest, LIMIT)];
+            let close = format!("</{}>", tag.name);
+            return match rest.find(&close).filter(|&length| length > 0 && !rest[..length].contains("``")) {
+                Some(length) => {
+                    let inner = end..end + length;
+                    self.push(at..inner.end + close.len(), SpanKind::HtmlCode(inner))
+                }
+                None => self.letters(at..end),
+            };
+        }
+        if let Some(with) = tag.marker() {
+            if !tag.closes {
+                self.tags.push((at, tag.length, tag.name.to_ascii_lowercase()));
+                return end;
+            }
+            let name = tag.name.to_ascii_lowercase();
+            if let Some(place) = self.tags.iter().rposition(|(_, _, other)| *other == name) {
+                let (start, length, _) = self.tags.swap_remove(place);
+                self.tags.truncate(place);
+                return self.push(start..end, SpanKind::Tagged { tags: [length, tag.length], with });
+            }
+            return end;
+        }
+        if tag.is_known() { self.push(at..end, SpanKind::Tag) } else { self.letters(at..end) }
+    }
+
+    /// Notes that this is nothing but text.
+    fn letters(&mut self, range: Range<usize>) -> usize {
+        let marks = |b: u8| b"*_~|`".contains(&b);
+        self.loose.extend(range.clone().filter(|&at| marks(self.text.as_bytes()[at])).map(|at| at..at + 1));
+        range.end
     }
 
     /// A bare address whose `://` stands here: underscores and stars in it are no markers.
@@ -410,8 +472,9 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
-        let hidden = [SpanKind::Loose, SpanKind::Address, SpanKind::Escape];
-        let spans = spans(text).into_iter().filter(|span| !hidden.contains(&span.kind));
+        let shown =
+            |span: &Span| !matches!(span.kind, SpanKind::Loose | SpanKind::Address | SpanKind::Escape);
+        let spans = spans(text).into_iter().filter(shown);
         spans.map(|span| &text[span.range]).collect()
     }
 

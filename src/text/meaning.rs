@@ -23,15 +23,16 @@ use super::inline::{Span, SpanKind};
 pub fn write(text: &str, at: usize, spans: &[Span], bold: bool, swaps: &mut Vec<Swap>) {
     let runs = Runs::new(text, spans, bold);
     runs.write(text, at, swaps);
-    letters(text, at, spans, &runs, swaps);
+    // An address ends before what is escaped behind it.
     addresses(text, at, spans, &runs, swaps);
+    letters(text, at, spans, &runs, swaps);
 }
 
 /// Emphasis.
 struct Emphasis {
     range: Range<usize>,
-    /// The length of its marker in the source.
-    marker: usize,
+    /// The lengths of its markers in the source.
+    marker: [usize; 2],
     /// What Discord has for it; nothing where it is left out.
     with: &'static str,
 }
@@ -46,23 +47,26 @@ impl Runs {
         let mut runs: Vec<Emphasis> = Vec::new();
         let mut open: Vec<usize> = Vec::new();
         for span in spans {
-            let SpanKind::Run(marker) = span.kind else { continue };
             let range = span.range.clone();
-            let mark = text.as_bytes()[range.start];
-            let with = match (mark, marker) {
-                (b'~', _) => "~~",
-                (b'|', _) => "||",
-                (_, 1) => "*",
-                _ => "**",
+            let (marker, with) = match (&span.kind, text.as_bytes()[range.start]) {
+                (&SpanKind::Run(marker), b'~') => ([marker; 2], "~~"),
+                (&SpanKind::Run(marker), b'|') => ([marker; 2], "||"),
+                (SpanKind::Run(1), _) => ([1; 2], "*"),
+                (SpanKind::Run(_), _) => ([2; 2], "**"),
+                (&SpanKind::Tagged { tags, with }, _) => (tags, with),
+                _ => continue,
             };
             open.retain(|&run| runs[run].range.end > range.start);
-            let is_open = open.iter().any(|&run| runs[run].with == with) || (bold && with == "**");
+            // What overlaps cannot be written.
+            let overlaps = open.iter().any(|&run| runs[run].range.end < range.end);
+            let is_open =
+                overlaps || open.iter().any(|&run| runs[run].with == with) || (bold && with == "**");
             let ended = || {
                 let first = hostile.partition_point(|hostile| hostile.start < range.start);
                 let within = hostile[first..].iter().take_while(|hostile| hostile.start < range.end);
                 within.into_iter().any(|hostile| text[(*hostile).clone()].contains(with))
             };
-            let inner = range.start + marker..range.end - marker;
+            let inner = range.start + marker[0]..range.end - marker[1];
             let with = if is_open || ended() || is_blank(text, inner, spans) { "" } else { with };
             open.push(runs.len());
             runs.push(Emphasis { range, marker, with });
@@ -81,7 +85,7 @@ impl Runs {
         let mut ends: Vec<(usize, &'static str)> = Vec::new();
         for run in &self.0 {
             let Range { start, end } = run.range;
-            for range in [start..start + run.marker, end - run.marker..end] {
+            for range in [start..start + run.marker[0], end - run.marker[1]..end] {
                 if text[range.clone()] != *run.with {
                     swaps.push(swap(at + range.start..at + range.end, run.with));
                 }
@@ -123,7 +127,9 @@ fn is_blank(text: &str, range: Range<usize>, spans: &[Span]) -> bool {
 /// What of a span Discord takes as it is, and CommonMark too.
 fn opaque(text: &str, span: &Span) -> Option<Range<usize>> {
     match &span.kind {
-        SpanKind::Code(_) | SpanKind::Angle | SpanKind::Address => Some(span.range.clone()),
+        SpanKind::Code(_) | SpanKind::HtmlCode(_) | SpanKind::Angle | SpanKind::Address => {
+            Some(span.range.clone())
+        }
         SpanKind::Link { label, .. } if text[label.end..].starts_with("](") => {
             Some(label.end..span.range.end)
         }
@@ -149,7 +155,7 @@ fn letters(text: &str, at: usize, spans: &[Span], runs: &Runs, swaps: &mut Vec<S
 fn addresses(text: &str, at: usize, spans: &[Span], runs: &Runs, swaps: &mut Vec<Swap>) {
     for span in spans.iter().filter(|span| span.kind == SpanKind::Address) {
         let Range { start, end } = span.range;
-        let enclosing = runs.innermost(start).map(|run| run.range.end - run.marker);
+        let enclosing = runs.innermost(start).map(|run| run.range.end - run.marker[1]);
         let rest = &text[end..enclosing.unwrap_or(text.len()).max(end)];
         let touching = rest.split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
         if touching.contains(['*', '_', '~', '|', '`', '\\']) {

@@ -10,8 +10,10 @@ use std::ops::Range;
 use super::clean::clean;
 use super::dialect::{self, Lists, Swap, swap};
 use super::document::{Document, LineKind};
+use super::html;
 use super::inline::{self, Span, SpanKind};
 use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
+use super::links;
 use super::meaning;
 use super::table::Table;
 use code::{CODE_INDENT, Code, dedent, quoted};
@@ -324,12 +326,17 @@ impl Blocks {
         let mut swaps = Vec::new();
         clean(source, lines, at, &mut swaps);
         if self.dialect {
-            dialect::near_links(text, at, &spans, &mut swaps);
-            dialect::images(text, at, &spans, &mut swaps);
+            if form == Form::Paragraph && dialect::is_details(text) {
+                // Of two that swap the same tag, the first one does.
+                dialect::details(text, at, &mut swaps);
+            }
+            links::write(text, at, &spans, &mut swaps);
             dialect::hard_breaks(source, lines, &mut swaps);
             dialect::comments(text, at, &spans, &mut swaps);
             dialect::long_code(text, at, &spans, &mut swaps);
             dialect::note_marks(at, &spans, &mut swaps);
+            let line = new_line(text, &source[first.start..at], form != Form::Paragraph);
+            html::write(text, at, &spans, &line, &mut swaps);
             let bold = matches!(form, Form::Heading(4..));
             meaning::write(text, at, &spans, bold, &mut swaps);
             let quoted = text.starts_with('>');
@@ -346,7 +353,7 @@ impl Blocks {
                     swaps.push(swap(end..underline, ""));
                     end = underline;
                 }
-                Form::Paragraph if dialect::is_details(text) => dialect::details(text, at, &mut swaps),
+                Form::Paragraph if dialect::is_details(text) => {}
                 Form::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
                     self.lists.note(columns(&source[first.start..at]));
                 }
@@ -442,6 +449,16 @@ impl Blocks {
         if let Some(code) = self.code.take() {
             self.close(source, &code, None);
         }
+    }
+}
+
+/// What a new line within this text begins with: the mark of its quote, or the indentation of its item.
+fn new_line(text: &str, indent: &str, is_heading: bool) -> String {
+    match line::list_marker(text) {
+        _ if is_heading => " ".to_owned(),
+        Some((marker, _)) => format!("\n{indent}{}", " ".repeat(marker.len() + 1)),
+        None if text.starts_with('>') => "\n> ".to_owned(),
+        None => format!("\n{indent}"),
     }
 }
 

@@ -6,10 +6,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::LIMIT;
 use super::clean::tidy;
-use super::dialect::{self, Swap, swap};
+use super::dialect::{Swap, swap};
 use super::document::{Document, LineKind};
+use super::html;
 use super::inline::{self, SpanKind};
 use super::line::{list_marker, start};
+use super::links;
 use super::meaning;
 
 /// The columns that a common phone shows in a line of code. Discord's app for Android has room for about 37 on a screen 393
@@ -272,12 +274,11 @@ impl Cell {
         let mut has_link = false;
         let mut hidden = 0;
         let spans = inline::spans(text);
-        dialect::near_links(text, at, &spans, &mut rich);
-        dialect::images(text, at, &spans, &mut rich);
+        links::write(text, at, &spans, &mut rich);
         meaning::write(text, at, &spans, false, &mut rich);
-        for span in spans {
+        for span in &spans {
             let Range { start, end } = span.range;
-            match span.kind {
+            match span.kind.clone() {
                 SpanKind::Code(marker) | SpanKind::Run(marker) => {
                     bare.push(swap(at + start..at + start + marker, ""));
                     bare.push(swap(at + end - marker..at + end, ""));
@@ -295,17 +296,22 @@ impl Cell {
                         bare.push(swap(at + start..at + start + 1, ""));
                     }
                 }
-                SpanKind::Angle | SpanKind::Address | SpanKind::Note | SpanKind::Loose => {}
+                SpanKind::Tagged { tags, .. } => {
+                    bare.push(swap(at + start..at + start + tags[0], ""));
+                    bare.push(swap(at + end - tags[1]..at + end, ""));
+                }
+                SpanKind::HtmlCode(inner) => {
+                    bare.push(swap(at + start..at + inner.start, ""));
+                    bare.push(swap(at + inner.end..at + end, ""));
+                }
+                SpanKind::Entity(c) => bare.push(swap(at + start..at + end, c.to_string())),
+                SpanKind::Tag | SpanKind::Angle | SpanKind::Address | SpanKind::Note | SpanKind::Loose => {}
             }
         }
-        has_link |= text.contains("://");
+        has_link |= text.contains("://") || text.contains("<img ") || text.contains("<a ");
         let mut both = Vec::new();
         both.extend(text.match_indices("\\|").map(|(place, _)| swap(at + place..at + place + 1, "")));
-        for tag in ["<br>", "<br/>", "<br />"] {
-            both.extend(
-                text.match_indices(tag).map(|(place, _)| swap(at + place..at + place + tag.len(), " / ")),
-            );
-        }
+        html::write(text, at, &spans, " / ", &mut both);
         tidy(text, at, &mut both);
         let is_rtl = text
             .chars()

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::super::inline::address_length;
+use super::super::links::{self, Shown};
 use super::super::token;
 use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, SPOILER, STRUCK, UNDERLINE};
 
@@ -81,10 +82,12 @@ struct Reader {
     words: Option<Vec<String>>,
     /// Where the paragraph began, in `text`.
     paragraph: usize,
-    tags: Vec<(&'static str, u16)>,
+    /// Something here is shown by rules of its own, and is not compared.
+    unclear: bool,
 }
 
-pub fn meant(source: &str) -> Vec<Meant> {
+/// Nothing where something is shown by rules of its own.
+pub fn meant(source: &str) -> Option<Vec<Meant>> {
     let ends = source.replace("\r\n", "\n").replace('\r', "\n");
     let source = without_tokens(&ends);
     let options = Options::ENABLE_TABLES
@@ -100,14 +103,14 @@ pub fn meant(source: &str) -> Vec<Meant> {
         images: Vec::new(),
         words: None,
         paragraph: 0,
-        tags: Vec::new(),
+        unclear: false,
     };
     for event in Parser::new_ext(&source, options) {
         reader.event(event);
     }
     reader.spoilers();
     reader.done.push(Meant::Text(reader.text));
-    reader.done
+    (!reader.unclear).then_some(reader.done)
 }
 
 impl Reader {
@@ -154,7 +157,6 @@ impl Reader {
         match tag {
             Tag::Paragraph | Tag::Item => {
                 self.spoilers();
-                self.tags.clear();
             }
             Tag::Heading { level, .. } => {
                 self.spoilers();
@@ -223,19 +225,24 @@ impl Reader {
                 }
                 self.link.pop();
                 let tail = self.tails.pop().unwrap_or_default();
-                let label: String =
-                    self.text[begin.min(self.text.len())..].iter().map(|glyph| glyph.c).collect();
+                let begin = begin.min(self.text.len());
+                let label: String = self.text[begin..].iter().map(|glyph| glyph.c).collect();
                 match tail.split_at_checked(1) {
-                    // Where the label is an address, Discord shows no link: the address says all.
-                    Some(("=", target)) if label.contains("://") => {
-                        self.text.truncate(begin);
-                        self.put(target, 0);
-                    }
-                    Some(("+", target)) if label.trim() != target && format!("mailto:{label}") != target => {
-                        self.put(" (", 0);
-                        self.put(target, CODE);
-                        self.put(")", 0);
-                    }
+                    Some(("+", target)) if self.words.is_none() => match links::shown(&label, target) {
+                        Shown::Masked => {}
+                        Shown::Label => self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None),
+                        Shown::Address => {
+                            self.text.truncate(begin);
+                            self.put(target, 0);
+                        }
+                        Shown::Both => {
+                            self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None);
+                            let style = if target.starts_with("http") { 0 } else { CODE };
+                            self.put(" (", 0);
+                            self.put(links::address(target), style);
+                            self.put(")", 0);
+                        }
+                    },
                     Some((">", _)) => self.put(">", 0),
                     _ => {}
                 }
@@ -254,7 +261,14 @@ impl Reader {
             "code" | "kbd" | "tt" | "samp" => CODE,
             "br" => return self.put("\n", 0),
             _ if html.starts_with("<!--") => return,
-            _ => return self.put(html, 0),
+            _ if !["a", "img", "sub", "sup"].contains(&name.split(' ').next().unwrap_or_default()) => {
+                return self.put(html, 0);
+            }
+            // What these show is looked at in cases of their own.
+            _ => {
+                self.unclear = true;
+                return;
+            }
         };
         if html.starts_with("</") {
             self.style.pop();
@@ -271,6 +285,10 @@ impl Reader {
             text = text[start..].find(end).map_or("", |at| &text[start + at + end.len()..]);
         }
         self.put(text, 0);
+        // A raised figure becomes another character.
+        if let Some(words) = &mut self.words {
+            words.retain(|word| !word.chars().all(char::is_numeric));
+        }
     }
 
     /// Makes spoilers of the paragraph so far, and begins another one.

@@ -27,6 +27,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
+use super::super::links::{self, Shown};
 use super::discord;
 use super::{Case, Part, Spot, WHOLE, tokens, units};
 use code::Code;
@@ -68,8 +69,9 @@ impl Oracle {
             | Options::ENABLE_TASKLISTS;
         let mut oracle = Self::default();
         let mut block: Option<Code> = None;
-        let (mut items, mut quotes, mut cells) = (0, 0, 0);
+        let (mut items, mut quotes, mut cells, mut small) = (0, 0, 0, 0);
         let mut html = Html::Text;
+        let mut addresses: Vec<Range<usize>> = Vec::new();
         for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
             match event {
                 Event::Start(Tag::CodeBlock(kind)) => {
@@ -104,9 +106,13 @@ impl Oracle {
                             oracle.add(source, range);
                         }
                     }
+                    // A character reference, or a raised figure, becomes another character.
+                    None if dialect && (source[range.clone()] != *text || small > 0) => {}
                     None if cells > 0 => oracle.add_cell(source, range),
                     None => oracle.add(source, range),
                 },
+                Event::InlineHtml(tag) if tag.starts_with("<su") => small += 1,
+                Event::InlineHtml(tag) if tag.starts_with("</su") => small = 0,
                 Event::Code(_) if cells > 0 => oracle.add_cell(source, range),
                 Event::Code(_) => {
                     // Between three or more backticks it is a span only in CommonMark.
@@ -121,9 +127,16 @@ impl Oracle {
                 Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                     // The target of a link within the document, or one that says the same as its label, is dropped.
                     let label = source[range.clone()].split("](").next().unwrap_or_default();
-                    let said = label.trim_matches(['[', '`']) == &*dest_url || dest_url.starts_with('#');
-                    if cells == 0 && link_type == LinkType::Inline && !(dialect && said) {
-                        oracle.add_within(source, range.clone(), &dest_url);
+                    let label = label.trim_start_matches('[');
+                    // Of an image in a label only the name is seen.
+                    let seen = if label.starts_with('!') { "image" } else { label };
+                    let shown = links::shown(seen, &dest_url);
+                    if cells == 0 && link_type == LinkType::Inline && !(dialect && shown == Shown::Label) {
+                        let target = if dialect { links::address(&dest_url) } else { &dest_url };
+                        oracle.add_within(source, range.clone(), target);
+                    }
+                    if dialect && link_type == LinkType::Inline && shown == Shown::Address {
+                        addresses.push(range.start..range.start + label.len() + 1);
                     }
                     oracle.whole.push(range);
                 }
@@ -140,6 +153,8 @@ impl Oracle {
                 _ => {}
             }
         }
+        // A label that says what its target says gives way to it.
+        oracle.prose.retain(|word| !addresses.iter().any(|label| label.contains(&word.start)));
         // Footnotes are defined where they are first used, and links come before what is in them.
         oracle.prose.sort_by_key(|range| range.start);
         oracle.code.retain(|code| code.fenced || (dialect && !code.nested));
@@ -179,6 +194,19 @@ impl Oracle {
                 if is_word && c.is_alphanumeric() { 'x' } else { ' ' },
                 c.len_utf8(),
             ));
+            if c == '>'
+                && *state == Html::Tag
+                && line[..at].ends_with(['b', 'p'])
+                && line[..at].contains("<su")
+            {
+                // A raised figure becomes another character.
+                *state = if line[..at].ends_with("</sub") || line[..at].ends_with("</sup") {
+                    Html::Text
+                } else {
+                    *state
+                };
+                continue;
+            }
             if c == '>' && (*state == Html::Tag || line[..=at].ends_with("-->")) {
                 *state = Html::Text;
             }
@@ -303,7 +331,7 @@ impl Oracle {
 }
 
 /// Where in an HTML block.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Html {
     Text,
     Tag,

@@ -1,0 +1,333 @@
+//! HTML within prose: what Discord has something for becomes that, and any other tag stays as it is written.
+
+use std::ops::Range;
+
+use super::dialect::{Swap, swap};
+use super::inline::{Span, SpanKind};
+use super::links::{self, Shown};
+
+/// A tag.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tag<'a> {
+    /// How long it is.
+    pub length: usize,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it closes what another one opens.
+    pub closes: bool,
+    /// What stands behind its name.
+    pub attributes: &'a str,
+}
+
+/// No tag is longer.
+const LONGEST: usize = 500;
+
+/// The tag that a text begins with.
+pub fn tag(text: &str) -> Option<Tag<'_>> {
+    let inner = text.strip_prefix('<')?;
+    let closes = inner.starts_with('/');
+    let name = &inner[usize::from(closes)..];
+    let length = name.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
+    let rest = &name[length..];
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !rest.starts_with(['>', '/', ' ', '\n']) {
+        return None;
+    }
+    let mut quote = None;
+    for (at, byte) in rest.bytes().enumerate().take(LONGEST) {
+        match (byte, quote) {
+            (b'>', None) => {
+                let length = text.len() - rest.len() + at + 1;
+                let attributes = rest[..at].trim_end_matches('/');
+                return Some(Tag { length, name: &name[..name.len() - rest.len()], closes, attributes });
+            }
+            (b'<', None) => return None,
+            (byte, Some(mark)) if byte == mark => quote = None,
+            (b'"' | b'\'', None) => quote = Some(byte),
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Tag<'_> {
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The markers that it is in Discord.
+    pub fn marker(&self) -> Option<&'static str> {
+        let markers = [
+            ("b", "**"),
+            ("strong", "**"),
+            ("i", "*"),
+            ("em", "*"),
+            ("u", "__"),
+            ("ins", "__"),
+            ("s", "~~"),
+            ("del", "~~"),
+            ("strike", "~~"),
+        ];
+        markers.iter().find(|(name, _)| self.is(name)).map(|(_, marker)| *marker)
+    }
+
+    /// Whether it is code to Discord.
+    pub fn is_code(&self) -> bool {
+        ["code", "kbd", "tt", "samp"].iter().any(|name| self.is(name))
+    }
+
+    /// Whether it is something that this module writes by itself.
+    pub fn is_known(&self) -> bool {
+        ["br", "a", "img", "sub", "sup"].iter().any(|name| self.is(name))
+    }
+
+    /// Where the value of an attribute stands in `attributes`.
+    fn attribute(&self, name: &str) -> Option<Range<usize>> {
+        let lower = self.attributes.to_ascii_lowercase();
+        let mut from = 0;
+        while let Some(found) = lower[from..].find(name) {
+            let at = from + found;
+            from = at + name.len();
+            let rest = self.attributes[from..].trim_start();
+            if !lower[..at].ends_with([' ', '\n', '"', '\'']) || !rest.starts_with('=') {
+                continue;
+            }
+            let value = rest[1..].trim_start();
+            let start = self.attributes.len() - value.len();
+            return Some(match value.chars().next() {
+                Some(mark @ ('"' | '\'')) => start + 1..start + 1 + value[1..].find(mark)?,
+                _ => start..start + value.find(char::is_whitespace).unwrap_or(value.len()),
+            });
+        }
+        None
+    }
+}
+
+/// Line ends, links, images, small figures, code. `line`: what a new line of this text begins with.
+pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<Swap>) {
+    let mut open: Vec<(usize, Tag<'_>)> = Vec::new();
+    for span in spans {
+        let Range { start, end } = span.range;
+        match &span.kind {
+            SpanKind::Entity(c) => entity(text, at, start..end, *c, swaps),
+            SpanKind::HtmlCode(inner) => {
+                let ticks = if text[inner.clone()].contains('`') { "``" } else { "`" };
+                swaps.push(swap(at + start..at + inner.start, ticks));
+                for (range, c) in entities(&text[inner.clone()]) {
+                    let place = at + inner.start;
+                    swaps.push(swap(place + range.start..place + range.end, c.to_string()));
+                }
+                swaps.push(swap(at + inner.end..at + end, ticks));
+            }
+            SpanKind::Tag => {
+                let Some(tag) = tag(&text[start..]) else { continue };
+                if tag.is("br") {
+                    let after = text[end..].trim_start_matches([' ', '\t']);
+                    let with = if after.is_empty() || after.starts_with(['\n', '\r']) { "" } else { line };
+                    swaps.push(swap(at + start..at + text.len() - after.len(), with.to_owned()));
+                } else if tag.is("img") {
+                    image(text, at, start, &tag, swaps);
+                } else if !tag.closes {
+                    open.push((start, tag));
+                } else if let Some(place) = open.iter().rposition(|(_, other)| other.is(tag.name)) {
+                    let (begin, opening) = open.swap_remove(place);
+                    open.truncate(place);
+                    let inner = begin + opening.length..start;
+                    if tag.is("a") {
+                        anchor(text, at, (begin, &opening), inner, end, swaps);
+                    } else {
+                        figures(text, at, (begin, &opening), inner, end, swaps);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn image(text: &str, at: usize, start: usize, tag: &Tag<'_>, swaps: &mut Vec<Swap>) {
+    let begin = start + text[start..].find(tag.attributes).unwrap_or_default();
+    let alt = tag.attribute("alt").map(|alt| tag.attributes[alt].trim().replace(['[', ']'], ""));
+    let alt = alt.filter(|alt| !alt.is_empty()).unwrap_or_else(|| "image".to_owned());
+    let Some(src) = tag.attribute("src") else { return };
+    let target = &tag.attributes[src.clone()];
+    let src = begin + src.start..begin + src.end;
+    let (open, close) = match links::shown(&alt, target) {
+        Shown::Masked => (format!("[{alt}]("), ")"),
+        Shown::Address => (String::new(), ""),
+        Shown::Label | Shown::Both => (format!("{alt} (`"), "`)"),
+    };
+    swaps.push(swap(at + start..at + src.start, open));
+    swaps.push(swap(at + src.end..at + start + tag.length, close));
+}
+
+/// `<a href="…">label</a>`
+fn anchor(
+    text: &str,
+    at: usize,
+    (begin, tag): (usize, &Tag<'_>),
+    label: Range<usize>,
+    end: usize,
+    swaps: &mut Vec<Swap>,
+) {
+    let target = tag.attribute("href").map(|href| &tag.attributes[href]).unwrap_or_default();
+    let words = &text[label.clone()];
+    let seen = if words.contains('<') { "image" } else { words };
+    let (open, close) = match links::shown(seen, target) {
+        Shown::Masked => ("[", format!("]({target})")),
+        Shown::Address => {
+            swaps.push(swap(at + begin..at + end, format!("<{target}>")));
+            return;
+        }
+        Shown::Label => ("", String::new()),
+        Shown::Both if target.starts_with("http") => ("", format!(" (<{target}>)")),
+        Shown::Both => ("", format!(" (`{}`)", links::address(target))),
+    };
+    swaps.push(swap(at + begin..at + label.start, open));
+    swaps.push(swap(at + label.end..at + end, close));
+}
+
+/// `<sub>2</sub>` → `₂`, and where Unicode has none, `_(…)`; `^(…)` for `<sup>`.
+fn figures(
+    text: &str,
+    at: usize,
+    (begin, tag): (usize, &Tag<'_>),
+    inner: Range<usize>,
+    end: usize,
+    swaps: &mut Vec<Swap>,
+) {
+    let small = |c: char| {
+        let (from, to) = if tag.is("sub") {
+            ("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
+        } else {
+            ("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
+        };
+        from.chars().position(|other| other == c).and_then(|place| to.chars().nth(place))
+    };
+    match text[inner.clone()].chars().map(small).collect::<Option<String>>() {
+        Some(figures) => swaps.push(swap(at + begin..at + end, figures)),
+        None => {
+            swaps.push(swap(at + begin..at + inner.start, if tag.is("sub") { "\\_(" } else { "^(" }));
+            swaps.push(swap(at + inner.end..at + end, ")"));
+        }
+    }
+}
+
+/// A character reference, as the character that it stands for.
+fn entity(text: &str, at: usize, range: Range<usize>, c: char, swaps: &mut Vec<Swap>) {
+    let after = &text[range.end..];
+    let begins = c != '<' || after.starts_with(|c: char| c.is_ascii_alphabetic() || "@#:/".contains(c));
+    let guard = if "*_~|`\\>#-[".contains(c) || (c == '<' && begins) { "\\" } else { "" };
+    swaps.push(swap(at + range.start..at + range.end, format!("{guard}{c}")));
+}
+
+/// The character references in a text, and what they stand for.
+fn entities(text: &str) -> Vec<(Range<usize>, char)> {
+    let places = text.match_indices('&').map(|(at, _)| at);
+    places.filter_map(|at| reference(&text[at..]).map(|(length, c)| (at..at + length, c))).collect()
+}
+
+/// The character reference that a text begins with: how long it is, and the character.
+pub fn reference(text: &str) -> Option<(usize, char)> {
+    let length = text.bytes().take(12).position(|b| b == b';')?;
+    let name = &text[1..length];
+    let c = match name.strip_prefix('#') {
+        Some(number) => {
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code).filter(|c| !c.is_control())?
+        }
+        None => NAMES.iter().find(|(own, _)| *own == name).map(|(_, c)| *c)?,
+    };
+    // What takes no place, or only that of a space, is none.
+    Some((length + 1, if c == '\u{a0}' { ' ' } else { c }))
+}
+
+/// The names of characters that are met in prose.
+const NAMES: [(&str, char); 84] = [
+    ("lt", '<'),
+    ("gt", '>'),
+    ("amp", '&'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("nbsp", ' '),
+    ("copy", '©'),
+    ("reg", '®'),
+    ("trade", '™'),
+    ("hellip", '…'),
+    ("mdash", '—'),
+    ("ndash", '–'),
+    ("lsquo", '‘'),
+    ("rsquo", '’'),
+    ("ldquo", '“'),
+    ("rdquo", '”'),
+    ("laquo", '«'),
+    ("raquo", '»'),
+    ("bull", '•'),
+    ("middot", '·'),
+    ("times", '×'),
+    ("divide", '÷'),
+    ("plusmn", '±'),
+    ("larr", '←'),
+    ("rarr", '→'),
+    ("uarr", '↑'),
+    ("darr", '↓'),
+    ("harr", '↔'),
+    ("lArr", '⇐'),
+    ("rArr", '⇒'),
+    ("hArr", '⇔'),
+    ("le", '≤'),
+    ("ge", '≥'),
+    ("ne", '≠'),
+    ("asymp", '≈'),
+    ("equiv", '≡'),
+    ("infin", '∞'),
+    ("deg", '°'),
+    ("euro", '€'),
+    ("pound", '£'),
+    ("yen", '¥'),
+    ("cent", '¢'),
+    ("sect", '§'),
+    ("para", '¶'),
+    ("frac12", '½'),
+    ("frac14", '¼'),
+    ("frac34", '¾'),
+    ("sup1", '¹'),
+    ("sup2", '²'),
+    ("sup3", '³'),
+    ("micro", 'µ'),
+    ("alpha", 'α'),
+    ("beta", 'β'),
+    ("gamma", 'γ'),
+    ("delta", 'δ'),
+    ("epsilon", 'ε'),
+    ("lambda", 'λ'),
+    ("mu", 'μ'),
+    ("pi", 'π'),
+    ("sigma", 'σ'),
+    ("omega", 'ω'),
+    ("Delta", 'Δ'),
+    ("Sigma", 'Σ'),
+    ("Omega", 'Ω'),
+    ("sum", '∑'),
+    ("prod", '∏'),
+    ("radic", '√'),
+    ("minus", '−'),
+    ("isin", '∈'),
+    ("forall", '∀'),
+    ("exist", '∃'),
+    ("and", '∧'),
+    ("or", '∨'),
+    ("not", '¬'),
+    ("lbrace", '{'),
+    ("rbrace", '}'),
+    ("lsqb", '['),
+    ("rsqb", ']'),
+    ("ast", '*'),
+    ("lowbar", '_'),
+    ("vert", '|'),
+    ("num", '#'),
+    ("check", '✓'),
+    ("cross", '✗'),
+];
