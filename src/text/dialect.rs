@@ -240,7 +240,16 @@ pub fn small(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
     }
 }
 
-/// Discord's quotes are lines with one `>` and a space: `>x` → `> x`, `>` → `> `, and `>>> `, which quotes everything that
+/// `-# ` begins small text to Discord only, and so it is text.
+pub fn small_mark(line: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let text = line.trim_start_matches([' ', '\t', '>']);
+    if text.starts_with("-# ") {
+        let at = at + line.len() - text.len();
+        swaps.push(swap(at..at, "\\"));
+    }
+}
+
+/// Discord's quotes are lines with one `>` and a space: `>x` → `> x`, `>` → `> `, and `>>> `, which quotes all that
 /// follows, → `> `. `quoted`: the line belongs to a quote, whether it has a mark or not.
 pub fn quote(line: &str, at: usize, quoted: bool, swaps: &mut Vec<Swap>) {
     let text = line.trim_start();
@@ -249,9 +258,14 @@ pub fn quote(line: &str, at: usize, quoted: bool, swaps: &mut Vec<Swap>) {
         let marks = text.len() - text.trim_start_matches(['>', ' ']).len();
         swaps.push(swap(at..at + marks, "> "));
     } else if let Some(inner) = text.strip_prefix('>') {
-        if !inner.starts_with(' ') {
+        if inner.trim_start().starts_with('>') {
+            // There is one level only.
+            let marks = text.len() - text.trim_start_matches(['>', ' ']).len();
+            swaps.push(swap(at + 1..at + marks, " "));
+        } else if !inner.starts_with(' ') {
             swaps.push(swap(at + 1..at + 1, " "));
         }
+        let inner = text.trim_start_matches(['>', ' ']);
         let item = inner.trim_start();
         let at = at + text.len() - item.len();
         if is_rule(item) {

@@ -342,6 +342,7 @@ impl Blocks {
             let quoted = text.starts_with('>');
             for line in lines {
                 dialect::quote(&source[line.clone()], line.start, quoted, &mut swaps);
+                dialect::small_mark(&source[line.clone()], line.start, &mut swaps);
             }
             match form {
                 Form::Heading(level) => dialect::heading(text, at, level, &mut swaps),

@@ -50,6 +50,7 @@ const CASES: &[(&str, &str)] = &[
         "| a_b_ | *c* |\n|--|--|\n| `*x` \\*y | f(*a, **b) &lt; <kbd>k</kbd> |",
         "<code>a_b_   c\n─────  ──────────────\n*x *y  f(*a, **b) < k</code>",
     ),
+    ("-# small\n> > deep\n> -# x", "-# small\n<quote>deep\n-# x</quote>"),
     ("\\**kwargs", "**kwargs"),
     ("if a || b || c then", "if a || b || c then"),
     ("new SQLITE_OPEN_* =>", "new SQLITE_OPEN_* =>"),
