@@ -10,6 +10,7 @@
 //! includes this file and what it needs in its own crate, hence each `cfg(test)`.
 
 mod alignment;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod corpus;
@@ -18,11 +19,15 @@ mod discord;
 mod fixtures;
 #[cfg(test)]
 mod generate;
+#[cfg(test)]
 mod look;
+#[cfg(test)]
 mod meaning;
+#[cfg(test)]
 mod meant;
 #[cfg(test)]
 mod named;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod sense;
@@ -51,6 +56,7 @@ struct Case<'a> {
 }
 
 /// Checks all laws; the error begins with the name of the law.
+#[cfg(test)]
 pub fn check(source: &str, format: &Format) -> Result<(), String> {
     judge(source, format, &parts(source, format), true)
 }
@@ -60,6 +66,7 @@ pub fn check_form(source: &str, format: &Format) -> Result<(), String> {
     judge(source, format, &parts(source, format), false)
 }
 
+#[cfg_attr(not(test), expect(unused_variables, reason = "only the tests have a parser to ask"))]
 fn judge(source: &str, format: &Format, parts: &[Part], with_oracle: bool) -> Result<(), String> {
     // With the dialect, a document that is not blank may have nothing to show; then the oracle has nothing either.
     if parts.is_empty() && !format.dialect && !source.trim().is_empty() {
@@ -77,6 +84,7 @@ fn judge(source: &str, format: &Format, parts: &[Part], with_oracle: bool) -> Re
         dropped(&case)?;
     }
     graphemes(&case)?;
+    #[cfg(test)]
     if with_oracle {
         oracle::check(&case)?;
     }
