@@ -38,8 +38,10 @@ mod lines;
 mod process;
 mod sandbox;
 mod story;
+mod todos;
+mod tool;
 #[cfg(test)]
-mod transcripts;
+pub mod transcripts;
 mod trouble;
 mod version;
 
@@ -60,6 +62,8 @@ pub use denial::{Denial, Reason, Remedy};
 pub use events::Fallback;
 pub use failure::{AccountTrouble, Failure, Poison};
 pub use leftovers::clean_daily;
+pub use todos::{Todo, TodoStatus};
+pub use tool::ToolAction;
 pub use trouble::Trouble;
 pub use version::{OLDEST, Version};
 
@@ -157,13 +161,30 @@ pub enum Progress {
     Ready,
     /// The agent has taken the whole prompt.
     Prompted,
+    /// A piece of text as it is written.
     Text(String),
+    /// A whole text, once it is written.
+    Said(String),
     /// A tool begins.
     Tool {
+        /// The id of the call.
+        id: String,
+        /// The tool's name.
         name: String,
+        /// What the call does.
+        action: ToolAction,
     },
-    /// No tool runs any more.
-    ToolsEnded,
+    /// Tools have ended.
+    ToolsEnded {
+        /// The ids of their calls.
+        calls: Vec<String>,
+    },
+    /// Claude's list of what is to do has changed; the whole of it.
+    Todos(Vec<Todo>),
+    /// How many subagents are at work now.
+    Subagents(usize),
+    /// The CLI makes room in the context, or no longer does.
+    Compacting(bool),
     /// The API failed, and the CLI tries again.
     Retrying {
         /// What went wrong.

@@ -138,7 +138,7 @@ impl Bot {
             share: config.share,
             gate: gate.clone(),
             keep_trying: config.discord.keep_trying,
-            trouble_shown_after: config.discord.trouble_shown_after,
+            live_times: config.discord.live_times,
             min_free: config.min_free.as_u64(),
             rereads,
             news,
@@ -312,7 +312,8 @@ async fn post_news(
         };
         let Some(content) = next else { return };
         let nonce = format!("news-{:016x}", uuid::Uuid::new_v4().as_u64_pair().0);
-        let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file: None };
+        let post =
+            Post { content, nonce, reply_to: None, notify: Notify::Channel, file: None, rows: Vec::new() };
         if let Err(error) = outbox.post(channel, post).await {
             warn!(%channel, %error, "cannot post to `scripts.notify_channel`");
         }

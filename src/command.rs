@@ -14,6 +14,7 @@ mod access;
 mod choose;
 mod perform;
 mod register;
+mod stop_button;
 mod under_way;
 
 use std::ops::Deref;
@@ -104,6 +105,9 @@ impl Commands {
         {
             info!(user = %interaction.author.id, "a press is refused: {refusal}");
             return self.responders.refuse(&interaction, &refusal).await;
+        }
+        if self.pressed_stop(&interaction).await {
+            return;
         }
         if let Some(responder) = self.responders.take(interaction).await {
             or_broken(&responder, self.handle(&responder)).await;

@@ -20,8 +20,8 @@ pub use interaction::{
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,
 };
 pub use project::{
-    Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
-    ProjectName, RunAs, Sandbox, SettingSource, Share, Source, TOOLS, is_model_name,
+    Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
+    PermissionMode, Project, ProjectName, RunAs, Sandbox, SettingSource, Share, Source, TOOLS, is_model_name,
 };
 pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,

@@ -7,6 +7,7 @@
 //! - [`gateway`]: what comes in from Discord → our own values
 //! - [`command`]: slash commands at work
 //! - [`turn`]: the story of one turn, from the message to the delivered answer
+//! - [`view`]: what a turn shows while it works
 //! - [`gate`]: who may do what, where
 //! - [`lane`]: who runs, and who waits at which place
 //! - [`reload`]: the scripts anew whenever they are saved
@@ -61,5 +62,6 @@ pub mod store;
 pub mod text;
 pub mod try_out;
 pub mod turn;
+pub mod view;
 pub mod words;
 mod worker;

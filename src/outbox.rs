@@ -40,7 +40,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::domain::{ChannelId, File, GuildId, MessageId, UserId};
+use crate::domain::{ChannelId, File, GuildId, MessageId, Row, UserId};
 
 pub use call::Patience;
 use call::{Body, Call, Sender};
@@ -99,6 +99,8 @@ pub struct Post {
     pub notify: Notify,
     /// A file attached to it.
     pub file: Option<File>,
+    /// What can be pressed below it.
+    pub rows: Vec<Row>,
 }
 
 /// Who is notified of a post.
@@ -285,12 +287,22 @@ impl Outbox {
         Ok(id)
     }
 
-    /// Replaces the text of one of the bot's messages.
+    /// Gives a message of the bot's own another text, and other things to press.
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn edit(&self, channel: ChannelId, message: MessageId, content: &str) -> Result<(), Refused> {
-        let body = wire::EditBody { content, allowed_mentions: wire::AllowedMentions::default() };
+    pub async fn edit(
+        &self,
+        channel: ChannelId,
+        message: MessageId,
+        content: &str,
+        rows: &[Row],
+    ) -> Result<(), Refused> {
+        let body = wire::EditBody {
+            content,
+            components: interaction::rows(rows),
+            allowed_mentions: wire::AllowedMentions::default(),
+        };
         let body = serde_json::to_vec(&body)
             .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
         let path = format!("/channels/{channel}/messages/{message}");

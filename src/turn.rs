@@ -40,8 +40,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use live::turn_to_stop;
+
 use crate::agent::Agents;
-use crate::domain::{ChannelId, Inbound, MessageId, Missed, Outcome, Reread, Share, UserId};
+use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, Reread, Share, UserId};
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
@@ -74,8 +76,8 @@ pub struct TurnDeps {
     pub gate: Gate,
     /// How long to retry an answer that Discord or the database does not take.
     pub keep_trying: Duration,
-    /// How long an agent has to be in trouble before its channel is shown that it tries again.
-    pub trouble_shown_after: Duration,
+    /// When turns show that they are at work.
+    pub live_times: LiveTimes,
     /// Nothing is accepted while the database's disk has less free space than this, in bytes.
     pub min_free: u64,
     /// Asks for messages to be read again that may have changed while the bot was not connected.

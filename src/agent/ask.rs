@@ -407,12 +407,12 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             }
             _ => {}
         }
-        let shown = self.story.take(event);
+        let progress = self.story.take(event);
         if let Some(failure) = self.story.failed_early() {
             return Some(failure);
         }
-        if let Some(shown) = shown {
-            (self.progress)(shown);
+        for step in progress {
+            (self.progress)(step);
         }
         None
     }

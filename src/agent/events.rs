@@ -33,8 +33,16 @@ pub enum AgentEvent {
         calls: Vec<String>,
         /// Those that the CLI did not allow, and why, including those of subagents.
         refused: Vec<(String, Reason)>,
+        /// What the tool returned, in a form of its own; the messages of current versions have one result each.
+        result: Value,
     },
-    /// A turn begins, or continues after a permission question.
+    /// A subagent has begun its work, under this id.
+    SubagentStarted(String),
+    /// It has ended it.
+    SubagentEnded(String),
+    /// The CLI makes room in the context, or no longer does.
+    Compacting(bool),
+    /// A turn begins, or goes on after a permission question.
     Running,
     /// Nothing is left to do.
     Idle,
@@ -118,10 +126,8 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
         "system/background_tasks_changed",
         "nothing runs in the background; if it does, its result says whose it is",
     ),
-    ("system/task_started", "the same"),
-    ("system/task_progress", "the same"),
-    ("system/task_updated", "the same"),
-    ("system/task_notification", "the same"),
+    ("system/task_progress", "what a subagent does is not shown"),
+    ("system/task_updated", "a notification follows"),
     ("command_lifecycle", "the result names the messages that it answers"),
     ("conversation_reset", "its id is not the session's; the next result has that"),
     ("control_cancel_request", "every question is answered at once, so none is open"),
@@ -168,6 +174,8 @@ pub enum ContentBlock {
         id: String,
         /// The tool's name.
         name: String,
+        /// What it was called with.
+        input: Value,
     },
 }
 
@@ -263,9 +271,23 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         }
         ("system", "permission_denied") => AgentEvent::Denied(from(line)?),
         ("system", "status") => {
-            let RawStatus { mode } = from(line)?;
-            mode.map_or(AgentEvent::PassedOver, AgentEvent::Mode)
+            let RawStatus { mode, status, compact_result } = from(line)?;
+            match (mode, status.as_str()) {
+                (Some(mode), _) => AgentEvent::Mode(mode),
+                (None, Some("compacting")) => AgentEvent::Compacting(true),
+                (None, _) if !compact_result.is_null() => AgentEvent::Compacting(false),
+                (None, _) => AgentEvent::PassedOver,
+            }
         }
+        ("system", "task_started") => {
+            let Subtask { task_id, task_type } = from(line)?;
+            // Not a command in the background.
+            match task_type.as_str() == Some("local_agent") {
+                true => AgentEvent::SubagentStarted(task_id),
+                false => AgentEvent::PassedOver,
+            }
+        }
+        ("system", "task_notification") => AgentEvent::SubagentEnded(from::<Subtask>(line)?.task_id),
         ("system", "api_retry") => {
             let Retry { attempt, max_retries, error_status, error } = from(line)?;
             AgentEvent::Retry { attempt, of: max_retries, status: error_status, error }
@@ -358,6 +380,17 @@ struct RawState {
 struct RawStatus {
     #[serde(default, rename = "permissionMode")]
     mode: Option<String>,
+    #[serde(default)]
+    status: Value,
+    #[serde(default)]
+    compact_result: Value,
+}
+
+#[derive(Deserialize)]
+struct Subtask {
+    task_id: String,
+    #[serde(default)]
+    task_type: Value,
 }
 
 #[derive(Deserialize)]

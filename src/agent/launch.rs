@@ -349,6 +349,9 @@ const QUIET: &[&str] = &[
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
 ];
 
+/// Lets every model keep a list of what is to do, which the live line shows; a project may say otherwise.
+const TODO_TOOLS: &str = "CLAUDE_CODE_ENABLE_TODO_TOOLS";
+
 /// What this module relies on: no unrequested turns, and an event when the agent becomes idle.
 const NEEDED: &[&str] = &["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS"];
 
@@ -372,6 +375,7 @@ fn environment(
     let own = |names: &[&str]| -> Vec<_> { names.iter().map(|name| (name.into(), "1".into())).collect() };
 
     let mut environment: BTreeMap<OsString, OsString> = own(QUIET).into_iter().collect();
+    environment.extend(own(&[TODO_TOOLS]));
     environment
         .extend(inherited.iter().filter(|(name, _)| passes(name)).map(|(n, v)| (n.clone(), v.clone())));
     if let Some(user) = &project.run_as {
@@ -411,7 +415,9 @@ mod tests {
     fn names(config: &config::Agent, inherited: &[&str], project: &Project) -> Vec<String> {
         let inherited = inherited.iter().map(|name| (name.into(), "x".into())).collect();
         let environment = environment(config, &inherited, project);
-        let ours = |name: &String| !QUIET.contains(&name.as_str()) && !NEEDED.contains(&name.as_str());
+        let ours = |name: &String| {
+            !QUIET.contains(&name.as_str()) && name != TODO_TOOLS && !NEEDED.contains(&name.as_str())
+        };
         environment.into_keys().filter_map(|name| name.into_string().ok()).filter(ours).collect()
     }
 

@@ -4,6 +4,8 @@ use super::Progress;
 use super::denial::{Denial, Reason};
 use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult, UsageLimit};
 use super::failure::Failure;
+use super::todos::TodoList;
+use super::tool::ToolAction;
 use super::trouble::Trouble;
 use crate::domain::AnswerForm;
 
@@ -31,6 +33,9 @@ pub struct Story {
     unfinished: String,
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
+    todos: TodoList,
+    /// The subagents at work, by their ids.
+    subagents: Vec<String>,
     denied: Vec<Denial>,
     /// Why calls were not allowed, as reported with their results.
     refused: Vec<(String, Reason)>,
@@ -55,6 +60,8 @@ impl Story {
             goes_on: false,
             unfinished: String::new(),
             running: Vec::new(),
+            todos: TodoList::default(),
+            subagents: Vec::new(),
             denied: Vec::new(),
             refused: Vec::new(),
             limit: None,
@@ -65,53 +72,64 @@ impl Story {
         }
     }
 
-    /// Takes in one event. Returns the progress to show for it, if any.
-    pub fn take(&mut self, event: AgentEvent) -> Option<Progress> {
+    /// Takes in one event; returns what of it is worth showing.
+    pub fn take(&mut self, event: AgentEvent) -> Vec<Progress> {
         self.heard = true;
         match event {
             AgentEvent::Assistant { message, top: true, is_error: false, blocks } => {
                 self.unfinished.clear();
-                blocks.into_iter().filter_map(|block| self.block(&message, block)).last()
+                blocks.into_iter().filter_map(|block| self.block(&message, block)).collect()
             }
             AgentEvent::GoesOn => {
                 self.goes_on = true;
-                None
+                Vec::new()
             }
             AgentEvent::TakenBack { message } => {
                 self.take_back(&message);
-                None
+                Vec::new()
             }
             AgentEvent::Delta(text) => {
                 self.unfinished.push_str(&text);
-                Some(Progress::Text(text))
+                vec![Progress::Text(text)]
             }
-            AgentEvent::ToolsEnded { calls, refused } => {
+            AgentEvent::ToolsEnded { calls, refused, result } => {
                 self.refused.extend(refused);
                 self.running.retain(|(id, _)| !calls.contains(id));
-                self.running.is_empty().then_some(Progress::ToolsEnded)
+                let todos = calls.iter().filter_map(|id| self.todos.ended(id, &result)).next_back();
+                let ended = Progress::ToolsEnded { calls };
+                std::iter::once(ended).chain(todos.map(Progress::Todos)).collect()
             }
+            AgentEvent::SubagentStarted(id) => {
+                self.subagents.push(id);
+                vec![Progress::Subagents(self.subagents.len())]
+            }
+            AgentEvent::SubagentEnded(id) => {
+                self.subagents.retain(|known| *known != id);
+                vec![Progress::Subagents(self.subagents.len())]
+            }
+            AgentEvent::Compacting(compacting) => vec![Progress::Compacting(compacting)],
             AgentEvent::MayIUse { denial, .. } | AgentEvent::Denied(denial) => {
                 self.deny(denial);
-                None
+                Vec::new()
             }
             AgentEvent::PromptRefused(reason) => {
                 self.prompt_refused = Some(reason);
-                None
+                Vec::new()
             }
             AgentEvent::Retry { attempt, of, status, error } => {
                 let login = error == "authentication_failed";
                 self.login_refused = if login { self.login_refused + 1 } else { 0 };
-                Some(Progress::Retrying { trouble: Trouble::of(status, &error), attempt, of })
+                vec![Progress::Retrying { trouble: Trouble::of(status, &error), attempt, of }]
             }
             AgentEvent::UsageLimit(limit) => {
                 self.limit = Some(limit);
-                None
+                Vec::new()
             }
             AgentEvent::Fallback(fallback) => {
                 self.fallback = Some(fallback);
-                None
+                Vec::new()
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
@@ -126,20 +144,25 @@ impl Story {
         match block {
             ContentBlock::Text(text) => {
                 let goes_on = std::mem::take(&mut self.goes_on);
+                if text.trim().is_empty() {
+                    return None;
+                }
+                let said = Progress::Said(text.clone());
                 match self.texts.last_mut() {
-                    _ if text.trim().is_empty() => {}
                     Some((_, before)) if goes_on => before.push_str(&text),
                     _ => self.texts.push((message.to_owned(), text)),
                 }
-                None
+                Some(said)
             }
-            ContentBlock::Tool { id, name } => {
+            ContentBlock::Tool { id, name, input } => {
                 if self.texts.len() > self.before_tool {
                     self.before_last_text = self.before_tool;
                 }
                 self.before_tool = self.texts.len();
-                self.running.push((id, name.clone()));
-                Some(Progress::Tool { name })
+                self.running.push((id.clone(), name.clone()));
+                self.todos.called(&id, &name, &input);
+                let action = ToolAction::of(&name, &input);
+                Some(Progress::Tool { id, name, action })
             }
         }
     }
@@ -261,6 +284,8 @@ impl Story {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn text(text: &str) -> AgentEvent {
@@ -269,7 +294,8 @@ mod tests {
     }
 
     fn tool(id: &str, name: &str) -> AgentEvent {
-        let blocks = vec![ContentBlock::Tool { id: id.to_owned(), name: name.to_owned() }];
+        let blocks =
+            vec![ContentBlock::Tool { id: id.to_owned(), name: name.to_owned(), input: Value::Null }];
         AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
     }
 
@@ -328,6 +354,7 @@ mod tests {
         let ended = |ids: &[&str]| AgentEvent::ToolsEnded {
             calls: ids.iter().map(|&id| id.to_owned()).collect(),
             refused: Vec::new(),
+            result: Value::Null,
         };
         story.take(ended(&["2"]));
         assert_eq!(story.tool(), Some("Read"));
@@ -359,6 +386,7 @@ mod tests {
                 AgentEvent::ToolsEnded {
                     calls: vec!["3".to_owned(), "6".to_owned()],
                     refused: vec![("6".to_owned(), Reason::Hook), ("1".to_owned(), Reason::Rule)],
+                    result: Value::Null,
                 },
             ],
         );

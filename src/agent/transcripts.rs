@@ -86,6 +86,17 @@ pub fn failure_of(name: &str) -> Failure {
     }
 }
 
+/// What happened in a recorded run, step by step.
+pub fn steps_of(name: &str) -> Vec<Progress> {
+    let run = open(&Path::new(FOLDER).join(name).with_extension("jsonl"));
+    let mut story = Story::new(AnswerForm::Last);
+    let out = run.lines.iter().filter_map(|line| match line {
+        TranscriptLine::Out(line) => Some(read(line)),
+        TranscriptLine::In(_) => None,
+    });
+    out.flat_map(|event| story.take(event)).collect()
+}
+
 /// What a person would be shown, a line for each thing.
 fn shown(run: &Recorded) -> String {
     let mut told = format!("## {}\n", run.name);
@@ -183,12 +194,14 @@ fn shown(run: &Recorded) -> String {
                 if let AgentEvent::Fallback(fallback) = &event {
                     line("·", &format!("({} in place of {})", fallback.to, fallback.from));
                 }
-                match story.take(event) {
-                    Some(Progress::Tool { name }) => line("·", &format!("{name}…")),
-                    Some(Progress::Retrying { trouble, attempt, of }) => {
-                        line("-#", &trouble.sentence(attempt, of));
+                for step in story.take(event) {
+                    match step {
+                        Progress::Tool { name, .. } => line("·", &format!("{name}…")),
+                        Progress::Retrying { trouble, attempt, of } => {
+                            line("-#", &trouble.sentence(attempt, of));
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
                 if let Some(failure) = story.failed_early() {
                     line("⚠", &failure.sentence());

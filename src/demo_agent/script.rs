@@ -25,6 +25,7 @@ pub fn serve(wire: &mut Wire, mut session: DemoSession, args: &[String]) -> Exit
             args,
             prompt: &prompt,
             message: 0,
+            todos: 0,
             said: Vec::new(),
             denied: Vec::new(),
             drip: None,
@@ -51,6 +52,8 @@ struct ScriptedTurn<'a> {
     args: &'a [String],
     prompt: &'a Prompt,
     message: u32,
+    /// How many things to do it has listed.
+    todos: u32,
     said: Vec<String>,
     denied: Vec<Value>,
     drip: Option<Duration>,
@@ -253,8 +256,11 @@ impl ScriptedTurn<'_> {
         let (name, argument) = call.split_once(':').unwrap_or((call, ""));
         self.message += 1;
         let id = format!("toolu_demo_{}_{}", self.session.prompts().len(), self.message);
-        let input =
-            if name == "Bash" { json!({ "command": argument }) } else { json!({ "input": argument }) };
+        let input = match serde_json::from_str::<Value>(argument) {
+            Ok(input) if input.is_object() => input,
+            _ if name == "Bash" => json!({ "command": argument }),
+            _ => json!({ "input": argument }),
+        };
         let block = json!([{ "type": "tool_use", "id": id, "name": name, "input": input }]);
         self.wire.emit(message(&format!("msg_{id}"), block));
 
@@ -274,10 +280,18 @@ impl ScriptedTurn<'_> {
             Some(message) => (true, message.clone()),
             None => (false, format!("({name} completed with no output)")),
         };
+        let result = match name {
+            "TaskCreate" => {
+                self.todos += 1;
+                json!({ "task": { "id": self.todos.to_string(), "subject": input["subject"] } })
+            }
+            "TaskUpdate" => json!({ "success": true, "taskId": input["taskId"] }),
+            _ => Value::Null,
+        };
         self.wire.emit(
             json!({ "type": "user", "parent_tool_use_id": null, "message": { "role": "user", "content": [
             { "type": "tool_result", "tool_use_id": id, "content": content, "is_error": is_error },
-        ] } }),
+        ] }, "tool_use_result": result }),
         );
         if let Some(message) = refused {
             self.denied.push(json!({ "tool_name": name, "tool_use_id": id, "tool_input": input }));
@@ -371,9 +385,38 @@ fn message(id: &str, content: Value) -> Value {
     })
 }
 
+/// Half a minute of work, for whoever wants to see what a channel shows meanwhile: the prompt `work`.
+const WORK: &str = r#"
+TEXT:I'll look at how the greeting is made, change it, and run the tests.
+TOOL:TaskCreate:{"subject":"Find the greeting"}
+TOOL:TaskCreate:{"subject":"Change it"}
+TOOL:TaskCreate:{"subject":"Run the tests"}
+TOOL:TaskUpdate:{"taskId":"1","status":"in_progress"}
+TOOL:Grep:{"pattern":"hello"}
+SLEEP:3
+TOOL:Read:{"file_path":"src/main.rs"}
+SLEEP:2
+TOOL:Read:{"file_path":"src/greeting.rs"}
+SLEEP:3
+TOOL:TaskUpdate:{"taskId":"1","status":"completed"}
+TOOL:TaskUpdate:{"taskId":"2","status":"in_progress"}
+TEXT:It is in `src/greeting.rs`. I change it there.
+TOOL:Edit:{"file_path":"src/greeting.rs"}
+SLEEP:4
+TOOL:TaskUpdate:{"taskId":"2","status":"completed"}
+TOOL:TaskUpdate:{"taskId":"3","status":"in_progress"}
+TEXT:Now the tests.
+TOOL:Bash:sleep 8
+RETRY:2:3000
+TOOL:Bash:sleep 4
+TOOL:TaskUpdate:{"taskId":"3","status":"completed"}
+TEXT:The greeting is friendlier now, and all tests pass.
+"#;
+
 /// The directives of a prompt, each with what follows its colon.
 fn directives(prompt: &str) -> Vec<(&str, &str)> {
-    prompt
+    let script = if prompt.trim() == "work" { WORK } else { prompt };
+    script
         .lines()
         .flat_map(|line| line.split(" ;; "))
         .filter_map(|line| {
@@ -404,7 +447,7 @@ fn friendly(prompt: &str, turn: usize) -> String {
         parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
     }
     if parts.len() == 1 {
-        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive.".to_owned());
+        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work.".to_owned());
     }
     parts.join("\n\n")
 }

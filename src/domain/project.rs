@@ -381,6 +381,34 @@ impl Default for GateTimes {
     }
 }
 
+/// When the live line of a turn is shown, and how often it is edited.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveTimes {
+    /// A turn that is over sooner has none.
+    pub shown_after: Duration,
+    /// The shortest pause between two edits, at the beginning of a turn.
+    pub least_pause: Duration,
+    /// The pause in long turns.
+    pub most_pause: Duration,
+}
+
+impl Default for LiveTimes {
+    fn default() -> Self {
+        Self {
+            shown_after: Duration::from_secs(2),
+            least_pause: Duration::from_millis(1500),
+            most_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+impl LiveTimes {
+    /// The pause after an edit: the longer the turn lasts, the less a second matters to whoever looks.
+    pub fn pause(&self, elapsed: Duration) -> Duration {
+        (self.least_pause + elapsed / 15).min(self.most_pause)
+    }
+}
+
 /// What one person can take up, so that others get their share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
@@ -403,4 +431,25 @@ pub struct Allow {
     pub users: Vec<UserId>,
     /// Everybody with one of these roles.
     pub roles: Vec<RoleId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_of_ten_minutes_takes_no_more_than_140_calls() {
+        let times = LiveTimes::default();
+        let edits = |minutes: u64| {
+            let (mut at, mut edits) = (times.shown_after, 0);
+            while at < Duration::from_secs(60 * minutes) {
+                at += times.pause(at);
+                edits += 1;
+            }
+            edits
+        };
+        // Typing, the line, its end, the answer.
+        assert!(edits(10) + 4 <= 140, "{}", edits(10));
+        assert!(edits(1) + 4 <= 25, "{}", edits(1));
+    }
 }

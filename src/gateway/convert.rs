@@ -340,6 +340,7 @@ impl Converter {
             reply_to: None,
             notify: Notify::Nobody,
             file: None,
+            rows: Vec::new(),
         };
         tokio::spawn(async move {
             if let Err(refused) = outbox.post(channel, post).await {

@@ -396,7 +396,8 @@ fn embed(embed: &Embed) -> Value {
     }))
 }
 
-fn rows(rows: &[Row]) -> Value {
+/// What can be pressed, as Discord's components.
+pub(super) fn rows(rows: &[Row]) -> Value {
     let row = |row: &Row| {
         let components = match row {
             Row::Buttons(buttons) => buttons.iter().map(button).collect(),

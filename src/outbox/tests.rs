@@ -106,7 +106,7 @@ async fn a_refusal_that_is_not_discords_own_is_tried_again_for_a_message_only() 
     let (server, outbox) = Server::start(page()).await;
     assert_eq!(outbox.post(channel(1), post("hi")).await, Ok(message(3)));
     server.0.lock().answers.extend(page());
-    let refused = outbox.edit(channel(1), message(3), "x").await.unwrap_err();
+    let refused = outbox.edit(channel(1), message(3), "x", &[]).await.unwrap_err();
     assert_eq!(refused.to_string(), "forbidden: 403 Forbidden");
 }
 
@@ -120,7 +120,7 @@ fn message(id: u64) -> MessageId {
 
 fn post(text: &str) -> Post {
     let (content, nonce) = (text.to_owned(), "9-1".to_owned());
-    Post { content, nonce, reply_to: Some(message(9)), notify: Notify::Nobody, file: None }
+    Post { content, nonce, reply_to: Some(message(9)), notify: Notify::Nobody, file: None, rows: Vec::new() }
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Notify, Post, Posted};
+use super::{Notify, Post, Posted, interaction};
 use crate::domain::{ApplicationId, ChannelId, GuildId, MessageId, RoleId, UserId};
 
 #[derive(Deserialize)]
@@ -133,12 +134,15 @@ pub(super) struct Create<'a> {
     flags: u64,
     allowed_mentions: AllowedMentions,
     #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message_reference: Option<MessageReference>,
 }
 
 #[derive(Serialize)]
 pub(super) struct EditBody<'a> {
     pub(super) content: &'a str,
+    pub(super) components: Value,
     pub(super) allowed_mentions: AllowedMentions,
 }
 
@@ -167,6 +171,7 @@ impl<'a> Create<'a> {
             enforce_nonce: true,
             flags: SUPPRESS_EMBEDS | if notify { 0 } else { SUPPRESS_NOTIFICATIONS },
             allowed_mentions: AllowedMentions { parse: [], users, replied_user: notify },
+            components: (!post.rows.is_empty()).then(|| interaction::rows(&post.rows)),
             message_reference: reply_to
                 .map(|message_id| MessageReference { message_id, fail_if_not_exists: false }),
         }

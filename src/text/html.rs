@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dialect::{Swap, swap};
 use super::inline::{Span, SpanKind};
-use super::links::{self, Shown};
+use super::links::{self, LinkForm};
 
 /// A tag.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,9 +152,9 @@ fn image(text: &str, at: usize, start: usize, tag: &Tag<'_>, swaps: &mut Vec<Swa
     let target = &tag.attributes[src.clone()];
     let src = begin + src.start..begin + src.end;
     let (open, close) = match links::shown(&alt, target) {
-        Shown::Masked => (format!("[{alt}]("), ")"),
-        Shown::Address => (String::new(), ""),
-        Shown::Label | Shown::Both => (format!("{alt} (`"), "`)"),
+        LinkForm::Masked => (format!("[{alt}]("), ")"),
+        LinkForm::Address => (String::new(), ""),
+        LinkForm::Label | LinkForm::Both => (format!("{alt} (`"), "`)"),
     };
     swaps.push(swap(at + start..at + src.start, open));
     swaps.push(swap(at + src.end..at + start + tag.length, close));
@@ -173,14 +173,14 @@ fn anchor(
     let words = &text[label.clone()];
     let seen = if words.contains('<') { "image" } else { words };
     let (open, close) = match links::shown(seen, target) {
-        Shown::Masked => ("[", format!("]({target})")),
-        Shown::Address => {
+        LinkForm::Masked => ("[", format!("]({target})")),
+        LinkForm::Address => {
             swaps.push(swap(at + begin..at + end, format!("<{target}>")));
             return;
         }
-        Shown::Label => ("", String::new()),
-        Shown::Both if target.starts_with("http") => ("", format!(" (<{target}>)")),
-        Shown::Both => ("", format!(" (`{}`)", links::address(target))),
+        LinkForm::Label => ("", String::new()),
+        LinkForm::Both if target.starts_with("http") => ("", format!(" (<{target}>)")),
+        LinkForm::Both => ("", format!(" (`{}`)", links::address(target))),
     };
     swaps.push(swap(at + begin..at + label.start, open));
     swaps.push(swap(at + label.end..at + end, close));

@@ -8,7 +8,7 @@ use super::inline::{Span, SpanKind};
 
 /// What becomes of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum LinkForm {
     /// `[label](target)`
     Masked,
     /// The address alone: the label says the same.
@@ -20,19 +20,19 @@ pub enum Shown {
 }
 
 /// How a link with this label and this target is shown.
-pub fn shown(label: &str, target: &str) -> Shown {
+pub fn shown(label: &str, target: &str) -> LinkForm {
     let label = label.trim().trim_matches('`');
     let masked = target.starts_with("https://") || target.starts_with("http://");
     if masked && (label.is_empty() || bare(label) == bare(target)) {
-        Shown::Address
+        LinkForm::Address
     } else if masked && label.contains("://") {
-        if label.contains(char::is_whitespace) { Shown::Both } else { Shown::Address }
+        if label.contains(char::is_whitespace) { LinkForm::Both } else { LinkForm::Address }
     } else if masked {
-        Shown::Masked
+        LinkForm::Masked
     } else if target.starts_with('#') || target.is_empty() || label == target || address(target) == label {
-        Shown::Label
+        LinkForm::Label
     } else {
-        Shown::Both
+        LinkForm::Both
     }
 }
 
@@ -76,21 +76,21 @@ pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
         // Of an image in a label only the name is seen.
         let seen = if words.contains("](") || (*image && !name.is_empty()) { "image" } else { words };
         match shown(seen, path) {
-            Shown::Masked if *image => swaps.push(swap(at + start..at + label.start, format!("[{name}"))),
-            Shown::Masked => {}
-            Shown::Address => {
+            LinkForm::Masked if *image => swaps.push(swap(at + start..at + label.start, format!("[{name}"))),
+            LinkForm::Masked => {}
+            LinkForm::Address => {
                 // What follows is not to be read as a part of it.
                 let next = text[end..].trim_start_matches(['.', ',', ':', ';', '"', '\'', ')']);
                 let apart = next.is_empty() || next.starts_with(char::is_whitespace);
                 swaps.push(swap(at + start..at + target.start, if apart { "" } else { "<" }));
                 swaps.push(swap(at + target.end..at + end, if apart { "" } else { ">" }));
             }
-            Shown::Label => {
+            LinkForm::Label => {
                 swaps.push(swap(at + start..at + label.start, if *image { name } else { "" }));
                 swaps.push(swap(at + label.end..at + end, ""));
             }
-            Shown::Both if path.contains('`') => {}
-            Shown::Both => {
+            LinkForm::Both if path.contains('`') => {}
+            LinkForm::Both => {
                 let masked = path.starts_with("http");
                 let (open, close) = if masked { (" (<", ">)") } else { (" (`", "`)") };
                 let skipped = path.len() - address(path).len();

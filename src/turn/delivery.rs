@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Turns;
+use super::live::LiveLineHandle;
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Posted, Refused};
@@ -115,14 +116,21 @@ pub async fn until_it_may_speak(turns: &Turns, channel: ChannelId) {
 }
 
 /// Posts what the ledger holds for this message. Returns when all is posted or refused for good, however long that
-/// takes, when somebody stops it by `silence`, or when the bot stops.
-pub async fn deliver(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
-    until_delivered(turns, channel, message, silence, false).await;
+/// takes, when somebody stops it by `silence`, or when the bot stops. The live line goes as soon as a part stands below
+/// it, or nothing can be posted for now.
+pub async fn deliver(
+    turns: &Turns,
+    channel: ChannelId,
+    message: MessageId,
+    silence: &CancellationToken,
+    live: Option<LiveLineHandle>,
+) {
+    until_delivered(turns, channel, message, silence, false, live).await;
 }
 
 /// Continues a delivery that an earlier bot has begun.
 pub async fn resume(turns: &Turns, channel: ChannelId, message: MessageId, silence: &CancellationToken) {
-    until_delivered(turns, channel, message, silence, true).await;
+    until_delivered(turns, channel, message, silence, true, None).await;
 }
 
 /// `may_be_posted`: the first part that is not recorded as posted may be in the channel all the same.
@@ -132,6 +140,7 @@ async fn until_delivered(
     message: MessageId,
     silence: &CancellationToken,
     mut may_be_posted: bool,
+    mut live: Option<LiveLineHandle>,
 ) {
     let speaking = turns.speaking(channel);
     let _only_speaker = tokio::select! {
@@ -150,12 +159,13 @@ async fn until_delivered(
                 is_silenced = true;
                 stop(turns, message).await
             }
-            tried = continue_delivery(turns, message, may_be_posted) => tried,
+            tried = continue_delivery(turns, message, may_be_posted, &mut live) => tried,
         };
         let Err(stuck) = tried else { return };
         if matches!(stuck, Stuck::Store(StoreError::Closed)) {
             return error!(error = chain(&stuck), "a delivery is left for the next start");
         }
+        live = None;
         error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
@@ -172,13 +182,18 @@ async fn until_delivered(
     }
 }
 
-async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: bool) -> Result<(), Stuck> {
+async fn continue_delivery(
+    turns: &Turns,
+    message: MessageId,
+    may_be_posted: bool,
+    live: &mut Option<LiveLineHandle>,
+) -> Result<(), Stuck> {
     let Some(mut delivery) = turns.store.undelivered(message).await? else { return Ok(()) };
     if may_be_posted {
         find_posted(turns, message, &mut delivery).await?;
     }
     let (channel, written) = (delivery.channel, delivery.written);
-    match post_parts(turns, message, delivery, may_be_posted).await {
+    match post_parts(turns, message, delivery, may_be_posted, live).await {
         Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
             error!(error = %refused, "Discord has not taken an answer for too long; the delivery is closed");
             turns.store.close_delivery(message, DeliveryEnd::Refused(refused.to_string())).await?;
@@ -291,6 +306,7 @@ async fn post_parts(
     message: MessageId,
     mut delivery: Delivery,
     again: bool,
+    live: &mut Option<LiveLineHandle>,
 ) -> Result<(), Stuck> {
     let in_its_place = words::failure(&words::part_refused(), message);
     let mut reopened = false;
@@ -309,9 +325,11 @@ async fn post_parts(
             reply_to: look.reply_to,
             notify: if look.silent { Notify::Nobody } else { Notify::Person(delivery.author) },
             file: part.file.clone().map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
+            rows: Vec::new(),
         };
         let refused = match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => {
+                *live = None;
                 turns.store.posted(message, number, posted).await?;
                 place += 1;
                 continue;
@@ -371,6 +389,7 @@ pub async fn post_unwritten(turns: &Turns, channel: ChannelId, message: MessageI
         reply_to: Some(message),
         notify: Notify::Channel,
         file: None,
+        rows: Vec::new(),
     };
     if let Err(refused) = turns.outbox.post(channel, post).await {
         warn!(error = %refused, "Discord refused a message");

@@ -407,7 +407,7 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
         Ok(Accepted::New) => {
             let (turns_of_task, channel, id) = (turns.clone(), message.channel_id, message.id);
             let deliver = async move {
-                delivery::deliver(&turns_of_task, channel, id, &CancellationToken::new()).await;
+                delivery::deliver(&turns_of_task, channel, id, &CancellationToken::new(), None).await;
                 turns_of_task.settled(id, Settled::Said);
             };
             turns.0.tasks.spawn(deliver.in_current_span());

@@ -1,150 +1,200 @@
-//! The one small line that says that the agent is retrying.
+//! The live line: the one silent message that shows a turn at work.
 //!
-//! It is progress and not part of the answer, so it is not in the ledger: it is posted once a problem has lasted,
-//! edited as it goes on, and deleted when it is over. What a bot that is killed in between leaves behind, the next one
-//! deletes ([`shown`]).
+//! It is progress and not part of the answer, so it is not in the ledger. It is posted once the turn has lasted for a
+//! while, edited as the work goes on, less and less often, and deleted once the answer stands below it. There is at most one
+//! call on its way: what happens meanwhile is in the next one, so nothing queues up. Once the agent is done, no call for
+//! the line is waited for any more, so none of them holds up the answer. What a bot that is killed in between leaves
+//! behind, the next one deletes ([`shown`]).
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::task::Task;
 use super::{Turns, shown};
 use crate::agent::Progress;
-use crate::domain::MessageId;
+use crate::domain::{Action, Button, ButtonStyle, MessageId, Row};
 use crate::logging::chain;
-use crate::outbox::{Notify, Post};
+use crate::outbox::{Notify, Post, Refused};
 use crate::store::LiveLine;
-use crate::text;
+use crate::view::View;
 
-/// The shortest time between two edits.
-const EDITED_EVERY: Duration = Duration::from_millis(1500);
+/// How long the post of the line may take. An answer that comes meanwhile waits for it.
+const POSTED_WITHIN: Duration = Duration::from_secs(3);
 
-/// Follows the progress of one turn. The line is removed when this is dropped.
+/// What the id of a Stop button begins with; the turn's own id follows.
+const STOP: &str = "stop:";
+
+/// The turn that a press of this button is to stop, where it is such a button.
+pub fn turn_to_stop(custom_id: &str) -> Option<MessageId> {
+    custom_id.strip_prefix(STOP)?.parse().ok()
+}
+
+fn stop_button(turn: MessageId) -> Row {
+    let press = Action::Press { custom_id: format!("{STOP}{turn}"), style: ButtonStyle::Secondary };
+    Row::Buttons(vec![Button { label: "Stop".to_owned(), action: press, disabled: false }])
+}
+
+/// Shows one turn at work; the line goes away when this is dropped.
 pub struct LiveLineHandle {
-    /// What the line should say now.
-    wanted: watch::Sender<Option<String>>,
+    view: watch::Sender<View>,
+    /// Cancelled when the agent is done.
+    done: CancellationToken,
 }
 
 impl LiveLineHandle {
-    /// Nothing is shown yet.
-    pub fn new(turns: &Turns, task: Task) -> Self {
-        let (wanted, changes) = watch::channel(None);
-        let line = LiveLineTask { turns: turns.clone(), task, shown: None, lines: 0 };
+    /// Nothing is shown yet. `typing` ends once the line stands, for it says the same and costs less. When `stop` is
+    /// cancelled, the line says at once that the turn stops.
+    pub fn start(
+        turns: &Turns,
+        task: Task,
+        dir: PathBuf,
+        typing: AbortHandle,
+        stop: CancellationToken,
+    ) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (view, changes) = watch::channel(View::new(now));
+        let done = CancellationToken::new();
+        let line =
+            LiveLineTask { turns: turns.clone(), task, dir, typing, stop, done: done.clone(), stands: None };
         turns.0.tasks.spawn(line.follow(changes));
-        Self { wanted }
+        Self { view, done }
+    }
+
+    /// The agent is done: the line stays as it is until this is dropped.
+    pub fn freeze(&self) {
+        self.done.cancel();
     }
 
     /// Something happened in the turn.
-    pub fn follow_progress(&self, progress: &Progress) {
-        let line = match progress {
-            Progress::Retrying { trouble, attempt, of } => {
-                Some(text::small(&trouble.sentence(*attempt, *of)))
-            }
-            _ => None,
-        };
-        self.wanted.send_if_modified(|wanted| {
-            let changed = *wanted != line;
-            *wanted = line;
-            changed
-        });
+    pub fn hear(&self, step: &Progress) {
+        self.view.send_if_modified(|view| view.take(step));
     }
 }
 
-impl Drop for LiveLineHandle {
-    fn drop(&mut self) {
-        self.wanted.send_replace(None);
-    }
-}
-
+/// The line itself, in a task of its own.
 struct LiveLineTask {
     turns: Turns,
     task: Task,
-    shown: Option<(MessageId, String)>,
-    /// How many lines were posted so far.
-    lines: u32,
+    /// Where the project is; paths are shown relative to it.
+    dir: PathBuf,
+    typing: AbortHandle,
+    stop: CancellationToken,
+    done: CancellationToken,
+    stands: Option<LineState>,
+}
+
+/// What is known of the line in the channel.
+enum LineState {
+    /// It stands there with this text.
+    Surely(MessageId, String),
+    /// Discord has not said whether it has posted it.
+    Perhaps,
 }
 
 impl LiveLineTask {
-    /// Until the turn has ended.
-    async fn follow(mut self, mut wanted: watch::Receiver<Option<String>>) {
-        loop {
-            if wanted.wait_for(Option::is_some).await.is_err() {
-                // The turn has ended.
-                return;
-            }
-            let shown_at = Instant::now() + self.turns.trouble_shown_after;
-            let recovered = async { drop(wanted.wait_for(Option::is_none).await) };
-            tokio::select! {
-                () = recovered => continue,
-                () = sleep_until(shown_at) => {}
-            }
-            loop {
-                let line = wanted.borrow_and_update().clone();
-                let Some(line) = line else { break };
-                self.show(line).await;
-                if wanted.changed().await.is_err() {
-                    break;
-                }
-                // Not at every change; but the end is noticed at once.
-                let ended = async { drop(wanted.wait_for(Option::is_none).await) };
-                tokio::select! {
-                    () = ended => {}
-                    () = sleep(EDITED_EVERY) => {}
-                }
-            }
-            self.remove().await;
+    /// Until the answer stands, or the turn is over without one.
+    async fn follow(mut self, mut view: watch::Receiver<View>) {
+        let times = self.turns.live_times;
+        let begun = Instant::now();
+        let (stop, done) = (self.stop.clone(), self.done.clone());
+        tokio::select! {
+            () = done.cancelled() => return,
+            is_over = is_over_by(begun + times.shown_after, &mut view) => if is_over { return },
         }
+        loop {
+            let is_stopping = stop.is_cancelled();
+            let mut now = view.borrow_and_update().clone();
+            if is_stopping {
+                now.stop();
+            }
+            let drawn = now.draw(&self.dir, |text| self.turns.outbox.redact(text).into_owned());
+            let rows = if is_stopping { Vec::new() } else { vec![stop_button(self.task.message)] };
+            self.show(drawn, rows).await;
+            let next = Instant::now() + times.pause(begun.elapsed());
+            let changed = async { view.changed().await.is_err() || is_over_by(next, &mut view).await };
+            let is_over = tokio::select! {
+                () = done.cancelled() => true,
+                // Whoever has stopped the turn sees at once that this was heard.
+                () = stop.cancelled(), if !is_stopping => false,
+                is_over = changed => is_over,
+            };
+            if is_over {
+                break;
+            }
+        }
+        // Until the answer stands.
+        while view.changed().await.is_ok() {}
+        self.remove().await;
     }
 
-    async fn show(&mut self, line: String) {
-        let Task { message, channel, .. } = self.task;
-        let outbox = &self.turns.outbox;
-        match &self.shown {
-            Some((_, shown)) if *shown == line => {}
-            Some((posted, _)) => {
+    async fn show(&mut self, line: String, rows: Vec<Row>) {
+        match &self.stands {
+            None => self.post(line, rows).await,
+            Some(LineState::Surely(_, shown)) if *shown == line => {}
+            Some(LineState::Surely(posted, _)) => {
                 let posted = *posted;
-                match outbox.edit(channel, posted, &line).await {
-                    Ok(()) => self.shown = Some((posted, line)),
+                let edited = tokio::select! {
+                    () = self.done.cancelled() => return,
+                    edited = self.turns.outbox.edit(self.task.channel, posted, &line, &rows) => edited,
+                };
+                match edited {
+                    Ok(()) => self.stands = Some(LineState::Surely(posted, line)),
                     Err(refused) => debug!(%refused, "the live line was not edited"),
                 }
             }
-            None => {
-                // Each line of a turn is a message of its own.
-                self.lines += 1;
-                let nonce = format!("r-{message}-{}", self.lines % 100);
-                let post = Post {
-                    content: line.clone(),
-                    nonce,
-                    reply_to: Some(self.task.asked()),
-                    notify: Notify::Nobody,
-                    file: None,
-                };
-                let store = &self.turns.store;
-                if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
-                    return warn!(
-                        error = chain(&error),
-                        "the live line is not posted: it could not be removed later"
-                    );
-                }
-                match outbox.post(channel, post).await {
-                    Ok(posted) => {
-                        self.shown = Some((posted, line));
-                        if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await
-                        {
-                            debug!(error = chain(&error), "cannot record where the live line is");
-                        }
-                    }
-                    Err(refused) => debug!(%refused, "the live line was not posted"),
-                }
-            }
+            Some(LineState::Perhaps) => {}
         }
     }
 
-    async fn remove(&mut self) {
-        let Some((posted, _)) = self.shown.take() else { return };
-        shown::remove_live_line(&self.turns, self.task.channel, self.task.message, posted).await;
+    async fn post(&mut self, line: String, rows: Vec<Row>) {
+        let Task { message, channel, .. } = self.task;
+        let store = &self.turns.store;
+        if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
+            return warn!(error = chain(&error), "no live line is posted that could not be removed later");
+        }
+        let post = Post {
+            content: line.clone(),
+            nonce: format!("r-{message}"),
+            reply_to: Some(self.task.asked()),
+            notify: Notify::Nobody,
+            file: None,
+            rows,
+        };
+        match timeout(POSTED_WITHIN, self.turns.outbox.post(channel, post)).await {
+            Ok(Ok(posted)) => {
+                self.typing.abort();
+                self.stands = Some(LineState::Surely(posted, line));
+                if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await {
+                    debug!(error = chain(&error), "cannot record where the live line is");
+                }
+            }
+            Ok(Err(Refused::GaveUp { .. })) | Err(_) => self.stands = Some(LineState::Perhaps),
+            Ok(Err(refused)) => debug!(%refused, "the live line was not posted"),
+        }
     }
+
+    async fn remove(self) {
+        let Task { message, channel, .. } = self.task;
+        match self.stands {
+            Some(LineState::Surely(posted, _)) => {
+                shown::remove_live_line(&self.turns, channel, message, posted).await;
+            }
+            Some(LineState::Perhaps) => {
+                shown::find_live_line(&self.turns, channel, message, self.task.asked()).await;
+            }
+            None => {}
+        }
+    }
+}
+
+/// Waits until then, or until the turn is over; whether it is.
+async fn is_over_by(then: Instant, view: &mut watch::Receiver<View>) -> bool {
+    let over = async { while view.changed().await.is_ok() {} };
+    timeout_at(then, over).await.is_ok()
 }

@@ -79,7 +79,8 @@ async fn try_to_post(
         Some(posted) => posted,
         None => {
             let nonce = format!("{}-q", task.message);
-            let post = Post { content, nonce, reply_to: None, notify: Notify::Channel, file };
+            let post =
+                Post { content, nonce, reply_to: None, notify: Notify::Channel, file, rows: Vec::new() };
             turns.outbox.post(task.channel, post).await?
         }
     };

@@ -124,9 +124,10 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
     }
 }
 
-/// The bot died while it posted the line, so it may or may not be in the channel. It is a silent reply to the question
-/// and not part of the answer.
-async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+/// Takes the message away, too, where it is not known which it is: the bot died while it posted it, or Discord did not
+/// answer in time. It stands in the channel, or not. It is a silent reply to the question, and
+/// no part of the answer.
+pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
     let mut history = turns.outbox.history(channel, question, turns.me);
     loop {
         let own = match history.next().await {

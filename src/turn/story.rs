@@ -147,8 +147,9 @@ async fn wait_and_run(
 }
 
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &Stop) {
+    let mut live = None;
     let written = match step {
-        Step::Ask(known) => ask(turns, task, known, ticket, stop).await,
+        Step::Ask(known) => ask(turns, task, known, ticket, stop).await.map(|shown| live = shown),
         Step::Cancel(why) => {
             stop.close();
             finish(turns, task, unwanted(why)).await
@@ -166,7 +167,7 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &
     stop.close();
     ticket.free_slot();
     match written {
-        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
+        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, live).await,
         // Failed writes are retried, so either the store is closed or the turn was stopped.
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
@@ -200,28 +201,28 @@ pub(super) async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(
     until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }
 
-/// Runs the turn and writes down its end.
+/// Runs the turn and writes down its end. Its live line stands until the answer does.
 async fn ask(
     turns: &Turns,
     task: Task,
     known: Option<Box<(Turn, Arc<Project>)>>,
     ticket: &mut Ticket,
     stop: &Stop,
-) -> Result<(), StoreError> {
+) -> Result<Option<LiveLineHandle>, StoreError> {
     let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author.id));
     loop {
         let (turn, project) = match known.take() {
             Some(known) => *known,
             None => match still_admitted(turns, task, ticket, stop).await? {
                 Some(admitted) => admitted,
-                None => return Ok(()),
+                None => return Ok(None),
             },
         };
         info!(project = %project.name, "runs");
         // A failure before the turn has begun restarts the whole attempt.
         let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop);
         match until_written(turns, &stop.token, tried).await? {
-            Tried::Written => return Ok(()),
+            Tried::Written(live) => return Ok(live),
             Tried::Edited => {}
         }
     }
@@ -229,8 +230,8 @@ async fn ask(
 
 /// The result of one attempt to ask a turn.
 enum Tried {
-    /// Its end is written, or it is left for the next start.
-    Written,
+    /// Its end is written, or it is left for the next start. What shows it at work is still there.
+    Written(Option<LiveLineHandle>),
     /// It was edited before it began.
     Edited,
 }
@@ -261,7 +262,7 @@ async fn try_to_ask(
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = finished_with(Outcome::Failed, &sentence, task, asker);
         finish(turns, task, told).await?;
-        return Ok(Tried::Written);
+        return Ok(Tried::Written(None));
     }
     let prompt = hooks.prompt(prompt).await;
     let ask = Ask {
@@ -272,9 +273,10 @@ async fn try_to_ask(
         session,
         prompt,
     };
-    let live = LiveLineHandle::new(turns, task);
-    // Marked as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
-    // received.
+    let live =
+        LiveLineHandle::start(turns, task, project.dir.clone(), typing.0.abort_handle(), stop.token.clone());
+    // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
+    // got.
     let mut begin = None;
     let begins = async {
         let write = || async {
@@ -284,16 +286,15 @@ async fn try_to_ask(
         begin = until_written(turns, &stop.token, write).await.ok();
         begin == Some(Begin::Begun)
     };
-    let asked =
-        turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.follow_progress(&progress)).await;
-    drop(live);
+    let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
     drop(typing);
+    live.freeze();
     match begin {
         Some(Begin::Edited(_)) => return Ok(Tried::Edited),
         // It no longer waits: its message was deleted.
-        Some(Begin::Gone) => return Ok(Tried::Written),
-        // Nothing has begun: the next start runs it.
-        None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written),
+        Some(Begin::Gone) => return Ok(Tried::Written(None)),
+        // Nothing has begun: it is for the next start.
+        None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written(None)),
         Some(Begin::Begun) | None => {}
     }
     stop.close();
@@ -341,7 +342,7 @@ async fn try_to_ask(
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     finish(turns, task, finished).await?;
-    Ok(Tried::Written)
+    Ok(Tried::Written(Some(live)))
 }
 
 /// These directories, with links resolved as well.
@@ -441,7 +442,7 @@ async fn broken(turns: &Turns, task: Task, stop: &Stop) {
         None => finished_with(Outcome::Failed, &words::broken(), task, None),
     };
     match finish(turns, task, end).await {
-        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence).await,
+        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, None).await,
         Err(error) => error!(error = chain(&error), "the end of a turn is left for the next start"),
     }
 }

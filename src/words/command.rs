@@ -8,6 +8,15 @@ pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
 pub const UNKNOWN: &str = "This command no longer exists.";
 /// The gate refuses the person.
 pub const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this bot.";
+
+/// To a press of a Stop button whose turn has ended.
+pub const NOTHING_TO_STOP: &str = "This turn is over.";
+
+/// To a press of somebody else's Stop button.
+pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, or an operator, may stop this.";
+
+/// To a press of a Stop button while the database fails.
+pub const NOT_STOPPED: &str = "I can't tell now whose turn this is. Try again in a minute.";
 /// The command reaches for a channel that is not the person's to change.
 pub const ELSEWHERE: &str = "You may not do that in this channel.";
 /// Discord does not answer about a channel.

@@ -157,7 +157,15 @@ async fn a_follow_up_is_served_by_the_same_process() {
     assert_eq!((asked.session_lost, seen.num_turns, seen.cost.0), (false, 1, 1000));
     let progress = bench.progress.lock().unwrap().clone();
     assert!(matches!(progress[0], Progress::Started { .. }), "{progress:?}");
-    assert_eq!(progress[1..], [Progress::Ready, Progress::Prompted, Progress::Text("one".to_owned())]);
+    assert_eq!(
+        progress[1..],
+        [
+            Progress::Ready,
+            Progress::Prompted,
+            Progress::Text("one".to_owned()),
+            Progress::Said("one".to_owned())
+        ]
+    );
 
     assert_eq!(bench.answer("SAY").await, "TEXT:one");
     assert_eq!((bench.starts(), bench.agents.live()), (1, 1));

@@ -284,7 +284,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         share: config.share,
         gate: Gate::new(outbox, me.owners, Vec::new(), GateTimes::default()),
         keep_trying: config.discord.keep_trying,
-        trouble_shown_after: config.discord.trouble_shown_after,
+        live_times: config.discord.live_times,
         min_free: 0,
         rereads: mpsc::unbounded_channel().0,
         news,

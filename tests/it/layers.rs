@@ -36,7 +36,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("gateway", &["domain", "logging", "outbox", "panics", "store", "words"]),
-    ("turn", &["agent", "domain", "gate", "lane", "logging", "outbox", "script", "store", "text", "words"]),
+    (
+        "turn",
+        &["agent", "domain", "gate", "lane", "logging", "outbox", "script", "store", "text", "view", "words"],
+    ),
+    ("view", &["agent", "text"]),
     ("gate", &["domain", "outbox", "script"]),
     ("reload", &["config", "domain", "panics", "script", "words"]),
     ("respond", &["domain", "outbox", "words"]),

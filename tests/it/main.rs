@@ -28,6 +28,7 @@ mod hooks;
 mod lanes;
 mod layers;
 mod leftovers;
+mod live;
 mod load;
 mod long_answers;
 mod messages_api;

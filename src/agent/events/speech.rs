@@ -22,6 +22,8 @@ pub(super) struct RawSpeech {
     synthetic: bool,
     #[serde(default)]
     tool_result_meta: Value,
+    #[serde(default)]
+    tool_use_result: Value,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,8 @@ enum RawBlock {
     ToolUse {
         id: String,
         name: String,
+        #[serde(default)]
+        input: Value,
     },
     ToolResult {
         tool_use_id: String,
@@ -62,7 +66,7 @@ pub(super) fn assistant(said: RawSpeech) -> AgentEvent {
             .into_iter()
             .filter_map(|block| match block {
                 RawBlock::Text { text } => Some(ContentBlock::Text(text)),
-                RawBlock::ToolUse { id, name } => Some(ContentBlock::Tool { id, name }),
+                RawBlock::ToolUse { id, name, input } => Some(ContentBlock::Tool { id, name, input }),
                 RawBlock::ToolResult { .. } | RawBlock::Other => None,
             })
             .collect(),
@@ -94,7 +98,7 @@ pub(super) fn user(said: RawSpeech) -> AgentEvent {
         .collect();
     match calls.is_empty() && refused.is_empty() {
         true => AgentEvent::PassedOver,
-        false => AgentEvent::ToolsEnded { calls, refused },
+        false => AgentEvent::ToolsEnded { calls, refused, result: said.tool_use_result },
     }
 }
 

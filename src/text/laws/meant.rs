@@ -17,7 +17,7 @@ use std::rc::Rc;
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::super::inline::address_length;
-use super::super::links::{self, Shown};
+use super::super::links::{self, LinkForm};
 use super::super::token;
 use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, SPOILER, STRUCK, UNDERLINE};
 
@@ -229,13 +229,13 @@ impl Reader {
                 let label: String = self.text[begin..].iter().map(|glyph| glyph.c).collect();
                 match tail.split_at_checked(1) {
                     Some(("+", target)) if self.words.is_none() => match links::shown(&label, target) {
-                        Shown::Masked => {}
-                        Shown::Label => self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None),
-                        Shown::Address => {
+                        LinkForm::Masked => {}
+                        LinkForm::Label => self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None),
+                        LinkForm::Address => {
                             self.text.truncate(begin);
                             self.put(target, 0);
                         }
-                        Shown::Both => {
+                        LinkForm::Both => {
                             self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None);
                             let style = if target.starts_with("http") { 0 } else { CODE };
                             self.put(" (", 0);

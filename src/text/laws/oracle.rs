@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
-use super::super::links::{self, Shown};
+use super::super::links::{self, LinkForm};
 use super::discord;
 use super::{Case, Part, Spot, WHOLE, tokens, units};
 use code::Code;
@@ -131,11 +131,11 @@ impl Oracle {
                     // Of an image in a label only the name is seen.
                     let seen = if label.starts_with('!') { "image" } else { label };
                     let shown = links::shown(seen, &dest_url);
-                    if cells == 0 && link_type == LinkType::Inline && !(dialect && shown == Shown::Label) {
+                    if cells == 0 && link_type == LinkType::Inline && !(dialect && shown == LinkForm::Label) {
                         let target = if dialect { links::address(&dest_url) } else { &dest_url };
                         oracle.add_within(source, range.clone(), target);
                     }
-                    if dialect && link_type == LinkType::Inline && shown == Shown::Address {
+                    if dialect && link_type == LinkType::Inline && shown == LinkForm::Address {
                         addresses.push(range.start..range.start + label.len() + 1);
                     }
                     oracle.whole.push(range);

@@ -65,7 +65,7 @@ async fn under(calls: usize, fault: Fault) -> (Vec<String>, Judged) {
     let mut stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
     stage.adjust = |config| {
         config.discord.request_limit = REQUEST;
-        config.discord.trouble_shown_after = Duration::from_millis(300);
+        config.discord.live_times.shown_after = Duration::from_millis(300);
     };
     stage.start().await;
     let mut questions = Vec::new();

@@ -1,0 +1,43 @@
+//! The Stop button of a turn at work.
+
+use tracing::{debug, info, warn};
+
+use super::Commands;
+use crate::domain::{Interaction, InteractionKind, MessageId};
+use crate::logging::chain;
+use crate::outbox::Callback;
+use crate::turn::turn_to_stop;
+use crate::words::command as words;
+
+impl Commands {
+    /// Handles a press that has passed the gate, where it is one of a Stop button; whether it is.
+    pub(super) async fn pressed_stop(&self, press: &Interaction) -> bool {
+        let InteractionKind::Press { custom_id, .. } = &press.kind else { return false };
+        let Some(turn) = turn_to_stop(custom_id) else { return false };
+        match self.stop_for(press, turn).await {
+            Ok(()) => {
+                info!(%turn, user = %press.author.id, "stopped by its button");
+                // The line itself says that it stops.
+                if let Err(error) = self.discord.answer(press, Callback::DeferUpdate).await {
+                    debug!(id = %press.id, "a press is not answered: {error}");
+                }
+            }
+            Err(refusal) => self.responders.refuse(press, refusal).await,
+        }
+        true
+    }
+
+    /// Stops the turn for whoever asked it, or an operator.
+    async fn stop_for(&self, press: &Interaction, turn: MessageId) -> Result<(), &'static str> {
+        let row = self.turns.store.turn(turn).await.map_err(|error| {
+            warn!(error = chain(&error), "cannot tell whose turn is to be stopped");
+            words::NOT_STOPPED
+        })?;
+        let Some(row) = row else { return Err(words::NOTHING_TO_STOP) };
+        let scripts = self.turns.scripts.borrow().clone();
+        if row.turn.author.id != press.author.id && !self.turns.gate.is_operator(&scripts, press.author.id) {
+            return Err(words::NOT_YOURS_TO_STOP);
+        }
+        self.turns.stop(turn).await.map(drop).ok_or(words::NOTHING_TO_STOP)
+    }
+}

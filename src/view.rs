@@ -1,0 +1,148 @@
+//! What a turn shows while it works: a pure value, made from what the agent does, and drawn as the text of the live line.
+//!
+//! A view knows nothing of Discord but its Markdown, and keeps no more than it shows.
+
+mod draw;
+
+use std::collections::VecDeque;
+
+use crate::agent::{Progress, Todo, ToolAction, Trouble};
+
+/// How many of the last calls are listed.
+const CALLS: usize = 5;
+
+/// What a turn has done so far, as far as people in the channel care.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// When it began, in Unix seconds.
+    since: u64,
+    state: Doing,
+    /// What Claude said it is doing, before its last call of a tool.
+    said: Option<String>,
+    /// What it has said since: that may be the answer already.
+    said_since: Option<String>,
+    /// The last calls of tools, the oldest first; reading and searching is only counted.
+    calls: VecDeque<ToolCall>,
+    files_read: usize,
+    searches: usize,
+    todos: Vec<Todo>,
+    subagents: usize,
+}
+
+/// One call of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ToolCall {
+    id: String,
+    action: ToolAction,
+    is_running: bool,
+}
+
+/// What goes on at this moment, where that is not the usual work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Doing {
+    Working,
+    Retrying {
+        trouble: Trouble,
+        attempt: u32,
+        of: u32,
+    },
+    /// Room is made in the context.
+    Compacting,
+    /// Somebody has stopped it.
+    Stopping,
+}
+
+impl View {
+    /// Of a turn that begins at this time, in Unix seconds.
+    pub fn new(since: u64) -> Self {
+        Self {
+            since,
+            state: Doing::Working,
+            said: None,
+            said_since: None,
+            calls: VecDeque::new(),
+            files_read: 0,
+            searches: 0,
+            todos: Vec::new(),
+            subagents: 0,
+        }
+    }
+
+    /// Takes in one step; whether there is anything new to be shown.
+    pub fn take(&mut self, step: &Progress) -> bool {
+        let before = (self.state.clone(), self.subagents);
+        if self.state != Doing::Stopping {
+            self.state = match step {
+                Progress::Retrying { trouble, attempt, of } => {
+                    Doing::Retrying { trouble: *trouble, attempt: *attempt, of: *of }
+                }
+                Progress::Compacting(true) => Doing::Compacting,
+                _ => Doing::Working,
+            };
+        }
+        let has_changed = match step {
+            Progress::Said(text) => {
+                self.said_since = Some(text.clone());
+                false
+            }
+            Progress::Tool { id, action, .. } => self.call(id, action),
+            Progress::ToolsEnded { calls } => self.end(calls),
+            Progress::Todos(todos) => {
+                self.todos.clone_from(todos);
+                true
+            }
+            Progress::Subagents(count) => {
+                self.subagents = *count;
+                false
+            }
+            Progress::Started { .. }
+            | Progress::Ready
+            | Progress::Prompted
+            | Progress::Text(_)
+            | Progress::Retrying { .. }
+            | Progress::Compacting(_) => false,
+        };
+        has_changed || before != (self.state.clone(), self.subagents)
+    }
+
+    /// Somebody has stopped it. From now on it says so, whatever else happens.
+    pub fn stop(&mut self) {
+        self.state = Doing::Stopping;
+    }
+
+    fn call(&mut self, id: &str, action: &ToolAction) -> bool {
+        let said = self.said_since.take();
+        let has_said = said.is_some();
+        self.said = said.or(self.said.take());
+        match action {
+            ToolAction::Read => self.files_read += 1,
+            ToolAction::Search => self.searches += 1,
+            ToolAction::Housekeeping => return has_said,
+            action => {
+                if self.calls.len() == CALLS {
+                    self.calls.pop_front();
+                }
+                self.calls.push_back(ToolCall {
+                    id: id.to_owned(),
+                    action: action.clone(),
+                    is_running: true,
+                });
+            }
+        }
+        true
+    }
+
+    fn end(&mut self, ended: &[String]) -> bool {
+        let mut has_changed = false;
+        for call in &mut self.calls {
+            if call.is_running && ended.contains(&call.id) {
+                call.is_running = false;
+                has_changed = true;
+            }
+        }
+        has_changed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::agent::{TodoStatus, transcripts};
+
+const DIR: &str = "/home/u/w";
+
+fn drawn(view: &View) -> String {
+    view.draw(Path::new(DIR), str::to_owned)
+}
+
+fn tool(id: &str, action: ToolAction) -> Progress {
+    Progress::Tool { id: id.to_owned(), name: String::new(), action }
+}
+
+fn ended(id: &str) -> Progress {
+    Progress::ToolsEnded { calls: vec![id.to_owned()] }
+}
+
+fn said(text: &str) -> Progress {
+    Progress::Said(text.to_owned())
+}
+
+fn view_of(steps: impl IntoIterator<Item = Progress>) -> View {
+    let mut view = View::new(1_795_000_000);
+    for step in steps {
+        view.take(&step);
+    }
+    view
+}
+
+/// Each line that a recorded run would have shown, in order, if every change were shown.
+fn lines_of(name: &str) -> String {
+    let mut view = View::new(1_795_000_000);
+    let mut shown = vec![drawn(&view)];
+    for step in transcripts::steps_of(name) {
+        if view.take(&step) {
+            shown.push(drawn(&view));
+        }
+    }
+    shown.join("\n\n")
+}
+
+#[test]
+fn recorded_turns_at_work() {
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/view"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!("quick", lines_of("a4-stream"));
+        insta::assert_snapshot!("tools", lines_of("e3-acceptEdits-write"));
+        insta::assert_snapshot!("tasks", lines_of("p2-tasks"));
+        insta::assert_snapshot!("todowrite", lines_of("p2-todowrite"));
+        insta::assert_snapshot!("subagents", lines_of("p2-subagents"));
+        insta::assert_snapshot!("retry", lines_of("f3-529-once"));
+        insta::assert_snapshot!("compaction", lines_of("m7-compact"));
+    });
+}
+
+#[test]
+fn tools_are_told_in_words() {
+    let view = view_of([
+        said("I'll look at the *parser* first, then fix it."),
+        tool("0", ToolAction::Other("old".to_owned())),
+        tool("1", ToolAction::Edit("/home/u/w/src/main.rs".to_owned())),
+        ended("1"),
+        tool("2", ToolAction::Read),
+        tool("3", ToolAction::Read),
+        tool("4", ToolAction::Search),
+        tool("5", ToolAction::SearchWeb("rust `await` <@1> in let".to_owned())),
+        tool("6", ToolAction::Other("list_branches (git)".to_owned())),
+        tool("7", ToolAction::Run(format!("cargo test {} -- --nocapture", "x".repeat(200)))),
+        tool("8", ToolAction::Edit("/etc/hosts".to_owned())),
+        ended("5"),
+    ]);
+    insta::assert_snapshot!(drawn(&view), @r"
+    -# ⚙ Working, started <t:1795000000:R>
+    -# I'll look at the \*parser\* first, then fix it.
+    -# read 2 files, searched once
+    -# ✓ Edited `src/main.rs`
+    -# ✓ Searched the web for `rust 'await' <@1> in let`
+    -# ▸ Using `list_branches (git)`
+    -# ▸ Running `cargo test xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx -- --nocapture`
+    -# ▸ Editing `/etc/hosts`
+    ");
+}
+
+#[test]
+fn the_newest_state_is_named_and_stopping_is_the_last_one() {
+    let retrying = |attempt| Progress::Retrying { trouble: Trouble::Overloaded, attempt, of: 10 };
+    let mut view = view_of([said("On it."), tool("1", ToolAction::Read)]);
+    assert!(view.take(&retrying(3)));
+    assert!(!view.take(&retrying(3)), "nothing new");
+    assert!(drawn(&view).contains("trying again, 3 of 10"));
+    assert!(view.take(&Progress::Text("a".to_owned())), "it is over");
+    assert!(!view.take(&Progress::Text("b".to_owned())), "what is being written is not shown");
+    assert!(view.take(&Progress::Compacting(true)));
+    assert!(drawn(&view).contains("Making room"));
+    view.stop();
+    view.take(&retrying(4));
+    insta::assert_snapshot!(drawn(&view), @"
+    -# ⏹ Stopping…
+    -# On it.
+    -# read a file
+    ");
+}
+
+#[test]
+fn of_many_things_to_do_those_that_are_done_are_left_out_first() {
+    let todo = |n: usize, status| Todo { subject: format!("thing {n}"), status };
+    let done = (0..4).map(|n| todo(n, TodoStatus::Completed));
+    let open = (4..12).map(|n| todo(n, if n == 4 { TodoStatus::InProgress } else { TodoStatus::Pending }));
+    let view = view_of([Progress::Todos(done.chain(open).collect())]);
+    insta::assert_snapshot!(drawn(&view), @"
+    -# ⚙ Working, started <t:1795000000:R>
+    -# ☑ 4 more done
+    -# ▣ thing 4
+    -# ☐ thing 5
+    -# ☐ thing 6
+    -# ☐ thing 7
+    -# ☐ thing 8
+    -# ☐ thing 9
+    -# ☐ thing 10
+    -# ☐ thing 11
+    ");
+}
+
+#[test]
+fn a_secret_is_taken_out_before_anything_is_cut() {
+    let secret = "s3cr3t".repeat(20);
+    let long = format!("{} {secret}", "x".repeat(250));
+    let view =
+        view_of([said(&long), tool("1", ToolAction::Run(format!("curl -H {secret} {}", "y".repeat(90))))]);
+    let line = view.draw(Path::new(DIR), |text| text.replace(&secret, "[secret]"));
+    assert!(!line.contains("s3cr"), "{line}");
+}
+
+/// Words that people and tools like to use against a bot.
+fn nasty() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("@everyone"),
+        Just("<@1>"),
+        Just("<@&2>"),
+        Just("<#3>"),
+        Just("<t:0:R>"),
+        Just("```"),
+        Just("`"),
+        Just("\\"),
+        Just("**"),
+        Just("__"),
+        Just("||"),
+        Just("~~"),
+        Just("\n# "),
+        Just("\n> "),
+        Just("\r"),
+        Just("[a](https://x.y)"),
+        Just("\u{202e}"),
+        Just("\u{200b}"),
+        Just("🦀"),
+        Just("月"),
+        Just(" "),
+        Just("word"),
+    ];
+    proptest::collection::vec(piece, 0..150).prop_map(|pieces| pieces.concat())
+}
+
+/// The characters that Discord would take for markup, outside of inline code.
+fn markup(line: &str) -> String {
+    let mut markup = String::new();
+    let (mut in_code, mut is_escaped) = (false, false);
+    for c in line.chars() {
+        match c {
+            '`' if !is_escaped => in_code = !in_code,
+            _ if in_code || is_escaped => {}
+            '*' | '_' | '~' | '|' | '<' | '[' | '@' => markup.push(c),
+            _ => {}
+        }
+        is_escaped = c == '\\' && !in_code && !is_escaped;
+    }
+    if in_code {
+        markup.push('`');
+    }
+    markup
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_said_stays_in_its_line(said_text in nasty(), command in nasty(), subject in nasty(), many in 0usize..12) {
+        let todos = vec![Todo { subject, status: TodoStatus::Pending }; many];
+        let calls = (0..many).map(|n| tool(&n.to_string(), ToolAction::Run(command.clone())));
+        let view = view_of([said(&said_text), tool("r", ToolAction::Read), Progress::Todos(todos)].into_iter().chain(calls));
+        let drawn = drawn(&view);
+        prop_assert!(drawn.encode_utf16().count() <= 2000);
+        let is_hidden = |c: char| matches!(c, '\r' | '\u{202e}' | '\u{200b}');
+        prop_assert!(!drawn.contains(is_hidden), "{drawn}");
+        for line in drawn.lines() {
+            prop_assert!(line.starts_with("-# "), "{line}");
+            let line = line.replace("<t:1795000000:R>", "");
+            prop_assert_eq!(markup(&line), "", "{}", line);
+        }
+    }
+}

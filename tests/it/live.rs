@@ -1,0 +1,214 @@
+//! A turn at work, as the channel sees it: one silent line, and never at the answer's cost.
+
+use std::time::{Duration, Instant};
+
+use moonlane::config::Config;
+use moonlane::local::{EPHEMERAL, Fault, Id, SUPPRESS_NOTIFICATIONS, What};
+
+use crate::commands::{add_shipped, said, says};
+use crate::crashes::until;
+use crate::support::{Setup, Stage, routing_with, within};
+
+/// Twenty times as fast as for people.
+const FASTER: u32 = 20;
+
+fn faster(config: &mut Config) {
+    let times = &mut config.discord.live_times;
+    times.shown_after /= FASTER;
+    times.least_pause /= FASTER;
+    times.most_pause /= FASTER;
+}
+
+async fn stage() -> Stage {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    add_shipped(&stage);
+    stage.adjust = faster;
+    stage.start().await;
+    stage
+}
+
+/// What became of live lines so far: each with its time among the other posts.
+fn lines(stage: &Stage) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut told = Vec::new();
+    for event in stage.discord.log() {
+        match event.what {
+            What::Posted(it) if it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with("r-")) => {
+                ids.push(it.id);
+                told.push(format!("posted:\n{}", without_time(&it.content)));
+            }
+            What::Edited(it) if ids.contains(&it.id) => {
+                told.push(format!("edited:\n{}", without_time(&it.content)));
+            }
+            What::Deleted(id) if ids.contains(&id) => told.push("deleted".to_owned()),
+            What::Posted(it) if it.by_bot => told.push(format!("answer: {}", it.content)),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn without_time(line: &str) -> String {
+    let (head, rest) = line.split_once("<t:").expect("a time");
+    let (_, rest) = rest.split_once(":R>").expect("the end of the time");
+    format!("{head}SOME TIME AGO{rest}")
+}
+
+/// The live line in a channel, once its text has this in it.
+async fn line_with(stage: &Stage, channel: Id, words: &str) -> Id {
+    let found = stage.discord.wait_until(|discord| {
+        let lines = discord.messages(channel);
+        lines.iter().find(|it| it.by_bot && it.content.contains(words)).map(|it| it.id)
+    });
+    within(words, found).await
+}
+
+#[tokio::test]
+async fn a_quick_turn_shows_nothing_but_its_answer() {
+    let mut stage = Stage::open().await;
+    stage.ask("general", "TOOL:Bash:ls ;; TEXT:quick").await;
+    assert_eq!(lines(&stage), ["answer: quick"]);
+}
+
+#[tokio::test]
+async fn a_longer_turn_shows_what_it_does_until_its_answer_stands() {
+    let mut stage = stage().await;
+    let question = stage.say(
+        "general",
+        "TEXT:I look first. ;; TOOL:Read:x ;; SLEEP:0.3 ;; TOOL:Edit:{\"file_path\":\"a.rs\"} ;; TOOL:Bash:sleep 0.4 ;; TEXT:done",
+    );
+    stage.settled(question).await;
+    until("the line's end", || lines(&stage).contains(&"deleted".to_owned()).then_some(())).await;
+    let lines = lines(&stage);
+    assert!(lines[0].starts_with("posted"), "{lines:#?}");
+    assert_eq!(lines[lines.len() - 2..], ["answer: done", "deleted"], "{lines:#?}");
+    let at_the_end = lines.iter().find(|line| line.contains("Running `sleep 0.4`"));
+    insta::assert_snapshot!(at_the_end.unwrap(), @"
+    edited:
+    -# ⚙ Working, started SOME TIME AGO
+    -# I look first.
+    -# read a file
+    -# ✓ Edited `a.rs`
+    -# ▸ Running `sleep 0.4`
+    ");
+    let log = stage.discord.log();
+    let line = log.iter().find_map(|event| match &event.what {
+        What::Posted(it) if it.content.contains("Working") => Some(it),
+        _ => None,
+    });
+    let line = line.unwrap();
+    assert_eq!(line.reply_to, Some(question));
+    assert!(line.pinged.is_empty());
+    assert_ne!(line.flags & SUPPRESS_NOTIFICATIONS, 0, "it is silent");
+}
+
+#[tokio::test]
+async fn it_says_at_once_that_a_turn_stops() {
+    let mut stage = stage().await;
+    let general = stage.discord.channel("general");
+    let question = stage.say("general", "TEXT:Half of it. ;; TOOL:Bash:sleep 60");
+    line_with(&stage, general, "Running").await;
+    said(&stage, "owner", "stop", &[]).await;
+    line_with(&stage, general, "Stopping").await;
+    stage.settled(question).await;
+    assert!(stage.answer(question).contains("Half of it."), "{}", stage.answer(question));
+}
+
+/// A stage on which ada and bob are let in, and ada's turn runs; its question and its live line.
+async fn adas_turn() -> (Stage, Id, Id) {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let (ada, bob) = (stage.discord.user("ada"), stage.discord.user("bob"));
+    let allowed = format!("return {{ allow = {{ users = {{ '{ada}', '{bob}' }} }},");
+    stage.save("routing.lua", &routing_with("").replacen("return {", &allowed, 1));
+    stage.adjust = faster;
+    stage.start().await;
+    let question = stage.say_as("ada", "general", "TEXT:Half of it. ;; TOOL:Bash:sleep 60");
+    let general = stage.discord.channel("general");
+    let line = line_with(&stage, general, "Running").await;
+    (stage, question, line)
+}
+
+#[tokio::test]
+async fn the_stop_button_is_for_who_asked_and_for_operators() {
+    for person in ["ada", "owner"] {
+        let (mut stage, question, line) = adas_turn().await;
+        let general = stage.discord.channel("general");
+        let stop = format!("stop:{question}");
+        let bob = stage.discord.user("bob");
+        let refused = says(&stage, stage.discord.press(line, bob, &stop).unwrap()).await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refused.content, @"Only the person who asked, or an operator, may stop this.");
+        }
+        assert_ne!(refused.flags & EPHEMERAL, 0);
+        let person = if person == "owner" { stage.discord.owner() } else { stage.discord.user(person) };
+        let begun = Instant::now();
+        stage.discord.press(line, person, &stop).unwrap();
+        line_with(&stage, general, "Stopping").await;
+        assert!(stage.discord.press(line, person, &stop).is_err(), "the button is gone");
+        stage.settled(question).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(stage.answer(question), @"
+            Half of it.
+
+            ⏹️ Stopped.
+            ");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_button_that_was_left_behind_says_that_the_turn_is_over() {
+    let (mut stage, question, line) = adas_turn().await;
+    let general = stage.discord.channel("general");
+    stage.discord.fail_next(1000, Fault::Status(403), &format!("PATCH /channels/{general}"));
+    stage.discord.fail_next(1000, Fault::Status(403), &format!("DELETE /channels/{general}"));
+    let (ada, stop) = (stage.discord.user("ada"), format!("stop:{question}"));
+    stage.discord.press(line, ada, &stop).unwrap();
+    stage.settled(question).await;
+    let late = says(&stage, stage.discord.press(line, ada, &stop).unwrap()).await;
+    assert_eq!(late.content, "This turn is over.");
+}
+
+#[tokio::test]
+async fn where_the_line_cannot_be_posted_or_edited_the_answer_comes_all_the_same() {
+    let mut stage = stage().await;
+    let general = stage.discord.channel("general");
+    stage.discord.fail_next(1, Fault::Status(403), &format!("POST /channels/{general}/messages"));
+    assert_eq!(stage.ask("general", "SLEEP:0.3 ;; TEXT:one").await, "one");
+    let never = Duration::from_secs(20);
+    stage.discord.fail_next(100, Fault::Delay(never), "PATCH ");
+    let begun = Instant::now();
+    assert_eq!(stage.ask("general", "TOOL:Bash:sleep 0.3 ;; TOOL:Bash:sleep 0.3 ;; TEXT:two").await, "two");
+    assert!(begun.elapsed() < never / 2, "an edit that hangs held up the answer: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_it_costs() {
+    let tools = |count: u32, time: Duration| {
+        let pause = (time / count).as_secs_f64();
+        let tool = |n| format!("TOOL:Edit:{{\"file_path\":\"{n}.rs\"}} ;; SLEEP:{pause}");
+        format!("{} ;; TEXT:done", (0..count).map(tool).collect::<Vec<_>>().join(" ;; "))
+    };
+    let mut stage = stage().await;
+    stage.ask("general", "TEXT:ready").await;
+    let mut table = String::new();
+    for (seconds, count, most) in [(10, 2, 8), (60, 30, 25)] {
+        let time = Duration::from_secs(seconds) / FASTER;
+        let (before, begun) = (stage.discord.calls().len(), Instant::now());
+        stage.ask("general", &tools(count, time)).await;
+        // A busy machine makes it a longer turn.
+        let slower = begun.elapsed().as_secs_f64() / time.as_secs_f64();
+        until("the line's end", || lines(&stage).last().is_some_and(|last| last == "deleted").then_some(()))
+            .await;
+        let calls = stage.discord.calls().len() - before;
+        table += &format!("{seconds} s with {count} tools: {calls} calls, at most {most}\n");
+        assert!(calls as f64 <= f64::from(most) * slower, "{table}{:#?}", &stage.discord.calls()[before..]);
+    }
+    let mut stage = Stage::open().await;
+    stage.ask("general", "TEXT:ready").await;
+    let before = stage.discord.calls().len();
+    stage.ask("general", "SLEEP:0.3 ;; TEXT:done").await;
+    assert_eq!(stage.discord.calls().len() - before, 2, "typing and the answer");
+    println!("{table}a quick one: 2 calls");
+}
