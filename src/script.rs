@@ -54,7 +54,7 @@ pub use effect::{
 };
 use facts::MessageFacts;
 use hooks::HookSet;
-pub use hooks::TurnFacts;
+pub use hooks::{HookAnswer, TurnFacts};
 use problem::LuaFailure;
 pub use problem::{EntryPoint, FailureKind, ScriptError, ScriptProblem, Severity};
 use routing::{Context, Routing};

@@ -47,7 +47,7 @@ use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, R
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
-use crate::script::{FailureKind, ScriptError, ScriptSet};
+use crate::script::{FailureKind, ScriptError, ScriptProblem, ScriptSet};
 use crate::store::Store;
 use crate::words;
 use missed::{Bounds, SeenUpTo};
@@ -323,7 +323,11 @@ impl Turns {
         if error.kind() == FailureKind::Busy {
             return;
         }
-        let problem = error.problem();
+        self.tell_operators_of_problem(&error.problem());
+    }
+
+    /// The same of what is wrong with a script, which cost nobody a message.
+    fn tell_operators_of_problem(&self, problem: &ScriptProblem) {
         if self.is_due(ComplaintTopic::Script(problem.file.clone(), problem.line), None) {
             self.tell_operators(words::script_fails(&problem.to_string()));
         }

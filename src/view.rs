@@ -7,6 +7,7 @@ mod draw;
 use std::collections::VecDeque;
 
 use crate::agent::{Progress, Todo, ToolAction, Trouble};
+pub use draw::is_line;
 
 /// How many of the last calls are listed.
 const CALLS: usize = 5;

@@ -312,7 +312,7 @@ impl Use<'_> {
         if work.is_none() {
             return Err(words::NO_PROJECT_THERE.to_owned());
         }
-        for part in text::parts(text, &Format::default()) {
+        for part in text::parts(text, &Format::AS_WRITTEN) {
             let said = self.deps.discord.say(channel, &Reply::text(part.text)).await;
             said.map_err(|refused| format!("Discord did not take it: {refused}"))?;
         }

@@ -339,6 +339,11 @@ pub struct Format {
     pub max_lines: Option<NonZeroUsize>,
 }
 
+impl Format {
+    /// For texts that were written for Discord: what the bot itself says, and what scripts do.
+    pub const AS_WRITTEN: Self = Self { dialect: false, max_lines: None };
+}
+
 impl Default for Format {
     fn default() -> Self {
         Self { dialect: true, max_lines: None }

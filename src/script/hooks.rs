@@ -70,6 +70,9 @@ pub(super) fn keys() -> [&'static str; 3] {
     Hook::ALL.map(Hook::name)
 }
 
+/// What a hook gave, `None` where it changes nothing; or why it failed, which is in the log already.
+pub type HookAnswer = Result<Option<String>, ScriptProblem>;
+
 /// The hooks that hooks.lua defines.
 #[derive(Debug, Default)]
 pub struct HookSet(Vec<Hook>);
@@ -104,25 +107,25 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>
 
 impl ScriptSet {
     /// What `before_prompt` puts before this turn's prompt; never blank.
-    pub async fn before_prompt(&self, turn: &Arc<TurnFacts>) -> Option<String> {
+    pub async fn before_prompt(&self, turn: &Arc<TurnFacts>) -> HookAnswer {
         self.ask_hook(Hook::BeforePrompt, None, turn).await
     }
 
     /// What `after_answer` replaces the answer with, if it does; never blank.
-    pub async fn after_answer(&self, answer: &str, turn: &Arc<TurnFacts>) -> Option<String> {
+    pub async fn after_answer(&self, answer: &str, turn: &Arc<TurnFacts>) -> HookAnswer {
         self.ask_hook(Hook::AfterAnswer, Some(answer), turn).await
     }
 
     /// What `on_error` replaces the sentence with, if it does; never blank, and at most a thousand characters.
-    pub async fn on_error(&self, sentence: &str, turn: &Arc<TurnFacts>) -> Option<String> {
+    pub async fn on_error(&self, sentence: &str, turn: &Arc<TurnFacts>) -> HookAnswer {
         self.ask_hook(Hook::OnError, Some(sentence), turn).await
     }
 
-    async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<TurnFacts>) -> Option<String> {
-        self.try_hook(hook, text, turn).await.unwrap_or_else(|failure| {
+    async fn ask_hook(&self, hook: Hook, text: Option<&str>, turn: &Arc<TurnFacts>) -> HookAnswer {
+        self.try_hook(hook, text, turn).await.map_err(|failure| {
             let traceback = failure.traceback.as_deref();
             tracing::error!(hook = hook.name(), error = %failure, traceback, "a hook failed and changes nothing");
-            None
+            ScriptProblem::in_code(&self.rules.hooks_file, failure)
         })
     }
 

@@ -329,8 +329,8 @@ async fn post_parts(
         };
         let refused = match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => {
-                *live = None;
                 turns.store.posted(message, number, posted).await?;
+                *live = None;
                 place += 1;
                 continue;
             }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use super::Turns;
 use crate::domain::{Format, Project};
-use crate::outbox::Outbox;
-use crate::script::{ScriptSet, TurnFacts};
+use crate::script::{HookAnswer, ScriptSet, TurnFacts};
 use crate::store::{ChannelRow, Turn};
 use crate::text;
 
 /// The hooks of one turn, all from the script set that was live when it began.
 pub struct TurnHooks {
-    outbox: Outbox,
+    turns: Turns,
     set: ScriptSet,
     turn: Arc<TurnFacts>,
 }
@@ -33,12 +32,12 @@ impl TurnHooks {
             model,
         };
         let set = turns.scripts.borrow().clone();
-        Self { outbox: turns.outbox.clone(), set, turn: Arc::new(turn) }
+        Self { turns: turns.clone(), set, turn: Arc::new(turn) }
     }
 
     /// The prompt with the context that the scripts put before it.
     pub async fn prompt(&self, prompt: String) -> String {
-        match self.set.before_prompt(&self.turn).await {
+        match self.told(self.set.before_prompt(&self.turn).await) {
             Some(context) => format!("{}\n\n{prompt}", context.trim_end()),
             None => prompt,
         }
@@ -49,19 +48,28 @@ impl TurnHooks {
         if answer.trim().is_empty() {
             return answer;
         }
-        self.set.after_answer(&answer, &self.turn).await.unwrap_or(answer)
+        self.told(self.set.after_answer(&answer, &self.turn).await).unwrap_or(answer)
+    }
+
+    /// What the hook gave. Operators are told where it failed.
+    fn told(&self, answer: HookAnswer) -> Option<String> {
+        answer.unwrap_or_else(|problem| {
+            self.turns.tell_operators_of_problem(&problem);
+            None
+        })
     }
 
     /// A text without the bot's secrets.
     pub fn redact(&self, text: &str) -> String {
-        self.outbox.redact(text).into_owned()
+        self.turns.outbox.redact(text).into_owned()
     }
 
     /// What went wrong, in the scripts' words if they have any.
     pub async fn error(&self, sentence: String) -> String {
-        let Some(worded) = self.set.on_error(&sentence, &self.turn).await else { return sentence };
+        let worded = self.set.on_error(&sentence, &self.turn).await;
+        let Some(worded) = self.told(worded) else { return sentence };
         // Laid out like an answer, so that an open code block in it cannot swallow the id below it.
-        let parts = text::parts(&self.outbox.redact(&worded), &Format::default());
+        let parts = text::parts(&self.turns.outbox.redact(&worded), &Format::AS_WRITTEN);
         if parts.is_empty() {
             return sentence;
         }

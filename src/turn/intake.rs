@@ -420,7 +420,7 @@ pub async fn say(turns: &Turns, message: &Message, text: &str) -> bool {
 }
 
 fn direct_reply(turns: &Turns, message: &Message, text: &str) -> DirectReply {
-    let parts = text::parts(&turns.outbox.redact(text), &Format::default());
+    let parts = text::parts(&turns.outbox.redact(text), &Format::AS_WRITTEN);
     DirectReply {
         message: message.id,
         channel: message.channel_id,

@@ -145,7 +145,10 @@ impl LiveLineTask {
                 };
                 match edited {
                     Ok(()) => self.stands = Some(LineState::Surely(posted, line)),
-                    Err(refused) => debug!(%refused, "the live line was not edited"),
+                    Err(refused) => {
+                        debug!(%refused, "the live line was not edited");
+                        self.freeze_unless_passing(&refused);
+                    }
                 }
             }
             Some(LineState::Perhaps) => {}
@@ -175,7 +178,20 @@ impl LiveLineTask {
                 }
             }
             Ok(Err(Refused::GaveUp { .. })) | Err(_) => self.stands = Some(LineState::Perhaps),
-            Ok(Err(refused)) => debug!(%refused, "the live line was not posted"),
+            Ok(Err(refused)) => {
+                debug!(%refused, "the live line was not posted");
+                self.freeze_unless_passing(&refused);
+                if let Err(error) = store.set_live_line(message, None).await {
+                    debug!(error = chain(&error), "cannot record that there is no live line");
+                }
+            }
+        }
+    }
+
+    /// Where the bot may not do it, or the line is gone, another try would only be refused again.
+    fn freeze_unless_passing(&self, refused: &Refused) {
+        if !matches!(refused, Refused::GaveUp { .. }) {
+            self.done.cancel();
         }
     }
 

@@ -15,6 +15,7 @@ use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
 use crate::outbox::Refused;
 use crate::store::{LiveLine, Shown};
+use crate::view;
 
 /// The reaction on a waiting message.
 const WAITING: &str = "⏳";
@@ -136,7 +137,8 @@ pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, 
             Err(_) => return,
         };
         for posted in own {
-            let may_be = posted.silent && posted.reply_to == Some(question);
+            let is_reply = posted.silent && posted.reply_to == Some(question);
+            let may_be = is_reply && view::is_line(&posted.content);
             if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
                 return remove_live_line(turns, channel, turn, posted.id).await;
             }

@@ -12,9 +12,6 @@ use crate::store::{FilePart, Finished, SessionUpdate};
 use crate::text;
 use crate::words;
 
-/// The bot's own words are written for Discord.
-const OWN: Format = Format { dialect: false, max_lines: None };
-
 /// Discord takes files of up to 10 MiB from a bot; this leaves some room for the rest of the request.
 const FILE_AT_MOST: usize = 10_000_000;
 
@@ -95,7 +92,7 @@ impl TurnText {
             // The notes do not fit into one message: better no file than a lost note. But over the cap there has to be
             // a file, so they come before it.
             capped?;
-            parts.extend(text::parts(&self.below(""), &OWN).into_iter().map(|part| part.text));
+            parts.extend(text::parts(&self.below(""), &Format::AS_WRITTEN).into_iter().map(|part| part.text));
             (self.sentence, self.notes) = (String::new(), Vec::new());
             Some(FilePart { text: line, content, after: parts.len() })
         });
@@ -108,7 +105,7 @@ impl TurnText {
         match &file {
             // Parts before the file are posted as they are; it stands for the others alone.
             Some(_) if capped.is_some() => {
-                parts.extend(text::parts(&own, &OWN).into_iter().map(|part| part.text));
+                parts.extend(text::parts(&own, &Format::AS_WRITTEN).into_iter().map(|part| part.text));
             }
             _ => append(&mut parts, &own),
         }
@@ -164,7 +161,7 @@ fn append(parts: &mut Vec<String>, own: &str) {
     let last = parts.last().map(|last| joined(&[last, own], "\n\n")).filter(|both| fits(both));
     match (parts.last_mut(), last) {
         (Some(place), Some(both)) => *place = both,
-        _ => parts.extend(text::parts(own, &OWN).into_iter().map(|part| part.text)),
+        _ => parts.extend(text::parts(own, &Format::AS_WRITTEN).into_iter().map(|part| part.text)),
     }
 }
 

@@ -16,6 +16,15 @@ const LONGEST_CALL: usize = 120;
 const MOST_TODOS: usize = 8;
 const LONGEST_TODO: usize = 100;
 
+/// How each line begins, behind the mark of small text.
+const WORKING: &str = "⚙ Working";
+const STOPPING: &str = "⏹ Stopping…";
+
+/// Whether this text looks like a live line.
+pub fn is_line(text: &str) -> bool {
+    text.strip_prefix("-# ").is_some_and(|text| text.starts_with(WORKING) || text.starts_with(STOPPING))
+}
+
 impl View {
     /// The text of the live line: at most 2000 characters. Paths are shown relative to `dir`. `redact` takes secrets out of
     /// what others said; it gets each text whole, for half a secret is not recognized as one.
@@ -53,9 +62,9 @@ impl View {
 
     fn head(&self) -> String {
         match self.state {
-            Doing::Stopping => "⏹ Stopping…".to_owned(),
+            Doing::Stopping => STOPPING.to_owned(),
             // It counts by itself, so time alone is no reason for an edit.
-            _ => format!("⚙ Working, started <t:{}:R>", self.since),
+            _ => format!("{WORKING}, started <t:{}:R>", self.since),
         }
     }
 

@@ -193,6 +193,7 @@ proptest! {
         let calls = (0..many).map(|n| tool(&n.to_string(), ToolAction::Run(command.clone())));
         let view = view_of([said(&said_text), tool("r", ToolAction::Read), Progress::Todos(todos)].into_iter().chain(calls));
         let drawn = drawn(&view);
+        prop_assert!(is_line(&drawn));
         prop_assert!(drawn.encode_utf16().count() <= 2000);
         let is_hidden = |c: char| matches!(c, '\r' | '\u{202e}' | '\u{200b}');
         prop_assert!(!drawn.contains(is_hidden), "{drawn}");

@@ -38,3 +38,15 @@ fn every_file_that_a_document_names_exists() {
     assert!(named > 50, "only {named} paths were found");
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn the_readme_has_every_control_call_of_the_local_discord() {
+    let root = Path::new(ROOT);
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let source = std::fs::read_to_string(root.join("src/local/control.rs")).unwrap();
+    let calls: Vec<&str> =
+        source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(calls.len() > 15, "{calls:?}");
+    let missing: Vec<_> = calls.iter().filter(|call| !readme.contains(&format!("$C{call}"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -175,7 +175,13 @@ async fn where_the_line_cannot_be_posted_or_edited_the_answer_comes_all_the_same
     let mut stage = stage().await;
     let general = stage.discord.channel("general");
     stage.discord.fail_next(1, Fault::Status(403), &format!("POST /channels/{general}/messages"));
-    assert_eq!(stage.ask("general", "SLEEP:0.3 ;; TEXT:one").await, "one");
+    let busy = "TOOL:Edit:{\"file_path\":\"a\"} ;; SLEEP:0.2 ;; TOOL:Edit:{\"file_path\":\"b\"} ;; SLEEP:0.2";
+    assert_eq!(stage.ask("general", &format!("{busy} ;; TEXT:one")).await, "one");
+    let posts = |stage: &Stage| {
+        let calls = stage.discord.calls();
+        calls.iter().filter(|call| call.method == "POST" && call.path.ends_with("/messages")).count()
+    };
+    assert_eq!(posts(&stage), 2, "the line was tried once");
     let never = Duration::from_secs(20);
     stage.discord.fail_next(100, Fault::Delay(never), "PATCH ");
     let begun = Instant::now();

@@ -235,7 +235,7 @@ async fn an_agent_gets_what_is_allowed_of_the_environment_and_never_the_token() 
     assert!(!environment.contains(stage.discord.token()));
     let mut names: Vec<_> = environment.split('\0').filter_map(|it| Some(it.split_once('=')?.0)).collect();
     names.sort();
-    insta::assert_snapshot!(names.join(" "), @"ANTHROPIC_MODEL CLAUDE_CODE_DISABLE_BACKGROUND_TASKS CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS CLAUDE_LANE_MARK DEMO_AGENT_LOG DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING DISABLE_TELEMETRY HOME LC_TIME PASSED PATH TMPDIR XDG_DATA_HOME https_proxy");
+    insta::assert_snapshot!(names.join(" "), @"ANTHROPIC_MODEL CLAUDE_CODE_DISABLE_BACKGROUND_TASKS CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS CLAUDE_CODE_ENABLE_TODO_TOOLS CLAUDE_LANE_MARK DEMO_AGENT_LOG DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING DISABLE_TELEMETRY HOME LC_TIME PASSED PATH TMPDIR XDG_DATA_HOME https_proxy");
     bot.stop().await;
 }
 

@@ -406,6 +406,7 @@ async fn the_notify_channel_hears_of_scripts_that_fail_in_use_and_of_a_restart_t
     let config = "[scripts]\nnotify_channel = \"OPS\"\n".to_owned();
     let failing = "return { projects = { here = { dir = \"WORK\" } }, route = function(message)\n  error('no such project')\nend }".to_owned();
     let mut stage = Stage::without_bot(Setup { config, routing: failing, ..Setup::default() }).await;
+    let here = "return { projects = { here = { dir = \"work\" } }, route = function() return \"here\" end }";
     let ops = stage.discord.channel("ops");
     let file = stage.root().join("config/moonlane.toml");
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("OPS", &ops.to_string())).unwrap();
@@ -415,6 +416,13 @@ async fn the_notify_channel_hears_of_scripts_that_fail_in_use_and_of_a_restart_t
     for text in ["one", "two"] {
         stage.ask("general", text).await;
     }
+    let hooks = "return { after_answer = function(text) error('no tickets') end }";
+    fs::write(stage.root().join("scripts/hooks.lua"), hooks).unwrap();
+    stage.save("routing.lua", here);
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    for text in ["TEXT:three", "TEXT:four"] {
+        stage.ask("general", text).await;
+    }
     stage.save("triggers.lua", "return { mention = true, prefixes = { '!' } }");
     let posted = stage.discord.wait_for(|log| {
         let posts = log.iter().filter_map(|event| match &event.what {
@@ -422,12 +430,17 @@ async fn the_notify_channel_hears_of_scripts_that_fail_in_use_and_of_a_restart_t
             _ => None,
         });
         let posts: Vec<_> = posts.collect();
-        (posts.len() >= 2).then_some(posts)
+        (posts.len() >= 3).then_some(posts)
     });
-    insta::assert_snapshot!(within("two posts", posted).await.join("\n\n"), @"
+    insta::assert_snapshot!(within("three posts", posted).await.join("\n\n"), @"
     ⚠️ A script failed while it was used. The log has the calls that led to it.
     ```
     scripts/routing.lua:2: no such project
+    ```
+
+    ⚠️ A script failed while it was used. The log has the calls that led to it.
+    ```
+    scripts/hooks.lua:1: no tickets
     ```
 
     ⚠️ triggers.lua now needs the content of messages that do not mention the bot, which Discord gives only to bots that ask for it when they connect: restart moonlane (and make sure that Message Content Intent is on in the Developer Portal); until then only mentions count.

@@ -1,5 +1,6 @@
 //! What a person is shown while something goes wrong and when it has: retries, fallbacks, sessions used elsewhere.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use moonlane::local::What;
@@ -65,8 +66,12 @@ async fn the_line_goes_when_the_turn_fails_or_its_question_is_deleted() {
     let deleted = stage.say("general", "RETRY:1000:100 ;; TEXT:never");
     let failed = stage.say("other", "RETRY:30:100 ;; CRASH:1");
     let shown = stage.discord.wait_for(|log| {
-        let is_line = |what: &What| matches!(what, What::Posted(it) if it.content.contains("trying again"));
-        (log.iter().filter(|event| is_line(&event.what)).count() == 2).then_some(())
+        let line = |what: &What| match what {
+            What::Posted(it) | What::Edited(it) if it.content.contains("trying again") => Some(it.id),
+            _ => None,
+        };
+        let lines: HashSet<_> = log.iter().filter_map(|event| line(&event.what)).map(|id| id.get()).collect();
+        (lines.len() == 2).then_some(())
     });
     within("both lines", shown).await;
     stage.discord.delete(deleted);
