@@ -165,6 +165,8 @@ pub enum Progress {
     Text(String),
     /// A whole text, once it is written.
     Said(String),
+    /// What was said last is taken back, or was not said in this turn.
+    TakenBack,
     /// A tool begins.
     Tool {
         /// The id of the call.

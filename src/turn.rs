@@ -193,6 +193,10 @@ impl Stop {
         self.reason.get_or_init(|| None);
     }
 
+    fn is_closed(&self) -> bool {
+        self.reason.get() == Some(&None)
+    }
+
     fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied().flatten()
     }

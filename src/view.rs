@@ -69,8 +69,9 @@ impl View {
         }
     }
 
-    /// Takes in one step; whether there is anything new to be shown.
-    pub fn take(&mut self, step: &Progress) -> bool {
+    /// Takes in one step; whether there is anything new to be shown. `redact` takes secrets out of what others said; it gets
+    /// each text whole, for half a secret is not recognized as one.
+    pub fn take(&mut self, step: &Progress, redact: impl Fn(&str) -> String) -> bool {
         let before = (self.state.clone(), self.subagents);
         if self.state != Doing::Stopping {
             self.state = match step {
@@ -83,14 +84,19 @@ impl View {
         }
         let has_changed = match step {
             Progress::Said(text) => {
-                self.said_since = Some(text.clone());
+                self.said_since = Some(kept(&redact(text)));
                 false
             }
-            Progress::Tool { id, action, .. } => self.call(id, action),
+            Progress::Tool { id, action, .. } => self.call(id, action, redact),
             Progress::ToolsEnded { calls } => self.end(calls),
             Progress::Todos(todos) => {
-                self.todos.clone_from(todos);
+                let todo = |todo: &Todo| Todo { subject: kept(&redact(&todo.subject)), ..todo.clone() };
+                self.todos = todos.iter().map(todo).collect();
                 true
+            }
+            Progress::TakenBack => {
+                self.said_since = None;
+                self.said.take().is_some()
             }
             Progress::Subagents(count) => {
                 self.subagents = *count;
@@ -111,7 +117,7 @@ impl View {
         self.state = Doing::Stopping;
     }
 
-    fn call(&mut self, id: &str, action: &ToolAction) -> bool {
+    fn call(&mut self, id: &str, action: &ToolAction, redact: impl Fn(&str) -> String) -> bool {
         let said = self.said_since.take();
         let has_said = said.is_some();
         self.said = said.or(self.said.take());
@@ -125,7 +131,7 @@ impl View {
                 }
                 self.calls.push_back(ToolCall {
                     id: id.to_owned(),
-                    action: action.clone(),
+                    action: action.map(|text| kept(&redact(text))),
                     is_running: true,
                 });
             }
@@ -142,6 +148,15 @@ impl View {
             }
         }
         has_changed
+    }
+}
+
+/// As much of a text as can ever be shown: its beginning and its end.
+fn kept(text: &str) -> String {
+    const HALF: usize = 400;
+    match (text.char_indices().nth(HALF), text.char_indices().rev().nth(HALF)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => format!("{}…{}", &text[..head], &text[tail..]),
+        _ => text.to_owned(),
     }
 }
 

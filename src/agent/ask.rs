@@ -403,7 +403,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             // Not ours, but it may carry a new session id.
             AgentEvent::Result(result) => {
                 self.note_session(process, result);
-                self.story.forget();
+                (self.progress)(self.story.forget());
             }
             _ => {}
         }

@@ -86,7 +86,7 @@ impl Story {
             }
             AgentEvent::TakenBack { message } => {
                 self.take_back(&message);
-                Vec::new()
+                vec![Progress::TakenBack]
             }
             AgentEvent::Delta(text) => {
                 self.unfinished.push_str(&text);
@@ -147,12 +147,12 @@ impl Story {
                 if text.trim().is_empty() {
                     return None;
                 }
-                let said = Progress::Said(text.clone());
                 match self.texts.last_mut() {
                     Some((_, before)) if goes_on => before.push_str(&text),
                     _ => self.texts.push((message.to_owned(), text)),
                 }
-                Some(said)
+                // As a whole: what was continued may be one word.
+                self.texts.last().map(|(_, text)| Progress::Said(text.clone()))
             }
             ContentBlock::Tool { id, name, input } => {
                 if self.texts.len() > self.before_tool {
@@ -177,8 +177,9 @@ impl Story {
     }
 
     /// Forgets everything: it belonged to a turn that nobody asked for.
-    pub fn forget(&mut self) {
+    pub fn forget(&mut self) -> Progress {
         *self = Self { heard: self.heard, ..Self::new(self.form) };
+        Progress::TakenBack
     }
 
     /// A tool that runs.

@@ -6,6 +6,9 @@
 
 use serde_json::Value;
 
+/// Longer lists are followed no further.
+const MOST: usize = 200;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Todo {
@@ -84,6 +87,9 @@ impl TodoList {
 
     fn create(&mut self, task: &Value) -> bool {
         let (Some(id), Some(subject)) = (task["id"].as_str(), task["subject"].as_str()) else { return false };
+        if self.todos.len() >= MOST {
+            return false;
+        }
         let todo = Todo { subject: subject.to_owned(), status: TodoStatus::Pending };
         self.todos.push((id.to_owned(), todo));
         true
@@ -116,7 +122,7 @@ impl TodoList {
             let id = todo["id"].as_str().unwrap_or_default().to_owned();
             Some((id, Todo { subject: todo[subject].as_str()?.to_owned(), status }))
         };
-        let todos: Vec<_> = todos.iter().filter_map(todo).collect();
+        let todos: Vec<_> = todos.iter().filter_map(todo).take(MOST).collect();
         let has_changed = todos != self.todos;
         self.todos = todos;
         has_changed

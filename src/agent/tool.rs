@@ -48,6 +48,24 @@ impl ToolAction {
     }
 }
 
+impl ToolAction {
+    /// The same with another text.
+    pub fn map(&self, text: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Run(command) => Self::Run(text(command)),
+            Self::Edit(path) => Self::Edit(text(path)),
+            Self::SearchWeb(query) => Self::SearchWeb(text(query)),
+            Self::Fetch(url) => Self::Fetch(text(url)),
+            Self::Delegate(about) => Self::Delegate(text(about)),
+            Self::Skill(name) => Self::Skill(text(name)),
+            Self::Other(name) => Self::Other(text(name)),
+            Self::Read => Self::Read,
+            Self::Search => Self::Search,
+            Self::Housekeeping => Self::Housekeeping,
+        }
+    }
+}
+
 /// `mcp__SERVER__TOOL` as `TOOL (SERVER)`; another name as it is.
 fn shown_name(name: &str) -> String {
     match name.strip_prefix("mcp__").and_then(|name| name.split_once("__")) {

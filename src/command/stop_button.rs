@@ -38,6 +38,6 @@ impl Commands {
         if row.turn.author.id != press.author.id && !self.turns.gate.is_operator(&scripts, press.author.id) {
             return Err(words::NOT_YOURS_TO_STOP);
         }
-        self.turns.stop(turn).await.map(drop).ok_or(words::NOTHING_TO_STOP)
+        self.turns.stop_work(turn).await.then_some(()).ok_or(words::NOTHING_TO_STOP)
     }
 }

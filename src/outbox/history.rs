@@ -18,6 +18,8 @@ pub struct Posted {
     pub reply_to: Option<MessageId>,
     /// Whether it was posted without a sound.
     pub silent: bool,
+    /// The ids of what can be pressed below it.
+    pub custom_ids: Vec<String>,
 }
 
 /// What the bot has posted in a channel, read page by page.

@@ -116,8 +116,8 @@ pub async fn until_it_may_speak(turns: &Turns, channel: ChannelId) {
 }
 
 /// Posts what the ledger holds for this message. Returns when all is posted or refused for good, however long that
-/// takes, when somebody stops it by `silence`, or when the bot stops. The live line goes as soon as a part stands below
-/// it, or nothing can be posted for now.
+/// takes, when somebody stops it by `silence`, or when the bot stops. The live line goes once all of it stands, or nothing
+/// can be posted for now.
 pub async fn deliver(
     turns: &Turns,
     channel: ChannelId,
@@ -159,13 +159,13 @@ async fn until_delivered(
                 is_silenced = true;
                 stop(turns, message).await
             }
-            tried = continue_delivery(turns, message, may_be_posted, &mut live) => tried,
+            tried = continue_delivery(turns, message, may_be_posted) => tried,
         };
         let Err(stuck) = tried else { return };
         if matches!(stuck, Stuck::Store(StoreError::Closed)) {
             return error!(error = chain(&stuck), "a delivery is left for the next start");
         }
-        live = None;
+        drop(live.take());
         error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
@@ -182,18 +182,13 @@ async fn until_delivered(
     }
 }
 
-async fn continue_delivery(
-    turns: &Turns,
-    message: MessageId,
-    may_be_posted: bool,
-    live: &mut Option<LiveLineHandle>,
-) -> Result<(), Stuck> {
+async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: bool) -> Result<(), Stuck> {
     let Some(mut delivery) = turns.store.undelivered(message).await? else { return Ok(()) };
     if may_be_posted {
         find_posted(turns, message, &mut delivery).await?;
     }
     let (channel, written) = (delivery.channel, delivery.written);
-    match post_parts(turns, message, delivery, may_be_posted, live).await {
+    match post_parts(turns, message, delivery, may_be_posted).await {
         Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
             error!(error = %refused, "Discord has not taken an answer for too long; the delivery is closed");
             turns.store.close_delivery(message, DeliveryEnd::Refused(refused.to_string())).await?;
@@ -306,7 +301,6 @@ async fn post_parts(
     message: MessageId,
     mut delivery: Delivery,
     again: bool,
-    live: &mut Option<LiveLineHandle>,
 ) -> Result<(), Stuck> {
     let in_its_place = words::failure(&words::part_refused(), message);
     let mut reopened = false;
@@ -330,7 +324,6 @@ async fn post_parts(
         let refused = match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => {
                 turns.store.posted(message, number, posted).await?;
-                *live = None;
                 place += 1;
                 continue;
             }

@@ -65,6 +65,12 @@ impl Turns {
         Some(stopped)
     }
 
+    /// Ends a turn that is at work; false where it is over already, and what it has to say stays.
+    pub async fn stop_work(&self, turn: MessageId) -> bool {
+        let is_at_work = self.stops().get(&turn).is_some_and(|stop| !stop.is_closed());
+        is_at_work && self.stop(turn).await.is_some()
+    }
+
     /// Takes a waiting turn out of its lane. Returns whether it was still waiting.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use super::{Turns, shown};
 use crate::agent::Progress;
 use crate::domain::{Action, Button, ButtonStyle, MessageId, Row};
 use crate::logging::chain;
-use crate::outbox::{Notify, Post, Refused};
+use crate::outbox::{Notify, Outbox, Post, Refused};
 use crate::store::LiveLine;
 use crate::view::View;
 
@@ -42,7 +42,10 @@ fn stop_button(turn: MessageId) -> Row {
 
 /// Shows one turn at work; the line goes away when this is dropped.
 pub struct LiveLineHandle {
+    redactor: Outbox,
     view: watch::Sender<View>,
+    /// Cancelled when the agent has its prompt.
+    begun: CancellationToken,
     /// Cancelled when the agent is done.
     done: CancellationToken,
 }
@@ -59,11 +62,16 @@ impl LiveLineHandle {
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (view, changes) = watch::channel(View::new(now));
-        let done = CancellationToken::new();
+        let (begun, done) = (CancellationToken::new(), CancellationToken::new());
         let line =
             LiveLineTask { turns: turns.clone(), task, dir, typing, stop, done: done.clone(), stands: None };
-        turns.0.tasks.spawn(line.follow(changes));
-        Self { view, done }
+        turns.0.tasks.spawn(line.follow(begun.clone(), changes));
+        Self { redactor: turns.outbox.clone(), view, begun, done }
+    }
+
+    /// The turn is written as running. Before that no line is posted, for then the turn may begin once more.
+    pub fn begin(&self) {
+        self.begun.cancel();
     }
 
     /// The agent is done: the line stays as it is until this is dropped.
@@ -73,7 +81,8 @@ impl LiveLineHandle {
 
     /// Something happened in the turn.
     pub fn hear(&self, step: &Progress) {
-        self.view.send_if_modified(|view| view.take(step));
+        let redact = |text: &str| self.redactor.redact(text).into_owned();
+        self.view.send_if_modified(|view| view.take(step, redact));
     }
 }
 
@@ -99,13 +108,20 @@ enum LineState {
 
 impl LiveLineTask {
     /// Until the answer stands, or the turn is over without one.
-    async fn follow(mut self, mut view: watch::Receiver<View>) {
+    async fn follow(mut self, has_begun: CancellationToken, mut view: watch::Receiver<View>) {
         let times = self.turns.live_times;
         let begun = Instant::now();
         let (stop, done) = (self.stop.clone(), self.done.clone());
         tokio::select! {
             () = done.cancelled() => return,
+            () = has_begun.cancelled() => {}
+        }
+        tokio::select! {
+            () = done.cancelled() => return,
             is_over = is_over_by(begun + times.shown_after, &mut view) => if is_over { return },
+        }
+        if stop.is_cancelled() {
+            return;
         }
         loop {
             let is_stopping = stop.is_cancelled();
@@ -113,7 +129,7 @@ impl LiveLineTask {
             if is_stopping {
                 now.stop();
             }
-            let drawn = now.draw(&self.dir, |text| self.turns.outbox.redact(text).into_owned());
+            let drawn = now.draw(&self.dir);
             let rows = if is_stopping { Vec::new() } else { vec![stop_button(self.task.message)] };
             self.show(drawn, rows).await;
             let next = Instant::now() + times.pause(begun.elapsed());
@@ -161,6 +177,9 @@ impl LiveLineTask {
         if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
             return warn!(error = chain(&error), "no live line is posted that could not be removed later");
         }
+        if self.done.is_cancelled() {
+            return self.note_that_there_is_none().await;
+        }
         let post = Post {
             content: line.clone(),
             nonce: format!("r-{message}"),
@@ -181,10 +200,14 @@ impl LiveLineTask {
             Ok(Err(refused)) => {
                 debug!(%refused, "the live line was not posted");
                 self.freeze_unless_passing(&refused);
-                if let Err(error) = store.set_live_line(message, None).await {
-                    debug!(error = chain(&error), "cannot record that there is no live line");
-                }
+                self.note_that_there_is_none().await;
             }
+        }
+    }
+
+    async fn note_that_there_is_none(&self) {
+        if let Err(error) = self.turns.store.set_live_line(self.task.message, None).await {
+            debug!(error = chain(&error), "cannot record that there is no live line");
         }
     }
 

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Turns;
+use super::live::turn_to_stop;
 use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
@@ -24,6 +25,8 @@ const WAITING: &str = "⏳";
 const LATE: Duration = Duration::from_secs(60);
 /// The wait before a removal is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long one removal of a live line may take.
+const REMOVED_WITHIN: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The reaction on a message whose turn waits.
@@ -125,28 +128,50 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
     }
 }
 
-/// Takes the message away, too, where it is not known which it is: the bot died while it posted it, or Discord did not
-/// answer in time. It stands in the channel, or not. It is a silent reply to the question, and
-/// no part of the answer.
+/// Removes the message that showed the turn at work, if it is there: the bot died while it posted it, or Discord did not
+/// answer in time. What Discord carries out late is looked for once more.
 pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
-    let mut history = turns.outbox.history(channel, question, turns.me);
+    let mut looked = 0;
     loop {
-        let own = match history.next().await {
-            Ok(Some(own)) => own,
-            Ok(None) => break,
-            Err(_) => return,
-        };
-        for posted in own {
-            let is_reply = posted.silent && posted.reply_to == Some(question);
-            let may_be = is_reply && view::is_line(&posted.content);
-            if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
-                return remove_live_line(turns, channel, turn, posted.id).await;
-            }
+        match look_for_live_line(turns, channel, turn, question).await {
+            Some(Some(line)) => return remove_live_line(turns, channel, turn, line).await,
+            Some(None) if looked > 0 => break,
+            Some(None) => looked += 1,
+            None => {}
+        }
+        tokio::select! {
+            // The next bot looks for it.
+            () = turns.0.ending.cancelled() => return,
+            () = sleep(LATE) => {}
         }
     }
     if let Err(error) = turns.store.set_live_line(turn, None).await {
         debug!(error = chain(&error), "cannot record that there is no live line");
     }
+}
+
+/// Finds the line by its look, and by what it replies to or stops. `None` where Discord or the database does not say.
+async fn look_for_live_line(
+    turns: &Turns,
+    channel: ChannelId,
+    turn: MessageId,
+    question: MessageId,
+) -> Option<Option<MessageId>> {
+    let mut history = turns.outbox.history(channel, question, turns.me);
+    while let Some(own) = history.next().await.ok()? {
+        for posted in own {
+            let is_of_turn = posted.reply_to == Some(question)
+                || posted.custom_ids.iter().any(|id| turn_to_stop(id) == Some(turn));
+            if posted.silent
+                && is_of_turn
+                && view::is_line(&posted.content)
+                && !turns.store.is_known(posted.id).await.ok()?
+            {
+                return Some(Some(posted.id));
+            }
+        }
+    }
+    Some(None)
 }
 
 /// Retries a removal until Discord has done it or says that there is nothing to remove. False if it is forbidden, or
@@ -156,7 +181,11 @@ async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
     loop {
         let removed = match left {
             Left::Hourglass(message) => turns.outbox.unreact(channel, message, WAITING).await,
-            Left::LiveLine(line) => turns.outbox.delete(channel, line).await,
+            // Whatever else is to be said there waits meanwhile.
+            Left::LiveLine(line) => match timeout(REMOVED_WITHIN, turns.outbox.delete(channel, line)).await {
+                Ok(removed) => removed,
+                Err(_) => Err(Refused::GaveUp { why: "no answer in time".to_owned() }),
+            },
         };
         match removed {
             Ok(()) | Err(Refused::NotFound { .. }) => return true,

@@ -284,7 +284,11 @@ async fn try_to_ask(
             turns.store.begin(turn.clone()).await
         };
         begin = until_written(turns, &stop.token, write).await.ok();
-        begin == Some(Begin::Begun)
+        let has_begun = begin == Some(Begin::Begun);
+        if has_begun {
+            live.begin();
+        }
+        has_begun
     };
     let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
     drop(typing);

@@ -26,16 +26,15 @@ pub fn is_line(text: &str) -> bool {
 }
 
 impl View {
-    /// The text of the live line: at most 2000 characters. Paths are shown relative to `dir`. `redact` takes secrets out of
-    /// what others said; it gets each text whole, for half a secret is not recognized as one.
-    pub fn draw(&self, dir: &Path, redact: impl Fn(&str) -> String) -> String {
+    /// The text of the live line: at most 2000 characters. Paths are shown relative to `dir`.
+    pub fn draw(&self, dir: &Path) -> String {
         let mut lines = vec![self.head()];
         if let Some(said) = &self.said {
-            lines.push(shortened(&plain(&redact(said)), LONGEST_SAID));
+            lines.push(shortened(&plain(said), LONGEST_SAID));
         }
         lines.extend(self.counts());
-        lines.extend(self.calls.iter().map(|call| draw_call(call, dir, &redact)));
-        lines.extend(draw_todos(&self.todos, &redact));
+        lines.extend(self.calls.iter().map(|call| draw_call(call, dir)));
+        lines.extend(draw_todos(&self.todos));
         match self.subagents {
             0 => {}
             1 => lines.push("1 subagent at work".to_owned()),
@@ -84,7 +83,7 @@ impl View {
     }
 }
 
-fn draw_call(call: &ToolCall, dir: &Path, redact: &impl Fn(&str) -> String) -> String {
+fn draw_call(call: &ToolCall, dir: &Path) -> String {
     let mark = if call.is_running { "▸" } else { "✓" };
     let (running, done, what) = match &call.action {
         ToolAction::Run(command) => ("Running", "Ran", command.as_str()),
@@ -98,11 +97,10 @@ fn draw_call(call: &ToolCall, dir: &Path, redact: &impl Fn(&str) -> String) -> S
         ToolAction::Read | ToolAction::Search | ToolAction::Housekeeping => ("", "", ""),
     };
     let verb = if call.is_running { running } else { done };
-    let what = redact(what);
     let room = LONGEST_CALL - verb.len();
     let what = match &call.action {
-        ToolAction::Edit(_) => path_in(&what, dir),
-        _ => what,
+        ToolAction::Edit(_) => path_in(what, dir),
+        _ => what.to_owned(),
     };
     let what = one_line(&what);
     let what = match call.action {
@@ -117,7 +115,7 @@ fn draw_call(call: &ToolCall, dir: &Path, redact: &impl Fn(&str) -> String) -> S
 }
 
 /// Where there are too many, what is done already is left out first.
-fn draw_todos(todos: &[Todo], redact: &impl Fn(&str) -> String) -> Vec<String> {
+fn draw_todos(todos: &[Todo]) -> Vec<String> {
     let mut shown: Vec<&Todo> = todos.iter().collect();
     while shown.len() > MOST_TODOS
         && let Some(done) = shown.iter().position(|todo| todo.status == TodoStatus::Completed)
@@ -135,7 +133,7 @@ fn draw_todos(todos: &[Todo], redact: &impl Fn(&str) -> String) -> Vec<String> {
             TodoStatus::InProgress => '▣',
             TodoStatus::Completed => '☑',
         };
-        lines.push(format!("{mark} {}", shortened(&plain(&redact(&todo.subject)), LONGEST_TODO)));
+        lines.push(format!("{mark} {}", shortened(&plain(&todo.subject), LONGEST_TODO)));
     }
     let more_to_do = shown.len().saturating_sub(MOST_TODOS);
     if more_to_do > 0 {

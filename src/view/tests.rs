@@ -8,7 +8,7 @@ use crate::agent::{TodoStatus, transcripts};
 const DIR: &str = "/home/u/w";
 
 fn drawn(view: &View) -> String {
-    view.draw(Path::new(DIR), str::to_owned)
+    view.draw(Path::new(DIR))
 }
 
 fn tool(id: &str, action: ToolAction) -> Progress {
@@ -26,7 +26,7 @@ fn said(text: &str) -> Progress {
 fn view_of(steps: impl IntoIterator<Item = Progress>) -> View {
     let mut view = View::new(1_795_000_000);
     for step in steps {
-        view.take(&step);
+        view.take(&step, str::to_owned);
     }
     view
 }
@@ -36,7 +36,7 @@ fn lines_of(name: &str) -> String {
     let mut view = View::new(1_795_000_000);
     let mut shown = vec![drawn(&view)];
     for step in transcripts::steps_of(name) {
-        if view.take(&step) {
+        if view.take(&step, str::to_owned) {
             shown.push(drawn(&view));
         }
     }
@@ -92,15 +92,15 @@ fn tools_are_told_in_words() {
 fn the_newest_state_is_named_and_stopping_is_the_last_one() {
     let retrying = |attempt| Progress::Retrying { trouble: Trouble::Overloaded, attempt, of: 10 };
     let mut view = view_of([said("On it."), tool("1", ToolAction::Read)]);
-    assert!(view.take(&retrying(3)));
-    assert!(!view.take(&retrying(3)), "nothing new");
+    assert!(view.take(&retrying(3), str::to_owned));
+    assert!(!view.take(&retrying(3), str::to_owned), "nothing new");
     assert!(drawn(&view).contains("trying again, 3 of 10"));
-    assert!(view.take(&Progress::Text("a".to_owned())), "it is over");
-    assert!(!view.take(&Progress::Text("b".to_owned())), "what is being written is not shown");
-    assert!(view.take(&Progress::Compacting(true)));
+    assert!(view.take(&Progress::Text("a".to_owned()), str::to_owned), "it is over");
+    assert!(!view.take(&Progress::Text("b".to_owned()), str::to_owned), "what is being written is not shown");
+    assert!(view.take(&Progress::Compacting(true), str::to_owned));
     assert!(drawn(&view).contains("Making room"));
     view.stop();
-    view.take(&retrying(4));
+    view.take(&retrying(4), str::to_owned);
     insta::assert_snapshot!(drawn(&view), @"
     -# ⏹ Stopping…
     -# On it.
@@ -132,10 +132,31 @@ fn of_many_things_to_do_those_that_are_done_are_left_out_first() {
 fn a_secret_is_taken_out_before_anything_is_cut() {
     let secret = "s3cr3t".repeat(20);
     let long = format!("{} {secret}", "x".repeat(250));
-    let view =
-        view_of([said(&long), tool("1", ToolAction::Run(format!("curl -H {secret} {}", "y".repeat(90))))]);
-    let line = view.draw(Path::new(DIR), |text| text.replace(&secret, "[secret]"));
+    let mut view = View::new(1_795_000_000);
+    let run = tool("1", ToolAction::Run(format!("curl -H {secret} {}", "y".repeat(90))));
+    for step in [said(&long), run] {
+        view.take(&step, |text| text.replace(&secret, "[secret]"));
+    }
+    let line = drawn(&view);
     assert!(!line.contains("s3cr"), "{line}");
+}
+
+#[test]
+fn no_more_is_kept_than_can_be_shown() {
+    let huge = "月".repeat(1 << 20);
+    let mut view = View::new(1_795_000_000);
+    view.take(&said(&huge), str::to_owned);
+    view.take(&tool("1", ToolAction::Run(format!("{huge} the end"))), str::to_owned);
+    assert!(format!("{view:?}").len() < 10_000);
+    assert!(drawn(&view).contains("the end`"));
+}
+
+#[test]
+fn what_is_taken_back_is_shown_no_more() {
+    let mut view = view_of([said("never mind"), tool("1", ToolAction::Read)]);
+    assert!(drawn(&view).contains("never mind"));
+    assert!(view.take(&Progress::TakenBack, str::to_owned));
+    assert!(!drawn(&view).contains("never mind"));
 }
 
 /// Words that people and tools like to use against a bot.

@@ -171,6 +171,20 @@ async fn a_button_that_was_left_behind_says_that_the_turn_is_over() {
 }
 
 #[tokio::test]
+async fn a_line_whose_end_discord_does_not_answer_holds_up_no_part_and_no_later_answer() {
+    let mut stage = stage().await;
+    let general = stage.discord.channel("general");
+    let never = Duration::from_secs(20);
+    stage.discord.fail_next(100, Fault::Delay(never), &format!("DELETE /channels/{general}"));
+    let begun = Instant::now();
+    let long = stage.say("general", "TOOL:Bash:sleep 0.3 ;; LONG:5500");
+    stage.settled(long).await;
+    assert_eq!(stage.parts(long).len(), 3);
+    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+    assert!(begun.elapsed() < never / 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn where_the_line_cannot_be_posted_or_edited_the_answer_comes_all_the_same() {
     let mut stage = stage().await;
     let general = stage.discord.channel("general");
