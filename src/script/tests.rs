@@ -299,6 +299,22 @@ const RUNAWAYS: [(&str, &str); 14] = [
     ),
 ];
 
+/// How a runaway ended, without what is luck on a busy machine: where a script that recurses is when its time is over, and
+/// which limit plain recursion meets first.
+fn end_of_runaway(name: &str, told: &str) -> String {
+    let limits = ["stack overflow", "needed more memory", "ran longer"];
+    if name == "recursion" && limits.iter().any(|limit| told.contains(limit)) {
+        return "ended by a limit".to_owned();
+    }
+    match told.split_once(": ran longer") {
+        Some((place, rest)) if name.starts_with("recursion") => {
+            let place = place.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':');
+            format!("{place}: ran longer{rest}")
+        }
+        _ => told.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn a_runaway_costs_its_message_and_the_set_works_on() {
     let mut seen = Vec::new();
@@ -320,7 +336,7 @@ async fn a_runaway_costs_its_message_and_the_set_works_on() {
                     Some("here"),
                     "{stage}, {name}"
                 );
-                seen.push((stage, name, decision));
+                seen.push((stage, name, end_of_runaway(name, &decision)));
             }
         }
     }
@@ -386,8 +402,10 @@ end";
 
 #[test]
 fn a_runaway_at_top_level_is_a_problem() {
-    let lines =
-        RUNAWAYS.map(|(name, body)| (name, problems(&[("triggers.lua", &format!("\ndo {body} end"))])));
+    let lines = RUNAWAYS.map(|(name, body)| {
+        let told = problems(&[("triggers.lua", &format!("\ndo {body} end"))]);
+        (name, end_of_runaway(name, &told))
+    });
     snapshot!("runaways_at_load", cases(lines));
 }
 
