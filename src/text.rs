@@ -150,7 +150,7 @@ pub fn with_id(sentence: &str, id: &str) -> String {
 }
 
 /// The length in UTF-16 units, which [`LIMIT`] is about.
-fn units(text: &str) -> usize {
+pub fn units(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }
 

@@ -1,6 +1,6 @@
 //! What a turn shows while it works: a pure value, made from what the agent does, and drawn as the text of the live line.
 //!
-//! A view knows nothing of Discord but its Markdown, and keeps no more than it shows.
+//! A view knows nothing of Discord but its Markdown, and keeps no more than it shows, but for the last text.
 
 mod draw;
 
@@ -20,7 +20,7 @@ pub struct View {
     state: Doing,
     /// What Claude said it is doing, before its last call of a tool.
     said: Option<String>,
-    /// What it has said since: that may be the answer already.
+    /// What it has said since, whole: that may be the answer already, which nobody is shown here.
     said_since: Option<String>,
     /// The last calls of tools, the oldest first; reading and searching is only counted.
     calls: VecDeque<ToolCall>,
@@ -39,7 +39,7 @@ struct ToolCall {
 }
 
 /// What goes on at this moment, where that is not the usual work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
     Working,
     Retrying {
@@ -72,7 +72,7 @@ impl View {
     /// Takes in one step; whether there is anything new to be shown. `redact` takes secrets out of what others said; it gets
     /// each text whole, for half a secret is not recognized as one.
     pub fn take(&mut self, step: &Progress, redact: impl Fn(&str) -> String) -> bool {
-        let before = (self.state.clone(), self.subagents);
+        let before = (self.state, self.subagents);
         if self.state != Doing::Stopping {
             self.state = match step {
                 Progress::Retrying { trouble, attempt, of } => {
@@ -84,7 +84,7 @@ impl View {
         }
         let has_changed = match step {
             Progress::Said(text) => {
-                self.said_since = Some(kept(&redact(text)));
+                self.said_since = Some(text.clone());
                 false
             }
             Progress::Tool { id, action, .. } => self.call(id, action, redact),
@@ -109,7 +109,7 @@ impl View {
             | Progress::Retrying { .. }
             | Progress::Compacting(_) => false,
         };
-        has_changed || before != (self.state.clone(), self.subagents)
+        has_changed || before != (self.state, self.subagents)
     }
 
     /// Somebody has stopped it. From now on it says so, whatever else happens.
@@ -120,7 +120,9 @@ impl View {
     fn call(&mut self, id: &str, action: &ToolAction, redact: impl Fn(&str) -> String) -> bool {
         let said = self.said_since.take();
         let has_said = said.is_some();
-        self.said = said.or(self.said.take());
+        if let Some(said) = said {
+            self.said = Some(kept(&redact(&said)));
+        }
         match action {
             ToolAction::Read => self.files_read += 1,
             ToolAction::Search => self.searches += 1,

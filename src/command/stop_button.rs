@@ -3,6 +3,7 @@
 use tracing::{debug, info, warn};
 
 use super::Commands;
+use super::access::UserAccess;
 use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
@@ -34,8 +35,8 @@ impl Commands {
             words::NOT_STOPPED
         })?;
         let Some(row) = row else { return Err(words::NOTHING_TO_STOP) };
-        let scripts = self.turns.scripts.borrow().clone();
-        if row.turn.author.id != press.author.id && !self.turns.gate.is_operator(&scripts, press.author.id) {
+        let is_theirs = row.turn.author.id == press.author.id;
+        if !is_theirs && !UserAccess::of(&self.turns, press).await.is_operator() {
             return Err(words::NOT_YOURS_TO_STOP);
         }
         self.turns.stop_work(turn).await.then_some(()).ok_or(words::NOTHING_TO_STOP)

@@ -2,8 +2,8 @@
 //!
 //! It is progress and not part of the answer, so it is not in the ledger. It is posted once the turn has lasted for a
 //! while, edited as the work goes on, less and less often, and deleted once the answer stands below it. There is at most one
-//! call on its way: what happens meanwhile is in the next one, so nothing queues up. Once the agent is done, no call for
-//! the line is waited for any more, so none of them holds up the answer. What a bot that is killed in between leaves
+//! call on its way: what happens meanwhile is in the next one, so nothing queues up. Once the agent is done, an
+//! edit is dropped, and the post is waited for no longer than [`POSTED_WITHIN`], so the answer hardly waits for either. What a bot that is killed in between leaves
 //! behind, the next one deletes ([`shown`]).
 
 use std::path::PathBuf;
@@ -83,6 +83,13 @@ impl LiveLineHandle {
     pub fn hear(&self, step: &Progress) {
         let redact = |text: &str| self.redactor.redact(text).into_owned();
         self.view.send_if_modified(|view| view.take(step, redact));
+    }
+}
+
+impl Drop for LiveLineHandle {
+    /// Also where a turn panics before it has begun: the task must not wait for that.
+    fn drop(&mut self) {
+        self.done.cancel();
     }
 }
 
@@ -178,7 +185,7 @@ impl LiveLineTask {
             return warn!(error = chain(&error), "no live line is posted that could not be removed later");
         }
         if self.done.is_cancelled() {
-            return self.note_that_there_is_none().await;
+            return shown::forget_live_line(&self.turns, message).await;
         }
         let post = Post {
             content: line.clone(),
@@ -200,14 +207,8 @@ impl LiveLineTask {
             Ok(Err(refused)) => {
                 debug!(%refused, "the live line was not posted");
                 self.freeze_unless_passing(&refused);
-                self.note_that_there_is_none().await;
+                shown::forget_live_line(&self.turns, message).await;
             }
-        }
-    }
-
-    async fn note_that_there_is_none(&self) {
-        if let Err(error) = self.turns.store.set_live_line(self.task.message, None).await {
-            debug!(error = chain(&error), "cannot record that there is no live line");
         }
     }
 

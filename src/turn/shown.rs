@@ -121,10 +121,15 @@ async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, qu
 
 /// Removes the message that showed the turn at work.
 pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, line: MessageId) {
-    if is_gone(turns, channel, Left::LiveLine(line)).await
-        && let Err(error) = turns.store.set_live_line(turn, None).await
-    {
-        debug!(error = chain(&error), "cannot record that a live line is gone");
+    if is_gone(turns, channel, Left::LiveLine(line)).await {
+        forget_live_line(turns, turn).await;
+    }
+}
+
+/// Records that no live line of the turn stands in the channel.
+pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
+    if let Err(error) = turns.store.set_live_line(turn, None).await {
+        debug!(error = chain(&error), "cannot record that there is no live line");
     }
 }
 
@@ -145,9 +150,7 @@ pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, 
             () = sleep(LATE) => {}
         }
     }
-    if let Err(error) = turns.store.set_live_line(turn, None).await {
-        debug!(error = chain(&error), "cannot record that there is no live line");
-    }
+    forget_live_line(turns, turn).await;
 }
 
 /// Finds the line by its look, and by what it replies to or stops. `None` where Discord or the database does not say.

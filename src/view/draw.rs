@@ -7,8 +7,6 @@ use super::{Doing, ToolAction, ToolCall, View};
 use crate::agent::{Todo, TodoStatus};
 use crate::text;
 
-/// The longest message that Discord takes, in UTF-16 units.
-const LONGEST: usize = 2000;
 /// The longest line of what Claude said, and of what a tool does, in characters.
 const LONGEST_SAID: usize = 300;
 const LONGEST_CALL: usize = 120;
@@ -48,7 +46,7 @@ impl View {
         let mut drawn = String::new();
         for line in &lines {
             let line = text::small(line);
-            if units(&drawn) + 1 + units(&line) > LONGEST {
+            if text::units(&drawn) + 1 + text::units(&line) > text::LIMIT {
                 break;
             }
             if !drawn.is_empty() {
@@ -171,10 +169,6 @@ fn plain(text: &str) -> String {
         plain.push(c);
     }
     plain
-}
-
-fn units(text: &str) -> usize {
-    text.encode_utf16().count()
 }
 
 /// As inline code, which nothing within can end.
