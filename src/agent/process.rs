@@ -192,12 +192,14 @@ impl Process {
 
     /// Sends the person's message.
     pub fn send_prompt(&mut self, id: &str, prompt: &str) {
-        // `client_composed`: the CLI treats `/command` and `@path` in it as plain text.
+        // `client_composed`: the CLI treats `/command` and `@path` in it as plain text. That alone would give what goes
+        // into a running turn the authority of a system message; `origin` makes it a person's again.
         self.send(&json!({
             "type": "user",
             "message": { "role": "user", "content": prompt },
             "uuid": id,
             "client_composed": true,
+            "origin": { "kind": "human" },
         }));
     }
 
