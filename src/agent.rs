@@ -43,6 +43,7 @@ mod tool;
 #[cfg(test)]
 pub mod transcripts;
 mod trouble;
+mod used;
 mod version;
 
 use std::collections::{BTreeMap, HashMap};
@@ -68,7 +69,7 @@ pub use trouble::Trouble;
 pub use version::{OLDEST, Version};
 
 use crate::config;
-use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId};
+use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId, TurnUsage};
 use ask::RunningAsk;
 use events::AgentEvent;
 use kin::Kin;
@@ -115,6 +116,8 @@ pub struct AskResult {
     pub used_elsewhere: bool,
     /// The calls of tools that were denied, in order, each once.
     pub denied: Vec<Denial>,
+    /// What it has used. What it cost is not known here: that is what its session has cost since the turn before.
+    pub usage: TurnUsage,
     /// Another model answered than the one that was asked for.
     pub fallback: Option<Fallback>,
     /// Where there is no answer: what was written so far.
@@ -136,8 +139,8 @@ pub enum AskEnd {
 pub struct SessionSeen {
     /// The id to resume.
     pub id: SessionId,
-    /// What the session has cost over all its turns, as the CLI estimates it.
-    pub cost: MicroUsd,
+    /// What the session has cost over all its turns, as the CLI estimates it; `None` where the agent does not say.
+    pub cost: Option<MicroUsd>,
     /// Round trips to the model in this turn.
     pub num_turns: u32,
 }

@@ -14,6 +14,9 @@
 //! ERR:status       fail as the API does        STALL         tell nothing more
 //! RETRY:n:ms       the API is overloaded n times, ms apart
 //! FALLBACK:model   another model goes on       CLEAR         go on in another session
+//! COMPACT:a:b      make room in the context, which had a tokens, and has b then
+//! USAGE:i,o,r,w    from here on a request reports these tokens: input, output, cache read and written
+//! USAGE:none       tell nothing of tokens and cost   COST:d   the turn costs d dollars
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
 //! NOIDLE           never become idle, never exit when stdin ends
 //! FORK             leave a process in the group that holds stdout and stderr
@@ -35,6 +38,7 @@
 
 mod script;
 mod session;
+mod usage;
 mod wire;
 
 use std::process::ExitCode;

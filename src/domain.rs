@@ -6,6 +6,7 @@
 mod interaction;
 mod project;
 mod reply;
+mod usage;
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +28,7 @@ pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,
     Row, Select, SelectOption,
 };
+pub use usage::{Compaction, ContextFill, Tokens, TurnUsage, turn_cost};
 
 /// A text that should be a Discord id but is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

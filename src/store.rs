@@ -9,8 +9,8 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. If a step can no longer be taken, the returned value says so, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `choices` and `command_guilds`
-//! hold the methods; `open` decides which file is fit to be used.
+//! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `choices`, `usage` and
+//! `command_guilds` hold the methods; `open` decides which file is fit to be used.
 
 mod choices;
 mod command_guilds;
@@ -22,6 +22,7 @@ mod schema;
 mod sessions;
 mod shown;
 mod turns;
+mod usage;
 mod values;
 
 use std::path::Path;
@@ -188,11 +189,12 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
     use crate::domain::{
-        Attachment, Author, ChannelId, MicroUsd, Outcome, PermissionMode, ProjectName, RoleId, SessionId,
-        UserId,
+        Attachment, Author, ChannelId, Compaction, ContextFill, MicroUsd, Outcome, PermissionMode,
+        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UserId,
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -236,7 +238,7 @@ mod tests {
     }
 
     fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
-        Finished { outcome, parts: strings(parts), file: None, session: None }
+        Finished { outcome, parts: strings(parts), file: None, session: None, usage: None }
     }
 
     fn strings(parts: &[&str]) -> Vec<String> {
@@ -534,7 +536,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_becomes_live_by_a_result_and_a_turn_costs_the_difference() {
+    async fn a_session_becomes_live_by_a_result_which_tells_what_it_has_cost() {
         let (_dir, store) = store();
         let (channel, project) = (turn(1).channel, turn(1).project);
         let (first, second) = (SessionId::random(), SessionId::random());
@@ -544,19 +546,20 @@ mod tests {
         assert_eq!((session.id, session.live, session.turns), (first, false, 0));
         assert_eq!(session.dir, PathBuf::from("/a b/月"));
 
-        // (id of the result, its cumulative cost, cost of the turn)
+        // The id of the result, its cumulative cost, and what is known of that afterwards.
         let results =
-            [(first, 100, 100), (first, 250, 150), (first, 40, 0), (second, 30, 30), (second, 30, 0)];
-        for (id, (session, total, own)) in (1..).zip(results) {
+            [(first, Some(100), 100), (first, None, 100), (first, Some(40), 40), (second, Some(30), 30)];
+        for (id, (session_id, total, known)) in (1..).zip(results) {
             store.accept(turn(id), false).await.unwrap();
             begin(&store, id).await;
-            let session = Some(SessionUpdate { id: session, cost: MicroUsd(total) });
+            let session = Some(SessionUpdate { id: session_id, cost: total.map(MicroUsd) });
             let end = Finished { session, ..finished(Outcome::Answered, &[]) };
             store.finish(message(id), end).await.unwrap();
-            assert_eq!(store.turn(message(id)).await.unwrap().unwrap().cost, MicroUsd(own), "turn {id}");
+            let session = store.session(channel, &project).await.unwrap().unwrap();
+            assert_eq!((session.id, session.cost), (session_id, MicroUsd(known)), "turn {id}");
         }
         let session = store.session(channel, &project).await.unwrap().unwrap();
-        assert_eq!((session.id, session.live, session.turns), (second, true, 5));
+        assert_eq!((session.id, session.live, session.turns), (second, true, 4));
         assert_eq!(session.cost, MicroUsd(30));
 
         let other = ProjectName("other".to_owned());
@@ -568,6 +571,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_turn_has_used_is_written_with_its_end_and_is_unknown_where_nobody_told() {
+        let (_dir, store) = store();
+        let used = TurnUsage {
+            cost: Some(MicroUsd(0)),
+            tokens: Some(Tokens { input: 1, output: 2, cache_read: u64::MAX >> 1, cache_write: 0 }),
+            duration: Some(Duration::from_millis(1234)),
+            model: Some("opus".to_owned()),
+            tools: Some(7),
+            context: Some(ContextFill { used: 9, window: Some(10) }),
+            compaction: Some(Compaction { from: 154_000, to: 31_000 }),
+        };
+        let windowless =
+            TurnUsage { context: Some(ContextFill { used: 9, window: None }), ..TurnUsage::default() };
+        let told = [Some(used.clone()), Some(windowless.clone()), None];
+        for (id, usage) in (1..).zip(told) {
+            store.accept(turn(id), false).await.unwrap();
+            begin(&store, id).await;
+            assert_eq!(store.turn(message(id)).await.unwrap().unwrap().usage, None, "it is not over");
+            let end = Finished { usage, ..finished(Outcome::Failed, &[]) };
+            assert!(store.finish(message(id), end.clone()).await.unwrap());
+            assert!(!store.finish(message(id), end).await.unwrap(), "it has ended already");
+        }
+        let usage = async |id| store.turn(message(id)).await.unwrap().unwrap().usage;
+        assert_eq!(usage(1).await, Some(used.clone()));
+        assert_eq!(usage(2).await, Some(windowless));
+        assert_eq!(usage(3).await, Some(TurnUsage::default()), "an agent had it");
+
+        // No agent got the prompt.
+        store.accept(turn(4), false).await.unwrap();
+        let end = Finished { usage: Some(used), ..finished(Outcome::Cancelled, &[]) };
+        assert!(store.finish(message(4), end).await.unwrap());
+        assert_eq!(usage(4).await, None);
+    }
+
+    #[tokio::test]
     async fn a_session_forgotten_while_its_turn_runs_stays_forgotten() {
         let (_dir, store) = store();
         let (channel, project) = (turn(1).channel, turn(1).project);
@@ -576,7 +614,7 @@ mod tests {
         store.accept(turn(1), false).await.unwrap();
         begin(&store, 1).await;
         assert!(store.forget_session(channel, &project).await.unwrap());
-        let session = Some(SessionUpdate { id, cost: MicroUsd(u64::MAX) });
+        let session = Some(SessionUpdate { id, cost: Some(MicroUsd(u64::MAX)) });
         let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
         assert!(store.finish(message(1), end).await.unwrap());
         assert_eq!(store.session(channel, &project).await.unwrap(), None);
@@ -602,7 +640,7 @@ mod tests {
         // The agent here tells that it went on in the other's: this channel begins anew, and the turn is kept.
         store.accept(turn(1), false).await.unwrap();
         begin(&store, 1).await;
-        let session = Some(SessionUpdate { id: second, cost: MicroUsd(5) });
+        let session = Some(SessionUpdate { id: second, cost: Some(MicroUsd(5)) });
         let end = Finished { session, ..finished(Outcome::Answered, &["answer"]) };
         assert!(store.finish(message(1), end).await.unwrap());
         assert_eq!(id(store.session(here, &project).await.unwrap()), None);
@@ -631,7 +669,7 @@ mod tests {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         store.accept(turn(1), false).await.unwrap();
         begin(&store, 1).await;
-        let session = Some(SessionUpdate { id: first, cost: MicroUsd(70) });
+        let session = Some(SessionUpdate { id: first, cost: Some(MicroUsd(70)) });
         let end = Finished { session, ..finished(Outcome::Answered, &[]) };
         store.finish(message(1), end).await.unwrap();
         assert_eq!(listed().await, [(channel, first, 1), (there, second, 0)]);

@@ -23,6 +23,7 @@ mod question;
 mod recovery;
 mod shares;
 mod shown;
+mod spent;
 mod story;
 mod task;
 mod turn_text;

@@ -17,7 +17,7 @@ use super::launch::{Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
 use super::{About, Ask, AskEnd, AskResult, Pool, Progress, SessionSeen, SessionStart};
-use crate::domain::{Limits, MicroUsd, SessionId};
+use crate::domain::{Limits, MicroUsd, SessionId, TurnUsage};
 
 /// How long an interrupted turn may take to end.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(1);
@@ -99,6 +99,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             session_lost: self.session_lost,
             used_elsewhere: self.used_elsewhere,
             denied: self.story.denied(),
+            usage: TurnUsage { duration: Some(self.begun.elapsed()), ..self.story.usage() },
             fallback: self.story.fallback().cloned(),
             partial,
         }
@@ -310,15 +311,13 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     }
 
     fn note_session(&mut self, process: &mut Process, result: &TurnResult) {
-        for denial in &result.permission_denials {
-            self.story.deny(denial.clone());
-        }
+        self.story.note(result);
         if let Some(id) = result.session_id.as_deref().and_then(|id| id.parse().ok()) {
             process.session = SessionId(id);
         }
         self.seen = Some(SessionSeen {
             id: process.session,
-            cost: MicroUsd::from_dollars(result.total_cost_usd),
+            cost: result.total_cost_usd.map(MicroUsd::from_dollars),
             num_turns: result.num_turns,
         });
     }

@@ -6,11 +6,14 @@
 //! [`AgentEvent::Unreadable`]. None of them does harm.
 
 mod speech;
+mod usage;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
+use crate::domain::Compaction;
+pub use usage::ReportedUsage;
 
 /// Something that an agent printed.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub enum AgentEvent {
         is_error: bool,
         /// The texts and tool calls in it.
         blocks: Vec<ContentBlock>,
+        /// The request that it answers; `None` where the CLI itself says it.
+        request: Option<ModelRequest>,
     },
     /// A piece of text as it is written, at the top level; the finished block follows.
     Delta(String),
@@ -42,6 +47,8 @@ pub enum AgentEvent {
     SubagentEnded(String),
     /// The CLI makes room in the context, or no longer does.
     Compacting(bool),
+    /// It has made room.
+    Compacted(Compaction),
     /// A turn begins, or goes on after a permission question.
     Running,
     /// Nothing is left to do.
@@ -121,7 +128,6 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
     ("system/thinking_tokens", "counts what nobody is shown"),
     ("system/informational", "hints for somebody at a terminal; but a hook's refusal of a prompt is read"),
     ("system/model_refusal_no_fallback", "the result that follows says that it was refused"),
-    ("system/compact_boundary", "the CLI has made room; the conversation goes on"),
     (
         "system/background_tasks_changed",
         "nothing runs in the background; if it does, its result says whose it is",
@@ -165,6 +171,15 @@ pub struct Fallback {
     pub to: String,
 }
 
+/// A request to the model, as its answer reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRequest {
+    /// The model that answers it.
+    pub model: String,
+    /// How many tokens stood in its context; `None` where it does not say.
+    pub context: Option<u64>,
+}
+
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContentBlock {
@@ -192,8 +207,12 @@ pub struct TurnResult {
     pub errors: Vec<String>,
     /// The session that the turn belongs to; the id to resume.
     pub session_id: Option<String>,
-    /// The session's cost in dollars, over all its turns.
-    pub total_cost_usd: f64,
+    /// The session's cost in dollars, over all its turns; `None` where the agent does not say.
+    #[serde(deserialize_with = "usage::readable")]
+    pub total_cost_usd: Option<f64>,
+    /// What the turn has used, in its two forms.
+    #[serde(flatten)]
+    pub used: ReportedUsage,
     /// Round trips to the model in this turn.
     pub num_turns: u32,
     /// Why it ended, such as `completed` or `aborted_streaming`.
@@ -279,6 +298,7 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
                 (None, _) => AgentEvent::PassedOver,
             }
         }
+        ("system", "compact_boundary") => usage::compacted(from(line)?),
         ("system", "task_started") => {
             let Subtask { task_id, task_type } = from(line)?;
             // Not a command in the background.

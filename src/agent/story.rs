@@ -7,7 +7,8 @@ use super::failure::Failure;
 use super::todos::TodoList;
 use super::tool::ToolAction;
 use super::trouble::Trouble;
-use crate::domain::AnswerForm;
+use super::used::UsageTally;
+use crate::domain::{AnswerForm, TurnUsage};
 
 /// Tools whose purpose is to ask the person something. Denying one does not count as a missing permission.
 pub const QUESTIONS: &[&str] = &["AskUserQuestion", "ExitPlanMode"];
@@ -45,6 +46,7 @@ pub struct Story {
     prompt_refused: Option<Option<String>>,
     /// How many API calls in a row failed because of the login.
     login_refused: u32,
+    used: UsageTally,
     /// Whether the agent has printed anything since the prompt.
     heard: bool,
 }
@@ -68,6 +70,7 @@ impl Story {
             fallback: None,
             prompt_refused: None,
             login_refused: 0,
+            used: UsageTally::default(),
             heard: false,
         }
     }
@@ -75,8 +78,9 @@ impl Story {
     /// Takes in one event; returns what of it is worth showing.
     pub fn take(&mut self, event: AgentEvent) -> Vec<Progress> {
         self.heard = true;
+        self.used.take(&event);
         match event {
-            AgentEvent::Assistant { message, top: true, is_error: false, blocks } => {
+            AgentEvent::Assistant { message, top: true, is_error: false, blocks, .. } => {
                 self.unfinished.clear();
                 blocks.into_iter().filter_map(|block| self.block(&message, block)).collect()
             }
@@ -178,8 +182,23 @@ impl Story {
 
     /// Forgets everything: it belonged to a turn that nobody asked for.
     pub fn forget(&mut self) -> Progress {
-        *self = Self { heard: self.heard, ..Self::new(self.form) };
+        let mut used = std::mem::take(&mut self.used);
+        used.forget_work();
+        *self = Self { heard: self.heard, used, ..Self::new(self.form) };
         Progress::TakenBack
+    }
+
+    /// Notes what a result tells besides the answer: what was used, and which calls were denied.
+    pub fn note(&mut self, result: &TurnResult) {
+        self.used.take_result(result);
+        for denial in &result.permission_denials {
+            self.deny(denial.clone());
+        }
+    }
+
+    /// What was used so far, but for cost and duration.
+    pub fn usage(&self) -> TurnUsage {
+        self.used.usage()
     }
 
     /// A tool that runs.
@@ -291,13 +310,13 @@ mod tests {
 
     fn text(text: &str) -> AgentEvent {
         let blocks = vec![ContentBlock::Text(text.to_owned())];
-        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
+        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks, request: None }
     }
 
     fn tool(id: &str, name: &str) -> AgentEvent {
         let blocks =
             vec![ContentBlock::Tool { id: id.to_owned(), name: name.to_owned(), input: Value::Null }];
-        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks }
+        AgentEvent::Assistant { message: String::new(), top: true, is_error: false, blocks, request: None }
     }
 
     fn story_of(form: AnswerForm, events: impl IntoIterator<Item = AgentEvent>) -> Story {
@@ -331,7 +350,7 @@ mod tests {
     fn subagents_and_error_texts_are_kept_out() {
         let said = |top, is_error, text: &str| {
             let blocks = vec![ContentBlock::Text(text.into())];
-            AgentEvent::Assistant { message: String::new(), top, is_error, blocks }
+            AgentEvent::Assistant { message: String::new(), top, is_error, blocks, request: None }
         };
         let events = [said(false, false, "aside"), said(true, true, "API Error")];
         assert_eq!(story_of(AnswerForm::All, events).partial(), "");
@@ -341,7 +360,13 @@ mod tests {
     fn what_safeguards_stopped_is_taken_back() {
         let said = |message: &str, text: &str| {
             let blocks = vec![ContentBlock::Text(text.into())];
-            AgentEvent::Assistant { message: message.into(), top: true, is_error: false, blocks }
+            AgentEvent::Assistant {
+                message: message.into(),
+                top: true,
+                is_error: false,
+                blocks,
+                request: None,
+            }
         };
         let taken_back = AgentEvent::TakenBack { message: "b".into() };
         let events = [said("a", "I look."), tool("1", "Read"), said("b", "no"), taken_back, said("c", "yes")];

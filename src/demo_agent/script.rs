@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::session::DemoSession;
+use super::usage::{DemoUsage, tokens};
 use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ",
+    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT",
 ];
 
 /// Answers prompts until stdin ends.
@@ -32,6 +33,7 @@ pub fn serve(wire: &mut Wire, mut session: DemoSession, args: &[String]) -> Exit
             error: None,
             idle: true,
             ghost_later: false,
+            usage: DemoUsage::default(),
         };
         match turn.run() {
             Ok(()) => keeps_running |= !turn.idle,
@@ -60,6 +62,7 @@ struct ScriptedTurn<'a> {
     error: Option<u16>,
     idle: bool,
     ghost_later: bool,
+    usage: DemoUsage,
 }
 
 /// The script is cut off.
@@ -129,11 +132,18 @@ impl ScriptedTurn<'_> {
             "ASK" => self.tool(argument, true)?,
             "ERR" => self.error = Some(argument.parse().unwrap_or(500)),
             "STALL" => self.wire.wait(None)?,
+            "USAGE" if argument == "none" => self.usage.untold = true,
+            "USAGE" => self.usage.set = Some(tokens(argument)),
+            "COST" => self.session.pay(argument.parse().unwrap_or(0.0)),
+            "COMPACT" => self.compact(argument)?,
             "RETRY" => self.retry(argument)?,
-            "FALLBACK" => self.wire.emit(json!({
-                "type": "system", "subtype": "model_fallback", "trigger": "overloaded",
-                "original_model": self.wire.model, "fallback_model": argument,
-            })),
+            "FALLBACK" => {
+                self.wire.emit(json!({
+                    "type": "system", "subtype": "model_fallback", "trigger": "overloaded",
+                    "original_model": self.wire.model, "fallback_model": argument,
+                }));
+                self.usage.answers = Some(argument.to_owned());
+            }
             "CLEAR" => {
                 let id = uuid::Uuid::new_v4().to_string();
                 self.wire.emit(json!({ "type": "conversation_reset", "new_conversation_id": uuid::Uuid::new_v4() }));
@@ -224,7 +234,7 @@ impl ScriptedTurn<'_> {
                 }
             }
         }
-        let mut event = message(&id, json!([{ "type": "text", "text": written }]));
+        let mut event = self.message(&id, json!([{ "type": "text", "text": written }]));
         if cut.is_err() {
             event["aborted"] = true.into();
         }
@@ -237,6 +247,23 @@ impl ScriptedTurn<'_> {
 
     fn stream(&mut self, event: Value) {
         self.wire.emit(json!({ "type": "stream_event", "event": event, "parent_tool_use_id": null }));
+    }
+
+    /// Makes room in the context, as the real one does where it is full: `before:after`, in tokens.
+    fn compact(&mut self, argument: &str) -> Result<(), ScriptAborted> {
+        let (from, to) = argument.split_once(':').unwrap_or((argument, "0"));
+        let (from, to) = (from.parse::<u64>().unwrap_or(0), to.parse::<u64>().unwrap_or(0));
+        self.wire.emit(json!({ "type": "system", "subtype": "status", "status": "compacting" }));
+        self.wire.wait(Some(Duration::from_millis(20)))?;
+        self.wire.emit(
+            json!({ "type": "system", "subtype": "status", "status": null, "compact_result": "success" }),
+        );
+        self.wire.emit(json!({
+            "type": "system", "subtype": "compact_boundary",
+            "compact_metadata": { "trigger": "auto", "pre_tokens": from, "post_tokens": to },
+        }));
+        self.usage.compacted_to = Some(to);
+        Ok(())
     }
 
     fn retry(&mut self, argument: &str) -> Result<(), ScriptAborted> {
@@ -262,7 +289,8 @@ impl ScriptedTurn<'_> {
             _ => json!({ "input": argument }),
         };
         let block = json!([{ "type": "tool_use", "id": id, "name": name, "input": input }]);
-        self.wire.emit(message(&format!("msg_{id}"), block));
+        let call = self.message(&format!("msg_{id}"), block);
+        self.wire.emit(call);
 
         let refused = if ask {
             let decision = self.wire.ask(name, &input, &id)?;
@@ -309,6 +337,16 @@ impl ScriptedTurn<'_> {
             "type": "result", "subtype": "success", "is_error": false, "result": "a ghost", "num_turns": 1,
             "total_cost_usd": 9.0, "origin": { "kind": "task-notification" },
         }));
+    }
+
+    /// A message of the model, which says what its request has used.
+    fn message(&mut self, id: &str, content: Value) -> Value {
+        let mut message = message(id, content);
+        message["message"]["model"] = self.usage.answers.as_ref().unwrap_or(&self.wire.model).as_str().into();
+        if let Some(usage) = self.usage.request(self.session.prompts().len()) {
+            message["message"]["usage"] = usage;
+        }
+        message
     }
 
     fn end(&mut self) {
@@ -368,7 +406,8 @@ impl ScriptedTurn<'_> {
     fn result(&mut self, mut result: Value) {
         result["type"] = "result".into();
         result["num_turns"] = (self.message.max(1)).into();
-        result["total_cost_usd"] = self.session.cost().into();
+        let model = self.usage.answers.as_ref().unwrap_or(&self.wire.model);
+        self.usage.tell(&mut result, model, self.session.cost());
         result["permission_denials"] = std::mem::take(&mut self.denied).into();
         result["queued_turn_count"] = 0.into();
         if let Some(id) = &self.prompt.id {

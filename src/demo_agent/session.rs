@@ -7,6 +7,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+/// What a turn costs, in dollars.
+const TURN_COSTS: f64 = 0.001;
+
 /// One conversation: a file with a JSON line per turn.
 pub struct DemoSession {
     id: String,
@@ -85,11 +88,21 @@ impl DemoSession {
         self.cost
     }
 
+    /// What the present turn costs, in place of what every turn does.
+    pub fn pay(&mut self, dollars: f64) {
+        self.cost += dollars - TURN_COSTS;
+        self.write(&json!({ "cost": self.cost }));
+    }
+
     /// Notes the beginning of a turn, at once: a killed turn is in the history too.
     pub fn add(&mut self, prompt: &str) {
-        self.cost += 0.001;
+        self.cost += TURN_COSTS;
         self.prompts.push(prompt.to_owned());
-        let line = format!("{}\n", json!({ "prompt": prompt, "cost": self.cost }));
+        self.write(&json!({ "prompt": prompt, "cost": self.cost }));
+    }
+
+    fn write(&self, line: &Value) {
+        let line = format!("{line}\n");
         let file = fs::create_dir_all(folder())
             .and_then(|()| fs::OpenOptions::new().append(true).create(true).open(&self.file));
         if let Err(e) = file.and_then(|mut file| file.write_all(line.as_bytes())) {

@@ -531,9 +531,10 @@ mod tests {
             .execute_batch(
                 "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES
                      (1,1,1,'',5), (2,1,1,'',5), (3,1,1,'',5), (4,1,1,'',5), (5,1,1,'',50);
-                 INSERT INTO turns (message, project, prompt, fresh, attachments, state, cost) VALUES
-                     (1,'p','',0,'[]','answered',0), (2,'p','',0,'[]','waiting',0),
-                     (3,'p','',0,'[]','running',0), (5,'p','',0,'[]','answered',0);
+                 INSERT INTO turns (message, project, prompt, fresh, attachments, state) VALUES
+                     (1,'p','',0,'[]','answered'), (2,'p','',0,'[]','waiting'),
+                     (3,'p','',0,'[]','running'), (5,'p','',0,'[]','answered');
+                 INSERT INTO usage (message, ended) VALUES (1, 6), (5, 51);
                  INSERT INTO deliveries VALUES (1,'done',NULL,5), (4,'open',NULL,5);
                  INSERT INTO parts VALUES (1,1,'x',7,NULL,0,NULL), (4,1,'x',NULL,NULL,0,NULL);",
             )
@@ -543,5 +544,6 @@ mod tests {
         assert_eq!(count("SELECT count(*) FROM messages WHERE id > 1"), 4);
         assert_eq!(count("SELECT count(*) FROM turns"), 3);
         assert_eq!(count("SELECT count(*) FROM parts"), 1);
+        assert_eq!(count("SELECT count(*) FROM usage"), 1);
     }
 }

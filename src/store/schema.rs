@@ -20,7 +20,17 @@
 //! - `hourglass`: 1 from before its message gets the reaction of one that waits until that is seen to be gone.
 //! - `live_line`: the message that shows the turn at work, until it is seen to be gone: 0 where it is on its way, NULL
 //!   where there is none.
-//! - `cost`: what this turn alone cost, in millionths of a dollar; 0 until it has ended.
+//!
+//! **usage**: what turns have used that are over and for which an agent got the prompt. What is not known is NULL, not 0.
+//! - `message`: the turn.
+//! - `ended`: when it was over, in Unix milliseconds.
+//! - `duration`: how long its agent took, in milliseconds.
+//! - `cost`: what this turn alone cost, in millionths of a dollar.
+//! - `input`, `output`, `cache_read`, `cache_write`: tokens. All four are known, or none.
+//! - `model`: that of its last answer, as the API names it.
+//! - `tools`: how many calls of tools there were.
+//! - `context`, `context_window`: how full the context was at the last request, and its size, in tokens.
+//! - `compacted_from`, `compacted_to`: the same before and after room was made in it; NULL where that was not done.
 //!
 //! **deliveries**: what is to be said in answer to a message; at most one per message, none where there is
 //! nothing to say.
@@ -72,7 +82,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 11] = ["
+const MIGRATIONS: [&str; 12] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -165,6 +175,31 @@ const MIGRATIONS: [&str; 11] = ["
 ", "
     ALTER TABLE messages ADD COLUMN author_roles TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE places ADD COLUMN name TEXT NOT NULL DEFAULT '';
+", "
+    CREATE TABLE usage (
+        message INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+        ended INTEGER NOT NULL,
+        duration INTEGER CHECK (duration >= 0),
+        cost INTEGER CHECK (cost >= 0),
+        input INTEGER,
+        output INTEGER,
+        cache_read INTEGER,
+        cache_write INTEGER,
+        model TEXT,
+        tools INTEGER,
+        context INTEGER,
+        context_window INTEGER,
+        compacted_from INTEGER,
+        compacted_to INTEGER,
+        CHECK ((input IS NULL) = (output IS NULL) AND (input IS NULL) = (cache_read IS NULL)
+            AND (input IS NULL) = (cache_write IS NULL)),
+        CHECK ((compacted_from IS NULL) = (compacted_to IS NULL))
+    ) STRICT;
+    CREATE INDEX usage_by_end ON usage (ended);
+    -- When it was over was not kept. A cost of 0 was written where none was known, too.
+    INSERT INTO usage (message, ended, cost)
+        SELECT message, accepted, cost FROM turns JOIN messages ON id = message WHERE cost > 0;
+    ALTER TABLE turns DROP COLUMN cost;
 "];
 
 /// The newest version that this program knows.
@@ -247,6 +282,24 @@ mod tests {
         let sql = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM choices)";
         let counts: (i64, i64) = tx.query_one(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         assert_eq!(counts, (1, 0));
+    }
+
+    #[test]
+    fn what_turns_of_an_earlier_version_cost_is_kept_where_it_was_known() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &MIGRATIONS[..11]).unwrap();
+        tx.execute_batch(
+            "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES (1, 1, 1, '', 5), (2, 1, 1, '', 6);
+             INSERT INTO turns (message, project, prompt, fresh, attachments, state, cost) VALUES
+                 (1, 'p', '', 0, '[]', 'answered', 70), (2, 'p', '', 0, '[]', 'failed', 0)",
+        )
+        .unwrap();
+        migrate_with(&tx, &MIGRATIONS).unwrap();
+        let sql = "SELECT message, ended, cost, tools FROM usage";
+        let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let kept: (i64, i64, i64, Option<i64>) = tx.query_one(sql, (), columns).unwrap();
+        assert_eq!(kept, (1, 5, 70, None));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use tracing::error;
 use super::deliveries::{self, DeliveryState, FilePart};
 use super::questions::Question;
 use super::values::Json;
-use super::{Accepted, Millis, Store, StoreError};
+use super::{Accepted, Millis, Store, StoreError, usage};
 use crate::domain::{
-    Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, UserId, Work,
+    Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, TurnUsage, UserId,
+    Work,
 };
 
 /// A message that starts a turn, and what the turn should do.
@@ -102,8 +103,8 @@ pub struct TurnRow {
     pub state: TurnState,
     /// Where its answer is; `None` as long as, or where, there is nothing to say.
     pub delivery: Option<DeliveryState>,
-    /// What it cost; nothing until it has ended.
-    pub cost: MicroUsd,
+    /// What it has used; `None` until it has ended, and where no agent got its prompt.
+    pub usage: Option<TurnUsage>,
 }
 
 /// The result of [`Store::cancel`].
@@ -146,6 +147,8 @@ pub struct Finished {
     pub file: Option<FilePart>,
     /// What the last result said of the session; `None` where there was no result.
     pub session: Option<SessionUpdate>,
+    /// What it has used; `None` where nothing is known of that.
+    pub usage: Option<TurnUsage>,
 }
 
 /// What a result says of its session.
@@ -153,8 +156,8 @@ pub struct Finished {
 pub struct SessionUpdate {
     /// Its id, which may have become another one.
     pub id: SessionId,
-    /// What the session has cost in all (`total_cost_usd`).
-    pub cost: MicroUsd,
+    /// What the session has cost in all (`total_cost_usd`); `None` where the agent does not say.
+    pub cost: Option<MicroUsd>,
 }
 
 /// Something that a bot left behind when it stopped.
@@ -192,8 +195,8 @@ impl Store {
                 return Ok(Accepted::Known);
             }
             let sql = "INSERT INTO turns
-                           (message, project, prompt, model, fresh, attachments, ours, state, cost, hourglass)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', 0, ?8)";
+                           (message, project, prompt, model, fresh, attachments, ours, state, hourglass)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8)";
             let Turn { message, project, prompt, model, fresh, question, .. } = turn;
             let ours = question != Question::Theirs;
             let attachments = Json(turn.attachments);
@@ -307,7 +310,7 @@ impl Store {
         .await
     }
 
-    /// Ends a turn: outcome, cost, session and what is to be said, in one step. Whether it was this call that
+    /// Ends a turn: outcome, usage, session and what is to be said, in one step. Whether it was this call that
     /// ended it; if it had ended before, nothing changes.
     ///
     /// A waiting turn may be ended like this too (told that it is too old, say). The session becomes live with
@@ -317,17 +320,19 @@ impl Store {
     /// If the database fails: the turn has not ended then.
     pub async fn finish(&self, message: MessageId, end: Finished) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let Some(TurnRow { turn, state: TurnState::Waiting | TurnState::Running, .. }) =
+            let Some(TurnRow { turn, state: state @ (TurnState::Waiting | TurnState::Running), .. }) =
                 row(tx, message)?
             else {
                 return Ok(false);
             };
-            let cost = match end.session {
-                Some(update) => update_session(tx, turn.channel, &turn.project, update)?,
-                None => MicroUsd::default(),
-            };
-            let sql = "UPDATE turns SET state = ?2, cost = ?3 WHERE message = ?1";
-            tx.prepare_cached(sql)?.execute(params![message, TurnState::Ended(end.outcome), cost])?;
+            if let Some(update) = end.session {
+                update_session(tx, turn.channel, &turn.project, update)?;
+            }
+            set_state(tx, message, TurnState::Ended(end.outcome))?;
+            // An agent had it, so it has used something, whether that is known or not.
+            if state == TurnState::Running {
+                usage::write(tx, message, Millis::now(), &end.usage.unwrap_or_default())?;
+            }
             deliveries::write(tx, message, &end.parts, end.file.as_ref())?;
             Ok(true)
         })
@@ -436,9 +441,10 @@ fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusq
 
 fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
     let delivery = deliveries::state(tx, message)?;
+    let usage = usage::row(tx, message)?;
     let sql =
         "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
-                      question, accepted, state, cost
+                      question, accepted, state
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -457,40 +463,33 @@ fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<Turn
             },
             state: row.get(12)?,
             delivery,
-            cost: row.get(13)?,
+            usage,
         })
     });
     found.optional()
 }
 
-/// Makes the session live and returns what this turn cost.
-///
-/// The CLI reports what a session has cost in all, over its processes too, but starts again at 0 when the
-/// session's id changes or its own record is lost; so the difference counts, for the same id, if positive.
+/// Makes the session live.
 fn update_session(
     tx: &Transaction<'_>,
     channel: ChannelId,
     project: &ProjectName,
     update: SessionUpdate,
-) -> rusqlite::Result<MicroUsd> {
-    let mut statement =
-        tx.prepare_cached("SELECT cost FROM sessions WHERE channel = ?1 AND project = ?2 AND id = ?3")?;
-    let before = statement.query_row(params![channel, project, update.id], |row| row.get(0)).optional()?;
-    let MicroUsd(before) = before.unwrap_or_default();
-
+) -> rusqlite::Result<()> {
     // Two lanes must never work in one session. The other one had it first; this one begins anew.
     let sql = "SELECT 1 FROM sessions WHERE id = ?3 AND NOT (channel = ?1 AND project = ?2)";
     if tx.prepare_cached(sql)?.exists(params![channel, project, update.id])? {
         error!(%channel, session = %update.id, "the agent continued in another channel's session; this channel begins a new one");
         let sql = "DELETE FROM sessions WHERE channel = ?1 AND project = ?2";
         tx.prepare_cached(sql)?.execute(params![channel, project])?;
-        return Ok(update.cost);
+        return Ok(());
     }
 
     // No row: somebody had the session forgotten while the turn ran, and forgotten it stays.
-    let sql = "UPDATE sessions SET id = ?3, live = 1, turns = turns + 1, cost = ?4, last_used = ?5
+    let sql =
+        "UPDATE sessions SET id = ?3, live = 1, turns = turns + 1, cost = coalesce(?4, cost), last_used = ?5
                WHERE channel = ?1 AND project = ?2";
     let mut statement = tx.prepare_cached(sql)?;
     statement.execute(params![channel, project, update.id, update.cost, Millis::now()])?;
-    Ok(MicroUsd(update.cost.0.saturating_sub(before)))
+    Ok(())
 }

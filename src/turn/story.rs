@@ -15,16 +15,19 @@ use super::admission::still_admitted;
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::shown::Hourglass;
+use super::spent::{self, CostBefore};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text};
 use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
-use crate::domain::{ChannelId, Format, MessageId, Outcome, Project, SessionId};
+use crate::domain::{ChannelId, Format, MessageId, MicroUsd, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::outbox::Outbox;
-use crate::store::{Begin, Finished, Question, SessionUpdate, StoreError, Turn, TurnState, Unwanted};
+use crate::store::{
+    Begin, Finished, Question, Session, SessionUpdate, StoreError, Turn, TurnState, Unwanted,
+};
 use crate::words;
 
 /// Discord shows "typing" for about ten seconds after each call.
@@ -247,7 +250,7 @@ async fn try_to_ask(
     let channel = turns.store.channel(task.channel).await?;
     let choice = channel.choice.clone();
     // Before anything slow: a session that is reset from here on does not come back with this turn.
-    let (session, moved) = open_session(turns, &turn, project).await?;
+    let OpenedSession { session, before, moved } = open_session(turns, &turn, project).await?;
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(project));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
@@ -341,11 +344,12 @@ async fn try_to_ask(
         notes.push(words::reset());
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
+    let usage = spent::usage(&asked, before);
     let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
     info!(?outcome, "ends");
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
-    finish(turns, task, finished).await?;
+    finish(turns, task, Finished { usage: Some(usage), ..finished }).await?;
     Ok(Tried::Written(Some(live)))
 }
 
@@ -358,24 +362,28 @@ async fn all_names(dirs: impl Iterator<Item = &PathBuf>) -> Vec<PathBuf> {
     names
 }
 
-/// The session that the turn continues, and whether it is new because the project's directory changed. A new one is
-/// stored before any agent hears of it.
-async fn open_session(
-    turns: &Turns,
-    turn: &Turn,
-    project: &Project,
-) -> Result<(SessionStart, bool), StoreError> {
+/// The session that a turn continues.
+struct OpenedSession {
+    session: SessionStart,
+    before: CostBefore,
+    /// It is new because the project's directory has changed.
+    moved: bool,
+}
+
+/// The session for this turn. A new one is stored before any agent hears of it.
+async fn open_session(turns: &Turns, turn: &Turn, project: &Project) -> Result<OpenedSession, StoreError> {
     let stored = turns.store.session(turn.channel, &project.name).await?;
     let moved = stored.as_ref().is_some_and(|session| session.live && session.dir != project.dir);
-    match stored.filter(|session| !turn.fresh && session.dir == project.dir) {
-        Some(session) if session.live => Ok((SessionStart::Live(session.id), false)),
-        Some(session) => Ok((SessionStart::New(session.id), false)),
-        None => {
-            let id = SessionId::random();
-            turns.store.put_session(turn.channel, &project.name, id, project.dir.clone()).await?;
-            Ok((SessionStart::New(id), moved && !turn.fresh))
-        }
+    if let Some(Session { id, live, cost, .. }) =
+        stored.filter(|session| !turn.fresh && session.dir == project.dir)
+    {
+        let session = if live { SessionStart::Live(id) } else { SessionStart::New(id) };
+        return Ok(OpenedSession { session, before: CostBefore { session: id, cost }, moved: false });
     }
+    let id = SessionId::random();
+    turns.store.put_session(turn.channel, &project.name, id, project.dir.clone()).await?;
+    let before = CostBefore { session: id, cost: MicroUsd::default() };
+    Ok(OpenedSession { session: SessionStart::New(id), before, moved: moved && !turn.fresh })
 }
 
 /// The note that says who asked, if the reply itself does not show it.

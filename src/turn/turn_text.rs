@@ -109,7 +109,7 @@ impl TurnText {
             }
             _ => append(&mut parts, &own),
         }
-        Finished { outcome, parts, file, session }
+        Finished { outcome, parts, file, session, usage: None }
     }
 
     /// What the bot says below the answer; `line` comes first.

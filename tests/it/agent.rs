@@ -154,7 +154,7 @@ async fn a_follow_up_is_served_by_the_same_process() {
     assert_eq!(asked.end, AskEnd::Answered("one".to_owned()));
     let seen = asked.session.unwrap();
     assert_eq!(SessionStart::New(seen.id), bench.session);
-    assert_eq!((asked.session_lost, seen.num_turns, seen.cost.0), (false, 1, 1000));
+    assert_eq!((asked.session_lost, seen.num_turns, seen.cost.unwrap().0), (false, 1, 1000));
     let progress = bench.progress.lock().unwrap().clone();
     assert!(matches!(progress[0], Progress::Started { .. }), "{progress:?}");
     assert_eq!(
@@ -188,7 +188,7 @@ async fn a_later_process_resumes_the_session() {
     bench.session = SessionStart::Live(seen.id);
     let asked = bench.ask("SAY").await;
     assert_eq!(asked.end, AskEnd::Answered("TEXT:one".to_owned()));
-    assert_eq!(asked.session.unwrap().cost.0, 2000);
+    assert_eq!(asked.session.unwrap().cost.unwrap().0, 2000);
     assert!(!asked.session_lost);
 }
 
@@ -489,7 +489,10 @@ async fn an_agent_whose_guard_was_killed_is_found_and_killed() {
 async fn a_turn_that_nobody_asked_for_answers_nothing() {
     let bench = Bench::new();
     let asked = bench.ask("GHOST ;; TEXT:mine").await;
-    assert_eq!((asked.end, asked.session.unwrap().cost.0), (AskEnd::Answered("mine".to_owned()), 1000));
+    assert_eq!(
+        (asked.end, asked.session.unwrap().cost.unwrap().0),
+        (AskEnd::Answered("mine".to_owned()), 1000)
+    );
     assert_eq!(bench.answer("GHOST:later ;; TEXT:mine").await, "mine");
     until("the restless agent is closed", || bench.agents.live() == 0).await;
     assert_eq!(bench.answer("TEXT:again").await, "again");

@@ -51,4 +51,5 @@ mod support;
 mod traffic;
 mod troubles;
 mod try_out;
+mod usage;
 mod verdict;

@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AgentEvent, ContentBlock};
+use super::usage::{RawTokens, readable};
+use super::{AgentEvent, ContentBlock, ModelRequest};
 use crate::agent::denial;
+
+/// The model of what the CLI itself says.
+const SYNTHETIC: &str = "<synthetic>";
 
 #[derive(Deserialize)]
 pub(super) struct RawSpeech {
@@ -30,6 +34,10 @@ pub(super) struct RawSpeech {
 struct SpokenMessage {
     #[serde(default)]
     id: String,
+    #[serde(default, deserialize_with = "readable")]
+    model: Option<String>,
+    #[serde(default, deserialize_with = "readable")]
+    usage: Option<RawTokens>,
     content: Content,
 }
 
@@ -73,7 +81,12 @@ pub(super) fn assistant(said: RawSpeech) -> AgentEvent {
     };
     let is_error = said.is_api_error_message || said.error.is_some_and(|error| !error.is_null());
     let top = said.parent_tool_use_id.is_none();
-    AgentEvent::Assistant { message: said.message.id, top, is_error, blocks }
+    let model = said.message.model.filter(|model| model != SYNTHETIC && !model.is_empty());
+    let request = model.filter(|_| !is_error).map(|model| ModelRequest {
+        model,
+        context: said.message.usage.map(|usage| usage.tokens().in_context()),
+    });
+    AgentEvent::Assistant { message: said.message.id, top, is_error, blocks, request }
 }
 
 pub(super) fn user(said: RawSpeech) -> AgentEvent {

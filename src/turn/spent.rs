@@ -1,0 +1,54 @@
+//! What a turn has used and cost.
+
+use crate::agent::AskResult;
+use crate::domain::{MicroUsd, SessionId, TurnUsage, turn_cost};
+
+/// What a session had cost before a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CostBefore {
+    pub session: SessionId,
+    pub cost: MicroUsd,
+}
+
+/// What came of the turn as far as it is counted. `before`: its session as it was when it began; another one that it went on
+/// with is new.
+pub fn usage(asked: &AskResult, before: CostBefore) -> TurnUsage {
+    let cost = asked.session.and_then(|seen| {
+        let before = if seen.id == before.session { before.cost } else { MicroUsd::default() };
+        Some(turn_cost(before, seen.cost?))
+    });
+    TurnUsage { cost, ..asked.usage.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{AskEnd, SessionSeen};
+
+    #[test]
+    fn the_cost_is_the_difference_within_one_session_and_unknown_where_no_result_tells() {
+        let session = SessionId::random();
+        let cost = |seen: Option<(SessionId, Option<u64>)>| {
+            let session_seen =
+                seen.map(|(id, cost)| SessionSeen { id, cost: cost.map(MicroUsd), num_turns: 1 });
+            let asked = AskResult {
+                end: AskEnd::Stopped,
+                session: session_seen,
+                session_lost: false,
+                used_elsewhere: false,
+                denied: Vec::new(),
+                usage: TurnUsage { tools: Some(3), ..TurnUsage::default() },
+                fallback: None,
+                partial: String::new(),
+            };
+            let usage = usage(&asked, CostBefore { session, cost: MicroUsd(100) });
+            assert_eq!(usage.tools, Some(3));
+            usage.cost.map(|cost| cost.0)
+        };
+        assert_eq!(cost(Some((session, Some(250)))), Some(150));
+        assert_eq!(cost(Some((session, Some(40)))), Some(0), "the CLI has begun again");
+        assert_eq!(cost(Some((SessionId::random(), Some(40)))), Some(40), "a new session");
+        assert_eq!(cost(Some((session, None))), None);
+        assert_eq!(cost(None), None);
+    }
+}
