@@ -19,17 +19,17 @@ pub fn failure(sentence: &str, message: MessageId) -> String {
 }
 
 /// Somebody writes to the bot directly.
-pub const SERVERS_ONLY: &str = "I take no direct messages. Mention me in a channel of a server where I work.";
+pub const SERVERS_ONLY: &str = "I don't take direct messages. Mention me in a server channel instead.";
 
 /// A bare mention.
 pub fn empty_mention() -> String {
-    "What should I do? Mention me with the task in the same message.".to_owned()
+    "What should I do? Mention me again, with your request in the same message.".to_owned()
 }
 
 /// A mention whose text Discord withholds: without the message-content intent, a mention of the bot's role does not
 /// show it.
 pub fn text_withheld() -> String {
-    "Discord does not show me what you wrote there. Mention me by my name, not by my role.".to_owned()
+    "Discord hides the text of that message from me. Mention me directly, not my role.".to_owned()
 }
 
 /// A message that holds nothing but what bots cannot read.
@@ -39,20 +39,17 @@ pub fn only_extra(extra: Extra) -> String {
         Extra::Poll => "polls",
         Extra::Forward => "forwarded messages",
     };
-    format!("I cannot read {what}. Tell me what to do.")
+    format!("I can't read {what}. Write what I should do.")
 }
 
 /// A message of characters that show nothing.
 pub fn invisible() -> String {
-    "Your message shows no text. Tell me what to do.".to_owned()
+    "Your message has no visible text. Write what I should do.".to_owned()
 }
 
 /// A message that is nothing but files that are not read.
 pub fn only_unread(files: &[UnreadFile]) -> String {
-    format!(
-        "I cannot read {}. Tell me what to do, or attach it as a text file of up to 100 KB.",
-        reasons(files)
-    )
+    format!("I can't read {}. Write what I should do, or attach a text file of up to 100 KB.", reasons(files))
 }
 
 /// The note below an answer whose question had files that were not read.
@@ -65,8 +62,8 @@ fn reasons(files: &[UnreadFile]) -> String {
         let why = match file.why {
             UnreadReason::TooLarge => "over 100 KB",
             UnreadReason::NotText => "not text",
-            UnreadReason::NotUtf8 => "not in UTF-8",
-            UnreadReason::NotFetched => "it could not be fetched",
+            UnreadReason::NotUtf8 => "not UTF-8",
+            UnreadReason::NotFetched => "the download failed",
         };
         format!("{} ({why})", quoted(&file.name))
     };
@@ -75,24 +72,24 @@ fn reasons(files: &[UnreadFile]) -> String {
 
 /// Enough of the person's messages wait in this channel.
 pub fn too_many_waiting(most: usize) -> String {
-    let (wait, which) = match most {
-        1 => ("A message of yours is waiting".to_owned(), "it"),
-        _ => (format!("{most} of your messages are waiting"), "one of them"),
+    let (messages, which) = match most {
+        1 => ("a message".to_owned(), "it"),
+        _ => (format!("{most} messages"), "one of them"),
     };
-    format!("{wait} here already. Send this again once {which} has begun.")
+    format!("You already have {messages} waiting here. Send this again once {which} has started.")
 }
 
 /// Enough of the person's messages were taken within a minute.
 pub fn too_many_messages(most: usize) -> String {
     let messages = if most == 1 { "a message".to_owned() } else { format!("{most} messages") };
-    format!("You have sent me {messages} within a minute. Send this again when that minute is over.")
+    format!("You've sent me {messages} within a minute. Wait a minute, then send this again.")
 }
 
 /// An allowed person mentions the bot in a channel that has no project.
 pub fn unrouted(channel: ChannelId) -> String {
     format!(
-        "This channel has no project yet. Add `[\"{channel}\"] = \"NAME\"` to `channels` in routing.lua, with the \
-         name of a project."
+        "This channel has no project yet. Add `[\"{channel}\"] = \"NAME\"` to `channels` in routing.lua, where \
+         NAME is one of your projects."
     )
 }
 
@@ -102,21 +99,21 @@ pub const ANSWER_FILE: &str = "answer.md";
 /// Where an answer of `parts` parts continues in the file, after `posted` of them.
 pub fn in_file(posted: usize, parts: usize) -> String {
     let length = match posted {
-        0 => format!("This would be {parts} messages"),
-        _ => format!("The rest would be {} more messages", parts - posted),
+        0 => format!("This would take {parts} messages"),
+        _ => format!("The rest would take {} more messages", parts - posted),
     };
-    text::small(&format!("{length}: `{ANSWER_FILE}` has the whole text"))
+    text::small(&format!("{length}: the full text is in `{ANSWER_FILE}`"))
 }
 
 /// Where an answer of so many bytes continues in the file; the rest is never posted as messages.
 pub fn only_in_file(bytes: usize) -> String {
-    text::small(&format!("This answer has {}: `{ANSWER_FILE}` has the whole text", size(bytes)))
+    text::small(&format!("This answer is {} long: the full text is in `{ANSWER_FILE}`", size(bytes)))
 }
 
 /// The same, where even the file cannot hold all of it.
 pub fn cut_in_file(bytes: usize, filed: usize) -> String {
     text::small(&format!(
-        "This answer has {}, which is more than Discord takes: `{ANSWER_FILE}` has the first {}",
+        "This answer is {} long, more than Discord accepts: the first {} are in `{ANSWER_FILE}`",
         size(bytes),
         size(filed)
     ))
@@ -124,14 +121,14 @@ pub fn cut_in_file(bytes: usize, filed: usize) -> String {
 
 /// The last line of a file that cannot hold all of the answer.
 pub fn file_ends() -> &'static str {
-    "[The answer goes on, and was cut here: Discord takes no larger file.]"
+    "[The answer was cut off here: Discord doesn't accept a larger file.]"
 }
 
 /// In place of the rest of an answer that is too long for messages, where Discord did not take the file.
 pub fn too_long(bytes: usize) -> String {
     format!(
-        "This answer has {}. That is too much for messages, and Discord did not take it as a file: where my role has \
-         Attach Files, it does. Ask me for the rest in pieces.",
+        "This answer is {} long. That's too much for messages, and Discord refused it as a file, for which my \
+         role needs Attach Files. Ask me for the rest in pieces.",
         size(bytes)
     )
 }
@@ -146,7 +143,8 @@ fn size(bytes: usize) -> String {
 /// The note below a long answer that had to come as messages.
 pub fn file_refused() -> String {
     text::small(&format!(
-        "Discord refused this as a file. With Attach Files, my role can post a long answer as `{ANSWER_FILE}`"
+        "Discord refused this as a file. With the Attach Files permission, I can post a long answer as \
+         `{ANSWER_FILE}`"
     ))
 }
 
@@ -165,13 +163,13 @@ pub const QUESTION_FILE: &str = "question.md";
 
 /// The same, of a question that is too long for a message.
 pub fn long_question(name: &str, start: &str) -> String {
-    let more = text::small(&format!("`{QUESTION_FILE}` has the whole text"));
+    let more = text::small(&format!("The full text is in `{QUESTION_FILE}`"));
     format!("{}…\n{more}", question(name, start))
 }
 
 /// Discord does not take a question.
 pub fn question_refused() -> String {
-    "Discord refused the question, so I did not start. Ask in other words, or mention me in a message."
+    "Discord refused to post the question, so I didn't start. Rephrase it, or mention me in a message."
         .to_owned()
 }
 
@@ -188,8 +186,8 @@ pub fn part_refused() -> String {
 /// To the operators: an answer was given up.
 pub fn never_posted(channel: ChannelId, message: MessageId, why: &str) -> String {
     format!(
-        "I gave up an answer in <#{channel}> ({}): Discord has refused it for too long, last with \"{}\". Ask there \
-         again once I may write in that channel.",
+        "I gave up on an answer in <#{channel}> ({}): Discord kept refusing it, last with \"{}\". Ask there again \
+         once I can post in that channel.",
         message.short(),
         why.replace(['`', '\n'], " ")
     )
@@ -198,7 +196,8 @@ pub fn never_posted(channel: ChannelId, message: MessageId, why: &str) -> String
 /// To the operators: an answer is left for the next start.
 pub fn never_written(channel: ChannelId, message: MessageId) -> String {
     format!(
-        "An answer in <#{channel}> ({}) waits for my next start: my database has failed for too long. The log says why.",
+        "An answer in <#{channel}> ({}) has to wait until I'm restarted: my database has been failing for too \
+         long. The log says why.",
         message.short()
     )
 }
@@ -210,17 +209,19 @@ pub fn stopping(why: &impl std::fmt::Display) -> String {
 
 /// The session that the channel had is gone.
 pub fn session_lost() -> String {
-    text::small("The earlier conversation of this channel is no longer there, so this is a new one")
+    text::small("The earlier conversation in this channel is gone, so this is a new one")
 }
 
 /// Somebody went on with the session in a terminal.
 pub fn used_elsewhere() -> String {
-    text::small("This conversation was also used outside Discord since my last answer; I went on from there")
+    text::small(
+        "This conversation has also been used outside Discord since my last answer; I continued from there",
+    )
 }
 
 /// The model that was asked for had no capacity, and another one went on.
 pub fn fallback(from: &str, to: &str) -> String {
-    text::small(&format!("{} was overloaded, so {} went on", quoted(from), quoted(to)))
+    text::small(&format!("{} was overloaded, so {} took over", quoted(from), quoted(to)))
 }
 
 /// The project's directory is another one than the session began in.
@@ -230,7 +231,7 @@ pub fn directory_changed() -> String {
 
 /// The note below a failure that a new conversation mends, where the scripts have such a command.
 pub fn reset() -> String {
-    text::small("`/reset` begins a new conversation in this channel")
+    text::small("`/reset` starts a new conversation in this channel")
 }
 
 /// Somebody ended the turn.
@@ -240,24 +241,25 @@ pub fn stopped() -> String {
 
 /// The bot died or was stopped under a running turn.
 pub fn interrupted() -> String {
-    "I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again."
+    "I was stopped while working on this, so it isn't finished. Check what was done, then ask again."
         .to_owned()
 }
 
 /// A turn had waited too long when the bot came back.
 pub fn too_old() -> String {
-    "I was away for over two hours and did not start on this. Ask again if it still matters.".to_owned()
+    "I was away for more than two hours, so I didn't start on this. Ask again if it still matters.".to_owned()
 }
 
 /// Something was said while the bot was away, too long ago. It stands for all such messages of its channel.
 pub fn missed_too_old() -> String {
-    "I was away, and skipped what was asked here over two hours ago. Ask again if it still matters."
+    "I was away, and skipped what was asked here more than two hours ago. Ask again if it still matters."
         .to_owned()
 }
 
 /// More was said while the bot was away than it takes up. It stands for all further messages of its channel.
 pub fn missed_too_many() -> String {
-    "I was away, and skipped this and later messages here, because too many had come in. Ask again if they still matter."
+    "I was away and too many messages came in, so I skipped this one and the later ones here. Ask again if they \
+     still matter."
         .to_owned()
 }
 
@@ -270,43 +272,45 @@ pub fn project_gone(project: &ProjectName) -> String {
 
 /// The author of a waiting turn no longer has access.
 pub fn let_in_no_more() -> String {
-    "You no longer have access here, so I did not start. Ask whoever runs this bot.".to_owned()
+    "You no longer have access here, so I didn't start. Ask whoever runs this bot.".to_owned()
 }
 
 /// The message could not be written down.
 pub fn not_written() -> String {
-    "I could not save your message, so I did not start. Tell my operator the id, then ask again.".to_owned()
+    "I couldn't save your message, so I didn't start. Tell whoever runs this bot the id, then ask again."
+        .to_owned()
 }
 
 /// The disk of the database is nearly full.
 pub fn no_room() -> String {
-    "My disk is nearly full, so I take in no messages for now. Tell my operator, and ask again once there is room."
+    "My disk is nearly full, so I'm not taking messages for now. Tell whoever runs this bot, and ask again once \
+     there is room."
         .to_owned()
 }
 
 /// To the operators: the same.
 pub fn disk_nearly_full() -> String {
-    "The disk of my database is nearly full, so I take in no messages until there is room (`store.min_free`)."
+    "The disk that holds my database is nearly full, so I'm not taking messages until there is room \
+     (`store.min_free`)."
         .to_owned()
 }
 
 /// To the operators: the database fails.
 pub fn database_fails() -> String {
-    "I cannot write into my database, so I take in no messages. The log says why.".to_owned()
+    "I can't write to my database, so I'm not taking messages. The log says why.".to_owned()
 }
 
 /// To the operators: a script failed while it was used. `problem` is the line that `moonlane check` would print.
 pub fn script_fails(problem: &str) -> String {
     // A fence in it would end ours, and Discord takes 2000 characters.
     let problem: String = problem.replace("```", "'''").chars().take(1500).collect();
-    format!(
-        "⚠️ A script failed while it was used. The log has the calls that led to it.\n```\n{problem}\n```"
-    )
+    format!("⚠️ A script failed. The log has the full traceback.\n```\n{problem}\n```")
 }
 
 /// Something inside the bot broke.
 pub fn broken() -> String {
-    "Something inside the bot broke, and this is not finished. Ask again; tell my operator the id if it returns."
+    "Something inside the bot broke, so this isn't finished. Ask again; if it keeps happening, tell whoever runs \
+     this bot the id."
         .to_owned()
 }
 

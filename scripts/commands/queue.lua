@@ -36,9 +36,9 @@ return {
     local chosen = ctx:choose { list .. "\n\nTake one of yours out?", options = mine, ephemeral = true }
     if not chosen or chosen == "keep" then return end
     if ctx:take_out(chosen) then
-      ctx:reply { "It is out of the queue.", ephemeral = true }
+      ctx:reply { "It's out of the queue.", ephemeral = true }
     else
-      ctx:reply { "It has started already; /stop ends it.", ephemeral = true }
+      ctx:reply { "It has already started; /stop ends it.", ephemeral = true }
     end
   end,
 }

@@ -29,7 +29,7 @@ return {
       ctx:reply(("Forgot %s with **%s**. The next message starts afresh."):format(
         say.count(was.turns, "turn"), was.project))
     else
-      ctx:reply "The session was gone already. The next message starts afresh."
+      ctx:reply "The session was already gone. The next message starts afresh."
     end
   end,
 }

@@ -292,7 +292,7 @@ async fn an_answer_counts_once_and_only_from_who_may_give_it() {
     assert!(responders.take(interaction(31, BOB, press(&ids[0], &[]))).await.is_none());
     let refused = calls(&server, 2).await.pop().unwrap();
     assert_eq!((&refused.what, &refused.body["data"]["flags"]), (&callback(31), &json!(64)));
-    assert_eq!(refused.body["data"]["content"], "Only the person who used the command may answer this.");
+    assert_eq!(refused.body["data"]["content"], "Only the person who used the command can answer this.");
 
     assert!(responders.take(interaction(32, ANN, press(&ids[1], &[]))).await.is_none());
     assert!(responders.take(interaction(33, ANN, press(&ids[0], &[]))).await.is_none());
@@ -307,7 +307,7 @@ async fn an_answer_counts_once_and_only_from_who_may_give_it() {
     assert_eq!((&buttons[0]["disabled"], &buttons[1]["disabled"]), (&json!(true), &json!(true)));
     assert_eq!((&buttons[0]["style"], &buttons[1]["style"]), (&json!(2), &json!(1)));
     assert_eq!((&of(33)["type"], &of(33)["data"]["flags"]), (&json!(4), &json!(64)));
-    assert!(of(33)["data"]["content"].as_str().unwrap().contains("over"));
+    assert!(of(33)["data"]["content"].as_str().unwrap().contains("closed"));
     assert!(responders.open().is_empty());
 }
 
@@ -368,7 +368,7 @@ async fn a_dialog_that_nobody_answers_is_switched_off() {
     let buttons = server.calls()[1].body["components"][0]["components"].clone();
     assert_eq!((&buttons[0]["disabled"], &buttons[0]["style"]), (&json!(true), &json!(4)));
     assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
-    assert!(calls(&server, 3).await[2].body["data"]["content"].as_str().unwrap().contains("over"));
+    assert!(calls(&server, 3).await[2].body["data"]["content"].as_str().unwrap().contains("closed"));
 
     // Also where the token's time is over by then, and where nobody waits any more.
     let (server, responders) = start([answer(200, json!({"resource": {"message": {"id": "99"}}}))]).await;
@@ -380,7 +380,7 @@ async fn a_dialog_that_nobody_answers_is_switched_off() {
     assert!(waiting.await.is_err());
     assert!(responders.open().is_empty());
     assert!(responders.take(interaction(31, ANN, press(&ids[0], &[]))).await.is_none());
-    assert!(calls(&server, 4).await[3].body["data"]["content"].as_str().unwrap().contains("over"));
+    assert!(calls(&server, 4).await[3].body["data"]["content"].as_str().unwrap().contains("closed"));
 }
 
 #[tokio::test]
@@ -393,7 +393,7 @@ async fn a_press_on_a_dialog_of_an_earlier_bot_says_that_it_is_over() {
         assert!(restarted.take(interaction(50 + n as u64, ANN, press(id, &[]))).await.is_none());
         let answered = calls(&later, n + 1).await.pop().unwrap();
         assert_eq!((&answered.body["type"], &answered.body["data"]["flags"]), (&json!(4), &json!(64)));
-        assert!(answered.body["data"]["content"].as_str().unwrap().contains("over"), "{id}");
+        assert!(answered.body["data"]["content"].as_str().unwrap().contains("closed"), "{id}");
     }
     waiting.abort();
 }
@@ -413,7 +413,7 @@ async fn a_dialog_that_is_open_when_the_bot_stops_says_so_once() {
     let body = &server.calls()[1].body;
     assert_eq!(
         body["content"],
-        "Sure?\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute."
+        "Sure?\n\n⚠️ I'm restarting, so this question is closed. Use the command again in a minute."
     );
     let buttons = &body["components"][0]["components"];
     assert_eq!((&buttons[0]["disabled"], &buttons[1]["disabled"]), (&json!(true), &json!(true)));
@@ -441,7 +441,7 @@ async fn a_dialog_says_that_the_bot_stops_as_long_as_there_is_a_way() {
     responders.close();
     waiting.await.unwrap().unwrap_err();
     let content = server.calls()[1].body["content"].as_str().unwrap().to_owned();
-    assert!(content.contains("😀…\n\n⚠️ I am restarting") && content.ends_with("in a minute."), "{content}");
+    assert!(content.contains("😀…\n\n⚠️ I'm restarting") && content.ends_with("in a minute."), "{content}");
     assert!((1998..=2000).contains(&content.encode_utf16().count()));
 
     // A press that came before counts.

@@ -269,11 +269,11 @@ mod tests {
         assert_eq!((file.after, parts.len()), (7, 8));
         assert_eq!(file.content, long);
         insta::assert_snapshot!(file.text, @"
-        -# This answer has 586 KB: `answer.md` has the whole text
+        -# This answer is 586 KB long: the full text is in `answer.md`
         -# note
         ");
         insta::assert_snapshot!(parts[7], @"
-        This answer has 586 KB. That is too much for messages, and Discord did not take it as a file: where my role has Attach Files, it does. Ask me for the rest in pieces.
+        This answer is 586 KB long. That's too much for messages, and Discord refused it as a file, for which my role needs Attach Files. Ask me for the rest in pieces.
         -# note
         ");
 
@@ -300,6 +300,6 @@ mod tests {
         let file = capped(&huge, 8, 200 * 1024, &[]).file.unwrap();
         assert!(file.content.len() <= FILE_AT_MOST && file.content.len() > FILE_AT_MOST - 10);
         assert!(file.content.ends_with(&format!("月\n\n{}\n", words::file_ends())));
-        insta::assert_snapshot!(file.text, @"-# This answer has 9.5 MB, which is more than Discord takes: `answer.md` has the first 9.5 MB");
+        insta::assert_snapshot!(file.text, @"-# This answer is 9.5 MB long, more than Discord accepts: the first 9.5 MB are in `answer.md`");
     }
 }

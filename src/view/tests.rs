@@ -94,7 +94,7 @@ fn the_newest_state_is_named_and_stopping_is_the_last_one() {
     let mut view = view_of([said("On it."), tool("1", ToolAction::Read)]);
     assert!(view.take(&retrying(3), str::to_owned));
     assert!(!view.take(&retrying(3), str::to_owned), "nothing new");
-    assert!(drawn(&view).contains("trying again, 3 of 10"));
+    assert!(drawn(&view).contains("retrying, attempt 3 of 10"));
     assert!(view.take(&Progress::Text("a".to_owned()), str::to_owned), "it is over");
     assert!(!view.take(&Progress::Text("b".to_owned()), str::to_owned), "what is being written is not shown");
     assert!(view.take(&Progress::Compacting(true), str::to_owned));

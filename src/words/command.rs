@@ -3,60 +3,65 @@
 use crate::domain::{ChannelId, ProjectName};
 
 /// To whoever uses or presses something while the bot stops.
-pub const RESTARTING: &str = "I am restarting. Try again in a minute.";
+pub const RESTARTING: &str = "I'm restarting. Try again in a minute.";
 /// The command, or the dialog, is not there any more.
 pub const UNKNOWN: &str = "This command no longer exists.";
 /// The gate refuses the person.
 pub const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this bot.";
 
 /// To a press of a Stop button whose turn has ended.
-pub const NOTHING_TO_STOP: &str = "This turn is over.";
+pub const NOTHING_TO_STOP: &str = "This has already finished.";
 
 /// To a press of somebody else's Stop button.
-pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, or an operator, may stop this.";
+pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, or an operator, can stop this.";
 
 /// To a press of a Stop button while the database fails.
-pub const NOT_STOPPED: &str = "I can't tell now whose turn this is. Try again in a minute.";
+pub const NOT_STOPPED: &str = "I can't check who asked this right now. Try again in a minute.";
 /// The command reaches for a channel that is not the person's to change.
-pub const ELSEWHERE: &str = "You may not do that in this channel.";
+pub const ELSEWHERE: &str = "You aren't allowed to do that there.";
 /// Discord does not answer about a channel.
-pub const UNKNOWN_CHANNEL: &str = "Discord doesn't say what channel that is. Try again.";
+pub const UNKNOWN_CHANNEL: &str = "Discord didn't tell me which channel that is. Try again.";
 /// Discord does not answer about a person.
-pub const UNKNOWN_PERSON: &str = "Discord doesn't say what roles you have. Try again.";
+pub const UNKNOWN_PERSON: &str = "Discord didn't tell me which roles you have. Try again.";
 /// The command needs a server.
-pub const GUILD_ONLY: &str = "This command works only in a server.";
+pub const GUILD_ONLY: &str = "This command only works in a server.";
 /// The command ended without a word.
 pub const NOTHING_SAID: &str = "Done.";
 /// The bot stops while the command is at something.
 pub const UNFINISHED: &str =
-    "I am restarting, so this command has ended early. Look at what it has done, then use it again.";
+    "I'm restarting, so this command ended early. Check what it did, then use it again.";
 /// The command panicked.
-pub const BROKEN: &str = "Something inside the bot broke, and this command is not finished. Use it again; tell my operator the id if it returns.";
+pub const BROKEN: &str = "Something inside the bot broke, so this command didn't finish. Use it again; if it \
+    keeps happening, tell whoever runs this bot the id.";
 
 /// The refusal for somebody who has as many commands running as one person may have.
 pub fn too_many(most: usize) -> String {
     match most {
-        1 => "A command of yours is still running. Answer what it asks, or wait, then try again.".to_owned(),
+        1 => "A command of yours is still running. Answer its question or wait, then try again.".to_owned(),
         _ => format!(
-            "{most} commands of yours are still running. Answer what they ask, or wait, then try again."
+            "{most} of your commands are still running. Answer their questions or wait, then try again."
         ),
     }
 }
 
 /// The person lacks a permission of Discord's.
 pub fn needs_permission(name: &str) -> String {
-    format!("You need the permission “{name}” for this.")
+    format!("You need the “{name}” permission for this.")
 }
 
 /// The person lacks it in a channel among the options.
 pub fn needs_permission_in(name: &str, channel: ChannelId) -> String {
-    format!("You need the permission “{name}” in <#{channel}> for this.")
+    format!("You need the “{name}” permission in <#{channel}> for this.")
 }
 
 /// The refusal of a further dialog for somebody who has as many open as one person may have.
 pub fn too_many_dialogs(most: usize) -> String {
-    let questions = if most == 1 { "a question".to_owned() } else { format!("{most} questions") };
-    format!("I have already asked you {questions}. Answer one, or wait until it times out.")
+    match most {
+        1 => "I've already asked you a question. Answer it first, or wait until it times out.".to_owned(),
+        _ => {
+            format!("I've already asked you {most} questions. Answer one first, or wait until it times out.")
+        }
+    }
 }
 
 /// The command is about a project, and direct messages have none.
@@ -66,54 +71,53 @@ pub const NO_PROJECT_HERE: &str = "This channel has no project.";
 /// The channel that the command names has no project.
 pub const NO_PROJECT_THERE: &str = "That channel has no project.";
 /// The store fails.
-pub const NO_DATABASE: &str = "My database isn't answering. Please tell my operator.";
+pub const NO_DATABASE: &str = "My database isn't responding. Tell whoever runs this bot.";
 /// The effect is for operators.
-pub const OPERATORS_ONLY: &str = "Only my operators may do that.";
+pub const OPERATORS_ONLY: &str = "Only operators can do that.";
 /// A question of somebody else's is to be taken out of the queue.
-pub const ASKER_ONLY: &str = "Only the person who asked may take it out.";
+pub const ASKER_ONLY: &str = "Only the person who asked can take it out.";
 /// A question without an id.
 pub const UNASKABLE: &str = "I can't ask that.";
 
 /// The command names a project that is not there.
 pub fn no_such_project(name: &ProjectName) -> String {
-    format!("There is no project {name}.")
+    format!("There is no project called {name}.")
 }
 
 /// What cannot be a model.
-pub const NO_MODEL: &str =
-    "That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.";
+pub const NO_MODEL: &str = "That can't be a model name. Use one that claude accepts, such as opus or sonnet.";
 
 /// A permission mode that is not there; another has almost its name.
 pub fn no_such_mode(nearest: &str) -> String {
-    format!("There is no such permission mode; did you mean `{nearest}`?")
+    format!("There is no such permission mode. Did you mean `{nearest}`?")
 }
 
 /// A permission mode that is not there.
 pub fn only_these_modes(modes: &str) -> String {
-    format!("There is no such permission mode; there are {modes}.")
+    format!("There is no such permission mode. The modes are {modes}.")
 }
 
 /// A permission mode that needs the project's leave.
 pub fn mode_must_be_named(mode: &str) -> String {
-    format!("`{mode}` may be chosen only where a project in routing.lua names it.")
+    format!("`{mode}` can only be chosen where the project's `permission_modes` in routing.lua lists it.")
 }
 
 /// A project that lets nobody choose this: a model or a permission mode.
 pub fn takes_no_other(project: &ProjectName, what: &str) -> String {
-    format!("The project {project} takes no {what} but its own.")
+    format!("The project {project} allows no other {what}.")
 }
 
 /// A project that lets people choose only among some of this.
 pub fn takes_only(project: &ProjectName, what: &str, names: &str) -> String {
-    format!("The project {project} takes only these {what}s: {names}.")
+    format!("The project {project} only allows these {what}s: {names}.")
 }
 
 /// The dialog has ended.
-pub const OVER: &str = "This question is over. If it still matters, use the command again.";
+pub const OVER: &str = "This question is closed. Use the command again if you still need it.";
 /// Below the question of a dialog that was open when the bot stopped.
 pub const INTERRUPTED: &str =
-    "\n\n⚠️ I am restarting, so this question is over. Use the command again in a minute.";
+    "\n\n⚠️ I'm restarting, so this question is closed. Use the command again in a minute.";
 /// The dialog is for the person who used the command.
-pub const NOT_YOURS: &str = "Only the person who used the command may answer this.";
+pub const NOT_YOURS: &str = "Only the person who used the command can answer this.";
 /// The dialog is for certain people.
 pub const NOT_NAMED: &str = "This question is for somebody else.";

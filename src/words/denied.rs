@@ -95,7 +95,8 @@ impl Refusal {
         let ToolRules { project, disallows, .. } = permissions;
         match self {
             Self::NoRule => format!(
-                "Not allowed here: {calls}. To allow {it}, add {} to `projects.{project}.allowed_tools` in routing.lua",
+                "Not allowed here: {calls}. To allow {it}, add {} to `projects.{project}.allowed_tools` in \
+                 routing.lua",
                 shown_rules(rules).unwrap_or_else(|| format!("rules for {it}"))
             ),
             Self::Outside => {
@@ -106,25 +107,27 @@ impl Refusal {
                 )
             }
             Self::NeedsAcceptEdits => format!(
-                "Not allowed here: {calls}. To allow {it}, set `projects.{project}.permission_mode` to `\"acceptEdits\"` \
+                "Not allowed here: {calls}. To allow {it}, set `projects.{project}.permission_mode` to \
+                 `\"acceptEdits\"` \
                  in routing.lua"
             ),
             Self::Unallowable => {
                 format!("Not allowed here, and Claude Code suggests no rule that would allow {it}: {calls}")
             }
             Self::Unallowed => format!(
-                "Not allowed here: {calls}. What is allowed stands in `allowed_tools` and `add_dirs` of \
-                 `projects.{project}` in routing.lua"
+                "Not allowed here: {calls}. See `allowed_tools` and `add_dirs` of `projects.{project}` in \
+                 routing.lua"
             ),
             // The CLI does not tell which of the two it was.
             Self::Rule if *disallows => format!(
-                "Forbidden by a rule: {calls}. It is in `projects.{project}.disallowed_tools` in routing.lua, or in \
+                "Forbidden by a rule: {calls}. It is in `projects.{project}.disallowed_tools` in routing.lua, or \
+                 in \
                  Claude Code's settings"
             ),
             Self::Rule => format!("Forbidden by a rule in Claude Code's settings: {calls}"),
             Self::Hook => format!("Refused by a hook in Claude Code's settings: {calls}"),
             Self::Dangerous => {
-                format!("Not done, because Claude Code asks about it whatever is allowed: {calls}")
+                format!("Not done, because Claude Code asks before this whatever is allowed: {calls}")
             }
             Self::Mode => format!("Not possible in this permission mode: {calls}"),
             Self::Untold => format!("Not allowed here: {calls}"),
@@ -188,10 +191,10 @@ mod tests {
             denial("Bash", Some("touch x"), Reason::Mode),
         ];
         insta::assert_snapshot!(notes(&all, false, false), @"
-        -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Write(src/a.rs)`. What is allowed stands in `allowed_tools` and `add_dirs` of `projects.site` in routing.lua
+        -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Write(src/a.rs)`. See `allowed_tools` and `add_dirs` of `projects.site` in routing.lua
         -# Forbidden by a rule in Claude Code's settings: `Bash(git push)`
         -# Refused by a hook in Claude Code's settings: `Bash(curl x)`
-        -# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`
+        -# Not done, because Claude Code asks before this whatever is allowed: `Bash(rm -rf ~)`
         -# Not possible in this permission mode: `Bash(touch x)`
         -# Not allowed here: `Task`
         ");
@@ -224,7 +227,7 @@ mod tests {
         -# Not allowed here, and Claude Code suggests no rule that would allow it: `Bash(rm $X)`
         ");
         // Where paths are a container's, what is inside is unknown.
-        insta::assert_snapshot!(notes(&all[4..5], true, false), @"-# Not allowed here: `Bash(touch /tmp/x)`. What is allowed stands in `allowed_tools` and `add_dirs` of `projects.site` in routing.lua");
+        insta::assert_snapshot!(notes(&all[4..5], true, false), @"-# Not allowed here: `Bash(touch /tmp/x)`. See `allowed_tools` and `add_dirs` of `projects.site` in routing.lua");
         // A rule that would have to be changed to be shown is of no use.
         let odd = [with("Bash", "echo `date`", rules(&["Bash(echo `date`)"]), None)];
         insta::assert_snapshot!(notes(&odd, false, false), @"-# Not allowed here: `Bash(echo 'date')`. To allow it, add rules for it to `projects.site.allowed_tools` in routing.lua");

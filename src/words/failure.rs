@@ -11,157 +11,167 @@ impl Failure {
     pub fn sentence(&self) -> String {
         match self {
             Self::NotInstalled { .. } => {
-                "Claude Code is not installed where I run; my operator has to install it, or name it in \
+                "Claude Code isn't installed where I run. Whoever runs this bot has to install it, or set \
                  `agent.command`."
                     .into()
             }
             Self::NotExecutable { .. } => {
-                "Claude Code cannot be started where I run; my operator finds the reason in my log.".into()
+                "Claude Code can't be started where I run. Whoever runs this bot can find the reason in the \
+                 log.".into()
             }
             Self::TooOld { found: Some(found) } => format!(
-                "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer; my operator has to \
-                 update it."
+                "Claude Code is too old where I run: it is {found}, and I need {OLDEST} or newer. Whoever runs \
+                 this bot has to update it."
             ),
             Self::TooOld { found: None } => format!(
-                "Claude Code does not tell its version where I run, and I need {OLDEST} or newer; my operator has to \
-                 look at what `claude --version` says there."
+                "Claude Code doesn't report its version where I run, and I need {OLDEST} or newer. Whoever runs \
+                 this bot has to check what `claude --version` prints there."
             ),
             Self::DirectoryMissing { .. } => {
-                "This project's directory does not exist; my operator has to create it, or correct `dir` in \
-                 routing.lua."
+                "This project's directory doesn't exist. Whoever runs this bot has to create it, or correct `dir` \
+                 in routing.lua."
                     .into()
             }
             Self::DirectoryDenied { .. } => {
-                "I may not read this project's directory; my operator has to allow it, or correct `dir` in \
-                 routing.lua."
+                "I'm not allowed to read this project's directory. Whoever runs this bot has to allow it, or \
+                 correct `dir` in routing.lua."
                     .into()
             }
             Self::StartTimeout { limit, .. } => {
-                format!("Claude did not start within {}; please try again.", in_words(*limit))
+                format!("Claude didn't start within {}. Please try again.", in_words(*limit))
             }
             Self::Silence { limit } => format!(
-                "Claude said nothing for {}, so I stopped it; please ask again. I remember the conversation.",
+                "Claude said nothing for {}, so I stopped it. Please ask again; the conversation is kept.",
                 in_words(*limit)
             ),
             Self::ToolTimeout { limit, tool } => format!(
-                "A tool ({}) was still running after {}, so I stopped it; please ask again, perhaps in smaller \
+                "A tool ({}) was still running after {}, so I stopped it. Please ask again, perhaps in smaller \
                  steps.",
                 one_line(tool),
                 in_words(*limit)
             ),
             Self::TurnTimeout { limit } => format!(
-                "This took longer than {}, so I stopped it; ask me to go on, and I continue from here.",
+                "This took longer than {}, so I stopped it. Ask me to go on, and I'll continue from here.",
                 in_words(*limit)
             ),
             Self::NotLoggedIn { .. } => {
-                "Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or \
-                 renew its key."
+                "Claude Code isn't logged in where I run. Whoever runs this bot has to run `claude` there and log \
+                 in, or renew its key."
                     .into()
             }
             Self::Forbidden { .. } => {
-                "Anthropic refused this with \"forbidden\"; my operator has to check the account's rights.".into()
+                "Anthropic refused this as forbidden. Whoever runs this bot has to check what the account may \
+                 do.".into()
             }
             Self::NoSuchModel { .. } => {
-                "The model set for this project or channel does not exist, or not for this account; choose another \
-                 one for the channel, or correct `model` in routing.lua."
+                "The model set for this project or channel doesn't exist, or isn't available to this account. \
+                 Choose another one for the channel, or correct `model` in routing.lua."
                     .into()
             }
             Self::Refused { .. } => {
-                "Claude Code refused the model or permission mode of this project or channel; choose others for the \
-                 channel, or correct them in routing.lua (the reason is in my log)."
+                "Claude Code refused the model or permission mode of this project or channel. Choose others for \
+                 the channel, or correct them in routing.lua; the log says why."
                     .into()
             }
             Self::RateLimit { .. } => {
-                "Anthropic's rate limit is reached; please ask again in a few minutes.".into()
+                "Anthropic's rate limit has been reached. Please ask again in a few minutes.".into()
             }
             Self::UsageLimit { resets: Some(resets), .. } => {
-                format!("The account's usage limit is reached; it resets <t:{resets}:t> (<t:{resets}:R>). Please ask again then.")
+                format!(
+                    "The account's usage limit has been reached. It resets <t:{resets}:t> (<t:{resets}:R>); please \
+                     ask again then."
+                )
             }
             Self::UsageLimit { text, resets: None } => match when_it_resets(text) {
                 Some(when) => {
-                    format!("The account's usage limit is reached; it resets {}. Please ask again then.", one_line(when))
+                    format!(
+                        "The account's usage limit has been reached. It resets {}; please ask again then.",
+                        one_line(when)
+                    )
                 }
-                None => "The account's usage limit is reached; please ask again later.".into(),
+                None => "The account's usage limit has been reached. Please ask again later.".into(),
             },
             Self::Overloaded { fallback, .. } => format!(
-                "Anthropic is overloaded at the moment{}; please ask again in a few minutes.",
-                if *fallback { ", the fallback model too" } else { "" }
+                "Anthropic is overloaded at the moment{}. Please ask again in a few minutes.",
+                if *fallback { ", and so is the fallback model" } else { "" }
             ),
             Self::ServerError { .. } => {
-                "Anthropic's servers are failing at the moment; please ask again in a few minutes.".into()
+                "Anthropic's servers are failing at the moment. Please ask again in a few minutes.".into()
             }
             Self::StreamCut { .. } => {
-                "The connection to Anthropic broke off again and again; please ask again, and if it stays, my \
-                 operator has to check the network."
+                "The connection to Anthropic kept breaking off. Please ask again; if it keeps happening, whoever \
+                 runs this bot has to check the network."
                     .into()
             }
             Self::Refusal { .. } => {
-                "Anthropic's safeguards stopped this answer; please ask in another way, or in a new thread, where the \
-                 conversation starts afresh."
+                "Anthropic's safeguards stopped this answer. Please rephrase it, or ask in a new thread, where \
+                 the conversation starts over."
                     .into()
             }
             Self::Unreachable { .. } => {
-                "Anthropic cannot be reached from where I run; please ask again later, and if it stays, my \
-                 operator has to check the network."
+                "I can't reach Anthropic from where I run. Please ask again later; if it keeps happening, whoever \
+                 runs this bot has to check the network."
                     .into()
             }
             Self::PromptTooLong { .. } => {
-                "This is more text than Claude can take at once; please send less, or go on in a new thread, where the \
-                 conversation starts afresh.".into()
+                "This is more text than Claude can take at once. Please send less, or continue in a new thread, \
+                 where the conversation starts over.".into()
             }
             Self::MaxTurns { .. } => {
-                "Claude reached the number of steps it may take in one turn; ask me to go on, and I continue from \
-                 here."
+                "Claude reached the limit of steps in one turn. Ask me to go on, and I'll continue from here."
                     .into()
             }
-            Self::Budget { .. } => "The budget set for this project is spent; my operator can raise `max_usd` in routing.lua.".into(),
+            Self::Budget { .. } => "The budget for this project is spent. Whoever runs this bot can raise \
+                 `max_usd` in routing.lua.".into(),
             Self::BypassAsRoot { .. } => {
-                "The permission mode `bypassPermissions` is not possible as root; choose another `permission_mode` in \
-                 routing.lua, or run me as another user."
+                "The permission mode `bypassPermissions` isn't possible as root. Choose another `permission_mode` \
+                 in routing.lua, or run me as another user."
                     .into()
             }
             Self::DiskFull { .. } => {
-                "The disk is full where I run, so Claude Code cannot work; my operator has to free space.".into()
+                "The disk is full where I run, so Claude Code can't work. Whoever runs this bot has to free some \
+                 space.".into()
             }
             Self::NoSettings { .. } => {
-                "Claude Code does not find this project's settings; correct `settings` in routing.lua.".into()
+                "Claude Code can't find this project's settings. Correct `settings` in routing.lua.".into()
             }
             Self::Account { trouble, .. } => trouble.sentence().into(),
             Self::Poisoned { poison, .. } => format!(
-                "This conversation holds {} that Anthropic does not take, and each further question in it may fail \
-                 alike; please ask in a new thread, where the conversation starts afresh.",
+                "This conversation contains {} that Anthropic doesn't accept, so every further question in it may \
+                 fail too. Please ask in a new thread, where the conversation starts over.",
                 poison.words()
             ),
             Self::MediaRemoved { .. } => {
-                "Anthropic could not read an image or file in this conversation, and Claude Code has taken it out; \
-                 please ask again."
+                "Anthropic couldn't read an image or file in this conversation, so Claude Code took it out. \
+                 Please ask again."
                     .into()
             }
             Self::PromptRefused { reason: Some(reason) } => {
-                format!("A hook of this project did not let the question through: {}", short(reason, 300))
+                format!("A hook of this project blocked the question: {}", short(reason, 300))
             }
             Self::PromptRefused { reason: None } => {
-                "A hook of this project did not let the question through, and gave no reason; my operator knows its \
+                "A hook of this project blocked the question and gave no reason. Whoever runs this bot knows its \
                  rules."
                     .into()
             }
             // The conversation so far goes with every prompt, so what is wrong may stand in it.
             Self::Reported { status: Some(400), .. } => {
-                "Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new \
-                 thread, where the conversation starts afresh."
+                "Anthropic refused this with status 400. Please rephrase it; if that fails too, ask in a new \
+                 thread, where the conversation starts over."
                     .into()
             }
             Self::Reported { status: Some(status), .. } => {
-                format!("Anthropic refused this with status {status}; please try again, or ask in another way.")
+                format!("Anthropic refused this with status {status}. Please try again, or rephrase it.")
             }
             Self::Reported { status: None, .. } => {
-                "Claude stopped with an error; please try again (the reason is in my log).".into()
+                "Claude stopped with an error. Please try again; the log says why it stopped.".into()
             }
             Self::NotStarted { .. } => {
-                "Claude Code ended before it was ready; my operator finds the reason in my log.".into()
+                "Claude Code exited before it was ready. Whoever runs this bot can find the reason in the \
+                 log.".into()
             }
             Self::NoResult { .. } => {
-                "Claude stopped without an answer; please ask again. I remember the conversation.".into()
+                "Claude stopped without an answer. Please ask again; the conversation is kept.".into()
             }
         }
     }
@@ -171,16 +181,16 @@ impl AccountTrouble {
     fn sentence(self) -> &'static str {
         match self {
             Self::NoCredit => {
-                "The account that Claude Code uses cannot pay for this: its credit is used up, or a payment has failed; my \
-                 operator has to look at its billing."
+                "The account that Claude Code uses can't pay for this: its credit is used up, or a payment \
+                 failed. Whoever runs this bot has to check its billing."
             }
             Self::Disabled => {
-                "The organization whose account Claude Code uses is disabled at Anthropic; my operator has to take it \
-                 up there, or log in with another account."
+                "Anthropic has disabled the organization whose account Claude Code uses. Whoever runs this bot \
+                 has to take it up with Anthropic, or log in with another account."
             }
             Self::LoginNotAllowed => {
-                "The organization whose account Claude Code uses does not allow this kind of login; my operator has to \
-                 use an API key, or ask its administrator."
+                "The organization whose account Claude Code uses doesn't allow this kind of login. Whoever runs \
+                 this bot has to use an API key, or ask the organization's administrator."
             }
         }
     }
@@ -191,8 +201,8 @@ impl Poison {
         match self {
             Self::Image => "an image",
             Self::Document => "a document",
-            Self::Thinking => "a thought of Claude's",
-            Self::ToolHistory => "a tool's call",
+            Self::Thinking => "part of Claude's thinking",
+            Self::ToolHistory => "a tool call",
         }
     }
 }
@@ -202,12 +212,12 @@ impl Trouble {
     pub fn sentence(self, attempt: u32, of: u32) -> String {
         let what = match self {
             Self::Overloaded => "Anthropic is overloaded",
-            Self::RateLimited => "Anthropic's rate limit is reached",
-            Self::LoginRefused => "Anthropic rejects the login",
+            Self::RateLimited => "Anthropic's rate limit has been reached",
+            Self::LoginRefused => "Anthropic rejected the login",
             Self::Failing => "Anthropic's servers are failing",
-            Self::Unreachable => "Anthropic cannot be reached",
+            Self::Unreachable => "Anthropic can't be reached",
         };
-        format!("{what}, trying again, {attempt} of {of}")
+        format!("{what}; retrying, attempt {attempt} of {of}")
     }
 }
 

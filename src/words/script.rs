@@ -7,7 +7,8 @@ impl ScriptError {
     pub fn sentence(&self) -> &'static str {
         match (self.kind(), self.entry_point()) {
             (FailureKind::TimedOut, EntryPoint::Trigger) => {
-                "The script that decides which messages are for me took too long. Please tell whoever runs this bot; \
+                "The script that decides which messages are for me took too long. Please tell whoever runs this \
+                 bot; \
                  the log shows where."
             }
             (FailureKind::TimedOut, EntryPoint::Route) => {
@@ -36,9 +37,9 @@ impl ScriptError {
 }
 
 /// Said when a set needs more than the gateway has asked for.
-pub const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that do not mention the bot, which Discord \
-    gives only to bots that ask for it when they connect: restart moonlane (and make sure that Message Content Intent is \
-    on in the Developer Portal); until then only mentions count";
+pub const NEEDS_RESTART: &str = "triggers.lua now needs the content of messages that don't mention the bot. \
+    Discord only sends it to bots that ask for it when they connect, so restart moonlane, with Message Content Intent on in \
+    the Developer Portal; until then only mentions count";
 
 /// The scripts are good again.
 pub fn reloaded(generation: u64) -> String {
@@ -52,5 +53,5 @@ pub fn not_reloaded(generation: u64) -> String {
 
 /// The scripts let people or agents do more than before, which follows.
 pub fn scripts_widened(files: &str) -> String {
-    format!("🔓 The scripts open more than before, changed in {files}:")
+    format!("🔓 The scripts now allow more than before, changed in {files}:")
 }

@@ -141,7 +141,7 @@ async fn a_reload_that_opens_more_is_told_with_what_and_by_which_file() {
     stage.save("people.lua", r#"return { users = { "40", "44" }, roles = { "50" }, operators = { "91" } }"#);
     let told = posted_in(&stage, ops, 0).await;
     insta::assert_snapshot!(told, @"
-    🔓 The scripts open more than before, changed in scripts/people.lua:
+    🔓 The scripts now allow more than before, changed in scripts/people.lua:
     ```
     allow.users has 44 now
     allow.roles has 50 now
@@ -155,7 +155,7 @@ async fn a_reload_that_opens_more_is_told_with_what_and_by_which_file() {
     stage.save("routing.lua", &open);
     let told = posted_in(&stage, ops, 1).await;
     insta::assert_snapshot!(told, @"
-    🔓 The scripts open more than before, changed in scripts/routing.lua:
+    🔓 The scripts now allow more than before, changed in scripts/routing.lua:
     ```
     projects.vault.allow.users has 40, 44 now
     projects.vault.allow.roles has 50 now
@@ -208,7 +208,7 @@ async fn reload(stage: &Stage, allow: &str) {
 
 /// What somebody reads who was let in when they asked, and is not when the turn would begin.
 const NO_MORE: &str =
-    "⚠️ You no longer have access here, so I did not start. Ask whoever runs this bot.\n-# id ID";
+    "⚠️ You no longer have access here, so I didn't start. Ask whoever runs this bot.\n-# id ID";
 const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
 
 /// Whether an agent has got anything that contains this.
@@ -333,7 +333,7 @@ async fn direct_messages_are_turned_away_once_a_day() {
     }
     assert_eq!(
         posted_in(&stage, direct, 0).await,
-        "I take no direct messages. Mention me in a channel of a server where I work."
+        "I don't take direct messages. Mention me in a server channel instead."
     );
     assert_eq!(stage.ask("general", "TEXT:here").await, "here");
     assert_eq!(stage.discord.messages(direct).iter().filter(|message| message.by_bot).count(), 1);

@@ -39,14 +39,14 @@ const MODE: &str =
 /// How the bot's own sentences are shown in a cell. What is not here is shown as it is.
 const SENTENCES: &[(&str, &str)] = &[
     ("You don't have access here. Ask whoever runs this bot.", "not let in"),
-    ("⚠️ You may not do that in this channel.", "not there"),
-    ("Only the person who used the command may answer this.", "not theirs"),
+    ("⚠️ You aren't allowed to do that there.", "not there"),
+    ("Only the person who used the command can answer this.", "not theirs"),
     ("⚠️ There is no project in direct messages.", "no project"),
     ("Nothing is running and nobody is waiting.", "shows none"),
-    ("⚠️ Only my operators may do that.", "not operator"),
-    ("You need the permission “manage messages” for this.", "no permission"),
-    ("I take no direct messages. Mention me in a channel of a server where I work.", "turned away"),
-    ("⚠️ You no longer have access here, so I did not start. Ask whoever runs this bot.", "told no"),
+    ("⚠️ Only operators can do that.", "not operator"),
+    ("You need the “manage messages” permission for this.", "no permission"),
+    ("I don't take direct messages. Mention me in a server channel instead.", "turned away"),
+    ("⚠️ You no longer have access here, so I didn't start. Ask whoever runs this bot.", "told no"),
 ];
 
 /// A kind of person.

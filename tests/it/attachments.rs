@@ -133,7 +133,7 @@ async fn what_cannot_be_read_is_named_below_the_answer_with_its_reason() {
     insta::assert_snapshot!(stage.answer(question), @"
     looked
 
-    -# Not read: `shot.png` (not text), `tool.exe` (not text), `latin1.txt` (not in UTF-8), `zeros.txt` (not text), `big.log` (over 100 KB), `noextension` (not text), `__everyone_.png` (not text)
+    -# Not read: `shot.png` (not text), `tool.exe` (not text), `latin1.txt` (not UTF-8), `zeros.txt` (not text), `big.log` (over 100 KB), `noextension` (not text), `__everyone_.png` (not text)
     ");
     assert_eq!(prompt(&stage), "TEXT:looked\n\nAttached file `good.txt`:\n```\ngood\n```");
 }
@@ -155,12 +155,12 @@ async fn nothing_but_files_that_cannot_be_read_is_a_sentence_and_no_turn() {
     let mut stage = Stage::open().await;
     let question = say(&stage, "", vec![picture("shot.png"), text("big.log", &"x".repeat(102_401))]);
     assert_eq!(stage.settled(question).await, Settled::Said);
-    insta::assert_snapshot!(stage.answer(question), @"I cannot read `shot.png` (not text), `big.log` (over 100 KB). Tell me what to do, or attach it as a text file of up to 100 KB.");
+    insta::assert_snapshot!(stage.answer(question), @"I can't read `shot.png` (not text), `big.log` (over 100 KB). Write what I should do, or attach a text file of up to 100 KB.");
     // Discord calls it text, and it is none.
     let question = say(&stage, "", vec![file("latin1.txt", "text/plain", b"caf\xe9")]);
     assert_eq!(stage.settled(question).await, FAILED);
     insta::assert_snapshot!(stage.answer(question), @"
-    ⚠️ I cannot read `latin1.txt` (not in UTF-8). Tell me what to do, or attach it as a text file of up to 100 KB.
+    ⚠️ I can't read `latin1.txt` (not UTF-8). Write what I should do, or attach a text file of up to 100 KB.
     -# id ID
     ");
     assert!(stage.agent_log().is_empty(), "no agent was asked for nothing");
@@ -196,11 +196,11 @@ async fn a_file_that_discord_has_lost_is_named_as_not_read() {
     insta::assert_snapshot!(stage.answer(with_words), @"
     without it
 
-    -# Not read: `lost.txt` (it could not be fetched)
+    -# Not read: `lost.txt` (the download failed)
     ");
     assert_eq!(stage.settled(alone).await, FAILED);
     insta::assert_snapshot!(stage.answer(alone), @"
-    ⚠️ I cannot read `lost.txt` (it could not be fetched). Tell me what to do, or attach it as a text file of up to 100 KB.
+    ⚠️ I can't read `lost.txt` (the download failed). Write what I should do, or attach a text file of up to 100 KB.
     -# id ID
     ");
 }
@@ -226,7 +226,7 @@ async fn a_file_at_an_address_that_is_not_discords_is_never_fetched() {
     insta::assert_snapshot!(stage.answer(question), @"
     without it
 
-    -# Not read: `secret.txt` (it could not be fetched)
+    -# Not read: `secret.txt` (the download failed)
     ");
     assert_eq!(prompt(&stage), "TEXT:without it");
     assert!(fetched(&stage).is_empty());

@@ -101,7 +101,7 @@ async fn of_what_is_too_old_by_discords_clock_one_line_tells() {
     assert_eq!(stage.settled(new).await, ANSWERED);
     assert_eq!(stage.settled(old[0]).await, Settled::Said);
     assert_eq!(stage.settled(old[1]).await, Settled::Ignored);
-    insta::assert_snapshot!(stage.answer(old[0]), @"I was away, and skipped what was asked here over two hours ago. Ask again if it still matters.");
+    insta::assert_snapshot!(stage.answer(old[0]), @"I was away, and skipped what was asked here more than two hours ago. Ask again if it still matters.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +117,7 @@ async fn of_too_much_one_line_tells() {
     }
     assert_eq!(stage.settled(asked[50]).await, Settled::Said);
     assert_eq!(stage.settled(asked[52]).await, Settled::Ignored);
-    insta::assert_snapshot!(stage.answer(asked[50]), @"I was away, and skipped this and later messages here, because too many had come in. Ask again if they still matter.");
+    insta::assert_snapshot!(stage.answer(asked[50]), @"I was away and too many messages came in, so I skipped this one and the later ones here. Ask again if they still matter.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,15 +62,15 @@ async fn a_message_without_words_costs_no_turn() {
         "@everyone",
     ]).await, @r#"
     · BOT → Said
-      What should I do? Mention me with the task in the same message.
+      What should I do? Mention me again, with your request in the same message.
     · BOT \n\t \u{3000} → Said
-      What should I do? Mention me with the task in the same message.
+      What should I do? Mention me again, with your request in the same message.
     · BOT BOT → Said
-      What should I do? Mention me with the task in the same message.
+      What should I do? Mention me again, with your request in the same message.
     · BOT \u{200b}\u{2060}\u{feff} → Said
-      Your message shows no text. Tell me what to do.
+      Your message has no visible text. Write what I should do.
     · BOT ⠀ㅤ → Said
-      Your message shows no text. Tell me what to do.
+      Your message has no visible text. Write what I should do.
     · no mention → Ignored
     ·  → Ignored
     · @everyone → Ignored
@@ -183,34 +183,34 @@ async fn whatever_an_agent_does_the_person_reads_how_it_ended() {
     · BOT TEXT:half an answer ;; CRASH → Failed
       half an answer
 
-      ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
+      ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept.
       -# id ID
     · BOT CRASH:0 → Failed
-      ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
+      ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept.
       -# id ID
     · BOT ERR:400 → Failed
-      ⚠️ Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new thread, where the conversation starts afresh.
+      ⚠️ Anthropic refused this with status 400. Please rephrase it; if that fails too, ask in a new thread, where the conversation starts over.
       -# id ID
     · BOT ERR:401 → Failed
-      ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.
+      ⚠️ Claude Code isn't logged in where I run. Whoever runs this bot has to run `claude` there and log in, or renew its key.
       -# id ID
     · BOT ERR:403 → Failed
-      ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
+      ⚠️ Anthropic refused this as forbidden. Whoever runs this bot has to check what the account may do.
       -# id ID
     · BOT ERR:404 → Failed
-      ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
+      ⚠️ The model set for this project or channel doesn't exist, or isn't available to this account. Choose another one for the channel, or correct `model` in routing.lua.
       -# id ID
     · BOT ERR:413 → Failed
-      ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
+      ⚠️ This is more text than Claude can take at once. Please send less, or continue in a new thread, where the conversation starts over.
       -# id ID
     · BOT ERR:429 → Failed
-      ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
+      ⚠️ Anthropic's rate limit has been reached. Please ask again in a few minutes.
       -# id ID
     · BOT ERR:500 → Failed
-      ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
+      ⚠️ Anthropic's servers are failing at the moment. Please ask again in a few minutes.
       -# id ID
     · BOT ERR:529 → Failed
-      ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
+      ⚠️ Anthropic is overloaded at the moment. Please ask again in a few minutes.
       -# id ID
     · BOT TEXT:and all is well again → Answered
       and all is well again
@@ -228,7 +228,7 @@ async fn each_time_limit_is_a_sentence_and_the_next_turn_runs() {
     · BOT TEXT:before ;; STALL → Failed
       before
 
-      ⚠️ Claude said nothing for 1 second, so I stopped it; please ask again. I remember the conversation.
+      ⚠️ Claude said nothing for 1 second, so I stopped it. Please ask again; the conversation is kept.
       -# id ID
     · BOT TEXT:next → Answered
       next
@@ -237,7 +237,7 @@ async fn each_time_limit_is_a_sentence_and_the_next_turn_runs() {
     · BOT TEXT:before ;; TOOL:Bash:sleep 600 → Failed
       before
 
-      ⚠️ A tool (Bash) was still running after 1 second, so I stopped it; please ask again, perhaps in smaller steps.
+      ⚠️ A tool (Bash) was still running after 1 second, so I stopped it. Please ask again, perhaps in smaller steps.
       -# id ID
     · BOT TEXT:next → Answered
       next
@@ -246,7 +246,7 @@ async fn each_time_limit_is_a_sentence_and_the_next_turn_runs() {
     · BOT TEXT:before ;; STALL → Failed
       before
 
-      ⚠️ This took longer than 1 second, so I stopped it; ask me to go on, and I continue from here.
+      ⚠️ This took longer than 1 second, so I stopped it. Ask me to go on, and I'll continue from here.
       -# id ID
     · BOT TEXT:next → Answered
       next
@@ -262,7 +262,7 @@ async fn an_agent_that_cannot_be_started_is_a_sentence_without_a_path() {
     let mut stage = stage_with("/srv/nowhere/claude").await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code is not installed where I run; my operator has to install it, or name it in `agent.command`.
+      ⚠️ Claude Code isn't installed where I run. Whoever runs this bot has to install it, or set `agent.command`.
       -# id ID
     ");
 
@@ -270,14 +270,14 @@ async fn an_agent_that_cannot_be_started_is_a_sentence_without_a_path() {
     let mut stage = stage_with(file.path().to_str().unwrap()).await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code cannot be started where I run; my operator finds the reason in my log.
+      ⚠️ Claude Code can't be started where I run. Whoever runs this bot can find the reason in the log.
       -# id ID
     ");
 
     let mut stage = stage_with("/bin/false").await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude Code ended before it was ready; my operator finds the reason in my log.
+      ⚠️ Claude Code exited before it was ready. Whoever runs this bot can find the reason in the log.
       -# id ID
     ");
 
@@ -289,7 +289,7 @@ async fn an_agent_that_cannot_be_started_is_a_sentence_without_a_path() {
     .await;
     insta::assert_snapshot!(table(&mut stage, &["BOT hello"]).await, @"
     · BOT hello → Failed
-      ⚠️ Claude did not start within 1 second; please try again.
+      ⚠️ Claude didn't start within 1 second. Please try again.
       -# id ID
     ");
 }
@@ -302,13 +302,13 @@ async fn a_project_directory_that_is_gone_is_a_sentence_until_it_is_back() {
     std::fs::rename(&work, &away).unwrap();
     insta::assert_snapshot!(table(&mut stage, &["BOT TEXT:gone"]).await, @"
     · BOT TEXT:gone → Failed
-      ⚠️ This project's directory does not exist; my operator has to create it, or correct `dir` in routing.lua.
+      ⚠️ This project's directory doesn't exist. Whoever runs this bot has to create it, or correct `dir` in routing.lua.
       -# id ID
     ");
     std::fs::write(&work, "a file").unwrap();
     insta::assert_snapshot!(table(&mut stage, &["BOT TEXT:a file"]).await, @"
     · BOT TEXT:a file → Failed
-      ⚠️ This project's directory does not exist; my operator has to create it, or correct `dir` in routing.lua.
+      ⚠️ This project's directory doesn't exist. Whoever runs this bot has to create it, or correct `dir` in routing.lua.
       -# id ID
     ");
     std::fs::remove_file(&work).unwrap();

@@ -117,21 +117,21 @@ async fn what_cannot_be_a_model_or_a_mode_is_refused_with_a_sentence() {
         said += &format!("the mode {name:?}: {}\n", reads(&stage, "mode", "name", name).await);
     }
     insta::assert_snapshot!(said, @r#"
-    "  ": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "two words": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "--resume": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "line\nbreak": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "opus\u{200b}": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "opus;ls": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "$(ls)": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "<@1>": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    "ü": ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
+    "  ": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "two words": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "--resume": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "line\nbreak": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "opus\u{200b}": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "opus;ls": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "$(ls)": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "<@1>": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    "ü": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
     of a cloud: to all: Model: **sonnet** → **eu.anthropic.claude-opus-4-1-v1:0[1m]**, from the next turn on.
-    to ask: ⚠️ That cannot be the name of a model; name one as claude takes it, such as opus or sonnet.
-    the mode "plna": ⚠️ There is no such permission mode; did you mean `plan`?
-    the mode "acceptedits": ⚠️ There is no such permission mode; did you mean `acceptEdits`?
-    the mode "root": ⚠️ There is no such permission mode; there are `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
-    the mode "bypassPermissions": ⚠️ The project here takes only these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
+    to ask: ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
+    the mode "plna": ⚠️ There is no such permission mode. Did you mean `plan`?
+    the mode "acceptedits": ⚠️ There is no such permission mode. Did you mean `acceptEdits`?
+    the mode "root": ⚠️ There is no such permission mode. The modes are `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
+    the mode "bypassPermissions": ⚠️ The project here only allows these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
     the mode "plan": to all: Mode: plan
     "#);
     assert_eq!(stage.ask("general", "MODE").await, "eu.anthropic.claude-opus-4-1-v1:0[1m] plan");
@@ -155,12 +155,12 @@ async fn a_project_says_which_models_and_modes_may_be_chosen() {
         said += &format!("{command} {value}: {}\n", reads(&stage, command, option, value).await);
     }
     insta::assert_snapshot!(said, @r#"
-    model gpt: ⚠️ The project here takes only these models: `sonnet`, `opus`, `haiku`.
-    ask gpt: ⚠️ The project here takes only these models: `sonnet`, `opus`, `haiku`.
+    model gpt: ⚠️ The project here only allows these models: `sonnet`, `opus`, `haiku`.
+    ask gpt: ⚠️ The project here only allows these models: `sonnet`, `opus`, `haiku`.
     model sonnet: The model here is **sonnet** already.
     model haiku: to all: Model: **sonnet** → **haiku**, from the next turn on.
-    mode default: ⚠️ The project here takes only these permission modes: `acceptEdits`, `plan`, `bypassPermissions`.
-    mode plna: ⚠️ There is no such permission mode; did you mean `plan`?
+    mode default: ⚠️ The project here only allows these permission modes: `acceptEdits`, `plan`, `bypassPermissions`.
+    mode plna: ⚠️ There is no such permission mode. Did you mean `plan`?
     mode acceptEdits: to all: Mode: acceptEdits
     mode bypassPermissions: to all: Mode: bypassPermissions
     "#);

@@ -163,14 +163,14 @@ async fn a_reset_needs_the_permission_asks_first_and_counts_once() {
     assert_eq!(stage.ask("general", "TEXT:one").await, "one");
 
     let refused = said(&stage, "ada", "reset", &[]).await;
-    assert_eq!(refused.content, "You need the permission “manage messages” for this.");
+    assert_eq!(refused.content, "You need the “manage messages” permission for this.");
 
     let question = said(&stage, "owner", "reset", &[]).await;
     assert!(question.content.starts_with("Forget 1 turn with **"), "{}", question.content);
     let [yes, _no] = &buttons(&question)[..] else { panic!("two buttons") };
     // Somebody else, then the owner, then the owner again.
     let other = stage.discord.press(question.id, stage.discord.user("ada"), yes).unwrap();
-    assert_eq!(says(&stage, other).await.content, "Only the person who used the command may answer this.");
+    assert_eq!(says(&stage, other).await.content, "Only the person who used the command can answer this.");
     stage.discord.press(question.id, stage.discord.owner(), yes).unwrap();
     heard(&stage, "Forgot 1 turn with **here**").await;
     let again = stage.discord.press(question.id, stage.discord.owner(), yes);
@@ -314,7 +314,7 @@ async fn the_status_tells_of_sessions_and_only_operators_reload() {
     assert_eq!(status.ephemeral_to, Some(stage.discord.user("ada")));
 
     let refused = said(&stage, "ada", "reload", &[]).await;
-    assert!(refused.content.contains("Only my operators may do that."), "{}", refused.content);
+    assert!(refused.content.contains("Only operators can do that."), "{}", refused.content);
     assert_eq!(said(&stage, "owner", "reload", &[]).await.content, "Reloaded, generation 2.");
     stage.save("triggers.lua", "return { mentoin = true }");
     let told = said(&stage, "owner", "reload", &[]).await;
@@ -403,7 +403,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     assert_eq!(said(&stage, "ada", "hello", &[]).await.content, "Hello ada, this is #general.");
 
     let refused = said(&stage, "ada", "explain", &[("file", "src/main.rs")]).await;
-    assert_eq!(refused.content, "You need the permission “manage messages” for this.");
+    assert_eq!(refused.content, "You need the “manage messages” permission for this.");
     let options = [("file", "src/main.rs"), ("style", "line by line")];
     let told = said(&stage, "owner", "explain", &options).await;
     assert_eq!(told.content, "I will explain it below.");
@@ -431,7 +431,7 @@ async fn an_operator_who_is_not_let_in_may_ask_nothing_and_hears_so() {
     stage.save("routing.lua", &routing_with("").replacen("return {", &allowed, 1));
     within("a reload", stage.reloader().reload_now()).await.unwrap();
     let refused = said(&stage, "eve", "ask", &[("prompt", "TEXT:no")]).await;
-    assert_eq!(refused.content, "⚠️ You may not do that in this channel.");
+    assert_eq!(refused.content, "⚠️ You aren't allowed to do that there.");
     let asked = |message: &Message| message.content.contains("TEXT:no");
     assert!(!stage.discord.messages(stage.discord.channel("general")).iter().any(asked));
 }

@@ -92,7 +92,7 @@ async fn the_bots_own_role_counts_as_its_name_where_discord_shows_the_text() {
     let mut blind = Stage::open().await;
     let question = by_role(&blind);
     assert_eq!(blind.settled(question).await, Settled::Said);
-    insta::assert_snapshot!(blind.answer(question), @"Discord does not show me what you wrote there. Mention me by my name, not by my role.");
+    insta::assert_snapshot!(blind.answer(question), @"Discord hides the text of that message from me. Mention me directly, not my role.");
 
     let mut setup = Setup {
         triggers: "return function(m) return m.mentions_me and m.text end".to_owned(),
@@ -151,7 +151,7 @@ async fn a_channel_without_a_project_gets_one_hint() {
     let question = stage.say("general", "hello");
     assert_eq!(stage.settled(question).await, Settled::Said);
     let hint = stage.answer(question).replace(&channel, "CHANNEL");
-    insta::assert_snapshot!(hint, @r#"This channel has no project yet. Add `["CHANNEL"] = "NAME"` to `channels` in routing.lua, with the name of a project."#);
+    insta::assert_snapshot!(hint, @r#"This channel has no project yet. Add `["CHANNEL"] = "NAME"` to `channels` in routing.lua, where NAME is one of your projects."#);
     let stranger = stage.say_as("stranger", "general", "hello");
     assert_eq!(stage.settled(stranger).await, Settled::Ignored);
 }
@@ -333,7 +333,7 @@ async fn a_stop_tells_who_is_being_worked_for_and_keeps_who_waits() {
     stage.stop().await;
     assert!(began.is_within(Duration::from_secs(10)), "{began:?}");
     insta::assert_snapshot!(stage.answer(running), @"
-    ⚠️ I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again.
+    ⚠️ I was stopped while working on this, so it isn't finished. Check what was done, then ask again.
     -# id ID
     ");
     assert!(stage.parts(waiting).is_empty());

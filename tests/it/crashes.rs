@@ -300,7 +300,7 @@ async fn a_turn_that_was_running_when_the_bot_was_killed_is_told_once_and_those_
     assert_eq!(outcome(&stage, second).await, "answered");
     assert_eq!(outcome(&stage, running).await, "interrupted");
     insta::assert_snapshot!(stage.answer(running), @"
-    ⚠️ I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again.
+    ⚠️ I was stopped while working on this, so it isn't finished. Check what was done, then ask again.
     -# id ID
     ");
     assert_eq!(said(&stage, "general")[1..], ["second", "third"]);
@@ -372,7 +372,7 @@ async fn what_waited_for_a_bot_that_was_away_for_too_long_is_told_so() {
     let _bot = Program::start(&stage).await;
     assert_eq!(outcome(&stage, last).await, "interrupted");
     insta::assert_snapshot!(stage.answer(last), @"
-    ⚠️ I was away for over two hours and did not start on this. Ask again if it still matters.
+    ⚠️ I was away for more than two hours, so I didn't start on this. Ask again if it still matters.
     -# id ID
     ");
 

@@ -159,7 +159,7 @@ async fn an_answer_that_is_refused_for_too_long_is_given_up_and_the_operators_he
     let told = within("word for the operators", told).await.content;
     let short = moonlane::domain::MessageId::new(question.get()).unwrap().short();
     let told = told.replace(&short, "ID").replace(&channel.to_string(), "CHANNEL");
-    insta::assert_snapshot!(told, @r#"I gave up an answer in <#CHANNEL> (ID): Discord has refused it for too long, last with "forbidden: 403 Forbidden: Missing Permissions (50013)". Ask there again once I may write in that channel."#);
+    insta::assert_snapshot!(told, @r#"I gave up on an answer in <#CHANNEL> (ID): Discord kept refusing it, last with "forbidden: 403 Forbidden: Missing Permissions (50013)". Ask there again once I can post in that channel."#);
     let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
     let kept: String = database.query_one("SELECT text FROM parts", (), |row| row.get(0)).unwrap();
     assert_eq!(kept, "never said", "what Claude wrote is kept as long as the turn");

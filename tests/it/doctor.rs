@@ -233,14 +233,14 @@ async fn an_agent_that_cannot_be_started_is_named() {
     let none = with(&["no-such-claude"]).await;
     insta::assert_snapshot!(troubles(&none, |_| {}).await, @"
     exit code 1
-    ✗ project here: Claude Code is not installed where I run; my operator has to install it, or name it in `agent.command`. (the program `no-such-claude` does not exist)
+    ✗ project here: Claude Code isn't installed where I run. Whoever runs this bot has to install it, or set `agent.command`. (the program `no-such-claude` does not exist)
     1 thing is wrong.
     ");
     let old = r#"case "$*" in *--version*) echo "2.0.76 (Claude Code)";; *) echo "error: unknown option" >&2; exit 1;; esac"#;
     let old = with(&["sh", "-c", old, "claude"]).await;
     insta::assert_snapshot!(troubles(&old, |_| {}).await, @"
     exit code 1
-    ✗ project here: Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; my operator has to update it. (Claude Code 2.0.76 is older than 2.1.330)
+    ✗ project here: Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer. Whoever runs this bot has to update it. (Claude Code 2.0.76 is older than 2.1.330)
     1 thing is wrong.
     ");
     let stranger = r#"read request; echo '{"type":"control_response","response":{"subtype":"success","request_id":"1","response":{"claude_code_version":"2.1.330","account":{"tokenSource":"none","apiProvider":"firstParty"}}}}'; cat > /dev/null"#;

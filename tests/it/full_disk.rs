@@ -115,7 +115,7 @@ async fn a_message_that_cannot_be_written_is_refused_once_per_channel_and_holds_
     }
     stage.parts_posted(first, 1).await;
     insta::assert_snapshot!(stage.answer(first), @"
-    ⚠️ I could not save your message, so I did not start. Tell my operator the id, then ask again.
+    ⚠️ I couldn't save your message, so I didn't start. Tell whoever runs this bot the id, then ask again.
     -# id ID
     ");
     works_again(full);
@@ -176,12 +176,12 @@ async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
     assert_eq!(stage.settled(refused).await, Settled::Ignored);
     stage.parts_posted(refused, 1).await;
     insta::assert_snapshot!(stage.answer(refused), @"
-    ⚠️ My disk is nearly full, so I take in no messages for now. Tell my operator, and ask again once there is room.
+    ⚠️ My disk is nearly full, so I'm not taking messages for now. Tell whoever runs this bot, and ask again once there is room.
     -# id ID
     ");
     let told = stage.discord.wait_until(|discord| discord.messages(ops).into_iter().next());
     let told = within("word for the operators", told).await.content;
-    insta::assert_snapshot!(told, @"The disk of my database is nearly full, so I take in no messages until there is room (`store.min_free`).");
+    insta::assert_snapshot!(told, @"The disk that holds my database is nearly full, so I'm not taking messages until there is room (`store.min_free`).");
     stage.stop().await;
 
     std::fs::write(&config, before).unwrap();

@@ -65,7 +65,7 @@ async fn a_turn_that_takes_too_long_is_ended_told_and_frees_the_lane() {
     insta::assert_snapshot!(told, @"
     I begin.
 
-    ⚠️ This took longer than 2 seconds, so I stopped it; ask me to go on, and I continue from here.
+    ⚠️ This took longer than 2 seconds, so I stopped it. Ask me to go on, and I'll continue from here.
     -# id ID
     ");
 }
@@ -75,7 +75,7 @@ async fn an_agent_that_falls_silent_is_ended_told_and_frees_the_lane() {
     let mut stage = limited("silence = '1s'").await;
     let told = ends_and_frees_the_lane(&mut stage, "STALL").await;
     insta::assert_snapshot!(told, @"
-    ⚠️ Claude said nothing for 1 second, so I stopped it; please ask again. I remember the conversation.
+    ⚠️ Claude said nothing for 1 second, so I stopped it. Please ask again; the conversation is kept.
     -# id ID
     ");
 }
@@ -86,7 +86,7 @@ async fn a_tool_may_run_longer_than_silence_but_not_for_ever() {
     assert_eq!(stage.ask("tools", "TOOL:Bash:sleep 1.3 ;; TEXT:in time").await, "in time");
     let told = ends_and_frees_the_lane(&mut stage, "TOOL:Bash:sleep 60").await;
     insta::assert_snapshot!(told, @"
-    ⚠️ A tool (Bash) was still running after 2 seconds, so I stopped it; please ask again, perhaps in smaller steps.
+    ⚠️ A tool (Bash) was still running after 2 seconds, so I stopped it. Please ask again, perhaps in smaller steps.
     -# id ID
     ");
 }
@@ -106,7 +106,7 @@ async fn an_agent_that_does_not_get_ready_is_ended_told_and_frees_the_lane() {
     stage.reacted(second, "⏳").await;
     assert_eq!(stage.settled(first).await, FAILED);
     insta::assert_snapshot!(stage.answer(first), @"
-    ⚠️ Claude did not start within 3 seconds; please try again.
+    ⚠️ Claude didn't start within 3 seconds. Please try again.
     -# id ID
     ");
     assert_eq!(stage.settled(second).await, ANSWERED);
@@ -128,7 +128,7 @@ async fn a_crash_frees_the_lane() {
     insta::assert_snapshot!(told, @"
     I begin.
 
-    ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
+    ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept.
     -# id ID
     ");
 }
@@ -138,7 +138,7 @@ async fn an_exit_without_a_result_frees_the_lane() {
     let mut stage = Stage::open().await;
     let told = ends_and_frees_the_lane(&mut stage, "SLEEP:0.3 ;; CRASH:0").await;
     insta::assert_snapshot!(told, @"
-    ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
+    ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept.
     -# id ID
     ");
 }
@@ -148,7 +148,7 @@ async fn an_error_of_the_api_frees_the_lane() {
     let mut stage = Stage::open().await;
     let told = ends_and_frees_the_lane(&mut stage, "SLEEP:0.3 ;; ERR:500").await;
     insta::assert_snapshot!(told, @"
-    ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
+    ⚠️ Anthropic's servers are failing at the moment. Please ask again in a few minutes.
     -# id ID
     ");
 }

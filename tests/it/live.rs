@@ -137,7 +137,7 @@ async fn the_stop_button_is_for_who_asked_and_for_operators() {
         let bob = stage.discord.user("bob");
         let refused = says(&stage, stage.discord.press(line, bob, &stop).unwrap()).await;
         insta::allow_duplicates! {
-            insta::assert_snapshot!(refused.content, @"Only the person who asked, or an operator, may stop this.");
+            insta::assert_snapshot!(refused.content, @"Only the person who asked, or an operator, can stop this.");
         }
         assert_ne!(refused.flags & EPHEMERAL, 0);
         let person = if person == "owner" { stage.discord.owner() } else { stage.discord.user(person) };
@@ -167,7 +167,7 @@ async fn a_button_that_was_left_behind_says_that_the_turn_is_over() {
     stage.discord.press(line, ada, &stop).unwrap();
     stage.settled(question).await;
     let late = says(&stage, stage.discord.press(line, ada, &stop).unwrap()).await;
-    assert_eq!(late.content, "This turn is over.");
+    assert_eq!(late.content, "This has already finished.");
 }
 
 #[tokio::test]

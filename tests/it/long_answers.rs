@@ -87,7 +87,7 @@ async fn an_answer_over_the_limit_ends_with_a_file_of_the_whole() {
     let question = stage.say("general", prompt);
     assert_eq!(stage.settled(question).await, ANSWERED);
     let parts = assert_filed(&stage, question, 8, &markdown);
-    insta::assert_snapshot!(parts[7].content, @"-# The rest would be 5 more messages: `answer.md` has the whole text");
+    insta::assert_snapshot!(parts[7].content, @"-# The rest would take 5 more messages: the full text is in `answer.md`");
     assert_eq!(stage.ask("general", "TEXT:next").await, "next");
 }
 
@@ -107,7 +107,7 @@ async fn a_project_says_how_long_an_answer_may_be_or_that_it_may_be_any_length()
     let question = stage.say("general", prompt);
     assert_eq!(stage.settled(question).await, ANSWERED);
     let [only] = &assert_filed(&stage, question, 1, &markdown)[..] else { panic!("one message") };
-    insta::assert_snapshot!(only.content, @"-# This would be 3 messages: `answer.md` has the whole text");
+    insta::assert_snapshot!(only.content, @"-# This would take 3 messages: the full text is in `answer.md`");
 
     let mut stage = Stage::with(setup("format = { max_parts = false }")).await;
     let (_, prompt) = answer(&stage, 12);
@@ -125,9 +125,9 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
     let parts = assert_filed(&stage, question, 2, &markdown);
     let short = moonlane::domain::MessageId::new(question.get()).unwrap().short();
     insta::assert_snapshot!(parts[1].content.replace(&short, "ID"), @"
-    -# The rest would be 3 more messages: `answer.md` has the whole text
+    -# The rest would take 3 more messages: the full text is in `answer.md`
 
-    ⚠️ Claude stopped without an answer; please ask again. I remember the conversation.
+    ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept.
     -# id ID
     ");
 
@@ -137,7 +137,7 @@ async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
     let (_, content) = file(&stage, &parts[1]).unwrap();
     assert!(content.ends_with(&markdown) && !content.contains("allowed_tools"));
     insta::assert_snapshot!(parts[1].content, @"
-    -# The rest would be 3 more messages: `answer.md` has the whole text
+    -# The rest would take 3 more messages: the full text is in `answer.md`
     -# Not allowed here: `Bash(rm -r /)`. To allow it, add `Bash(rm *)` to `projects.here.allowed_tools` in routing.lua
     ");
 }
@@ -152,7 +152,7 @@ async fn where_no_file_may_be_attached_all_of_it_comes_as_messages() {
     assert_eq!(stage.settled(question).await, ANSWERED);
     let parts = assert_unfiled(&stage, question, 5);
     let (last, before) = parts.split_last().unwrap();
-    insta::assert_snapshot!(last.content.lines().last().unwrap(), @"-# Discord refused this as a file. With Attach Files, my role can post a long answer as `answer.md`");
+    insta::assert_snapshot!(last.content.lines().last().unwrap(), @"-# Discord refused this as a file. With the Attach Files permission, I can post a long answer as `answer.md`");
     assert!(before.iter().all(|part| !part.content.contains("answer.md")));
 
     stage.discord.allow(channel, Right::Attach);
@@ -179,7 +179,7 @@ async fn an_answer_over_the_cap_is_a_file_or_a_sentence_and_never_hundreds_of_me
     assert_eq!(file(&stage, parts.last().unwrap()), whole(&markdown));
     assert!((3..=4).contains(&parts.len()), "{}", parts.len());
     assert_polite(question, &parts);
-    insta::assert_snapshot!(parts.last().unwrap().content, @"-# This answer has 368 KB: `answer.md` has the whole text");
+    insta::assert_snapshot!(parts.last().unwrap().content, @"-# This answer is 368 KB long: the full text is in `answer.md`");
 
     let channel = stage.discord.channel("general");
     stage.discord.forbid(channel, Right::Attach);
@@ -187,7 +187,7 @@ async fn an_answer_over_the_cap_is_a_file_or_a_sentence_and_never_hundreds_of_me
     assert_eq!(stage.settled(question).await, ANSWERED);
     let refused = stage.parts(question);
     assert_eq!(refused.len(), parts.len());
-    insta::assert_snapshot!(refused.last().unwrap().content, @"This answer has 368 KB. That is too much for messages, and Discord did not take it as a file: where my role has Attach Files, it does. Ask me for the rest in pieces.");
+    insta::assert_snapshot!(refused.last().unwrap().content, @"This answer is 368 KB long. That's too much for messages, and Discord refused it as a file, for which my role needs Attach Files. Ask me for the rest in pieces.");
     assert_eq!(stage.ask("general", "TEXT:next").await, "next");
 }
 

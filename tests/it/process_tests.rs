@@ -89,20 +89,20 @@ async fn whatever_an_agent_does_its_person_is_told_once_and_nothing_is_left() {
     }
     println!("{} process tests", CASES.len());
     insta::assert_snapshot!(told, @"
-    ignores interrupts and SIGTERM: so far |  | ⚠️ Claude said nothing for 2 seconds, so I stopped it; please ask again. I remember the conversation. | -# id ID
+    ignores interrupts and SIGTERM: so far |  | ⚠️ Claude said nothing for 2 seconds, so I stopped it. Please ask again; the conversation is kept. | -# id ID
     leaves a process in a session of its own: done
     leaves deaf processes and never becomes idle: done
-    leaves processes that hold stdout: ⚠️ Claude stopped without an answer; please ask again. I remember the conversation. | -# id ID
+    leaves processes that hold stdout: ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept. | -# id ID
     fills stderr: done
     prints 100 MB of events: done
     prints a line of 100 MB: done
-    prints no newline: ⚠️ Claude said nothing for 2 seconds, so I stopped it; please ask again. I remember the conversation. | -# id ID
-    exits with 0 and no result: ⚠️ Claude stopped without an answer; please ask again. I remember the conversation. | -# id ID
-    dies in mid-stream: so far |  | ⚠️ Claude stopped without an answer; please ask again. I remember the conversation. | -# id ID
-    never starts: ⚠️ Claude did not start within 2 seconds; please try again. | -# id ID
+    prints no newline: ⚠️ Claude said nothing for 2 seconds, so I stopped it. Please ask again; the conversation is kept. | -# id ID
+    exits with 0 and no result: ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept. | -# id ID
+    dies in mid-stream: so far |  | ⚠️ Claude stopped without an answer. Please ask again; the conversation is kept. | -# id ID
+    never starts: ⚠️ Claude didn't start within 2 seconds. Please try again. | -# id ID
     never stops after its result: done
-    stalls in mid-stream: so far |  | ⚠️ Claude said nothing for 2 seconds, so I stopped it; please ask again. I remember the conversation. | -# id ID
-    stalls in a tool: ⚠️ A tool (Bash) was still running after 2 seconds, so I stopped it; please ask again, perhaps in smaller steps. | -# id ID
+    stalls in mid-stream: so far |  | ⚠️ Claude said nothing for 2 seconds, so I stopped it. Please ask again; the conversation is kept. | -# id ID
+    stalls in a tool: ⚠️ A tool (Bash) was still running after 2 seconds, so I stopped it. Please ask again, perhaps in smaller steps. | -# id ID
     ");
 }
 
@@ -163,8 +163,7 @@ async fn a_killed_bot_with_twenty_agents_at_work_leaves_none_and_each_person_is_
         assert_eq!(said, format!("TEXT:hello {}\n{}", channels[n], prompt(n)), "the same session");
     }
     for question in questions {
-        let told = "⚠️ I was stopped while I worked on this, and it is not finished. Look at what is there, then ask \
-                    again.\n-# id ID";
+        let told = "⚠️ I was stopped while working on this, so it isn't finished. Check what was done, then ask again.\n-# id ID";
         assert_eq!((stage.parts(question).len(), stage.answer(question).as_str()), (1, told));
     }
     bot.stop().await;

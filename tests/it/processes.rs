@@ -113,11 +113,11 @@ async fn a_signal_ends_it(signal: Signal) {
         insta::assert_snapshot!(stage.answer(running), @"
         So far
 
-        ⚠️ I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again.
+        ⚠️ I was stopped while working on this, so it isn't finished. Check what was done, then ask again.
         -# id ID
         ");
         insta::assert_snapshot!(stage.answer(deaf), @"
-        ⚠️ I was stopped while I worked on this, and it is not finished. Look at what is there, then ask again.
+        ⚠️ I was stopped while working on this, so it isn't finished. Check what was done, then ask again.
         -# id ID
         ");
     }

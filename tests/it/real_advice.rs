@@ -51,7 +51,7 @@ async fn claude_is_refused_a_tool_and_the_note_says_by_what() {
     insta::assert_snapshot!(told, @"-# Not allowed here: `WebFetch(https://site.example/x)`. To allow it, add `WebFetch(domain:site.example)` to `projects.here.allowed_tools` in routing.lua");
 
     let told = notes(r#"allowed_tools = { "Bash" },"#, r#"TOOL:Bash:{"command": "rm -rf ~"}"#).await;
-    insta::assert_snapshot!(told, @"-# Not done, because Claude Code asks about it whatever is allowed: `Bash(rm -rf ~)`");
+    insta::assert_snapshot!(told, @"-# Not done, because Claude Code asks before this whatever is allowed: `Bash(rm -rf ~)`");
 }
 
 /// Each advice is followed, and then the same call is allowed.
@@ -96,7 +96,7 @@ async fn claude_refuses_a_prompt_by_a_hook_and_only_its_reason_is_told() {
         { "type": "command", "command": "cat >/dev/null; echo \"Tickets *only*.\" >&2; exit 2" }] }] } }]],"#;
     let real = Real::with(hook).await;
     insta::assert_snapshot!(real.ask("The secret is fernweh.").await, @"
-    ⚠️ A hook of this project did not let the question through: Tickets only.
+    ⚠️ A hook of this project blocked the question: Tickets only.
     -# id ID
     ");
     real.bot.stop().await;
@@ -109,11 +109,11 @@ async fn claude_tells_what_is_wrong_with_the_account() {
     let credit = "STATUS:400:Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to \
                   upgrade or purchase credits.";
     insta::assert_snapshot!(real.ask(credit).await, @"
-    ⚠️ The account that Claude Code uses cannot pay for this: its credit is used up, or a payment has failed; my operator has to look at its billing.
+    ⚠️ The account that Claude Code uses can't pay for this: its credit is used up, or a payment failed. Whoever runs this bot has to check its billing.
     -# id ID
     ");
     insta::assert_snapshot!(real.ask("STATUS:400:This organization has been disabled.").await, @"
-    ⚠️ The organization whose account Claude Code uses is disabled at Anthropic; my operator has to take it up there, or log in with another account.
+    ⚠️ Anthropic has disabled the organization whose account Claude Code uses. Whoever runs this bot has to take it up with Anthropic, or log in with another account.
     -# id ID
     ");
     assert_eq!(real.ask("and now?").await, "you said: and now?");
@@ -140,10 +140,10 @@ async fn a_conversation_that_the_api_does_not_take_is_told_and_reset_begins_anot
     real.bot.stop().await;
     real.bot = Real::start(&real.stage).await;
     insta::assert_snapshot!(real.ask("And now?").await, @"
-    ⚠️ This conversation holds a thought of Claude's that Anthropic does not take, and each further question in it may fail alike; please ask in a new thread, where the conversation starts afresh.
+    ⚠️ This conversation contains part of Claude's thinking that Anthropic doesn't accept, so every further question in it may fail too. Please ask in a new thread, where the conversation starts over.
     -# id ID
 
-    -# `/reset` begins a new conversation in this channel
+    -# `/reset` starts a new conversation in this channel
     ");
     let discord = &real.stage.discord;
     let registered = |discord: &LocalDiscord| (!discord.commands().is_empty()).then_some(());

@@ -36,19 +36,19 @@ async fn claude_tells_what_the_api_says() {
         "STATUS:401",
     ];
     insta::assert_snapshot!(sentences(&real, &prompts).await, @r#"
-    STATUS:400: ⚠️ Anthropic refused this with status 400; please ask in another way, and if that fails too, in a new thread, where the conversation starts afresh.
-    STATUS:403: ⚠️ Anthropic refused this with "forbidden"; my operator has to check the account's rights.
-    STATUS:404: ⚠️ The model set for this project or channel does not exist, or not for this account; choose another one for the channel, or correct `model` in routing.lua.
-    STATUS:413: ⚠️ This is more text than Claude can take at once; please send less, or go on in a new thread, where the conversation starts afresh.
-    STATUS:429: ⚠️ Anthropic's rate limit is reached; please ask again in a few minutes.
-    STATUS:500: ⚠️ Anthropic's servers are failing at the moment; please ask again in a few minutes.
-    STATUS:529: ⚠️ Anthropic is overloaded at the moment; please ask again in a few minutes.
-    CUT: ⚠️ The connection to Anthropic broke off again and again; please ask again, and if it stays, my operator has to check the network.
-    STATUS:401: ⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.
+    STATUS:400: ⚠️ Anthropic refused this with status 400. Please rephrase it; if that fails too, ask in a new thread, where the conversation starts over.
+    STATUS:403: ⚠️ Anthropic refused this as forbidden. Whoever runs this bot has to check what the account may do.
+    STATUS:404: ⚠️ The model set for this project or channel doesn't exist, or isn't available to this account. Choose another one for the channel, or correct `model` in routing.lua.
+    STATUS:413: ⚠️ This is more text than Claude can take at once. Please send less, or continue in a new thread, where the conversation starts over.
+    STATUS:429: ⚠️ Anthropic's rate limit has been reached. Please ask again in a few minutes.
+    STATUS:500: ⚠️ Anthropic's servers are failing at the moment. Please ask again in a few minutes.
+    STATUS:529: ⚠️ Anthropic is overloaded at the moment. Please ask again in a few minutes.
+    CUT: ⚠️ The connection to Anthropic kept breaking off. Please ask again; if it keeps happening, whoever runs this bot has to check the network.
+    STATUS:401: ⚠️ Claude Code isn't logged in where I run. Whoever runs this bot has to run `claude` there and log in, or renew its key.
     "#);
     assert_eq!(real.ask("Better now?").await, "you said: Better now?");
     real.api = MessagesApi::start().await;
-    insta::assert_snapshot!(sentence(&real, "Is anybody there?").await, @"⚠️ Anthropic cannot be reached from where I run; please ask again later, and if it stays, my operator has to check the network.");
+    insta::assert_snapshot!(sentence(&real, "Is anybody there?").await, @"⚠️ I can't reach Anthropic from where I run. Please ask again later; if it keeps happening, whoever runs this bot has to check the network.");
     real.bot.stop().await;
 }
 
@@ -56,7 +56,7 @@ async fn claude_tells_what_the_api_says() {
 #[ignore = "needs the real Claude Code"]
 async fn claude_is_stopped_by_safeguards_and_nobody_reads_what_it_had_said() {
     let real = Real::open().await;
-    insta::assert_snapshot!(sentence(&real, "REFUSE").await, @"⚠️ Anthropic's safeguards stopped this answer; please ask in another way, or in a new thread, where the conversation starts afresh.");
+    insta::assert_snapshot!(sentence(&real, "REFUSE").await, @"⚠️ Anthropic's safeguards stopped this answer. Please rephrase it, or ask in a new thread, where the conversation starts over.");
     real.bot.stop().await;
 }
 
@@ -65,10 +65,10 @@ async fn claude_is_stopped_by_safeguards_and_nobody_reads_what_it_had_said() {
 async fn claude_reaches_its_limits() {
     const TOOL: &str = r#"TOOL:Bash:{"command": "ls"}"#;
     let real = Real::with("max_turns = 1,").await;
-    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ Claude reached the number of steps it may take in one turn; ask me to go on, and I continue from here.");
+    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ Claude reached the limit of steps in one turn. Ask me to go on, and I'll continue from here.");
     real.bot.stop().await;
     let real = Real::with("max_usd = 0.00001,").await;
-    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ The budget set for this project is spent; my operator can raise `max_usd` in routing.lua.");
+    insta::assert_snapshot!(sentence(&real, TOOL).await, @"⚠️ The budget for this project is spent. Whoever runs this bot can raise `max_usd` in routing.lua.");
     real.bot.stop().await;
 }
 
@@ -79,8 +79,8 @@ async fn claude_falls_back_to_another_model() {
     let keys = r#"model = "opus", fallback_model = "haiku",
         settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "3" } }]],"#;
     let real = Real::with(keys).await;
-    insta::assert_snapshot!(sentence(&real, "BUSY:opus").await, @"you said: BUSY:opus ⏎  ⏎ -# `claude-opus-5-5` was overloaded, so `claude-haiku-5-5` went on");
-    insta::assert_snapshot!(sentence(&real, "BUSY:claude").await, @"⚠️ Anthropic is overloaded at the moment, the fallback model too; please ask again in a few minutes.");
+    insta::assert_snapshot!(sentence(&real, "BUSY:opus").await, @"you said: BUSY:opus ⏎  ⏎ -# `claude-opus-5-5` was overloaded, so `claude-haiku-5-5` took over");
+    insta::assert_snapshot!(sentence(&real, "BUSY:claude").await, @"⚠️ Anthropic is overloaded at the moment, and so is the fallback model. Please ask again in a few minutes.");
     real.bot.stop().await;
 }
 
@@ -88,18 +88,18 @@ async fn claude_falls_back_to_another_model() {
 #[ignore = "needs the real Claude Code"]
 async fn claude_does_not_start() {
     let real = Real::with(r#"settings = "WORK/none.json","#).await;
-    insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ Claude Code does not find this project's settings; correct `settings` in routing.lua.");
+    insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ Claude Code can't find this project's settings. Correct `settings` in routing.lua.");
     real.bot.stop().await;
 
     let mut real = Real::open().await;
     real.bot.stop().await;
     real.bot = Process::ready(&mut bot_on(&real.stage)).await;
-    insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.");
+    insta::assert_snapshot!(sentence(&real, "without a key").await, @"⚠️ Claude Code isn't logged in where I run. Whoever runs this bot has to run `claude` there and log in, or renew its key.");
     real.bot.stop().await;
 
     // Without more repetitions than these the CLI would end the turn itself.
     let real = Real::with(r#"settings = [[{ "env": { "CLAUDE_CODE_MAX_RETRIES": "9" } }]],"#).await;
-    insta::assert_snapshot!(sentence(&real, "STATUS:401").await, @"⚠️ Claude Code is not logged in where I run; my operator has to run `claude` there and log in, or renew its key.");
+    insta::assert_snapshot!(sentence(&real, "STATUS:401").await, @"⚠️ Claude Code isn't logged in where I run. Whoever runs this bot has to run `claude` there and log in, or renew its key.");
     assert_eq!(real.api.requests("STATUS:401").len(), 3);
     real.bot.stop().await;
 
@@ -111,7 +111,7 @@ async fn claude_does_not_start() {
         real.bot.stop().await;
         let bot = Real::start(&real.stage).await;
         let real = Real { bot, ..real };
-        insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ The permission mode `bypassPermissions` is not possible as root; choose another `permission_mode` in routing.lua, or run me as another user.");
+        insta::assert_snapshot!(sentence(&real, "hi").await, @"⚠️ The permission mode `bypassPermissions` isn't possible as root. Choose another `permission_mode` in routing.lua, or run me as another user.");
         real.bot.stop().await;
     }
 }
@@ -135,7 +135,7 @@ async fn a_session_used_in_a_terminal_is_told_and_what_was_said_there_is_known()
     insta::assert_snapshot!(real.ask("Which words?").await, @"
     you said: Which words?
 
-    -# This conversation was also used outside Discord since my last answer; I went on from there
+    -# This conversation has also been used outside Discord since my last answer; I continued from there
     ");
     let request = real.api.asked("Which words?").await;
     for said in ["fernweh", "wanderlust"] {
@@ -168,7 +168,7 @@ async fn a_version_that_is_not_told_at_the_start_is_asked_for() {
     assert_eq!(stage.ask("general", "TEXT:I am new enough").await, "I am new enough");
     let mut stage = Stage::with(setup("true")).await;
     insta::assert_snapshot!(stage.ask("general", "TEXT:who am I?").await, @"
-    ⚠️ Claude Code does not tell its version where I run, and I need 2.1.330 or newer; my operator has to look at what `claude --version` says there.
+    ⚠️ Claude Code doesn't report its version where I run, and I need 2.1.330 or newer. Whoever runs this bot has to check what `claude --version` prints there.
     -# id ID
     ");
 }
@@ -187,7 +187,7 @@ async fn an_old_version_is_refused_with_both_versions() {
         let answer = stage.ask("general", "hi").await;
         insta::allow_duplicates! {
             insta::assert_snapshot!(answer, @"
-            ⚠️ Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer; my operator has to update it.
+            ⚠️ Claude Code is too old where I run: it is 2.0.76, and I need 2.1.330 or newer. Whoever runs this bot has to update it.
             -# id ID
             ");
         }

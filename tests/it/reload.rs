@@ -433,17 +433,17 @@ async fn the_notify_channel_hears_of_scripts_that_fail_in_use_and_of_a_restart_t
         (posts.len() >= 3).then_some(posts)
     });
     insta::assert_snapshot!(within("three posts", posted).await.join("\n\n"), @"
-    ⚠️ A script failed while it was used. The log has the calls that led to it.
+    ⚠️ A script failed. The log has the full traceback.
     ```
     scripts/routing.lua:2: no such project
     ```
 
-    ⚠️ A script failed while it was used. The log has the calls that led to it.
+    ⚠️ A script failed. The log has the full traceback.
     ```
     scripts/hooks.lua:1: no tickets
     ```
 
-    ⚠️ triggers.lua now needs the content of messages that do not mention the bot, which Discord gives only to bots that ask for it when they connect: restart moonlane (and make sure that Message Content Intent is on in the Developer Portal); until then only mentions count.
+    ⚠️ triggers.lua now needs the content of messages that don't mention the bot. Discord only sends it to bots that ask for it when they connect, so restart moonlane, with Message Content Intent on in the Developer Portal; until then only mentions count.
     ");
 }
 

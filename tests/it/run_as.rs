@@ -441,7 +441,7 @@ async fn a_bot_without_the_right_says_what_is_missing_and_serves_the_other_proje
             let question = stage.say("general", "TEXT:as usual");
             stage.parts_posted(question, 1).await;
             insta::assert_snapshot!(stage.answer(question), @"
-            ⚠️ Claude Code cannot be started where I run; my operator finds the reason in my log.
+            ⚠️ Claude Code can't be started where I run. Whoever runs this bot can find the reason in the log.
             -# id ID
             ");
             let line = bot.line("the turn failed").await;

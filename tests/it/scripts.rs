@@ -338,7 +338,7 @@ async fn the_playground_answers_what_is_piped_in_and_its_code_says_whether_a_tur
     }
     assert!(!shown.contains("@owner: \n") && !shown.contains("#general"), "{shown}");
     let shown = playground("LONG:20000\n").await;
-    let file = "\n-# The rest would be 4 more messages: `answer.md` has the whole text\n[file answer.md, 20 KB]\nexit 0";
+    let file = "\n-# The rest would take 4 more messages: the full text is in `answer.md`\n[file answer.md, 20 KB]\nexit 0";
     assert!(shown.ends_with(file), "{shown}");
     for failing in ["ERR:500", "CRASH"] {
         let shown = playground(&format!("{failing}\nTEXT:after it\n")).await;

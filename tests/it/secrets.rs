@@ -124,7 +124,7 @@ async fn a_directory_that_the_bot_may_not_enter_is_a_sentence() {
     let question = stage.say("general", "hello");
     stage.parts_posted(question, 1).await;
     insta::assert_snapshot!(stage.answer(question), @"
-    ⚠️ I may not read this project's directory; my operator has to allow it, or correct `dir` in routing.lua.
+    ⚠️ I'm not allowed to read this project's directory. Whoever runs this bot has to allow it, or correct `dir` in routing.lua.
     -# id ID
     ");
     bot.stop().await;

@@ -84,7 +84,7 @@ async fn a_session_that_was_used_in_a_terminal_is_told_once_and_resumed() {
     insta::assert_snapshot!(stage.ask("general", "TEXT:two").await, @"
     two
 
-    -# This conversation was also used outside Discord since my last answer; I went on from there
+    -# This conversation has also been used outside Discord since my last answer; I continued from there
     ");
     // Ours, as the real CLI would have written it.
     prompt("6d6f6f6e-8dd8-43a1-a2ef-9fb1bbd2fd35");

@@ -36,7 +36,7 @@ async fn of_too_many_waiting_messages_the_person_hears_once_until_there_is_room_
     let waiting = ["TEXT:1", "TEXT:2"].map(|text| stage.say("general", text));
     let (told, silent) = (stage.say("general", "TEXT:3"), stage.say("general", "TEXT:4"));
     assert_eq!(stage.settled(told).await, Settled::Said);
-    insta::assert_snapshot!(stage.answer(told), @"2 of your messages are waiting here already. Send this again once one of them has begun.");
+    insta::assert_snapshot!(stage.answer(told), @"You already have 2 messages waiting here. Send this again once one of them has started.");
     assert_eq!(stage.settled(silent).await, Settled::Ignored);
     // Nobody else has to do with it, and another channel neither.
     let others = [stage.say_as("ada", "general", "TEXT:ada"), stage.say("elsewhere", "TEXT:elsewhere")];
@@ -95,7 +95,7 @@ async fn somebody_who_writes_too_fast_is_told_once_and_nobody_else_notices() {
     stage.ask("elsewhere", "").await;
     let refused = ["TEXT:2", "", "TEXT:3"].map(|text| stage.say("general", text));
     assert_eq!(stage.settled(refused[0]).await, Settled::Said);
-    insta::assert_snapshot!(stage.answer(refused[0]), @"You have sent me 3 messages within a minute. Send this again when that minute is over.");
+    insta::assert_snapshot!(stage.answer(refused[0]), @"You've sent me 3 messages within a minute. Wait a minute, then send this again.");
     for message in &refused[1..] {
         assert_eq!(stage.settled(*message).await, Settled::Ignored);
         assert!(stage.parts(*message).is_empty());
@@ -205,13 +205,15 @@ async fn whoever_floods_is_slowed_alone() {
     let flood = Flood::start(&stage.discord);
     let refusal = |discord: &LocalDiscord| {
         let mut said = (0..10).flat_map(|n| discord.messages(discord.channel(&format!("b{n}"))));
-        said.any(|it| it.by_bot && it.content.contains("Send this again when")).then_some(())
+        said.any(|it| it.by_bot && it.content.contains("within a minute. Wait")).then_some(())
     };
     within("bob to be refused", stage.discord.wait_until(refusal)).await;
     let flooded = median_wait(&mut stage, "flooded").await;
     drop(flood);
     let told: usize = (0..10)
-        .map(|n| said(&stage, &format!("b{n}")).iter().filter(|it| it.contains("no more from you")).count())
+        .map(|n| {
+            said(&stage, &format!("b{n}")).iter().filter(|it| it.contains("within a minute. Wait")).count()
+        })
         .sum();
     println!(
         "ada waits {:.1} ms, and {:.1} ms while bob floods ({:.1} times); bob was told {told} times",

@@ -50,13 +50,13 @@ async fn retries_are_shown_until_they_are_over() {
 
     let asides = asides(&stage);
     let attempt = |line: &String| {
-        let (_, attempt) = line.split_once("-# Anthropic is overloaded, trying again, ")?;
+        let (_, attempt) = line.split_once("-# Anthropic is overloaded; retrying, attempt ")?;
         Some(attempt.strip_suffix(" of 10").unwrap().parse::<u32>().unwrap())
     };
     let attempts: Vec<u32> = asides.iter().filter_map(attempt).collect();
     assert!(attempts.len() >= 2 && attempts.is_sorted(), "{asides:#?}");
     let [.., last, gone] = &asides[..] else { panic!("{asides:?}") };
-    assert!(!last.contains("trying again"), "{asides:#?}");
+    assert!(!last.contains("retrying"), "{asides:#?}");
     assert_eq!(gone, "deleted");
 }
 
@@ -67,7 +67,7 @@ async fn the_line_goes_when_the_turn_fails_or_its_question_is_deleted() {
     let failed = stage.say("other", "RETRY:30:100 ;; CRASH:1");
     let shown = stage.discord.wait_for(|log| {
         let line = |what: &What| match what {
-            What::Posted(it) | What::Edited(it) if it.content.contains("trying again") => Some(it.id),
+            What::Posted(it) | What::Edited(it) if it.content.contains("retrying") => Some(it.id),
             _ => None,
         };
         let lines: HashSet<_> = log.iter().filter_map(|event| line(&event.what)).map(|id| id.get()).collect();
@@ -91,7 +91,7 @@ async fn a_fallback_model_is_named() {
     insta::assert_snapshot!(stage.ask("general", "FALLBACK:claude-sonnet-5-5 ;; TEXT:an answer").await, @"
     an answer
 
-    -# `demo` was overloaded, so `claude-sonnet-5-5` went on
+    -# `demo` was overloaded, so `claude-sonnet-5-5` took over
     ");
     assert_eq!(stage.ask("general", "TEXT:another").await, "another");
 }

@@ -67,9 +67,9 @@ async fn a_turn_may_be_asked_for_in_another_project_by_who_is_let_into_it() {
         run = function(ctx, args) ctx:reply(ctx:ask { 'CWD', project = args.project }) end }";
     add(&stage, "ask_in", script).await;
     let refused = said(&stage, "ada", "ask_in", &[("project", "nowhere")]).await;
-    assert_eq!(refused.content, "⚠️ There is no project nowhere.");
+    assert_eq!(refused.content, "⚠️ There is no project called nowhere.");
     let refused = said(&stage, "ada", "ask_in", &[("project", "locked")]).await;
-    assert_eq!(refused.content, "⚠️ You may not do that in this channel.");
+    assert_eq!(refused.content, "⚠️ You aren't allowed to do that there.");
     assert!(stage.agent_log().is_empty());
 
     let told = said(&stage, "ada", "ask_in", &[("project", "there")]).await;
@@ -128,7 +128,7 @@ async fn something_is_sent_to_a_channel_with_a_project_by_who_is_let_into_it() {
     assert!(sent[0].content.starts_with("From ada for @everyone\n"), "{}", sent[0].content);
     assert!(sent.iter().all(|message| message.pinged.is_empty()), "{sent:?}");
 
-    assert_eq!(tell("ada", "closed").await, "⚠️ You may not do that in this channel.");
+    assert_eq!(tell("ada", "closed").await, "⚠️ You aren't allowed to do that there.");
     assert_eq!(tell("ada", "elsewhere").await, "⚠️ That channel has no project.");
     assert!(messages("closed").is_empty() && messages("elsewhere").is_empty());
     assert_eq!(tell("owner", "closed").await, "Sent.");
@@ -200,13 +200,13 @@ async fn a_channel_that_discord_does_not_tell_of_is_nobodys() {
     let options = [("channel", &*thread.to_string())];
     assert_eq!(
         said(&stage, "ada", "tell", &options).await.content,
-        "⚠️ You may not do that in this channel.",
+        "⚠️ You aren't allowed to do that there.",
         "its parent's project does not let her in"
     );
     stage.discord.fail_next(1, Fault::Status(404), &format!("GET /channels/{thread}"));
     assert_eq!(
         said(&stage, "ada", "tell", &options).await.content,
-        "⚠️ Discord doesn't say what channel that is. Try again."
+        "⚠️ Discord didn't tell me which channel that is. Try again."
     );
 }
 
@@ -262,7 +262,7 @@ async fn the_gate_is_that_of_the_project_that_the_channel_is_routed_to() {
     let closed = stage.discord.channel("closed");
     let thread = stage.discord.thread(closed, "aside").to_string();
     let told = said(&stage, "ada", "tell", &[("channel", &thread)]).await;
-    assert_eq!(told.content, "⚠️ You may not do that in this channel.");
+    assert_eq!(told.content, "⚠️ You aren't allowed to do that there.");
     assert_eq!(said(&stage, "owner", "tell", &[("channel", &thread)]).await.content, "none");
 
     let by_function = |allow: &str| {

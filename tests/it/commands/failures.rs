@@ -51,7 +51,7 @@ async fn the_short_id_of_a_failure_stands_in_the_log_with_the_whole_chain() {
     for name in ["status", "catches"] {
         let (sentence, id) = failing(&stage, name).await;
         assert!(
-            sentence.ends_with("My database isn't answering. Please tell my operator."),
+            sentence.ends_with("My database isn't responding. Tell whoever runs this bot."),
             "{name}: {sentence}"
         );
         let line = bot

@@ -6,7 +6,7 @@ use super::effects::with_projects;
 use super::{add, buttons, heard, said, says};
 use crate::support::{ANSWERED, Stage, within};
 
-const ELSEWHERE: &str = "⚠️ You may not do that in this channel.";
+const ELSEWHERE: &str = "⚠️ You aren't allowed to do that there.";
 
 /// Does one thing in the channel that is named, and tells what it gave.
 const DO: &str = "return { name = 'do', description = 'x',

@@ -112,7 +112,7 @@ async fn a_long_question_is_shown_whole() {
     **ada** asks:
     TEXT:yes
     w…
-    -# `question.md` has the whole text
+    -# The full text is in `question.md`
     ");
 }
 

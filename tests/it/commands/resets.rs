@@ -41,7 +41,7 @@ async fn the_permission_is_asked_for_in_the_channel_that_is_reset() {
     let there_by_name = there.to_string();
     let reset = [("channel", there_by_name.as_str())];
     let refused = said(&stage, "ada", "reset", &reset).await;
-    assert_eq!(refused.content, format!("You need the permission “manage messages” in <#{there}> for this."));
+    assert_eq!(refused.content, format!("You need the “manage messages” permission in <#{there}> for this."));
     assert_eq!(said(&stage, "ada", "reset", &[]).await.content, "There is no session to reset.");
 
     stage.discord.permit_in(there, ada, 1 << 13);

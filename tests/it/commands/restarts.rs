@@ -11,10 +11,10 @@ use crate::separate::{Process, bot_on};
 use crate::support::{Setup, Stage, routing_with, within};
 
 const QUESTION_OVER: &str =
-    "⚠️ I am restarting, so this question is over. Use the command again in a minute.";
+    "⚠️ I'm restarting, so this question is closed. Use the command again in a minute.";
 const ENDED_EARLY: &str =
-    "⚠️ I am restarting, so this command has ended early. Look at what it has done, then use it again.";
-const RESTARTING: &str = "I am restarting. Try again in a minute.";
+    "⚠️ I'm restarting, so this command ended early. Check what it did, then use it again.";
+const RESTARTING: &str = "I'm restarting. Try again in a minute.";
 
 /// The longest that the bot may take to stop.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -109,7 +109,7 @@ async fn after_a_kill_the_first_press_of_an_old_button_says_that_it_is_over() {
     let _bot = Program::start(&stage).await;
     let pressed = stage.discord.press(question.id, stage.discord.owner(), &buttons(&question)[0]).unwrap();
     let told = says(&stage, pressed).await;
-    assert_eq!(told.content, "This question is over. If it still matters, use the command again.");
+    assert_eq!(told.content, "This question is closed. Use the command again if you still need it.");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_bot_that_is_killed_while_it_stops_leaves_dialogs_that_are_told_or_ove
             true => assert!(pressed.is_err(), "it is switched off"),
             false => {
                 let answer = says(&stage, pressed.unwrap()).await.content;
-                assert_eq!(answer, "This question is over. If it still matters, use the command again.");
+                assert_eq!(answer, "This question is closed. Use the command again if you still need it.");
             }
         }
     }
@@ -255,6 +255,27 @@ async fn whoever_comes_while_the_bot_stops_is_told_to_come_again() {
     assert_eq!(told.content, "Asked: TEXT:again");
     until("the question", || (!asked(&stage).is_empty()).then_some(())).await;
     assert_eq!(asked(&stage), ["TEXT:again"]);
+}
+
+#[tokio::test]
+async fn a_bot_that_is_stopped_before_it_is_ready_leaves_nobody_waiting() {
+    let stage = shipped().await;
+    save(&stage, &[("hangs", HANGS), ("asks", ASKS)]);
+    hang(&stage);
+    // So that Discord knows the commands.
+    stop(Program::start(&stage).await).await;
+    save(&stage, &[("new", ASKS)]);
+    stage.discord.fail_next(1000, Fault::Delay(FOR_EVER), "PUT /applications/");
+    let mut bot = Process::start(&mut bot_on(&stage));
+    bot.line("connected to Discord").await;
+    let hangs = use_as(&stage, "ada", "hangs", &[]);
+    within("a deferral", stage.discord.acknowledged(hangs)).await;
+    let question = said(&stage, "owner", "asks", &[]).await;
+    bot.signal(Signal::TERM);
+    assert!(bot.ended().await.success(), "{}", bot.said());
+    assert!(!bot.said().contains(" ready "), "it was still starting: {}", bot.said());
+    assert_eq!(stage.discord.response(hangs).unwrap().message.unwrap().content, ENDED_EARLY);
+    assert_is_over(&stage, question.id);
 }
 
 /// The prompts that stand in the channel.

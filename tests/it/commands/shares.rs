@@ -40,7 +40,7 @@ async fn who_has_enough_commands_under_way_is_refused_until_one_ends() {
         let refused = said(&stage, "ada", "help", &[]).await;
         assert_eq!(
             refused.content,
-            "2 commands of yours are still running. Answer what they ask, or wait, then try again."
+            "2 of your commands are still running. Answer their questions or wait, then try again."
         );
         assert_eq!(refused.ephemeral_to, Some(stage.discord.user("ada")));
     }
@@ -73,7 +73,7 @@ async fn who_has_enough_dialogs_open_can_use_commands_that_need_none() {
     let stage = stage("[person]\nmax_dialogs = 1").await;
     waits(&stage, "ada").await;
     let refused = said(&stage, "ada", "wait", &[]).await;
-    insta::assert_snapshot!(refused.content, @"⚠️ I have already asked you a question. Answer one, or wait until it times out.");
+    insta::assert_snapshot!(refused.content, @"⚠️ I've already asked you a question. Answer it first, or wait until it times out.");
     assert!(said(&stage, "ada", "help", &[]).await.content.contains(HELP));
     waits(&stage, "owner").await;
     waits(&stage, "owner").await;
@@ -98,13 +98,13 @@ async fn a_question_that_is_too_much_is_refused_before_it_is_posted() {
     stage.prompted("STALL").await;
     let ask = async |text: &str| said(&stage, "ada", "ask", &[("prompt", text)]).await.content;
     assert_eq!(ask("TEXT:waits").await, "Asked: TEXT:waits");
-    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ A message of yours is waiting here already. Send this again once it has begun.");
+    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ You already have a message waiting here. Send this again once it has started.");
     let elsewhere = stage.say_as("ada", "elsewhere", "TEXT:elsewhere");
     stage.settled(elsewhere).await;
     stage.discord.delete(stage.discord.messages(stage.discord.channel("general"))[0].id);
     heard(&stage, "waits").await;
     let ask = async |text: &str| said(&stage, "ada", "ask", &[("prompt", text)]).await.content;
-    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ You have sent me 3 messages within a minute. Send this again when that minute is over.");
+    insta::assert_snapshot!(ask("TEXT:refused").await, @"⚠️ You've sent me 3 messages within a minute. Wait a minute, then send this again.");
     let posted = stage.discord.messages(stage.discord.channel("general"));
     assert!(!posted.iter().any(|message| message.by_bot
         && message.content.contains("refused")
