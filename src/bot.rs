@@ -17,7 +17,7 @@ use crate::gateway::{self, Gateway, GatewayError};
 use crate::host;
 use crate::lane::Lanes;
 use crate::logging::chain;
-use crate::outbox::{self, Notify, Outbox, Patience, Post};
+use crate::outbox::{self, Identity, Notify, Outbox, Patience, Post};
 use crate::panics::{Panic, Panics};
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
@@ -56,6 +56,9 @@ pub enum StartError {
     /// The gateway refused or could not be reached.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// It was told to stop meanwhile.
+    #[error("it was told to stop while it started")]
+    Stopped,
 }
 
 /// Why a running bot cannot go on; one sentence for the operator.
@@ -78,6 +81,8 @@ pub struct Bot {
     serve: AbortOnDropHandle<()>,
     /// Takes in commands and presses.
     answer: AbortOnDropHandle<()>,
+    /// Cancelled once what the last run left is taken up.
+    recovered: CancellationToken,
     stop_serving: CancellationToken,
     reloader: Reloader,
     /// Where every task here reports its panics; the store and the gateway's client have their own way.
@@ -88,9 +93,21 @@ pub struct Bot {
     news: Option<(CancellationToken, AbortOnDropHandle<()>)>,
 }
 
+/// What a bot still needs while it starts.
+struct ToBegin {
+    me: Identity,
+    /// How many channels have a project, in words.
+    routed: String,
+    /// Told when the commands were registered for the first time, or could not be.
+    registered: oneshot::Receiver<()>,
+    gate: Gate,
+    /// Where operators read, and what they are to read.
+    news: Option<(ChannelId, mpsc::UnboundedReceiver<String>)>,
+}
+
 impl Bot {
     /// Starts the bot: scripts, store, Discord; then what the last run left, then new messages. Returns once it is
-    /// ready. `settled` hears of every message that is settled.
+    /// ready. `settled` hears of every message that is settled; `stop` ends the start in good order.
     ///
     /// # Errors
     /// Whatever makes it impossible to run; nothing is left behind then.
@@ -98,7 +115,34 @@ impl Bot {
         config: &Config,
         token: &str,
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
+        stop: &CancellationToken,
     ) -> Result<Self, StartError> {
+        // Nobody can have used anything before Discord is connected, so there is nobody to tell.
+        let (mut bot, rest) = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(StartError::Stopped),
+            connected = Self::connect(config, token, settled) => connected?,
+        };
+        let begun = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            begun = bot.begin(rest) => Some(begun?),
+        };
+        match begun {
+            Some(()) => Ok(bot),
+            None => {
+                bot.shut_down().await;
+                Err(StartError::Stopped)
+            }
+        }
+    }
+
+    /// Puts the bot together and begins to connect. Nothing that comes in is looked at before [`Bot::begin`].
+    async fn connect(
+        config: &Config,
+        token: &str,
+        settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
+    ) -> Result<(Self, ToBegin), StartError> {
         let started = Instant::now();
         let panics = Panics::default();
         let (news, to_post) = mpsc::unbounded_channel();
@@ -169,32 +213,70 @@ impl Bot {
             rereads: to_reread,
         };
         let gateway = gateway::start(start, outbox.clone(), inbound, interactions).await?;
-        // Only once Discord is connected: a start that fails must not begin turns just to end them. What has come in
-        // meanwhile is taken in after them.
-        turns.recover().await?;
-        let tasks = vec![
-            registering,
-            panics.spawn("the liveness marker", stay_marked_alive(turns.store.clone())),
-            panics.spawn("the cleanup of old messages", clean_up_daily(turns.store.clone())),
-            panics.spawn("the owner lookup", gate.keep_owners()),
-        ];
-        let answer = panics.spawn("the command handler", commands.clone().serve(interacted));
-        let stop_serving = CancellationToken::new();
-        let serve = panics.spawn("the message intake", {
-            let (turns, stop) = (turns.clone(), stop_serving.clone());
-            async move { turns.serve(messages, older, stop).await }
+        let (recovered, stop_serving) = (CancellationToken::new(), CancellationToken::new());
+        let answer = panics.spawn("the command handler", {
+            let (commands, recovered) = (commands.clone(), recovered.clone());
+            async move {
+                tokio::select! {
+                    () = recovered.cancelled() => {}
+                    // Whoever has used one by now is told.
+                    () = commands.responders.closing() => {}
+                }
+                commands.serve(interacted).await;
+            }
         });
-        let news = config.scripts.notify_channel.map(|channel| {
+        let serve = panics.spawn("the message intake", {
+            let (turns, recovered, stop) = (turns.clone(), recovered.clone(), stop_serving.clone());
+            async move {
+                tokio::select! {
+                    () = recovered.cancelled() => turns.serve(messages, older, stop).await,
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
+        let channel = config.scripts.notify_channel;
+        let rest = ToBegin { me, routed, registered, gate, news: channel.map(|channel| (channel, to_post)) };
+        let tasks = vec![registering];
+        let bot = Self {
+            turns,
+            commands,
+            gateway,
+            serve,
+            answer,
+            recovered,
+            stop_serving,
+            reloader,
+            panics,
+            tasks,
+            news: None,
+        };
+        Ok((bot, rest))
+    }
+
+    /// Waits until Discord is connected, takes up what the last run left, and then what has come in meanwhile.
+    async fn begin(&mut self, rest: ToBegin) -> Result<(), StartError> {
+        let ToBegin { me, routed, registered, gate, news } = rest;
+        self.gateway.ready().await?;
+        // Only now: a start that fails must not begin turns just to end them.
+        self.turns.recover().await?;
+        self.recovered.cancel();
+        let store = &self.turns.store;
+        self.tasks.extend([
+            self.panics.spawn("the liveness marker", stay_marked_alive(store.clone())),
+            self.panics.spawn("the cleanup of old messages", clean_up_daily(store.clone())),
+            self.panics.spawn("the owner lookup", gate.keep_owners()),
+        ]);
+        self.news = news.map(|(channel, to_post)| {
             let stop = CancellationToken::new();
-            let posting = post_news(outbox, channel, to_post, stop.clone());
-            (stop, panics.spawn("the operator notifier", posting))
+            let posting = post_news(self.turns.outbox.clone(), channel, to_post, stop.clone());
+            (stop, self.panics.spawn("the operator notifier", posting))
         });
         // Usually the commands are there by the time the bot is ready. Messages do not wait for them.
         if timeout(REGISTER_WITHIN, registered).await.is_err() {
             warn!("Discord has not accepted the commands yet; trying again in the background");
         }
         info!(name = %me.name, channels = %routed, invite = %me.invite(), "ready");
-        Ok(Self { turns, commands, gateway, serve, answer, stop_serving, reloader, panics, tasks, news })
+        Ok(())
     }
 
     /// The scripts in force, and the way to load them anew.
@@ -228,6 +310,7 @@ impl Bot {
             gateway,
             mut serve,
             answer,
+            recovered,
             stop_serving,
             reloader,
             panics: _,
@@ -258,7 +341,10 @@ impl Bot {
             stop.cancel();
             let _ = timeout(TELL_WITHIN, posting).await;
         }
-        turns.store.mark_alive();
+        // Otherwise it has looked at nothing that came in since the last run, and was away all the same.
+        if recovered.is_cancelled() {
+            turns.store.mark_alive();
+        }
         turns.store.close().await;
         info!("stopped");
     }

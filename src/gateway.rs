@@ -61,6 +61,9 @@ const START: Duration = Duration::from_secs(60);
 /// A client whose thread has no pulse for this long is stuck.
 const STUCK: Duration = Duration::from_secs(4);
 
+/// How long what has come in may take to be passed on, once the client has ended.
+const PASS_ON: Duration = Duration::from_millis(500);
+
 /// What the gateway needs to know.
 pub struct GatewayOptions {
     pub token: String,
@@ -82,7 +85,13 @@ pub struct GatewayOptions {
 pub struct Gateway {
     stop: DropGuard,
     supervisor: JoinHandle<GatewayError>,
-    tasks: [AbortOnDropHandle<()>; 2],
+    reader: AbortOnDropHandle<()>,
+    relay: AbortOnDropHandle<()>,
+    panics: Panics,
+    /// Told when Discord says READY for the first time.
+    ready: Option<oneshot::Receiver<()>>,
+    /// The address that Discord gave.
+    url: String,
     ended: Option<GatewayError>,
 }
 
@@ -110,11 +119,11 @@ pub enum GatewayError {
     Broken(String),
 }
 
-/// Connects, and returns when Discord says READY. From then on `inbound` receives what is said, and
+/// Begins to connect. Once Discord has said READY ([`Gateway::ready`]), `inbound` receives what is said, and
 /// `interactions` what people do with commands and buttons: it must not wait for what is said.
 ///
 /// # Errors
-/// A bad token, disallowed intents, or no READY within a minute.
+/// Discord does not say where its gateway is, or the store cannot be read.
 pub async fn start(
     start: GatewayOptions,
     outbox: Outbox,
@@ -147,24 +156,34 @@ pub async fn start(
         start.panics.clone(),
     );
     let panics = start.panics;
-    let mut gateway = Gateway {
+    Ok(Gateway {
         supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
-        tasks: [
-            panics.spawn("the event reader", converter.run(queue)),
-            panics.spawn("the interaction relay", pass_on(interacted, interactions)),
-        ],
+        reader: panics.spawn("the event reader", converter.run(queue)),
+        relay: panics.spawn("the interaction relay", pass_on(interacted, interactions)),
         stop: stop.drop_guard(),
+        panics,
+        ready: Some(on_ready),
+        url,
         ended: None,
-    };
-    tokio::select! {
-        Ok(()) = on_ready => Ok(gateway),
-        error = gateway.stopped() => Err(error),
-        panic = panics.first() => Err(GatewayError::Broken(panic.to_string())),
-        () = sleep(START) => Err(GatewayError::Silent(url)),
-    }
+    })
 }
 
 impl Gateway {
+    /// Waits for Discord's first READY.
+    ///
+    /// # Errors
+    /// A bad token, disallowed intents, or no READY within a minute.
+    pub async fn ready(&mut self) -> Result<(), GatewayError> {
+        let Some(ready) = self.ready.take() else { return Ok(()) };
+        let (panics, url) = (self.panics.clone(), self.url.clone());
+        tokio::select! {
+            Ok(()) = ready => Ok(()),
+            error = self.stopped() => Err(error),
+            panic = panics.first() => Err(GatewayError::Broken(panic.to_string())),
+            () = sleep(START) => Err(GatewayError::Silent(url)),
+        }
+    }
+
     /// Resolves only if the gateway ends by itself, for good.
     pub async fn stopped(&mut self) -> GatewayError {
         if let Some(error) = &self.ended {
@@ -175,18 +194,24 @@ impl Gateway {
         self.ended.insert(error).clone()
     }
 
-    /// Closes the session and disconnects; takes up to three seconds. Nothing is received afterwards.
+    /// Closes the session and disconnects; takes up to three seconds. Interactions that have come in by then are passed on.
+    ///
+    /// What Discord sends between our good-bye and its own is lost, for serenity reads over it; whoever has used a command
+    /// just then is told by Discord itself that the application did not respond. Nothing is received afterwards.
     pub async fn shut_down(self) {
-        let Self { stop, mut supervisor, tasks, ended } = self;
+        let Self { stop, mut supervisor, reader, mut relay, ended, .. } = self;
         drop(stop);
         if ended.is_none() && timeout(Duration::from_secs(3), &mut supervisor).await.is_err() {
             supervisor.abort();
         }
-        for task in tasks {
-            task.abort();
+        reader.abort();
+        // It ends by itself where the client has ended, for then nothing sends to it any more.
+        if timeout(PASS_ON, &mut relay).await.is_err() {
+            relay.abort();
             // Aborting is an error here, and the only one expected.
-            drop(task.await);
+            drop(relay.await);
         }
+        drop(reader.await);
     }
 }
 

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,7 @@ use moonlane::script::{ScriptProblem, ScriptSet, Severity};
 use moonlane::try_out::{self, TriedMessage};
 use moonlane::{demo_agent, doctor, format, host, logging, playground, print};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// Turns Discord channels into Claude Code workplaces.
@@ -246,13 +248,19 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
     };
     // Asked now, since it may be closed later.
     let had_terminal = has_terminal();
-    let mut bot = tokio::select! {
-        started = Bot::start(&config, &token, None) => match started {
-            Ok(bot) => bot,
-            Err(error) => return start_failed(&error),
-        },
-        _ = terminate.recv() => return ExitCode::SUCCESS,
-        _ = interrupt.recv() => return ExitCode::SUCCESS,
+    let stop = CancellationToken::new();
+    let mut starting = pin!(Bot::start(&config, &token, None, &stop));
+    let started = loop {
+        tokio::select! {
+            started = &mut starting => break started,
+            _ = terminate.recv() => stop.cancel(),
+            _ = interrupt.recv() => stop.cancel(),
+        }
+    };
+    let mut bot = match started {
+        Ok(bot) => bot,
+        Err(StartError::Stopped) => return ExitCode::SUCCESS,
+        Err(error) => return start_failed(&error),
     };
     // Not in `Bot`: it concerns the whole machine, which bots in tests share.
     bot.keep("the cleanup of temporary folders", moonlane::agent::clean_daily());

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::bot::Bot;
 use crate::config::Config;
@@ -69,7 +70,8 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         gone: false,
         discord,
     };
-    let mut bot = Bot::start(&config, table.discord.token(), Some(settled)).await?;
+    let mut bot =
+        Bot::start(&config, table.discord.token(), Some(settled), &CancellationToken::new()).await?;
     table.banner(agent);
     let failed = tokio::select! {
         () = table.talk(settling) => None,

@@ -31,7 +31,8 @@ impl Stage {
         let api = ("MOONLANE_DISCORD__API_URL".to_owned(), discord.url().to_owned());
         let config = Config::load(root, [api]).unwrap();
         let (settled, settling) = mpsc::unbounded_channel();
-        let bot = Bot::start(&config, discord.token(), Some(settled)).await.unwrap();
+        let bot =
+            Bot::start(&config, discord.token(), Some(settled), &CancellationToken::new()).await.unwrap();
         Self { discord, folder, config, channel, settling, bot }
     }
 
@@ -124,7 +125,7 @@ async fn whoever_waits_for_a_command_is_told_also_where_nobody_answers_commands_
     stage.failed().await;
     stage.bot.shut_down().await;
     let told = stage.discord.message(question.id).unwrap().content;
-    assert!(told.starts_with("Sure?\n\n⚠️ I am restarting"), "{told}");
+    assert!(told.starts_with("Sure?\n\n⚠️ I'm restarting"), "{told}");
 }
 
 #[tokio::test]
@@ -135,7 +136,8 @@ async fn a_channel_whose_history_nobody_reads_any_more_ends_the_bot() {
     stage.discord.say(Say::to_bot(stage.channel, stage.discord.owner(), "ping"));
     let history = format!("GET /channels/{}/messages", stage.channel);
     stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(3600)), &history);
-    let mut bot = Bot::start(&stage.config, stage.discord.token(), None).await.unwrap();
+    let mut bot =
+        Bot::start(&stage.config, stage.discord.token(), None, &CancellationToken::new()).await.unwrap();
     let asked = |discord: &LocalDiscord| {
         discord
             .calls()
@@ -147,5 +149,28 @@ async fn a_channel_whose_history_nobody_reads_any_more_ends_the_bot() {
     bot.panics.cause("the catch-up reader");
     let failed = timeout(Duration::from_secs(20), bot.failed()).await.unwrap().to_string();
     assert_eq!(failed, "a bug in moonlane: the catch-up reader panicked: on purpose");
+    bot.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_command_that_comes_before_the_bot_has_begun_is_told_that_it_stops() {
+    let stage = Stage::open().await;
+    let commands = stage.folder.path().join("scripts/commands");
+    std::fs::create_dir(&commands).unwrap();
+    let says = "return { name = 'says', description = 'x', run = function(ctx) ctx:reply 'Here.' end }";
+    std::fs::write(commands.join("says.lua"), says).unwrap();
+    stage.bot.reloader.reload_now().await.unwrap();
+    let known = |discord: &LocalDiscord| (!discord.commands().is_empty()).then_some(());
+    timeout(Duration::from_secs(20), stage.discord.wait_until(known)).await.unwrap();
+    stage.bot.shut_down().await;
+
+    let (mut bot, _rest) = Bot::connect(&stage.config, stage.discord.token(), None).await.unwrap();
+    bot.gateway.ready().await.unwrap();
+    let used = UseCommand::new(stage.channel, stage.discord.owner(), "says");
+    let used = stage.discord.use_command(used).unwrap();
+    // The first thing that a bot does when it stops; what it does then goes on only while the gateway is open.
+    bot.commands.close();
+    let told = timeout(Duration::from_secs(20), stage.discord.response_message(used)).await.unwrap();
+    assert_eq!(told.content, words::command::RESTARTING);
     bot.shut_down().await;
 }

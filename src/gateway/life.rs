@@ -125,6 +125,8 @@ impl GatewaySession {
                     if timeout(GOOD_BYE, &mut run).await.is_err() {
                         debug!("Discord did not close the session in time");
                     }
+                    // What the runner has read is still to be forwarded, by tasks that were spawned before this one was woken.
+                    tokio::task::yield_now().await;
                     return LifeEnd::Asked;
                 }
                 ended = &mut run => return match ended {

@@ -19,6 +19,18 @@ const TOKEN: &str = "sekret.token";
 const GUILD: &str = "10";
 const CHANNEL: &str = "20";
 
+/// Starts a gateway, and waits until it is ready.
+async fn connected(
+    options: GatewayOptions,
+    outbox: Outbox,
+    inbound: mpsc::UnboundedSender<Inbound>,
+    interactions: mpsc::UnboundedSender<Interaction>,
+) -> Result<Gateway, GatewayError> {
+    let mut gateway = start(options, outbox, inbound, interactions).await?;
+    gateway.ready().await?;
+    Ok(gateway)
+}
+
 /// A Discord: REST answers by path, and the gateway's connections, handed to the test.
 struct Discord {
     address: String,
@@ -95,7 +107,7 @@ impl Discord {
         self.missed = was_missed;
         let plan =
             GatewayOptions { panics: self.panics.clone(), store: self.store.clone(), missed, ..plan() };
-        let starting = tokio::spawn(start(plan, self.outbox(), inbound, interactions));
+        let starting = tokio::spawn(connected(plan, self.outbox(), inbound, interactions));
         let mut connection = self.connection().await;
         assert_eq!(connection.receive().await["op"], 2);
         connection.ready().await;
@@ -504,7 +516,8 @@ async fn a_bad_token_and_disallowed_intents_end_it_with_a_sentence() {
     for (code, error) in [(4004, GatewayError::Token), (4014, GatewayError::Intents)] {
         let mut discord = Discord::start().await;
         let (inbound, _heard) = mpsc::unbounded_channel();
-        let starting = tokio::spawn(start(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0));
+        let starting =
+            tokio::spawn(connected(plan(), discord.outbox(), inbound, mpsc::unbounded_channel().0));
         let mut connection = discord.connection().await;
         let identify = connection.receive().await;
         assert_eq!(identify["d"]["intents"], (1 << 0) | (1 << 9) | (1 << 12) | (1 << 15));

@@ -17,6 +17,7 @@ use moonlane::turn::Settled;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::busy::Stopwatch;
 
@@ -169,7 +170,8 @@ impl Stage {
     pub async fn start(&mut self) {
         let (settled, settling) = mpsc::unbounded_channel();
         let config = self.config();
-        let start = Bot::start(&config, self.discord.token(), Some(settled));
+        let stop = CancellationToken::new();
+        let start = Bot::start(&config, self.discord.token(), Some(settled), &stop);
         self.bot = Some(within("the bot's start", start).await.unwrap());
         self.settling = settling;
         // An earlier bot's word does not count for what this one takes up.
