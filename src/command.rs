@@ -12,6 +12,7 @@
 
 mod access;
 mod choose;
+mod notice_buttons;
 mod perform;
 mod register;
 mod stop_button;
@@ -106,7 +107,7 @@ impl Commands {
             info!(user = %interaction.author.id, "a press is refused: {refusal}");
             return self.responders.refuse(&interaction, &refusal).await;
         }
-        if self.pressed_stop(&interaction).await {
+        if self.pressed_stop(&interaction).await || self.pressed_notice(&interaction).await {
             return;
         }
         if let Some(responder) = self.responders.take(interaction).await {

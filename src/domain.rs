@@ -21,7 +21,7 @@ pub use interaction::{
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,
 };
 pub use project::{
-    Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
+    Allow, AnswerForm, Busy, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
     PermissionMode, Project, ProjectName, RunAs, Sandbox, SettingSource, Share, Source, TOOLS, is_model_name,
 };
 pub use reply::{

@@ -14,7 +14,7 @@
 //! whoever gets a slot and has another such channel goes to the end. So somebody with a hundred waiting turns in ten
 //! channels gets one slot and then lets everybody else who waits go first. As turns may be long, nobody holds all slots
 //! to begin with: who holds `per_person` of them is passed over, and keeps their place in the queue. Within a channel
-//! nobody overtakes, and a channel stands there for the person who is next in it. A lane without turns is removed.
+//! nobody overtakes unless they are let go next ([`Lanes::advance`]), and a channel stands there for the person who is next in it. A lane without turns is removed.
 //!
 //! A turn that cannot run although its turn has come steps back: it waits again at the head of its lane, and the lane
 //! is in no queue until the turn comes back.
@@ -152,6 +152,17 @@ impl Lanes {
         let runs = state.lanes[&channel].running.as_ref().is_some_and(|r| r.ticket == number);
         let place = if runs { LanePosition::Runs } else { LanePosition::Waits(ahead) };
         (place, Ticket { lanes: self.clone(), channel, number, go: start })
+    }
+
+    /// Lets a turn that waits go next in its lane, ahead of those that came before it. Nothing changes where no turn runs
+    /// there: then the next one is about to begin, or keeps its place until it can.
+    pub fn advance(&self, channel: ChannelId, turn: MessageId) {
+        let mut state = self.lock();
+        let Some(lane) = state.lanes.get_mut(&channel).filter(|lane| lane.running.is_some()) else { return };
+        let place = lane.waiting.iter().position(|waiting| waiting.turn == turn);
+        if let Some(advanced) = place.and_then(|place| lane.waiting.remove(place)) {
+            lane.waiting.push_front(advanced);
+        }
     }
 
     /// How many turns of this person wait in the lane.
@@ -380,6 +391,33 @@ mod tests {
 
     fn runs(ticket: &mut Ticket) -> bool {
         ticket.go.try_recv().is_ok()
+    }
+
+    #[test]
+    fn who_is_let_go_next_overtakes_those_who_wait() {
+        let lanes = Lanes::new(8, 8);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, mut second) = enter(&lanes, 1, 2);
+        let (_, mut third) = enter(&lanes, 1, 3);
+        lanes.advance(channel(1), turn(3));
+        lanes.advance(channel(1), turn(9));
+        drop(first);
+        assert!(runs(&mut third) && !runs(&mut second));
+        drop(third);
+        assert!(runs(&mut second));
+    }
+
+    #[test]
+    fn where_nobody_runs_nobody_overtakes_who_has_stepped_back() {
+        let lanes = Lanes::new(8, 8);
+        let (_, mut first) = enter(&lanes, 1, 1);
+        assert!(runs(&mut first));
+        let (_, mut second) = enter(&lanes, 1, 2);
+        first.step_back();
+        lanes.advance(channel(1), turn(2));
+        assert!(!runs(&mut second));
+        first.come_back();
+        assert!(runs(&mut first));
     }
 
     #[test]

@@ -522,6 +522,7 @@ mod tests {
             question: message(id),
             hourglass,
             live_line,
+            notice: None,
         };
         let (coming, stands) = (Some(LiveLine::Coming), Some(LiveLine::Stands(message(30))));
         assert_eq!(

@@ -14,10 +14,12 @@ mod admission;
 mod delivery;
 mod for_commands;
 mod hooks;
+mod instead;
 mod intake;
 mod live;
 mod look_up;
 mod missed;
+mod notice;
 mod prompt;
 mod question;
 mod recovery;
@@ -42,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use live::turn_to_stop;
+pub use notice::{WaitingWish, waiting_wish};
 
 use crate::agent::Agents;
 use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, Reread, Share, UserId};

@@ -234,6 +234,21 @@ pub fn reset() -> String {
     text::small("`/reset` starts a new conversation in this channel")
 }
 
+/// The notice of a message behind a turn in its channel.
+pub fn waits_for_a_turn() -> String {
+    text::small("⏳ I'll start on this when I've finished what I'm working on here")
+}
+
+/// The same where nothing runs in its channel: all slots are taken.
+pub fn waits_for_a_slot() -> String {
+    text::small("⏳ I'll start on this when I'm less busy elsewhere")
+}
+
+/// A button of the notice: the running turn ends, and this one goes next.
+pub const STOP_THAT: &str = "Stop that and do this";
+/// A button of the notice: this one never begins.
+pub const TAKE_IT_OUT: &str = "Take it out";
+
 /// Somebody ended the turn.
 pub fn stopped() -> String {
     "⏹️ Stopped.".to_owned()

@@ -48,6 +48,7 @@
 ---@field env? table<string, string> Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
 ---@field limits? ProjectLimits Time limits, in place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
+---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
 ---@field format? Format How answers become Discord messages.
 ---@field allow? ProjectAllow Who may work here, in place of the rule at the top of routing.lua.
 
@@ -79,6 +80,11 @@
 ---@alias AnswerForm
 ---| "last" # every text after the last tool call
 ---| "all" # every text
+
+---What becomes of a message that comes while a turn runs in its channel.
+---@alias Busy
+---| "queue" # it waits
+---| "interrupt" # it ends that turn, and goes next
 
 ---How an answer becomes Discord messages.
 ---@class (exact) Format
@@ -241,7 +247,7 @@
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets that session, so that the next turn starts afresh. Gives what it was; nil if there was none.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed Sets the channel's model from the next turn on, across restarts; false goes back to the project's own. Raises unless the project's `models` allow it.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed Does the same for the permission mode, which the project's `permission_modes` must allow.
----@field stop fun(self: Ctx, channel?: Id): QueueEntry? Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running.
+---@field stop fun(self: Ctx, channel?: Id): QueueEntry? Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running. Only who asked, and operators, may.
 ---@field queue fun(self: Ctx, channel?: Id): QueueEntry[] The turns that are running and waiting, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Takes a turn of this person's out of the queue. Gives whether it was still waiting.
 ---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this person, whatever the trigger says. Gives the turn's id.

@@ -92,7 +92,11 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 AskEnd::Failed(failure)
             }
         };
-        let partial = if matches!(end, AskEnd::Answered(_)) { String::new() } else { self.story.partial() };
+        let partial = match end {
+            AskEnd::Answered(_) => String::new(),
+            AskEnd::Stopped => self.story.written(),
+            AskEnd::Failed(_) => self.story.partial(),
+        };
         AskResult {
             end,
             session: self.seen,

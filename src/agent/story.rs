@@ -288,6 +288,11 @@ impl Story {
         }
     }
 
+    /// Everything that was written so far.
+    pub fn written(&self) -> String {
+        self.joined(0)
+    }
+
     /// What was written so far, of a turn that did not end well. Without a text after the last tool call it is
     /// the texts before it: they are all that the person gets.
     pub fn partial(&self) -> String {
@@ -297,6 +302,10 @@ impl Story {
             }
             _ => 0,
         };
+        self.joined(from)
+    }
+
+    fn joined(&self, from: usize) -> String {
         let texts = self.texts[from..].iter().map(|(_, text)| text).chain(std::iter::once(&self.unfinished));
         texts.filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n\n")
     }
@@ -344,6 +353,8 @@ mod tests {
         assert_eq!(story_of(AnswerForm::Last, tidy()).answer(Some(String::new())), "It is so.");
         assert_eq!(story_of(AnswerForm::Last, [tool("1", "Read")]).answer(None), "");
         assert_eq!(story_of(AnswerForm::Last, silent()).partial(), "I look.");
+        assert_eq!(story_of(AnswerForm::Last, events()).partial(), "One.\n\nTwo.");
+        assert_eq!(story_of(AnswerForm::Last, events()).written(), "I look.\n\nOne.\n\nTwo.");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl<'a> UserAccess<'a> {
         }
     }
 
-    /// Whether the person may see and stop what is done in the project of this name. One that is gone has no rule, so it
+    /// Whether the person may see what is done in the project of this name. One that is gone has no rule, so it
     /// is the operators' alone.
     pub async fn may_see(&self, project: &ProjectName) -> Result<bool, String> {
         if self.is_operator() {
@@ -88,6 +88,11 @@ impl<'a> UserAccess<'a> {
     /// The same for a turn there. Everybody may see their own.
     pub async fn may_see_turn(&self, author: UserId, project: &ProjectName) -> Result<bool, String> {
         Ok(author == self.asked.author.id || self.may_see(project).await?)
+    }
+
+    /// Whether the person may end a turn of this author's: whoever asked for it, and operators.
+    pub fn may_stop(&self, author: UserId) -> bool {
+        author == self.asked.author.id || self.is_operator()
     }
 
     /// Whether the person may start a turn in this project, as by a message.

@@ -204,6 +204,9 @@ impl Use<'_> {
         if !self.access.may_see_turn(entry.user.id, &project).await? {
             return Err(words::ELSEWHERE.to_owned());
         }
+        if !self.access.may_stop(entry.user.id) {
+            return Err(words::NOT_YOURS_TO_STOP.to_owned());
+        }
         let Some(stopped) = self.deps.turns.stop(turn).await else { return Ok(Value::Null) };
         json(QueueEntry { answering: stopped == Stopped::Answer, ..entry })
     }

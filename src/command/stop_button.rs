@@ -35,8 +35,7 @@ impl Commands {
             words::NOT_STOPPED
         })?;
         let Some(row) = row else { return Err(words::NOTHING_TO_STOP) };
-        let is_theirs = row.turn.author.id == press.author.id;
-        if !is_theirs && !UserAccess::of(&self.turns, press).await.is_operator() {
+        if !UserAccess::of(&self.turns, press).await.may_stop(row.turn.author.id) {
             return Err(words::NOT_YOURS_TO_STOP);
         }
         self.turns.stop_work(turn).await.then_some(()).ok_or(words::NOTHING_TO_STOP)

@@ -74,6 +74,8 @@ pub struct Project {
     pub limits: Limits,
     /// Which of Claude's texts are the answer.
     pub answer: AnswerForm,
+    /// What becomes of a message that comes while a turn runs in its channel.
+    pub busy: Busy,
     /// How its text becomes parts.
     pub format: Format,
     /// An answer with more parts than this is cut short, and all of it is attached as a file; `None`: never.
@@ -113,6 +115,7 @@ impl Project {
             env: BTreeMap::new(),
             limits,
             answer: AnswerForm::default(),
+            busy: Busy::default(),
             format: Format::default(),
             max_parts: Some(MAX_PARTS),
             max_bytes: Some(MAX_BYTES),
@@ -330,6 +333,17 @@ pub enum AnswerForm {
     All,
 }
 
+/// What becomes of a message that comes while a turn runs in its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Busy {
+    /// it waits
+    #[default]
+    Queue,
+    /// it ends that turn, and goes next
+    Interrupt,
+}
+
 /// How Markdown becomes parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
@@ -386,7 +400,7 @@ impl Default for GateTimes {
     }
 }
 
-/// When the live line of a turn is shown, and how often it is edited.
+/// When the live line of a turn is shown, and how often it is edited; and when one that waits is told of.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveTimes {
     /// A turn that is over sooner has none.
@@ -395,6 +409,8 @@ pub struct LiveTimes {
     pub least_pause: Duration,
     /// The pause in long turns.
     pub most_pause: Duration,
+    /// How long a message waits before it is told what its author can do about it.
+    pub notice_after: Duration,
 }
 
 impl Default for LiveTimes {
@@ -403,6 +419,7 @@ impl Default for LiveTimes {
             shown_after: Duration::from_secs(2),
             least_pause: Duration::from_millis(1500),
             most_pause: Duration::from_secs(5),
+            notice_after: Duration::from_secs(3),
         }
     }
 }

@@ -135,7 +135,7 @@ pub enum CtxFunction {
     ///
     /// Lua: `fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed`
     SetPermissionMode,
-    /// Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running.
+    /// Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running. Only who asked, and operators, may.
     ///
     /// Lua: `fun(self: Ctx, channel?: Id): QueueEntry?`
     Stop,

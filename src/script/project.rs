@@ -17,7 +17,7 @@ use super::run_as::{self, kept_out};
 use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
-    Allow, AnswerForm, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
+    Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
     ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId, is_model_name,
 };
 use crate::reach::Right;
@@ -90,6 +90,9 @@ pub(super) struct RawProject {
     /// Which of Claude's texts are the answer; "last" by default.
     #[serde(default)]
     answer: AnswerForm,
+    /// What becomes of a message that comes while a turn runs in its channel; "queue" by default.
+    #[serde(default)]
+    busy: Busy,
     /// How answers become Discord messages.
     #[serde(default)]
     format: RawFormat,
@@ -228,6 +231,7 @@ pub(super) fn project(
         command: raw.command,
         env: raw.env,
         answer: raw.answer,
+        busy: raw.busy,
         format: Format {
             dialect: raw.format.dialect.unwrap_or(Format::default().dialect),
             max_lines: found.or(None, "format.max_lines", length(raw.format.max_lines)),

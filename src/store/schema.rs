@@ -20,6 +20,7 @@
 //! - `hourglass`: 1 from before its message gets the reaction of one that waits until that is seen to be gone.
 //! - `live_line`: the message that shows the turn at work, until it is seen to be gone: 0 where it is on its way, NULL
 //!   where there is none.
+//! - `notice`: the message that says what can be done about one that waits; as `live_line`.
 //!
 //! **usage**: what turns have used that are over and for which an agent got the prompt. What is not known is NULL, not 0.
 //! - `message`: the turn.
@@ -82,7 +83,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 12] = ["
+const MIGRATIONS: [&str; 13] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -200,6 +201,11 @@ const MIGRATIONS: [&str; 12] = ["
     INSERT INTO usage (message, ended, cost)
         SELECT message, accepted, cost FROM turns JOIN messages ON id = message WHERE cost > 0;
     ALTER TABLE turns DROP COLUMN cost;
+", "
+    ALTER TABLE turns ADD COLUMN notice INTEGER;
+    DROP INDEX turns_that_show;
+    CREATE INDEX turns_that_show ON turns (message)
+        WHERE hourglass = 1 OR live_line IS NOT NULL OR notice IS NOT NULL;
 "];
 
 /// The newest version that this program knows.

@@ -1,6 +1,6 @@
 //! What turns show in Discord besides their answers, until it is known to be gone.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Store, StoreError};
 use crate::domain::{ChannelId, MessageId};
@@ -17,9 +17,11 @@ pub struct Shown {
     pub hourglass: bool,
     /// The message that shows it at work.
     pub live_line: Option<LiveLine>,
+    /// The message that says what can be done about it while it waits.
+    pub notice: Option<LiveLine>,
 }
 
-/// The message that shows a turn at work.
+/// A message that shows how a turn stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveLine {
     /// It may be in the channel, or about to be.
@@ -34,8 +36,10 @@ impl Store {
     /// If the database fails.
     pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT message, channel, hourglass, live_line, coalesce(question, message) FROM turns JOIN messages ON id = message
-                       WHERE (hourglass = 1 OR live_line IS NOT NULL) AND turns.state <> 'waiting'
+            let sql = "SELECT message, channel, hourglass, live_line, notice, coalesce(question, message)
+                       FROM turns JOIN messages ON id = message
+                       WHERE (hourglass = 1 OR live_line IS NOT NULL OR notice IS NOT NULL)
+                           AND turns.state <> 'waiting'
                        ORDER BY message";
             let mut statement = tx.prepare(sql)?;
             let found = statement.query_map((), |row| {
@@ -44,7 +48,8 @@ impl Store {
                     channel: row.get(1)?,
                     hourglass: row.get(2)?,
                     live_line: row.get(3)?,
-                    question: row.get(4)?,
+                    notice: row.get(4)?,
+                    question: row.get(5)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -73,6 +78,31 @@ impl Store {
         self.step(move |tx| {
             let sql = "UPDATE turns SET live_line = ?2 WHERE message = ?1";
             tx.prepare_cached(sql)?.execute(params![message, line])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The notice of a turn that waits, if there may be one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn notice(&self, message: MessageId) -> Result<Option<LiveLine>, StoreError> {
+        self.step(move |tx| {
+            let mut statement = tx.prepare_cached("SELECT notice FROM turns WHERE message = ?1")?;
+            Ok(statement.query_row([message], |row| row.get(0)).optional()?.flatten())
+        })
+        .await
+    }
+
+    /// Records the notice, as [`Store::set_live_line`] does.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn set_notice(&self, message: MessageId, notice: Option<LiveLine>) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE turns SET notice = ?2 WHERE message = ?1";
+            tx.prepare_cached(sql)?.execute(params![message, notice])?;
             Ok(())
         })
         .await

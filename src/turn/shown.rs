@@ -1,6 +1,6 @@
-//! What a turn shows in Discord besides its answer: the ⏳ of one that waits, and the line of one at work.
+//! What a turn shows in Discord besides its answer: the ⏳ and the notice of one that waits, and the line of one at work.
 //!
-//! Neither is part of an answer, so neither is in the ledger. But both are in the store from before they are shown
+//! None is part of an answer, so none is in the ledger. But all are in the store from before they are shown
 //! until they are known to be gone: whatever fails or dies in between, the next attempt or the next bot removes them.
 
 use std::time::Duration;
@@ -11,10 +11,11 @@ use tracing::{debug, warn};
 
 use super::Turns;
 use super::live::turn_to_stop;
+use super::notice::waiting_wish;
 use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
-use crate::outbox::Refused;
+use crate::outbox::{Posted, Refused};
 use crate::store::{LiveLine, Shown};
 use crate::view;
 
@@ -85,7 +86,7 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
     let left = turns.store.shown().await?;
     let of_task = turns.clone();
     turns.0.tasks.spawn(async move {
-        for Shown { message, channel, question, hourglass, live_line } in left {
+        for Shown { message, channel, question, hourglass, live_line, notice } in left {
             if of_task.0.ending.is_cancelled() {
                 return;
             }
@@ -96,6 +97,9 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
                 Some(LiveLine::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
                 Some(LiveLine::Coming) => find_live_line(&of_task, channel, message, question).await,
                 None => {}
+            }
+            if let Some(notice) = notice {
+                remove_notice(&of_task, channel, message, question, notice).await;
             }
         }
     });
@@ -108,7 +112,7 @@ enum Left {
     /// The reaction on this message.
     Hourglass(MessageId),
     /// This message.
-    LiveLine(MessageId),
+    Message(MessageId),
 }
 
 async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
@@ -121,7 +125,7 @@ async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, qu
 
 /// Removes the message that showed the turn at work.
 pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, line: MessageId) {
-    if is_gone(turns, channel, Left::LiveLine(line)).await {
+    if is_gone(turns, channel, Left::Message(line)).await {
         forget_live_line(turns, turn).await;
     }
 }
@@ -134,42 +138,80 @@ pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
 }
 
 /// Removes the message that showed the turn at work, if it is there: the bot died while it posted it, or Discord did not
-/// answer in time. What Discord carries out late is looked for once more.
+/// answer in time.
 pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+    let is_it = |posted: &Posted| {
+        let is_of_turn = posted.reply_to == Some(question)
+            || posted.custom_ids.iter().any(|id| turn_to_stop(id) == Some(turn));
+        posted.silent && is_of_turn && view::is_line(&posted.content)
+    };
+    if find_and_remove(turns, channel, question, is_it).await {
+        forget_live_line(turns, turn).await;
+    }
+}
+
+/// Removes the notice of a turn that waits no more.
+pub async fn remove_notice(
+    turns: &Turns,
+    channel: ChannelId,
+    turn: MessageId,
+    question: MessageId,
+    notice: LiveLine,
+) {
+    let is_it = |posted: &Posted| {
+        posted.custom_ids.iter().any(|id| waiting_wish(id).is_some_and(|(_, of)| of == turn))
+    };
+    let gone = match notice {
+        LiveLine::Stands(notice) => is_gone(turns, channel, Left::Message(notice)).await,
+        LiveLine::Coming => find_and_remove(turns, channel, question, is_it).await,
+    };
+    if gone {
+        forget_notice(turns, turn).await;
+    }
+}
+
+/// Records that no notice of the turn stands in the channel.
+pub async fn forget_notice(turns: &Turns, turn: MessageId) {
+    if let Err(error) = turns.store.set_notice(turn, None).await {
+        debug!(error = chain(&error), "cannot record that there is no notice");
+    }
+}
+
+/// Removes a message below the question, if it is there; whether it is surely gone. What Discord carries out late is looked
+/// for once more.
+async fn find_and_remove(
+    turns: &Turns,
+    channel: ChannelId,
+    question: MessageId,
+    is_it: impl Fn(&Posted) -> bool,
+) -> bool {
     let mut looked = 0;
     loop {
-        match look_for_live_line(turns, channel, turn, question).await {
-            Some(Some(line)) => return remove_live_line(turns, channel, turn, line).await,
-            Some(None) if looked > 0 => break,
+        match look_for(turns, channel, question, &is_it).await {
+            Some(Some(found)) => return is_gone(turns, channel, Left::Message(found)).await,
+            Some(None) if looked > 0 => return true,
             Some(None) => looked += 1,
             None => {}
         }
         tokio::select! {
             // The next bot looks for it.
-            () = turns.0.ending.cancelled() => return,
+            () = turns.0.ending.cancelled() => return false,
             () = sleep(LATE) => {}
         }
     }
-    forget_live_line(turns, turn).await;
 }
 
-/// Finds the line by its look, and by what it replies to or stops. `None` where Discord or the database does not say.
-async fn look_for_live_line(
+/// Finds a message by its look. `None` where Discord or the database does not say.
+async fn look_for(
     turns: &Turns,
     channel: ChannelId,
-    turn: MessageId,
     question: MessageId,
+    is_it: impl Fn(&Posted) -> bool,
 ) -> Option<Option<MessageId>> {
     let mut history = turns.outbox.history(channel, question, turns.me);
     while let Some(own) = history.next().await.ok()? {
         for posted in own {
-            let is_of_turn = posted.reply_to == Some(question)
-                || posted.custom_ids.iter().any(|id| turn_to_stop(id) == Some(turn));
-            if posted.silent
-                && is_of_turn
-                && view::is_line(&posted.content)
-                && !turns.store.is_known(posted.id).await.ok()?
-            {
+            if is_it(&posted) && !turns.store.is_known(posted.id).await.ok()? {
                 return Some(Some(posted.id));
             }
         }
@@ -185,7 +227,7 @@ async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
         let removed = match left {
             Left::Hourglass(message) => turns.outbox.unreact(channel, message, WAITING).await,
             // Whatever else is to be said there waits meanwhile.
-            Left::LiveLine(line) => match timeout(REMOVED_WITHIN, turns.outbox.delete(channel, line)).await {
+            Left::Message(line) => match timeout(REMOVED_WITHIN, turns.outbox.delete(channel, line)).await {
                 Ok(removed) => removed,
                 Err(_) => Err(Refused::GaveUp { why: "no answer in time".to_owned() }),
             },

@@ -14,12 +14,13 @@ use tracing::{error, info};
 use super::admission::still_admitted;
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
+use super::notice::Notice;
 use super::shown::Hourglass;
 use super::spent::{self, CostBefore};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, look_up, prompt, question, turn_text};
+use super::{Settled, Stop, StopReason, Turns, delivery, instead, look_up, prompt, question, turn_text};
 use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, MicroUsd, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
@@ -105,6 +106,11 @@ async fn wait_and_run(
         }
         _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
+    let is_question = matches!(step, Step::Ask(..));
+    let notice = hourglass.is_some().then(|| Notice::start(turns, *task, is_question));
+    if hourglass.is_some() && is_question {
+        instead::interrupt(turns, *task).await;
+    }
     let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
     // The latest session with Discord for which its message is known to be up to date.
     let mut as_of = (!task.recovered).then(|| turns.anew());
@@ -141,6 +147,7 @@ async fn wait_and_run(
             () = delivery::until_it_may_speak(turns, task.channel) => ticket.come_back(),
         }
     };
+    drop(notice);
     if let Some(hourglass) = hourglass {
         hourglass.remove(turns);
     }

@@ -17,6 +17,21 @@ pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, or an operator, 
 
 /// To a press of a Stop button while the database fails.
 pub const NOT_STOPPED: &str = "I can't check who asked this right now. Try again in a minute.";
+
+/// To a press of a notice's button whose turn has begun or ended.
+pub const WAITS_NO_MORE: &str = "This message isn't waiting any more.";
+
+/// To a press of a button about somebody else's waiting message.
+pub const NOT_YOURS_TO_DECIDE: &str = "Only the person who asked, or an operator, can decide that.";
+
+/// To a press of such a button while the database fails.
+pub const NOT_NOW: &str = "That isn't working right now. Try again in a minute.";
+
+/// Somebody wants their message to go in place of a turn, and there is none.
+pub const NOTHING_RUNS: &str = "I'm not working on anything else here, so this starts by itself.";
+
+/// The same, where that turn is ending.
+pub const ENDS_ALREADY: &str = "I'm already stopping what I was working on here.";
 /// The command reaches for a channel that is not the person's to change.
 pub const ELSEWHERE: &str = "You aren't allowed to do that there.";
 /// Discord does not answer about a channel.

@@ -243,7 +243,7 @@ async fn a_running_turn_is_stopped_and_a_waiting_one_taken_out_by_its_own_person
     stage.discord.press(queue.id, stage.discord.user("ada"), mine).unwrap();
     assert_eq!(stage.settled(waiting).await, Settled::Ended(Outcome::Cancelled));
 
-    let told = said(&stage, "ada", "stop", &[]).await;
+    let told = said(&stage, "owner", "stop", &[]).await;
     assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()));
     assert_eq!(stage.settled(running).await, Settled::Ended(Outcome::Cancelled));
     assert_eq!(stage.answer(running), "⏹️ Stopped.");
@@ -260,7 +260,7 @@ async fn the_rest_of_a_long_answer_can_be_stopped() {
     stage.parts_posted(answered, 2).await;
     let waiting = stage.say("general", "TEXT:next");
     stage.reacted(waiting, "⏳").await;
-    let told = said(&stage, "ada", "stop", &[]).await;
+    let told = said(&stage, "owner", "stop", &[]).await;
     let owner = stage.discord.owner();
     assert_eq!(told.content, format!("Stopped the answer to <@{owner}>: the rest of it is not posted."));
     assert_eq!(stage.settled(answered).await, Settled::Ended(Outcome::Answered));

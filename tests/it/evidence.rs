@@ -141,8 +141,12 @@ fn history(discord: &LocalDiscord) -> (Vec<Post>, Vec<String>) {
             if message.reactions.iter().any(|(_, user)| *user == discord.bot_id()) {
                 litter.push(format!("an hourglass on {}", message.id));
             }
-            if message.nonce.is_some_and(|nonce| nonce.starts_with("r-")) {
+            let nonce = message.nonce.unwrap_or_default();
+            if nonce.starts_with("r-") {
                 litter.push(format!("the line of progress {}", message.id));
+            }
+            if nonce.starts_with("w-") {
+                litter.push(format!("the notice {}", message.id));
             }
         }
     }

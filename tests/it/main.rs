@@ -53,3 +53,4 @@ mod troubles;
 mod try_out;
 mod usage;
 mod verdict;
+mod waiting;

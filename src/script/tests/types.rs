@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    AnswerForm, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox, SettingSource,
+    AnswerForm, Busy, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox, SettingSource,
 };
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
@@ -177,6 +177,7 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("Effort"), words::<Effort>());
     assert_eq!(documented_words("Sandbox"), words::<Sandbox>());
     assert_eq!(documented_words("AnswerForm"), words::<AnswerForm>());
+    assert_eq!(documented_words("Busy"), words::<Busy>());
     assert_eq!(documented_words("OptionType"), words::<OptionKind>());
     assert_eq!(documented_words("LogLevel"), words::<LogLevel>());
 }

@@ -74,7 +74,7 @@ async fn who_stops_a_turn_reads_that_it_was_stopped_although_discord_fails() {
         let running = stage.say("general", &prompt);
         stage.prompted(&prompt).await;
         stage.discord.fail_next(2, fault, "POST /interactions/");
-        let told = said(&stage, "ada", "stop", &[]).await;
+        let told = said(&stage, "owner", "stop", &[]).await;
         assert_eq!(told.content, format!("Stopped the turn of <@{}>.", stage.discord.owner()), "{fault:?}");
         assert_eq!(stage.settled(running).await, Settled::Ended(Outcome::Cancelled), "{fault:?}");
     }

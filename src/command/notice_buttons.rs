@@ -1,0 +1,74 @@
+//! The buttons of a message that waits.
+
+use tracing::{debug, info, warn};
+
+use super::Commands;
+use super::access::UserAccess;
+use crate::domain::{Interaction, InteractionKind, MessageId};
+use crate::logging::chain;
+use crate::outbox::Callback;
+use crate::store::{TurnRow, TurnState};
+use crate::turn::{WaitingWish, waiting_wish};
+use crate::words::command as words;
+
+impl Commands {
+    /// Handles a press that has passed the gate, where it is one of a notice; whether it is.
+    pub(super) async fn pressed_notice(&self, press: &Interaction) -> bool {
+        let InteractionKind::Press { custom_id, .. } = &press.kind else { return false };
+        let Some((wish, turn)) = waiting_wish(custom_id) else { return false };
+        match self.fulfil(press, wish, turn).await {
+            Ok(()) => {
+                info!(%turn, user = %press.author.id, ?wish, "wished by a button");
+                // The notice goes by itself.
+                if let Err(error) = self.discord.answer(press, Callback::DeferUpdate).await {
+                    debug!(id = %press.id, "a press is not answered: {error}");
+                }
+            }
+            Err(refusal) => self.responders.refuse(press, refusal).await,
+        }
+        true
+    }
+
+    /// Does what whoever asked the waiting turn, or an operator, wishes.
+    async fn fulfil(
+        &self,
+        press: &Interaction,
+        wish: WaitingWish,
+        turn: MessageId,
+    ) -> Result<(), &'static str> {
+        let access = UserAccess::of(&self.turns, press).await;
+        let row = self.turn_row(turn).await?;
+        let Some(row) = row.filter(|row| row.state == TurnState::Waiting) else {
+            return Err(words::WAITS_NO_MORE);
+        };
+        if !access.may_stop(row.turn.author.id) {
+            return Err(words::NOT_YOURS_TO_DECIDE);
+        }
+        match wish {
+            WaitingWish::TakeOut => {
+                let is_out = self.turns.take_out(turn).await.map_err(|error| {
+                    warn!(error = chain(&error), "a message that waits cannot be taken out");
+                    words::NOT_NOW
+                })?;
+                is_out.then_some(()).ok_or(words::WAITS_NO_MORE)
+            }
+            WaitingWish::Instead => {
+                let running = self.turns.running(row.turn.channel).filter(|running| *running != turn);
+                let Some(running) = running else { return Err(words::NOTHING_RUNS) };
+                let other = self.turn_row(running).await?;
+                let Some(other) = other else { return Err(words::NOTHING_RUNS) };
+                if !access.may_stop(other.turn.author.id) {
+                    return Err(words::NOT_YOURS_TO_STOP);
+                }
+                self.turns.go_instead(running, turn).await.then_some(()).ok_or(words::ENDS_ALREADY)
+            }
+        }
+    }
+
+    async fn turn_row(&self, turn: MessageId) -> Result<Option<TurnRow>, &'static str> {
+        self.turns.store.turn(turn).await.map_err(|error| {
+            warn!(error = chain(&error), "cannot tell whose turn is meant");
+            words::NOT_NOW
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! A message that ends the turn before it: `busy = "interrupt"`, and what its author does by a button.
+//!
+//! The turn that runs is stopped as by Stop, by whoever may do that, and nobody else: who asked for it, and operators. The
+//! message goes next, ahead of those that wait; any other keeps its place.
+
+use tracing::info;
+
+use super::task::Task;
+use super::{Stopped, Turns};
+use crate::domain::{Busy, MessageId};
+
+/// Ends the turn that runs in the channel of a message that has just come, where its project has it so and its author may.
+/// Otherwise, and where that turn is ending already, the message waits like any other.
+pub async fn interrupt(turns: &Turns, task: Task) {
+    // Discord has yet to say whether the author is let in.
+    if !task.let_in || task.recovered {
+        return;
+    }
+    let Ok(Some(row)) = turns.store.turn(task.message).await else { return };
+    let scripts = turns.scripts.borrow().clone();
+    if scripts.project(&row.turn.project).is_none_or(|project| project.busy != Busy::Interrupt) {
+        return;
+    }
+    let Some(running) = turns.running(task.channel).filter(|running| *running != task.message) else {
+        return;
+    };
+    let Ok(Some(other)) = turns.store.turn(running).await else { return };
+    if other.turn.author.id != task.author {
+        turns.gate.refresh_for(task.author).await;
+        if !turns.gate.is_operator(&scripts, task.author) {
+            return info!(turn = %running.short(), "not interrupted: the author may not stop it");
+        }
+    }
+    turns.go_instead(running, task.message).await;
+}
+
+impl Turns {
+    /// Stops a turn at work, and lets one that waits in its lane go next. Whoever asks for it must be allowed to. False, and
+    /// nothing changes, where that turn is ending already or is over.
+    pub async fn go_instead(&self, running: MessageId, waiting: MessageId) -> bool {
+        let Some(stop) = self.stops().get(&running).cloned() else { return false };
+        if stop.is_closed() || stop.reason().is_some() {
+            return false;
+        }
+        let Ok(Some(row)) = self.store.turn(waiting).await else { return false };
+        // First, so that nobody else begins in between.
+        self.lanes.advance(row.turn.channel, waiting);
+        info!(turn = %running.short(), by = %waiting.short(), "stopped for another one");
+        self.stop(running).await == Some(Stopped::Work)
+    }
+}

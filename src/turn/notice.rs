@@ -1,0 +1,157 @@
+//! The notice of a message that waits: what its author can do about it.
+//!
+//! Like the live line it is no part of an answer, so it is not in the ledger, but it is in the store from before it is
+//! posted until it is seen to be gone. It goes when the turn begins, or will not begin any more; what a bot that is killed
+//! leaves behind, the next one removes ([`shown`]).
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::task::Task;
+use super::{Turns, shown};
+use crate::domain::{Action, Button, ButtonStyle, MessageId, Row};
+use crate::logging::chain;
+use crate::outbox::{Notify, Post, Refused};
+use crate::store::LiveLine;
+use crate::words;
+
+/// How long the post may take; after that it is looked for where it is to be removed.
+const POSTED_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the author of a message that waits wants to be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingWish {
+    /// The turn that runs ends, and this one goes next.
+    Instead,
+    /// It is not to begin at all.
+    TakeOut,
+}
+
+impl WaitingWish {
+    const ALL: [Self; 2] = [Self::Instead, Self::TakeOut];
+
+    /// What the id of its button begins with; the turn's own id follows.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Instead => "instead:",
+            Self::TakeOut => "out:",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Instead => words::STOP_THAT,
+            Self::TakeOut => words::TAKE_IT_OUT,
+        }
+    }
+
+    fn button(self, turn: MessageId) -> Button {
+        let custom_id = format!("{}{turn}", self.prefix());
+        let action = Action::Press { custom_id, style: ButtonStyle::Secondary };
+        Button { label: self.label().to_owned(), action, disabled: false }
+    }
+}
+
+/// What a press of this button wishes for which turn, where it is one of a notice.
+pub fn waiting_wish(custom_id: &str) -> Option<(WaitingWish, MessageId)> {
+    let of = |wish: &WaitingWish| Some((*wish, custom_id.strip_prefix(wish.prefix())?.parse().ok()?));
+    WaitingWish::ALL.iter().find_map(of)
+}
+
+/// Shows that a message waits; the notice goes away when this is dropped.
+pub struct Notice(CancellationToken);
+
+impl Notice {
+    /// Nothing is shown before the message has waited for a while, and nothing ever unless `may_begin`. What an earlier bot
+    /// has shown of it is removed.
+    pub fn start(turns: &Turns, task: Task, may_begin: bool) -> Self {
+        let over = CancellationToken::new();
+        if !may_begin {
+            over.cancel();
+        }
+        turns.0.tasks.spawn(follow(turns.clone(), task, over.clone()));
+        Self(over)
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+async fn follow(turns: Turns, task: Task, over: CancellationToken) {
+    if task.recovered
+        && let Ok(Some(left)) = turns.store.notice(task.message).await
+    {
+        shown::remove_notice(&turns, task.channel, task.message, task.asked(), left).await;
+    }
+    tokio::select! {
+        () = over.cancelled() => return,
+        () = sleep(turns.live_times.notice_after) => {}
+    }
+    let Some(stands) = post(&turns, task, &over).await else { return };
+    over.cancelled().await;
+    shown::remove_notice(&turns, task.channel, task.message, task.asked(), stands).await;
+}
+
+/// Posts the notice; `None` where none stands.
+async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<LiveLine> {
+    let Task { message, channel, .. } = task;
+    if let Err(error) = turns.store.set_notice(message, Some(LiveLine::Coming)).await {
+        warn!(error = chain(&error), "no notice is posted that could not be removed later");
+        return None;
+    }
+    if over.is_cancelled() {
+        shown::forget_notice(turns, message).await;
+        return None;
+    }
+    let is_behind_another = turns.running(channel).is_some_and(|running| running != message);
+    let (content, wishes) = match is_behind_another {
+        true => (words::waits_for_a_turn(), &WaitingWish::ALL[..]),
+        false => (words::waits_for_a_slot(), &[WaitingWish::TakeOut][..]),
+    };
+    let post = Post {
+        content,
+        nonce: format!("w-{message}"),
+        reply_to: Some(task.asked()),
+        notify: Notify::Nobody,
+        file: None,
+        rows: vec![Row::Buttons(wishes.iter().map(|wish| wish.button(message)).collect())],
+    };
+    match timeout(POSTED_WITHIN, turns.outbox.post(channel, post)).await {
+        Ok(Ok(posted)) => {
+            let stands = LiveLine::Stands(posted);
+            if let Err(error) = turns.store.set_notice(message, Some(stands)).await {
+                debug!(error = chain(&error), "cannot record where the notice is");
+            }
+            Some(stands)
+        }
+        Ok(Err(Refused::GaveUp { .. })) | Err(_) => Some(LiveLine::Coming),
+        Ok(Err(refused)) => {
+            debug!(%refused, "the notice was not posted");
+            shown::forget_notice(turns, message).await;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buttons_name_what_is_wished_for_which_turn() {
+        let turn = MessageId::new(77).unwrap();
+        for wish in WaitingWish::ALL {
+            let Action::Press { custom_id, .. } = wish.button(turn).action else { panic!("a press") };
+            assert_eq!(waiting_wish(&custom_id), Some((wish, turn)));
+        }
+        for other in ["", "stop:77", "instead:", "out:x", "out:0", "77", "instead:-1"] {
+            assert_eq!(waiting_wish(other), None, "{other}");
+        }
+    }
+}
