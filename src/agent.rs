@@ -53,6 +53,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +61,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 pub use denial::{Denial, Reason, Remedy};
-pub use events::Fallback;
+pub use events::{EndedCall, Fallback};
 pub use failure::{AccountTrouble, Failure, Poison};
 pub use leftovers::clean_daily;
 pub use todos::{Todo, TodoStatus};
@@ -178,12 +179,16 @@ pub enum Progress {
         name: String,
         /// What the call does.
         action: ToolAction,
+        /// What it was called with.
+        input: Value,
     },
     /// Tools have ended.
     ToolsEnded {
-        /// The ids of their calls.
-        calls: Vec<String>,
+        /// Their calls.
+        calls: Vec<EndedCall>,
     },
+    /// What Claude thinks, as far as it tells.
+    Thought(String),
     /// Claude's list of what is to do has changed; the whole of it.
     Todos(Vec<Todo>),
     /// How many subagents are at work now.

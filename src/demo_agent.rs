@@ -10,11 +10,12 @@
 //! TEXT:words       say these words             LONG:n        say n characters
 //! SLEEP:s          wait                        DRIP:ms       pause between the pieces of text to come
 //! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s)
+//! RUN:s:command    run a command, which takes s seconds
 //! ASK:Name:arg     ask for permission, then say what was decided
 //! ERR:status       fail as the API does        STALL         tell nothing more
 //! RETRY:n:ms       the API is overloaded n times, ms apart
 //! FALLBACK:model   another model goes on       CLEAR         go on in another session
-//! COMPACT:a:b      make room in the context, which had a tokens, and has b then
+//! COMPACT:a:b[:ms] make room in the context, which had a tokens, and has b then
 //! USAGE:i,o,r,w    from here on a request reports these tokens: input, output, cache read and written
 //! USAGE:none       tell nothing of tokens and cost   COST:d   the turn costs d dollars
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
@@ -32,12 +33,16 @@
 //! MODE             say model and mode          MODE:mode     change the mode, as EnterPlanMode does
 //! ```
 //!
+//! The prompts `work` and `compact` stand for scripts that show what a channel sees meanwhile; `work 20` does it twenty times
+//! as fast.
+//!
 //! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt, result and exit, with the time in
 //! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
 //! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 
 mod script;
 mod session;
+mod shows;
 mod usage;
 mod wire;
 

@@ -4,6 +4,7 @@
 //! its edge.
 
 mod interaction;
+mod live;
 mod project;
 mod reply;
 mod usage;
@@ -20,6 +21,7 @@ pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,
 };
+pub use live::Verbosity;
 pub use project::{
     Allow, AnswerForm, Busy, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
     PermissionMode, Project, ProjectName, RunAs, Sandbox, SettingSource, Share, Source, TOOLS, is_model_name,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::domain::{ChannelId, MessageId, UserId};
@@ -65,6 +65,8 @@ struct LanesState {
     /// The people with a channel whose next turn only waits for a free slot; each stands here at most once.
     ready: VecDeque<Ready>,
     next_ticket: u64,
+    /// Told whenever something has changed.
+    moved: watch::Sender<()>,
 }
 
 struct Ready {
@@ -110,7 +112,8 @@ impl Lanes {
     /// No lanes yet; at most `cap` turns will run at once, and `per_person` of one person.
     pub fn new(cap: usize, per_person: usize) -> Self {
         let (held, lanes, ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
-        let state = LanesState { cap, per_person, held, lanes, ready, next_ticket: 0 };
+        let moved = watch::Sender::new(());
+        let state = LanesState { cap, per_person, held, lanes, ready, next_ticket: 0, moved };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -148,6 +151,7 @@ impl Lanes {
             state.make_ready(channel);
             state.fill();
         }
+        state.moved.send_replace(());
         let ahead = state.lanes[&channel].waiting.len();
         let runs = state.lanes[&channel].running.as_ref().is_some_and(|r| r.ticket == number);
         let place = if runs { LanePosition::Runs } else { LanePosition::Waits(ahead) };
@@ -168,6 +172,23 @@ impl Lanes {
     /// How many turns of this person wait in the lane.
     pub fn waiting(&self, channel: ChannelId, person: UserId) -> usize {
         self.lock().waiting(channel, person)
+    }
+
+    /// Where a turn stands that is next in its lane and only waits for a slot: 1 gets the next one, as slots are dealt now.
+    /// `None` for one that runs or waits for something else.
+    pub fn place_for_slot(&self, channel: ChannelId, turn: MessageId) -> Option<usize> {
+        let state = self.lock();
+        let next = state.lanes.get(&channel)?.waiting.front()?;
+        let person = state.ready.iter().position(|ready| ready.channels.contains(&channel))?;
+        // Of everybody else's channels, as many come first as rounds are dealt before.
+        let round = state.ready[person].channels.iter().position(|other| *other == channel)?;
+        let before = |(n, ready): (usize, &Ready)| ready.channels.len().min(round + usize::from(n < person));
+        (next.turn == turn).then(|| 1 + state.ready.iter().enumerate().map(before).sum::<usize>())
+    }
+
+    /// Changes whenever who runs or waits may have changed.
+    pub fn moved(&self) -> watch::Receiver<()> {
+        self.lock().moved.subscribe()
     }
 
     /// Every lane that has a turn, in no particular order.
@@ -213,6 +234,7 @@ impl LanesState {
 
     /// Starts waiting turns while there are free slots, and people who may have them.
     fn fill(&mut self) {
+        self.moved.send_replace(());
         while self.held.values().sum::<usize>() < self.cap {
             let may_have_one =
                 |ready: &Ready| self.held.get(&ready.person).is_none_or(|n| *n < self.per_person);
@@ -464,6 +486,37 @@ mod tests {
         assert!(!runs(&mut second));
         drop(other);
         assert!(runs(&mut second));
+    }
+
+    #[test]
+    fn places_for_a_slot_are_the_order_in_which_slots_are_dealt() {
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = lanes.enter(channel(99), turn(99), person(9));
+        let (_, _behind) = lanes.enter(channel(99), turn(98), person(9));
+        assert_eq!(lanes.place_for_slot(channel(99), turn(99)), None, "it runs");
+        assert_eq!(lanes.place_for_slot(channel(99), turn(98)), None, "it waits for its lane");
+        // Some have several channels.
+        let entered = [(1, 1), (2, 1), (4, 2), (3, 1), (5, 3), (6, 3)];
+        let mut waiting: Vec<_> = entered
+            .into_iter()
+            .map(|(number, who)| (number, lanes.enter(channel(number), turn(number), person(who)).1))
+            .collect();
+        let place = |number: u64| lanes.place_for_slot(channel(number), turn(number));
+        assert_eq!([1, 4, 5, 2, 6, 3].map(place), [1, 2, 3, 4, 5, 6].map(Some));
+        let mut moved = lanes.moved();
+        moved.mark_unchanged();
+        let mut running = first;
+        // The one behind is dealt its slot when its turn comes.
+        for expected in [1, 4, 5] {
+            drop(running);
+            let next = waiting.iter_mut().position(|(_, ticket)| runs(ticket)).expect("somebody runs");
+            let (number, ticket) = waiting.remove(next);
+            assert_eq!(number, expected);
+            assert_eq!(place(number), None);
+            assert!(moved.has_changed().unwrap());
+            running = ticket;
+        }
+        drop(running);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 mod call;
 mod commands;
 mod download;
+mod filed;
 mod history;
 mod interaction;
 mod pace;

@@ -4,13 +4,16 @@
 //! speaks; `/name option=value` uses a command, and a number alone presses the button, or chooses the option of a
 //! menu, that is shown with it. With piped input a line is read as soon as the command before it has its answer, and
 //! it ends when all messages are settled and all commands answered.
+//!
+//! What shows a turn at work stands below everything else and is redrawn in place, where the output is a terminal.
 
 mod hands;
+mod screen;
 
 use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -23,8 +26,10 @@ use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimit
 use crate::logging::{self, Levels};
 use crate::redact::Redactor;
 use crate::turn::Settled;
+use crate::view;
 
 use hands::Target;
+use screen::Screen;
 
 /// Who answers in the playground.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -60,12 +65,13 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         names: HashMap::from([(discord.channel("general"), "general".to_owned())]),
         person: discord.owner(),
         interactive: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
-        prompted: false,
+        screen: Screen::new(width()),
         typing: None,
         printed: 0,
         pending: HashMap::new(),
         asked: Vec::new(),
         targets: Vec::new(),
+        lines: Vec::new(),
         failed: false,
         gone: false,
         discord,
@@ -83,6 +89,9 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
     }
     Ok(if table.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
+
+/// How often what changes is redrawn: the times in it are told in seconds.
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the bot has to acknowledge a command or a press, as with Discord.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -103,8 +112,7 @@ struct Terminal {
     names: HashMap<Id, String>,
     person: Id,
     interactive: bool,
-    /// The cursor is behind a prompt.
-    prompted: bool,
+    screen: Screen,
     /// The channel in which the bot was last said to be typing.
     typing: Option<Id>,
     /// How much of the local Discord's log is on the screen.
@@ -115,6 +123,8 @@ struct Terminal {
     asked: Vec<PendingInteraction>,
     /// What can be pressed, by its number less one; `None` once it is gone.
     targets: Vec<Option<Target>>,
+    /// The messages that show turns at work.
+    lines: Vec<Message>,
     failed: bool,
     /// Standard output is closed.
     gone: bool,
@@ -150,6 +160,7 @@ impl Terminal {
             // A button must be there before it can be pressed: a person waits for it, a pipe would not.
             let ready = open && (self.interactive || self.asked.is_empty());
             let unanswered = self.unanswered();
+            let ticks = self.screen.redraws();
             tokio::select! {
                 biased;
                 fresh = discord.wait_for(|log| (log.len() > printed).then(|| log[printed..].to_vec())) => {
@@ -160,6 +171,8 @@ impl Terminal {
                 }
                 Some((message, settled)) = settling.recv() => self.settle(message, settled),
                 () = until(unanswered), if unanswered.is_some() => self.give_up(),
+                // The times in it go on.
+                () = tokio::time::sleep(REDRAWN_EVERY), if ticks => self.redraw(),
                 line = lines.recv(), if ready => match line {
                     Some(InputLine::Text(line)) => self.line(&line),
                     Some(InputLine::NotText) => self.refuse_line(),
@@ -173,7 +186,7 @@ impl Terminal {
         for event in self.discord.log().split_off(self.printed) {
             self.show(&event);
         }
-        if self.prompted {
+        if self.screen.is_prompted() {
             self.put("\n");
         }
     }
@@ -181,8 +194,7 @@ impl Terminal {
     /// What the person typed.
     fn line(&mut self, line: &str) {
         let line = line.trim_end();
-        // The terminal has shown it, with its end.
-        self.prompted = false;
+        self.screen.line_ended();
         if let Some(name) = name_after(line, '#') {
             self.channel = self.discord.channel(name);
             self.names.insert(self.channel, name.to_owned());
@@ -205,7 +217,7 @@ impl Terminal {
 
     /// A line that is not UTF-8 cannot be sent.
     fn refuse_line(&mut self) {
-        self.prompted = false;
+        self.screen.line_ended();
         self.failed |= !self.interactive;
         self.print("· not sent: this line is not valid UTF-8");
     }
@@ -277,16 +289,26 @@ impl Terminal {
         };
         self.asked.retain(|asked| !answered(asked));
         match &event.what {
+            What::Posted(message) | What::Edited(message)
+                if message.by_bot && view::is_line(&message.content) =>
+            {
+                self.typing = None;
+                self.show_line(message);
+            }
             What::Posted(message) if message.by_bot => {
                 self.typing = None;
                 self.show_message(event, message, "moonlane");
             }
-            // The live line, which answers no interaction, changes too often to be shown each time.
-            What::Edited(message) if message.by_bot && message.interaction.is_some() => {
+            What::Edited(message) if message.by_bot => {
+                self.forget_line(message.id);
                 self.show_message(event, message, "moonlane changed its message");
             }
-            What::Edited(message) => self.forget_targets(message.id),
-            What::Deleted(message) => self.forget_targets(*message),
+            What::Deleted(message) => {
+                self.forget_targets(*message);
+                if self.forget_line(*message) && !self.screen.is_terminal() {
+                    self.print(&format!("· moonlane took its line away in #{}", self.channel_of(event)));
+                }
+            }
             What::Typing { .. } if self.typing != event.channel => {
                 self.typing = event.channel;
                 self.print(&format!("· moonlane is typing in #{}", self.channel_of(event)));
@@ -299,6 +321,60 @@ impl Terminal {
             }
             _ => {}
         }
+    }
+
+    /// Shows what a turn is at, in place of what it was at before.
+    fn show_line(&mut self, message: &Message) {
+        self.lines.retain(|line| line.id != message.id);
+        self.lines.push(message.clone());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let channel = self.names.get(&message.channel).cloned().unwrap_or_default();
+        let text = screen::with_times(&message.content, now);
+        let rows = text.lines().map(|line| line.strip_prefix("-# ").unwrap_or(line));
+        let mut rows: Vec<String> = rows.map(|line| format!("┊ {line}")).collect();
+        if let Some(first) = rows.first_mut() {
+            *first += &format!(" · #{channel}");
+        }
+        let buttons = self.buttons(message);
+        if !buttons.is_empty() {
+            rows.push(format!("┊ {buttons}"));
+        }
+        let written = self.screen.change(message.id, rows);
+        self.put(&written);
+    }
+
+    /// Whether it was a line.
+    fn forget_line(&mut self, message: Id) -> bool {
+        self.lines.retain(|line| line.id != message);
+        let Some(written) = self.screen.forget(message) else { return false };
+        self.put(&written);
+        true
+    }
+
+    fn redraw(&mut self) {
+        for line in self.lines.clone() {
+            self.show_line(&line);
+        }
+    }
+
+    /// What can be pressed on a message, each with its number, which it keeps.
+    fn buttons(&mut self, message: &Message) -> String {
+        let mut shown = Vec::new();
+        let found = hands::targets(message);
+        for known in
+            self.targets.iter_mut().filter(|known| known.as_ref().is_some_and(|it| it.message == message.id))
+        {
+            known.take_if(|known| !found.contains(known));
+        }
+        for target in found {
+            let known = self.targets.iter().position(|known| known.as_ref() == Some(&target));
+            let place = known.unwrap_or_else(|| {
+                self.targets.push(Some(target.clone()));
+                self.targets.len() - 1
+            });
+            shown.push(format!("[{}] {}", place + 1, target.label));
+        }
+        shown.join("  ")
     }
 
     fn show_message(&mut self, event: &Event, message: &Message, who: &str) {
@@ -317,13 +393,9 @@ impl Terminal {
         for file in &message.attachments {
             self.print(&format!("[file {}, {}]", file.name, size(file.size)));
         }
-        let mut buttons = Vec::new();
-        for target in hands::targets(message) {
-            buttons.push(format!("[{}] {}", self.targets.len() + 1, target.label));
-            self.targets.push(Some(target));
-        }
+        let buttons = self.buttons(message);
         if !buttons.is_empty() {
-            self.print(&buttons.join("  "));
+            self.print(&buttons);
         }
     }
 
@@ -354,17 +426,18 @@ impl Terminal {
 
     /// Prompts the person, unless the bot still has to answer.
     fn prompt(&mut self) {
-        if self.interactive && !self.prompted && self.pending.is_empty() && self.asked.is_empty() {
-            self.put(&format!("#{} @{}> ", self.names[&self.channel], self.name(self.person)));
-            self.prompted = true;
+        let is_due = self.interactive && self.pending.is_empty() && self.asked.is_empty();
+        if is_due && !self.screen.is_prompted() {
+            let prompt = format!("#{} @{}> ", self.names[&self.channel], self.name(self.person));
+            let written = self.screen.prompt(&prompt);
+            self.put(&written);
         }
     }
 
     /// Prints a line, in place of the prompt if there is one.
     fn print(&mut self, line: &str) {
-        let begin = if self.prompted { "\r\x1b[K" } else { "" };
-        self.prompted = false;
-        self.put(&format!("{begin}{line}\n"));
+        let written = self.screen.print(line);
+        self.put(&written);
     }
 
     fn put(&mut self, text: &str) {
@@ -386,6 +459,12 @@ impl Terminal {
         let short: String = words.chars().take(30).collect();
         format!("“{short}”")
     }
+}
+
+/// The width of the terminal, where the output is one.
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
 }
 
 /// A file's size for people.

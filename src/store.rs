@@ -12,6 +12,7 @@
 //! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `choices`, `usage` and
 //! `command_guilds` hold the methods; `open` decides which file is fit to be used.
 
+mod board;
 mod choices;
 mod command_guilds;
 mod deliveries;
@@ -31,6 +32,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Transaction, TransactionBehavior};
 
+pub use board::BoardRow;
 pub use choices::{ChannelChoice, NewChoice};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         Attachment, Author, ChannelId, Compaction, ContextFill, MicroUsd, Outcome, PermissionMode,
-        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UserId,
+        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UserId, Verbosity,
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -748,9 +750,14 @@ mod tests {
         let both = ChannelChoice { permission_mode: bypass, ..opus };
         assert_eq!(again.channel(here).await.unwrap().choice, both);
         assert_eq!(again.set_choice(here, NewChoice::Model(None)).await.unwrap(), both);
-        let mode = ChannelChoice { permission_mode: bypass, model: None };
+        let mode = ChannelChoice { permission_mode: bypass, ..nothing.clone() };
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), mode);
         assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), nothing);
+        for verbosity in [Verbosity::Off, Verbosity::Line, Verbosity::Full] {
+            again.set_choice(here, NewChoice::Verbosity(Some(verbosity))).await.unwrap();
+            let alone = ChannelChoice { verbosity: Some(verbosity), ..nothing.clone() };
+            assert_eq!(again.channel(here).await.unwrap().choice, alone);
+        }
         assert_eq!(again.channel(there).await.unwrap().choice.model.as_deref(), Some("haiku"));
     }
 

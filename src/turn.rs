@@ -11,6 +11,7 @@
 //! happens to its task, the lane's ticket is dropped with it.
 
 mod admission;
+mod board;
 mod delivery;
 mod for_commands;
 mod hooks;
@@ -106,6 +107,8 @@ struct TurnsInner {
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
     /// When each problem was last reported.
     complained: Mutex<HashMap<ComplaintTopic, Complaint>>,
+    /// Told when the board is wanted elsewhere, or no more.
+    board_wanted: watch::Sender<()>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
     /// Every task of a turn or a delivery, for the end.
@@ -215,6 +218,7 @@ impl Turns {
             stops: Mutex::default(),
             speaking: Mutex::default(),
             complained: Mutex::default(),
+            board_wanted: watch::Sender::new(()),
             anew: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -224,7 +228,9 @@ impl Turns {
     /// Resumes what an earlier bot left: lanes are entered in the old order before this returns, so that later messages
     /// queue behind.
     pub async fn recover(&self) -> Result<(), crate::store::StoreError> {
-        recovery::recover(self).await
+        recovery::recover(self).await?;
+        board::keep(self);
+        Ok(())
     }
 
     /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled. What is said now goes

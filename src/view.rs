@@ -2,15 +2,21 @@
 //!
 //! A view knows nothing of Discord but its Markdown, and keeps no more than it shows, but for the last text.
 
+mod board;
+mod details;
 mod draw;
 
 use std::collections::VecDeque;
 
-use crate::agent::{Progress, Todo, ToolAction, Trouble};
-pub use draw::is_line;
+use crate::agent::{EndedCall, Progress, Todo, ToolAction, Trouble};
+pub use board::{BoardTurn, draw_board, is_board};
+use details::Details;
+pub use draw::{is_line, waiting};
 
 /// How many of the last calls are listed.
 const CALLS: usize = 5;
+/// The same where each is shown with what went into it and came out of it.
+const DETAILED_CALLS: usize = 3;
 
 /// What a turn has done so far, as far as people in the channel care.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub struct View {
     searches: usize,
     todos: Vec<Todo>,
     subagents: usize,
+    /// What is shown besides, where all of it is wanted.
+    details: Option<Details>,
 }
 
 /// One call of a tool.
@@ -66,7 +74,13 @@ impl View {
             searches: 0,
             todos: Vec::new(),
             subagents: 0,
+            details: None,
         }
+    }
+
+    /// The same of a turn of which all is shown.
+    pub fn detailed(since: u64) -> Self {
+        Self { details: Some(Details::default()), ..Self::new(since) }
     }
 
     /// Takes in one step; whether there is anything new to be shown. `redact` takes secrets out of what others said; it gets
@@ -87,8 +101,29 @@ impl View {
                 self.said_since = Some(text.clone());
                 false
             }
-            Progress::Tool { id, action, .. } => self.call(id, action, redact),
-            Progress::ToolsEnded { calls } => self.end(calls),
+            Progress::Tool { id, name, action, input } => {
+                let has_said = self.note_said(&redact);
+                match &mut self.details {
+                    None => self.call(id, action, redact) || has_said,
+                    Some(details) => {
+                        details.called(id, name, input, &redact);
+                        // Nothing is only counted.
+                        let action = match action {
+                            ToolAction::Read | ToolAction::Search => &ToolAction::Other(name.clone()),
+                            action => action,
+                        };
+                        self.call(id, action, redact) || has_said
+                    }
+                }
+            }
+            Progress::ToolsEnded { calls } => self.end(calls, redact),
+            Progress::Thought(text) => match &mut self.details {
+                Some(details) => {
+                    details.thought(text, redact);
+                    true
+                }
+                None => false,
+            },
             Progress::Todos(todos) => {
                 let todo = |todo: &Todo| Todo { subject: kept(&redact(&todo.subject)), ..todo.clone() };
                 self.todos = todos.iter().map(todo).collect();
@@ -117,18 +152,31 @@ impl View {
         self.state = Doing::Stopping;
     }
 
-    fn call(&mut self, id: &str, action: &ToolAction, redact: impl Fn(&str) -> String) -> bool {
-        let said = self.said_since.take();
-        let has_said = said.is_some();
-        if let Some(said) = said {
-            self.said = Some(kept(&redact(&said)));
+    /// How many calls of tools there were, and all that is known of them, as plain text; `None` where not all of it is
+    /// shown, or there was nothing.
+    pub fn whole(&self) -> Option<(usize, String)> {
+        let details = self.details.as_ref()?;
+        Some((details.calls(), details.file()?))
+    }
+
+    /// What was said is shown once a tool follows; whether there was anything.
+    fn note_said(&mut self, redact: impl Fn(&str) -> String) -> bool {
+        let Some(said) = self.said_since.take() else { return false };
+        if let Some(details) = &mut self.details {
+            details.said(&said, &redact);
         }
+        self.said = Some(kept(&redact(&said)));
+        true
+    }
+
+    fn call(&mut self, id: &str, action: &ToolAction, redact: impl Fn(&str) -> String) -> bool {
+        let most = if self.details.is_some() { DETAILED_CALLS } else { CALLS };
         match action {
             ToolAction::Read => self.files_read += 1,
             ToolAction::Search => self.searches += 1,
-            ToolAction::Housekeeping => return has_said,
+            ToolAction::Housekeeping => return false,
             action => {
-                if self.calls.len() == CALLS {
+                if self.calls.len() == most {
                     self.calls.pop_front();
                 }
                 self.calls.push_back(ToolCall {
@@ -141,10 +189,13 @@ impl View {
         true
     }
 
-    fn end(&mut self, ended: &[String]) -> bool {
+    fn end(&mut self, ended: &[EndedCall], redact: impl Fn(&str) -> String) -> bool {
+        if let Some(details) = &mut self.details {
+            ended.iter().for_each(|call| details.ended(call, &redact));
+        }
         let mut has_changed = false;
         for call in &mut self.calls {
-            if call.is_running && ended.contains(&call.id) {
+            if call.is_running && ended.iter().any(|ended| ended.id == call.id) {
                 call.is_running = false;
                 has_changed = true;
             }

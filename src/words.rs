@@ -6,6 +6,7 @@
 pub mod command;
 mod denied;
 mod failure;
+pub mod live;
 pub mod script;
 
 pub use denied::{ToolRules, denied};
@@ -237,11 +238,6 @@ pub fn reset() -> String {
 /// The notice of a message behind a turn in its channel.
 pub fn waits_for_a_turn() -> String {
     text::small("⏳ I'll start on this when I've finished what I'm working on here")
-}
-
-/// The same where nothing runs in its channel: all slots are taken.
-pub fn waits_for_a_slot() -> String {
-    text::small("⏳ I'll start on this when I'm less busy elsewhere")
 }
 
 /// A button of the notice: the running turn ends, and this one goes next.

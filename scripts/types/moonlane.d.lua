@@ -50,6 +50,7 @@
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
 ---@field format? Format How answers become Discord messages.
+---@field live? Verbosity What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
 ---@field allow? ProjectAllow Who may work here, in place of the rule at the top of routing.lua.
 
 ---What Claude may do without asking, by Claude Code's own names.
@@ -92,6 +93,12 @@
 ---@field max_lines? integer Messages are kept shorter than this where nothing is torn, because phones fold tall ones; no limit by default.
 ---@field max_parts? integer|false A longer answer ends with a file that holds all of it; 8 by default, false: never.
 ---@field max_kb? integer|false What an answer has beyond this is only in the file; 200 by default, false: no limit.
+
+---How much of a turn at work is shown.
+---@alias Verbosity
+---| "off" # only that the bot is typing
+---| "line" # one message with what Claude is about, which goes once the answer stands
+---| "full" # also what goes into each tool and comes out of it; that stays, as a file
 
 ---@class (exact) ProjectAllow
 ---@field users? Id[] These people.
@@ -247,6 +254,9 @@
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets that session, so that the next turn starts afresh. Gives what it was; nil if there was none.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed Sets the channel's model from the next turn on, across restarts; false goes back to the project's own. Raises unless the project's `models` allow it.
 ---@field set_permission_mode fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed Does the same for the permission mode, which the project's `permission_modes` must allow.
+---@field verbosity fun(self: Ctx, channel?: Id): Verbosity? What the channel sees of a turn at work; nil where it has no project and has chosen nothing.
+---@field set_verbosity fun(self: Ctx, verbosity: Verbosity|false|SetVerbosity): Changed Sets that from the next turn on, across restarts; false goes back to the project's `live`.
+---@field set_board fun(self: Ctx, board: Id|false|SetBoard): boolean Shows all turns in one message in this channel, which is kept up to date; false takes it away. Only operators may. Gives whether there was one before.
 ---@field stop fun(self: Ctx, channel?: Id): QueueEntry? Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running. Only who asked, and operators, may.
 ---@field queue fun(self: Ctx, channel?: Id): QueueEntry[] The turns that are running and waiting, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Takes a turn of this person's out of the queue. Gives whether it was still waiting.
@@ -346,6 +356,15 @@
 ---@field [1]? PermissionMode|false The permission mode; false: the project's own.
 ---@field mode? PermissionMode|false The same.
 ---@field channel? Id Another channel.
+
+---@class (exact) SetVerbosity
+---@field [1]? Verbosity|false What is to be seen; false: what the project says.
+---@field verbosity? Verbosity|false The same.
+---@field channel? Id Another channel.
+
+---@class (exact) SetBoard
+---@field [1]? Id|false The channel; false: none.
+---@field channel? Id|false The same.
 
 ---A turn that is running or waiting.
 ---@class (exact) QueueEntry

@@ -34,8 +34,8 @@ pub enum AgentEvent {
     /// A piece of text as it is written, at the top level; the finished block follows.
     Delta(String),
     ToolsEnded {
-        /// The ids of their calls, at the top level.
-        calls: Vec<String>,
+        /// Their calls, at the top level.
+        calls: Vec<EndedCall>,
         /// Those that the CLI did not allow, and why, including those of subagents.
         refused: Vec<(String, Reason)>,
         /// What the tool returned, in a form of its own; the messages of current versions have one result each.
@@ -180,10 +180,22 @@ pub struct ModelRequest {
     pub context: Option<u64>,
 }
 
+/// A call of a tool that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedCall {
+    /// The id of the call.
+    pub id: String,
+    /// What the tool gave back to the model, as far as it is text.
+    pub output: String,
+    pub has_failed: bool,
+}
+
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContentBlock {
     Text(String),
+    /// What the model thinks, as far as it is told; often nothing.
+    Thinking(String),
     Tool {
         /// The call's id, which its result carries too.
         id: String,

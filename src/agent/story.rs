@@ -98,8 +98,8 @@ impl Story {
             }
             AgentEvent::ToolsEnded { calls, refused, result } => {
                 self.refused.extend(refused);
-                self.running.retain(|(id, _)| !calls.contains(id));
-                let todos = calls.iter().filter_map(|id| self.todos.ended(id, &result)).next_back();
+                self.running.retain(|(id, _)| calls.iter().all(|call| call.id != *id));
+                let todos = calls.iter().filter_map(|call| self.todos.ended(&call.id, &result)).next_back();
                 let ended = Progress::ToolsEnded { calls };
                 std::iter::once(ended).chain(todos.map(Progress::Todos)).collect()
             }
@@ -166,8 +166,9 @@ impl Story {
                 self.running.push((id.clone(), name.clone()));
                 self.todos.called(&id, &name, &input);
                 let action = ToolAction::of(&name, &input);
-                Some(Progress::Tool { id, name, action })
+                Some(Progress::Tool { id, name, action, input })
             }
+            ContentBlock::Thinking(text) => (!text.trim().is_empty()).then_some(Progress::Thought(text)),
         }
     }
 
@@ -316,6 +317,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::agent::EndedCall;
 
     fn text(text: &str) -> AgentEvent {
         let blocks = vec![ContentBlock::Text(text.to_owned())];
@@ -385,11 +387,15 @@ mod tests {
         assert_eq!(story_of(AnswerForm::All, events).answer(None), "I look.\n\nyes");
     }
 
+    fn ended_call(id: &str) -> EndedCall {
+        EndedCall { id: id.to_owned(), output: String::new(), has_failed: false }
+    }
+
     #[test]
     fn a_tool_runs_until_its_result() {
         let mut story = story_of(AnswerForm::Last, [tool("1", "Read"), tool("2", "Bash")]);
         let ended = |ids: &[&str]| AgentEvent::ToolsEnded {
-            calls: ids.iter().map(|&id| id.to_owned()).collect(),
+            calls: ids.iter().map(|&id| ended_call(id)).collect(),
             refused: Vec::new(),
             result: Value::Null,
         };
@@ -421,7 +427,7 @@ mod tests {
                 ask("4", "Bash", Some("make")),
                 ask("5", "Bash", Some("ls")),
                 AgentEvent::ToolsEnded {
-                    calls: vec!["3".to_owned(), "6".to_owned()],
+                    calls: vec![ended_call("3"), ended_call("6")],
                     refused: vec![("6".to_owned(), Reason::Hook), ("1".to_owned(), Reason::Rule)],
                     result: Value::Null,
                 },

@@ -86,15 +86,45 @@ pub fn failure_of(name: &str) -> Failure {
     }
 }
 
+/// What happened in a recorded run, as far as a channel would see it.
+pub enum Replayed {
+    Step(Progress),
+    /// Somebody stopped it.
+    Stopped,
+    /// The turn has ended, with these words.
+    Ended(String),
+}
+
 /// What happened in a recorded run, step by step.
-pub fn steps_of(name: &str) -> Vec<Progress> {
+pub fn replayed(name: &str) -> Vec<Replayed> {
     let run = open(&Path::new(FOLDER).join(name).with_extension("jsonl"));
     let mut story = Story::new(AnswerForm::Last);
-    let out = run.lines.iter().filter_map(|line| match line {
-        TranscriptLine::Out(line) => Some(read(line)),
-        TranscriptLine::In(_) => None,
-    });
-    out.flat_map(|event| story.take(event)).collect()
+    let (mut told, mut is_stopped) = (Vec::new(), false);
+    for line in &run.lines {
+        let event = match line {
+            TranscriptLine::In(sent) if sent["request"]["subtype"] == "interrupt" => {
+                is_stopped = true;
+                told.push(Replayed::Stopped);
+                continue;
+            }
+            TranscriptLine::In(_) => continue,
+            TranscriptLine::Out(line) => read(line),
+        };
+        match event {
+            AgentEvent::Result(_) if is_stopped => told.push(Replayed::Ended(story.partial())),
+            AgentEvent::Result(result) => {
+                let end = story.conclude(*result);
+                let ended = end.unwrap_or_else(|failure| failure.sentence());
+                told.push(Replayed::Ended(ended));
+            }
+            event => {
+                told.extend(story.take(event).into_iter().map(Replayed::Step));
+                continue;
+            }
+        }
+        (story, is_stopped) = (Story::new(AnswerForm::Last), false);
+    }
+    told
 }
 
 /// What a person would be shown, a line for each thing.

@@ -11,7 +11,7 @@ use super::access::{UserAccess, as_message};
 use super::{CommandDeps, choose};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, ProjectName,
-    Reply, Route, Work,
+    Reply, Route, Verbosity, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
@@ -57,6 +57,9 @@ pub async fn perform(
         Effect::ResetSession { channel } => used.reset_session(channel).await,
         Effect::SetModel { channel, model } => used.set_model(channel, model).await,
         Effect::SetPermissionMode { channel, mode } => used.set_permission_mode(channel, mode).await,
+        Effect::Verbosity { channel } => used.verbosity(channel).await,
+        Effect::SetVerbosity { channel, verbosity } => used.set_verbosity(channel, verbosity).await,
+        Effect::SetBoard { channel } => used.set_board(channel).await,
         Effect::Stop { channel } => used.stop(channel).await,
         Effect::Queue { channel } => used.queue(channel).await,
         Effect::TakeOut { turn } => used.take_out(turn).await,
@@ -168,6 +171,30 @@ impl Use<'_> {
         let own = || project.as_ref().and_then(|project| project.permission_mode);
         let named = |mode: Option<PermissionMode>| mode.or_else(own).map(|mode| mode.as_str().to_owned());
         json(Changed { before: named(before.permission_mode), after: named(mode) })
+    }
+
+    async fn verbosity(&self, channel: Option<ChannelId>) -> Answer {
+        let (channel, project) = self.channel_and_project(channel).await?;
+        let chosen = self.stored(self.deps.turns.store.channel(channel).await)?.choice.verbosity;
+        json(chosen.or_else(|| project.map(|project| project.live)))
+    }
+
+    async fn set_verbosity(&self, channel: Option<ChannelId>, verbosity: Option<Verbosity>) -> Answer {
+        let (channel, project) = self.channel_and_project(channel).await?;
+        let before = self.write_choice(channel, NewChoice::Verbosity(verbosity), project.as_deref()).await?;
+        let own = project.as_ref().map(|project| project.live);
+        let named = |chosen: Option<Verbosity>| chosen.or(own).map(|level| level.as_str().to_owned());
+        json(Changed { before: named(before.verbosity), after: named(verbosity) })
+    }
+
+    async fn set_board(&self, channel: Option<ChannelId>) -> Answer {
+        if !self.access.is_operator() {
+            return Err(words::OPERATORS_ONLY.to_owned());
+        }
+        if let Some(channel) = channel {
+            self.access.channel(Some(channel)).await?;
+        }
+        self.stored(self.deps.turns.want_board(channel, self.asked.id).await).map(Value::Bool)
     }
 
     /// The channel for which something is chosen, and its project, if it has one now.

@@ -1,4 +1,4 @@
-//! The Stop button of a turn at work.
+//! The button of a live line: it stops a turn at work, and takes one out that waits.
 
 use tracing::{debug, info, warn};
 
@@ -7,6 +7,7 @@ use super::access::UserAccess;
 use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
+use crate::store::TurnState;
 use crate::turn::turn_to_stop;
 use crate::words::command as words;
 
@@ -38,6 +39,8 @@ impl Commands {
         if !UserAccess::of(&self.turns, press).await.may_stop(row.turn.author.id) {
             return Err(words::NOT_YOURS_TO_STOP);
         }
-        self.turns.stop_work(turn).await.then_some(()).ok_or(words::NOTHING_TO_STOP)
+        // One that waits has said nothing yet, and says nothing.
+        let is_out = row.state == TurnState::Waiting && self.turns.take_out(turn).await.unwrap_or(false);
+        (is_out || self.turns.stop_work(turn).await).then_some(()).ok_or(words::NOTHING_TO_STOP)
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::session::DemoSession;
+use super::shows;
 use super::usage::{DemoUsage, tokens};
 use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT",
+    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN",
 ];
 
 /// Answers prompts until stdin ends.
@@ -88,7 +89,8 @@ impl ScriptedTurn<'_> {
             "permissionMode": mode, "claude_code_version": "2.1.330 (demo agent)",
         }));
 
-        let script = directives(&self.prompt.text);
+        let show = shows::of(&self.prompt.text);
+        let script = directives(show.as_ref().unwrap_or(&self.prompt.text));
         let outcome = if script.is_empty() {
             let words = friendly(&self.prompt.text, self.session.prompts().len());
             self.say(&words)
@@ -128,8 +130,15 @@ impl ScriptedTurn<'_> {
                 self.wire.wait(Some(time))?;
             }
             "DRIP" => self.drip = Some(Duration::from_millis(argument.parse().unwrap_or(0))),
-            "TOOL" => self.tool(argument, false)?,
-            "ASK" => self.tool(argument, true)?,
+            "TOOL" => {
+                let seconds = argument.split_once(":sleep ").and_then(|(_, seconds)| seconds.parse().ok());
+                self.tool(argument, false, seconds)?;
+            }
+            "ASK" => self.tool(argument, true, None)?,
+            "RUN" => {
+                let (seconds, command) = argument.split_once(':').unwrap_or(("", argument));
+                self.tool(&format!("Bash:{command}"), false, seconds.parse().ok())?;
+            }
             "ERR" => self.error = Some(argument.parse().unwrap_or(500)),
             "STALL" => self.wire.wait(None)?,
             "USAGE" if argument == "none" => self.usage.untold = true,
@@ -251,10 +260,11 @@ impl ScriptedTurn<'_> {
 
     /// Makes room in the context, as the real one does where it is full: `before:after`, in tokens.
     fn compact(&mut self, argument: &str) -> Result<(), ScriptAborted> {
-        let (from, to) = argument.split_once(':').unwrap_or((argument, "0"));
-        let (from, to) = (from.parse::<u64>().unwrap_or(0), to.parse::<u64>().unwrap_or(0));
+        let mut numbers = argument.split(':').map(|number| number.parse::<u64>().unwrap_or(0));
+        let (from, to) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        let time = Duration::from_millis(numbers.next().unwrap_or(20));
         self.wire.emit(json!({ "type": "system", "subtype": "status", "status": "compacting" }));
-        self.wire.wait(Some(Duration::from_millis(20)))?;
+        self.wire.wait(Some(time))?;
         self.wire.emit(
             json!({ "type": "system", "subtype": "status", "status": null, "compact_result": "success" }),
         );
@@ -279,7 +289,8 @@ impl ScriptedTurn<'_> {
         Ok(())
     }
 
-    fn tool(&mut self, call: &str, ask: bool) -> Result<(), ScriptAborted> {
+    /// Uses a tool, which takes this long where it may.
+    fn tool(&mut self, call: &str, ask: bool, seconds: Option<f64>) -> Result<(), ScriptAborted> {
         let (name, argument) = call.split_once(':').unwrap_or((call, ""));
         self.message += 1;
         let id = format!("toolu_demo_{}_{}", self.session.prompts().len(), self.message);
@@ -298,7 +309,6 @@ impl ScriptedTurn<'_> {
         } else {
             None
         };
-        let seconds = argument.strip_prefix("sleep ").and_then(|seconds| seconds.parse().ok());
         if let (None, Some(time)) =
             (&refused, seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
         {
@@ -424,38 +434,9 @@ fn message(id: &str, content: Value) -> Value {
     })
 }
 
-/// Half a minute of work, for whoever wants to see what a channel shows meanwhile: the prompt `work`.
-const WORK: &str = r#"
-TEXT:I'll look at how the greeting is made, change it, and run the tests.
-TOOL:TaskCreate:{"subject":"Find the greeting"}
-TOOL:TaskCreate:{"subject":"Change it"}
-TOOL:TaskCreate:{"subject":"Run the tests"}
-TOOL:TaskUpdate:{"taskId":"1","status":"in_progress"}
-TOOL:Grep:{"pattern":"hello"}
-SLEEP:3
-TOOL:Read:{"file_path":"src/main.rs"}
-SLEEP:2
-TOOL:Read:{"file_path":"src/greeting.rs"}
-SLEEP:3
-TOOL:TaskUpdate:{"taskId":"1","status":"completed"}
-TOOL:TaskUpdate:{"taskId":"2","status":"in_progress"}
-TEXT:It is in `src/greeting.rs`. I change it there.
-TOOL:Edit:{"file_path":"src/greeting.rs"}
-SLEEP:4
-TOOL:TaskUpdate:{"taskId":"2","status":"completed"}
-TOOL:TaskUpdate:{"taskId":"3","status":"in_progress"}
-TEXT:Now the tests.
-TOOL:Bash:sleep 8
-RETRY:2:3000
-TOOL:Bash:sleep 4
-TOOL:TaskUpdate:{"taskId":"3","status":"completed"}
-TEXT:The greeting is friendlier now, and all tests pass.
-"#;
-
 /// The directives of a prompt, each with what follows its colon.
 fn directives(prompt: &str) -> Vec<(&str, &str)> {
-    let script = if prompt.trim() == "work" { WORK } else { prompt };
-    script
+    prompt
         .lines()
         .flat_map(|line| line.split(" ;; "))
         .filter_map(|line| {
@@ -486,7 +467,7 @@ fn friendly(prompt: &str, turn: usize) -> String {
         parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
     }
     if parts.len() == 1 {
-        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work.".to_owned());
+        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, or `compact` to see room made.".to_owned());
     }
     parts.join("\n\n")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MicroUsd, RoleId, UserId};
+use super::{MicroUsd, RoleId, UserId, Verbosity};
 
 /// The name of a project in routing.lua.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,6 +82,8 @@ pub struct Project {
     pub max_parts: Option<NonZeroUsize>,
     /// What an answer has beyond this many bytes is only in the file; `None`: no limit.
     pub max_bytes: Option<NonZeroUsize>,
+    /// What its channels see of a turn at work, unless they choose something else.
+    pub live: Verbosity,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
 }
@@ -119,6 +121,7 @@ impl Project {
             format: Format::default(),
             max_parts: Some(MAX_PARTS),
             max_bytes: Some(MAX_BYTES),
+            live: Verbosity::default(),
             allow: None,
         }
     }

@@ -203,7 +203,11 @@ impl State {
             let reason = "Cannot edit a message authored by another user";
             return Err(Refusal::new(StatusCode::FORBIDDEN, 50005, reason));
         }
-        let edited = self.edited(message.clone(), draft)?;
+        if !draft.files.is_empty() && self.world.denied(channel, Right::Attach) {
+            return Err(Refusal::missing_permissions());
+        }
+        let message = message.clone();
+        let edited = self.edited(message, draft)?;
         self.replace(edited);
         Ok(())
     }

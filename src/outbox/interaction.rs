@@ -382,6 +382,11 @@ fn message(reply: &Reply) -> Value {
     })
 }
 
+/// The same with its files, as the body of a call.
+pub(super) fn whole(reply: Reply) -> (Vec<u8>, Vec<File>) {
+    (message(&reply).to_string().into_bytes(), reply.files)
+}
+
 fn embed(embed: &Embed) -> Value {
     let fields = embed.fields.iter();
     let fields =

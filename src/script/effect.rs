@@ -3,12 +3,15 @@
 //!
 //! Everything is checked here as far as possible without Discord: lengths and counts are within its limits.
 
+mod choices;
 mod decode;
 mod values;
 
 use serde::Serialize;
 
-use crate::domain::{Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply};
+use crate::domain::{
+    Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply, Verbosity,
+};
 
 #[cfg(test)]
 pub(super) use decode::accepted_keys;
@@ -57,6 +60,23 @@ pub enum Effect {
         channel: Option<ChannelId>,
         /// None: the project's own.
         mode: Option<String>,
+    },
+    /// See [`CtxFunction::Verbosity`]. The answer is a [`Verbosity`].
+    Verbosity {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
+    /// See [`CtxFunction::SetVerbosity`]. The answer is a [`Changed`].
+    SetVerbosity {
+        /// Where.
+        channel: Option<ChannelId>,
+        /// None: the project's own.
+        verbosity: Option<Verbosity>,
+    },
+    /// See [`CtxFunction::SetBoard`].
+    SetBoard {
+        /// Where; none: nowhere.
+        channel: Option<ChannelId>,
     },
     /// See [`CtxFunction::Stop`]. The answer is a [`QueueEntry`].
     Stop {
@@ -135,6 +155,19 @@ pub enum CtxFunction {
     ///
     /// Lua: `fun(self: Ctx, mode: PermissionMode|false|SetMode): Changed`
     SetPermissionMode,
+    /// What the channel sees of a turn at work; nil where it has no project and has chosen nothing.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): Verbosity?`
+    Verbosity,
+    /// Sets that from the next turn on, across restarts; false goes back to the project's `live`.
+    ///
+    /// Lua: `fun(self: Ctx, verbosity: Verbosity|false|SetVerbosity): Changed`
+    SetVerbosity,
+    /// Shows all turns in one message in this channel, which is kept up to date; false takes it away. Only operators may. Gives
+    /// whether there was one before.
+    ///
+    /// Lua: `fun(self: Ctx, board: Id|false|SetBoard): boolean`
+    SetBoard,
     /// Ends the running turn, or the rest of its answer. Gives that turn; nil if none was running. Only who asked, and operators, may.
     ///
     /// Lua: `fun(self: Ctx, channel?: Id): QueueEntry?`
@@ -170,7 +203,7 @@ pub enum CtxFunction {
 }
 
 /// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
-pub const FUNCTIONS: [(CtxFunction, &str, &str); 18] = [
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 21] = [
     (CtxFunction::Reply, "reply", "text"),
     (CtxFunction::Edit, "edit", "text"),
     (CtxFunction::Defer, "defer", ""),
@@ -181,6 +214,9 @@ pub const FUNCTIONS: [(CtxFunction, &str, &str); 18] = [
     (CtxFunction::ResetSession, "reset_session", "channel"),
     (CtxFunction::SetModel, "set_model", "model"),
     (CtxFunction::SetPermissionMode, "set_permission_mode", "mode"),
+    (CtxFunction::Verbosity, "verbosity", "channel"),
+    (CtxFunction::SetVerbosity, "set_verbosity", "verbosity"),
+    (CtxFunction::SetBoard, "set_board", "channel"),
     (CtxFunction::Stop, "stop", "channel"),
     (CtxFunction::Queue, "queue", "channel"),
     (CtxFunction::TakeOut, "take_out", "turn"),

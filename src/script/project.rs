@@ -18,7 +18,7 @@ use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
-    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId, is_model_name,
+    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId, Verbosity, is_model_name,
 };
 use crate::reach::Right;
 
@@ -96,6 +96,9 @@ pub(super) struct RawProject {
     /// How answers become Discord messages.
     #[serde(default)]
     format: RawFormat,
+    /// What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
+    #[serde(default)]
+    live: Verbosity,
     /// Who may work here, in place of the rule at the top of routing.lua.
     allow: Option<RawProjectAllow>,
 }
@@ -238,6 +241,7 @@ pub(super) fn project(
         },
         max_parts: found.or(None, "format.max_parts", max_parts(&raw.format)),
         max_bytes: found.or(None, "format.max_kb", max_bytes(&raw.format)),
+        live: raw.live,
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
         run_as: found.or_none("run_as", run_as),
         ..plain

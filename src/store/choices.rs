@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, Turn};
-use crate::domain::{ChannelId, PermissionMode, Project};
+use crate::domain::{ChannelId, PermissionMode, Project, Verbosity};
 
 /// What a channel has chosen, in place of what its project says. It counts from its next turn on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,6 +12,8 @@ pub struct ChannelChoice {
     pub model: Option<String>,
     /// The permission mode; `None` is the project's.
     pub permission_mode: Option<PermissionMode>,
+    /// What it sees of a turn at work; `None` is the project's.
+    pub verbosity: Option<Verbosity>,
 }
 
 impl ChannelChoice {
@@ -21,6 +23,7 @@ impl ChannelChoice {
         Self {
             model: self.model.filter(|model| project.takes_model(model)),
             permission_mode: self.permission_mode.filter(|mode| project.takes_mode(*mode)),
+            verbosity: self.verbosity,
         }
     }
 }
@@ -38,10 +41,11 @@ impl Turn {
 pub enum NewChoice {
     Model(Option<String>),
     PermissionMode(Option<PermissionMode>),
+    Verbosity(Option<Verbosity>),
 }
 
 impl Store {
-    /// Writes what the channel chooses, and returns what it had chosen before. The other choice stays as it is.
+    /// Writes what the channel chooses, and returns what it had chosen before. Its other choices stay as they are.
     ///
     /// # Errors
     /// If the database fails; then nothing changes.
@@ -52,13 +56,14 @@ impl Store {
             match new {
                 NewChoice::Model(model) => after.model = model,
                 NewChoice::PermissionMode(mode) => after.permission_mode = mode,
+                NewChoice::Verbosity(verbosity) => after.verbosity = verbosity,
             }
             if after == ChannelChoice::default() {
                 tx.prepare_cached("DELETE FROM choices WHERE channel = ?1")?.execute([channel])?;
             } else {
-                let sql =
-                    "INSERT OR REPLACE INTO choices (channel, model, permission_mode) VALUES (?1, ?2, ?3)";
-                tx.prepare_cached(sql)?.execute(params![channel, after.model, after.permission_mode])?;
+                let ChannelChoice { model, permission_mode, verbosity } = after;
+                let sql = "INSERT OR REPLACE INTO choices (channel, model, permission_mode, verbosity) VALUES (?1, ?2, ?3, ?4)";
+                tx.prepare_cached(sql)?.execute(params![channel, model, permission_mode, verbosity])?;
             }
             Ok(before)
         })
@@ -68,8 +73,9 @@ impl Store {
 
 /// What the channel has chosen; nothing by default.
 pub(super) fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
-    let mut statement = tx.prepare_cached("SELECT model, permission_mode FROM choices WHERE channel = ?1")?;
-    let found = statement
-        .query_row([channel], |row| Ok(ChannelChoice { model: row.get(0)?, permission_mode: row.get(1)? }));
+    let sql = "SELECT model, permission_mode, verbosity FROM choices WHERE channel = ?1";
+    let found = tx.prepare_cached(sql)?.query_row([channel], |row| {
+        Ok(ChannelChoice { model: row.get(0)?, permission_mode: row.get(1)?, verbosity: row.get(2)? })
+    });
     Ok(found.optional()?.unwrap_or_default())
 }

@@ -64,6 +64,7 @@
 //! nothing.
 //! - `channel`: the key.
 //! - `model`, `permission_mode`: as the CLI takes them; NULL for the project's own.
+//! - `verbosity`: what the channel sees of a turn at work, `off`, `line` or `full`; NULL for what the project says.
 //!
 //! **places**: the channels and threads that the bot knows.
 //! - `channel`: the key.
@@ -71,6 +72,11 @@
 //! - `archived`: 1 in threads that are in the archive.
 //! - `seen`: what was said up to this message is taken in.
 //! - `gone`: when it was deleted, or the bot thrown out, in Unix milliseconds; NULL where it is there.
+//!
+//! **boards**: the board, and what is left of earlier ones.
+//! - `asked`: the use of the command that asked for it.
+//! - `channel`, `message`: where it stands; `message` is 0 until that is known.
+//! - `wanted`: 1 for the one that is to stand; the others are to be taken away.
 //!
 //! **command_guilds**: the guilds that have commands of their own.
 //! - `guild`: the key.
@@ -83,7 +89,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 13] = ["
+const MIGRATIONS: [&str; 15] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -206,6 +212,26 @@ const MIGRATIONS: [&str; 13] = ["
     DROP INDEX turns_that_show;
     CREATE INDEX turns_that_show ON turns (message)
         WHERE hourglass = 1 OR live_line IS NOT NULL OR notice IS NOT NULL;
+", "
+    ALTER TABLE choices RENAME TO choices_before;
+    CREATE TABLE choices (
+        channel INTEGER PRIMARY KEY,
+        model TEXT,
+        permission_mode TEXT,
+        verbosity TEXT CHECK (verbosity IN ('off', 'line', 'full')),
+        CHECK (model IS NOT NULL OR permission_mode IS NOT NULL OR verbosity IS NOT NULL)
+    ) STRICT;
+    INSERT INTO choices (channel, model, permission_mode)
+        SELECT channel, model, permission_mode FROM choices_before;
+    DROP TABLE choices_before;
+", "
+    CREATE TABLE boards (
+        asked INTEGER PRIMARY KEY,
+        channel INTEGER NOT NULL,
+        message INTEGER NOT NULL,
+        wanted INTEGER NOT NULL CHECK (wanted IN (0, 1))
+    ) STRICT;
+    CREATE UNIQUE INDEX one_board ON boards (wanted) WHERE wanted = 1;
 "];
 
 /// The newest version that this program knows.

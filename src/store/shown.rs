@@ -57,6 +57,18 @@ impl Store {
         .await
     }
 
+    /// What shows the turn at work, or that it waits.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn live_line(&self, message: MessageId) -> Result<Option<LiveLine>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT live_line FROM turns WHERE message = ?1";
+            Ok(tx.prepare_cached(sql)?.query_row([message], |row| row.get(0)).optional()?.flatten())
+        })
+        .await
+    }
+
     /// Records whether a message may show ⏳: true before it does, false once it is known to be gone.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{DeliveryState, LiveLine, Millis, TurnState, Unwanted};
 use crate::domain::{
     ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
+    Verbosity,
 };
 
 macro_rules! ids {
@@ -90,6 +91,19 @@ impl ToSql for PermissionMode {
 }
 
 impl FromSql for PermissionMode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?;
+        serde_json::from_value(word.into()).map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Verbosity {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for Verbosity {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let word = value.as_str()?;
         serde_json::from_value(word.into()).map_err(FromSqlError::other)

@@ -1,31 +1,39 @@
-//! The live line: the one silent message that shows a turn at work.
+//! The live line: the one silent message that shows a turn at work, or that it waits for a slot.
 //!
 //! It is progress and not part of the answer, so it is not in the ledger. It is posted once the turn has lasted for a
 //! while, edited as the work goes on, less and less often, and deleted once the answer stands below it. There is at most one
 //! call on its way: what happens meanwhile is in the next one, so nothing queues up. Once the agent is done, an
-//! edit is dropped, and the post is waited for no longer than [`POSTED_WITHIN`], so the answer hardly waits for either. What a bot that is killed in between leaves
-//! behind, the next one deletes ([`shown`]).
+//! edit is dropped, and the post is waited for no longer than [`POSTED_WITHIN`], so the answer hardly waits for either. What
+//! a bot that is killed in between leaves behind, the next one deletes ([`shown`]).
+//!
+//! Where all of a turn is shown ([`Verbosity::Full`]), the line is not deleted in the end but becomes a file with all of it,
+//! which takes one call as well. From then on it is a message like any other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::task::Task;
-use super::{Turns, shown};
+use super::{Stop, StopReason, Turns, shown};
 use crate::agent::Progress;
-use crate::domain::{Action, Button, ButtonStyle, MessageId, Row};
+use crate::domain::{Action, Button, ButtonStyle, File, MessageId, Row, Verbosity};
 use crate::logging::chain;
 use crate::outbox::{Notify, Outbox, Post, Refused};
 use crate::store::LiveLine;
-use crate::view::View;
+use crate::view::{self, View};
+use crate::words::TAKE_IT_OUT;
+use crate::words::live as words;
 
 /// How long the post of the line may take. An answer that comes meanwhile waits for it.
 const POSTED_WITHIN: Duration = Duration::from_secs(3);
+/// How long the line may take to become a file. What else is to be said in the channel waits meanwhile.
+const FILED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the id of a Stop button begins with; the turn's own id follows.
 const STOP: &str = "stop:";
@@ -35,43 +43,51 @@ pub fn turn_to_stop(custom_id: &str) -> Option<MessageId> {
     custom_id.strip_prefix(STOP)?.parse().ok()
 }
 
-fn stop_button(turn: MessageId) -> Row {
+fn button(turn: MessageId, label: &str) -> Row {
     let press = Action::Press { custom_id: format!("{STOP}{turn}"), style: ButtonStyle::Secondary };
-    Row::Buttons(vec![Button { label: "Stop".to_owned(), action: press, disabled: false }])
+    Row::Buttons(vec![Button { label: label.to_owned(), action: press, disabled: false }])
 }
 
-/// Shows one turn at work; the line goes away when this is dropped.
+/// Shows one turn at work, or waiting for a slot; the line goes away when this is dropped.
 pub struct LiveLineHandle {
     redactor: Outbox,
     view: watch::Sender<View>,
-    /// Cancelled when the agent has its prompt.
-    begun: CancellationToken,
+    /// Set when the agent has its prompt.
+    begun: Arc<SetOnce<BegunTurn>>,
     /// Cancelled when the agent is done.
     done: CancellationToken,
 }
 
+/// What the line of a turn at work needs to know.
+#[derive(Clone)]
+struct BegunTurn {
+    at: Instant,
+    /// Where the project is; paths are shown relative to it.
+    dir: PathBuf,
+    verbosity: Verbosity,
+    typing: AbortHandle,
+}
+
 impl LiveLineHandle {
-    /// Nothing is shown yet. `typing` ends once the line stands, for it says the same and costs less. When `stop` is
-    /// cancelled, the line says at once that the turn stops.
-    pub fn start(
-        turns: &Turns,
-        task: Task,
-        dir: PathBuf,
-        typing: AbortHandle,
-        stop: CancellationToken,
-    ) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (view, changes) = watch::channel(View::new(now));
-        let (begun, done) = (CancellationToken::new(), CancellationToken::new());
-        let line =
-            LiveLineTask { turns: turns.clone(), task, dir, typing, stop, done: done.clone(), stands: None };
-        turns.0.tasks.spawn(line.follow(begun.clone(), changes));
+    /// Nothing is shown yet.
+    pub fn start(turns: &Turns, task: Task, stop: Arc<Stop>) -> Self {
+        let (view, changes) = watch::channel(View::new(0));
+        let (begun, done) = (Arc::new(SetOnce::new()), CancellationToken::new());
+        let line = LiveLineTask { turns: turns.clone(), task, stop, done: done.clone(), stands: None };
+        turns.0.tasks.spawn(line.follow(Arc::clone(&begun), changes));
         Self { redactor: turns.outbox.clone(), view, begun, done }
     }
 
-    /// The turn is written as running. Before that no line is posted, for then the turn may begin once more.
-    pub fn begin(&self) {
-        self.begun.cancel();
+    /// The turn is written as running. Before that no line shows it at work, for then the turn may begin once more.
+    /// `typing` ends once the line stands, for it says the same and costs less.
+    pub fn begin(&self, dir: PathBuf, verbosity: Verbosity, typing: AbortHandle) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.view.send_replace(match verbosity {
+            Verbosity::Off | Verbosity::Line => View::new(now),
+            Verbosity::Full => View::detailed(now),
+        });
+        // A turn begins once.
+        let _ = self.begun.set(BegunTurn { at: Instant::now(), dir, verbosity, typing });
     }
 
     /// The agent is done: the line stays as it is until this is dropped.
@@ -97,10 +113,8 @@ impl Drop for LiveLineHandle {
 struct LiveLineTask {
     turns: Turns,
     task: Task,
-    /// Where the project is; paths are shown relative to it.
-    dir: PathBuf,
-    typing: AbortHandle,
-    stop: CancellationToken,
+    /// When it is stopped, the line says so at once.
+    stop: Arc<Stop>,
     done: CancellationToken,
     stands: Option<LineState>,
 }
@@ -115,20 +129,65 @@ enum LineState {
 
 impl LiveLineTask {
     /// Until the answer stands, or the turn is over without one.
-    async fn follow(mut self, has_begun: CancellationToken, mut view: watch::Receiver<View>) {
-        let times = self.turns.live_times;
-        let begun = Instant::now();
-        let (stop, done) = (self.stop.clone(), self.done.clone());
-        tokio::select! {
-            () = done.cancelled() => return,
-            () = has_begun.cancelled() => {}
+    async fn follow(mut self, begun: Arc<SetOnce<BegunTurn>>, mut view: watch::Receiver<View>) {
+        let Task { message, channel, recovered, .. } = self.task;
+        if recovered {
+            shown::remove_left_behind(&self.turns, channel, message, self.task.asked()).await;
         }
-        tokio::select! {
-            () = done.cancelled() => return,
-            is_over = is_over_by(begun + times.shown_after, &mut view) => if is_over { return },
+        let begun = self.show_waiting(&begun).await;
+        if let Some(begun) = begun {
+            self.show_work(&begun, &mut view).await;
         }
-        if stop.is_cancelled() {
+        if self.stands.is_none() {
             return;
+        }
+        // Until the answer stands.
+        while view.changed().await.is_ok() {}
+        let whole = view.borrow().whole();
+        match whole {
+            Some((calls, text)) => self.file(calls, text).await,
+            None => self.remove().await,
+        }
+    }
+
+    /// Shows the turn's place among those that wait for a slot, until it begins; `None` where it never does.
+    async fn show_waiting(&mut self, begun: &SetOnce<BegunTurn>) -> Option<BegunTurn> {
+        let Task { message, channel, .. } = self.task;
+        let times = self.turns.live_times;
+        let done = self.done.clone();
+        let mut pause = times.shown_after;
+        loop {
+            // Looked at now and then: where many wait, each that begins changes the places of all the others.
+            tokio::select! {
+                biased;
+                begun = begun.wait() => return Some(begun.clone()),
+                () = done.cancelled() => return None,
+                () = sleep(pause) => {}
+            }
+            let Some(place) = self.turns.lanes.place_for_slot(channel, message) else { continue };
+            let line = view::waiting(place);
+            if !self.is_shown(&line) && self.verbosity().await != Verbosity::Off {
+                self.show(line, vec![button(message, TAKE_IT_OUT)]).await;
+            }
+            pause = times.most_pause;
+        }
+    }
+
+    /// Shows what the turn does, until it is over.
+    async fn show_work(&mut self, begun: &BegunTurn, view: &mut watch::Receiver<View>) {
+        if begun.verbosity == Verbosity::Off {
+            return;
+        }
+        let times = self.turns.live_times;
+        let (stop, done) = (self.stop.token.clone(), self.done.clone());
+        if self.stands.is_none() {
+            tokio::select! {
+                () = done.cancelled() => return,
+                is_over = is_over_by(begun.at + times.shown_after, view) => if is_over { return },
+            }
+            if stop.is_cancelled() {
+                return;
+            }
         }
         loop {
             let is_stopping = stop.is_cancelled();
@@ -136,11 +195,14 @@ impl LiveLineTask {
             if is_stopping {
                 now.stop();
             }
-            let drawn = now.draw(&self.dir);
-            let rows = if is_stopping { Vec::new() } else { vec![stop_button(self.task.message)] };
+            let drawn = now.draw(&begun.dir);
+            let rows = if is_stopping { Vec::new() } else { vec![button(self.task.message, "Stop")] };
             self.show(drawn, rows).await;
-            let next = Instant::now() + times.pause(begun.elapsed());
-            let changed = async { view.changed().await.is_err() || is_over_by(next, &mut view).await };
+            if self.stands.is_some() {
+                begun.typing.abort();
+            }
+            let next = Instant::now() + times.pause(begun.at.elapsed());
+            let changed = async { view.changed().await.is_err() || is_over_by(next, view).await };
             let is_over = tokio::select! {
                 () = done.cancelled() => true,
                 // Whoever has stopped the turn sees at once that this was heard.
@@ -148,11 +210,44 @@ impl LiveLineTask {
                 is_over = changed => is_over,
             };
             if is_over {
-                break;
+                return;
             }
         }
-        // Until the answer stands.
-        while view.changed().await.is_ok() {}
+    }
+
+    /// What the channel is to see.
+    async fn verbosity(&self) -> Verbosity {
+        let Task { message, channel, .. } = self.task;
+        let store = &self.turns.store;
+        let chosen = store.channel(channel).await.ok().and_then(|channel| channel.choice.verbosity);
+        let project = store.turn(message).await.ok().flatten().map(|row| row.turn.project);
+        let scripts = self.turns.scripts.borrow().clone();
+        let own = || Some(scripts.project(&project?)?.live);
+        chosen.or_else(own).unwrap_or_default()
+    }
+
+    /// Whether this is shown already, or nothing more can be.
+    fn is_shown(&self, line: &str) -> bool {
+        match &self.stands {
+            None => false,
+            Some(LineState::Surely(_, shown)) => shown == line,
+            Some(LineState::Perhaps) => true,
+        }
+    }
+    /// Turns the line into a file with all that the turn did. Where that does not work, the line goes.
+    async fn file(self, calls: usize, text: String) {
+        let Task { message, channel, .. } = self.task;
+        // Nobody wants anything of a turn whose question is deleted.
+        let is_wanted = self.stop.reason() != Some(StopReason::Deleted);
+        if let (true, Some(LineState::Surely(posted, _))) = (is_wanted, &self.stands) {
+            let file = File { name: words::WORK_FILE.to_owned(), content: text };
+            let filed = self.turns.outbox.edit_with_file(channel, *posted, words::what_was_done(calls), file);
+            match timeout(FILED_WITHIN, filed).await {
+                Ok(Ok(())) => return shown::forget_live_line(&self.turns, message).await,
+                Ok(Err(refused)) => debug!(%refused, "the live line did not become a file"),
+                Err(_) => debug!("the live line did not become a file in time"),
+            }
+        }
         self.remove().await;
     }
 
@@ -197,7 +292,6 @@ impl LiveLineTask {
         };
         match timeout(POSTED_WITHIN, self.turns.outbox.post(channel, post)).await {
             Ok(Ok(posted)) => {
-                self.typing.abort();
                 self.stands = Some(LineState::Surely(posted, line));
                 if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await {
                     debug!(error = chain(&error), "cannot record where the live line is");

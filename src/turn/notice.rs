@@ -1,4 +1,4 @@
-//! The notice of a message that waits: what its author can do about it.
+//! The notice of a message that waits behind another of its channel: what its author can do about it.
 //!
 //! Like the live line it is no part of an answer, so it is not in the ledger, but it is in the store from before it is
 //! posted until it is seen to be gone. It goes when the turn begins, or will not begin any more; what a bot that is killed
@@ -93,6 +93,10 @@ async fn follow(turns: Turns, task: Task, over: CancellationToken) {
         () = over.cancelled() => return,
         () = sleep(turns.live_times.notice_after) => {}
     }
+    // What waits for a slot has its place shown by its live line.
+    if turns.running(task.channel).is_none_or(|running| running == task.message) {
+        return;
+    }
     let Some(stands) = post(&turns, task, &over).await else { return };
     over.cancelled().await;
     shown::remove_notice(&turns, task.channel, task.message, task.asked(), stands).await;
@@ -109,18 +113,13 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<Liv
         shown::forget_notice(turns, message).await;
         return None;
     }
-    let is_behind_another = turns.running(channel).is_some_and(|running| running != message);
-    let (content, wishes) = match is_behind_another {
-        true => (words::waits_for_a_turn(), &WaitingWish::ALL[..]),
-        false => (words::waits_for_a_slot(), &[WaitingWish::TakeOut][..]),
-    };
     let post = Post {
-        content,
+        content: words::waits_for_a_turn(),
         nonce: format!("w-{message}"),
         reply_to: Some(task.asked()),
         notify: Notify::Nobody,
         file: None,
-        rows: vec![Row::Buttons(wishes.iter().map(|wish| wish.button(message)).collect())],
+        rows: vec![Row::Buttons(WaitingWish::ALL.map(|wish| wish.button(message)).to_vec())],
     };
     match timeout(POSTED_WITHIN, turns.outbox.post(channel, post)).await {
         Ok(Ok(posted)) => {

@@ -130,6 +130,16 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
     }
 }
 
+/// Removes what an earlier bot has shown of a turn that waits again.
+pub async fn remove_left_behind(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+    match turns.store.live_line(turn).await {
+        Ok(Some(LiveLine::Stands(line))) => remove_live_line(turns, channel, turn, line).await,
+        Ok(Some(LiveLine::Coming)) => find_live_line(turns, channel, turn, question).await,
+        Ok(None) => {}
+        Err(error) => debug!(error = chain(&error), "cannot tell what an earlier bot has shown"),
+    }
+}
+
 /// Records that no live line of the turn stands in the channel.
 pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
     if let Err(error) = turns.store.set_live_line(turn, None).await {

@@ -111,6 +111,7 @@ async fn wait_and_run(
     if hourglass.is_some() && is_question {
         instead::interrupt(turns, *task).await;
     }
+    let live = LiveLineHandle::start(turns, *task, Arc::clone(stop));
     let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
     // The latest session with Discord for which its message is known to be up to date.
     let mut as_of = (!task.recovered).then(|| turns.anew());
@@ -152,14 +153,13 @@ async fn wait_and_run(
         hourglass.remove(turns);
     }
     if runs {
-        run(turns, *task, step, ticket, stop).await;
+        run(turns, *task, step, ticket, stop, live).await;
     }
 }
 
-async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &Stop) {
-    let mut live = None;
+async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &Stop, live: LiveLineHandle) {
     let written = match step {
-        Step::Ask(known) => ask(turns, task, known, ticket, stop).await.map(|shown| live = shown),
+        Step::Ask(known) => ask(turns, task, known, ticket, stop, &live).await,
         Step::Cancel(why) => {
             stop.close();
             finish(turns, task, unwanted(why)).await
@@ -177,7 +177,8 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &
     stop.close();
     ticket.free_slot();
     match written {
-        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, live).await,
+        // The live line stands until the answer does.
+        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, Some(live)).await,
         // Failed writes are retried, so either the store is closed or the turn was stopped.
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
@@ -211,28 +212,29 @@ pub(super) async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(
     until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }
 
-/// Runs the turn and writes down its end. Its live line stands until the answer does.
+/// Runs the turn and writes down its end.
 async fn ask(
     turns: &Turns,
     task: Task,
     known: Option<Box<(Turn, Arc<Project>)>>,
     ticket: &mut Ticket,
     stop: &Stop,
-) -> Result<Option<LiveLineHandle>, StoreError> {
+    live: &LiveLineHandle,
+) -> Result<(), StoreError> {
     let mut known = known.filter(|known| turns.gate.is_sure_of(known.0.author.id));
     loop {
         let (turn, project) = match known.take() {
             Some(known) => *known,
             None => match still_admitted(turns, task, ticket, stop).await? {
                 Some(admitted) => admitted,
-                None => return Ok(None),
+                None => return Ok(()),
             },
         };
         info!(project = %project.name, "runs");
         // A failure before the turn has begun restarts the whole attempt.
-        let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop);
+        let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop, live);
         match until_written(turns, &stop.token, tried).await? {
-            Tried::Written(live) => return Ok(live),
+            Tried::Written => return Ok(()),
             Tried::Edited => {}
         }
     }
@@ -240,8 +242,8 @@ async fn ask(
 
 /// The result of one attempt to ask a turn.
 enum Tried {
-    /// Its end is written, or it is left for the next start. What shows it at work is still there.
-    Written(Option<LiveLineHandle>),
+    /// Its end is written, or it is left for the next start.
+    Written,
     /// It was edited before it began.
     Edited,
 }
@@ -253,6 +255,7 @@ async fn try_to_ask(
     turn: Turn,
     ticket: &Ticket,
     stop: &Stop,
+    live: &LiveLineHandle,
 ) -> Result<Tried, StoreError> {
     let channel = turns.store.channel(task.channel).await?;
     let choice = channel.choice.clone();
@@ -272,9 +275,10 @@ async fn try_to_ask(
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = finished_with(Outcome::Failed, &sentence, task, asker);
         finish(turns, task, told).await?;
-        return Ok(Tried::Written(None));
+        return Ok(Tried::Written);
     }
     let prompt = hooks.prompt(prompt).await;
+    let verbosity = choice.verbosity.unwrap_or(project.live);
     let ask = Ask {
         channel: task.channel,
         project: Arc::clone(project),
@@ -283,8 +287,6 @@ async fn try_to_ask(
         session,
         prompt,
     };
-    let live =
-        LiveLineHandle::start(turns, task, project.dir.clone(), typing.0.abort_handle(), stop.token.clone());
     // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
     // got.
     let mut begin = None;
@@ -296,21 +298,21 @@ async fn try_to_ask(
         begin = until_written(turns, &stop.token, write).await.ok();
         let has_begun = begin == Some(Begin::Begun);
         if has_begun {
-            live.begin();
+            live.begin(project.dir.clone(), verbosity, typing.0.abort_handle());
         }
         has_begun
     };
     let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
     drop(typing);
-    live.freeze();
     match begin {
         Some(Begin::Edited(_)) => return Ok(Tried::Edited),
         // It no longer waits: its message was deleted.
-        Some(Begin::Gone) => return Ok(Tried::Written(None)),
+        Some(Begin::Gone) => return Ok(Tried::Written),
         // Nothing has begun: it is for the next start.
-        None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written(None)),
+        None if stop.reason() == Some(StopReason::Shutdown) => return Ok(Tried::Written),
         Some(Begin::Begun) | None => {}
     }
+    live.freeze();
     stop.close();
     // The agent is done. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
@@ -357,7 +359,7 @@ async fn try_to_ask(
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     finish(turns, task, Finished { usage: Some(usage), ..finished }).await?;
-    Ok(Tried::Written(Some(live)))
+    Ok(Tried::Written)
 }
 
 /// These directories, with links resolved as well.

@@ -17,10 +17,17 @@ const LONGEST_TODO: usize = 100;
 /// How each line begins, behind the mark of small text.
 const WORKING: &str = "⚙ Working";
 const STOPPING: &str = "⏹ Stopping…";
+const WAITING: &str = "⏳ Waiting for a slot";
 
 /// Whether this text looks like a live line.
 pub fn is_line(text: &str) -> bool {
-    text.strip_prefix("-# ").is_some_and(|text| text.starts_with(WORKING) || text.starts_with(STOPPING))
+    let heads = [WORKING, STOPPING, WAITING];
+    text.strip_prefix("-# ").is_some_and(|text| heads.iter().any(|head| text.starts_with(head)))
+}
+
+/// The live line of a turn that waits for a slot, with its place among those that do.
+pub fn waiting(place: usize) -> String {
+    text::small(&format!("{WAITING}, place {place}"))
 }
 
 impl View {
@@ -31,7 +38,14 @@ impl View {
             lines.push(shortened(&plain(said), LONGEST_SAID));
         }
         lines.extend(self.counts());
-        lines.extend(self.calls.iter().map(|call| draw_call(call, dir)));
+        let details = self.details.as_ref();
+        if let Some(thinking) = details.and_then(|details| details.thinking()) {
+            lines.push(format!("💭 {thinking}"));
+        }
+        for call in &self.calls {
+            lines.push(draw_call(call, dir));
+            lines.extend(details.and_then(|details| details.of_call(&call.id)));
+        }
         lines.extend(draw_todos(&self.todos));
         match self.subagents {
             0 => {}
@@ -149,7 +163,7 @@ fn path_in(path: &str, dir: &Path) -> String {
 }
 
 /// The text on one line, without characters that are not seen or turn the line around.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let visible = |c: char| match c {
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => None,
         c if c.is_control() => Some(' '),
@@ -172,12 +186,12 @@ fn plain(text: &str) -> String {
 }
 
 /// As inline code, which nothing within can end.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'"))
 }
 
 /// Cut at the end of a word, where it is longer than `longest` characters.
-fn shortened(text: &str, longest: usize) -> String {
+pub(super) fn shortened(text: &str, longest: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
     let cut = &text[..end];
     let cut = match cut.rfind(' ') {

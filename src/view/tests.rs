@@ -1,9 +1,11 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::agent::{TodoStatus, transcripts};
+use crate::agent::TodoStatus;
+use crate::agent::transcripts::{self, Replayed};
 
 const DIR: &str = "/home/u/w";
 
@@ -12,11 +14,16 @@ fn drawn(view: &View) -> String {
 }
 
 fn tool(id: &str, action: ToolAction) -> Progress {
-    Progress::Tool { id: id.to_owned(), name: String::new(), action }
+    Progress::Tool { id: id.to_owned(), name: String::new(), action, input: Value::Null }
 }
 
 fn ended(id: &str) -> Progress {
-    Progress::ToolsEnded { calls: vec![id.to_owned()] }
+    ended_with(id, "")
+}
+
+fn ended_with(id: &str, output: &str) -> Progress {
+    let (id, output) = (id.to_owned(), output.to_owned());
+    Progress::ToolsEnded { calls: vec![EndedCall { id, output, has_failed: false }] }
 }
 
 fn said(text: &str) -> Progress {
@@ -31,13 +38,29 @@ fn view_of(steps: impl IntoIterator<Item = Progress>) -> View {
     view
 }
 
-/// Each line that a recorded run would have shown, in order, if every change were shown.
+/// Each line that a recorded run would have shown, in order, if every change were shown, and how its turns ended.
 fn lines_of(name: &str) -> String {
-    let mut view = View::new(1_795_000_000);
+    lines_of_view(View::new(1_795_000_000), name)
+}
+
+fn lines_of_view(mut view: View, name: &str) -> String {
+    let before = view.clone();
     let mut shown = vec![drawn(&view)];
-    for step in transcripts::steps_of(name) {
-        if view.take(&step, str::to_owned) {
-            shown.push(drawn(&view));
+    for replayed in transcripts::replayed(name) {
+        match replayed {
+            Replayed::Step(step) if view.take(&step, str::to_owned) => shown.push(drawn(&view)),
+            Replayed::Step(_) => {}
+            Replayed::Stopped => {
+                view.stop();
+                shown.push(drawn(&view));
+            }
+            Replayed::Ended(words) => {
+                shown.push(format!("the end: {words}"));
+                shown.extend(
+                    view.whole().map(|(calls, file)| format!("and as a file, {calls} calls:\n{file}")),
+                );
+                view = before.clone();
+            }
         }
     }
     shown.join("\n\n")
@@ -57,6 +80,9 @@ fn recorded_turns_at_work() {
         insta::assert_snapshot!("subagents", lines_of("p2-subagents"));
         insta::assert_snapshot!("retry", lines_of("f3-529-once"));
         insta::assert_snapshot!("compaction", lines_of("m7-compact"));
+        insta::assert_snapshot!("stop", lines_of("d13-interrupt-bash"));
+        insta::assert_snapshot!("failure", lines_of("f2-529-retries2"));
+        insta::assert_snapshot!("full", lines_of_view(View::detailed(1_795_000_000), "e3-acceptEdits-write"));
     });
 }
 
@@ -159,6 +185,99 @@ fn what_is_taken_back_is_shown_no_more() {
     assert!(!drawn(&view).contains("never mind"));
 }
 
+fn call_of(id: &str, name: &str, input: Value) -> Progress {
+    let action = ToolAction::of(name, &input);
+    Progress::Tool { id: id.to_owned(), name: name.to_owned(), action, input }
+}
+
+#[test]
+fn where_all_is_shown_calls_are_folded_with_what_went_in_and_came_out() {
+    let mut view = View::detailed(1_795_000_000);
+    for step in [
+        said("Let me see."),
+        call_of("1", "Read", json!({"file_path": "a.rs", "limit": 3})),
+        ended_with("1", "1\tfn main() {}\n"),
+        call_of("2", "Bash", json!({"command": "make || true"})),
+        Progress::ToolsEnded {
+            calls: vec![EndedCall { id: "2".to_owned(), output: "no `rule`".to_owned(), has_failed: true }],
+        },
+        call_of("3", "Glob", json!({"pattern": "*"})),
+        Progress::Thought("Is it the **parser**?".to_owned()),
+    ] {
+        assert!(view.take(&step, str::to_owned) || step == said("Let me see."), "{step:?}");
+    }
+    insta::assert_snapshot!(drawn(&view), @"
+    -# ⚙ Working, started <t:1795000000:R>
+    -# Let me see.
+    -# 💭 ||`Is it the **parser**?`||
+    -# ✓ Used `Read`
+    -# ||`file_path: a.rs · limit: 3 → 1 fn main() {}`||
+    -# ✓ Ran `make || true`
+    -# ||`command: make ¦¦ true ✗ no 'rule'`||
+    -# ▸ Using `Glob`
+    -# ||`pattern: *`||
+    ");
+    insta::assert_snapshot!(view.whole().unwrap().1, @"
+    Claude
+        Let me see.
+
+    Read
+        file_path: a.rs
+        limit: 3
+    →
+        1	fn main() {}
+
+    Bash
+        command: make || true
+    → failed
+        no `rule`
+
+    Glob
+        pattern: *
+
+    Thinking
+        Is it the **parser**?
+    ");
+    assert_eq!(view.whole().unwrap().0, 3);
+}
+
+#[test]
+fn where_all_is_shown_no_secret_is_in_it_however_it_came() {
+    let secret = "s3cr3t".repeat(20);
+    let redact = |text: &str| text.replace(&secret, "[secret]");
+    // Across the place where a long text is cut, and over several lines of one.
+    let long = format!("{} {secret}", "x".repeat(64 * 1024 - 60));
+    let mut view = View::detailed(1_795_000_000);
+    for step in [
+        Progress::Thought(format!("{} {secret}", "y".repeat(1440))),
+        call_of("1", "Bash", json!({"command": secret, "env": [{"key": format!("a\n{secret}\nb")}]})),
+        ended_with("1", &long),
+        call_of("2", "Write", json!({"content": format!("{secret}\n").repeat(3000)})),
+        ended_with("2", &format!("{} {secret} {}", "z".repeat(990), "z".repeat(2000))),
+    ] {
+        view.take(&step, redact);
+        assert!(!drawn(&view).contains("s3cr"), "{}", drawn(&view));
+    }
+    let (_, file) = view.whole().unwrap();
+    assert!(!file.contains("s3cr"), "{file}");
+    assert!(file.contains("KB in all)"), "{file}");
+}
+
+#[test]
+fn of_a_long_turn_the_oldest_details_are_left_out() {
+    let mut view = View::detailed(1_795_000_000);
+    for n in 0..500 {
+        let id = n.to_string();
+        view.take(&call_of(&id, "Bash", json!({"command": format!("make {n}")})), str::to_owned);
+        view.take(&ended_with(&id, &"x".repeat(5000)), str::to_owned);
+    }
+    let (calls, file) = view.whole().unwrap();
+    assert_eq!(calls, 500);
+    assert!(file.starts_with("(earlier steps left out: "), "{}", &file[..80]);
+    assert!(!file.contains("make 10\n") && file.contains("make 499\n"));
+    assert!(file.len() < 300 * 1024, "{}", file.len());
+}
+
 /// Words that people and tools like to use against a bot.
 fn nasty() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -213,15 +332,31 @@ proptest! {
         let todos = vec![Todo { subject, status: TodoStatus::Pending }; many];
         let calls = (0..many).map(|n| tool(&n.to_string(), ToolAction::Run(command.clone())));
         let view = view_of([said(&said_text), tool("r", ToolAction::Read), Progress::Todos(todos)].into_iter().chain(calls));
-        let drawn = drawn(&view);
-        prop_assert!(is_line(&drawn));
-        prop_assert!(drawn.encode_utf16().count() <= 2000);
-        let is_hidden = |c: char| matches!(c, '\r' | '\u{202e}' | '\u{200b}');
-        prop_assert!(!drawn.contains(is_hidden), "{drawn}");
-        for line in drawn.lines() {
-            prop_assert!(line.starts_with("-# "), "{line}");
-            let line = line.replace("<t:1795000000:R>", "");
-            prop_assert_eq!(markup(&line), "", "{}", line);
+        stays_in_its_line(&drawn(&view))?;
+        let mut view = View::detailed(1_795_000_000);
+        for n in 0..many {
+            let id = n.to_string();
+            view.take(&call_of(&id, &said_text, json!({"command": command})), str::to_owned);
+            view.take(&ended_with(&id, &said_text), str::to_owned);
+            view.take(&Progress::Thought(command.clone()), str::to_owned);
+            stays_in_its_line(&drawn(&view))?;
         }
     }
+}
+
+fn stays_in_its_line(drawn: &str) -> Result<(), TestCaseError> {
+    prop_assert!(is_line(drawn));
+    prop_assert!(drawn.encode_utf16().count() <= 2000);
+    let is_hidden = |c: char| matches!(c, '\r' | '\u{202e}' | '\u{200b}');
+    prop_assert!(!drawn.contains(is_hidden), "{drawn}");
+    for line in drawn.lines() {
+        prop_assert!(line.starts_with("-# "), "{line}");
+        let line = line.replace("<t:1795000000:R>", "");
+        // What is folded.
+        let folded = line.strip_prefix("-# ").map(|line| line.strip_prefix("💭 ").unwrap_or(line));
+        let folded = folded.and_then(|line| line.strip_prefix("||")?.strip_suffix("||"));
+        prop_assert!(folded.is_none_or(|folded| !folded.contains("||")), "{}", line);
+        prop_assert_eq!(markup(folded.unwrap_or(&line)), "", "{}", line);
+    }
+    Ok(())
 }

@@ -5,7 +5,8 @@
 //! - gateway frame written → prompt read by the agent
 //! - result written by the agent → first POST received
 //!
-//! over 1,000 follow-ups in 100 warm channels, and VmRSS of the bot ten seconds after it is ready with 50 channels.
+//! over 1,000 follow-ups in 100 warm channels; the latter also over turns that have a live line, with what the line adds to it;
+//! and VmRSS of the bot ten seconds after it is ready with 50 channels.
 #![allow(clippy::unwrap_used, reason = "a bench says by panicking that something is wrong")]
 
 mod stage;
@@ -19,6 +20,11 @@ use stage::{Bot, local_discord};
 
 const CHANNELS: usize = 100;
 const FOLLOW_UPS: usize = 1_000;
+/// Turns with a live line: how many, how long each takes, and how long after the one before each begins. They overlap, but
+/// their results come one at a time, and fewer are at work than there are slots.
+const WITH_A_LINE: usize = 60;
+const SECONDS: f64 = 2.4;
+const APART: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() {
@@ -56,22 +62,46 @@ async fn measure(root: &Path) {
         let channel = channels[n % CHANNELS];
         questions.push((channel, ask(&discord, channel, &format!("TEXT:{n}")).await));
     }
+    let mut with_a_line = Vec::new();
+    for (n, &channel) in channels.iter().enumerate().take(WITH_A_LINE) {
+        let text = format!("TOOL:Bash:sleep {SECONDS} ;; TEXT:at work {n}");
+        with_a_line.push((channel, text.clone()));
+        discord.say(Say::to_bot(channel, discord.owner(), text));
+        tokio::time::sleep(APART).await;
+    }
+    for (n, (channel, _)) in with_a_line.iter().enumerate() {
+        let answer = format!("at work {n}");
+        let answered = discord.wait_until(|discord| {
+            discord.messages(*channel).iter().any(|message| message.content == answer).then_some(())
+        });
+        tokio::time::timeout(Duration::from_secs(30), answered).await.expect("an answer");
+    }
     println!("VmRSS after it, {CHANNELS} live agents: {:.1} MB", bot.resident_kib() as f64 / 1024.0);
     drop(bot);
 
     let agents = AgentLog::read(&root.join("agent.log"));
     let sent: HashMap<Id, Instant> = discord.gateway_sends().into_iter().collect();
     let posts: Vec<_> = discord.calls().into_iter().filter(|call| call.method == "POST").collect();
+    let first_post = |channel: Id, result: Duration| {
+        let path = format!("/channels/{channel}/messages");
+        let after = posts.iter().filter(|call| call.path == path).map(|call| on_the_clock(call.at));
+        after.filter(|&at| at >= result).min().unwrap() - result
+    };
     let (mut inwards, mut outwards) = (Vec::new(), Vec::new());
     for (n, (channel, question)) in questions.iter().enumerate() {
         let (prompted, result) = agents.times(&format!("TEXT:{n}"));
         inwards.push(prompted.saturating_sub(on_the_clock(sent[question])));
-        let path = format!("/channels/{channel}/messages");
-        let after = posts.iter().filter(|call| call.path == path).map(|call| on_the_clock(call.at));
-        outwards.push(after.filter(|&at| at >= result).min().unwrap() - result);
+        outwards.push(first_post(*channel, result));
     }
+    let with_line: Vec<Duration> =
+        with_a_line.iter().map(|(channel, text)| first_post(*channel, agents.times(text).1)).collect();
+    let lines = posts.iter().filter(|call| call.path.ends_with("/messages")).count();
+    assert!(lines >= 2 * WITH_A_LINE + FOLLOW_UPS + CHANNELS, "each of them had its line");
+    let added = median(&with_line).as_secs_f64() - median(&outwards).as_secs_f64();
     print("gateway frame written → prompt read by the agent", inwards);
     print("result written → first POST received            ", outwards);
+    print("the same, of a turn with a live line            ", with_line);
+    println!("so the live line adds {:.2} ms (p50)", added * 1e3);
 }
 
 /// Says something and waits for its answer.
@@ -109,6 +139,12 @@ impl AgentLog {
     fn times(&self, prompt: &str) -> (Duration, Duration) {
         self.0[prompt]
     }
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times[(times.len() - 1) / 2]
 }
 
 fn print(what: &str, mut times: Vec<Duration>) {

@@ -17,6 +17,9 @@ use moonlane::turn::Settled;
 
 use crate::support::{Setup, Stage, routing_with, within};
 
+/// How many commands come with moonlane.
+const SHIPPED: usize = 10;
+
 /// A stage with the commands that come with moonlane; ada is let in.
 async fn stage() -> Stage {
     let mut stage = shipped().await;
@@ -102,7 +105,10 @@ pub fn buttons(message: &Message) -> Vec<String> {
 async fn commands_are_registered_once_and_again_when_a_definition_changes() {
     let mut stage = stage().await;
     let names: Vec<String> = stage.discord.commands().into_iter().map(|command| command.name).collect();
-    assert_eq!(names, ["ask", "help", "model", "queue", "reload", "reset", "status", "stop"]);
+    assert_eq!(
+        names,
+        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "verbosity"]
+    );
     assert_eq!(puts(&stage), 1);
     for _ in 0..3 {
         stage.stop().await;
@@ -114,7 +120,8 @@ async fn commands_are_registered_once_and_again_when_a_definition_changes() {
         "commands/hello.lua",
         "return { name = 'hello', description = 'Hi', run = function(ctx) ctx:reply 'Hi' end }",
     );
-    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 9).then_some(());
+    let known =
+        |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == SHIPPED + 1).then_some(());
     within("a registration", stage.discord.wait_until(known)).await;
     assert_eq!(puts(&stage), 2);
     assert_eq!(said(&stage, "owner", "hello", &[]).await.content, "Hi");
@@ -133,12 +140,12 @@ async fn a_guild_that_is_named_no_more_has_no_commands_of_its_own() {
 
     std::fs::write(&file, format!("{everywhere}\n[discord]\nguilds = [\"{guild}\"]\n")).unwrap();
     stage.start().await;
-    assert_eq!(registered(&stage), (8, true, false));
+    assert_eq!(registered(&stage), (SHIPPED, true, false));
     stage.stop().await;
 
     std::fs::write(&file, everywhere).unwrap();
     stage.start().await;
-    assert_eq!(registered(&stage), (8, false, true));
+    assert_eq!(registered(&stage), (SHIPPED, false, true));
     let calls = puts(&stage);
     stage.stop().await;
     stage.start().await;
@@ -336,7 +343,8 @@ async fn a_command_that_fails_says_so_and_loops_end() {
     save("fails", "error 'boom'");
     save("silent", "");
     within("a reload", stage.reloader().reload_now()).await.unwrap();
-    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 11).then_some(());
+    let known =
+        |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == SHIPPED + 3).then_some(());
     within("the registration", stage.discord.wait_until(known)).await;
     let sorry = "⚠️ ";
     assert!(said(&stage, "ada", "loops", &[]).await.content.starts_with(sorry));
@@ -397,7 +405,8 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     }
     assert_eq!(count, 3, "each of them is used below");
     within("a reload", stage.reloader().reload_now()).await.unwrap();
-    let known = |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == 11).then_some(());
+    let known =
+        |discord: &moonlane::local::LocalDiscord| (discord.commands().len() == SHIPPED + 3).then_some(());
     within("the registration", stage.discord.wait_until(known)).await;
 
     assert_eq!(said(&stage, "ada", "hello", &[]).await.content, "Hello ada, this is #general.");

@@ -2,10 +2,10 @@
 //! nothing and say nothing twice.
 //!
 //! # What happens
-//! People write in 20 channels, also while the bot is down: short questions, slow ones, answers of many parts; they edit
-//! and delete what they wrote, and others talk in between. Discord has bad moments: errors, limits, connections that end
-//! before or after the call had its effect, forgotten nonces. The bot is killed at a random time, or right at one of its
-//! calls, sometimes while it still starts, and started again. In the end everything is well once more and the bot has
+//! People write in 20 channels, also while the bot is down: short questions, slow ones, some that are shown at work,
+//! answers of many parts; they edit and delete what they wrote, and others talk in between. Discord has bad moments:
+//! errors, limits, connections that end before or after the call had its effect, forgotten nonces. The bot is killed at a
+//! random time, or right at one of its calls, sometimes while it still starts, and started again. In the end everything is well once more and the bot has
 //! time to finish; then [`verdict`](crate::verdict) holds Discord's history, the agents' own record and the store against
 //! each other, and one line is printed.
 //!
@@ -124,6 +124,9 @@ impl CrashTest {
             (0..self.dice.usize(2..8)).for_each(|_| self.traffic.step(&discord));
         }
         (0..self.dice.usize(..3)).for_each(|_| bad_moment(&discord, &mut self.dice));
+        if self.dice.u8(..100) < 15 {
+            return self.at_a_live_line().await;
+        }
         let from = discord.wait_for(|log| Some(log.len())).await;
         if self.dice.bool() {
             // At a post, the first of them or a later one; Discord's answer may not get through any more.
@@ -144,6 +147,36 @@ impl CrashTest {
                 pause(&mut self.dice, 0..120).await;
                 self.traffic.step(&discord);
             }
+        }
+    }
+
+    /// Something happens to the line of a turn at work: it is posted, edited, or deleted; and Discord may not say that.
+    async fn at_a_live_line(&mut self) {
+        let discord = self.stage.discord.clone();
+        self.traffic.ask_long(&discord);
+        if self.dice.bool() {
+            let calls = ["POST /channels", "PATCH /channels", "DELETE /channels"];
+            discord.fail_next(1, Fault::DropAfter, calls[self.dice.usize(..calls.len())]);
+        }
+        let nth = self.dice.usize(1..5);
+        let happened = |log: &[Event]| {
+            let mut lines = Vec::new();
+            let happened = log.iter().filter(|event| match &event.what {
+                What::Posted(it) if it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with("r-")) => {
+                    lines.push(it.id);
+                    true
+                }
+                What::Edited(it) => lines.contains(&it.id),
+                What::Deleted(id) => lines.contains(id),
+                _ => false,
+            });
+            happened.count()
+        };
+        let before = discord.wait_for(|log| Some(happened(log))).await;
+        let at_it = discord.wait_for(|log| (happened(log) >= before + nth).then_some(()));
+        let _ = tokio::time::timeout(Duration::from_secs(6), at_it).await;
+        if self.dice.bool() {
+            pause(&mut self.dice, 0..5).await;
         }
     }
 

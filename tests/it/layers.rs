@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("doctor", &["agent", "config", "domain", "host", "logging", "outbox", "print", "script", "store"]),
     ("format", &["domain", "print", "text"]),
     ("try_out", &["config", "domain", "gate", "print", "script"]),
-    ("playground", &["bot", "config", "domain", "local", "logging", "redact", "turn"]),
+    ("playground", &["bot", "config", "domain", "local", "logging", "redact", "turn", "view"]),
     (
         "bot",
         &[
@@ -270,6 +270,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
         "one turn, which is told of it, one sentence, which the next start says unless Discord has yet to tell of its \
          guild, or one edit",
     ),
+    ("turn/board.rs", 1, "the board stays as it is until the next start"),
     ("turn/live.rs", 1, "one live line"),
     ("turn/notice.rs", 1, "one notice of one message that waits"),
     ("turn/shown.rs", 3, "one mark of one turn"),

@@ -6,11 +6,11 @@ use moonlane::config::Config;
 use moonlane::local::{EPHEMERAL, Fault, Id, SUPPRESS_NOTIFICATIONS, What};
 
 use crate::commands::{add_shipped, said, says};
-use crate::crashes::until;
+use crate::crashes::{Program, outcome, until};
 use crate::support::{Setup, Stage, routing_with, within};
 
 /// Twenty times as fast as for people.
-const FASTER: u32 = 20;
+pub const FASTER: u32 = 20;
 
 fn faster(config: &mut Config) {
     let times = &mut config.discord.live_times;
@@ -19,8 +19,15 @@ fn faster(config: &mut Config) {
     times.most_pause /= FASTER;
 }
 
-async fn stage() -> Stage {
-    let mut stage = Stage::without_bot(Setup::default()).await;
+/// A stage with the shipped commands, whose live lines come soon.
+pub async fn stage() -> Stage {
+    stage_with("").await
+}
+
+/// The same, whose project has these keys besides.
+pub async fn stage_with(keys: &str) -> Stage {
+    let setup = Setup { routing: routing_with(keys), ..Setup::default() };
+    let mut stage = Stage::without_bot(setup).await;
     add_shipped(&stage);
     stage.adjust = faster;
     stage.start().await;
@@ -28,7 +35,7 @@ async fn stage() -> Stage {
 }
 
 /// What became of live lines so far: each with its time among the other posts.
-fn lines(stage: &Stage) -> Vec<String> {
+pub fn lines(stage: &Stage) -> Vec<String> {
     let mut ids = Vec::new();
     let mut told = Vec::new();
     for event in stage.discord.log() {
@@ -49,13 +56,12 @@ fn lines(stage: &Stage) -> Vec<String> {
 }
 
 fn without_time(line: &str) -> String {
-    let (head, rest) = line.split_once("<t:").expect("a time");
-    let (_, rest) = rest.split_once(":R>").expect("the end of the time");
-    format!("{head}SOME TIME AGO{rest}")
+    let time = line.split_once("<t:").and_then(|(head, rest)| Some((head, rest.split_once(":R>")?.1)));
+    time.map_or(line.to_owned(), |(head, rest)| format!("{head}SOME TIME AGO{rest}"))
 }
 
 /// The live line in a channel, once its text has this in it.
-async fn line_with(stage: &Stage, channel: Id, words: &str) -> Id {
+pub async fn line_with(stage: &Stage, channel: Id, words: &str) -> Id {
     let found = stage.discord.wait_until(|discord| {
         let lines = discord.messages(channel);
         lines.iter().find(|it| it.by_bot && it.content.contains(words)).map(|it| it.id)
@@ -100,6 +106,77 @@ async fn a_longer_turn_shows_what_it_does_until_its_answer_stands() {
     assert_eq!(line.reply_to, Some(question));
     assert!(line.pinged.is_empty());
     assert_ne!(line.flags & SUPPRESS_NOTIFICATIONS, 0, "it is silent");
+}
+
+/// Two turns wait for the only slot; their questions and channels.
+async fn two_wait_for_a_slot() -> (Stage, [(Id, Id); 2]) {
+    let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
+    let mut stage = Stage::without_bot(setup).await;
+    stage.adjust = faster;
+    stage.start().await;
+    stage.held("general").await;
+    let second = stage.say("second", "TOOL:Bash:sleep 0.5 ;; TEXT:two");
+    stage.reacted(second, "⏳").await;
+    let third = stage.say("third", "TEXT:three");
+    stage.reacted(third, "⏳").await;
+    let channels = ["second", "third"].map(|name| stage.discord.channel(name));
+    (stage, [(second, channels[0]), (third, channels[1])])
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_for_a_slot_shows_its_place_and_then_its_work() {
+    let (mut stage, [(second, in_second), (third, in_third)]) = two_wait_for_a_slot().await;
+    let line = line_with(&stage, in_second, "-# ⏳ Waiting for a slot, place 1").await;
+    line_with(&stage, in_third, "-# ⏳ Waiting for a slot, place 2").await;
+    let shown = stage.discord.message(line).unwrap();
+    assert_eq!(shown.reply_to, Some(second));
+    assert_ne!(shown.flags & SUPPRESS_NOTIFICATIONS, 0, "it is silent");
+    // Behind another turn of its own lane it shows none.
+    let behind = stage.say("third", "TEXT:four");
+    stage.reacted(behind, "⏳").await;
+    stage.let_go("TEXT:one").await;
+    assert_eq!(line_with(&stage, in_second, "Running `sleep 0.5`").await, line);
+    line_with(&stage, in_third, "-# ⏳ Waiting for a slot, place 1").await;
+    for message in [second, third, behind] {
+        stage.settled(message).await;
+    }
+    assert_eq!([second, third, behind].map(|it| stage.answer(it)), ["two", "three", "four"]);
+    let left = || stage.discord.messages(in_third).iter().filter(|it| it.by_bot).count();
+    until("the line's end", || (left() == 2).then_some(())).await;
+    let lines = lines(&stage);
+    let posted = lines.iter().filter(|line| line.starts_with("posted"));
+    assert_eq!(posted.count(), 3, "one of each but the one behind: {lines:#?}");
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_is_taken_out_by_its_button_without_a_word() {
+    let (mut stage, [(second, in_second), (_, in_third)]) = two_wait_for_a_slot().await;
+    let line = line_with(&stage, in_second, "place 1").await;
+    let pressed = stage.discord.message(line).unwrap();
+    assert!(pressed.components[0].to_string().contains("Take it out"), "{:?}", pressed.components);
+    stage.discord.press(line, stage.discord.owner(), &format!("stop:{second}")).unwrap();
+    stage.settled(second).await;
+    let said = || stage.discord.messages(in_second).iter().filter(|it| it.by_bot).count();
+    until("the line's end", || (said() == 0).then_some(())).await;
+    stage.reaction_taken_off(second, "⏳").await;
+    line_with(&stage, in_third, "place 1").await;
+}
+
+#[tokio::test]
+async fn the_line_of_a_turn_that_waited_when_the_bot_was_killed_is_taken_away() {
+    let setup = Setup { config: "[agent]\nmax_running = 1".to_owned(), ..Setup::default() };
+    let stage = Stage::without_bot(setup).await;
+    let bot = Program::start(&stage).await;
+    stage.say("general", "SLEEP:20");
+    stage.prompted("SLEEP:20").await;
+    let waits = stage.say("other", "TEXT:here");
+    let other = stage.discord.channel("other");
+    line_with(&stage, other, "place 1").await;
+    bot.kill().await;
+    let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, waits).await, "answered");
+    let said = || stage.discord.messages(other).into_iter().filter(|it| it.by_bot).map(|it| it.content);
+    until("the line's end", || said().eq(["here"]).then_some(())).await;
 }
 
 #[tokio::test]
@@ -201,34 +278,4 @@ async fn where_the_line_cannot_be_posted_or_edited_the_answer_comes_all_the_same
     let begun = Instant::now();
     assert_eq!(stage.ask("general", "TOOL:Bash:sleep 0.3 ;; TOOL:Bash:sleep 0.3 ;; TEXT:two").await, "two");
     assert!(begun.elapsed() < never / 2, "an edit that hangs held up the answer: {:?}", begun.elapsed());
-}
-
-#[tokio::test]
-async fn what_it_costs() {
-    let tools = |count: u32, time: Duration| {
-        let pause = (time / count).as_secs_f64();
-        let tool = |n| format!("TOOL:Edit:{{\"file_path\":\"{n}.rs\"}} ;; SLEEP:{pause}");
-        format!("{} ;; TEXT:done", (0..count).map(tool).collect::<Vec<_>>().join(" ;; "))
-    };
-    let mut stage = stage().await;
-    stage.ask("general", "TEXT:ready").await;
-    let mut table = String::new();
-    for (seconds, count, most) in [(10, 2, 8), (60, 30, 25)] {
-        let time = Duration::from_secs(seconds) / FASTER;
-        let (before, begun) = (stage.discord.calls().len(), Instant::now());
-        stage.ask("general", &tools(count, time)).await;
-        // A busy machine makes it a longer turn.
-        let slower = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-        until("the line's end", || lines(&stage).last().is_some_and(|last| last == "deleted").then_some(()))
-            .await;
-        let calls = stage.discord.calls().len() - before;
-        table += &format!("{seconds} s with {count} tools: {calls} calls, at most {most}\n");
-        assert!(calls as f64 <= f64::from(most) * slower, "{table}{:#?}", &stage.discord.calls()[before..]);
-    }
-    let mut stage = Stage::open().await;
-    stage.ask("general", "TEXT:ready").await;
-    let before = stage.discord.calls().len();
-    stage.ask("general", "SLEEP:0.3 ;; TEXT:done").await;
-    assert_eq!(stage.discord.calls().len() - before, 2, "typing and the answer");
-    println!("{table}a quick one: 2 calls");
 }

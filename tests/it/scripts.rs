@@ -319,7 +319,7 @@ async fn the_playground_answers_what_is_piped_in_and_its_code_says_whether_a_tur
     Hello! I am the **demo agent**: no model, no account, no cost. This is turn 1 of this session, and you said:
     > hello
 
-    Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work.
+    Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, or `compact` to see room made.
     exit 0
     ");
     insta::assert_snapshot!(playground("").await, @"

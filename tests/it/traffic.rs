@@ -29,18 +29,22 @@ impl Traffic {
         }
     }
 
+    /// Somebody asks what takes long enough to be shown at work.
+    pub fn ask_long(&mut self, discord: &LocalDiscord) {
+        self.ask_what(discord, |_, name| {
+            format!("TEXT:I look first. ;; TOOL:Bash:sleep 2.4 ;; TOOL:Bash:sleep 1.6 ;; {name}")
+        });
+    }
+
     fn ask(&mut self, discord: &LocalDiscord) {
+        self.ask_what(discord, any_text);
+    }
+
+    fn ask_what(&mut self, discord: &LocalDiscord, text: impl FnOnce(&mut Rng, String) -> String) {
         let channel = channel_name(self.dice.usize(..self.channels));
         // Each text is there once, so that it says which message it belongs to.
         let name = format!("TEXT:{channel}.{}", self.asked.len());
-        let text = match self.dice.u8(..100) {
-            0..50 => name,
-            50..65 => format!("SLEEP:0.2 ;; {name}"),
-            65..75 => format!("DRIP:20 ;; {name} and some more words that come slowly, piece by piece"),
-            75..93 => format!("{name} ;; LONG:{}", self.dice.usize(3_000..14_000)),
-            93..96 => format!("{name} ;; LONG:{}", self.dice.usize(20_000..40_000)),
-            _ => format!("{name} ;; TOOL:Read:a.txt ;; {name}"),
-        };
+        let text = text(&mut self.dice, name);
         let message = discord.say(Say::to_bot(discord.channel(&channel), discord.owner(), &text));
         let message = message.get();
         self.asked.push(Question { message, texts: vec![(SystemTime::now(), text)], deleted: None });
@@ -89,6 +93,17 @@ impl Traffic {
     /// What somebody still wants an answer to.
     pub fn wanted(&self) -> impl Iterator<Item = u64> {
         self.asked.iter().filter(|question| question.deleted.is_none()).map(|question| question.message)
+    }
+}
+
+fn any_text(dice: &mut Rng, name: String) -> String {
+    match dice.u8(..100) {
+        0..50 => name,
+        50..65 => format!("SLEEP:0.2 ;; {name}"),
+        65..75 => format!("DRIP:20 ;; {name} and some more words that come slowly, piece by piece"),
+        75..93 => format!("{name} ;; LONG:{}", dice.usize(3_000..14_000)),
+        93..96 => format!("{name} ;; LONG:{}", dice.usize(20_000..40_000)),
+        _ => format!("{name} ;; TOOL:Read:a.txt ;; {name}"),
     }
 }
 

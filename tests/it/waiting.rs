@@ -77,22 +77,6 @@ async fn a_message_that_waits_is_told_of_silently_until_it_begins() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_slot_can_only_be_taken_out() {
-    let config = "[agent]\nmax_running = 1\n[person]\nmax_running = 1".to_owned();
-    let mut stage = Stage::without_bot(Setup { config, ..Setup::default() }).await;
-    stage.adjust = at_once;
-    stage.start().await;
-    stage.held("general").await;
-    let other = stage.say("other", "TEXT:other");
-    let told = notice(&stage, other).await;
-    insta::assert_snapshot!(told.content, @"-# ⏳ I'll start on this when I'm less busy elsewhere");
-    assert_eq!(labels(&told), ["Take it out"]);
-    stage.discord.press(told.id, stage.discord.owner(), &format!("out:{other}")).unwrap();
-    assert_eq!(stage.settled(other).await, CANCELLED);
-    notice_is_gone(&stage, other).await;
-}
-
-#[tokio::test]
 async fn its_author_takes_it_out_and_nobody_else() {
     let mut stage = stage("").await;
     let first = stage.held("general").await;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::usage::{RawTokens, readable};
-use super::{AgentEvent, ContentBlock, ModelRequest};
+use super::{AgentEvent, ContentBlock, EndedCall, ModelRequest};
 use crate::agent::denial;
 
 /// The model of what the CLI itself says.
@@ -62,6 +62,14 @@ enum RawBlock {
     },
     ToolResult {
         tool_use_id: String,
+        #[serde(default)]
+        content: Value,
+        #[serde(default)]
+        is_error: Value,
+    },
+    Thinking {
+        #[serde(default)]
+        thinking: Value,
     },
     #[serde(other)]
     Other,
@@ -75,7 +83,8 @@ pub(super) fn assistant(said: RawSpeech) -> AgentEvent {
             .filter_map(|block| match block {
                 RawBlock::Text { text } => Some(ContentBlock::Text(text)),
                 RawBlock::ToolUse { id, name, input } => Some(ContentBlock::Tool { id, name, input }),
-                RawBlock::ToolResult { .. } | RawBlock::Other => None,
+                RawBlock::Thinking { thinking: Value::String(text) } => Some(ContentBlock::Thinking(text)),
+                RawBlock::ToolResult { .. } | RawBlock::Thinking { .. } | RawBlock::Other => None,
             })
             .collect(),
     };
@@ -101,17 +110,31 @@ pub(super) fn user(said: RawSpeech) -> AgentEvent {
         return AgentEvent::GoesOn;
     }
     let refused = denial::refused(&said.tool_result_meta);
-    let calls: Vec<String> = blocks
+    let calls: Vec<EndedCall> = blocks
         .into_iter()
         .filter(|_| top)
         .filter_map(|block| match block {
-            RawBlock::ToolResult { tool_use_id } => Some(tool_use_id),
+            RawBlock::ToolResult { tool_use_id: id, content, is_error } => {
+                Some(EndedCall { id, output: text_of(content), has_failed: is_error == true })
+            }
             _ => None,
         })
         .collect();
     match calls.is_empty() && refused.is_empty() {
         true => AgentEvent::PassedOver,
         false => AgentEvent::ToolsEnded { calls, refused, result: said.tool_use_result },
+    }
+}
+
+/// A text, or the texts among blocks.
+fn text_of(content: Value) -> String {
+    match content {
+        Value::String(text) => text,
+        Value::Array(blocks) => {
+            let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+            texts.collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
     }
 }
 

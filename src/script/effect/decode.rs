@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::values::{Color, OrFalse, TextOrPick};
+use super::choices::{RawSetBoard, RawSetMode, RawSetModel, RawSetVerbosity};
+use super::values::{Color, TextOrPick};
 use super::{CtxFunction, Effect, FUNCTIONS, NO, TurnRequest, YES};
 use crate::domain::{
     Action, Allow, Button, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, Embed, EmbedField, File,
@@ -174,26 +175,6 @@ pub struct RawNothing {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
-pub struct RawSetModel {
-    /// The model; false: the project's own.
-    model: OrFalse<String>,
-    /// Another channel.
-    channel: Option<Id<ChannelId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct RawSetMode {
-    /// The permission mode; false: the project's own.
-    ///
-    /// Lua: `PermissionMode|false`
-    mode: OrFalse<String>,
-    /// Another channel.
-    channel: Option<Id<ChannelId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawTakeOut {
     turn: Id<MessageId>,
 }
@@ -247,6 +228,15 @@ pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
         CtxFunction::SetPermissionMode => {
             let raw: RawSetMode = data::decode(data)?;
             Effect::SetPermissionMode { channel: raw.channel.map(|id| id.0), mode: raw.mode.0 }
+        }
+        CtxFunction::Verbosity => Effect::Verbosity { channel: channel(data)? },
+        CtxFunction::SetVerbosity => {
+            let raw: RawSetVerbosity = data::decode(data)?;
+            Effect::SetVerbosity { channel: raw.channel.map(|id| id.0), verbosity: raw.verbosity.0 }
+        }
+        CtxFunction::SetBoard => {
+            let raw: RawSetBoard = data::decode(data)?;
+            Effect::SetBoard { channel: raw.channel.0.map(|id| id.0) }
         }
         CtxFunction::Stop => Effect::Stop { channel: channel(data)? },
         CtxFunction::Queue => Effect::Queue { channel: channel(data)? },
@@ -502,6 +492,8 @@ pub fn accepted_keys() -> Vec<(&'static str, BTreeSet<String>)> {
         ("Who", accepted::<RawWho>()),
         ("SetModel", or_first::<RawSetModel>("model")),
         ("SetMode", or_first::<RawSetMode>("mode")),
+        ("SetVerbosity", or_first::<RawSetVerbosity>("verbosity")),
+        ("SetBoard", or_first::<RawSetBoard>("channel")),
         ("Ask", or_first::<RawAsk>("prompt")),
         ("Send", or_first::<RawSend>("text")),
     ]

@@ -216,6 +216,11 @@ ctx:reset_session()
 ctx:set_model { 'opus', channel = '5' }
 ctx:set_model(false)
 ctx:set_permission_mode 'plan'
+ctx:verbosity()
+ctx:set_verbosity 'full'
+ctx:set_verbosity(false)
+ctx:set_board '5'
+ctx:set_board(false)
 ctx:stop()
 ctx:queue()
 ctx:take_out '9'

@@ -33,7 +33,10 @@ fn text(name: &'static str, text: &str) -> (&'static str, OptionValue) {
 #[test]
 fn the_shipped_commands_are_these() {
     let names: Vec<String> = shipped().commands().iter().map(|command| command.name.clone()).collect();
-    assert_eq!(names, ["ask", "help", "model", "queue", "reload", "reset", "status", "stop"]);
+    assert_eq!(
+        names,
+        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "verbosity"]
+    );
 }
 
 #[tokio::test]
@@ -51,6 +54,12 @@ async fn the_shipped_commands_do_what_they_say() {
     )];
     let reset = || call_of("reset", &[]);
     let model = |name: &str| call_of("model", &[text("name", name)]);
+    let board = |subcommand: &str, options: &[(&str, OptionValue)]| {
+        let mut call = call_of("board", options);
+        call.invocation.subcommand = Some(subcommand.to_owned());
+        call
+    };
+    let verbosity = |what: &str| call_of("verbosity", &[text("what", what)]);
     let changed = |before: Option<&str>, after: Option<&str>| json!({ "before": before, "after": after });
     let lines = [
         ("reset: confirmed", play(reset(), &[session.clone(), json!(true), session.clone()]).await),
@@ -65,6 +74,15 @@ async fn the_shipped_commands_do_what_they_say() {
         ("model", play(model(" opus "), &[changed(Some("sonnet"), Some("opus"))]).await),
         ("model: the project's", play(model("project"), &[changed(Some("opus"), None)]).await),
         ("model: the same", play(model("opus"), &[changed(Some("opus"), Some("opus"))]).await),
+        ("board", play(board("on", &[]), &[json!(false)]).await),
+        ("board: another channel", play(board("on", &there), &[json!(true)]).await),
+        ("board: off", play(board("off", &[]), &[json!(true)]).await),
+        ("board: there is none", play(board("off", &[]), &[json!(false)]).await),
+        ("verbosity", play(call_of("verbosity", &[]), &[json!("full")]).await),
+        ("verbosity: of no project", play(call_of("verbosity", &[]), &[]).await),
+        ("verbosity: full", play(verbosity("full"), &[changed(Some("line"), Some("full"))]).await),
+        ("verbosity: the project's", play(verbosity("project"), &[changed(Some("full"), Some("off"))]).await),
+        ("verbosity: the same", play(verbosity("off"), &[changed(Some("off"), Some("off"))]).await),
         ("stop", play(call_of("stop", &[]), &[turn("1", "41", true)]).await),
         ("stop: nothing runs", play(call_of("stop", &[]), &[]).await),
         ("queue: mine", play(call_of("queue", &[]), &[queue.clone(), json!("2"), json!(true)]).await),

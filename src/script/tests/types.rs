@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{
     AnswerForm, Busy, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox, SettingSource,
+    Verbosity,
 };
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
@@ -63,7 +64,7 @@ pub fn accepted<T: DeserializeOwned>() -> Keys {
     };
     while let Some(key) = missing(&given) {
         let key = key.expect("each value that is tried below is one that the key may have");
-        let values = [json!(""), json!("1"), json!([]), json!("plan")].into_iter();
+        let values = [json!(""), json!("1"), json!([]), json!("plan"), json!("off")].into_iter();
         let fits = values.map(|value| {
             let mut with = given.clone();
             with.insert(key.clone(), value);
@@ -174,6 +175,7 @@ fn the_type_file_has_the_same_keys() {
 fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("PermissionMode"), words::<PermissionMode>());
     assert_eq!(documented_words("SettingSource"), words::<SettingSource>());
+    assert_eq!(documented_words("Verbosity"), words::<Verbosity>());
     assert_eq!(documented_words("Effort"), words::<Effort>());
     assert_eq!(documented_words("Sandbox"), words::<Sandbox>());
     assert_eq!(documented_words("AnswerForm"), words::<AnswerForm>());

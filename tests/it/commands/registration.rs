@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moonlane::local::{Fault, LocalDiscord};
 
-use super::{shipped, stage};
+use super::{SHIPPED, shipped, stage};
 use crate::support::{Stage, within};
 
 const HELLO: &str = "return { name = 'hello', description = 'Hi', run = function(ctx) ctx:reply 'Hi' end }";
@@ -31,7 +31,7 @@ async fn messages_do_not_wait_for_a_registration_that_takes_long() {
     stage.save("commands/hello.lua", HELLO);
     stage.start().await;
     assert_eq!(stage.ask("general", "TEXT:here I am").await, "here I am");
-    assert_eq!(stage.discord.commands().len(), 8, "the new one is not there yet");
+    assert_eq!(stage.discord.commands().len(), SHIPPED, "the new one is not there yet");
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_definition_that_is_saved_while_the_bot_registers_is_registered_too() 
         std::fs::write(file, HELLO).unwrap();
     };
     tokio::join!(save, stage.start());
-    let known = |discord: &LocalDiscord| (discord.commands().len() == 9).then_some(());
+    let known = |discord: &LocalDiscord| (discord.commands().len() == SHIPPED + 1).then_some(());
     within("the registration", stage.discord.wait_until(known)).await;
 }
 
@@ -53,5 +53,5 @@ async fn a_definition_that_is_saved_while_the_bot_registers_is_registered_too() 
 async fn the_first_commands_are_there_when_the_bot_is_ready() {
     let mut stage = shipped().await;
     stage.start().await;
-    assert_eq!(stage.discord.commands().len(), 8);
+    assert_eq!(stage.discord.commands().len(), SHIPPED);
 }
