@@ -42,18 +42,24 @@
 //! | `>>> ` | `> ` |
 //! | `_a_`, `__a__`, `~a~` | `*a*`, `**a**`, `~~a~~` |
 //! | `<b>`, `<code>`, `<br>`, `<a href>`, `<img>`, `<sup>` and the like; `&lt;` | what they mean |
+//! | `[a][1]`, `[a][]`, `[a]` with `[1]: …` | the link; the definition is left out |
+//! | `$…$`, `\(…\)`; `$$…$$`, `\[…\]` | code, in Unicode where that is exact; a block of code |
+//! | a control character, but in ` ```ansi ` | its symbol |
 //! | a letter that Discord would take for a marker | `\` before it |
 
 mod clean;
 mod cut;
 mod dialect;
+mod discord;
 mod document;
 mod html;
 mod inline;
 mod layout;
 mod line;
 mod links;
+mod math;
 mod meaning;
+mod references;
 mod scan;
 mod show;
 mod table;

@@ -237,6 +237,8 @@ pub struct TurnResult {
     pub api_error: Option<String>,
     /// The messages that it answers; `None` in older versions.
     pub user_message_uuids: Option<Vec<String>>,
+    /// The built-in command that the prompt was, such as `clear`.
+    pub(super) local_command: Option<String>,
     pub(super) origin: Option<Origin>,
     /// The tools that were denied, in order.
     pub permission_denials: Vec<Denial>,
@@ -253,9 +255,17 @@ impl TurnResult {
     /// background task starts one) never does; one that took our message in on its way does.
     pub fn answers(&self, message: &str) -> bool {
         match self.user_message_uuids.as_deref().unwrap_or_default() {
+            [] if self.is_empty() => false,
             [] => self.origin.as_ref().is_none_or(|origin| matches!(origin.kind.as_str(), "" | "human")),
             ids => ids.iter().any(|id| id == message),
         }
+    }
+
+    /// Whether nothing happened in it: such a result follows a message that asks for no answer (`shouldQuery`).
+    fn is_empty(&self) -> bool {
+        let text = self.result.as_deref().unwrap_or_default();
+        let is_silent = text.trim().is_empty() && self.errors.is_empty() && !self.failed();
+        self.num_turns == 0 && is_silent && self.local_command.is_none()
     }
 
     /// Whether the turn failed. An interrupted one had no `is_error` in older versions.
@@ -510,7 +520,13 @@ mod tests {
         };
         assert!(result(r#"{"type":"result","user_message_uuids":["a","b"]}"#).answers("b"));
         assert!(!result(r#"{"type":"result","user_message_uuids":["a"]}"#).answers("b"));
-        assert!(result(r#"{"type":"result","user_message_uuids":[]}"#).answers("b"));
+        assert!(result(r#"{"type":"result","num_turns":1,"user_message_uuids":[]}"#).answers("b"));
+        assert!(result(r#"{"type":"result","num_turns":0,"result":"2 files"}"#).answers("b"));
+        assert!(result(r#"{"type":"result","num_turns":0,"is_error":true}"#).answers("b"));
+        assert!(result(r#"{"type":"result","num_turns":0,"local_command":"clear"}"#).answers("b"));
+        // What a message brings that asks for no answer.
+        assert!(!result(r#"{"type":"result","subtype":"success","result":""}"#).answers("b"));
+        assert!(!result(r#"{"type":"result","user_message_uuids":[]}"#).answers("b"));
         let unasked = r#"{"type":"result","origin":{"kind":"task-notification"}}"#;
         assert!(!result(unasked).answers("b"));
         let took_ours_in =

@@ -38,3 +38,16 @@ pub fn tidy(text: &str, at: usize, swaps: &mut Vec<Swap>) {
     swaps.extend(nuls.map(|place| swap(at + place..at + place + 1, "\u{fffd}")));
     swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
 }
+
+/// Shows each control character, which nobody would see, as its symbol: ESC as `␛`. A NUL is none of these.
+pub fn controls(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    for (place, byte) in text.bytes().enumerate() {
+        let symbol = match byte {
+            b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => continue,
+            0x01..=0x1f => char::from_u32(0x2400 + u32::from(byte)),
+            0x7f => Some('␡'),
+            _ => continue,
+        };
+        swaps.extend(symbol.map(|symbol| swap(at + place..at + place + 1, symbol.to_string())));
+    }
+}

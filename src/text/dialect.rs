@@ -92,6 +92,7 @@ impl Lists {
             None => marker_mark(marker, at, swaps),
         }
         task(text, at, swaps);
+        rule(text, at, swaps);
     }
 
     /// Notes code or a table, which for Discord ends every list.
@@ -135,6 +136,27 @@ fn task(text: &str, at: usize, swaps: &mut Vec<Swap>) {
     if task[3..].starts_with([' ', '\t']) {
         let at = at + text.len() - task.len();
         swaps.push(swap(at..at + 3, done));
+    }
+}
+
+/// `* ---` → `* ──────────`
+fn rule(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let Some((_, rest)) = list_marker(text) else { return };
+    let mark = rest.trim();
+    if is_rule(mark) {
+        let at = at + text.len() - rest.trim_start().len();
+        swaps.push(swap(at..at + mark.len(), RULE));
+    }
+}
+
+/// `7. x` at the start of a line that is no item: `7\. x`
+pub fn no_item(line: &str, at: usize, swaps: &mut Vec<Swap>) {
+    let text = line.trim_start_matches([' ', '\t', '>']);
+    if let Some((marker, _)) = list_marker(text)
+        && marker.ends_with('.')
+    {
+        let dot = at + line.len() - text.len() + marker.len() - 1;
+        swaps.push(swap(dot..dot, "\\"));
     }
 }
 

@@ -252,7 +252,10 @@ impl Document {
         let first = self.solids.len();
         let mut covered = start;
         let mut open: Vec<(usize, usize)> = Vec::new();
-        for span in spans.iter().filter(|span| !matches!(span.kind, SpanKind::Loose | SpanKind::Address)) {
+        for span in spans
+            .iter()
+            .filter(|span| !matches!(span.kind, SpanKind::Loose | SpanKind::Address | SpanKind::Bracket))
+        {
             let range = start + span.range.start..start + span.range.end;
             open.retain(|&(end, _)| end > range.start);
             let around: usize = open.iter().map(|&(_, marker)| 2 * marker).sum();

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::dialect::{Swap, swap};
 use super::inline::{Span, SpanKind};
+use super::line::fitting;
 use super::links::{self, LinkForm};
 
 /// A tag.
@@ -19,6 +20,9 @@ pub struct Tag<'a> {
     pub attributes: &'a str,
 }
 
+/// No character reference is longer: `&CounterClockwiseContourIntegral;`.
+const LONGEST_NAME: usize = 33;
+
 /// No tag is longer.
 const LONGEST: usize = 500;
 
@@ -29,28 +33,56 @@ pub fn tag(text: &str) -> Option<Tag<'_>> {
     let name = &inner[usize::from(closes)..];
     let length = name.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
     let rest = &name[length..];
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !rest.starts_with(['>', '/', ' ', '\n']) {
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !rest.starts_with(['>', '/', ' ', '\t', '\n'])
+    {
         return None;
     }
-    let mut quote = None;
-    for (at, byte) in rest.bytes().enumerate().take(LONGEST) {
-        match (byte, quote) {
-            (b'>', None) => {
-                let length = text.len() - rest.len() + at + 1;
-                let attributes = rest[..at].trim_end_matches('/');
-                return Some(Tag { length, name: &name[..name.len() - rest.len()], closes, attributes });
-            }
-            (b'<', None) => return None,
-            (byte, Some(mark)) if byte == mark => quote = None,
-            (b'"' | b'\'', None) => quote = Some(byte),
-            _ => {}
+    let at = attributes(&rest[..fitting(rest, LONGEST)], closes)?;
+    let length = text.len() - rest.len() + at + 1;
+    let attributes = rest[..at].trim_end_matches('/');
+    Some(Tag { length, name: &name[..name.len() - rest.len()], closes, attributes })
+}
+
+/// Where the `>` is that ends these attributes; `None` if they are none to CommonMark. `closes`: there must be none.
+fn attributes(text: &str, closes: bool) -> Option<usize> {
+    let mut rest = text;
+    loop {
+        let inner = rest.trim_start();
+        let at = text.len() - inner.len();
+        if inner.starts_with('>') {
+            return Some(at);
         }
+        if closes {
+            return None;
+        }
+        if inner.starts_with("/>") {
+            return Some(at + 1);
+        }
+        let name = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+        let after = inner.trim_start_matches(name);
+        if inner.len() == rest.len() || after.len() == inner.len() {
+            return None;
+        }
+        rest = match after.trim_start().strip_prefix('=').map(str::trim_start) {
+            None => after,
+            Some(value) => match value.chars().next()? {
+                mark @ ('"' | '\'') => value[1..].split_once(mark)?.1,
+                _ => {
+                    let ends = |c: char| c.is_whitespace() || "\"'=<>`".contains(c);
+                    let after = value.trim_start_matches(|c| !ends(c));
+                    if after.len() == value.len() || after.starts_with(['"', '\'', '=', '<', '`']) {
+                        return None;
+                    }
+                    after
+                }
+            },
+        };
     }
-    None
 }
 
 impl Tag<'_> {
-    fn is(&self, name: &str) -> bool {
+    /// Whether this is its name.
+    pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
@@ -80,6 +112,12 @@ impl Tag<'_> {
         ["br", "a", "img", "sub", "sup"].iter().any(|name| self.is(name))
     }
 
+    /// What is seen in place of an image.
+    fn alt(&self) -> String {
+        let alt = self.attribute("alt").map(|alt| self.attributes[alt].trim().replace(['[', ']'], ""));
+        alt.filter(|alt| !alt.is_empty()).unwrap_or_else(|| "image".to_owned())
+    }
+
     /// Where the value of an attribute stands in `attributes`.
     fn attribute(&self, name: &str) -> Option<Range<usize>> {
         let lower = self.attributes.to_ascii_lowercase();
@@ -105,9 +143,12 @@ impl Tag<'_> {
 /// Line ends, links, images, small figures, code. `line`: what a new line of this text begins with.
 pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<Swap>) {
     let mut open: Vec<(usize, Tag<'_>)> = Vec::new();
+    let mut link_end = 0;
     for span in spans {
         let Range { start, end } = span.range;
         match &span.kind {
+            SpanKind::Link { image: false, .. } => link_end = link_end.max(end),
+            SpanKind::Bracket => swaps.push(swap(at + start..at + end, "")),
             SpanKind::Entity(c) => entity(text, at, start..end, *c, swaps),
             SpanKind::HtmlCode(inner) => {
                 let ticks = if text[inner.clone()].contains('`') { "``" } else { "`" };
@@ -124,6 +165,8 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
                     let after = text[end..].trim_start_matches([' ', '\t']);
                     let with = if after.is_empty() || after.starts_with(['\n', '\r']) { "" } else { line };
                     swaps.push(swap(at + start..at + text.len() - after.len(), with.to_owned()));
+                } else if tag.is("img") && (start < link_end || open.iter().any(|(_, tag)| tag.is("a"))) {
+                    swaps.push(swap(at + start..at + end, tag.alt()));
                 } else if tag.is("img") {
                     image(text, at, start, &tag, swaps);
                 } else if !tag.closes {
@@ -146,8 +189,7 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
 
 fn image(text: &str, at: usize, start: usize, tag: &Tag<'_>, swaps: &mut Vec<Swap>) {
     let begin = start + text[start..].find(tag.attributes).unwrap_or_default();
-    let alt = tag.attribute("alt").map(|alt| tag.attributes[alt].trim().replace(['[', ']'], ""));
-    let alt = alt.filter(|alt| !alt.is_empty()).unwrap_or_else(|| "image".to_owned());
+    let alt = tag.alt();
     let Some(src) = tag.attribute("src") else { return };
     let target = &tag.attributes[src.clone()];
     let src = begin + src.start..begin + src.end;
@@ -171,9 +213,11 @@ fn anchor(
 ) {
     let target = tag.attribute("href").map(|href| &tag.attributes[href]).unwrap_or_default();
     let words = &text[label.clone()];
-    let seen = if words.contains('<') { "image" } else { words };
+    let is_image = self::tag(words.trim_start()).is_some_and(|tag| tag.is("img"));
+    let seen = if is_image { "image" } else { words };
     let (open, close) = match links::shown(seen, target) {
         LinkForm::Masked => ("[", format!("]({target})")),
+        LinkForm::Address if words == target => ("<", ">".to_owned()),
         LinkForm::Address => {
             swaps.push(swap(at + begin..at + end, format!("<{target}>")));
             return;
@@ -228,8 +272,8 @@ fn entities(text: &str) -> Vec<(Range<usize>, char)> {
 
 /// The character reference that a text begins with: how long it is, and the character.
 pub fn reference(text: &str) -> Option<(usize, char)> {
-    let length = text.bytes().take(12).position(|b| b == b';')?;
-    let name = &text[1..length];
+    let length = text.bytes().take(LONGEST_NAME).position(|b| b == b';' || b == b' ')?;
+    let name = text[1..].get(..length - 1).filter(|_| text[length..].starts_with(';'))?;
     let c = match name.strip_prefix('#') {
         Some(number) => {
             let code = match number.strip_prefix(['x', 'X']) {
@@ -238,96 +282,12 @@ pub fn reference(text: &str) -> Option<(usize, char)> {
             };
             char::from_u32(code).filter(|c| !c.is_control())?
         }
-        None => NAMES.iter().find(|(own, _)| *own == name).map(|(_, c)| *c)?,
+        None => {
+            let decoded = html_escape::decode_html_entities(&text[..=length]);
+            let mut chars = decoded.chars();
+            chars.next().filter(|_| chars.next().is_none())?
+        }
     };
     // What takes no place, or only that of a space, is none.
     Some((length + 1, if c == '\u{a0}' { ' ' } else { c }))
 }
-
-/// The names of characters that are met in prose.
-const NAMES: [(&str, char); 84] = [
-    ("lt", '<'),
-    ("gt", '>'),
-    ("amp", '&'),
-    ("quot", '"'),
-    ("apos", '\''),
-    ("nbsp", ' '),
-    ("copy", '©'),
-    ("reg", '®'),
-    ("trade", '™'),
-    ("hellip", '…'),
-    ("mdash", '—'),
-    ("ndash", '–'),
-    ("lsquo", '‘'),
-    ("rsquo", '’'),
-    ("ldquo", '“'),
-    ("rdquo", '”'),
-    ("laquo", '«'),
-    ("raquo", '»'),
-    ("bull", '•'),
-    ("middot", '·'),
-    ("times", '×'),
-    ("divide", '÷'),
-    ("plusmn", '±'),
-    ("larr", '←'),
-    ("rarr", '→'),
-    ("uarr", '↑'),
-    ("darr", '↓'),
-    ("harr", '↔'),
-    ("lArr", '⇐'),
-    ("rArr", '⇒'),
-    ("hArr", '⇔'),
-    ("le", '≤'),
-    ("ge", '≥'),
-    ("ne", '≠'),
-    ("asymp", '≈'),
-    ("equiv", '≡'),
-    ("infin", '∞'),
-    ("deg", '°'),
-    ("euro", '€'),
-    ("pound", '£'),
-    ("yen", '¥'),
-    ("cent", '¢'),
-    ("sect", '§'),
-    ("para", '¶'),
-    ("frac12", '½'),
-    ("frac14", '¼'),
-    ("frac34", '¾'),
-    ("sup1", '¹'),
-    ("sup2", '²'),
-    ("sup3", '³'),
-    ("micro", 'µ'),
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("pi", 'π'),
-    ("sigma", 'σ'),
-    ("omega", 'ω'),
-    ("Delta", 'Δ'),
-    ("Sigma", 'Σ'),
-    ("Omega", 'Ω'),
-    ("sum", '∑'),
-    ("prod", '∏'),
-    ("radic", '√'),
-    ("minus", '−'),
-    ("isin", '∈'),
-    ("forall", '∀'),
-    ("exist", '∃'),
-    ("and", '∧'),
-    ("or", '∨'),
-    ("not", '¬'),
-    ("lbrace", '{'),
-    ("rbrace", '}'),
-    ("lsqb", '['),
-    ("rsqb", ']'),
-    ("ast", '*'),
-    ("lowbar", '_'),
-    ("vert", '|'),
-    ("num", '#'),
-    ("check", '✓'),
-    ("cross", '✗'),
-];

@@ -6,10 +6,15 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::LIMIT;
+use super::discord;
 use super::html;
 use super::line::fitting;
+use super::links;
+use super::math;
+use super::references::{self, References};
 use super::token;
 
 /// Something inside lines; its range is in bytes of the scanned text.
@@ -26,9 +31,16 @@ pub enum SpanKind {
     /// `` `code` `` between this many backticks.
     Code(usize),
     /// `[label](target)`, or with a `!` before it.
-    Link { image: bool, label: Range<usize> },
+    Link {
+        image: bool,
+        label: Range<usize>,
+        /// The target of a link by reference, `[label][1]`, which stands elsewhere.
+        reference: Option<Arc<str>>,
+    },
     /// `<https://…>`, `<@1>`, `<:emoji:1>`, `<t:1>` and the like.
     Angle,
+    /// Either bracket of `<me@example.com>`, which is more than a person is to see.
+    Bracket,
     /// `<!-- … -->`
     Comment,
     /// `<br>` and the like.
@@ -46,6 +58,8 @@ pub enum SpanKind {
     Entity(char),
     /// `[^1]`
     Note,
+    /// `$…$` and the like, with what is within.
+    Math { inner: Range<usize>, display: bool },
     /// Emphasis, strike-through or a spoiler, between markers of this many bytes.
     Run(usize),
     /// `\*`
@@ -58,8 +72,18 @@ pub enum SpanKind {
 
 /// Everything in a text that is one paragraph, heading or list item; outer spans come before inner ones.
 pub fn spans(text: &str) -> Vec<Span> {
+    read(text, &References::default(), false)
+}
+
+/// The same, with what only the dialect rewrites: links by reference, and formulas.
+pub fn spans_with(text: &str, references: &References) -> Vec<Span> {
+    read(text, references, true)
+}
+
+fn read(text: &str, references: &References, formulas: bool) -> Vec<Span> {
     let mut reader = Reader {
         text,
+        references,
         spans: Vec::new(),
         runs: Vec::new(),
         brackets: Vec::new(),
@@ -74,6 +98,14 @@ pub fn spans(text: &str) -> Vec<Span> {
     let mut escaped = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        if formulas
+            && matches!(byte, b'$' | b'\\')
+            && let Some(math) = math::find(text, at)
+        {
+            let kind = SpanKind::Math { inner: math.inner, display: math.display };
+            at = reader.push(math.range, kind);
+            continue;
+        }
         at = match byte {
             b'\\' => {
                 escaped = reader.backslash(at);
@@ -93,7 +125,9 @@ pub fn spans(text: &str) -> Vec<Span> {
                 None => at + 1,
             },
             b'[' => {
-                let image = at > escaped && bytes[at - 1] == b'!';
+                // A word and `!` is an exclamation.
+                let after_word = || text[..at - 1].ends_with(char::is_alphanumeric);
+                let image = at > escaped && bytes[at - 1] == b'!' && !after_word();
                 reader.brackets.push(Bracket { at, image, runs: reader.runs.len() });
                 at + 1
             }
@@ -195,6 +229,7 @@ impl DelimiterRun {
 
 struct Reader<'a> {
     text: &'a str,
+    references: &'a References,
     spans: Vec<Span>,
     runs: Vec<DelimiterRun>,
     brackets: Vec<Bracket>,
@@ -245,18 +280,20 @@ impl Reader<'_> {
     fn angle(&mut self, at: usize) -> usize {
         let rest = &self.text[at + 1..];
         let link = ["https://", "http://", "mailto:"].iter().any(|start| rest.starts_with(start));
-        let discord = ["@", "#", ":", "a:", "t:", "id:", "/"].iter().any(|start| rest.starts_with(start));
         if !link && let Some(tag) = html::tag(&self.text[at..]) {
             return self.tag(at, &tag);
         }
-        if !link && !discord {
-            return at + 1;
-        }
-        let longest = if link { LIMIT } else { 100 };
         let ends = |b: u8| b == b'>' || b == b'<' || b == b'\n' || (b == b' ' && !rest.starts_with('/'));
+        let longest = if link { LIMIT } else { 100 };
         match rest.bytes().take(longest).position(ends) {
-            Some(length) if rest.as_bytes()[length] == b'>' => {
+            Some(length)
+                if rest.as_bytes()[length] == b'>' && (link || discord::is_angle(&rest[..length])) =>
+            {
                 self.push(at..at + length + 2, SpanKind::Angle)
+            }
+            Some(length) if rest.as_bytes()[length] == b'>' && is_mail(&rest[..length]) => {
+                self.push(at + 1 + length..at + 2 + length, SpanKind::Bracket);
+                self.push(at..at + 1, SpanKind::Bracket)
             }
             _ => at + 1,
         }
@@ -315,21 +352,41 @@ impl Reader<'_> {
         let label = open.at + 1..at;
         let active = open.image || self.brackets.len() >= self.inactive;
         self.inactive = self.inactive.min(self.brackets.len());
-        if let Some(end) = target_end(self.text, at + 1).filter(|_| active) {
+        let inline = links::target_end(self.text, at + 1).map(|end| (end, None));
+        if let Some((end, reference)) = inline.or_else(|| self.reference(&label)).filter(|_| active) {
             // Markers that are opened inside a label cannot be closed outside.
             self.pair(open.runs);
             if !open.image {
                 self.inactive = self.brackets.len();
             }
             let start = open.at - usize::from(open.image);
-            self.push(start..end, SpanKind::Link { image: open.image, label })
+            self.push(start..end, SpanKind::Link { image: open.image, label, reference })
         } else {
             let text = &self.text[label];
-            if text.len() > 1 && text.starts_with('^') && !text.contains(char::is_whitespace) {
+            let note =
+                text.strip_prefix('^').filter(|note| !note.is_empty() && !note.contains(char::is_whitespace));
+            if note.is_some_and(|note| self.references.has_note(note)) {
                 self.push(open.at..at + 1, SpanKind::Note);
             }
             at + 1
         }
+    }
+
+    /// Where the link by reference ends that has this text, and its target.
+    fn reference(&self, label: &Range<usize>) -> Option<(usize, Option<Arc<str>>)> {
+        let own = || self.references.target(&self.text[label.clone()]).filter(|_| self.is_label(label));
+        let after = &self.text[label.end + 1..];
+        let (target, end) = match after.strip_prefix('[').and_then(references::label_end) {
+            Some(0) => (own()?, label.end + 3),
+            Some(length) => (self.references.target(&after[1..=length])?, label.end + 3 + length),
+            None => (own()?, label.end + 1),
+        };
+        Some((end, Some(Arc::clone(target))))
+    }
+
+    /// Whether there are no brackets in this text.
+    fn is_label(&self, text: &Range<usize>) -> bool {
+        references::label_end(&self.text[text.start..]) == Some(text.len())
     }
 
     /// Notes the markers that no span has taken.
@@ -410,6 +467,15 @@ impl Reader<'_> {
     }
 }
 
+/// Whether this is an address of mail, as between CommonMark's angle brackets.
+fn is_mail(text: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+    let of_host = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && name.chars().all(of_name) && !host.is_empty() && host.chars().all(of_host)
+    })
+}
+
 /// Punctuation and symbols, as CommonMark takes them; but for those of scripts without spaces, where a marker stands
 /// between two letters more often than not.
 fn is_punctuation(c: char) -> bool {
@@ -422,49 +488,6 @@ fn is_punctuation(c: char) -> bool {
             | '\u{20a0}'..='\u{20cf}' | '\u{2100}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}'
             | '\u{1f000}'..='\u{1faff}')
         && c != '\u{ad}'
-}
-
-/// Where the target of a link ends whose `(` may stand here.
-fn target_end(text: &str, at: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    if bytes.get(at) != Some(&b'(') {
-        return None;
-    }
-    let mut depth = 1;
-    let mut quote = None;
-    let mut angle = bytes.get(at + 1) == Some(&b'<');
-    let mut here = at + 1;
-    while let Some(&byte) = bytes.get(here) {
-        match (byte, quote) {
-            (b'\n' | b'\r', _) => return None,
-            // There are no links in targets, and each text is searched only once.
-            (b']', _) if bytes.get(here + 1) == Some(&b'(') => return None,
-            (b'\\', _) => here += 1,
-            (_, Some(mark)) if byte == mark => quote = None,
-            (_, Some(_)) => {}
-            (b'>', None) => angle = false,
-            (_, None) if angle => {}
-            // White space comes only before a title or the end.
-            (b' ', None) => match bytes[here..].iter().find(|&&b| b != b' ') {
-                Some(&mark @ (b'"' | b'\'')) => {
-                    here += bytes[here..].iter().position(|&b| b == mark)?;
-                    quote = Some(mark);
-                }
-                Some(b')') => {}
-                _ => return None,
-            },
-            (b'(', None) => depth += 1,
-            (b')', None) => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(here + 1);
-                }
-            }
-            _ => {}
-        }
-        here += 1;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -483,10 +506,10 @@ mod tests {
         let cases: &[(&str, &[&str])] = &[
             ("a `b` ``c ` d`` `", &["`b`", "``c ` d``"]),
             ("[a](b) ![c](d \"e)\") [![f](g)](h)", &["[a](b)", "![c](d \"e)\")", "[![f](g)](h)", "![f](g)"]),
-            ("[a](b(c)d) [no] (x) [no](a b)", &["[a](b(c)d)"]),
+            ("[a](b(c)d) [no] (x) [no](a b) [a](\nb)", &["[a](b(c)d)", "[a](\nb)"]),
             (
-                "<@1> <:moon:1> <a:b:1> <t:1:R> <https://a.b> <no> a < b",
-                &["<@1>", "<:moon:1>", "<a:b:1>", "<t:1:R>", "<https://a.b>"],
+                "<@100000000000000001> <t:1:R> <@1> <https://a.b> <no> a < b",
+                &["<@100000000000000001>", "<t:1:R>", "<https://a.b>"],
             ),
             ("a <!-- b --> c <!-- d", &["<!-- b -->"]),
             ("[^1] [^a b]", &["[^1]"]),

@@ -53,6 +53,12 @@ pub fn list_marker(text: &str) -> Option<(&str, &str)> {
     after.starts_with([' ', '\t']).then(|| text.split_at(text.len() - after.len()))
 }
 
+/// Whether the line begins with a number that cannot begin a list within a paragraph: any but 1.
+pub fn is_later_item(line: &str) -> bool {
+    let marker = list_marker(line.trim_start()).and_then(|(marker, _)| marker.strip_suffix(['.', ')']));
+    marker.is_some_and(|number| number.parse() != Ok(1))
+}
+
 /// Whether the line is an item of a list.
 pub fn is_list_item(line: &str) -> bool {
     list_marker(line.trim_start()).is_some()
@@ -75,7 +81,7 @@ pub fn is_rule(text: &str) -> bool {
 /// The heading level that this line gives to the one before it.
 pub fn underline(line: &str) -> Option<usize> {
     let text = line.trim_end();
-    let all = |mark| text.len() >= 2 && text.chars().all(|c| c == mark);
+    let all = |mark| !text.is_empty() && text.chars().all(|c| c == mark);
     if all('=') { Some(1) } else { all('-').then_some(2) }
 }
 

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::dialect::{Swap, swap};
+use super::html;
 use super::inline::{Span, SpanKind};
 
 /// What becomes of a link.
@@ -56,56 +57,161 @@ pub fn is_call(before: &str, target: &str) -> bool {
 pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     let mut link_end = 0;
     for span in spans {
-        let SpanKind::Link { image, label } = &span.kind else { continue };
+        let SpanKind::Link { image, label, reference } = &span.kind else { continue };
         let within = span.range.end <= link_end;
         link_end = link_end.max(span.range.end);
         let Range { start, end } = span.range;
         let words = &text[label.clone()];
-        let inner = target(&text[label.end + 2..end - 1]);
-        let target = label.end + 2 + inner.start..label.end + 2 + inner.end;
-        let path = &text[target.clone()];
         let name = if words.trim().is_empty() { "image" } else { "" };
         if *image && within {
             swaps.push(swap(at + start..at + label.start, name));
             swaps.push(swap(at + label.end..at + end, ""));
             continue;
         }
-        if within || is_call(&text[..start], path) {
+        let target = match reference {
+            None => {
+                let inner = target(&text[label.end + 2..end - 1]);
+                Some(label.end + 2 + inner.start..label.end + 2 + inner.end)
+            }
+            Some(_) => None,
+        };
+        let path = match (&target, reference) {
+            (None, Some(reference)) => reference,
+            (Some(target), _) => &text[target.clone()],
+            (None, None) => continue,
+        };
+        if within || (reference.is_none() && is_call(&text[..start], path)) {
             continue;
         }
+        let open = at + start..at + label.start;
+        // What stands behind the label, or behind `[`, with the target of the source kept where there is one.
+        let mut replace = |from: usize, before: String, skipped: usize, after: &str| match &target {
+            Some(target) => {
+                swaps.push(swap(from..at + target.start + skipped, before));
+                swaps.push(swap(at + target.end..at + end, after.to_owned()));
+            }
+            None => swaps.push(swap(from..at + end, format!("{before}{}{after}", &path[skipped..]))),
+        };
         // Of an image in a label only the name is seen.
-        let seen = if words.contains("](") || (*image && !name.is_empty()) { "image" } else { words };
-        match shown(seen, path) {
-            LinkForm::Masked if *image => swaps.push(swap(at + start..at + label.start, format!("[{name}"))),
-            LinkForm::Masked => {}
+        let is_image = has_image(words.trim_start()) || (*image && !name.is_empty());
+        let form = shown(if is_image { "image" } else { words }, path);
+        let masked = path.starts_with("http");
+        match form {
+            LinkForm::Masked if reference.is_some() => {
+                let (before, after) = if is_bare_target(path) { ("](", ")") } else { ("](<", ">)") };
+                replace(at + label.end, before.to_owned(), 0, after);
+            }
+            LinkForm::Masked => {
+                // It is one line to Discord.
+                if let Some(target) = &target
+                    && text[label.end..end].contains(['\n', '\r'])
+                {
+                    swaps.push(swap(at + label.end..at + target.start, "]("));
+                    swaps.push(swap(at + target.end..at + end, ")"));
+                }
+            }
             LinkForm::Address => {
                 // What follows is not to be read as a part of it.
                 let next = text[end..].trim_start_matches(['.', ',', ':', ';', '"', '\'', ')']);
                 let apart = next.is_empty() || next.starts_with(char::is_whitespace);
-                swaps.push(swap(at + start..at + target.start, if apart { "" } else { "<" }));
-                swaps.push(swap(at + target.end..at + end, if apart { "" } else { ">" }));
+                let (before, after) = if apart { ("", "") } else { ("<", ">") };
+                replace(at + start, before.to_owned(), 0, after);
             }
-            LinkForm::Label => {
-                swaps.push(swap(at + start..at + label.start, if *image { name } else { "" }));
-                swaps.push(swap(at + label.end..at + end, ""));
-            }
-            LinkForm::Both if path.contains('`') => {}
+            LinkForm::Label => swaps.push(swap(at + label.end..at + end, "")),
+            LinkForm::Both if path.contains('`') && reference.is_none() => continue,
+            LinkForm::Both if path.contains('`') => replace(at + label.end, " (".to_owned(), 0, ")"),
             LinkForm::Both => {
-                let masked = path.starts_with("http");
-                let (open, close) = if masked { (" (<", ">)") } else { (" (`", "`)") };
-                let skipped = path.len() - address(path).len();
-                swaps.push(swap(at + start..at + label.start, if *image { name } else { "" }));
-                swaps.push(swap(at + label.end..at + target.start + skipped, open));
-                swaps.push(swap(at + target.end..at + end, close));
+                let (before, after) = if masked { (" (<", ">)") } else { (" (`", "`)") };
+                replace(at + label.end, before.to_owned(), path.len() - address(path).len(), after);
             }
+        }
+        match form {
+            LinkForm::Masked if *image => swaps.push(swap(open, format!("[{name}"))),
+            LinkForm::Label | LinkForm::Both => swaps.push(swap(open, if *image { name } else { "" })),
+            LinkForm::Masked | LinkForm::Address => {}
         }
     }
 }
 
+/// Whether there is an image in a label.
+fn has_image(label: &str) -> bool {
+    label.contains("](") || label.contains("![") || html::tag(label).is_some_and(|tag| tag.is("img"))
+}
+
+/// Whether a target needs no angle brackets around it.
+fn is_bare_target(target: &str) -> bool {
+    let mut depth = 0;
+    let closes_first = target.bytes().any(|byte| {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        depth < 0
+    });
+    !closes_first && depth == 0
+}
+
 /// What of a link's target is the address, without a title and angle brackets.
 fn target(text: &str) -> Range<usize> {
-    match text.strip_prefix('<') {
+    let inner = text.trim_start();
+    let skipped = text.len() - inner.len();
+    let range = match inner.strip_prefix('<') {
         Some(inner) => 1..1 + inner.find('>').unwrap_or(inner.len()),
-        None => 0..text.find(char::is_whitespace).unwrap_or(text.len()),
+        None => 0..inner.find(char::is_whitespace).unwrap_or(inner.len()),
+    };
+    skipped + range.start..skipped + range.end
+}
+
+/// Where the target of a link ends whose `(` may stand here.
+pub fn target_end(text: &str, at: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if bytes.get(at) != Some(&b'(') {
+        return None;
     }
+    let mut depth = 1;
+    let mut quote = None;
+    let mut angle = bytes.get(at + 1) == Some(&b'<');
+    let mut here = at + 1;
+    while let Some(&byte) = bytes.get(here) {
+        match (byte, quote) {
+            (b'\n' | b'\r', Some(_)) => return None,
+            (b'\n' | b'\r', None) if angle => return None,
+            // There are no links in targets, and each text is searched only once.
+            (b']', _) if bytes.get(here + 1) == Some(&b'(') => return None,
+            (b'\\', _) => here += 1,
+            (_, Some(mark)) if byte == mark => quote = None,
+            (_, Some(_)) => {}
+            (b'>', None) => angle = false,
+            (_, None) if angle => {}
+            // White space comes only before the target, a title or the end.
+            (b' ' | b'\t' | b'\n' | b'\r', None) => {
+                let space = space_length(&bytes[here..])?;
+                match bytes.get(here + space) {
+                    Some(&mark @ (b'"' | b'\'')) => {
+                        here += space;
+                        quote = Some(mark);
+                    }
+                    Some(b')') => here += space - 1,
+                    _ if here == at + 1 => {
+                        here += space - 1;
+                        angle = bytes.get(here + 1) == Some(&b'<');
+                    }
+                    _ => return None,
+                }
+            }
+            (b'(', None) => depth += 1,
+            (b')', None) => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(here + 1);
+                }
+            }
+            _ => {}
+        }
+        here += 1;
+    }
+    None
+}
+
+/// The length of the white space here, which has one line end at most.
+fn space_length(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')).count();
+    (bytes[..length].iter().filter(|&&b| b == b'\n').count() < 2).then_some(length)
 }

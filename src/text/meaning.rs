@@ -127,9 +127,11 @@ fn is_blank(text: &str, range: Range<usize>, spans: &[Span]) -> bool {
 /// What of a span Discord takes as it is, and CommonMark too.
 fn opaque(text: &str, span: &Span) -> Option<Range<usize>> {
     match &span.kind {
-        SpanKind::Code(_) | SpanKind::HtmlCode(_) | SpanKind::Angle | SpanKind::Address => {
-            Some(span.range.clone())
-        }
+        SpanKind::Code(_)
+        | SpanKind::Math { .. }
+        | SpanKind::HtmlCode(_)
+        | SpanKind::Angle
+        | SpanKind::Address => Some(span.range.clone()),
         SpanKind::Link { label, .. } if text[label.end..].starts_with("](") => {
             Some(label.end..span.range.end)
         }

@@ -4,51 +4,52 @@
 //! ends them; the lines of a code block are not. So whatever is in the [`Document`] never changes.
 
 mod code;
+mod prose;
 
 use std::ops::Range;
 
-use super::clean::clean;
-use super::dialect::{self, Lists, Swap, swap};
+use super::dialect::{self, Lists};
 use super::document::{Document, LineKind};
-use super::html;
-use super::inline::{self, Span, SpanKind};
 use super::line::{self, closing, columns, heading, is_list_item, is_rule, opening, start};
-use super::links;
-use super::meaning;
+use super::references::{self, References, Survey};
 use super::table::Table;
 use code::{CODE_INDENT, Code, dedent, quoted};
 
 /// Scans a text that may arrive in pieces.
 pub struct Scanner {
     source: String,
-    /// Where the first line begins that has not been taken yet.
-    next: usize,
-    /// There is no line end before this.
-    searched: usize,
+    survey: Survey,
+    surveyed: LinesTaken,
     blocks: Blocks,
+    scanned: LinesTaken,
 }
 
 impl Scanner {
     /// At the beginning of a text.
     pub fn new(dialect: bool) -> Self {
         let blocks = Blocks { dialect, after_blank: true, ..Blocks::default() };
-        Self { source: String::new(), next: 0, searched: 0, blocks }
+        let (surveyed, scanned) = (LinesTaken::default(), LinesTaken::default());
+        Self { source: String::new(), survey: Survey::default(), surveyed, blocks, scanned }
     }
 
     /// Takes what comes next.
     pub fn push(&mut self, piece: &str) {
         self.source.push_str(piece);
-        self.take_lines(false);
+        self.survey(false);
+        let settled =
+            if self.blocks.dialect { self.survey.settled(&self.blocks.references) } else { usize::MAX };
+        self.scan(settled, false);
     }
 
     /// Takes the end of the text.
     pub fn finish(&mut self) {
-        self.take_lines(true);
+        self.survey(true);
+        self.scan(usize::MAX, true);
         if let Some(start) = self.blocks.comment.take() {
             // It was not one after all.
             self.blocks.no_comments = true;
-            (self.next, self.searched) = (start, start);
-            self.take_lines(true);
+            self.scanned = LinesTaken { next: start, searched: start };
+            self.scan(usize::MAX, true);
         }
         self.blocks.end(&self.source);
     }
@@ -63,23 +64,59 @@ impl Scanner {
         self.source.len()
     }
 
-    fn take_lines(&mut self, all: bool) {
-        while let Some((end, next)) = self.line_end(all) {
-            self.blocks.line(&self.source, self.next..end);
-            (self.next, self.searched) = (next, next);
+    fn survey(&mut self, all: bool) {
+        if !self.blocks.dialect {
+            return;
         }
-        self.searched = self.source.len().saturating_sub(1).max(self.next);
+        while let Some(line) = self.surveyed.take(&self.source, all) {
+            self.survey.line(&self.source, line, &mut self.blocks.references);
+        }
+        if all {
+            self.survey.end_paragraph(&self.source, &mut self.blocks.references);
+        }
     }
 
-    /// Where the next line ends, and where the one after it begins.
-    fn line_end(&self, all: bool) -> Option<(usize, usize)> {
-        let bytes = self.source.as_bytes();
-        match memchr::memchr2(b'\n', b'\r', &bytes[self.searched..]).map(|found| self.searched + found) {
-            // It may be half a line end.
-            Some(end) if bytes[end] == b'\r' && end + 1 == bytes.len() && !all => None,
-            Some(end) => Some((end, end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 })),
-            None => (all && self.next < bytes.len()).then_some((bytes.len(), bytes.len())),
+    fn scan(&mut self, settled: usize, all: bool) {
+        while self.scanned.next < settled
+            && let Some(line) = self.scanned.take(&self.source, all)
+        {
+            self.blocks.line(&self.source, line);
         }
+    }
+}
+
+/// How far the lines of a text have been taken.
+#[derive(Default)]
+struct LinesTaken {
+    /// Where the first line begins that has not been taken yet.
+    next: usize,
+    /// There is no line end before this.
+    searched: usize,
+}
+
+impl LinesTaken {
+    /// The next line, without its end; `all`: the last one needs none.
+    fn take(&mut self, source: &str, all: bool) -> Option<Range<usize>> {
+        let bytes = source.as_bytes();
+        let (end, next) = match memchr::memchr2(b'\n', b'\r', &bytes[self.searched..]) {
+            Some(found) => {
+                let end = self.searched + found;
+                // It may be half a line end.
+                if bytes[end] == b'\r' && end + 1 == bytes.len() && !all {
+                    self.searched = end;
+                    return None;
+                }
+                (end, end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 })
+            }
+            None if all && self.next < bytes.len() => (bytes.len(), bytes.len()),
+            None => {
+                self.searched = bytes.len();
+                return None;
+            }
+        };
+        let line = self.next..end;
+        (self.next, self.searched) = (next, next);
+        Some(line)
     }
 }
 
@@ -103,6 +140,7 @@ struct Blocks {
     /// Whether the previous block was code.
     after_code: bool,
     lists: Lists,
+    references: References,
 }
 
 /// What a group of lines is.
@@ -178,7 +216,7 @@ impl Blocks {
             self.open(source, line, &fence);
         } else if self.is_indented_code(indent, after_blank) {
             self.open_indented(source, line);
-        } else if let Some(level) = line::underline(text).filter(|_| self.dialect && self.is_title(source)) {
+        } else if let Some(level) = self.underline(source, text) {
             let title = std::mem::take(&mut self.paragraph);
             self.lists.end_at(indent);
             self.write(source, &title, Form::Title { level, underline: line.end });
@@ -206,7 +244,8 @@ impl Blocks {
     fn begins_paragraph(&self, source: &str, line: &str) -> bool {
         let (Some(first), Some(last)) = (self.paragraph.first(), self.paragraph.last()) else { return false };
         let (first, this) = (start(&source[first.clone()]), start(line));
-        let item = this.markers.contains(|c: char| c != '>' && !c.is_whitespace());
+        let item =
+            this.markers.contains(|c: char| c != '>' && !c.is_whitespace()) && !self.is_text(source, line);
         // A paragraph in a quote may continue without the mark.
         let quote = match (first.quotes > 0, this.quotes > 0) {
             (true, false) => !self.dialect || start(&source[last.clone()]).rest.is_empty(),
@@ -216,7 +255,30 @@ impl Blocks {
         let details =
             self.dialect && (dialect::is_details(this.rest) || dialect::is_whole_details(first.rest));
         let note = this.rest.starts_with("[^");
-        item || quote || details || note
+        let definition = self.dialect
+            && start(&source[last.clone()]).rest.is_empty()
+            && references::definition([line]).is_some();
+        item || quote || details || note || definition
+    }
+
+    /// Whether a line is text of the paragraph, though it looks like an item: `7.` begins no list there.
+    fn is_text(&self, source: &str, line: &str) -> bool {
+        let Some(first) = self.paragraph.first().map(|first| start(&source[first.clone()])) else {
+            return false;
+        };
+        // What is indented like the text of an item belongs to it.
+        let text = columns(first.indent) + first.markers.len();
+        let is_within = first.quotes == 0 && (text > 0 || !self.lists.is_open());
+        self.dialect && is_within && line::is_later_item(line) && columns(start(line).indent) >= text
+    }
+
+    /// The level of the heading that this line makes of what is held back.
+    fn underline(&self, source: &str, text: &str) -> Option<usize> {
+        let first = self.paragraph.first().filter(|_| self.dialect)?;
+        let quoted = source[first.clone()].trim_start().starts_with('>');
+        let inner = text.strip_prefix('>').filter(|_| quoted).map_or(text, str::trim_start);
+        let is_within = quoted == text.starts_with('>') && (!quoted || self.paragraph.len() == 1);
+        line::underline(inner).filter(|_| is_within && self.is_title(source))
     }
 
     /// Takes a comment at the beginning of a line. Returns whether there was one.
@@ -300,8 +362,11 @@ impl Blocks {
 
     /// Writes the lines that have been held back.
     fn end_paragraph(&mut self, source: &str) {
-        let lines = std::mem::take(&mut self.paragraph);
-        let table = if self.dialect { Table::find(source, &lines) } else { None };
+        let mut lines = std::mem::take(&mut self.paragraph);
+        if self.dialect {
+            lines.drain(..self.definitions(source, &lines));
+        }
+        let table = if self.dialect { Table::find(source, &lines, &self.references) } else { None };
         match table {
             Some(table) => {
                 if table.first > 0 {
@@ -316,121 +381,33 @@ impl Blocks {
         }
     }
 
-    /// Writes a paragraph or a heading.
-    fn write(&mut self, source: &str, lines: &[Range<usize>], form: Form) {
-        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return };
-        let at = first.end - source[first.clone()].trim_start().len();
-        let text = &source[at..last.end];
-        let mut end = last.end;
-        let mut spans = inline::spans(text);
-        let mut swaps = Vec::new();
-        clean(source, lines, at, &mut swaps);
-        if self.dialect {
-            if form == Form::Paragraph && dialect::is_details(text) {
-                // Of two that swap the same tag, the first one does.
-                dialect::details(text, at, &mut swaps);
+    /// Takes the definitions that these lines begin with. Returns how many lines they have.
+    fn definitions(&mut self, source: &str, lines: &[Range<usize>]) -> usize {
+        let mut from = 0;
+        while let Some(found) = references::definition(lines[from..].iter().map(|line| &source[line.clone()]))
+        {
+            let own = &lines[from..from + found.lines];
+            if self.references.is_dispensable(&found) {
+                self.leave_out(own[0].start..own[own.len() - 1].end);
+            } else {
+                // It does not refer to itself.
+                let references = std::mem::take(&mut self.references);
+                self.write(source, own, Form::Paragraph);
+                self.references = references;
             }
-            links::write(text, at, &spans, &mut swaps);
-            dialect::hard_breaks(source, lines, &mut swaps);
-            dialect::comments(text, at, &spans, &mut swaps);
-            dialect::long_code(text, at, &spans, &mut swaps);
-            dialect::note_marks(at, &spans, &mut swaps);
-            let line = new_line(text, &source[first.start..at], form != Form::Paragraph);
-            html::write(text, at, &spans, &line, &mut swaps);
-            let bold = matches!(form, Form::Heading(4..));
-            meaning::write(text, at, &spans, bold, &mut swaps);
-            let quoted = text.starts_with('>');
-            for line in lines {
-                dialect::quote(&source[line.clone()], line.start, quoted, &mut swaps);
-                dialect::small_mark(&source[line.clone()], line.start, &mut swaps);
-            }
-            match form {
-                Form::Heading(level) => dialect::heading(text, at, level, &mut swaps),
-                Form::Title { level, underline } => {
-                    for pair in lines.windows(2) {
-                        swaps.push(swap(pair[0].end..pair[1].start, " "));
-                    }
-                    swaps.push(swap(at..at, if level == 1 { "# " } else { "## " }));
-                    swaps.push(swap(end..underline, ""));
-                    end = underline;
-                }
-                Form::Paragraph if dialect::is_details(text) => {}
-                Form::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
-                    self.lists.note(columns(&source[first.start..at]));
-                }
-                Form::Paragraph
-                    if !is_list_item(text) && self.lists.in_note(columns(&source[first.start..at])) =>
-                {
-                    dialect::small(source, lines, &mut swaps);
-                }
-                Form::Paragraph => {
-                    self.lists.item(text, &source[first.start..at], at, &mut swaps);
-                }
-            }
-            self.shift(source, lines, is_list_item(text), &mut swaps);
+            from += found.lines;
         }
-        swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
-        if !swaps.is_empty() && is_empty(text, applied(source, at..end, &swaps).trim()) {
-            self.leave_out(first.start..end);
-            return;
-        }
-
-        let here = if self.document.lines.is_empty() { at } else { first.start };
-        let begin = self.begin_line(source, here, None);
-        self.document.apply(source, end, &swaps);
-        let document = &mut self.document;
-        let written = &document.text[begin..];
-        let from = begin + written.len() - written.trim_start().len();
-        if !swaps.is_empty() {
-            spans = inline::spans(&document.text[from..]);
-        }
-        let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
-        document.end_lines(begin, |line| match line.trim() {
-            "" => LineKind::Blank,
-            // For a reader it is a blank line, too.
-            ">" if self.dialect => LineKind::Blank,
-            _ if heading => LineKind::Heading,
-            // What stood before it was left out.
-            text if line::heading(text).is_some_and(|level| level <= 3) => LineKind::Heading,
-            text if is_list_item(text) => LineKind::Item,
-            _ => LineKind::Text,
-        });
-        document.note_spans(from, &spans);
-    }
-
-    /// Moves lines of a list to the left where Discord would not see what they belong to.
-    fn shift(&mut self, source: &str, lines: &[Range<usize>], is_item: bool, swaps: &mut Vec<Swap>) {
-        let indent = |line: &Range<usize>| {
-            let text = &source[line.clone()];
-            text.len() - text.trim_start_matches(' ').len()
-        };
-        let by = self.lists.shift(lines.first().map_or(0, indent), is_item);
-        for line in lines {
-            let by = by.min(indent(line));
-            if by > 0 {
-                swaps.push(swap(line.start..line.start + by, ""));
-            }
-        }
-    }
-
-    /// Writes a rule, a line of its own.
-    fn rule(&mut self, source: &str, line: Range<usize>) {
-        if self.dialect {
-            self.lists.cut();
-            let begin = self.begin_line(source, line.start, None);
-            self.document.swap_to(line.end, dialect::RULE);
-            self.document.end_line(begin, LineKind::Text);
-        } else {
-            self.write(source, &[line], Form::Paragraph);
-        }
+        from
     }
 
     /// Whether what is held back is a little plain text, which an underline makes a heading.
     fn is_title(&self, source: &str) -> bool {
         let (Some(first), Some(last)) = (self.paragraph.first(), self.paragraph.last()) else { return false };
         let start = start(&source[first.clone()]);
-        let plain =
-            start.markers.is_empty() && start.indent.is_empty() && !start.rest.starts_with(['|', '[']);
+        let unmarked = matches!(start.markers.trim_end(), "" | ">") && start.indent.is_empty();
+        let plain = unmarked && !start.rest.starts_with('|');
+        let lines = self.paragraph.iter().map(|line| &source[line.clone()]);
+        let plain = plain && references::definition(lines).is_none();
         // What is longer than that is text above a rule, whatever CommonMark says.
         plain && last.end - first.start <= TITLE
     }
@@ -451,45 +428,4 @@ impl Blocks {
             self.close(source, &code, None);
         }
     }
-}
-
-/// What a new line within this text begins with: the mark of its quote, or the indentation of its item.
-fn new_line(text: &str, indent: &str, is_heading: bool) -> String {
-    match line::list_marker(text) {
-        _ if is_heading => " ".to_owned(),
-        Some((marker, _)) => format!("\n{indent}{}", " ".repeat(marker.len() + 1)),
-        None if text.starts_with('>') => "\n> ".to_owned(),
-        None => format!("\n{indent}"),
-    }
-}
-
-/// Whether nothing is left of a text but the marker of an item.
-fn is_empty(text: &str, left: &str) -> bool {
-    left.is_empty()
-        || (left.len() < text.len()
-            && line::list_marker(&format!("{left} ")).is_some_and(|(_, rest)| rest.trim().is_empty()))
-}
-
-fn applied(source: &str, range: Range<usize>, swaps: &[Swap]) -> String {
-    let mut text = String::new();
-    let mut at = range.start;
-    for swap in swaps.iter().filter(|swap| swap.range.start >= range.start) {
-        if swap.range.start >= at {
-            text += &source[at..swap.range.start];
-            text += &swap.with;
-            at = swap.range.end;
-        }
-    }
-    text + &source[at.min(range.end)..range.end]
-}
-
-/// A short line that is all bold is meant as a heading.
-fn is_bold_title(text: &str, spans: &[Span]) -> bool {
-    let text = text.trim_end();
-    let whole = |span: &Span| {
-        span.kind == SpanKind::Run(2)
-            && span.range.start == 0
-            && text[span.range.end.min(text.len())..].len() <= 1
-    };
-    text.len() <= 100 && text.starts_with("**") && !text.contains('\n') && spans.first().is_some_and(whole)
 }

@@ -5,14 +5,16 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use super::LIMIT;
-use super::clean::tidy;
+use super::clean::{controls, tidy};
 use super::dialect::{Swap, swap};
 use super::document::{Document, LineKind};
 use super::html;
-use super::inline::{self, SpanKind};
+use super::inline::{self, Span, SpanKind};
 use super::line::{list_marker, start};
 use super::links;
+use super::math;
 use super::meaning;
+use super::references::References;
 
 /// The columns that a common phone shows in a line of code. Discord's app for Android has room for about 37 on a screen 393
 /// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow screen has 33, a wide one 40.
@@ -63,7 +65,7 @@ struct Cell {
 impl Table {
     /// The table in these lines, if there is one: a line of cells above a line of as many dashes. A header without rows counts
     /// only if it can be shown as columns.
-    pub fn find(source: &str, lines: &[Range<usize>]) -> Option<Self> {
+    pub fn find(source: &str, lines: &[Range<usize>], references: &References) -> Option<Self> {
         let first = lines.windows(2).position(|pair| {
             let (head, rule) = (&source[pair[0].clone()], &source[pair[1].clone()]);
             head.contains('|')
@@ -75,7 +77,7 @@ impl Table {
         let mut columns = aligns(&source[lines[first + 1].clone()])?;
         let row = |line: &Range<usize>| -> Vec<Cell> {
             let cells = split(&source[line.clone()], line.start, columns.len());
-            cells.into_iter().map(|range| Cell::new(source, range)).collect()
+            cells.into_iter().map(|range| Cell::new(source, range, references)).collect()
         };
         let header = row(&lines[first]);
         let rows: Vec<_> = lines[first + 2..].iter().map(row).collect();
@@ -267,14 +269,15 @@ impl Table {
 }
 
 impl Cell {
-    fn new(source: &str, range: Range<usize>) -> Self {
+    fn new(source: &str, range: Range<usize>, references: &References) -> Self {
         let text = &source[range.clone()];
         let at = range.start;
         let (mut bare, mut rich) = (Vec::new(), Vec::new());
         let mut has_link = false;
         let mut hidden = 0;
-        let spans = inline::spans(text);
+        let spans = inline::spans_with(text, references);
         links::write(text, at, &spans, &mut rich);
+        math::write(at, text, &spans, &mut rich);
         meaning::write(text, at, &spans, false, &mut rich);
         for span in &spans {
             let Range { start, end } = span.range;
@@ -304,8 +307,16 @@ impl Cell {
                     bare.push(swap(at + start..at + inner.start, ""));
                     bare.push(swap(at + inner.end..at + end, ""));
                 }
+                SpanKind::Math { inner, .. } => {
+                    math::code(text, at, span.range.clone(), inner, "", &mut bare);
+                }
                 SpanKind::Entity(c) => bare.push(swap(at + start..at + end, c.to_string())),
-                SpanKind::Tag | SpanKind::Angle | SpanKind::Address | SpanKind::Note | SpanKind::Loose => {}
+                SpanKind::Bracket
+                | SpanKind::Tag
+                | SpanKind::Angle
+                | SpanKind::Address
+                | SpanKind::Note
+                | SpanKind::Loose => {}
             }
         }
         has_link |= text.contains("://") || text.contains("<img ") || text.contains("<a ");
@@ -313,6 +324,7 @@ impl Cell {
         both.extend(text.match_indices("\\|").map(|(place, _)| swap(at + place..at + place + 1, "")));
         html::write(text, at, &spans, " / ", &mut both);
         tidy(text, at, &mut both);
+        controls(text, at, &mut both);
         let is_rtl = text
             .chars()
             .any(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'));
@@ -358,20 +370,19 @@ fn aligns(line: &str) -> Option<Vec<Align>> {
     cells.collect()
 }
 
-/// The cells of a line that begins at `at` in the source. A `|` in a code span separates cells too, unless it is escaped, as
+/// The cells of a line that begins at `at` in the source. A `|` in a code span or a link separates cells too, unless it is escaped, as
 /// on GitHub; but if there are `expected` cells only when such spans are kept whole, that is what was meant.
 fn split(line: &str, at: usize, expected: usize) -> Vec<Range<usize>> {
     let text = line.trim_start_matches(['>', ' ', '\t']);
     let at = at + line.len() - text.len();
     let text = text.trim_end();
     let strict = split_at(text, at, &[]);
-    if strict.len() == expected || !text.contains('`') {
+    if strict.len() == expected || !text.contains(['`', '[']) {
         return strict;
     }
-    let spans = inline::spans(text);
-    let codes: Vec<_> =
-        spans.into_iter().filter(|s| matches!(s.kind, SpanKind::Code(_))).map(|s| s.range).collect();
-    let whole = split_at(text, at, &codes);
+    let is_whole = |span: &Span| matches!(span.kind, SpanKind::Code(_) | SpanKind::Link { .. });
+    let spans: Vec<_> = inline::spans(text).into_iter().filter(is_whole).map(|span| span.range).collect();
+    let whole = split_at(text, at, &spans);
     if whole.len() == expected { whole } else { strict }
 }
 

@@ -126,7 +126,7 @@ impl Client {
         if rest.starts_with('[')
             && let Some((length, label, target)) = link(rest)
         {
-            let link = Some(target.into());
+            let link = Some(unescaped(target).into());
             self.read(label, &Look { style: look.style, link }, false);
             return length;
         }
@@ -206,7 +206,17 @@ fn angle(rest: &str) -> Option<(usize, &str)> {
     let is_mention = inner.starts_with(['@', '#']) && digits(id);
     let named = inner.strip_prefix("a:").or(inner.strip_prefix(':')).or(inner.strip_prefix('/'));
     let is_named = named.and_then(|named| named.rsplit_once(':')).is_some_and(|(_, id)| digits(id));
-    let is_other = inner.starts_with("t:") || inner.starts_with("id:");
+    // Discord's developer documentation, "Message Formatting": anything else is text.
+    let (time, style) = inner.split_once(':').map_or(("", ""), |(kind, time)| match kind {
+        "t" => time.split_once(':').unwrap_or((time, "f")),
+        _ => ("", ""),
+    });
+    let seconds = time.strip_prefix('-').unwrap_or(time);
+    let is_time = !seconds.is_empty()
+        && seconds.bytes().all(|b| b.is_ascii_digit())
+        && matches!(style, "t" | "T" | "d" | "D" | "f" | "F" | "s" | "S" | "R");
+    let places = ["id:browse", "id:customize", "id:guide", "id:home", "id:linked-roles"];
+    let is_other = is_time || places.contains(&inner);
     (is_mention || is_named || is_other).then(|| (inner.len() + 2, &rest[..inner.len() + 2]))
 }
 
@@ -272,6 +282,19 @@ fn link(rest: &str) -> Option<(usize, &str, &str)> {
     let masked = target.starts_with("https://") || target.starts_with("http://");
     let honest = !label.contains("://") && !label.trim().is_empty();
     (bytes.get(tail) == Some(&b')') && masked && honest).then_some((tail + 1, label, target))
+}
+
+/// A target without its backslashes: simple-markdown's `unescapeUrl`.
+fn unescaped(target: &str) -> String {
+    let mut out = String::new();
+    let mut chars = target.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escapes = |next: &char| !next.is_ascii_alphanumeric() && !next.is_whitespace();
+        if c != '\\' || !chars.peek().is_some_and(escapes) {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The longest of what may begin here.

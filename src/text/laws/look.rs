@@ -59,3 +59,13 @@ pub fn tagged(glyphs: &[Glyph]) -> String {
     close_to(&mut open, 0, &mut out);
     out
 }
+
+/// The symbol of a control character other than white space; any other character as it is.
+pub fn symbol(c: char) -> char {
+    match c {
+        '\0' => '\u{fffd}',
+        '\u{7f}' => '␡',
+        c if c.is_ascii_control() && !c.is_whitespace() => char::from_u32(0x2400 + u32::from(c)).unwrap_or(c),
+        c => c,
+    }
+}

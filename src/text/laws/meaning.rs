@@ -1,6 +1,6 @@
 //! The law of meaning: what Discord's client shows ([`client`]) is what the author meant ([`meant`]).
 
-use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, QUOTE, SMALL, STRUCK, tagged};
+use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, QUOTE, SMALL, STRUCK, symbol, tagged};
 use super::meant::{Meant, meant};
 use super::{Part, client};
 
@@ -13,7 +13,7 @@ pub fn check(source: &str, parts: &[Part]) -> Result<(), String> {
     shown = compared(shown);
     let mut at = 0;
     let mut free = false;
-    let Some(all) = meant(source) else { return Ok(()) };
+    let all = meant(source);
     for (number, stretch) in all.iter().enumerate() {
         match stretch {
             Meant::Text(text) => {
@@ -28,10 +28,12 @@ pub fn check(source: &str, parts: &[Part]) -> Result<(), String> {
                 } else {
                     Some(at)
                 };
-                let from = found.unwrap_or(at);
+                // The nearest is shown, if nothing is the same.
+                let nearest = || (at..=shown.len()).max_by_key(|&from| (same(from), std::cmp::Reverse(from)));
+                let from = found.or_else(nearest).unwrap_or(at);
                 let length = same(from);
                 if found.is_none() || length < text.len() {
-                    let begin = if free { 0 } else { length.saturating_sub(AROUND) };
+                    let begin = length.saturating_sub(AROUND);
                     let cut = |glyphs: &[Glyph], start: usize, end: usize| {
                         tagged(&glyphs[start.min(glyphs.len())..end.min(glyphs.len())])
                     };
@@ -76,7 +78,7 @@ fn compared(glyphs: Vec<Glyph>) -> Vec<Glyph> {
         if glyph.style & HEADING > 0 {
             glyph.style &= !BOLD;
         }
-        glyph.c = if glyph.c == '\0' { '\u{fffd}' } else { glyph.c };
+        glyph.c = symbol(glyph.c);
         glyph
     };
     glyphs.into_iter().filter(is_seen).map(mask).collect()

@@ -10,14 +10,17 @@
 //! - Tags that Discord has something for are that; others are text. Comments are nothing.
 //! - Tables and blocks of HTML are laid out anew: of these only the words are looked for.
 //! - Code has no other look besides, and headings are bold anyway.
+//! - A definition of a link's target that nothing refers to stays as text, but for comments (`[//]: # (…)`).
 //! - White space is not compared.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::super::inline::address_length;
 use super::super::links::{self, LinkForm};
+use super::super::math;
 use super::super::token;
 use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, SPOILER, STRUCK, UNDERLINE};
 
@@ -41,12 +44,54 @@ fn own(c: char) -> char {
     u32::from(c).checked_sub(STAND_INS).and_then(char::from_u32).unwrap_or(c)
 }
 
+/// The source with formulas as code, in Unicode where they are exactly that.
+fn with_formulas(source: String) -> String {
+    if !source.contains(['$', '\\']) {
+        return source;
+    }
+    let mut code: std::collections::VecDeque<Range<usize>> = std::collections::VecDeque::new();
+    for (event, range) in Parser::new_ext(&source, OPTIONS).into_offset_iter() {
+        if matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_) | Tag::HtmlBlock)) {
+            code.push_back(range);
+        }
+    }
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(c) = source[at..].chars().next() {
+        while code.front().is_some_and(|range| range.end <= at) {
+            code.pop_front();
+        }
+        if let Some(range) = code.front().filter(|range| range.start <= at) {
+            out += &source[at..range.end];
+            at = range.end;
+        } else if let Some(formula) = math::find(&source, at).filter(|_| matches!(c, '$' | '\\')) {
+            let inner = &source[formula.inner];
+            out += &format!("`{}`", math::exact(inner).unwrap_or_else(|| inner.trim().to_owned()));
+            at = formula.range.end;
+        } else {
+            let escaped = if c == '\\' { source[at + 1..].chars().next() } else { None };
+            out.push(c);
+            out.extend(escaped);
+            at += c.len_utf8() + escaped.map_or(0, char::len_utf8);
+        }
+    }
+    out
+}
+
 /// The source with stand-ins for all markers that are letters.
 fn without_tokens(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut at = 0;
     while let Some(c) = source[at..].chars().next() {
         let rest = &source[at..];
+        // Between angle brackets it is a link that needs no help.
+        if let Some(length) = rest.strip_prefix("<http").and_then(|_| rest.find(['>', ' ', '\n']))
+            && rest[length..].starts_with('>')
+        {
+            out += &rest[..length];
+            at += length;
+            continue;
+        }
         let length = match c {
             'h' if rest.starts_with("https://") || rest.starts_with("http://") => address_length(rest),
             '*' | '_' => rest.bytes().take_while(|&b| b == c as u8).count(),
@@ -57,17 +102,108 @@ fn without_tokens(source: &str) -> String {
         };
         let literal = match c {
             '*' | '_' => token::is_literal(source, at..at + length),
-            'h' => true,
+            'h' => length > 1,
+            // A word and `!` is an exclamation, whatever follows.
+            '!' => rest[1..].starts_with('[') && source[..at].ends_with(char::is_alphanumeric),
             '\\' => token::is_path_mark(source, at),
             // Between letters of scripts without spaces, markers are markers whatever stops beside them.
             '\u{3001}'..='\u{303f}' | '\u{ff01}'..='\u{ff65}' => true,
             _ => false,
         };
-        out.extend(rest[..length].chars().map(|c| if literal { stand_in(c) } else { c }));
+        let mut escapes = false;
+        out.extend(rest[..length].chars().map(|c| {
+            // What is no letter of an address stays.
+            let stays = length > 1 && rest.starts_with('h') && (escapes || matches!(c, '\\' | '='));
+            escapes = c == '\\' && !escapes;
+            if literal && !stays { stand_in(c) } else { c }
+        }));
         at += length;
     }
     out
 }
+
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS);
+
+/// The source with stand-ins for what begins a definition that nothing refers to.
+fn with_unused_definitions(mut source: String) -> String {
+    let fold =
+        |label: &str| label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase().to_uppercase();
+    let mut parser = Parser::new_ext(&source, OPTIONS);
+    let mut used = std::collections::HashSet::new();
+    for event in parser.by_ref() {
+        if let Event::Start(Tag::Link { id, .. } | Tag::Image { id, .. }) = event {
+            used.insert(fold(&id));
+        }
+    }
+    let definitions = parser.reference_definitions().iter();
+    let unused = definitions
+        .filter(|(label, definition)| !used.contains(&fold(label)) && !matches!(&*definition.dest, "#" | ""));
+    let mut places: Vec<Range<usize>> = unused.map(|(_, definition)| definition.span.clone()).collect();
+    places.sort_by_key(|place| place.start);
+    for place in places.into_iter().rev() {
+        let open = source[place.clone()].find('[').map_or(place.start, |at| place.start + at);
+        // What stands beside it stays what it is.
+        source.insert_str(place.end, "\n\n");
+        source.replace_range(open..=open, &format!("\n\n{}", stand_in('[')));
+    }
+    source
+}
+
+/// The value of an attribute of a tag, or nothing.
+fn attribute(tag: &str, name: &str) -> String {
+    let mut rest = tag;
+    while let Some((before, after)) = rest.split_once(name) {
+        rest = after;
+        let Some(value) = after.trim_start().strip_prefix('=').map(str::trim_start) else { continue };
+        if before.ends_with(char::is_whitespace) {
+            let quoted = |mark| value.strip_prefix(mark).and_then(|value: &str| value.split_once(mark));
+            let bare = || value.split([' ', '>', '\n']).next().unwrap_or_default();
+            let value = quoted('"').or_else(|| quoted('\'')).map_or_else(bare, |(value, _)| value);
+            return value.trim().to_owned();
+        }
+    }
+    String::new()
+}
+
+/// What Unicode has of lowered and raised characters.
+const SUB: [(char, char); 15] = [
+    ('0', '₀'),
+    ('1', '₁'),
+    ('2', '₂'),
+    ('3', '₃'),
+    ('4', '₄'),
+    ('5', '₅'),
+    ('6', '₆'),
+    ('7', '₇'),
+    ('8', '₈'),
+    ('9', '₉'),
+    ('+', '₊'),
+    ('-', '₋'),
+    ('=', '₌'),
+    ('(', '₍'),
+    (')', '₎'),
+];
+const SUP: [(char, char); 16] = [
+    ('0', '⁰'),
+    ('1', '¹'),
+    ('2', '²'),
+    ('3', '³'),
+    ('4', '⁴'),
+    ('5', '⁵'),
+    ('6', '⁶'),
+    ('7', '⁷'),
+    ('8', '⁸'),
+    ('9', '⁹'),
+    ('+', '⁺'),
+    ('-', '⁻'),
+    ('=', '⁼'),
+    ('(', '⁽'),
+    (')', '⁾'),
+    ('n', 'ⁿ'),
+];
 
 struct Reader {
     done: Vec<Meant>,
@@ -80,20 +216,18 @@ struct Reader {
     /// Where the label of the innermost image began.
     images: Vec<usize>,
     words: Option<Vec<String>>,
+    /// The block of HTML so far.
+    html: String,
     /// Where the paragraph began, in `text`.
     paragraph: usize,
-    /// Something here is shown by rules of its own, and is not compared.
-    unclear: bool,
+    /// Where the figures begin that are raised or lowered.
+    small: Vec<usize>,
 }
 
-/// Nothing where something is shown by rules of its own.
-pub fn meant(source: &str) -> Option<Vec<Meant>> {
+/// What is meant by a text.
+pub fn meant(source: &str) -> Vec<Meant> {
     let ends = source.replace("\r\n", "\n").replace('\r', "\n");
-    let source = without_tokens(&ends);
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS;
+    let source = with_unused_definitions(without_tokens(&with_formulas(ends)));
     let mut reader = Reader {
         done: Vec::new(),
         text: Vec::new(),
@@ -102,15 +236,16 @@ pub fn meant(source: &str) -> Option<Vec<Meant>> {
         tails: Vec::new(),
         images: Vec::new(),
         words: None,
+        html: String::new(),
         paragraph: 0,
-        unclear: false,
+        small: Vec::new(),
     };
-    for event in Parser::new_ext(&source, options) {
+    for event in Parser::new_ext(&source, OPTIONS) {
         reader.event(event);
     }
     reader.spoilers();
     reader.done.push(Meant::Text(reader.text));
-    (!reader.unclear).then_some(reader.done)
+    reader.done
 }
 
 impl Reader {
@@ -148,7 +283,7 @@ impl Reader {
             Event::FootnoteReference(label) => self.put(&format!("[{label}]"), 0),
             Event::TaskListMarker(done) => self.put(if done { "☑ " } else { "☐ " }, 0),
             Event::InlineHtml(html) => self.tag(&html),
-            Event::Html(html) => self.html(&html),
+            Event::Html(html) => self.html += &html,
             Event::Rule | Event::InlineMath(_) | Event::DisplayMath(_) => {}
         }
     }
@@ -173,32 +308,37 @@ impl Reader {
             Tag::FootnoteDefinition(label) => self.put(&format!("[{label}] "), 0),
             Tag::Link { link_type, dest_url, .. } => {
                 let target: String = dest_url.chars().map(own).collect();
-                let masked = target.starts_with("https://") || target.starts_with("http://");
-                let is_auto = matches!(link_type, LinkType::Autolink | LinkType::Email);
-                if is_auto && target.starts_with("id:") {
-                    self.put("<", 0);
-                }
-                self.tails.push(match link_type {
-                    LinkType::Autolink if target.starts_with("id:") => ">".to_owned(),
-                    LinkType::Autolink | LinkType::Email => String::new(),
-                    _ if masked => "=".to_owned() + &target,
-                    _ if target.starts_with('#') || target.is_empty() => String::new(),
-                    _ => "+".to_owned() + &target,
-                });
-                self.images.push(self.text.len());
-                self.link.push((masked && !is_auto).then(|| target.into()));
+                self.open_link(target, matches!(link_type, LinkType::Autolink | LinkType::Email));
             }
-            Tag::Image { dest_url, .. } => {
-                let target: String = dest_url.chars().map(own).collect();
-                let masked = target.starts_with("https://") || target.starts_with("http://");
-                let within = !self.link.is_empty();
-                self.tails.push(if within || masked { String::new() } else { "+".to_owned() + &target });
-                self.images.push(self.text.len());
-                let own = masked.then(|| target.as_str().into());
-                self.link.push(if within { self.link.last().cloned().flatten() } else { own });
-            }
+            Tag::Image { dest_url, .. } => self.open_image(dest_url.chars().map(own).collect()),
             _ => {}
         }
+    }
+
+    /// `is_auto`: `<https://…>`
+    fn open_link(&mut self, target: String, is_auto: bool) {
+        let masked = target.starts_with("https://") || target.starts_with("http://");
+        if is_auto && target.starts_with("id:") {
+            self.put("<", 0);
+        }
+        self.tails.push(match is_auto {
+            true if target.starts_with("id:") => ">".to_owned(),
+            true => String::new(),
+            false if masked => "=".to_owned() + &target,
+            false if target.starts_with('#') || target.is_empty() => String::new(),
+            false => "+".to_owned() + &target,
+        });
+        self.images.push(self.text.len());
+        self.link.push((masked && !is_auto).then(|| target.into()));
+    }
+
+    fn open_image(&mut self, target: String) {
+        let masked = target.starts_with("https://") || target.starts_with("http://");
+        let within = !self.link.is_empty();
+        self.images.push(self.text.len());
+        let own = masked.then(|| target.as_str().into());
+        self.link.push(if within { self.link.last().cloned().flatten() } else { own });
+        self.tails.push(if within || masked { String::new() } else { "+".to_owned() + &target });
     }
 
     fn end(&mut self, tag: TagEnd) {
@@ -217,7 +357,12 @@ impl Reader {
                 }
             }
             TagEnd::Paragraph | TagEnd::Item => self.spoilers(),
-            TagEnd::Table | TagEnd::HtmlBlock => self.end_words(),
+            TagEnd::Table => self.end_words(),
+            TagEnd::HtmlBlock => {
+                let html = std::mem::take(&mut self.html);
+                self.html(&html);
+                self.end_words();
+            }
             TagEnd::Image | TagEnd::Link => {
                 let begin = self.images.pop().unwrap_or_default();
                 if tag == TagEnd::Image && self.words.is_none() && self.text.len() == begin {
@@ -228,7 +373,7 @@ impl Reader {
                 let begin = begin.min(self.text.len());
                 let label: String = self.text[begin..].iter().map(|glyph| glyph.c).collect();
                 match tail.split_at_checked(1) {
-                    Some(("+", target)) if self.words.is_none() => match links::shown(&label, target) {
+                    Some(("+" | "=", target)) if self.words.is_none() => match links::shown(&label, target) {
                         LinkForm::Masked => {}
                         LinkForm::Label => self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None),
                         LinkForm::Address => {
@@ -238,6 +383,7 @@ impl Reader {
                         LinkForm::Both => {
                             self.text[begin..].iter_mut().for_each(|glyph| glyph.link = None);
                             let style = if target.starts_with("http") { 0 } else { CODE };
+                            let target = target.trim_matches('`');
                             self.put(" (", 0);
                             self.put(links::address(target), style);
                             self.put(")", 0);
@@ -252,7 +398,9 @@ impl Reader {
     }
 
     fn tag(&mut self, html: &str) {
-        let name = html.trim_start_matches(['<', '/']).trim_end_matches(['>', '/', ' ']);
+        let html: String = html.chars().map(own).collect();
+        let name = html.trim_start_matches(['<', '/']);
+        let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         let style = match name {
             "b" | "strong" => BOLD,
             "i" | "em" => ITALIC,
@@ -260,21 +408,40 @@ impl Reader {
             "s" | "del" | "strike" => STRUCK,
             "code" | "kbd" | "tt" | "samp" => CODE,
             "br" => return self.put("\n", 0),
+            "a" if html.starts_with("</") => return self.end(TagEnd::Link),
+            "a" => return self.open_link(attribute(&html, "href"), false),
+            "img" => {
+                self.open_image(attribute(&html, "src"));
+                self.put(&attribute(&html, "alt"), 0);
+                return self.end(TagEnd::Image);
+            }
+            "sub" | "sup" if html.starts_with("</") => return self.figures(name),
+            "sub" | "sup" => return self.small.push(self.text.len()),
             _ if html.starts_with("<!--") => return,
-            _ if !["a", "img", "sub", "sup"].contains(&name.split(' ').next().unwrap_or_default()) => {
-                return self.put(html, 0);
-            }
-            // What these show is looked at in cases of their own.
-            _ => {
-                self.unclear = true;
-                return;
-            }
+            _ => return self.put(&html, 0),
         };
         if html.starts_with("</") {
             self.style.pop();
         } else {
             self.style.push(style);
         }
+    }
+
+    /// Raises or lowers what stands since the tag before: by Unicode's figures, or in brackets.
+    fn figures(&mut self, name: &str) {
+        let begin = self.small.pop().unwrap_or_default().min(self.text.len());
+        let (figures, mark) = if name == "sub" { (&SUB[..], "_(") } else { (&SUP[..], "^(") };
+        let figure = |c: char| figures.iter().find(|(from, _)| *from == c).map(|(_, to)| *to);
+        if self.text[begin..].iter().all(|glyph| figure(glyph.c).is_some()) {
+            for glyph in &mut self.text[begin..] {
+                glyph.c = figure(glyph.c).unwrap_or(glyph.c);
+            }
+            return;
+        }
+        let inner = self.text.split_off(begin);
+        self.put(mark, 0);
+        self.text.extend(inner);
+        self.put(")", 0);
     }
 
     fn html(&mut self, html: &str) {

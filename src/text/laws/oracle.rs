@@ -28,6 +28,7 @@ use std::ops::Range;
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::super::links::{self, LinkForm};
+use super::super::math;
 use super::discord;
 use super::{Case, Part, Spot, WHOLE, tokens, units};
 use code::Code;
@@ -89,7 +90,7 @@ impl Oracle {
                 }
                 Event::End(TagEnd::CodeBlock) => {
                     if let Some(mut block) = block.take() {
-                        block.finish(source);
+                        block.finish(source, dialect);
                         if !block.fenced && (block.nested || !dialect) {
                             let text = &source[block.range.clone()];
                             if text.contains(['*', '_', '~', '|', '`', '[']) {
@@ -127,6 +128,8 @@ impl Oracle {
                 Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                     // The target of a link within the document, or one that says the same as its label, is dropped.
                     let label = source[range.clone()].split("](").next().unwrap_or_default();
+                    let label = label.split("][").next().unwrap_or_default();
+                    let label = label.trim_end_matches(']');
                     let label = label.trim_start_matches('[');
                     // Of an image in a label only the name is seen.
                     let seen = if label.starts_with('!') { "image" } else { label };
@@ -135,7 +138,7 @@ impl Oracle {
                         let target = if dialect { links::address(&dest_url) } else { &dest_url };
                         oracle.add_within(source, range.clone(), target);
                     }
-                    if dialect && link_type == LinkType::Inline && shown == LinkForm::Address {
+                    if dialect && shown == LinkForm::Address {
                         addresses.push(range.start..range.start + label.len() + 1);
                     }
                     oracle.whole.push(range);
@@ -155,6 +158,9 @@ impl Oracle {
         }
         // A label that says what its target says gives way to it.
         oracle.prose.retain(|word| !addresses.iter().any(|label| label.contains(&word.start)));
+        if dialect {
+            oracle.without_formulas(source);
+        }
         // Footnotes are defined where they are first used, and links come before what is in them.
         oracle.prose.sort_by_key(|range| range.start);
         oracle.code.retain(|code| code.fenced || (dialect && !code.nested));
@@ -166,6 +172,27 @@ impl Oracle {
         for token in tokens(&source[range.clone()]) {
             self.prose.push(range.start + token.start..range.start + token.end);
         }
+    }
+
+    /// Formulas become code, in Unicode where they can: what they show is a matter of the law of meaning.
+    fn without_formulas(&mut self, source: &str) {
+        let mut at = 0;
+        let mut formulas = Vec::new();
+        while let Some(place) = source[at..].find(['$', '\\']).map(|place| at + place) {
+            at = match math::find(source, place) {
+                Some(formula) => {
+                    formulas.push(formula.range.clone());
+                    formula.range.end
+                }
+                None => place + 1,
+            };
+        }
+        let is_outside = |word: &Range<usize>| {
+            let after = formulas.partition_point(|formula: &Range<usize>| formula.end <= word.start);
+            formulas.get(after).is_none_or(|formula| formula.start >= word.end)
+        };
+        self.prose.retain(is_outside);
+        self.cells.retain(is_outside);
     }
 
     /// The last place in this range where the source has this text.
@@ -224,7 +251,7 @@ impl Oracle {
             for (offset, c) in word.char_indices() {
                 let at = range.start + offset;
                 let Spot::At(part, place) = case.map.spots[at] else {
-                    if c == '\0' || is_footnote_mark(case, at) || is_list_mark(case, at, c) {
+                    if c.is_control() || is_footnote_mark(case, at) || is_list_mark(case, at, c) {
                         continue;
                     }
                     return Err(format!("prose: {c:?} of {word:?} at {at} is lost"));
@@ -233,7 +260,10 @@ impl Oracle {
                     && before == part
                 {
                     let between = &case.parts[part as usize].text[end as usize..place as usize];
-                    if !between.trim_matches(['\u{200b}', '\u{fffd}', '\\']).is_empty() {
+                    if !between
+                        .trim_matches(|c| matches!(c, '\u{200b}' | '\u{fffd}' | '\\' | '␀'..='␡'))
+                        .is_empty()
+                    {
                         return Err(format!("prose: {between:?} stands within {word:?}"));
                     }
                 }

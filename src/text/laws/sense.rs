@@ -4,7 +4,7 @@ use super::{client, look, parts};
 use crate::domain::Format;
 
 /// What is seen of all parts.
-fn seen(source: &str) -> String {
+pub fn seen(source: &str) -> String {
     let parts = parts(source, &Format::default());
     let shown: Vec<String> = parts.iter().map(|part| look::tagged(&client::shown(&part.text))).collect();
     shown.join("\n").replace('\u{200b}', "")

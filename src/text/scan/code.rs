@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::clean::tidy;
+use super::super::clean::{controls, tidy};
 use super::super::document::{Document, LineKind};
 use super::super::line::{self, LineStart, Opening, columns};
 use super::super::{INDENT, ZERO_WIDTH, units};
@@ -124,6 +124,10 @@ impl Blocks {
         let mut swaps = Vec::new();
         let from = self.document.at();
         tidy(&source[from..line.end], from, &mut swaps);
+        if self.dialect && self.document.blocks[block].info != "ansi" {
+            controls(&source[from..line.end], from, &mut swaps);
+            swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+        }
         self.document.apply(source, line.end, &swaps);
         self.document.end_line(begin, LineKind::Code(block));
     }

@@ -116,8 +116,12 @@ struct Line {
 }
 
 impl Code {
-    pub fn finish(&mut self, source: &str) {
+    pub fn finish(&mut self, source: &str, dialect: bool) {
         let text = self.lines.concat().replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{fffd}");
+        // A control character is seen as its symbol, but where it is a colour.
+        let is_kept = !dialect || self.info.split_whitespace().next() == Some("ansi");
+        let symbol = |c: char| if is_kept { c } else { super::super::look::symbol(c) };
+        let text: String = text.chars().map(symbol).collect();
         self.lines = if text.is_empty() {
             Vec::new()
         } else {
