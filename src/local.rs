@@ -28,7 +28,7 @@
 //! components of the second version are not looked at; a late heartbeat is forgiven.
 //!
 //! # Control by HTTP
-//! Channels and users go by name and are made on demand; `parent/name` is a thread.
+//! Channels and users go by name and are created on demand; `parent/name` is a thread.
 //! ```text
 //! C=http://127.0.0.1:4800/control
 //! curl $C/say -d '{"channel": "general", "user": "owner", "text": "hello", "mention": true}'     # → {"id": "…"}
@@ -200,17 +200,17 @@ impl LocalDiscord {
         self.hub().lock().world.guild
     }
 
-    /// The channel of this name, made on demand; `parent/name` is a thread.
+    /// The channel of this name, created on demand; `parent/name` is a thread.
     pub fn channel(&self, name: &str) -> Id {
         self.hub().change(|state| state.channel_by_name(name))
     }
 
-    /// The thread of this name in `parent`, made on demand.
+    /// The thread of this name in `parent`, created on demand.
     pub fn thread(&self, parent: Id, name: &str) -> Id {
         self.hub().change(|state| state.channel(Some(parent), name))
     }
 
-    /// The private thread of this name in `parent`, made on demand.
+    /// The private thread of this name in `parent`, created on demand.
     pub fn private_thread(&self, parent: Id, name: &str) -> Id {
         self.hub().change(|state| {
             let guild = state.world.guild_of(parent);
@@ -218,7 +218,7 @@ impl LocalDiscord {
         })
     }
 
-    /// The forum of this name, made on demand. People write in its threads.
+    /// The forum of this name, created on demand. People write in its threads.
     pub fn forum(&self, name: &str) -> Id {
         self.hub().change(|state| {
             let guild = Some(state.world.guild);
@@ -231,7 +231,7 @@ impl LocalDiscord {
         self.hub().lock().world.other_guild
     }
 
-    /// The channel of this name in the other guild, made on demand.
+    /// The channel of this name in the other guild, created on demand.
     pub fn channel_elsewhere(&self, name: &str) -> Id {
         self.hub().change(|state| {
             let guild = Some(state.world.other_guild);
@@ -239,7 +239,7 @@ impl LocalDiscord {
         })
     }
 
-    /// The direct messages between the bot and a user, made on demand.
+    /// The direct messages between the bot and a user, created on demand.
     pub fn direct(&self, user: Id) -> Id {
         self.hub().change(|state| state.direct(user))
     }
@@ -254,12 +254,12 @@ impl LocalDiscord {
         self.hub().change(|state| state.delete_channel(channel))
     }
 
-    /// The user of this name, made on demand.
+    /// The user of this name, created on demand.
     pub fn user(&self, name: &str) -> Id {
         self.hub().change(|state| state.world.user(name, false))
     }
 
-    /// Another bot of this name, made on demand.
+    /// Another bot of this name, created on demand.
     pub fn other_bot(&self, name: &str) -> Id {
         self.hub().change(|state| state.world.user(name, true))
     }
@@ -274,7 +274,7 @@ impl LocalDiscord {
         self.hub().lock().world.users.get(&user).map(|user| user.name.clone())
     }
 
-    /// The role of this name, made on demand.
+    /// The role of this name, created on demand.
     pub fn role(&self, name: &str) -> Id {
         self.hub().change(|state| state.role(name))
     }
@@ -528,7 +528,7 @@ impl State {
         self.log.push(Event { at: Instant::now(), channel, what });
     }
 
-    /// The channel of this name, made on demand; `parent/name` is a thread.
+    /// The channel of this name, created on demand; `parent/name` is a thread.
     fn channel_by_name(&mut self, name: &str) -> Id {
         match name.split_once('/') {
             Some((parent, thread)) => {

@@ -316,7 +316,7 @@ async fn local_discord(root: &Path, listen: SocketAddr, expose: bool) -> ExitCod
     };
     let hello = r#"{"channel": "general", "user": "owner", "text": "hello", "mention": true}"#;
     print::line(format_args!(
-        "A local Discord listens. From another terminal: run the bot against it, mention the bot, read the answer.\n\n\
+        "A local Discord is listening. In another terminal, run the bot against it, mention the bot, and read the answer.\n\n\
          DISCORD_TOKEN={token} MOONLANE_DISCORD__API_URL={url} {program} run{root}\n\
          curl {url}/control/say -d '{hello}'\n\
          curl '{url}/control/messages?channel=general'"

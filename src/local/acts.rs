@@ -400,7 +400,7 @@ impl State {
         Ok(())
     }
 
-    /// The channel of this name, or the thread of this name in `parent`, made on demand.
+    /// The channel of this name, or the thread of this name in `parent`, created on demand.
     pub(super) fn channel(&mut self, parent: Option<Id>, name: &str) -> Id {
         let kind = if parent.is_some() { ChannelKind::Thread } else { ChannelKind::Text };
         let guild = parent.map_or(Some(self.world.guild), |parent| self.world.guild_of(parent));
@@ -432,7 +432,7 @@ impl State {
         id
     }
 
-    /// The direct messages with this user, made on demand. As with Discord, no event tells of it.
+    /// The direct messages with this user, created on demand. As with Discord, no event tells of it.
     pub(super) fn direct(&mut self, user: Id) -> Id {
         if let Some(known) = self.world.channels.values().find(|channel| channel.direct == Some(user)) {
             return known.id;
@@ -489,7 +489,7 @@ impl State {
         true
     }
 
-    /// The role of this name, made on demand.
+    /// The role of this name, created on demand.
     pub(super) fn role(&mut self, name: &str) -> Id {
         if let Some(known) = self.world.roles.values().find(|role| role.name == name) {
             return known.id;

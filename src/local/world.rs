@@ -341,7 +341,7 @@ impl World {
         next_id(&mut self.last_id, self.ahead)
     }
 
-    /// The user of this name, made on demand.
+    /// The user of this name, created on demand.
     pub(super) fn user(&mut self, name: &str, bot: bool) -> Id {
         if let Some(user) = self.users.values().find(|user| user.name == name) {
             return user.id;
