@@ -47,7 +47,7 @@ mod used;
 mod version;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -70,7 +70,9 @@ pub use trouble::Trouble;
 pub use version::{OLDEST, Version};
 
 use crate::config;
-use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SessionId, TurnUsage};
+use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SecretSource, SessionId, TurnUsage};
+use crate::redact::Redactor;
+use crate::secret;
 use ask::RunningAsk;
 use events::AgentEvent;
 use kin::Kin;
@@ -123,6 +125,22 @@ pub struct AskResult {
     pub fallback: Option<Fallback>,
     /// Where there is no answer: what was written so far.
     pub partial: String,
+}
+
+impl AskResult {
+    /// Of an ask that came to nothing before there was an agent.
+    fn failed(failure: Failure) -> Self {
+        Self {
+            end: AskEnd::Failed(failure),
+            session: None,
+            session_lost: false,
+            used_elsewhere: false,
+            denied: Vec::new(),
+            usage: TurnUsage::default(),
+            fallback: None,
+            partial: String::new(),
+        }
+    }
 }
 
 /// How an [`Ask`] ended.
@@ -213,6 +231,8 @@ pub struct Agents(Arc<Pool>);
 struct Pool {
     config: config::Agent,
     environment: BTreeMap<OsString, OsString>,
+    /// Learns the secrets that agents get.
+    redactor: Redactor,
     kin: Kin,
     kept: Mutex<Kept>,
     live: watch::Sender<usize>,
@@ -240,27 +260,30 @@ struct Keeper {
 impl Agents {
     /// A pool without agents. `environment` is the bot's own, from which agents inherit what is allowed.
     pub fn new(config: config::Agent, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self::of_kin(Kin::alone(), config, environment)
+        Self::of_kin(Kin::alone(), config, environment, Redactor::off())
     }
 
-    /// The same, for a bot with this database; returns once no agent of its earlier bots is left, which takes ten
+    /// The same, for a bot with this database, whose `redactor` learns the secrets that agents get; returns once no agent of its earlier bots is left, which takes ten
     /// seconds at most. Must not be called while another bot has the database.
     pub async fn after_earlier_bots(
         database: &Path,
         config: config::Agent,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        redactor: Redactor,
     ) -> Self {
-        Self::of_kin(Kin::of(database).await, config, environment)
+        Self::of_kin(Kin::of(database).await, config, environment, redactor)
     }
 
     fn of_kin(
         kin: Kin,
         config: config::Agent,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        redactor: Redactor,
     ) -> Self {
         Self(Arc::new(Pool {
             config,
             environment: environment.into_iter().collect(),
+            redactor,
             kin,
             kept: Mutex::default(),
             live: watch::Sender::new(0),
@@ -282,7 +305,10 @@ impl Agents {
         begin: impl Future<Output = bool> + Send,
         progress: impl FnMut(Progress) + Send,
     ) -> AskResult {
-        RunningAsk::new(&self.0, ask, stop, progress).run(begin).await
+        match RunningAsk::new(&self.0, ask, stop, progress) {
+            Ok(ask) => ask.run(begin).await,
+            Err(failure) => AskResult::failed(failure),
+        }
     }
 
     /// Starts an agent of this project as a turn would, and ends it again. No prompt, no session, no cost.
@@ -294,7 +320,7 @@ impl Agents {
         let channel = ChannelId::new(1).expect("1 is not 0");
         let ask =
             Ask { channel, project, model: None, permission_mode: None, session, prompt: String::new() };
-        RunningAsk::new(&self.0, ask, CancellationToken::new(), |_| {}).probe().await
+        RunningAsk::new(&self.0, ask, CancellationToken::new(), |_| {})?.probe().await
     }
 
     /// Ends a channel's idle agent in the background. One at work is ended by its turn's token.
@@ -322,6 +348,18 @@ impl Agents {
 }
 
 impl Pool {
+    /// What the project's `env_from` names, as it is now.
+    fn secrets(&self, project: &Project) -> Result<BTreeMap<String, String>, Failure> {
+        let variable = |name: &str| self.environment.get(OsStr::new(name)).cloned();
+        let read = |(name, source): (&String, &SecretSource)| {
+            let secret = secret::read(source, variable)
+                .map_err(|problem| Failure::NoSecret { variable: name.clone(), problem })?;
+            self.redactor.learn(&secret);
+            Ok((name.clone(), secret))
+        };
+        project.env_from.iter().map(read).collect()
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock()
     }

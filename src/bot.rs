@@ -19,6 +19,7 @@ use crate::lane::Lanes;
 use crate::logging::chain;
 use crate::outbox::{self, Identity, Notify, Outbox, Patience, Post};
 use crate::panics::{Panic, Panics};
+use crate::redact::Redactor;
 use crate::reload::{self, Reloader};
 use crate::respond::{Responders, Times};
 use crate::script::{ScriptProblem, ScriptSet};
@@ -107,13 +108,15 @@ struct ToBegin {
 
 impl Bot {
     /// Starts the bot: scripts, store, Discord; then what the last run left, then new messages. Returns once it is
-    /// ready. `settled` hears of every message that is settled; `stop` ends the start in good order.
+    /// ready. `redactor` is applied to all that is posted; if the log has it too, no secret that agents get is logged.
+    /// `settled` hears of every message that is settled; `stop` ends the start in good order.
     ///
     /// # Errors
     /// Whatever makes it impossible to run; nothing is left behind then.
     pub async fn start(
         config: &Config,
         token: &str,
+        redactor: Redactor,
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
         stop: &CancellationToken,
     ) -> Result<Self, StartError> {
@@ -121,7 +124,7 @@ impl Bot {
         let (mut bot, rest) = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(StartError::Stopped),
-            connected = Self::connect(config, token, settled) => connected?,
+            connected = Self::connect(config, token, redactor, settled) => connected?,
         };
         let begun = tokio::select! {
             biased;
@@ -141,6 +144,7 @@ impl Bot {
     async fn connect(
         config: &Config,
         token: &str,
+        redactor: Redactor,
         settled: Option<mpsc::UnboundedSender<(MessageId, Settled)>>,
     ) -> Result<(Self, ToBegin), StartError> {
         let started = Instant::now();
@@ -155,13 +159,14 @@ impl Bot {
         }
         let patience = Patience { request: config.discord.request_limit, ..Patience::default() };
         let outbox = Outbox::with_patience(&config.discord.api_url, token, patience)?;
-        let outbox = outbox.redacting(host::redactor(config, token));
+        let outbox = outbox.redacting(redactor.clone());
         let me = outbox.whoami().await?;
 
         let routed = reload::routed(&scripts.borrow());
         // Before any lane opens.
+        let environment = std::env::vars_os();
         let agents =
-            Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os()).await;
+            Agents::after_earlier_bots(&config.store_path, config.agent.clone(), environment, redactor).await;
         let (interactions, interacted) = mpsc::unbounded_channel();
         let (rereads, to_reread) = mpsc::unbounded_channel();
         let discord = outbox.interactions(me.application);

@@ -118,6 +118,9 @@ pub struct ScriptsConfig {
     /// Where agents must not work.
     #[serde(skip)]
     pub own: Vec<OwnPlace>,
+    /// The variable that holds the bot's token (`[discord] token_env`).
+    #[serde(skip)]
+    pub token_env: String,
 }
 
 /// Something that belongs to the bot and decides who is let in.
@@ -341,7 +344,12 @@ impl Config {
         Self {
             discord: Discord { api_url, token_file, ..raw.discord.clone() },
             min_free: raw.store.min_free,
-            scripts: ScriptsConfig { dir: scripts_dir, own, ..raw.scripts },
+            scripts: ScriptsConfig {
+                dir: scripts_dir,
+                own,
+                token_env: raw.discord.token_env.clone(),
+                ..raw.scripts
+            },
             store_path,
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,

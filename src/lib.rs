@@ -58,6 +58,7 @@ pub mod redact;
 pub mod reload;
 pub mod respond;
 pub mod script;
+mod secret;
 pub mod store;
 pub mod text;
 pub mod try_out;

@@ -233,7 +233,8 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
         Ok(token) => token,
         Err(error) => return bad_setup(&error),
     };
-    logging::to_stderr(&config.log_level, host::redactor(&config, &token));
+    let redactor = host::redactor(&config, &token);
+    logging::to_stderr(&config.log_level, redactor.clone());
     if let Err(error) = hidden {
         warn!(%error, "other processes of this user can look into the bot and find its token");
     }
@@ -249,7 +250,7 @@ async fn run(config: Config, hidden: io::Result<()>) -> ExitCode {
     // Asked now, since it may be closed later.
     let had_terminal = has_terminal();
     let stop = CancellationToken::new();
-    let mut starting = pin!(Bot::start(&config, &token, None, &stop));
+    let mut starting = pin!(Bot::start(&config, &token, redactor, None, &stop));
     let started = loop {
         tokio::select! {
             started = &mut starting => break started,

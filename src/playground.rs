@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::bot::Bot;
 use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
+use crate::host;
 use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimits, Say, What};
 use crate::logging::{self, Levels};
-use crate::redact::Redactor;
 use crate::turn::Settled;
 use crate::view;
 
@@ -46,7 +46,8 @@ pub enum AgentKind {
 /// # Errors
 /// If it could not be set up, or the bot did not start ([`crate::bot::StartError`]).
 pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCode> {
-    logging::to_stderr(&Levels::errors(), Redactor::new([]));
+    let redactor = host::redactor(&config, "");
+    logging::to_stderr(&Levels::errors(), redactor.clone());
     let folder = tempfile::tempdir().context("no temporary folder for the playground's database")?;
     let options = Options { rate_limits: RateLimits::Off, message_content: true, ..Options::default() };
     let discord = LocalDiscord::start(options).await.context("cannot listen on loopback")?;
@@ -77,7 +78,8 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         discord,
     };
     let mut bot =
-        Bot::start(&config, table.discord.token(), Some(settled), &CancellationToken::new()).await?;
+        Bot::start(&config, table.discord.token(), redactor, Some(settled), &CancellationToken::new())
+            .await?;
     table.banner(agent);
     let failed = tokio::select! {
         () = table.talk(settling) => None,

@@ -8,8 +8,9 @@
 //! ids, and all of them must arrive.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::RwLock;
 use regex::{Captures, Regex};
 
 /// Replaces a secret.
@@ -18,12 +19,41 @@ pub const REDACTED: &str = "[redacted]";
 /// Shorter values may be ordinary words. The limit also keeps a redacted text from growing.
 const SHORTEST: usize = 12;
 
-/// Takes secrets out of texts. A clone is cheap.
+/// Takes secrets out of texts. A clone is cheap, and knows the same secrets, also those that the other learns later.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
-    on: bool,
-    /// Any of the values; `None` where there are none.
-    values: Option<Regex>,
+    /// `None` where every text stays as it is.
+    values: Option<Arc<RwLock<Values>>>,
+}
+
+/// The values that are taken out.
+#[derive(Debug, Default)]
+struct Values {
+    all: Vec<String>,
+    /// Any of them; `None` where there are none.
+    any: Option<Regex>,
+}
+
+impl Values {
+    fn add(&mut self, values: impl IntoIterator<Item = String>) {
+        let known = self.all.len();
+        for value in values {
+            let counts = value.chars().count() >= SHORTEST && !value.contains(REDACTED);
+            if counts && !self.all.contains(&value) {
+                self.all.push(value);
+            }
+        }
+        if self.all.len() == known {
+            return;
+        }
+        // The longest first: one may begin with another.
+        self.all.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let any = self.all.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
+        // It fails only if it is too large; then what was known before remains.
+        if let Ok(any) = Regex::new(&any) {
+            self.any = Some(any);
+        }
+    }
 }
 
 impl Redactor {
@@ -35,28 +65,33 @@ impl Redactor {
     /// One that takes out these values, and strings that have the form of a token. Values of fewer than 12 characters
     /// are left alone.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = values
-            .into_iter()
-            .filter(|value| value.chars().count() >= SHORTEST && !value.contains(REDACTED))
-            .collect();
-        // The longest first: one may begin with another.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        let any = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
-        // It fails only if it is too large; then the known forms remain.
-        let values = Some(any).filter(|any| !any.is_empty()).and_then(|any| Regex::new(&any).ok());
-        Self { on: true, values }
+        let mut known = Values::default();
+        known.add(values);
+        Self { values: Some(Arc::new(RwLock::new(known))) }
+    }
+
+    /// From now on takes out this secret as well, as it is and as it stands in JSON, and each of its lines that has no
+    /// spaces: whoever prints a key may indent it. Does nothing where it is off.
+    pub fn learn(&self, secret: &str) {
+        let Some(values) = &self.values else { return };
+        if values.read().all.iter().any(|known| known == secret) {
+            return;
+        }
+        let in_json = serde_json::Value::from(secret).to_string();
+        let in_json = in_json[1..in_json.len() - 1].to_owned();
+        let lines = secret.lines().map(str::trim).filter(|line| !line.contains(char::is_whitespace));
+        let lines = lines.filter(|line| line.len() >= 2 * SHORTEST).map(str::to_owned);
+        values.write().add([secret.trim().to_owned(), secret.to_owned(), in_json].into_iter().chain(lines));
     }
 
     /// The text without secrets: never longer than before, and the same again where it is redacted twice.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.on {
-            return Cow::Borrowed(text);
-        }
+        let Some(values) = &self.values else { return Cow::Borrowed(text) };
+        let values = values.read();
         let mut text = Cow::Borrowed(text);
         loop {
             let before = text.len();
-            text = self.values.iter().chain([&*TOKEN]).fold(text, |text, secret| replace(secret, text));
+            text = values.any.iter().chain([&*TOKEN]).fold(text, |text, secret| replace(secret, text));
             // Its neighbours may form another one now. This ends because each pass makes the text shorter.
             if text.len() == before {
                 return text;
@@ -184,6 +219,30 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         Redactor::new([]).redact(text).into_owned()
+    }
+
+    #[test]
+    fn what_is_learnt_is_known_to_every_clone_in_each_form_in_which_it_may_stand() {
+        let (redactor, off) = (Redactor::new([]), Redactor::off());
+        let clone = redactor.clone();
+        let key = "{\n  \"key\": \"x\"\n}\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n";
+        let said = |secret: &str| format!("it is {secret}, you see");
+        assert_eq!(clone.redact(&said(key)), said(key));
+        for redactor in [&redactor, &off] {
+            redactor.learn(key);
+            redactor.learn("too short");
+            redactor.learn("correct horse battery");
+        }
+        let masked = said(REDACTED);
+        for secret in [key, key.trim_end(), "correct horse battery", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] {
+            assert_eq!(clone.redact(&said(secret)), masked, "{secret}");
+            assert_eq!(off.redact(&said(secret)), said(secret));
+        }
+        let json = serde_json::json!({ "said": key }).to_string();
+        assert_eq!(clone.redact(&json), format!("{{\"said\":\"{REDACTED}\"}}"));
+        for kept in ["too short", "\"key\": \"x\""] {
+            assert_eq!(clone.redact(&said(kept)), said(kept));
+        }
     }
 
     #[test]

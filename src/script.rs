@@ -16,6 +16,7 @@ mod command;
 mod commands;
 mod data;
 mod effect;
+mod env_from;
 mod facts;
 mod hooks;
 mod lint;
@@ -150,7 +151,7 @@ impl ScriptSet {
         let routing = vm.module(ROUTING).map_err(|failure| ScriptProblem::in_code(&routing_file, failure));
         let routing = match routing {
             Ok(value) => {
-                let context = Context { root, limits, file: &routing_file, own: &config.own };
+                let context = Context { root, limits, file: &routing_file, config };
                 let (routing, route) = routing::decode(&value, &context, &mut problems);
                 has_route = route;
                 routing::warn(&routing, has_route, &context, &mut problems);

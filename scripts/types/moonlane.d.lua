@@ -46,6 +46,7 @@
 ---@field run_as? string The user of this machine that agents run as; the bot needs the right to start them so.
 ---@field command? string[] What stands before `[agent] command`, such as { "podman", "exec", "-i", "box" }.
 ---@field env? table<string, string> Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
+---@field env_from? table<string, string> Variables with secrets that stand elsewhere: "env:NAME", of the bot's own environment, or "file:/run/secrets/x".
 ---@field limits? ProjectLimits Time limits, in place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.

@@ -59,12 +59,16 @@ enum PromptEnd {
 
 impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// A turn that has not begun.
-    pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Self {
-        let launch = Launch::new(&pool.config, &pool.environment, &ask.project);
+    ///
+    /// # Errors
+    /// If a secret of its project is not to be had.
+    pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Result<Self, Failure> {
+        let secrets = pool.secrets(&ask.project)?;
+        let launch = Launch::new(&pool.config, &pool.environment, &ask.project, &secrets);
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
         let manner = Manner { model, mode: ask.permission_mode.or(ask.project.permission_mode) };
         let story = Story::new(ask.project.answer);
-        Self {
+        Ok(Self {
             pool,
             session: ask.session,
             ask,
@@ -79,7 +83,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             seen: None,
             about: None,
             story,
-        }
+        })
     }
 
     /// Runs it to its end; `begin` is awaited just before the agent gets the prompt.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::version::{OLDEST, Version};
+use crate::secret::NoSecret;
 
 mod cause;
 
@@ -37,6 +38,13 @@ pub enum Failure {
     /// The project's directory may not be read.
     #[error("the directory {} may not be read", dir.display())]
     DirectoryDenied { dir: PathBuf },
+    /// A secret that the project's `env_from` names is not to be had.
+    #[error("the secret {variable} {problem}")]
+    NoSecret {
+        /// The variable that was to hold it.
+        variable: String,
+        problem: NoSecret,
+    },
     /// It was started and did not get ready in time.
     #[error("the agent was not ready after {}; stderr: {stderr}", seconds(*.limit))]
     StartTimeout {

@@ -89,15 +89,20 @@ const UNWANTED_TOOLS: &[&str] = &[
 ];
 
 impl Launch {
-    /// What this project's agents are started with.
-    pub fn new(config: &config::Agent, inherited: &BTreeMap<OsString, OsString>, project: &Project) -> Self {
+    /// What this project's agents are started with, with these secrets among their variables.
+    pub fn new(
+        config: &config::Agent,
+        inherited: &BTreeMap<OsString, OsString>,
+        project: &Project,
+        secrets: &BTreeMap<String, String>,
+    ) -> Self {
         let mut command = project.command.iter().chain(&config.command);
         let program = command.next().map(OsString::from).unwrap_or_default();
         let mut arguments: Vec<String> = command.cloned().collect();
         let prefix = arguments.len();
         arguments.extend(protocol_arguments());
         arguments.extend(project_arguments(project));
-        let environment = environment(config, inherited, project);
+        let environment = environment(config, inherited, project, secrets);
         let (guard, umask) = (config.guard.clone(), config.umask);
         let before = match project.sandbox {
             Some(Sandbox::Bwrap) => sandbox::command(&program, &environment, &config.hidden, project),
@@ -359,6 +364,7 @@ fn environment(
     config: &config::Agent,
     inherited: &BTreeMap<OsString, OsString>,
     project: &Project,
+    secrets: &BTreeMap<String, String>,
 ) -> BTreeMap<OsString, OsString> {
     let passes = |name: &OsStr| {
         let Some(name) = name.to_str() else { return false };
@@ -387,7 +393,8 @@ fn environment(
         ];
         environment.extend(own.map(|(name, value)| (name.into(), value.into())));
     }
-    environment.extend(project.env.iter().map(|(name, value)| (name.into(), value.into())));
+    let own_variables = project.env.iter().chain(secrets);
+    environment.extend(own_variables.map(|(name, value)| (name.into(), value.into())));
     environment.extend(own(NEEDED));
     environment
         .retain(|name, _| *name != *config.token_env && !name.as_encoded_bytes().starts_with(b"MOONLANE_"));
@@ -414,7 +421,7 @@ mod tests {
 
     fn names(config: &config::Agent, inherited: &[&str], project: &Project) -> Vec<String> {
         let inherited = inherited.iter().map(|name| (name.into(), "x".into())).collect();
-        let environment = environment(config, &inherited, project);
+        let environment = environment(config, &inherited, project, &BTreeMap::new());
         let ours = |name: &String| {
             !QUIET.contains(&name.as_str()) && name != TODO_TOOLS && !NEEDED.contains(&name.as_str())
         };
@@ -464,7 +471,7 @@ mod tests {
         let expected = ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER", "XDG_CONFIG_HOME"];
         assert_eq!(names(&config, &inherited, &project), expected);
         let inherited = inherited.iter().map(|name| (name.into(), "x".into())).collect();
-        let environment = environment(&config, &inherited, &project);
+        let environment = environment(&config, &inherited, &project, &BTreeMap::new());
         let of = |name: &str| environment[OsStr::new(name)].to_str().unwrap().to_owned();
         let values = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "XDG_CONFIG_HOME"].map(of);
         assert_eq!(values, ["/home/site", "site", "site", "/bin/sh", "x", "/c"]);
@@ -512,14 +519,16 @@ mod tests {
         assert_eq!(ours.collect::<Vec<_>>(), expected);
 
         project.command = ["podman", "exec", "-i", "box"].map(str::to_owned).to_vec();
-        let launch = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project);
+        let launch = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project, &BTreeMap::new());
         assert_eq!(launch.program, "podman");
         assert_eq!(launch.arguments[..5], ["exec", "-i", "box", "claude", "-p"]);
     }
 
     #[test]
     fn an_agent_fits_only_while_every_key_is_the_same() {
-        let launch = |project: &Project| Launch::new(&config::Agent::default(), &BTreeMap::new(), project);
+        let none = BTreeMap::new();
+        let launch =
+            |project: &Project| Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &none);
         let changes: [fn(&mut Project); 14] = [
             |project| project.effort = Some(Effort::Low),
             |project| project.fallback_model = Some("haiku".to_owned()),
@@ -543,6 +552,9 @@ mod tests {
             change(&mut changed);
             assert_ne!(before, launch(&changed), "change {place}");
         }
+        let key = BTreeMap::from([("KEY".to_owned(), "rotated".to_owned())]);
+        let with_key = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project(), &key);
+        assert_ne!(before, with_key);
         // The same name and home, but another user.
         let other = |user| Ids { user, ..site().ids };
         let [one, another] = [1001, 1004]

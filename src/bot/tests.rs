@@ -1,5 +1,6 @@
 use super::*;
 use crate::local::{Fault, Id, LocalDiscord, Options, Say, UseCommand};
+use crate::redact::Redactor;
 
 /// A bot in a folder of its own, whose operators read in a channel of its local Discord.
 struct Stage {
@@ -32,7 +33,9 @@ impl Stage {
         let config = Config::load(root, [api]).unwrap();
         let (settled, settling) = mpsc::unbounded_channel();
         let bot =
-            Bot::start(&config, discord.token(), Some(settled), &CancellationToken::new()).await.unwrap();
+            Bot::start(&config, discord.token(), Redactor::new([]), Some(settled), &CancellationToken::new())
+                .await
+                .unwrap();
         Self { discord, folder, config, channel, settling, bot }
     }
 
@@ -137,7 +140,9 @@ async fn a_channel_whose_history_nobody_reads_any_more_ends_the_bot() {
     let history = format!("GET /channels/{}/messages", stage.channel);
     stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(3600)), &history);
     let mut bot =
-        Bot::start(&stage.config, stage.discord.token(), None, &CancellationToken::new()).await.unwrap();
+        Bot::start(&stage.config, stage.discord.token(), Redactor::new([]), None, &CancellationToken::new())
+            .await
+            .unwrap();
     let asked = |discord: &LocalDiscord| {
         discord
             .calls()
@@ -164,7 +169,8 @@ async fn a_command_that_comes_before_the_bot_has_begun_is_told_that_it_stops() {
     timeout(Duration::from_secs(20), stage.discord.wait_until(known)).await.unwrap();
     stage.bot.shut_down().await;
 
-    let (mut bot, _rest) = Bot::connect(&stage.config, stage.discord.token(), None).await.unwrap();
+    let (mut bot, _rest) =
+        Bot::connect(&stage.config, stage.discord.token(), Redactor::new([]), None).await.unwrap();
     bot.gateway.ready().await.unwrap();
     let used = UseCommand::new(stage.channel, stage.discord.owner(), "says");
     let used = stage.discord.use_command(used).unwrap();

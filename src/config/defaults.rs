@@ -33,6 +33,7 @@ impl Default for ScriptsConfig {
             notify_channel: None,
             max_waiting: 1000,
             own: Vec::new(),
+            token_env: String::new(),
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Project {
     pub command: Vec<String>,
     /// Variables added to the agent's environment.
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are secrets that stand elsewhere. None of them is in `env`.
+    pub env_from: BTreeMap<String, SecretSource>,
     /// The time limits: those of the configuration, unless the project overrides them.
     pub limits: Limits,
     /// Which of Claude's texts are the answer.
@@ -115,6 +117,7 @@ impl Project {
             run_as: None,
             command: Vec::new(),
             env: BTreeMap::new(),
+            env_from: BTreeMap::new(),
             limits,
             answer: AnswerForm::default(),
             busy: Busy::default(),
@@ -266,6 +269,15 @@ pub enum Source {
     File(PathBuf),
     /// As JSON: one object.
     Json(String),
+}
+
+/// Where a secret stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this variable of the bot's own environment.
+    Variable(String),
+    /// In this file; absolute, but it need not exist.
+    File(PathBuf),
 }
 
 /// What keeps agents from the rest of the machine.

@@ -47,6 +47,7 @@ fn set(new: &Project) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("command", !new.command.is_empty()),
         ("env", !new.env.is_empty()),
+        ("env_from", !new.env_from.is_empty()),
         ("permission_mode", new.permission_mode.is_some()),
         ("permission_modes", new.permission_modes.is_some()),
     ];
@@ -58,6 +59,7 @@ fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("command", was.command != is.command),
         ("env", was.env != is.env),
+        ("env_from", was.env_from != is.env_from),
         ("permission_mode", was.permission_mode != is.permission_mode),
         ("permission_modes", was.permission_modes != is.permission_modes),
         ("dir", was.dir != is.dir),

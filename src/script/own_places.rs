@@ -25,6 +25,15 @@ pub fn refusal(dir: &Path, own: &[OwnPlace]) -> Option<String> {
     ))
 }
 
+/// The bot's own place, closed to everybody else, that this file is, or that it lies in.
+pub fn private_place<'a>(file: &Path, own: &'a [OwnPlace]) -> Option<&'a OwnPlace> {
+    let real = way(file).pop()?;
+    own.iter().filter(|place| place.is_private).find(|place| {
+        let way = way(&place.path);
+        way.last().is_some_and(|private| real == *private || place.is_folder && real.starts_with(private))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::create_dir_all;

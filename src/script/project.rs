@@ -11,6 +11,7 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::data::{self, BadValue, Data, Found, Id, Seconds, ids, kind, segment, shown};
+use super::env_from::secret_source;
 use super::own_places;
 use super::routing::Context;
 use super::run_as::{self, kept_out};
@@ -18,7 +19,8 @@ use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
-    ProjectName, RoleId, RunAs, Sandbox, SettingSource, Source, UserId, Verbosity, is_model_name,
+    ProjectName, RoleId, RunAs, Sandbox, SecretSource, SettingSource, Source, UserId, Verbosity,
+    is_model_name,
 };
 use crate::reach::Right;
 
@@ -84,6 +86,9 @@ pub(super) struct RawProject {
     /// Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// Variables with secrets that stand elsewhere: "env:NAME", of the bot's own environment, or "file:/run/secrets/x".
+    #[serde(default)]
+    env_from: BTreeMap<String, String>,
     /// Time limits, in place of those in config/moonlane.toml.
     #[serde(default)]
     limits: RawProjectLimits,
@@ -196,6 +201,7 @@ pub(super) fn project(
     for variable in raw.env.keys() {
         found.or((), "env", check_variable(variable));
     }
+    let env_from = env_from(&raw, context, &mut found);
     let check_mode = |mode: &PermissionMode| match mode {
         PermissionMode::BypassPermissions if raw.restricted => {
             Err(BadValue::here("`bypassPermissions` cannot be combined with `restricted`"))
@@ -208,7 +214,7 @@ pub(super) fn project(
     if raw.command.first().is_some_and(|program| program.trim().is_empty()) {
         found.add("command[1]", BadValue::here("must name a program"));
     }
-    let run_as = raw.run_as.map(|user| run_as::run_as(&user, context.own));
+    let run_as = raw.run_as.map(|user| run_as::run_as(&user, &context.config.own));
     let dir = found.or(PathBuf::new(), "dir", directory(&raw.dir, context));
     let limits = limits(&raw.limits, context.limits, &mut found);
     let plain = Project::new(name.clone(), dir, limits);
@@ -233,6 +239,7 @@ pub(super) fn project(
         sandbox: raw.sandbox,
         command: raw.command,
         env: raw.env,
+        env_from,
         answer: raw.answer,
         busy: raw.busy,
         format: Format {
@@ -313,7 +320,7 @@ fn directory(text: &str, context: &Context<'_>) -> Result<PathBuf, BadValue> {
         return Err(BadValue::here(format!("must name a directory, such as \"{WORK}\"")));
     }
     let dir = absolute(text, context.root)?;
-    match own_places::refusal(&dir, context.own) {
+    match own_places::refusal(&dir, &context.config.own) {
         Some(refusal) => Err(BadValue::here(refusal)),
         None => Ok(dir),
     }
@@ -377,7 +384,7 @@ fn max_usd(dollars: f64) -> Result<MicroUsd, BadValue> {
 }
 
 /// The path that a script means: `~` is the home directory, and relative paths start at `root`.
-fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
+pub(super) fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
     let path = if text == "~" || text.starts_with("~/") {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let home = home.ok_or_else(|| BadValue::here("`~` means the home directory, but HOME is not set"))?;
@@ -417,8 +424,23 @@ pub(super) fn check_model(model: &str) -> Result<(), BadValue> {
     }
 }
 
+fn env_from(raw: &RawProject, context: &Context<'_>, found: &mut Found) -> BTreeMap<String, SecretSource> {
+    let source = |(name, text): (&String, &String)| {
+        check_variable(name)?;
+        let source =
+            secret_source(text, context.root, context.config).map_err(|e| e.under(&segment(name)))?;
+        match raw.env.contains_key(name) {
+            true => {
+                Err(BadValue::here("stands in `env`, too; take it out of one of them").under(&segment(name)))
+            }
+            false => Ok(Some((name.clone(), source))),
+        }
+    };
+    raw.env_from.iter().filter_map(|pair| found.or(None, "env_from", source(pair))).collect()
+}
+
 fn check_variable(name: &str) -> Result<(), BadValue> {
-    match name.is_empty() || name.contains('=') {
+    match name.is_empty() || name.contains(['=', '\0']) {
         false => Ok(()),
         true => Err(BadValue::here("is not a valid name for an environment variable").under(&segment(name))),
     }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, one_line, segment, shown};
+use super::env_from::missing_secret;
 use super::problem::ScriptProblem;
 use super::project::{check_model, project};
 use super::run_as;
 use super::tool_rule::{Tool, known_tool, tool_of};
-use crate::config::{OwnPlace, WORK};
+use crate::config::{ScriptsConfig, WORK};
 use crate::domain::{
     Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work,
 };
@@ -41,8 +42,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// The file, as problems name it.
     pub file: &'a str,
-    /// Where no project may work.
-    pub own: &'a [OwnPlace],
+    /// The configuration of scripts.
+    pub config: &'a ScriptsConfig,
 }
 
 /// A key of what routing.lua returns.
@@ -253,6 +254,13 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
                     shown(tool_of(rule))
                 );
                 warnings.push(ScriptProblem::warning(file, &path.under("projects").path, problem));
+            }
+        }
+        for (variable, source) in &project.env_from {
+            if let Some(problem) = missing_secret(source) {
+                let path = BadValue::here("").under(&segment(variable)).under("env_from");
+                let path = path.under(&segment(&name.0)).under("projects").path;
+                warnings.push(ScriptProblem::warning(file, &path, problem));
             }
         }
         // What moonlane creates belongs to its own user.

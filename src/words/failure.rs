@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::quoted;
 use crate::agent::{AccountTrouble, Failure, OLDEST, Poison, Trouble};
 
 impl Failure {
@@ -37,6 +38,11 @@ impl Failure {
                  correct `dir` in routing.lua."
                     .into()
             }
+            Self::NoSecret { variable, .. } => format!(
+                "I can't read this project's secret {}. Whoever runs this bot has to check `env_from` in routing.lua; the \
+                 log says why.",
+                quoted(variable),
+            ),
             Self::StartTimeout { limit, .. } => {
                 format!("Claude didn't start within {}. Please try again.", in_words(*limit))
             }

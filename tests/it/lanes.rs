@@ -11,6 +11,7 @@ use moonlane::lane::Lanes;
 use moonlane::local::{Fault, Id};
 use moonlane::outbox::Outbox;
 use moonlane::panics::Panics;
+use moonlane::redact::Redactor;
 use moonlane::reload::Reloader;
 use moonlane::store::Store;
 use moonlane::turn::{Settled, TurnDeps, Turns};
@@ -277,8 +278,13 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         scripts,
         store: Store::open(&config.store_path).unwrap(),
         lanes: lanes.clone(),
-        agents: Agents::after_earlier_bots(&config.store_path, config.agent.clone(), std::env::vars_os())
-            .await,
+        agents: Agents::after_earlier_bots(
+            &config.store_path,
+            config.agent.clone(),
+            std::env::vars_os(),
+            Redactor::new([]),
+        )
+        .await,
         outbox: outbox.clone(),
         me: me.user,
         share: config.share,

@@ -20,6 +20,7 @@ mod deliveries;
 mod doctor;
 mod documents;
 mod economy;
+mod env_from;
 mod evidence;
 mod fault_table;
 mod format;

@@ -178,7 +178,8 @@ fn shown(root: &Path, output: &Output) -> String {
     format!("{text}exit {}", output.status.code().map_or("by a signal".to_owned(), |code| code.to_string()))
 }
 
-async fn runs(files: &[(&str, &str)], arguments: &[&str]) -> String {
+/// What it says with these files and arguments, and how it ends.
+pub async fn runs(files: &[(&str, &str)], arguments: &[&str]) -> String {
     let root = root(files);
     let output = within("its end", moonlane(root.path(), arguments).output()).await.unwrap();
     shown(root.path(), &output)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use moonlane::bot::Bot;
 use moonlane::config::Config;
 use moonlane::domain::{MessageId, Outcome};
+use moonlane::host;
 use moonlane::local::{Id, LocalDiscord, Message, Options, RateLimits, Say, What};
 use moonlane::reload::Reloader;
 use moonlane::turn::Settled;
@@ -171,7 +172,8 @@ impl Stage {
         let (settled, settling) = mpsc::unbounded_channel();
         let config = self.config();
         let stop = CancellationToken::new();
-        let start = Bot::start(&config, self.discord.token(), Some(settled), &stop);
+        let token = self.discord.token();
+        let start = Bot::start(&config, token, host::redactor(&config, token), Some(settled), &stop);
         self.bot = Some(within("the bot's start", start).await.unwrap());
         self.settling = settling;
         // An earlier bot's word does not count for what this one takes up.
