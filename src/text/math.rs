@@ -12,8 +12,9 @@ use std::ops::Range;
 
 use super::dialect::{Swap, swap};
 use super::inline::{Span, SpanKind};
+use super::line::fitting;
 
-/// No formula is longer, in bytes.
+/// No formula is longer, in UTF-16 units.
 const LONGEST: usize = 1500;
 
 /// A formula.
@@ -38,16 +39,15 @@ pub fn find(text: &str, at: usize) -> Option<Formula> {
         return None;
     }
     let begin = at + open.len();
+    // No more than that is looked through: in a long text there may be no other mark to its end.
     let within = &text[begin..];
-    let end =
-        within.match_indices(close).map(|(place, _)| place).take_while(|&place| place <= LONGEST).find(
-            |&place| {
-                let after = within[place + close.len()..].chars().next();
-                let touches = !within[..place].ends_with(char::is_whitespace);
-                let apart = after.is_none_or(|c| !c.is_alphanumeric() && !"${(_".contains(c));
-                !within[..place].ends_with('\\') && (open != "$" || (touches && apart))
-            },
-        )?;
+    let within = &within[..fitting(within, LONGEST)];
+    let end = within.match_indices(close).map(|(place, _)| place).find(|&place| {
+        let after = within[place + close.len()..].chars().next();
+        let touches = !within[..place].ends_with(char::is_whitespace);
+        let apart = after.is_none_or(|c| !c.is_alphanumeric() && !"${(_".contains(c));
+        !within[..place].ends_with('\\') && (open != "$" || (touches && apart))
+    })?;
     let inner = &within[..end];
     let one_line = open != "$" || !(inner.contains('\n') || inner.starts_with(char::is_whitespace));
     let is_formula = match open {
