@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::inline::{Span, SpanKind};
+use super::ZERO_WIDTH;
+use super::inline::{Span, SpanKind, long_ticks};
 use super::line::{columns, is_rule, list_marker};
 
 /// A rule of Markdown.
@@ -215,21 +216,29 @@ pub fn hard_breaks(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) 
     }
 }
 
-/// A code span between three or more backticks gets as few as possible, because Discord would take it for a block.
+/// A code span between three or more backticks gets as few as possible, because Discord would take it for a block. Three
+/// within one are kept apart from one another for the same reason, and then two end it.
 pub fn long_code(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
     for span in spans {
-        let SpanKind::Code(marker @ 3..) = span.kind else { continue };
+        let SpanKind::Code(marker) = span.kind else { continue };
         let Range { start, end } = span.range;
         let inner = &text[start + marker..end - marker];
-        let shorter = if inner.contains("``") {
-            continue;
-        } else if inner.contains('`') {
-            "``"
-        } else {
-            "`"
+        let is_long = inner.contains("```");
+        let shorter = match marker {
+            _ if is_long => "``",
+            1 | 2 => continue,
+            _ if inner.contains("``") => continue,
+            _ if inner.contains('`') => "``",
+            _ => "`",
         };
-        swaps.push(swap(at + start..at + start + marker, shorter));
-        swaps.push(swap(at + end - marker..at + end, shorter));
+        for (place, length) in long_ticks(inner) {
+            let begin = at + start + marker + place;
+            swaps.extend((begin + 1..begin + length).map(|place| swap(place..place, ZERO_WIDTH)));
+        }
+        if shorter.len() != marker {
+            swaps.push(swap(at + start..at + start + marker, shorter));
+            swaps.push(swap(at + end - marker..at + end, shorter));
+        }
     }
 }
 

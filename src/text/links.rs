@@ -94,7 +94,7 @@ pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
         };
         // Of an image in a label only the name is seen.
         let is_image = has_image(words.trim_start()) || (*image && !name.is_empty());
-        let form = shown(if is_image { "image" } else { words }, path);
+        let form = shown(if is_image { image_name(words) } else { words }, path);
         let masked = path.starts_with("http");
         match form {
             LinkForm::Masked if reference.is_some() => {
@@ -131,6 +131,12 @@ pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
             LinkForm::Masked | LinkForm::Address => {}
         }
     }
+}
+
+/// What is seen of a label that is an image.
+fn image_name(label: &str) -> &str {
+    let alt = label.trim().strip_prefix("![").and_then(|label| label.split(']').next());
+    alt.filter(|alt| !alt.trim().is_empty() && !alt.contains('[')).unwrap_or("image")
 }
 
 /// Whether there is an image in a label.

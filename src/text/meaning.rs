@@ -41,9 +41,8 @@ struct Runs(Vec<Emphasis>);
 
 impl Runs {
     fn new(text: &str, spans: &[Span], bold: bool) -> Self {
-        let opaque: Vec<Range<usize>> = spans.iter().filter_map(|span| opaque(text, span)).collect();
-        let hostile: Vec<&Range<usize>> =
-            opaque.iter().filter(|range| text[(*range).clone()].contains(['*', '~', '|'])).collect();
+        let opaque = spans.iter().filter_map(|span| opaque(text, span));
+        let hostile: Vec<(usize, &str)> = opaque.filter(|(_, text)| text.contains(['*', '~', '|'])).collect();
         let mut runs: Vec<Emphasis> = Vec::new();
         let mut open: Vec<usize> = Vec::new();
         for span in spans {
@@ -62,9 +61,9 @@ impl Runs {
             let is_open =
                 overlaps || open.iter().any(|&run| runs[run].with == with) || (bold && with == "**");
             let ended = || {
-                let first = hostile.partition_point(|hostile| hostile.start < range.start);
-                let within = hostile[first..].iter().take_while(|hostile| hostile.start < range.end);
-                within.into_iter().any(|hostile| text[(*hostile).clone()].contains(with))
+                let first = hostile.partition_point(|(start, _)| *start < range.start);
+                let mut within = hostile[first..].iter().take_while(|(start, _)| *start < range.end);
+                within.any(|(_, text)| text.contains(with))
             };
             let inner = range.start + marker[0]..range.end - marker[1];
             let with = if is_open || ended() || is_blank(text, inner, spans) { "" } else { with };
@@ -124,17 +123,17 @@ fn is_blank(text: &str, range: Range<usize>, spans: &[Span]) -> bool {
     text[at.min(range.end)..range.end].trim().is_empty()
 }
 
-/// What of a span Discord takes as it is, and CommonMark too.
-fn opaque(text: &str, span: &Span) -> Option<Range<usize>> {
+/// What of a span Discord takes as it is, and CommonMark too, and where that stands.
+fn opaque<'a>(text: &'a str, span: &'a Span) -> Option<(usize, &'a str)> {
+    let own = |range: Range<usize>| Some((range.start, &text[range]));
     match &span.kind {
         SpanKind::Code(_)
         | SpanKind::Math { .. }
         | SpanKind::HtmlCode(_)
         | SpanKind::Angle
-        | SpanKind::Address => Some(span.range.clone()),
-        SpanKind::Link { label, .. } if text[label.end..].starts_with("](") => {
-            Some(label.end..span.range.end)
-        }
+        | SpanKind::Address => own(span.range.clone()),
+        SpanKind::Link { label, reference: Some(target), .. } => Some((label.end, target)),
+        SpanKind::Link { label, .. } if text[label.end..].starts_with("](") => own(label.end..span.range.end),
         _ => None,
     }
 }

@@ -132,7 +132,8 @@ impl Oracle {
                     let label = label.trim_end_matches(']');
                     let label = label.trim_start_matches('[');
                     // Of an image in a label only the name is seen.
-                    let seen = if label.starts_with('!') { "image" } else { label };
+                    let seen = label.strip_prefix("![").unwrap_or(label);
+                    let seen = if seen.trim().is_empty() { "image" } else { seen };
                     let shown = links::shown(seen, &dest_url);
                     if cells == 0 && link_type == LinkType::Inline && !(dialect && shown == LinkForm::Label) {
                         let target = if dialect { links::address(&dest_url) } else { &dest_url };

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::ZERO_WIDTH;
 use super::super::clean::{clean, controls};
 use super::super::dialect::{self, Swap, swap};
 use super::super::document::LineKind;
@@ -82,6 +83,8 @@ impl Blocks {
             self.shift(source, lines, is_list_item(text), &mut swaps);
         }
         swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+        // Two that keep the same marks apart are one.
+        swaps.dedup_by(|a, b| a == b && a.range.is_empty() && a.with == ZERO_WIDTH);
         if !swaps.is_empty() && is_empty(text, applied(source, at..end, &swaps).trim()) {
             self.leave_out(first.start..end);
             return;
