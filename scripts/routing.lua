@@ -29,6 +29,7 @@ return {
     --   disallowed_tools = { "WebFetch" },
     --   system_prompt = "You are talking in a Discord channel. Keep answers short.",
     --   limits = { turn = "20m" },
+    --   budget = { usd_per_day = 5, per_user_usd_per_day = 1 },  -- no further turn begins once that is spent
     --   allow = { roles = { "231200000000000003" } },  -- takes the place of the rule at the top
     -- },
   },

@@ -17,6 +17,7 @@ mod perform;
 mod register;
 mod stop_button;
 mod under_way;
+mod usage;
 
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here knows the types of Discord, Lua, SQLite or the CLI: each outer module converts at
 //! its edge.
 
+mod footer;
 mod interaction;
 mod live;
 mod project;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
+pub use footer::FooterField;
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,
@@ -31,7 +33,9 @@ pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,
     Row, Select, SelectOption,
 };
-pub use usage::{Compaction, ContextFill, Tokens, TurnUsage, turn_cost};
+pub use usage::{
+    Compaction, ContextFill, SpendingBudget, Tokens, TurnUsage, UsageBy, UsagePeriod, turn_cost,
+};
 
 /// A text that should be a Discord id but is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

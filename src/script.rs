@@ -12,12 +12,14 @@
 //!
 //! Data in, decision out: scripts get no objects, no callbacks, no files and no network.
 
+mod budget;
 mod command;
 mod commands;
 mod data;
 mod effect;
 mod env_from;
 mod facts;
+mod footer;
 mod hooks;
 mod lint;
 mod own_places;
@@ -42,7 +44,8 @@ use serde::Serialize;
 
 use crate::config;
 use crate::domain::{
-    Allow, ChannelId, Choice, Command, GuildId, Limits, Message, Project, ProjectName, Route, UserId, Work,
+    Allow, ChannelId, Choice, Command, GuildId, Limits, Message, Project, ProjectName, Route, SpendingBudget,
+    UserId, Work,
 };
 use crate::worker::{Panicked, Worker};
 
@@ -51,7 +54,7 @@ pub use commands::{CommandCall, CommandStep, SuspendedCommand};
 use data::{BadValue, Data};
 pub use effect::{
     Changed, CtxFunction, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest,
-    YES,
+    UsageFacts, UsageRow, YES,
 };
 use facts::MessageFacts;
 use hooks::HookSet;
@@ -264,6 +267,11 @@ impl ScriptSet {
     /// Who may administer the bot, besides its owner.
     pub fn operators(&self) -> &[UserId] {
         &self.rules.routing.operators
+    }
+
+    /// What turns in all projects together may cost.
+    pub fn budget(&self) -> SpendingBudget {
+        self.rules.routing.budget
     }
 
     /// The guilds in which the bot does anything; `None` if the scripts do not say.

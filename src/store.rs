@@ -44,6 +44,7 @@ pub use turns::{
     Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
     Unfinished, Unwanted, WaitingTurn,
 };
+pub use usage::{Exhausted, SpendingLimit, UsageSum};
 
 use crate::domain::MessageId;
 use crate::worker::{Panicked, Worker};
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         Attachment, Author, ChannelId, Compaction, ContextFill, MicroUsd, Outcome, PermissionMode,
-        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UserId, Verbosity,
+        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UsageBy, UserId, Verbosity,
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -606,6 +607,101 @@ mod tests {
         let end = Finished { usage: Some(used), ..finished(Outcome::Cancelled, &[]) };
         assert!(store.finish(message(4), end).await.unwrap());
         assert_eq!(usage(4).await, None);
+    }
+
+    /// A turn that ended now, of this person in this channel and project, with this cost.
+    async fn spent(store: &Store, id: u64, person: u64, project: &str, channel: u64, cost: Option<u64>) {
+        let author =
+            Author { id: UserId::new(person).unwrap(), name: format!("p{person} {id}"), ..turn(1).author };
+        let (project, channel) = (ProjectName(project.to_owned()), ChannelId::new(channel).unwrap());
+        store.accept(Turn { author, project, channel, ..turn(id) }, false).await.unwrap();
+        begin(store, id).await;
+        let usage = TurnUsage {
+            cost: cost.map(MicroUsd),
+            tokens: cost.map(|cost| Tokens { input: cost, output: 2, cache_read: 3, cache_write: 4 }),
+            duration: Some(Duration::from_millis(500)),
+            tools: Some(2),
+            ..TurnUsage::default()
+        };
+        let end = Finished { usage: Some(usage), ..finished(Outcome::Answered, &[]) };
+        assert!(store.finish(message(id), end).await.unwrap());
+        // No two of the same millisecond.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+
+    #[tokio::test]
+    async fn usage_is_summed_up_by_whatever_is_asked_for() {
+        let (_dir, store) = store();
+        spent(&store, 1, 1, "site", 7, Some(30)).await;
+        spent(&store, 2, 2, "site", 8, Some(50)).await;
+        spent(&store, 3, 2, "docs", 8, None).await;
+        spent(&store, 4, 1, "docs", 8, Some(60)).await;
+        let place = SeenChannel {
+            channel: ChannelId::new(8).unwrap(),
+            guild: crate::domain::GuildId::new(1).unwrap(),
+            name: "den".to_owned(),
+            parent: None,
+            archived: false,
+            seen: message(1),
+        };
+        store.learn_places(vec![place]).await.unwrap();
+        let sums = async |whose: Option<u64>, by| {
+            let sums = store.usage(Millis(0), whose.and_then(UserId::new), by).await.unwrap();
+            sums.into_iter()
+                .map(|(name, sum)| format!("{name}: {} {} {}", sum.turns, sum.untold, sum.cost.0))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sums(None, UsageBy::Project).await, ["site: 2 0 80", "docs: 2 1 60"]);
+        assert_eq!(sums(None, UsageBy::User).await, ["p1 4: 2 0 90", "p2 3: 2 1 50"], "the latest names");
+        assert_eq!(sums(None, UsageBy::Channel).await, ["den: 3 1 110", "7: 1 0 30"]);
+        assert_eq!(sums(Some(2), UsageBy::Project).await, ["site: 1 0 50", "docs: 1 1 0"]);
+        assert_eq!(sums(Some(9), UsageBy::Project).await, [""; 0]);
+        let later = Millis(Millis::now().0 + 1);
+        assert_eq!(store.usage(later, None, UsageBy::User).await.unwrap(), []);
+        let all = store.usage(Millis(0), None, UsageBy::User).await.unwrap()[0].1;
+        assert_eq!(all.tokens, Tokens { input: 90, output: 4, cache_read: 6, cache_write: 8 });
+        assert_eq!((all.tools, all.duration), (4, Duration::from_secs(1)));
+
+        // More than an integer holds is no error.
+        for id in 5..8 {
+            spent(&store, id, 3, "site", 7, Some(u64::MAX)).await;
+        }
+        assert!(store.usage(Millis(0), None, UsageBy::User).await.unwrap()[0].1.cost.0 > 1 << 62);
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_reached_by_what_it_is_about_and_the_one_that_opens_last_counts() {
+        let (_dir, store) = store();
+        spent(&store, 1, 1, "site", 7, Some(30)).await;
+        spent(&store, 2, 2, "docs", 7, Some(50)).await;
+        spent(&store, 3, 2, "docs", 7, None).await;
+        let limit = |project: Option<&str>, person: Option<u64>, most| SpendingLimit {
+            project: project.map(|name| ProjectName(name.to_owned())),
+            person: person.and_then(UserId::new),
+            most: MicroUsd(most),
+        };
+        let exhausted =
+            async |limits: &[SpendingLimit], now| store.exhausted(limits.to_vec(), now).await.unwrap();
+        let now = Millis::now();
+        for (limit, is_reached) in [
+            (limit(None, None, 80), true),
+            (limit(None, None, 81), false),
+            (limit(Some("site"), None, 30), true),
+            (limit(Some("site"), None, 31), false),
+            (limit(None, Some(2), 50), true),
+            (limit(Some("site"), Some(2), 1), false),
+            (limit(Some("docs"), Some(2), 50), true),
+        ] {
+            let found = exhausted(std::slice::from_ref(&limit), now).await;
+            assert_eq!(found.map(|found| found.limit), is_reached.then_some(limit));
+        }
+        let both = [limit(Some("docs"), None, 1), limit(Some("site"), None, 1)];
+        let last = exhausted(&both, now).await.unwrap();
+        assert_eq!(last.limit, both[0]);
+        assert!(last.opens > now && last.opens <= Millis(now.0 + 86_400_000));
+        assert_eq!(exhausted(&both, last.opens).await, None, "it has opened");
+        assert!(exhausted(&both, Millis(last.opens.0 - 1)).await.is_some());
+        assert_eq!(exhausted(&[], now).await, None);
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@
 
 mod admission;
 mod board;
+mod branch;
+mod budget;
 mod delivery;
 mod for_commands;
 mod hooks;

@@ -5,6 +5,7 @@
 mod board;
 mod details;
 mod draw;
+pub mod footer;
 
 use std::collections::VecDeque;
 

@@ -3,12 +3,14 @@
 //! One plain sentence each, with what to do next; never a path, a stack trace or a token. The short id also
 //! stands in the log lines of the same turn.
 
+mod budget;
 pub mod command;
 mod denied;
 mod failure;
 pub mod live;
 pub mod script;
 
+pub use budget::budget_spent;
 pub use denied::{ToolRules, denied};
 
 use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UnreadFile, UnreadReason, UserId};

@@ -12,6 +12,7 @@
 ---What routing.lua returns.
 ---@class (exact) Routing
 ---@field allow? Allow Who may start a turn. The owner of the Discord application always may.
+---@field budget? Budget What the turns of all projects together may cost within 24 hours before no further one begins.
 ---@field projects table<string, Project> The places to work, by name.
 ---@field channels? table<Id, string> The project of each channel, by the channel's id. A thread has its channel's unless it is listed itself.
 ---@field route? fun(message: Message, prompt: string): string|Route|nil Called where `channels` has no entry. Returns a project's name, a table, or nil to ignore the message.
@@ -21,6 +22,11 @@
 ---@field roles? Id[] Everybody with one of these roles.
 ---@field operators? Id[] Who may administer the bot, besides its owner.
 ---@field guilds? Id[] The servers in which the bot does anything; by default those of `[discord] guilds`, or those that an owner is in.
+
+---What turns may cost within 24 hours before no further one begins.
+---@class (exact) Budget
+---@field usd_per_day? number All turns together, in dollars.
+---@field per_user_usd_per_day? number The turns of each person, in dollars.
 
 ---A place to work.
 ---@class (exact) Project
@@ -52,6 +58,8 @@
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
 ---@field format? Format How answers become Discord messages.
 ---@field live? Verbosity What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
+---@field footer? FooterField[]|false What stands in small text below an answer, in this order; false: nothing. { "time", "model", "context" } by default.
+---@field budget? Budget What all its turns may cost within 24 hours before no further one begins.
 ---@field allow? ProjectAllow Who may work here, in place of the rule at the top of routing.lua.
 
 ---What Claude may do without asking, by Claude Code's own names.
@@ -100,6 +108,15 @@
 ---| "off" # only that the bot is typing
 ---| "line" # one message with what Claude is about, which goes once the answer stands
 ---| "full" # also what goes into each tool and comes out of it; that stays, as a file
+
+---A field of the small text below an answer.
+---@alias FooterField
+---| "time" # how long the turn took
+---| "model" # the model that answered
+---| "context" # how full the context was, with ⚠ from 80 % on
+---| "cost" # what the turn cost, as Claude Code estimates it
+---| "tools" # how many calls of tools there were
+---| "branch" # the branch that git has checked out in the project's directory
 
 ---@class (exact) ProjectAllow
 ---@field users? Id[] These people.
@@ -265,6 +282,7 @@
 ---@field send fun(self: Ctx, send: Send) Says something in a channel that has a project.
 ---@field projects fun(self: Ctx): ProjectInfo[] All projects.
 ---@field status fun(self: Ctx): Status How the bot is doing.
+---@field usage fun(self: Ctx, usage?: UsagePeriod|UsageQuery): Usage What turns have used: those of this person, for operators everybody's.
 ---@field reload fun(self: Ctx): Reloaded Reloads the scripts; only operators may.
 ---@field may fun(self: Ctx, permission: string): boolean Whether the person has this Discord permission here, such as "manage_messages".
 ---@field commands fun(self: Ctx): CommandInfo[] All commands.
@@ -401,6 +419,45 @@
 ---@field generation integer Which script set since the start is live, counted from 1.
 ---@field running integer How many turns are running, over all channels.
 ---@field waiting integer How many turns are waiting.
+
+---How far back usage is summed up.
+---@alias UsagePeriod
+---| "day" # the last 24 hours
+---| "week" # the last 7 days
+---| "month" # the last 30 days
+
+---Which usage `ctx:usage` is to give.
+---@class (exact) UsageQuery
+---@field [1]? UsagePeriod How far back: the last 24 hours by default, or the last 7 or 30 days.
+---@field period? UsagePeriod The same.
+---@field by? UsageBy What it is summed up by; projects by default.
+
+---What usage is summed up by.
+---@alias UsageBy
+---| "user" # who asked
+---| "project" # the project
+---| "channel" # the channel or thread
+
+---What turns have used that are over.
+---@class (exact) Usage
+---@field everybody boolean Whether it is everybody's; otherwise it is that of the person who asks.
+---@field since number Since when, in seconds since 1970.
+---@field total UsageRow All of it; its name is empty.
+---@field rows UsageRow[] The parts of it, the dearest first, at most 100.
+---@field more integer How many further parts there are.
+
+---What some turns have used together.
+---@class (exact) UsageRow
+---@field name string The name of the person, project or channel.
+---@field turns integer How many turns.
+---@field untold integer How many of them did not tell what they cost; they are in none of the sums that they did not tell.
+---@field cost_usd number What the others cost in dollars, as Claude Code estimates it.
+---@field input_tokens integer Tokens that were read anew.
+---@field output_tokens integer Tokens that were written.
+---@field cache_read_tokens integer Tokens that were read from the prompt cache.
+---@field cache_write_tokens integer Tokens that were read anew and put into the prompt cache.
+---@field tools integer How many calls of tools.
+---@field seconds number How long they worked.
 
 ---What came of a reload.
 ---@class (exact) Reloaded

@@ -8,10 +8,10 @@ use serde_json::Value;
 use tracing::error;
 
 use super::access::{UserAccess, as_message};
-use super::{CommandDeps, choose};
+use super::{CommandDeps, choose, usage};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, ProjectName,
-    Reply, Route, Verbosity, Work,
+    Reply, Route, UsageBy, UsagePeriod, Verbosity, Work,
 };
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
@@ -67,6 +67,7 @@ pub async fn perform(
         Effect::Send { channel, text } => used.send(channel, &text).await,
         Effect::Projects => used.projects(),
         Effect::Status => used.status(),
+        Effect::Usage { period, by } => used.usage(period, by).await,
         Effect::Reload => used.reload().await,
     }
 }
@@ -367,6 +368,15 @@ impl Use<'_> {
             running,
             waiting,
         })
+    }
+
+    /// What turns have used: this person's, or everybody's for an operator.
+    async fn usage(&self, period: UsagePeriod, by: UsageBy) -> Answer {
+        let everybody = self.access.is_operator();
+        let whose = (!everybody).then_some(self.asked.author.id);
+        let since = usage::since(period);
+        let sums = self.stored(self.deps.turns.store.usage(since, whose, by).await)?;
+        json(usage::facts(everybody, since, sums))
     }
 
     async fn reload(&self) -> Answer {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MicroUsd, RoleId, UserId, Verbosity};
+use super::{FooterField, MicroUsd, RoleId, SpendingBudget, UserId, Verbosity};
 
 /// The name of a project in routing.lua.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -86,6 +86,10 @@ pub struct Project {
     pub max_bytes: Option<NonZeroUsize>,
     /// What its channels see of a turn at work, unless they choose something else.
     pub live: Verbosity,
+    /// What stands in small text below its answers; nothing where this is empty.
+    pub footer: Vec<FooterField>,
+    /// What its turns may cost within 24 hours.
+    pub budget: SpendingBudget,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
 }
@@ -125,6 +129,8 @@ impl Project {
             max_parts: Some(MAX_PARTS),
             max_bytes: Some(MAX_BYTES),
             live: Verbosity::default(),
+            footer: FooterField::DEFAULT.to_vec(),
+            budget: SpendingBudget::default(),
             allow: None,
         }
     }

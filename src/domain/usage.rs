@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::MicroUsd;
 
 /// What is known of what one turn has used. What the agent did not tell is `None`, which is not 0.
@@ -84,6 +86,41 @@ pub struct Compaction {
 /// `before`: what the same session had cost; nothing where it is a new one.
 pub fn turn_cost(before: MicroUsd, now: MicroUsd) -> MicroUsd {
     MicroUsd(now.0.saturating_sub(before.0))
+}
+
+/// What turns may cost within 24 hours before no further one begins; what is `None` is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpendingBudget {
+    /// All of them together; more than nothing.
+    pub per_day: Option<MicroUsd>,
+    /// Those of each person; more than nothing.
+    pub per_person_per_day: Option<MicroUsd>,
+}
+
+/// How far back usage is summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsagePeriod {
+    /// the last 24 hours
+    #[default]
+    Day,
+    /// the last 7 days
+    Week,
+    /// the last 30 days
+    Month,
+}
+
+/// What usage is summed up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageBy {
+    /// who asked
+    User,
+    /// the project
+    #[default]
+    Project,
+    /// the channel or thread
+    Channel,
 }
 
 #[cfg(test)]

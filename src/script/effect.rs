@@ -5,17 +5,20 @@
 
 mod choices;
 mod decode;
+mod usage;
 mod values;
 
 use serde::Serialize;
 
 use crate::domain::{
-    Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply, Verbosity,
+    Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply, UsageBy,
+    UsagePeriod, Verbosity,
 };
 
 #[cfg(test)]
 pub(super) use decode::accepted_keys;
 pub(super) use decode::decode;
+pub use usage::{UsageFacts, UsageRow};
 
 /// One thing that a command asks the core to do: what each is, and what its answer is, stands with the [`CtxFunction`]
 /// of the same name. The core answers with JSON, `null` where there is nothing to tell. Where a variant has a channel,
@@ -106,6 +109,8 @@ pub enum Effect {
     Projects,
     /// See [`CtxFunction::Status`]. The answer is a [`StatusFacts`].
     Status,
+    /// See [`CtxFunction::Usage`]. The answer is a [`UsageFacts`].
+    Usage { period: UsagePeriod, by: UsageBy },
     /// See [`CtxFunction::Reload`]. The answer is a [`Reloaded`].
     Reload,
 }
@@ -196,6 +201,10 @@ pub enum CtxFunction {
     ///
     /// Lua: `fun(self: Ctx): Status`
     Status,
+    /// What turns have used: those of this person, for operators everybody's.
+    ///
+    /// Lua: `fun(self: Ctx, usage?: UsagePeriod|UsageQuery): Usage`
+    Usage,
     /// Reloads the scripts; only operators may.
     ///
     /// Lua: `fun(self: Ctx): Reloaded`
@@ -203,7 +212,7 @@ pub enum CtxFunction {
 }
 
 /// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
-pub const FUNCTIONS: [(CtxFunction, &str, &str); 21] = [
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 22] = [
     (CtxFunction::Reply, "reply", "text"),
     (CtxFunction::Edit, "edit", "text"),
     (CtxFunction::Defer, "defer", ""),
@@ -224,6 +233,7 @@ pub const FUNCTIONS: [(CtxFunction, &str, &str); 21] = [
     (CtxFunction::Send, "send", "text"),
     (CtxFunction::Projects, "projects", ""),
     (CtxFunction::Status, "status", ""),
+    (CtxFunction::Usage, "usage", "period"),
     (CtxFunction::Reload, "reload", ""),
 ];
 
@@ -360,6 +370,8 @@ pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'stati
         ("ProjectInfo", json!(ProjectInfo { name: project, model: None, permission_mode: None })),
         ("Changed", json!(Changed { before: None, after: None })),
         ("Status", json!(StatusFacts { version, uptime: 0.0, generation: 1, running: 0, waiting: 0 })),
+        ("Usage", json!(UsageFacts::default())),
+        ("UsageRow", json!(UsageRow::default())),
         ("Reloaded", json!(Reloaded { generation: 1, problems: Vec::new(), live: true })),
     ]
 }

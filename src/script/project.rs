@@ -10,15 +10,17 @@ use std::time::Duration;
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::budget::{RawBudget, budget, dollars};
 use super::data::{self, BadValue, Data, Found, Id, Seconds, ids, kind, segment, shown};
 use super::env_from::secret_source;
+use super::footer::FieldsOrFalse;
 use super::own_places;
 use super::routing::Context;
 use super::run_as::{self, kept_out};
 use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
-    Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, MicroUsd, PermissionMode, Project,
+    Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
     ProjectName, RoleId, RunAs, Sandbox, SecretSource, SettingSource, Source, UserId, Verbosity,
     is_model_name,
 };
@@ -26,8 +28,6 @@ use crate::reach::Right;
 
 /// The longest time limit that a project can set. Anything longer is a slip, and would overflow a clock.
 const MAX_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The most that a turn may cost, in dollars. Anything more is a slip.
-const MAX_USD: f64 = 1e6;
 
 /// A place to work.
 #[derive(Deserialize)]
@@ -104,6 +104,10 @@ pub(super) struct RawProject {
     /// What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
     #[serde(default)]
     live: Verbosity,
+    /// What stands in small text below an answer, in this order; false: nothing. { "time", "model", "context" } by default.
+    footer: Option<FieldsOrFalse>,
+    /// What all its turns may cost within 24 hours before no further one begins.
+    budget: Option<RawBudget>,
     /// Who may work here, in place of the rule at the top of routing.lua.
     allow: Option<RawProjectAllow>,
 }
@@ -231,7 +235,7 @@ pub(super) fn project(
         effort: raw.effort,
         fallback_model: raw.fallback_model,
         max_turns: found.or_none("max_turns", raw.max_turns.map(count)),
-        max_usd: found.or_none("max_usd", raw.max_usd.map(max_usd)),
+        max_usd: found.or_none("max_usd", raw.max_usd.map(dollars)),
         add_dirs: found.each("add_dirs", &raw.add_dirs, |dir| directory(dir, context)),
         mcp_config: found.each("mcp_config", &raw.mcp_config, |text| source(text, context.root)),
         settings: found.or_none("settings", raw.settings.map(|text| source(&text, context.root))),
@@ -249,6 +253,8 @@ pub(super) fn project(
         max_parts: found.or(None, "format.max_parts", max_parts(&raw.format)),
         max_bytes: found.or(None, "format.max_kb", max_bytes(&raw.format)),
         live: raw.live,
+        footer: raw.footer.map_or(plain.footer, |fields| fields.0),
+        budget: found.or(plain.budget, "budget", budget(raw.budget)),
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
         run_as: found.or_none("run_as", run_as),
         ..plain
@@ -373,13 +379,6 @@ fn max_bytes(raw: &RawFormat) -> Result<Option<NonZeroUsize>, BadValue> {
             let kb = length(*number)?;
             Ok(kb.map(|kb| kb.saturating_mul(NonZeroUsize::new(1024).expect("1024 is not 0"))))
         }
-    }
-}
-
-fn max_usd(dollars: f64) -> Result<MicroUsd, BadValue> {
-    match MicroUsd::from_dollars(dollars) {
-        MicroUsd(1..) if dollars <= MAX_USD => Ok(MicroUsd::from_dollars(dollars)),
-        _ => Err(BadValue::here("must be an amount of dollars above 0, such as 2.5")),
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::data::{self, BadValue, Data, ID_IS_TEXT, Id, ids, kind, one_line, segment, shown};
+use super::budget::{RawBudget, budget};
+use super::data::{self, BadValue, Data, Found, ID_IS_TEXT, Id, ids, kind, one_line, segment, shown};
 use super::env_from::missing_secret;
 use super::problem::ScriptProblem;
 use super::project::{check_model, project};
@@ -15,7 +16,8 @@ use super::run_as;
 use super::tool_rule::{Tool, known_tool, tool_of};
 use crate::config::{ScriptsConfig, WORK};
 use crate::domain::{
-    Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, UserId, Work,
+    Allow, ChannelId, GuildId, Limits, Project, ProjectName, RoleId, Route, Source, SpendingBudget, UserId,
+    Work,
 };
 use crate::nearest::{nearest, reword};
 
@@ -30,6 +32,7 @@ pub struct Routing {
     pub allow: Allow,
     pub operators: Vec<UserId>,
     pub guilds: Option<Vec<GuildId>>,
+    pub budget: SpendingBudget,
     pub projects: BTreeMap<ProjectName, Arc<Project>>,
     pub channels: HashMap<ChannelId, Arc<Project>>,
 }
@@ -53,6 +56,10 @@ enum RoutingKey {
     ///
     /// Lua, optional: `Allow`
     Allow,
+    /// What the turns of all projects together may cost within 24 hours before no further one begins.
+    ///
+    /// Lua, optional: `Budget`
+    Budget,
     /// The places to work, by name.
     ///
     /// Lua: `table<string, Project>`
@@ -68,11 +75,12 @@ enum RoutingKey {
 }
 
 impl RoutingKey {
-    const ALL: [Self; 4] = [Self::Allow, Self::Projects, Self::Channels, Self::Route];
+    const ALL: [Self; 5] = [Self::Allow, Self::Budget, Self::Projects, Self::Channels, Self::Route];
 
     fn name(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Budget => "budget",
             Self::Projects => "projects",
             Self::Channels => "channels",
             Self::Route => "route",
@@ -81,7 +89,7 @@ impl RoutingKey {
 }
 
 /// The names of all keys of routing.lua.
-pub(super) fn keys() -> [&'static str; 4] {
+pub(super) fn keys() -> [&'static str; 5] {
     RoutingKey::ALL.map(RoutingKey::name)
 }
 
@@ -148,6 +156,15 @@ pub fn decode(
                 routing.guilds = raw.guilds.map(ids);
             }
             found.into_iter().for_each(|problem| bad(problem.under("allow")));
+        }
+    }
+    match field(RoutingKey::Budget) {
+        mlua::Nil => {}
+        value => {
+            let mut found = Found::default();
+            let raw = data::decode_all_lua::<RawBudget>(&value, &mut found.0);
+            routing.budget = found.or(routing.budget, "", budget(raw));
+            found.0.into_iter().for_each(|problem| bad(problem.under("budget")));
         }
     }
     let names = projects(&field(RoutingKey::Projects), context, &mut routing.projects, &mut bad);

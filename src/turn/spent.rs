@@ -1,7 +1,10 @@
 //! What a turn has used and cost.
 
 use crate::agent::AskResult;
-use crate::domain::{MicroUsd, SessionId, TurnUsage, turn_cost};
+use crate::domain::{FooterField, MicroUsd, Project, SessionId, TurnUsage, turn_cost};
+use crate::view::footer;
+
+use super::branch::branch;
 
 /// What a session had cost before a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,19 @@ pub fn usage(asked: &AskResult, before: CostBefore) -> TurnUsage {
         Some(turn_cost(before, seen.cost?))
     });
     TurnUsage { cost, ..asked.usage.clone() }
+}
+
+/// The small text below the answer of such a turn, as its project wants it.
+pub async fn footer(project: &Project, usage: &TurnUsage) -> Option<String> {
+    let fields = &project.footer;
+    if !footer::has_footer(fields, usage) {
+        return None;
+    }
+    let branch = match fields.contains(&FooterField::Branch) {
+        true => branch(project.dir.clone()).await,
+        false => None,
+    };
+    footer::footer(fields, usage, branch.as_deref())
 }
 
 #[cfg(test)]

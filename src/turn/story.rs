@@ -20,7 +20,9 @@ use super::spent::{self, CostBefore};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, instead, look_up, prompt, question, turn_text};
+use super::{
+    Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, question, turn_text,
+};
 use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, MicroUsd, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
@@ -29,6 +31,7 @@ use crate::outbox::Outbox;
 use crate::store::{
     Begin, Finished, Question, Session, SessionUpdate, StoreError, Turn, TurnState, Unwanted,
 };
+use crate::view::footer;
 use crate::words;
 
 /// Discord shows "typing" for about ten seconds after each call.
@@ -257,6 +260,11 @@ async fn try_to_ask(
     stop: &Stop,
     live: &LiveLineHandle,
 ) -> Result<Tried, StoreError> {
+    if let Some(refusal) = budget::refusal(turns, &turn, project).await? {
+        info!("not started: a budget is spent");
+        tell_end(turns, task, Outcome::Cancelled, refusal).await?;
+        return Ok(Tried::Written);
+    }
     let channel = turns.store.channel(task.channel).await?;
     let choice = channel.choice.clone();
     // Before anything slow: a session that is reset from here on does not come back with this turn.
@@ -354,7 +362,11 @@ async fn try_to_ask(
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let usage = spent::usage(&asked, before);
-    let (outcome, said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
+    notes.extend(footer::compaction(&usage));
+    let (outcome, mut said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
+    if outcome == Outcome::Answered {
+        said.footer = spent::footer(project, &usage).await;
+    }
     info!(?outcome, "ends");
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
@@ -412,7 +424,7 @@ async fn what_to_say(
     let (outcome, wrong) = match end {
         AskEnd::Answered(answer) => {
             let answer = hooks.answer(answer).await;
-            return (Outcome::Answered, TurnText { answer, sentence: String::new(), notes });
+            return (Outcome::Answered, TurnText { answer, notes, ..TurnText::default() });
         }
         AskEnd::Failed(failure) => {
             error!(error = ?failure, "the agent failed");
@@ -430,7 +442,7 @@ async fn what_to_say(
         },
     };
     let sentence = words::failure(&hooks.error(wrong).await, message);
-    (outcome, TurnText { answer: partial, sentence, notes })
+    (outcome, TurnText { answer: partial, sentence, notes, ..TurnText::default() })
 }
 
 /// What is said about a turn that nobody wants any more. This is not a failure.

@@ -33,6 +33,8 @@ pub struct TurnText {
     pub sentence: String,
     /// Lines of small text.
     pub notes: Vec<String>,
+    /// A further such line, which is left out where it would take a message of its own.
+    pub footer: Option<String>,
 }
 
 impl TurnText {
@@ -43,6 +45,7 @@ impl TurnText {
             answer: redact(&self.answer),
             sentence: redact(&self.sentence),
             notes: self.notes.iter().map(redact).collect(),
+            footer: self.footer.as_ref().map(redact),
         }
     }
 
@@ -87,12 +90,12 @@ impl TurnText {
             let line = if content.len() < bytes { words::cut_in_file(bytes, content.len()) } else { line };
             let text = self.below(&line);
             if fits(&text) {
-                return Some(FilePart { text, content, after });
+                return Some(FilePart { text: self.with_footer(text), content, after });
             }
             // The notes do not fit into one message: better no file than a lost note. But over the cap there has to be
             // a file, so they come before it.
             capped?;
-            parts.extend(text::parts(&self.below(""), &Format::AS_WRITTEN).into_iter().map(|part| part.text));
+            parts.extend(own_parts(&self.below("")));
             (self.sentence, self.notes) = (String::new(), Vec::new());
             Some(FilePart { text: line, content, after: parts.len() })
         });
@@ -104,12 +107,29 @@ impl TurnText {
         };
         match &file {
             // Parts before the file are posted as they are; it stands for the others alone.
-            Some(_) if capped.is_some() => {
-                parts.extend(text::parts(&own, &Format::AS_WRITTEN).into_iter().map(|part| part.text));
-            }
-            _ => append(&mut parts, &own),
+            Some(_) if capped.is_some() => parts.extend(own_parts(&self.with_footer(own))),
+            _ => self.append(&mut parts, own),
         }
         Finished { outcome, parts, file, session, usage: None }
+    }
+
+    /// Puts what the bot says into the last part if it fits there, else into one of its own.
+    fn append(&self, parts: &mut Vec<String>, own: String) {
+        let last = parts.last().map(|last| joined(&[last, &own], "\n\n")).filter(|both| fits(both));
+        match (parts.last_mut(), last) {
+            (Some(place), Some(both)) => *place = self.with_footer(both),
+            _ if own.is_empty() => {}
+            _ => parts.extend(own_parts(&self.with_footer(own))),
+        }
+    }
+
+    /// What the bot says, or the last part of an answer that ends with it, and below it the footer, if that fits.
+    fn with_footer(&self, text: String) -> String {
+        let Some(footer) = &self.footer else { return text };
+        let follows_small_text = text.lines().next_back().is_some_and(|line| line.starts_with("-# "));
+        let between = if follows_small_text { "\n" } else { "\n\n" };
+        let with_footer = joined(&[&text, footer], between);
+        if fits(&with_footer) { with_footer } else { text }
     }
 
     /// What the bot says below the answer; `line` comes first.
@@ -153,16 +173,9 @@ fn beginning(text: &str, bytes: usize) -> &str {
     &text[..fits.unwrap_or_default()]
 }
 
-/// Into the last part if it fits there, else into one of its own.
-fn append(parts: &mut Vec<String>, own: &str) {
-    if own.is_empty() {
-        return;
-    }
-    let last = parts.last().map(|last| joined(&[last, own], "\n\n")).filter(|both| fits(both));
-    match (parts.last_mut(), last) {
-        (Some(place), Some(both)) => *place = both,
-        _ => parts.extend(text::parts(own, &Format::AS_WRITTEN).into_iter().map(|part| part.text)),
-    }
+/// What the bot itself says, as parts.
+fn own_parts(own: &str) -> impl Iterator<Item = String> {
+    text::parts(own, &Format::AS_WRITTEN).into_iter().map(|part| part.text)
 }
 
 fn fits(text: &str) -> bool {
@@ -206,6 +219,38 @@ mod tests {
         );
         let long = finished(turn_text(answer(1), &["-# Not allowed here"]), 8);
         assert_eq!(long.parts, [answer(1), "-# Not allowed here".to_owned()]);
+    }
+
+    #[test]
+    fn a_footer_stands_last_and_never_takes_a_message_of_its_own() {
+        let said = |answer: &str, notes: &[&str]| TurnText {
+            footer: Some("-# 12s".to_owned()),
+            ..turn_text(answer.to_owned(), notes)
+        };
+        assert_eq!(finished(said("Hello.\n", &[]), 8).parts, ["Hello.\n\n-# 12s"]);
+        assert_eq!(finished(said("Hello.", &["-# a", "-# b"]), 8).parts, ["Hello.\n\n-# a\n-# b\n-# 12s"]);
+        // What ends with a block of code stays one.
+        assert_eq!(finished(said("```\nx\n```", &[]), 8).parts, ["```\nx\n```\n\n-# 12s"]);
+
+        let (full, long) = (answer(1), answer(3));
+        assert_eq!(finished(said(&full, &[]), 8).parts, [full.as_str()], "there is no room for it");
+        assert_eq!(finished(said(&full, &["-# note"]), 8).parts, [&full, "-# note\n-# 12s"]);
+        let just = "x".repeat(2000 - "\n\n-# 12s".len());
+        assert_eq!(finished(said(&just, &[]), 8).parts, [format!("{just}\n\n-# 12s")]);
+        let note = format!("-# {}", "y".repeat(40));
+        let room = "x".repeat(2000 - 2 - note.len());
+        assert_eq!(
+            finished(said(&room, &[&note]), 8).parts,
+            [format!("{room}\n\n{note}")],
+            "for the note alone"
+        );
+
+        // Beside the file, and below what is posted in its place.
+        let Finished { parts, file, .. } = finished(said(&long, &[]), 2);
+        let file = file.unwrap();
+        assert!(file.text.starts_with("-# The rest") && file.text.ends_with("\n-# 12s"), "{}", file.text);
+        assert!(parts[3].ends_with("\n-# 12s"), "{}", parts[3]);
+        assert_eq!(file.content, long, "the file is Claude's text alone");
     }
 
     #[test]

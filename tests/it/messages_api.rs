@@ -10,6 +10,7 @@
 //! STALL              begin an answer, and never go on
 //! CUT                begin an answer, and drop the connection
 //! REFUSE             be stopped by safeguards, again and again
+//! USAGE:i,o,r,w      report these tokens: input, output, read from the cache and written to it; by default 1, 1, 0 and 0
 //! BUSY:model         fail with 529 for models with this in their name
 //! anything else      is repeated
 //! ```
@@ -26,6 +27,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::{StreamExt, stream};
+use moonlane::domain::Tokens;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -40,6 +42,8 @@ pub struct Request {
     /// The newest prompt in it.
     pub prompt: String,
     pub body: Value,
+    /// What it is told that it has used; nothing where it fails.
+    pub reported: Tokens,
 }
 
 impl Request {
@@ -88,6 +92,12 @@ impl MessagesApi {
         all.iter().filter(|request| request.prompt.contains(prompt)).cloned().collect()
     }
 
+    /// What all requests so far were told that they have used.
+    pub fn reported(&self) -> Tokens {
+        let all = self.requests.lock().unwrap();
+        all.iter().map(|request| request.reported).fold(Tokens::default(), Tokens::plus)
+    }
+
     /// Waits for the first such request.
     pub async fn asked(&self, prompt: &str) -> Request {
         let wait = async {
@@ -108,15 +118,23 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
     let session = headers.get("x-claude-code-session-id").map(|id| id.to_str().unwrap().to_owned());
     let session = session.unwrap_or_default();
     let login = headers.get("authorization").and_then(|login| login.to_str().ok()).unwrap_or_default();
-    let request = Request { session, prompt: prompt.clone(), body: body.clone() };
-    requests.lock().unwrap().push(request);
+    let (word, argument) = prompt.split_once(':').unwrap_or((&prompt, ""));
+    let usage = match word {
+        "USAGE" => tokens(argument),
+        _ => Tokens { input: 1, output: 1, ..Tokens::default() },
+    };
+    let begun = {
+        let reported = Tokens::default();
+        let mut requests = requests.lock().unwrap();
+        requests.push(Request { session, prompt: prompt.clone(), body: body.clone(), reported });
+        requests.len() - 1
+    };
 
     let said = body["messages"].to_string();
     if let Some((_, poison)) = said.split_once("POISON:") {
         // As JSON has it: the words of errors have no quotes and no line breaks.
         return failure(400, poison.split(['"', '\\']).next().unwrap());
     }
-    let (word, argument) = prompt.split_once(':').unwrap_or((&prompt, ""));
     let text = |text: String| json!({ "type": "text", "text": text });
     let block = match (word, result) {
         ("STATUS", _) => {
@@ -127,8 +145,11 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => {
             return failure(529, "as the prompt says");
         }
-        ("CUT", _) => return cut(&events(&body["model"], None)),
-        ("STALL", _) => return streamed(&events(&body["model"], None), true),
+        ("CUT", _) => return cut(&events(&body["model"], None, usage)),
+        ("STALL", _) => {
+            requests.lock().unwrap()[begun].reported = usage;
+            return streamed(&events(&body["model"], None, usage), true);
+        }
         ("TOOL", None) => {
             let (name, input) = argument.split_once(':').unwrap();
             let input: Value = serde_json::from_str(input).unwrap();
@@ -137,14 +158,22 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("TOOL", Some(result)) => text(format!("the tool said: {result}")),
         _ => text(format!("you said: {prompt}")),
     };
-    let mut events = events(&body["model"], Some(&block));
+    requests.lock().unwrap()[begun].reported = usage;
+    let mut events = events(&body["model"], Some(&block), usage);
     if said.contains("REFUSE") {
         events[4]["delta"]["stop_reason"] = "refusal".into();
     }
     match body["stream"].as_bool() {
         Some(true) => streamed(&events, false),
-        _ => axum::Json(message(&body["model"], json!([block]))).into_response(),
+        _ => axum::Json(message(&body["model"], json!([block]), usage)).into_response(),
     }
+}
+
+/// `input,output,read,written`
+fn tokens(argument: &str) -> Tokens {
+    let numbers: Vec<u64> = argument.split(',').map(|number| number.trim().parse().unwrap()).collect();
+    let [input, output, cache_read, cache_write] = numbers[..] else { panic!("four numbers: {argument}") };
+    Tokens { input, output, cache_read, cache_write }
 }
 
 /// The newest text that a person typed, and the result of the tool that was used for it, if there is one.
@@ -169,8 +198,8 @@ fn newest(messages: &[Value]) -> (String, Option<String>) {
 }
 
 /// The events of a streamed answer; without a block, those of one that stalls.
-fn events(model: &Value, block: Option<&Value>) -> Vec<Value> {
-    let start = json!({ "type": "message_start", "message": message(model, json!([])) });
+fn events(model: &Value, block: Option<&Value>, usage: Tokens) -> Vec<Value> {
+    let start = json!({ "type": "message_start", "message": message(model, json!([]), usage) });
     let Some(block) = block else { return vec![start] };
     let (empty, delta, stop_reason) = match block["type"].as_str() {
         Some("text") => {
@@ -189,16 +218,17 @@ fn events(model: &Value, block: Option<&Value>) -> Vec<Value> {
         json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
         json!({ "type": "content_block_stop", "index": 0 }),
         json!({
-            "type": "message_delta", "usage": { "output_tokens": 1 },
+            "type": "message_delta", "usage": { "output_tokens": usage.output },
             "delta": { "stop_reason": stop_reason, "stop_sequence": null },
         }),
         json!({ "type": "message_stop" }),
     ]
 }
 
-fn message(model: &Value, content: Value) -> Value {
+fn message(model: &Value, content: Value, tokens: Tokens) -> Value {
     let usage = json!({
-        "input_tokens": 1, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+        "input_tokens": tokens.input, "output_tokens": tokens.output,
+        "cache_creation_input_tokens": tokens.cache_write, "cache_read_input_tokens": tokens.cache_read,
     });
     json!({
         "id": fresh("msg"), "type": "message", "role": "assistant", "model": model, "content": content,

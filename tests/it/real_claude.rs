@@ -35,7 +35,7 @@ impl Real {
         let api = MessagesApi::start().await;
         let routing = format!(
             r#"return {{
-                projects = {{ here = {{ dir = "WORK", permission_mode = "default", {keys} env = {{
+                projects = {{ here = {{ dir = "WORK", permission_mode = "default", footer = false, {keys} env = {{
                     ANTHROPIC_BASE_URL = "{}", CLAUDE_CODE_MAX_RETRIES = "1",
                 }} }} }},
                 route = function() return "here" end,

@@ -62,11 +62,12 @@ pub struct Setup {
     pub discord: Options,
 }
 
-/// Every channel is the project `here`, with whatever the test puts into the project's table.
+/// Every channel is the project `here`, with whatever the test puts into the project's table. No answer tells how long it
+/// took, unless the test asks for that.
 pub fn routing_with(project: &str) -> String {
     format!(
         r#"return {{
-            projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, {project} }} }},
+            projects = {{ here = {{ dir = "WORK", env = {{ DEMO_AGENT_LOG = "LOG" }}, footer = false, {project} }} }},
             route = function() return "here" end,
         }}"#
     )

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choices::{RawSetBoard, RawSetMode, RawSetModel, RawSetVerbosity};
+use super::usage::RawUsageQuery;
 use super::values::{Color, TextOrPick};
 use super::{CtxFunction, Effect, FUNCTIONS, NO, TurnRequest, YES};
 use crate::domain::{
@@ -252,6 +253,10 @@ pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
         }
         CtxFunction::Projects => nothing(data, Effect::Projects)?,
         CtxFunction::Status => nothing(data, Effect::Status)?,
+        CtxFunction::Usage => {
+            let raw: RawUsageQuery = data::decode(data)?;
+            Effect::Usage { period: raw.period.unwrap_or_default(), by: raw.by.unwrap_or_default() }
+        }
         CtxFunction::Reload => nothing(data, Effect::Reload)?,
     })
 }
@@ -496,5 +501,6 @@ pub fn accepted_keys() -> Vec<(&'static str, BTreeSet<String>)> {
         ("SetBoard", or_first::<RawSetBoard>("channel")),
         ("Ask", or_first::<RawAsk>("prompt")),
         ("Send", or_first::<RawSend>("text")),
+        ("UsageQuery", or_first::<RawUsageQuery>("period")),
     ]
 }

@@ -231,6 +231,9 @@ ctx:projects()
 ctx:status()
 ctx:defer()
 ctx:defer { ephemeral = true }
+ctx:usage()
+ctx:usage 'week'
+ctx:usage { 'month', by = 'channel' }
 ctx:reload()";
     let mut lines = Vec::new();
     let mut step = commands(body).call(call()).await;

@@ -107,6 +107,15 @@ fn problems_in_values_name_file_and_path() {
     };
     let snapshot = cases([
         ("unknown key", routing_problems("return { project = {} }")),
+        ("a field of the footer that there is not", with_project("footer = { 'time', 'modle', 'brunch' }")),
+        ("a field of the footer twice", with_project("footer = { 'time', 'time' }")),
+        ("a footer that is no list", with_project("footer = 'time'")),
+        ("a footer with keys", with_project("footer = { time = true }")),
+        ("a budget of nothing", with_project("budget = { usd_per_day = 0, per_user_usd_per_day = 1 }")),
+        ("a misspelt budget", with_project("budget = { usd_per_dya = 5 }")),
+        ("a budget that is a number", with_project("budget = 5")),
+        ("a budget for all", routing_problems("return { projects = { site = { dir = '.' } }, route = print, budget = { per_day = 5, usd_per_day = -1 } }")),
+        ("a footer that is true", with_project("footer = true")),
         ("no projects", routing_problems("return { projects = {} }")),
         ("projects as a list", routing_problems("return { projects = { { dir = '.' } } }")),
         ("project is a string", routing_problems("return { projects = { site = '.' } }")),

@@ -148,7 +148,9 @@ impl Sources {
             let refers_to = references(&lua).next().map(str::to_owned);
             let value =
                 match refers_to.and_then(|name| Some((words(&name)?.collect::<Vec<_>>().join("|"), name))) {
-                    Some((words, name)) if lua.ends_with("[]") => lua.replace(&name, &format!("({words})")),
+                    Some((words, name)) if lua.contains(&format!("{name}[]")) => {
+                        lua.replace(&name, &format!("({words})"))
+                    }
                     Some((words, name)) => lua.replace(&name, &words),
                     None => lua,
                 };

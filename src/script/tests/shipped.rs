@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::commands::{call_of, played};
 use super::*;
 use crate::domain::NamedChannel;
-use crate::domain::OptionValue;
+use crate::domain::{FooterField, OptionValue, SpendingBudget};
 
 fn shipped() -> ScriptSet {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -35,7 +35,7 @@ fn the_shipped_commands_are_these() {
     let names: Vec<String> = shipped().commands().iter().map(|command| command.name.clone()).collect();
     assert_eq!(
         names,
-        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "verbosity"]
+        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "usage", "verbosity"]
     );
 }
 
@@ -61,7 +61,24 @@ async fn the_shipped_commands_do_what_they_say() {
     };
     let verbosity = |what: &str| call_of("verbosity", &[text("what", what)]);
     let changed = |before: Option<&str>, after: Option<&str>| json!({ "before": before, "after": after });
+    let used = |name: &str, turns: u64, untold: u64, cost: f64| json!({ "name": name, "turns": turns, "untold": untold, "cost_usd": cost, "input_tokens": turns * 1234, "output_tokens": 56, "cache_read_tokens": turns * 100_000, "cache_write_tokens": 0, "tools": 3, "seconds": turns as f64 * 90.0 });
+    let usage = |everybody: bool, rows: Vec<Value>, more: u64, total: Value| json!({ "everybody": everybody, "since": 0, "total": total, "rows": rows, "more": more });
+    let two = vec![used("site", 12, 1, 1.5), used("a `name` that is ever so long", 1, 0, 0.004)];
+    let many = (0..26).map(|_| used("月月月月月月月月月月月月月月月月", 4000, 0, 1234.5)).collect();
     let lines = [
+        (
+            "usage: nothing",
+            play(call_of("usage", &[]), &[usage(false, vec![], 0, used("", 0, 0, 0.0))]).await,
+        ),
+        ("usage: mine", play(call_of("usage", &[]), &[usage(false, two, 0, used("", 13, 1, 1.504))]).await),
+        (
+            "usage: everybody's, by channel",
+            play(
+                call_of("usage", &[text("period", "month"), text("by", "channel")]),
+                &[usage(true, many, 7, used("", 132_000, 0, 40_000.0))],
+            )
+            .await,
+        ),
         ("reset: confirmed", play(reset(), &[session.clone(), json!(true), session.clone()]).await),
         (
             "reset: another channel",
@@ -178,6 +195,19 @@ async fn model_suggests_names() {
     };
     assert_eq!(suggest("").await.len(), 4);
     assert_eq!(suggest("So").await, ["sonnet"]);
+}
+
+#[test]
+fn budgets_and_the_footer_are_as_the_readme_says() {
+    let readme = include_str!("../../../scripts/README.md");
+    let example = readme.split("```lua\n").find(|block| block.contains("with budgets and a footer")).unwrap();
+    let set = set(&[("routing.lua", example.split("```").next().unwrap())]);
+    let amounts =
+        |budget: SpendingBudget| [budget.per_day, budget.per_person_per_day].map(|it| it.unwrap().0);
+    assert_eq!(amounts(set.budget()), [50_000_000, 10_000_000]);
+    let site = set.project(&ProjectName("site".to_owned())).unwrap();
+    assert_eq!(amounts(site.budget), [5_000_000, 1_000_000]);
+    assert_eq!(site.footer, [FooterField::Time, FooterField::Cost, FooterField::Branch]);
 }
 
 #[tokio::test]

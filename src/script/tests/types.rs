@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    AnswerForm, Busy, Effort, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox, SettingSource,
-    Verbosity,
+    AnswerForm, Busy, Effort, FooterField, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox,
+    SettingSource, UsageBy, UsagePeriod, Verbosity,
 };
+use crate::script::budget::RawBudget;
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
 use crate::script::effect::{accepted_keys, least_answers};
@@ -150,6 +151,7 @@ fn the_type_file_has_the_same_keys() {
         ("Project", accepted::<RawProject>()),
         ("ProjectLimits", accepted::<RawProjectLimits>()),
         ("Format", accepted::<RawFormat>()),
+        ("Budget", accepted::<RawBudget>()),
         ("Route", accepted::<RawRoute>()),
         ("TriggerTable", accepted::<RawTriggerTable>()),
         ("Hooks", hooks.into()),
@@ -180,6 +182,9 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("Sandbox"), words::<Sandbox>());
     assert_eq!(documented_words("AnswerForm"), words::<AnswerForm>());
     assert_eq!(documented_words("Busy"), words::<Busy>());
+    assert_eq!(documented_words("FooterField"), words::<FooterField>());
+    assert_eq!(documented_words("UsagePeriod"), words::<UsagePeriod>());
+    assert_eq!(documented_words("UsageBy"), words::<UsageBy>());
     assert_eq!(documented_words("OptionType"), words::<OptionKind>());
     assert_eq!(documented_words("LogLevel"), words::<LogLevel>());
 }
