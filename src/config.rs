@@ -181,7 +181,9 @@ struct RawConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct StoreConfig {
+    /// The SQLite database; beside it, under its name, are the files of its locks.
     path: PathBuf,
+    /// While its disk has less free space than this, no message is taken in.
     min_free: ByteSize,
 }
 
@@ -189,25 +191,34 @@ struct StoreConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawShare {
-    /// By default one less than `[agent] max_running`.
+    /// How many turns of one person run at once, over all channels; by default one less than `agent.max_running`.
     max_running: Option<usize>,
+    /// How many of their messages may wait in one channel.
     max_waiting: usize,
+    /// How many of their messages are taken in within a minute.
     max_messages: usize,
+    /// How many of their commands may be in progress at once; operators' are not counted.
     max_commands: usize,
+    /// How many of these may wait for a press.
     max_dialogs: usize,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawLimits {
+    /// From starting an agent to its first sign of readiness. Each of these limits can be set by a project, too.
     #[serde(deserialize_with = "values::duration")]
     start: Duration,
+    /// Without any event, while no tool is running.
     #[serde(deserialize_with = "values::duration")]
     silence: Duration,
+    /// Without any event, while a tool is running.
     #[serde(deserialize_with = "values::duration")]
     tool: Duration,
+    /// The whole turn.
     #[serde(deserialize_with = "values::duration")]
     turn: Duration,
+    /// From the result until Claude is idle, and from the end of its input until it exits.
     #[serde(deserialize_with = "values::duration")]
     after_result: Duration,
 }
@@ -215,12 +226,14 @@ struct RawLimits {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Log {
+    /// Which lines are logged: error, warn, info, debug, trace or off; also by module, "info,moonlane::agent=debug".
     level: Levels,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Secrets {
+    /// Whether secrets are taken out of everything that is posted or logged.
     redact: Option<bool>,
 }
 
@@ -452,6 +465,8 @@ fn set_override(table: &mut toml::Table, name: &str, value: &str) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// Loads this text as the configuration file, with these variables.
@@ -474,12 +489,45 @@ mod tests {
     fn the_shipped_file_shows_the_defaults() {
         let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/moonlane.toml"));
         let shipped = shipped.unwrap();
-        let keys: toml::Table = shipped.parse().unwrap();
-        let shown: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
-        assert_eq!(shown, 26, "a new key belongs in the shipped file");
+        assert_eq!(
+            shown_keys(&shipped),
+            accepted_keys(),
+            "those that the file shows, and those that there are"
+        );
         let (from_file, from_nothing) = (load(&shipped, &[]).unwrap(), load("", &[]).unwrap());
         let comparable = |config: Config| Config { root: PathBuf::new(), ..relative(config) };
         assert_eq!(format!("{:?}", comparable(from_file)), format!("{:?}", comparable(from_nothing)));
+    }
+
+    /// The keys that the file shows, with a value or as a comment: `section.key`.
+    fn shown_keys(shipped: &str) -> BTreeSet<String> {
+        let mut section = "";
+        let mut shown = BTreeSet::new();
+        for line in shipped.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+            } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")
+                && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            {
+                shown.insert(format!("{section}.{key}"));
+            }
+        }
+        shown
+    }
+
+    /// The keys that there are, as the decoder's errors about an unknown one list them.
+    fn accepted_keys() -> BTreeSet<String> {
+        let listed = |text: &str| -> Vec<String> {
+            let error = toml::from_str::<RawConfig>(text).unwrap_err().message().to_owned();
+            error.split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
+        };
+        let sections = listed("'?' = 1").into_iter();
+        sections
+            .flat_map(|section| {
+                let keys = listed(&format!("[{section}]\n'?' = 1")).into_iter();
+                keys.map(move |key| format!("{section}.{key}"))
+            })
+            .collect()
     }
 
     fn relative(mut config: Config) -> Config {

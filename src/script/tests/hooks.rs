@@ -71,6 +71,14 @@ async fn what_each_hook_may_return_has_its_own_limit() {
 }
 
 #[tokio::test]
+async fn a_former_name_of_a_turn_is_told_with_the_one_that_it_has() {
+    for (old, new) in [("user_id", "author.id"), ("user_name", "author.name"), ("channel_id", "channel.id")] {
+        let told = hooked(Hook::BeforePrompt, &format!("return turn.{old}")).await;
+        assert!(told.ends_with(&format!("`turn.{old}` is now `turn.{new}`")), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn after_a_hook_has_used_up_the_memory_the_next_call_works() {
     let hooks = "local kept = {}
         return { after_answer = function(text)

@@ -1,4 +1,4 @@
-//! scripts/types/moonlane.d.lua and the tables of scripts/README.md are written from the Rust definitions: from the structs
+//! scripts/types/moonlane.d.lua and the tables of scripts/README.md and README.md are written from the Rust definitions: from the structs
 //! that are decoded or serialized, and their doc comments. This test compares; with `MOONLANE_WRITE=1` it writes them.
 //!
 //! Of a doc comment, the first paragraph is for people who write Lua. After it these lines count:
@@ -7,6 +7,7 @@
 //! - ``Lua Name: `T` `` — the type has a name of its own in Lua, and stands for `T`;
 //! - ``Lua class: `Name` `` — the name in Lua, where it is not the name in Rust without `Raw` or `Facts`.
 
+mod settings;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -101,6 +102,7 @@ impl Sources {
         match name {
             "ctx" => self.ctx_table(),
             "moonlane" => self.moonlane_table(),
+            "configuration" => settings::table(),
             class => self.key_table(class),
         }
     }
@@ -208,7 +210,9 @@ fn the_type_file_is_what_the_sources_say() {
 
 #[test]
 fn the_tables_of_the_readme_are_what_the_sources_say() {
-    check("scripts/README.md", |now| Sources::read().readme(now));
+    for file in ["scripts/README.md", "README.md"] {
+        check(file, |now| Sources::read().readme(now));
+    }
 }
 
 #[test]

@@ -170,7 +170,23 @@ fn the_type_file_has_the_same_keys() {
     ];
     let expected = expected.into_iter().chain(accepted_keys()).chain(crossing());
     let expected = expected.map(|(name, keys)| (name.to_owned(), keys));
-    assert_eq!(documented(), expected.collect::<BTreeMap<_, _>>());
+    let (documented, expected) = (documented(), expected.collect::<BTreeMap<_, _>>());
+    let names: BTreeSet<_> = documented.keys().chain(expected.keys()).collect();
+    let none = Keys::new();
+    let differences: Vec<String> = names
+        .into_iter()
+        .map(|name| (name, documented.get(name).unwrap_or(&none), expected.get(name).unwrap_or(&none)))
+        .filter(|(_, documented, expected)| documented != expected)
+        .map(|(name, documented, expected)| {
+            let (more, less) = (documented.difference(expected), expected.difference(documented));
+            format!(
+                "{name}: only in the type file {:?}, only in the program {:?}",
+                more.collect::<Vec<_>>(),
+                less.collect::<Vec<_>>()
+            )
+        })
+        .collect();
+    assert!(differences.is_empty(), "{differences:#?}");
 }
 
 #[test]

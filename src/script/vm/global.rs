@@ -96,6 +96,9 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
     let unknown = |_: &Lua, (table, key, mut known): (String, mlua::Value, Vec<String>)| {
         let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
         if let Some((_, now)) = MOVED.iter().find(|(old, _)| *old == name) {
+            // A message and a turn have an author; a command has a user.
+            let has_author = known.iter().any(|key| key == "author");
+            let now = if has_author { now.replace("user.", "author.") } else { (*now).to_owned() };
             return Ok(format!("`{table}.{name}` is now `{table}.{now}`"));
         }
         known.sort();

@@ -53,7 +53,7 @@ pub struct Sources {
 }
 
 /// The first paragraph of a doc comment, and the lines of the others.
-fn docs(attributes: &[Attribute]) -> (String, Vec<String>) {
+pub fn docs(attributes: &[Attribute]) -> (String, Vec<String>) {
     let mut lines =
         attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|doc| {
             match &doc.meta.require_name_value().ok()?.value {
@@ -73,7 +73,7 @@ fn marked(lines: &[String], mark: &str) -> Option<String> {
 }
 
 /// Whether serde is told this about a field or a struct.
-fn serde_says(attributes: &[Attribute], what: &str) -> bool {
+pub fn serde_says(attributes: &[Attribute], what: &str) -> bool {
     let mut says = false;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
         drop(attribute.parse_nested_meta(|meta| {
