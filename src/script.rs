@@ -53,8 +53,8 @@ use commands::CommandSet;
 pub use commands::{CommandCall, CommandStep, SuspendedCommand};
 use data::{BadValue, Data};
 pub use effect::{
-    Changed, CtxFunction, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest,
-    UsageFacts, UsageRow, YES,
+    Changed, CtxFunction, Effect, NextTurn, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts,
+    TurnRequest, UsageFacts, UsageRow, YES,
 };
 use facts::MessageFacts;
 use hooks::HookSet;
@@ -304,6 +304,14 @@ impl ScriptSet {
     /// Whether there is a `route` function for channels without an entry.
     pub fn has_route_function(&self) -> bool {
         self.rules.has_route
+    }
+
+    /// Whether that function decides in this channel, or in this thread of a channel.
+    pub fn is_routed_by_function(&self, channel: ChannelId, parent: Option<ChannelId>) -> bool {
+        let channels = &self.rules.routing.channels;
+        let has_entry =
+            channels.contains_key(&channel) || parent.is_some_and(|parent| channels.contains_key(&parent));
+        self.rules.has_route && !has_entry
     }
 
     /// Whether the triggers need the content of messages that do not mention the bot, which takes a privileged intent:

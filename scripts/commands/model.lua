@@ -1,6 +1,16 @@
 -- /model [name]: which model answers in this channel. It is kept, and counts from the next turn on.
 local COMMON = { "opus", "sonnet", "haiku", "project" }
 
+-- What `route` in routing.lua may make of it, which decides before the channel does.
+local function unless(ctx, model)
+  local known, next = pcall(ctx.next_turn, ctx)
+  if not known or not next then return "" end
+  if next.model ~= model then
+    return (". But `route` gives turns here **%s**, unless the message says otherwise"):format(next.model or "the default")
+  end
+  return next.by_route and ", unless the message's own route says otherwise" or ""
+end
+
 ---@type Command
 return {
   name = "model",
@@ -25,9 +35,9 @@ return {
     local changed = ctx:set_model(model ~= "project" and model)
     local before, after = changed.before or "the default", changed.after or "the default"
     if before == after then
-      ctx:reply { ("The model here is **%s** already."):format(after), ephemeral = true }
+      ctx:reply { ("The model here is **%s** already%s."):format(after, unless(ctx, changed.after)), ephemeral = true }
     else
-      ctx:reply(("Model: **%s** → **%s**, from the next turn on."):format(before, after))
+      ctx:reply(("Model: **%s** → **%s**, from the next turn on%s."):format(before, after, unless(ctx, changed.after)))
     end
   end,
 }

@@ -3,6 +3,16 @@ local say = require "lib/say"
 
 local MOST = 20 -- fields of an embed that fit into Discord's 6000 characters
 
+-- What the next turn in this channel would use, `route` included.
+local function next_turn(ctx)
+  local known, next = pcall(ctx.next_turn, ctx)
+  if not known then return "The next turn here: unknown" end
+  if not next then return "An empty message here starts no turn" end
+  local uses = { say.line(next.project, 100), say.line(next.model or "default model", 60), next.permission_mode }
+  local unless = next.by_route and ", unless the message's own route says otherwise" or ""
+  return ("The next turn here: %s%s"):format(table.concat(uses, " · "), unless)
+end
+
 ---@type Command
 return {
   name = "status",
@@ -28,7 +38,7 @@ return {
       ephemeral = true,
       embed = {
         title = "Status",
-        text = ("%s\n%d running, %d waiting"):format(text, status.running, status.waiting),
+        text = ("%s\n%d running, %d waiting\n%s"):format(text, status.running, status.waiting, next_turn(ctx)),
         fields = fields,
         footer = ("moonlane %s · up %s · scripts %d"):format(
           status.version, say.span(status.uptime), status.generation),

@@ -268,6 +268,7 @@
 ---@field confirm fun(self: Ctx, confirm: string|Confirm): boolean? Asks yes or no with two buttons, and waits; nil if nobody answers in time.
 ---@field choose fun(self: Ctx, choose: Choose): string? Offers options as buttons or a menu, and waits. Gives the value of the chosen one, or nil if nobody chooses in time.
 ---@field session fun(self: Ctx, channel?: Id): Session? The session that the next turn would continue, here or in the given channel, in the project that an empty message would go to now; nil if there is none.
+---@field next_turn fun(self: Ctx, channel?: Id): NextTurn? What this person's next turn would use, here or in the given channel, if they wrote an empty message now; nil if that would start none.
 ---@field sessions fun(self: Ctx): Session[] All sessions, newest first, at most 500.
 ---@field reset_session fun(self: Ctx, channel?: Id): Session? Forgets that session, so that the next turn starts afresh. Gives what it was; nil if there was none.
 ---@field set_model fun(self: Ctx, model: string|false|SetModel): Changed Sets the channel's model from the next turn on, across restarts; false goes back to the project's own. Raises unless the project's `models` allow it.
@@ -360,6 +361,14 @@
 ---@field last_used number When it began or last gave a result, in seconds since 1970.
 ---@field waiting integer How many turns are waiting in the channel.
 ---@field running boolean Whether a turn is running in the channel.
+
+---What a turn would use.
+---@class (exact) NextTurn
+---@field project string Its project.
+---@field model? string Its model: the one that `route` gives, else the channel's choice, else the project's; nil: Claude Code chooses.
+---@field permission_mode? PermissionMode Its permission mode: the channel's choice, else the project's; nil: Claude Code's settings decide.
+---@field fresh boolean Whether `route` makes it forget the session.
+---@field by_route boolean Whether the function `route` decides here, so that a message's text may lead to something else.
 
 ---@class (exact) SetModel
 ---@field [1]? string|false The model; false: the project's own.

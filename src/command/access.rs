@@ -64,11 +64,25 @@ impl<'a> UserAccess<'a> {
         &self,
         named: Option<ChannelId>,
     ) -> Result<(ChannelId, Option<Work>), String> {
-        let channel = named.unwrap_or(self.asked.channel_id);
-        let work = self.work_in(channel).await?;
+        let there = self.moved_to(named.unwrap_or(self.asked.channel_id)).await?;
+        Ok((there.channel_id, self.allowed_work(&there).await?))
+    }
+
+    /// The same, and whether the function `route` decides there, so that a message's text may lead elsewhere.
+    pub async fn next_work(
+        &self,
+        named: Option<ChannelId>,
+    ) -> Result<(ChannelId, Option<Work>, bool), String> {
+        let there = self.moved_to(named.unwrap_or(self.asked.channel_id)).await?;
+        let by_route = self.scripts.is_routed_by_function(there.channel_id, there.parent_channel_id);
+        Ok((there.channel_id, self.allowed_work(&there).await?, by_route))
+    }
+
+    async fn allowed_work(&self, there: &Interaction) -> Result<Option<Work>, String> {
+        let work = self.work_of(there).await?;
         let project = work.as_ref().map(|work| &*work.project);
         match self.is_operator() || self.passes_gate(project).await? {
-            true => Ok((channel, work)),
+            true => Ok(work),
             false => Err(words::ELSEWHERE.to_owned()),
         }
     }
@@ -136,8 +150,11 @@ impl<'a> UserAccess<'a> {
 
     /// Where a message without text, of the person in this channel, would go now.
     async fn work_in(&self, channel: ChannelId) -> Result<Option<Work>, String> {
-        let there = self.moved_to(channel).await?;
-        let Some(message) = as_message(&there, "") else { return Ok(None) };
+        self.work_of(&self.moved_to(channel).await?).await
+    }
+
+    async fn work_of(&self, there: &Interaction) -> Result<Option<Work>, String> {
+        let Some(message) = as_message(there, "") else { return Ok(None) };
         match self.route(message).await? {
             Route::Turn(work) => Ok(Some(work)),
             _ => Ok(None),

@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::logging::chain;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
-    Changed, Effect, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest, YES,
+    Changed, Effect, NextTurn, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest, YES,
 };
 use crate::store::{ChannelChoice, ChannelRow, Millis, NewChoice, SessionRow, StoreError, TurnState};
 use crate::text;
@@ -53,6 +53,7 @@ pub async fn perform(
         Effect::Confirm(dialog) => used.ask_person(dialog, |value| Value::Bool(value == YES)).await,
         Effect::Choose(dialog) => used.ask_person(dialog, Value::String).await,
         Effect::Session { channel } => used.session(channel).await,
+        Effect::NextTurn { channel } => used.next_turn(channel).await,
         Effect::Sessions => used.sessions().await,
         Effect::ResetSession { channel } => used.reset_session(channel).await,
         Effect::SetModel { channel, model } => used.set_model(channel, model).await,
@@ -99,6 +100,21 @@ impl Use<'_> {
             Some(row) => json(self.session_facts(row).await?),
             None => Ok(Value::Null),
         }
+    }
+
+    /// What the next turn would use, by the same rules as a turn that begins.
+    async fn next_turn(&self, channel: Option<ChannelId>) -> Answer {
+        let (channel, work, by_route) = self.access.next_work(channel).await?;
+        let Some(work) = work else { return Ok(Value::Null) };
+        let Work { project, model, fresh, .. } = work;
+        let choice = self.stored(self.deps.turns.store.channel(channel).await)?.choice;
+        json(NextTurn {
+            model: choice.model_of_turn(model.as_ref(), &project).or_else(|| project.model.clone()),
+            permission_mode: choice.within(&project).permission_mode.or(project.permission_mode),
+            project: project.name.clone(),
+            fresh,
+            by_route,
+        })
     }
 
     async fn sessions(&self) -> Answer {

@@ -43,6 +43,11 @@ pub enum Effect {
         /// Where.
         channel: Option<ChannelId>,
     },
+    /// See [`CtxFunction::NextTurn`]. The answer is a [`NextTurn`].
+    NextTurn {
+        /// Where.
+        channel: Option<ChannelId>,
+    },
     /// See [`CtxFunction::Sessions`]. The answer is a list of [`SessionFacts`].
     Sessions,
     /// See [`CtxFunction::ResetSession`]. The answer is a [`SessionFacts`].
@@ -143,6 +148,11 @@ pub enum CtxFunction {
     ///
     /// Lua: `fun(self: Ctx, channel?: Id): Session?`
     Session,
+    /// What this person's next turn would use, here or in the given channel, if they wrote an empty message now; nil if that
+    /// would start none.
+    ///
+    /// Lua: `fun(self: Ctx, channel?: Id): NextTurn?`
+    NextTurn,
     /// All sessions, newest first, at most 500.
     ///
     /// Lua: `fun(self: Ctx): Session[]`
@@ -212,13 +222,14 @@ pub enum CtxFunction {
 }
 
 /// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
-pub const FUNCTIONS: [(CtxFunction, &str, &str); 22] = [
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 23] = [
     (CtxFunction::Reply, "reply", "text"),
     (CtxFunction::Edit, "edit", "text"),
     (CtxFunction::Defer, "defer", ""),
     (CtxFunction::Confirm, "confirm", "text"),
     (CtxFunction::Choose, "choose", "text"),
     (CtxFunction::Session, "session", "channel"),
+    (CtxFunction::NextTurn, "next_turn", "channel"),
     (CtxFunction::Sessions, "sessions", ""),
     (CtxFunction::ResetSession, "reset_session", "channel"),
     (CtxFunction::SetModel, "set_model", "model"),
@@ -310,6 +321,21 @@ pub struct ProjectInfo {
     pub permission_mode: Option<PermissionMode>,
 }
 
+/// What a turn would use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NextTurn {
+    /// Its project.
+    pub project: ProjectName,
+    /// Its model: the one that `route` gives, else the channel's choice, else the project's; nil: Claude Code chooses.
+    pub model: Option<String>,
+    /// Its permission mode: the channel's choice, else the project's; nil: Claude Code's settings decide.
+    pub permission_mode: Option<PermissionMode>,
+    /// Whether `route` makes it forget the session.
+    pub fresh: bool,
+    /// Whether the function `route` decides here, so that a message's text may lead to something else.
+    pub by_route: bool,
+}
+
 /// What a setting was, and what it is now; nil where the project sets none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Changed {
@@ -350,6 +376,13 @@ pub struct Reloaded {
 pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'static str, serde_json::Value)> {
     use serde_json::json;
     let project = ProjectName(String::new());
+    let next = NextTurn {
+        project: project.clone(),
+        model: None,
+        permission_mode: None,
+        fresh: false,
+        by_route: false,
+    };
     let session = SessionFacts {
         channel,
         project: project.clone(),
@@ -366,6 +399,7 @@ pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'stati
     let entry = QueueEntry { id, user, prompt, running: false, answering: false, seconds: 0.0 };
     vec![
         ("Session", json!(session)),
+        ("NextTurn", json!(next)),
         ("QueueEntry", json!(entry)),
         ("ProjectInfo", json!(ProjectInfo { name: project, model: None, permission_mode: None })),
         ("Changed", json!(Changed { before: None, after: None })),

@@ -1,12 +1,15 @@
 //! `env_from`: where a project's secrets come from. None stands in a script.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::data::BadValue;
+use super::data::{BadValue, segment};
 use super::own_places;
 use super::project::absolute;
 use crate::config::ScriptsConfig;
-use crate::domain::SecretSource;
+use crate::domain::{Project, ProjectName, SecretSource};
+use crate::reach::{Reach, way};
 use crate::secret;
 
 /// What a text such as "env:NAME" or "file:/run/secrets/x" names. Nothing need be there.
@@ -45,4 +48,45 @@ pub(super) fn missing_secret(source: &SecretSource) -> Option<String> {
         SecretSource::Variable(name) => format!("the variable {name} {problem}"),
         SecretSource::File(path) => format!("{} {problem}", path.display()),
     })
+}
+
+/// Each file in whose place an agent could put something else, such as a link to what only the bot may read: the bot would
+/// read that and hand it over.
+pub(super) fn replaceable(projects: &BTreeMap<ProjectName, Arc<Project>>) -> Vec<BadValue> {
+    let mut problems = Vec::new();
+    for project in projects.values() {
+        for (variable, source) in &project.env_from {
+            let SecretSource::File(file) = source else { continue };
+            let problem = in_reach_of_claude(file, projects).or_else(|| {
+                let user = project.run_as.as_ref()?;
+                let bit = Reach(&user.ids).changes(file)?;
+                let problem =
+                    format!("the user {} could put something else in its place: {}", user.name, bit.taken());
+                Some(problem)
+            });
+            problems.extend(problem.map(|problem| place(&project.name, variable, problem)));
+        }
+    }
+    problems
+}
+
+fn in_reach_of_claude(file: &Path, projects: &BTreeMap<ProjectName, Arc<Project>>) -> Option<String> {
+    let steps = way(file);
+    let holds =
+        |dir: &&PathBuf| way(dir).pop().is_some_and(|dir| steps.iter().any(|it| it.starts_with(&dir)));
+    let dir = projects.values().flat_map(|project| project.dirs()).find(holds)?;
+    Some(format!(
+        "Claude could put something else in the place of {} from {}; choose a file outside of every project's `dir` and `add_dirs`",
+        file.display(),
+        dir.display()
+    ))
+}
+
+/// A problem with this variable of a project's `env_from`.
+pub(super) fn place(project: &ProjectName, variable: &str, problem: String) -> BadValue {
+    BadValue::here(problem)
+        .under(&segment(variable))
+        .under("env_from")
+        .under(&segment(&project.0))
+        .under("projects")
 }

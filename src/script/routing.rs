@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::budget::{RawBudget, budget};
 use super::data::{self, BadValue, Data, Found, ID_IS_TEXT, Id, ids, kind, one_line, segment, shown};
-use super::env_from::missing_secret;
+use super::env_from;
 use super::problem::ScriptProblem;
 use super::project::{check_model, project};
 use super::run_as;
@@ -168,6 +168,7 @@ pub fn decode(
         }
     }
     let names = projects(&field(RoutingKey::Projects), context, &mut routing.projects, &mut bad);
+    env_from::replaceable(&routing.projects).into_iter().for_each(&mut bad);
     channels(&field(RoutingKey::Channels), &names, &mut routing, &mut bad);
     let has_route = match field(RoutingKey::Route) {
         mlua::Nil => false,
@@ -274,10 +275,9 @@ pub fn warn(routing: &Routing, has_route: bool, context: &Context<'_>, warnings:
             }
         }
         for (variable, source) in &project.env_from {
-            if let Some(problem) = missing_secret(source) {
-                let path = BadValue::here("").under(&segment(variable)).under("env_from");
-                let path = path.under(&segment(&name.0)).under("projects").path;
-                warnings.push(ScriptProblem::warning(file, &path, problem));
+            if let Some(problem) = env_from::missing_secret(source) {
+                let BadValue { path, message } = env_from::place(name, variable, problem);
+                warnings.push(ScriptProblem::warning(file, &path, message));
             }
         }
         // What moonlane creates belongs to its own user.

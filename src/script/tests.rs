@@ -152,6 +152,7 @@ macro_rules! snapshot {
 
 mod commands;
 mod definitions;
+mod examples;
 mod hooks;
 mod problems;
 mod reference;

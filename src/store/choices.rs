@@ -26,13 +26,19 @@ impl ChannelChoice {
             verbosity: self.verbosity,
         }
     }
+
+    /// The model of a turn for which its route or command chose `routed`, as far as its project takes it: that one, else the
+    /// channel's; `None` is the project's.
+    pub fn model_of_turn(&self, routed: Option<&String>, project: &Project) -> Option<String> {
+        let chosen = routed.into_iter().chain(&self.model);
+        chosen.into_iter().find(|model| project.takes_model(model)).cloned()
+    }
 }
 
 impl Turn {
     /// The model that was chosen for it, as far as its project takes it: by its route or command, else by its channel.
     pub fn chosen_model(&self, choice: &ChannelChoice, project: &Project) -> Option<String> {
-        let chosen = [&self.model, &choice.model].into_iter().flatten();
-        chosen.into_iter().find(|model| project.takes_model(model)).cloned()
+        choice.model_of_turn(self.model.as_ref(), project)
     }
 }
 

@@ -126,7 +126,7 @@ async fn what_cannot_be_a_model_or_a_mode_is_refused_with_a_sentence() {
     "$(ls)": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
     "<@1>": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
     "ü": ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
-    of a cloud: to all: Model: **sonnet** → **eu.anthropic.claude-opus-4-1-v1:0[1m]**, from the next turn on.
+    of a cloud: to all: Model: **sonnet** → **eu.anthropic.claude-opus-4-1-v1:0[1m]**, from the next turn on, unless the message's own route says otherwise.
     to ask: ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
     the mode "plna": ⚠️ There is no such permission mode. Did you mean `plan`?
     the mode "acceptedits": ⚠️ There is no such permission mode. Did you mean `acceptEdits`?
@@ -157,8 +157,8 @@ async fn a_project_says_which_models_and_modes_may_be_chosen() {
     insta::assert_snapshot!(said, @r#"
     model gpt: ⚠️ The project here only allows these models: `sonnet`, `opus`, `haiku`.
     ask gpt: ⚠️ The project here only allows these models: `sonnet`, `opus`, `haiku`.
-    model sonnet: The model here is **sonnet** already.
-    model haiku: to all: Model: **sonnet** → **haiku**, from the next turn on.
+    model sonnet: The model here is **sonnet** already, unless the message's own route says otherwise.
+    model haiku: to all: Model: **sonnet** → **haiku**, from the next turn on, unless the message's own route says otherwise.
     mode default: ⚠️ The project here only allows these permission modes: `acceptEdits`, `plan`, `bypassPermissions`.
     mode plna: ⚠️ There is no such permission mode. Did you mean `plan`?
     mode acceptEdits: to all: Mode: acceptEdits
@@ -179,4 +179,62 @@ async fn a_project_says_which_models_and_modes_may_be_chosen() {
     let status =
         says(&stage, stage.discord.use_command(UseCommand::new(general, owner, "status")).unwrap()).await;
     assert!(status.embeds[0].to_string().contains("sonnet"), "{:?}", status.embeds);
+}
+
+#[tokio::test]
+async fn model_and_status_say_what_the_next_turn_will_really_use() {
+    // A blank message of Ada's goes to opus, anybody else's to what the channel has; and the text counts, too.
+    let route = r#"route = function(message, prompt)
+        if message.author.name == "ada" then return { project = "here", model = "opus" } end
+        return { project = "here", model = prompt:match("^with (%w+)") }
+    end,"#;
+    let from = ROUTING.find("route =").unwrap();
+    let fixed =
+        |stage: &Stage| format!("channels = {{ [\"{}\"] = \"here\" }},", stage.discord.channel("fixed"));
+    let mut stage = Stage::without_bot(Setup { routing: ROUTING.to_owned(), ..Setup::default() }).await;
+    let routing = format!(
+        "{}{} {route} allow = {{ users = {{ \"{}\" }} }} }}",
+        &ROUTING[..from],
+        fixed(&stage),
+        stage.discord.user("ada")
+    );
+    stage.save("routing.lua", &routing);
+    add_shipped(&stage);
+    stage.start().await;
+
+    let use_as =
+        |person, place: &str, command: &str| UseCommand::new(stage.discord.channel(place), person, command);
+    let (owner, ada) = (stage.discord.owner(), stage.discord.user("ada"));
+    let mut said = String::new();
+    for (who, person, place) in [
+        ("owner", owner, "general"),
+        ("ada", ada, "general"),
+        ("owner", owner, "fixed"),
+        ("ada", ada, "fixed"),
+    ] {
+        let used = use_as(person, place, "model").option("name", "haiku");
+        let told = says(&stage, stage.discord.use_command(used).unwrap()).await;
+        let status = says(&stage, stage.discord.use_command(use_as(person, place, "status")).unwrap()).await;
+        let status = status.embeds[0]["description"].as_str().unwrap().lines().last().unwrap().to_owned();
+        said += &format!("{who} in {place}: {}\n{status}\n", told.content);
+    }
+    insta::assert_snapshot!(said, @"
+    owner in general: Model: **sonnet** → **haiku**, from the next turn on, unless the message's own route says otherwise.
+    The next turn here: here · haiku · acceptEdits, unless the message's own route says otherwise
+    ada in general: The model here is **haiku** already. But `route` gives turns here **opus**, unless the message says otherwise.
+    The next turn here: here · opus · acceptEdits, unless the message's own route says otherwise
+    owner in fixed: Model: **sonnet** → **haiku**, from the next turn on.
+    The next turn here: here · haiku · acceptEdits
+    ada in fixed: The model here is **haiku** already.
+    The next turn here: here · haiku · acceptEdits
+    ");
+    // And so it is.
+    assert_eq!(stage.ask("general", "MODE").await, "haiku acceptEdits");
+    assert_eq!(stage.ask("general", "with opus ;; MODE").await, "opus acceptEdits");
+    let by_ada = stage.say_as("ada", "general", "MODE");
+    stage.settled(by_ada).await;
+    assert_eq!(stage.answer(by_ada), "opus acceptEdits");
+    let by_ada = stage.say_as("ada", "fixed", "MODE");
+    stage.settled(by_ada).await;
+    assert_eq!(stage.answer(by_ada), "haiku acceptEdits");
 }

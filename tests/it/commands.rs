@@ -228,11 +228,17 @@ async fn who_is_shut_out_answers_no_question_any_more() {
 async fn a_model_is_kept_for_the_channel_and_counts_from_the_next_turn_on() {
     let mut stage = stage().await;
     let told = said(&stage, "ada", "model", &[("name", "opus")]).await;
-    assert_eq!(told.content, "Model: **the default** → **opus**, from the next turn on.");
+    assert_eq!(
+        told.content,
+        "Model: **the default** → **opus**, from the next turn on, unless the message's own route says otherwise."
+    );
     stage.stop().await;
     stage.start().await;
     let told = said(&stage, "ada", "model", &[("name", "sonnet")]).await;
-    assert_eq!(told.content, "Model: **opus** → **sonnet**, from the next turn on.");
+    assert_eq!(
+        told.content,
+        "Model: **opus** → **sonnet**, from the next turn on, unless the message's own route says otherwise."
+    );
 }
 
 #[tokio::test]

@@ -116,17 +116,35 @@ async fn a_secret_that_is_not_there_is_a_warning_for_its_project_may_do_without_
         projects = { site = { dir = "work", env_from = {
             UNSET = "env:NO_SUCH_VARIABLE",
             MISSING = "file:missing",
-            FOLDER = "file:work",
-            EMPTY = "file:work/empty",
+            FOLDER = "file:config",
+            EMPTY = "file:empty",
         } } },
         channels = { ["1"] = "site" },
     }"#;
-    let files = [("scripts/routing.lua", routing), ("work/empty", "\n")];
+    let files = [("scripts/routing.lua", routing), ("empty", "\n")];
     insta::assert_snapshot!(runs(&files, &["check"]).await, @r#"
-    scripts/routing.lua: projects.site.env_from.EMPTY: ROOT/work/empty is empty
-    scripts/routing.lua: projects.site.env_from.FOLDER: ROOT/work is not a file
+    scripts/routing.lua: projects.site.env_from.EMPTY: ROOT/empty is empty
+    scripts/routing.lua: projects.site.env_from.FOLDER: ROOT/config is not a file
     scripts/routing.lua: projects.site.env_from.MISSING: ROOT/missing cannot be read: No such file or directory (os error 2)
     scripts/routing.lua: projects.site.env_from.UNSET: the variable NO_SUCH_VARIABLE is not set
+    exit 2
+    "#);
+}
+
+#[tokio::test]
+async fn a_file_in_whose_place_an_agent_could_put_another_is_refused() {
+    let routing = r#"return {
+        projects = {
+            site = { dir = "work", env_from = { OWN = "file:work/key", ANOTHERS = "file:shared/key", FINE = "file:key" } },
+            blog = { dir = "blog", add_dirs = { "shared" } },
+        },
+        channels = { ["1"] = "site" },
+    }"#;
+    let others = [("work/key", "x"), ("shared/key", "x"), ("blog/post", "x"), ("key", "x")];
+    let files = [&[("scripts/routing.lua", routing)], &others[..]].concat();
+    insta::assert_snapshot!(runs(&files, &["check"]).await, @r#"
+    scripts/routing.lua: projects.site.env_from.ANOTHERS: Claude could put something else in the place of ROOT/shared/key from ROOT/shared; choose a file outside of every project's `dir` and `add_dirs`
+    scripts/routing.lua: projects.site.env_from.OWN: Claude could put something else in the place of ROOT/work/key from ROOT/work; choose a file outside of every project's `dir` and `add_dirs`
     exit 2
     "#);
 }

@@ -224,6 +224,7 @@ pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
         CtxFunction::Choose => Effect::Choose(choose(data)?),
         CtxFunction::Session => Effect::Session { channel: channel(data)? },
         CtxFunction::Sessions => nothing(data, Effect::Sessions)?,
+        CtxFunction::NextTurn => Effect::NextTurn { channel: channel(data)? },
         CtxFunction::ResetSession => Effect::ResetSession { channel: channel(data)? },
         CtxFunction::SetModel => set_model(data)?,
         CtxFunction::SetPermissionMode => {

@@ -211,6 +211,8 @@ ctx:session '5'
 ctx:session { channel = '5' }
 ctx:session { id = '5', name = 'den' }
 ctx:session { channel = { id = '5', name = 'den' } }
+ctx:next_turn()
+ctx:next_turn '5'
 ctx:sessions()
 ctx:reset_session()
 ctx:set_model { 'opus', channel = '5' }

@@ -65,6 +65,7 @@ async fn the_shipped_commands_do_what_they_say() {
     let usage = |everybody: bool, rows: Vec<Value>, more: u64, total: Value| json!({ "everybody": everybody, "since": 0, "total": total, "rows": rows, "more": more });
     let two = vec![used("site", 12, 1, 1.5), used("a `name` that is ever so long", 1, 0, 0.004)];
     let many = (0..26).map(|_| used("月月月月月月月月月月月月月月月月", 4000, 0, 1234.5)).collect();
+    let next = |model: &str| json!({ "project": "site", "model": model, "fresh": false, "by_route": true });
     let lines = [
         (
             "usage: nothing",
@@ -100,6 +101,14 @@ async fn the_shipped_commands_do_what_they_say() {
         ("verbosity: full", play(verbosity("full"), &[changed(Some("line"), Some("full"))]).await),
         ("verbosity: the project's", play(verbosity("project"), &[changed(Some("full"), Some("off"))]).await),
         ("verbosity: the same", play(verbosity("off"), &[changed(Some("off"), Some("off"))]).await),
+        (
+            "model: the route may say otherwise",
+            play(model("opus"), &[changed(Some("sonnet"), Some("opus")), next("opus")]).await,
+        ),
+        (
+            "model: the route says otherwise",
+            play(model("opus"), &[changed(Some("opus"), Some("opus")), next("haiku")]).await,
+        ),
         ("stop", play(call_of("stop", &[]), &[turn("1", "41", true)]).await),
         ("stop: nothing runs", play(call_of("stop", &[]), &[]).await),
         ("queue: mine", play(call_of("queue", &[]), &[queue.clone(), json!("2"), json!(true)]).await),
@@ -154,7 +163,8 @@ async fn status_shows_every_session_that_fits() {
     let set = shipped();
     for count in [0, 1, 40] {
         let sessions: Value = (1..=count).map(session).collect();
-        let mut answers = VecDeque::from([status.clone(), sessions, Value::Null]);
+        let next = json!({ "project": "site", "model": "opus", "permission_mode": "plan", "fresh": false, "by_route": count > 0 });
+        let mut answers = VecDeque::from([status.clone(), sessions, next, Value::Null]);
         let mut embed = None;
         let lines = played(&set, call_of("status", &[]), |effect| {
             if let Effect::Reply(reply) = effect {
@@ -166,11 +176,18 @@ async fn status_shows_every_session_that_fits() {
         let embed = embed.unwrap_or_else(|| panic!("{lines:?}"));
         assert_eq!(embed.footer.as_deref(), Some("moonlane 0.1.0 · up 2h · scripts 3"));
         match count {
-            0 => assert_eq!(embed.description.as_deref(), Some("No sessions yet.\n1 running, 2 waiting")),
-            1 => assert!(
-                embed.fields[0].value.ends_with("1 turn · $0.12 · 5m ago\nrunning, 1 waiting"),
-                "{embed:?}"
+            0 => assert_eq!(
+                embed.description.as_deref(),
+                Some("No sessions yet.\n1 running, 2 waiting\nThe next turn here: site · opus · plan")
             ),
+            1 => {
+                assert!(
+                    embed.fields[0].value.ends_with("1 turn · $0.12 · 5m ago\nrunning, 1 waiting"),
+                    "{embed:?}"
+                );
+                let unless = "site · opus · plan, unless the message's own route says otherwise";
+                assert!(embed.description.unwrap().ends_with(unless));
+            }
             _ => assert!(embed.description.unwrap().starts_with("40 sessions, the newest ")),
         }
     }

@@ -244,7 +244,10 @@ async fn a_route_function_says_which_session_goes_on() {
     let mut used = UseCommand::new(thread, stage.discord.owner(), "model").option("name", "opus");
     used.opened = true;
     let used = stage.discord.use_command(used).unwrap();
-    assert_eq!(says(&stage, used).await.content, "Model: **haiku** → **opus**, from the next turn on.");
+    assert_eq!(
+        says(&stage, used).await.content,
+        "Model: **haiku** → **opus**, from the next turn on, unless the message's own route says otherwise."
+    );
 
     // Where that script fails, the person hears so.
     route(&stage, &routing.replace("(message, prompt)", "(message, prompt) error 'boom'")).await;

@@ -111,7 +111,8 @@ async fn whoever_is_not_let_into_a_project_sees_and_stops_none_of_its_turns() {
     );
     assert_eq!(
         said(&stage, "ada", "status", &[]).await.embeds[0]["description"],
-        "No sessions yet.\n1 running, 2 waiting"
+        "No sessions yet.\n1 running, 2 waiting\nThe next turn here: here · default model, unless the message's own route says \
+         otherwise"
     );
     assert_eq!(does(stop(owner)).await, "It gave: stopped");
     for message in [secret, open] {
