@@ -8,10 +8,10 @@ use crate::support::Stage;
 use crate::usage::used;
 
 /// What such tokens cost by the CLI's list prices of its default model (2.1.330), in millionths of a dollar: per million 4
-/// dollars of input, 20 of output, 0.40 read from the cache and 5 written to it.
+/// dollars of input, 20 of output, 0.20 read from the cache and 5 written to it.
 fn price(tokens: Tokens) -> f64 {
     let Tokens { input, output, cache_read, cache_write } = tokens;
-    input as f64 * 4.0 + output as f64 * 20.0 + cache_read as f64 * 0.4 + cache_write as f64 * 5.0
+    input as f64 * 4.0 + output as f64 * 20.0 + cache_read as f64 * 0.2 + cache_write as f64 * 5.0
 }
 
 /// The difference in tokens.
