@@ -16,7 +16,7 @@ use super::events::{AgentEvent, PASSED_OVER, read};
 use super::failure::Failure;
 use super::story::Story;
 use super::trouble::SessionTrouble;
-use crate::domain::AnswerForm;
+use crate::domain::{AnswerForm, TurnUsage};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/transcripts");
 
@@ -125,6 +125,25 @@ pub fn replayed(name: &str) -> Vec<Replayed> {
         (story, is_stopped) = (Story::new(AnswerForm::Last), false);
     }
     told
+}
+
+/// What the turns of a recorded run have used, as far as results tell it.
+pub fn usage_of(name: &str) -> Vec<TurnUsage> {
+    let run = open(&Path::new(FOLDER).join(name).with_extension("jsonl"));
+    let mut story = Story::new(AnswerForm::Last);
+    let mut used = Vec::new();
+    for line in &run.lines {
+        let TranscriptLine::Out(line) = line else { continue };
+        match read(line) {
+            AgentEvent::Result(result) => {
+                story.note(&result);
+                used.push(story.usage());
+                story = Story::new(AnswerForm::Last);
+            }
+            event => drop(story.take(event)),
+        }
+    }
+    used
 }
 
 /// What a person would be shown, a line for each thing.

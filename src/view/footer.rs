@@ -130,6 +130,38 @@ mod tests {
         assert_eq!(compaction(&unknown), None);
     }
 
+    /// What recorded turns would have had below their answers, and what is kept of them.
+    #[test]
+    fn footers_of_recorded_turns() {
+        let mut told = String::new();
+        let names = [
+            "a4-stream",
+            "c1-persistent",
+            "d11-interrupt-stream",
+            "d13-interrupt-bash",
+            "e3-acceptEdits-write",
+            "f1-400",
+            "g9-model-sonnet",
+            "m7-compact",
+            "p2-subagents",
+        ];
+        for name in names {
+            told += &format!("── {name}\n");
+            for used in crate::agent::transcripts::usage_of(name) {
+                let used = TurnUsage { duration: Some(Duration::from_secs(65)), ..used };
+                for line in [compaction(&used), footer(&ALL, &used, None)].into_iter().flatten() {
+                    told += &format!("{line}\n");
+                }
+                told += &format!("{:?}\n", used.tokens);
+            }
+        }
+        insta::with_settings!({
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/view"),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, { insta::assert_snapshot!("footers", told) });
+    }
+
     #[test]
     fn one_quick_word_has_none() {
         let has = |milliseconds: Option<u64>, tools| {
