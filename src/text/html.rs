@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::ZERO_WIDTH;
 use super::dialect::{Swap, swap};
 use super::inline::{Span, SpanKind};
-use super::line::fitting;
+use super::line::{fitting, is_block_start};
 use super::links::{self, LinkForm};
 
 /// A tag.
@@ -163,8 +164,11 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
                 let Some(tag) = tag(&text[start..]) else { continue };
                 if tag.is("br") {
                     let after = text[end..].trim_start_matches([' ', '\t']);
-                    let with = if after.is_empty() || after.starts_with(['\n', '\r']) { "" } else { line };
-                    swaps.push(swap(at + start..at + text.len() - after.len(), with.to_owned()));
+                    let ends = after.is_empty() || after.starts_with(['\n', '\r']);
+                    // What follows is text, whatever it would be at the start of a line.
+                    let guard = if line.contains('\n') && is_block_start(after) { ZERO_WIDTH } else { "" };
+                    let with = if ends { String::new() } else { format!("{line}{guard}") };
+                    swaps.push(swap(at + start..at + text.len() - after.len(), with));
                 } else if tag.is("img") && (start < link_end || open.iter().any(|(_, tag)| tag.is("a"))) {
                     swaps.push(swap(at + start..at + end, tag.alt()));
                 } else if tag.is("img") {

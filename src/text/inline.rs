@@ -413,15 +413,25 @@ impl Reader<'_> {
         if literal || (matches!(mark, b'~' | b'|') && length > 2) {
             return end;
         }
-        let before = self.text[..at].chars().next_back();
-        let after = self.text[end..].chars().next();
+        let bytes = self.text.as_bytes();
+        let back = bytes[..at].iter().rev().take_while(|&&b| Some(&b) == bytes[..at].last()).count();
+        // To its neighbours, a marker that is a letter of a token is a letter.
+        let is_letter = |c: char, run: Range<usize>| {
+            matches!(c, '*' | '_')
+                && !self.text[..run.start].ends_with('\\')
+                && token::is_literal(self.text, run)
+        };
+        let letter = |c: Option<char>, run| c.map(|c| if is_letter(c, run) { 'x' } else { c });
+        let before = letter(self.text[..at].chars().next_back(), at - back..at);
+        let after = letter(self.text[end..].chars().next(), end..end + run_length(bytes, end));
         let space = |c: Option<char>| c.is_none_or(char::is_whitespace);
         let mark_or_space = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || is_punctuation(c));
         let is_left = !space(after) && (!mark_or_space(after) || mark_or_space(before));
         let is_right = !space(before) && (!mark_or_space(before) || mark_or_space(after));
         let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let (opens, closes) = match mark {
-            b'_' => (
+            // One tilde begins or ends nothing within a word: `HEAD~2`.
+            b'_' | b'~' if mark == b'_' || length == 1 => (
                 is_left && (!is_right || before.is_some_and(is_punctuation)),
                 is_right && (!is_left || after.is_some_and(is_punctuation)),
             ),

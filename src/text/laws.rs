@@ -20,7 +20,11 @@ mod fixtures;
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
+mod judge;
+#[cfg(test)]
 mod look;
+#[cfg(test)]
+mod lookalike;
 #[cfg(test)]
 mod meaning;
 #[cfg(test)]

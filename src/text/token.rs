@@ -4,7 +4,7 @@
 //! # The rule
 //! A run of stars or underscores is literal where it is part of
 //! - an operator: `2**10`, and `a*b` unless the word has another such run (`un*frigging*believable`);
-//! - a glob: `*.rs`, `**/*.ts`, `*/5`, `OPEN_*`, `std::*`, `lib-*`, `(src/*)`; a lone one: `(*)`, `"*"`;
+//! - a glob: `*.rs`, `**/*.ts`, `a/*/b`, `*/5`, `OPEN_*`, `std::*`, `lib-*`, `(src/*)`; a lone one: `(*)`, `"*"`;
 //! - a comment: `*/`; a pattern: `a.*b`, `.*$`;
 //! - the arguments of Python: `*args`, `**kwargs`; a pointer of C: `char *p`, `char **argv`, `void*`;
 //! - a name: `__init__`, `__main__`, `__foo_bar__`, `obj.__x__`, `__x__(`, `__x__.py`;
@@ -206,6 +206,7 @@ impl<'a> Around<'a> {
             _ if digit(before) && digit(after) => true,
             _ if alnum(before) && alnum(after) && !has_partner => true,
             (_, Some('.')) if alnum(second) || matches!(second, Some('*' | '{')) => !self.closes(),
+            (Some('/'), Some('/' | ':')) => true,
             (_, Some('/')) => match second {
                 Some('*') | None => true,
                 second => digit(second) && self.run == "*",
@@ -311,6 +312,7 @@ mod tests {
             ("find -name \"*.md\" '*'", "find -name \"⟦*⟧.md\" '⟦*⟧'"),
             ("*/5 SQLITE_OPEN_* => std::* lib-*", "⟦*⟧/5 SQLITE⟦_⟧OPEN_⟦*⟧ => std::⟦*⟧ lib-⟦*⟧"),
             ("count(*) … USING(*) (src/*) /* a */", "count(⟦*⟧) … USING(⟦*⟧) (src/⟦*⟧) /* a ⟦*⟧/"),
+            ("refs/pull/*/head:refs/pr/* a/*:b/*", "refs/pull/⟦*⟧/head:refs/pr/* a/⟦*⟧:b/*"),
             ("a.*b .*$ **a.** *b.*", "a.⟦*⟧b .⟦*⟧$ **a.** *b.*"),
             ("f(*args, **kwargs) *args* **kwargs**", "f(⟦*⟧args, ⟦**⟧kwargs) *args* **kwargs**"),
             ("char *p char **argv void* *bold*", "char ⟦*⟧p char ⟦**⟧argv void⟦*⟧ *bold*"),

@@ -103,7 +103,8 @@ fn the_corpus_keeps_the_laws_in_few_messages() {
 }
 
 /// Fixtures that are not shown as they are meant yet.
-const NOT_YET: [&str; 4] = ["fences.md", "indented-code.md", "table-odd-cells.md", "task-list.md"];
+const NOT_YET: [&str; 5] =
+    ["fences.md", "indented-code.md", "table-odd-cells.md", "task-list.md", "web-page.md"];
 
 /// How many of the corpus's documents are shown as they are meant; of the fixtures, all but some have to be.
 #[test]

@@ -21,6 +21,11 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(FOLDER).join(format!("{name}.md"))).unwrap()
 }
 
+/// What is in all of them.
+pub fn sources() -> Vec<String> {
+    names(FOLDER, ".md").iter().map(|name| read(name)).collect()
+}
+
 #[test]
 fn the_fixtures_are_split_like_this_and_keep_the_laws() {
     let names = names(FOLDER, ".md");

@@ -2,7 +2,7 @@
 //! that shrink one by one. How often they reach each case is counted and printed.
 
 use proptest::prelude::*;
-use proptest::strategy::Union;
+use proptest::strategy::{Union, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use super::super::{LIMIT, units};
@@ -340,6 +340,13 @@ fn document() -> impl Strategy<Value = (Vec<Piece>, &'static str)> {
 fn source(pieces: &[Piece], end: &str) -> String {
     let blocks: Vec<&str> = pieces.iter().map(|piece| piece.markdown.as_str()).collect();
     blocks.join("\n\n").replace('\n', end)
+}
+
+/// So many documents, the same in every run.
+pub fn documents(count: usize) -> Vec<String> {
+    let mut runner = TestRunner::deterministic();
+    let mut next = || document().new_tree(&mut runner).unwrap().current();
+    (0..count).map(|_| next()).map(|(pieces, end)| source(&pieces, end)).collect()
 }
 
 fn traits(pieces: &[Piece]) -> Vec<Trait> {

@@ -126,6 +126,7 @@ fn what_discord_does_not_know_becomes_what_it_knows() {
         ("[![alt](https://a.b/c.svg)](https://a.b)", "[alt](https://a.b)"),
         ("[main](src/main.rs) [src/a.rs](src/a.rs) [up](#top)", "main (`src/main.rs`) src/a.rs up"),
         ("f[a](x) stays", "f[a](x) stays"),
+        ("[https://a.b/c](https://a.b/c)x", "<https://a.b/c>x"),
         ("a <!-- b --> c", "a c"),
         ("a\n\n<!-- b\n\nc -->\n\nd", "a\n\nd"),
         ("a <!-- never closed", "a <!-- never closed"),
