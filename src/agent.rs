@@ -34,6 +34,7 @@ pub mod guard;
 mod kin;
 mod launch;
 mod leftovers;
+mod lifecycle;
 mod lines;
 mod process;
 mod sandbox;

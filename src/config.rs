@@ -211,6 +211,8 @@ struct RawLimits {
     start: Duration,
     /// Without any event, while no tool is running.
     #[serde(deserialize_with = "values::duration")]
+    wake: Duration,
+    #[serde(deserialize_with = "values::duration")]
     silence: Duration,
     /// Without any event, while a tool is running.
     #[serde(deserialize_with = "values::duration")]
@@ -221,6 +223,8 @@ struct RawLimits {
     /// From the result until Claude is idle, and from the end of its input until it exits.
     #[serde(deserialize_with = "values::duration")]
     after_result: Duration,
+    #[serde(deserialize_with = "values::duration")]
+    continue_spread: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -278,9 +282,10 @@ impl Config {
         let mut wrong = |key: &str, problem: &str| {
             mistakes.push(ConfigError::new(format!("{FILE}: {key}"), problem));
         };
-        let RawLimits { start, silence, tool, turn, after_result } = raw.limits;
+        let RawLimits { start, wake, silence, tool, turn, after_result, continue_spread } = raw.limits;
         for (key, value) in [
             ("limits.start", start),
+            ("limits.wake", wake),
             ("limits.silence", silence),
             ("limits.tool", tool),
             ("limits.turn", turn),
@@ -294,6 +299,9 @@ impl Config {
             } else if value > LONGEST {
                 wrong(key, "must be at most 30 days");
             }
+        }
+        if continue_spread > LONGEST {
+            wrong("limits.continue_spread", "must be at most 30 days");
         }
         let token_env = &raw.discord.token_env;
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -366,7 +374,7 @@ impl Config {
             store_path,
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
-            limits: Limits { start, silence, tool, turn, after_result },
+            limits: Limits { start, wake, silence, tool, turn, after_result, continue_spread },
             log_level: raw.log.level,
             redact: raw.secrets.redact.unwrap_or(true),
             root,

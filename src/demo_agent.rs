@@ -20,6 +20,8 @@
 //! USAGE:none       tell nothing of tokens and cost   COST:d   the turn costs d dollars
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
 //! NOIDLE           never become idle, never exit when stdin ends
+//! UNREAD           read nothing any more, and never exit
+//! IDLE             begin no further turn, but answer control requests
 //! FORK             leave a process in the group that holds stdout and stderr
 //! SETSID           leave a process in a session of its own
 //! GARBAGE          print lines that are no events

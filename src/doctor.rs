@@ -361,10 +361,12 @@ mod tests {
         let limits = |start, silence, tool, turn| {
             let limits = Limits {
                 start: minutes(start),
+                wake: minutes(1),
                 silence: minutes(silence),
                 tool: minutes(tool),
                 turn: minutes(turn),
                 after_result: minutes(1),
+                continue_spread: Duration::ZERO,
             };
             ineffective(&limits, "limits").join("\n")
         };

@@ -81,10 +81,12 @@
 ---How long each stage of a turn may take.
 ---@class (exact) ProjectLimits
 ---@field start? Duration From starting the agent to its first sign of readiness.
+---@field wake? Duration From a prompt to the first sign that Claude Code has begun with it.
 ---@field silence? Duration Without any event, while no tool is running.
 ---@field tool? Duration Without any event, while a tool is running.
 ---@field turn? Duration The whole turn.
 ---@field after_result? Duration From the result until Claude is idle.
+---@field continue_spread? Duration How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
 
 ---Which of Claude's texts are the answer.
 ---@alias AnswerForm

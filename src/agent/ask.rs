@@ -53,6 +53,8 @@ enum PromptEnd {
     Result(Box<TurnResult>),
     /// The process is gone.
     Ended,
+    /// It lives, and nothing shows that it has begun.
+    Deaf,
     /// The turn is still at work and has to be ended.
     Cut(CutOff),
 }
@@ -134,7 +136,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         }
         self.used_elsewhere = self.was_used_elsewhere().await;
         let live = self.claim().await?;
-        let mut reused = live.is_some();
+        let reused = live.is_some();
+        let mut may_send_again = true;
         let mut process = match live {
             Some(process) => process,
             None => self.start().await?,
@@ -148,16 +151,22 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             (self.progress)(Progress::Ready);
             match self.prompt(&mut process).await {
                 PromptEnd::Result(result) => return self.conclude(process, *result).await,
-                PromptEnd::Ended if reused && !self.story.heard() => {
-                    // It died while it was being claimed, before it began with the prompt.
+                end @ (PromptEnd::Ended | PromptEnd::Deaf) => {
                     self.end(&mut process, Duration::ZERO).await;
-                    drop(process);
-                    reused = false;
-                    process = self.start().await?;
-                }
-                PromptEnd::Ended => {
-                    self.end(&mut process, Duration::ZERO).await;
-                    return Err(CutOff::Failed(Failure::of_end(process.exit(), process.stderr())));
+                    // One that ended may have died between two turns; a new one that does so would only do it again.
+                    let is_deaf = matches!(end, PromptEnd::Deaf);
+                    let is_untouched = (reused || is_deaf) && self.has_not_begun(&process).await;
+                    if is_untouched && may_send_again {
+                        info!(pid = process.pid(), is_deaf, "the agent took no prompt; a new one gets it");
+                        may_send_again = false;
+                        drop(process);
+                        process = self.start().await?;
+                        continue;
+                    }
+                    return Err(CutOff::Failed(match is_untouched && is_deaf {
+                        true => Failure::Deaf { limit: self.limits().wake },
+                        false => Failure::of_end(process.exit(), process.stderr()),
+                    }));
                 }
                 PromptEnd::Cut(cut) => {
                     let reusable = !matches!(cut, CutOff::Failed(Failure::NotLoggedIn { .. }));
@@ -170,6 +179,14 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 }
             }
         }
+    }
+
+    /// Whether an ended process has done nothing with the prompt: neither what it printed to its end nor the session's file
+    /// shows that it has read it. Only then may another process get the prompt.
+    async fn has_not_begun(&self, process: &Process) -> bool {
+        let (launch, message, session) = (self.launch.clone(), self.message.clone(), process.session);
+        let holds = move || elsewhere::holds(|name| launch.variable(name), session, &message);
+        !process.has_begun() && !tokio::task::spawn_blocking(holds).await.unwrap_or(true)
     }
 
     async fn was_used_elsewhere(&self) -> bool {
@@ -209,6 +226,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         let turn_limit = self.limits().turn;
         let turn_deadline = self.begun + turn_limit;
         let mut last = Instant::now();
+        // While it is being written too: a process that reads nothing leaves the pipe full.
+        let mut begins_by = last + self.limits().wake;
         loop {
             let (limit, tool) = match self.story.tool() {
                 Some(tool) => (self.limits().tool, Some(tool)),
@@ -218,7 +237,10 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 biased;
                 () = stopped(&self.stop, &self.pool.closing) => return PromptEnd::Cut(CutOff::Stopped),
                 happening = process.next() => match happening {
-                    Happening::Written => (self.progress)(Progress::Prompted),
+                    Happening::Written => {
+                        begins_by = Instant::now() + self.limits().wake;
+                        (self.progress)(Progress::Prompted);
+                    }
                     Happening::Ended => return PromptEnd::Ended,
                     Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
                         return PromptEnd::Result(result);
@@ -235,6 +257,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                         }
                     }
                 },
+                () = sleep_until(begins_by), if !process.has_begun() => return PromptEnd::Deaf,
                 () = sleep_until(turn_deadline.min(last + limit)) => {
                     let failure = match tool.map(str::to_owned) {
                         _ if Instant::now() >= turn_deadline => Failure::TurnTimeout { limit: turn_limit },

@@ -35,6 +35,14 @@ pub fn used<'a>(variable: impl Fn(&str) -> Option<&'a OsString>, session: Sessio
     newest.is_some_and(|id| id.as_bytes()[..MARK.len()] != MARK)
 }
 
+/// Whether a message is in the session. `false` also where the file cannot be found or read. Reads files; `variable` looks
+/// up the agents' environment.
+pub fn holds<'a>(variable: impl Fn(&str) -> Option<&'a OsString>, session: SessionId, message: &str) -> bool {
+    let Some(file) = file(&config_dir(variable), session) else { return false };
+    let longest = WINDOWS[WINDOWS.len() - 1];
+    tail(&file, longest).is_ok_and(|tail| tail.windows(message.len()).any(|part| part == message.as_bytes()))
+}
+
 fn config_dir<'a>(variable: impl Fn(&str) -> Option<&'a OsString>) -> PathBuf {
     match variable("CLAUDE_CONFIG_DIR") {
         Some(dir) => PathBuf::from(dir),
@@ -62,13 +70,19 @@ struct TranscriptEntry {
     uuid: Uuid,
 }
 
-/// The id of the newest prompt in the last `window` bytes.
-fn newest_prompt(file: &Path, window: u64) -> std::io::Result<Option<Uuid>> {
+/// The last `window` bytes.
+fn tail(file: &Path, window: u64) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(file)?;
     let begin = file.metadata()?.len().saturating_sub(window);
     file.seek(SeekFrom::Start(begin))?;
     let mut tail = Vec::new();
     file.take(window).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// The id of the newest prompt in the last `window` bytes.
+fn newest_prompt(file: &Path, window: u64) -> std::io::Result<Option<Uuid>> {
+    let tail = tail(file, window)?;
     // A truncated line does not parse.
     let ids = tail.rsplit(|&byte| byte == b'\n').filter_map(|line| {
         const KEY: &[u8] = b"\"promptSource\"";
@@ -157,6 +171,20 @@ mod tests {
         assert!(home.used());
         home.append(&"x".repeat(17 << 20));
         assert!(!home.used(), "too far back to look");
+    }
+
+    #[test]
+    fn a_message_is_in_its_session_once_the_cli_has_written_it_down() {
+        let home = Home::new();
+        let path = OsString::from(home.0.path());
+        let holds = |id: Uuid| holds(|name| (name == "HOME").then_some(&path), home.1, &id.to_string());
+        let id = message_id();
+        assert!(!holds(id), "without a file");
+        home.append(&prompt(message_id()));
+        assert!(!holds(id));
+        home.append(&prompt(id));
+        home.append(&"x".repeat(1 << 20));
+        assert!(holds(id));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
+use super::lifecycle::MessageState;
 use crate::domain::Compaction;
 pub use usage::ReportedUsage;
 
@@ -53,6 +54,12 @@ pub enum AgentEvent {
     Running,
     /// Nothing is left to do.
     Idle,
+    /// What became of a message that was sent to the agent.
+    Lifecycle {
+        /// The id that its sender gave it.
+        message: String,
+        state: MessageState,
+    },
     /// The agent asks whether it may use a tool, and waits for the answer.
     MayIUse {
         /// To be repeated in the answer.
@@ -134,7 +141,6 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
     ),
     ("system/task_progress", "what a subagent does is not shown"),
     ("system/task_updated", "a notification follows"),
-    ("command_lifecycle", "the result names the messages that it answers"),
     ("conversation_reset", "its id is not the session's; the next result has that"),
     ("control_cancel_request", "every question is answered at once, so none is open"),
     // ----
@@ -337,6 +343,10 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         ("system", "model_fallback") => AgentEvent::Fallback(from(line)?),
         ("system", "informational") => informational(from(line)?),
         ("system", "session_writes_lost") => AgentEvent::WritesLost,
+        ("command_lifecycle", _) => {
+            let RawLifecycle { command_uuid, state } = from(line)?;
+            AgentEvent::Lifecycle { message: command_uuid, state }
+        }
         ("rate_limit_event", _) => {
             let Limited { rate_limit_info: RawLimit { status, resets_at } } = from(line)?;
             AgentEvent::UsageLimit(UsageLimit { rejected: status == "rejected", resets: resets_at })
@@ -353,6 +363,12 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
 
 fn from<'de, T: Deserialize<'de>>(line: &'de [u8]) -> serde_json::Result<T> {
     serde_json::from_slice(line)
+}
+
+#[derive(Deserialize)]
+struct RawLifecycle {
+    command_uuid: String,
+    state: MessageState,
 }
 
 #[derive(Deserialize)]

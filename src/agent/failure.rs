@@ -53,6 +53,12 @@ pub enum Failure {
         /// The end of what it wrote to stderr.
         stderr: String,
     },
+    /// It did not begin with the prompt in time, and neither did the one that was started in its place.
+    #[error("two agents did not begin with the prompt within {} each", seconds(*.limit))]
+    Deaf {
+        /// The limit that was hit.
+        limit: Duration,
+    },
     /// It stopped telling anything while no tool ran.
     #[error("no event for {} while no tool ran", seconds(*.limit))]
     Silence {

@@ -408,8 +408,15 @@ mod tests {
 
     fn project() -> Project {
         let second = Duration::from_secs(1);
-        let limits =
-            Limits { start: second, silence: second, tool: second, turn: second, after_result: second };
+        let limits = Limits {
+            start: second,
+            wake: second,
+            silence: second,
+            tool: second,
+            turn: second,
+            after_result: second,
+            continue_spread: Duration::ZERO,
+        };
         let project = Project::new(ProjectName("site".to_owned()), PathBuf::from("/srv/site"), limits);
         Project { setting_sources: Vec::new(), ..project }
     }

@@ -66,6 +66,10 @@ pub struct Process {
     /// The mode that it reported last; Claude can change it too (EnterPlanMode).
     told_mode: Option<String>,
     requests: u64,
+    /// The id of the latest prompt.
+    prompt: String,
+    /// Something has shown that it is at work on that.
+    has_begun: bool,
     /// It has printed a line that is not an event.
     garbled: bool,
     _counted: CountedProcess,
@@ -115,6 +119,8 @@ impl Process {
             busy: false,
             told_mode: None,
             requests: 0,
+            prompt: String::new(),
+            has_begun: false,
             garbled: false,
             _counted: CountedProcess::new(live),
         })
@@ -128,6 +134,12 @@ impl Process {
     /// Whether it has reported that it is working, and not that it is done.
     pub fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// Whether anything that it has printed since the latest prompt was sent, to its very end, shows that a turn has begun,
+    /// or that the prompt was read. The CLI prints that before it does anything with a prompt.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// Waits until something happens, and keeps all pipes moving meanwhile. Cancel-safe.
@@ -163,6 +175,7 @@ impl Process {
     }
 
     fn note(&mut self, event: &AgentEvent) {
+        self.has_begun |= event.shows_work_on(&self.prompt);
         match event {
             AgentEvent::Running => self.busy = true,
             AgentEvent::Idle => self.busy = false,
@@ -192,6 +205,8 @@ impl Process {
 
     /// Sends the person's message.
     pub fn send_prompt(&mut self, id: &str, prompt: &str) {
+        self.prompt = id.to_owned();
+        self.has_begun = false;
         // `client_composed`: the CLI treats `/command` and `@path` in it as plain text. That alone would give what goes
         // into a running turn the authority of a system message; `origin` makes it a person's again.
         self.send(&json!({

@@ -47,8 +47,6 @@ pub struct Story {
     /// How many API calls in a row failed because of the login.
     login_refused: u32,
     used: UsageTally,
-    /// Whether the agent has printed anything since the prompt.
-    heard: bool,
 }
 
 impl Story {
@@ -71,13 +69,11 @@ impl Story {
             prompt_refused: None,
             login_refused: 0,
             used: UsageTally::default(),
-            heard: false,
         }
     }
 
     /// Takes in one event; returns what of it is worth showing.
     pub fn take(&mut self, event: AgentEvent) -> Vec<Progress> {
-        self.heard = true;
         self.used.take(&event);
         match event {
             AgentEvent::Assistant { message, top: true, is_error: false, blocks, .. } => {
@@ -185,7 +181,7 @@ impl Story {
     pub fn forget(&mut self) -> Progress {
         let mut used = std::mem::take(&mut self.used);
         used.forget_work();
-        *self = Self { heard: self.heard, used, ..Self::new(self.form) };
+        *self = Self { used, ..Self::new(self.form) };
         Progress::TakenBack
     }
 
@@ -205,11 +201,6 @@ impl Story {
     /// A tool that runs.
     pub fn tool(&self) -> Option<&str> {
         self.running.last().map(|(_, name)| name.as_str())
-    }
-
-    /// Whether the agent has printed anything.
-    pub fn heard(&self) -> bool {
-        self.heard
     }
 
     /// The calls that were denied, in order, each once and with its reason; questions apart.

@@ -71,10 +71,12 @@ impl Default for RawLimits {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         Self {
             start: minutes(1),
+            wake: Duration::from_secs(10),
             silence: minutes(10),
             tool: minutes(30),
             turn: minutes(60),
             after_result: Duration::from_secs(10),
+            continue_spread: minutes(1),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::wire::{Interrupted, Prompt, Wire};
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN",
+    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD", "IDLE",
 ];
 
 /// Answers prompts until stdin ends.
@@ -165,6 +165,8 @@ impl ScriptedTurn<'_> {
                 ignore_sigterm();
             }
             "NOIDLE" => self.idle = false,
+            "UNREAD" => self.wire.unread.store(true, std::sync::atomic::Ordering::Relaxed),
+            "IDLE" => self.wire.idles = true,
             "GHOST" if argument == "later" => self.ghost_later = true,
             "GHOST" => self.ghost(),
             "FORK" => leave_behind("group"),

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +32,10 @@ pub struct Wire {
     pub mode: String,
     /// Interrupts are ignored.
     pub deaf: bool,
+    /// Prompts are ignored.
+    pub idles: bool,
+    /// Nothing more is read.
+    pub unread: Arc<AtomicBool>,
 }
 
 /// A message to answer.
@@ -57,10 +63,15 @@ impl Wire {
     /// Begins to read stdin.
     pub fn new(session: String, model: String, mode: String) -> Self {
         let (sender, input) = channel();
+        let unread = Arc::new(AtomicBool::new(false));
+        let reader_unread = Arc::clone(&unread);
         std::thread::spawn(move || {
             let mut stdin = std::io::stdin().lock();
             let mut line = Vec::new();
             while let Ok(1..) = stdin.read_until(b'\n', &mut line) {
+                while reader_unread.load(Ordering::Relaxed) {
+                    std::thread::park();
+                }
                 let at = now();
                 let Ok(value) = serde_json::from_slice(&line) else {
                     eprintln!("Error parsing streaming input line");
@@ -80,7 +91,8 @@ impl Wire {
         };
         let (log, lane) = (file("DEMO_AGENT_LOG"), file("DEMO_AGENT_LANE"));
         let (queued, ended, at_work, requests, deaf) = (VecDeque::new(), false, false, 0, false);
-        Self { input, queued, ended, log, lane, at_work, requests, session, model, mode, deaf }
+        let idles = false;
+        Self { input, queued, ended, log, lane, at_work, requests, session, model, mode, deaf, idles, unread }
     }
 
     /// Waits for the next prompt; `None` when stdin has ended.
@@ -159,6 +171,7 @@ impl Wire {
 
     fn take(&mut self, line: &Value, at: u128) -> Result<(), Interrupted> {
         match line["type"].as_str() {
+            Some("user") if self.idles => Ok(()),
             Some("user") => {
                 let content = &line["message"]["content"];
                 let text = match content.as_array() {

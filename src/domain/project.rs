@@ -396,6 +396,8 @@ pub const MAX_PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 pub struct Limits {
     /// From starting the agent to its first sign of readiness.
     pub start: Duration,
+    /// From a prompt to the first sign that the agent has begun with it.
+    pub wake: Duration,
     /// Without any event, while no tool is running.
     pub silence: Duration,
     /// Without any event, while a tool is running.
@@ -404,6 +406,8 @@ pub struct Limits {
     pub turn: Duration,
     /// From the result to idle, and from closing stdin to the exit.
     pub after_result: Duration,
+    /// How long after the reset of a usage limit a turn goes on at most; at random, so that not all begin at once. May be 0.
+    pub continue_spread: Duration,
 }
 
 /// How long Discord's word about people counts, at the gate.

@@ -6,10 +6,12 @@ use crate::outbox::Patience;
 
 const LIMITS: Limits = Limits {
     start: Duration::from_secs(1),
+    wake: Duration::from_secs(1),
     silence: Duration::from_secs(1),
     tool: Duration::from_secs(1),
     turn: Duration::from_secs(1),
     after_result: Duration::from_secs(1),
+    continue_spread: Duration::ZERO,
 };
 
 #[tokio::test]

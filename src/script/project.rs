@@ -173,6 +173,8 @@ pub(super) struct RawProjectAllow {
 pub(super) struct RawProjectLimits {
     /// From starting the agent to its first sign of readiness.
     start: Option<Seconds>,
+    /// From a prompt to the first sign that Claude Code has begun with it.
+    wake: Option<Seconds>,
     /// Without any event, while no tool is running.
     silence: Option<Seconds>,
     /// Without any event, while a tool is running.
@@ -181,6 +183,8 @@ pub(super) struct RawProjectLimits {
     turn: Option<Seconds>,
     /// From the result until Claude is idle.
     after_result: Option<Seconds>,
+    /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
+    continue_spread: Option<Seconds>,
 }
 
 /// Decodes one project.
@@ -400,7 +404,9 @@ pub(super) fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
 fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits {
     let mut limit = |key: &str, value: &Option<Seconds>, default: Duration| {
         let result = match value.as_ref().map(|time| time.0) {
-            Some(value) if value.is_zero() => Err(BadValue::here("must be longer than 0")),
+            Some(value) if value.is_zero() && key != "continue_spread" => {
+                Err(BadValue::here("must be longer than 0"))
+            }
             Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less")),
             value => Ok(value.unwrap_or(default)),
         };
@@ -408,10 +414,12 @@ fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits
     };
     Limits {
         start: limit("start", &raw.start, default.start),
+        wake: limit("wake", &raw.wake, default.wake),
         silence: limit("silence", &raw.silence, default.silence),
         tool: limit("tool", &raw.tool, default.tool),
         turn: limit("turn", &raw.turn, default.turn),
         after_result: limit("after_result", &raw.after_result, default.after_result),
+        continue_spread: limit("continue_spread", &raw.continue_spread, default.continue_spread),
     }
 }
 

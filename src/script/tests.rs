@@ -7,10 +7,12 @@ use crate::domain::{Attachment, Author};
 
 const LIMITS: Limits = Limits {
     start: Duration::from_secs(60),
+    wake: Duration::from_secs(10),
     silence: Duration::from_secs(600),
     tool: Duration::from_secs(1800),
     turn: Duration::from_secs(3600),
     after_result: Duration::from_secs(10),
+    continue_spread: Duration::ZERO,
 };
 const ROUTING_HERE: &str =
     "return { projects = { here = { dir = '.' } }, route = function() return 'here' end }";

@@ -46,6 +46,10 @@ impl Failure {
             Self::StartTimeout { limit, .. } => {
                 format!("Claude didn't start within {}. Please try again.", in_words(*limit))
             }
+            Self::Deaf { limit } => format!(
+                "Claude did not begin with this within {}, and neither did a second one that I started; please ask again.",
+                in_words(*limit)
+            ),
             Self::Silence { limit } => format!(
                 "Claude said nothing for {}, so I stopped it. Please ask again; the conversation is kept.",
                 in_words(*limit)

@@ -35,10 +35,12 @@ const ROUTED: &str = "11";
 
 const LIMITS: Limits = Limits {
     start: Duration::from_secs(60),
+    wake: Duration::from_secs(10),
     silence: Duration::from_secs(600),
     tool: Duration::from_secs(1800),
     turn: Duration::from_secs(3600),
     after_result: Duration::from_secs(10),
+    continue_spread: Duration::ZERO,
 };
 
 #[tokio::main]

@@ -48,10 +48,12 @@ impl Bench {
         let log = home.path().join("log").to_str().unwrap().to_owned();
         let limits = Limits {
             start: seconds(20),
+            wake: seconds(20),
             silence: seconds(20),
             tool: seconds(20),
             turn: seconds(40),
             after_result: seconds(5),
+            continue_spread: Duration::ZERO,
         };
         let project = Project {
             setting_sources: Vec::new(),
@@ -666,4 +668,109 @@ async fn a_follow_up_adds_next_to_nothing() {
         in_[50], in_[95], out[50], out[95]
     );
     assert!(in_[50] + out[50] < 20_000);
+}
+
+/// Long enough for a slow machine, and the time that each of these tests takes.
+const WAKE: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn an_agent_that_reads_nothing_any_more_is_replaced_and_its_prompt_is_asked_once() {
+    for prompt in ["TEXT:two".to_owned(), format!("TEXT:two\n{}", "far more than a pipe holds ".repeat(9000))]
+    {
+        let mut bench = Bench::new();
+        bench.project.limits.wake = WAKE;
+        bench.answer("UNREAD ;; TEXT:one").await;
+        assert_eq!(bench.answer(&prompt).await, "two");
+        let prompts: Vec<_> = bench.logged("prompt").iter().map(|it| it["prompt"].clone()).collect();
+        assert_eq!(prompts, ["UNREAD ;; TEXT:one", &prompt]);
+        assert_eq!(bench.starts(), 2);
+        assert_eq!(bench.answer("SAY").await, format!("UNREAD ;; TEXT:one\n{prompt}"));
+        assert_eq!((bench.starts(), bench.agents.live()), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_answers_control_requests_and_begins_no_turn_is_replaced() {
+    let mut bench = Bench::new();
+    bench.project.limits.wake = WAKE;
+    bench.answer("IDLE ;; TEXT:one").await;
+    // It takes the change of its model.
+    bench.project.model = Some("opus".to_owned());
+    assert_eq!(bench.answer("MODE").await, "opus default");
+    assert_eq!((bench.starts(), bench.logged("prompt").len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_prompt_that_a_second_agent_does_not_begin_with_either_fails() {
+    // It reads the first line, and gets nothing more.
+    let script = r#"(head -n 1; exec sleep 60) | "$0" demo-agent "$@""#;
+    let mut bench = Bench::with(|config| {
+        config.command = ["sh", "-c", script, env!("CARGO_BIN_EXE_moonlane")].map(str::to_owned).into();
+    });
+    bench.project.limits.wake = WAKE;
+    assert_eq!(bench.failure("TEXT:never").await, Failure::Deaf { limit: WAKE });
+    assert_eq!((bench.starts(), bench.logged("prompt").len()), (2, 0));
+    bench.none_left().await;
+}
+
+/// An agent that gets ready, and then does what the script says; the script is in the file `started` as often as one was
+/// started.
+fn shell_agent(script: &str) -> Bench {
+    let ready = r#"{"type":"control_response","response":{"subtype":"success","request_id":"1","response":{"claude_code_version":"2.1.330"}}}"#;
+    let script = format!("echo x >> started; read -r line; echo '{ready}'; {script}");
+    let mut bench = Bench::with(|config| config.command = ["sh", "-c", &script].map(str::to_owned).into());
+    bench.project.limits.wake = WAKE;
+    bench
+}
+
+fn times_started(bench: &Bench) -> usize {
+    std::fs::read_to_string(bench.home.path().join("started")).unwrap().lines().count()
+}
+
+#[tokio::test]
+async fn a_prompt_that_may_have_begun_is_never_asked_again() {
+    let running = r#"echo '{"type":"system","subtype":"session_state_changed","state":"running"}'"#;
+    // It wakes up only while it is being ended.
+    let bench = shell_agent(&format!(
+        "trap \"{}; exit 0\" TERM; while :; do sleep 0.02; done",
+        running.replace('"', "\\\"")
+    ));
+    assert!(matches!(bench.failure("x").await, Failure::NoResult { .. }));
+    assert_eq!(times_started(&bench), 1);
+
+    // It says nothing, but the session has the prompt.
+    let keep = "mkdir -p claude/projects/x; read -r line; echo \"$line\" > claude/projects/x/$SESSION.jsonl; exec sleep 60";
+    let mut bench = shell_agent(keep);
+    let SessionStart::New(session) = bench.session else { panic!() };
+    bench.project.env.insert("SESSION".to_owned(), session.to_string());
+    assert!(matches!(bench.failure("x").await, Failure::NoResult { .. }));
+    assert_eq!(times_started(&bench), 1);
+
+    // The same without a trace of it.
+    let mut bench = shell_agent("read -r line; exec sleep 60");
+    bench.project.limits.wake = WAKE / 2;
+    assert!(matches!(bench.failure("x").await, Failure::Deaf { .. }));
+    assert_eq!(times_started(&bench), 2);
+}
+
+#[tokio::test]
+async fn one_that_has_begun_may_take_its_time() {
+    let mut bench = Bench::new();
+    bench.project.limits.wake = WAKE;
+    assert_eq!(bench.answer("SLEEP:1.5 ;; TEXT:late").await, "late");
+    assert_eq!(bench.starts(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_whose_agent_is_deaf_can_be_stopped() {
+    for (prompt, sign) in [("TEXT:x".to_owned(), Progress::Prompted), ("x".repeat(300_000), Progress::Ready)]
+    {
+        let bench = Bench::new();
+        bench.answer("UNREAD ;; DEAF ;; TEXT:one").await;
+        let begun = Stopwatch::start();
+        assert_eq!(bench.stop_at(&prompt, sign).await.end, AskEnd::Stopped);
+        assert!(begun.is_within(Duration::from_secs(5)), "{begun:?}");
+        assert_eq!((bench.starts(), bench.logged("prompt").len(), bench.agents.live()), (1, 1, 0));
+        assert_eq!(bench.answer("TEXT:next").await, "next");
+    }
 }

@@ -246,7 +246,7 @@ fn files_stay_short_enough_to_read() {
 /// log has every panic.
 const BEGUN: &[(&str, usize, &str)] = &[
     ("agent.rs", 1, "the channel's next turn finds no agent, and starts one"),
-    ("agent/ask.rs", 1, "a session counts as used by nobody else"),
+    ("agent/ask.rs", 2, "a session counts as used by nobody else, or a prompt as one that has begun"),
     (
         "agent/kin.rs",
         2,

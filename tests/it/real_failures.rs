@@ -52,6 +52,16 @@ async fn claude_tells_what_the_api_says() {
     real.bot.stop().await;
 }
 
+/// That it has begun is told before the API is asked.
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn claude_with_a_slow_api_is_not_taken_for_deaf() {
+    let real = Real::with(r#"limits = { wake = "2s", silence = "5s" },"#).await;
+    insta::assert_snapshot!(sentence(&real, "STALL").await, @"⚠️ Claude said nothing for 5 seconds, so I stopped it; please ask again. I remember the conversation.");
+    assert_eq!(real.agents_started(), 1);
+    real.bot.stop().await;
+}
+
 #[tokio::test]
 #[ignore = "needs the real Claude Code"]
 async fn claude_is_stopped_by_safeguards_and_nobody_reads_what_it_had_said() {
