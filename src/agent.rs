@@ -44,6 +44,7 @@ mod tool;
 #[cfg(test)]
 pub mod transcripts;
 mod trouble;
+mod usage_limit;
 mod used;
 mod version;
 
@@ -68,6 +69,7 @@ pub use leftovers::clean_daily;
 pub use todos::{Todo, TodoStatus};
 pub use tool::ToolAction;
 pub use trouble::Trouble;
+pub use usage_limit::LimitWarning;
 pub use version::{OLDEST, Version};
 
 use crate::config;
@@ -124,6 +126,8 @@ pub struct AskResult {
     pub usage: TurnUsage,
     /// Another model answered than the one that was asked for.
     pub fallback: Option<Fallback>,
+    /// A usage limit of the account is nearly reached.
+    pub limit_warning: Option<LimitWarning>,
     /// Where there is no answer: what was written so far.
     pub partial: String,
 }
@@ -139,6 +143,7 @@ impl AskResult {
             denied: Vec::new(),
             usage: TurnUsage::default(),
             fallback: None,
+            limit_warning: None,
             partial: String::new(),
         }
     }

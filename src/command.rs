@@ -12,6 +12,7 @@
 
 mod access;
 mod choose;
+mod continue_buttons;
 mod notice_buttons;
 mod perform;
 mod register;
@@ -108,7 +109,10 @@ impl Commands {
             info!(user = %interaction.author.id, "a press is refused: {refusal}");
             return self.responders.refuse(&interaction, &refusal).await;
         }
-        if self.pressed_stop(&interaction).await || self.pressed_notice(&interaction).await {
+        if self.pressed_stop(&interaction).await
+            || self.pressed_notice(&interaction).await
+            || self.pressed_continuation(&interaction).await
+        {
             return;
         }
         if let Some(responder) = self.responders.take(interaction).await {

@@ -209,9 +209,10 @@ struct RawLimits {
     /// From starting an agent to its first sign of readiness. Each of these limits can be set by a project, too.
     #[serde(deserialize_with = "values::duration")]
     start: Duration,
-    /// Without any event, while no tool is running.
+    /// From a prompt to the first sign that Claude Code has begun with it. Else another one is started and gets the prompt.
     #[serde(deserialize_with = "values::duration")]
     wake: Duration,
+    /// Without any event, while no tool is running.
     #[serde(deserialize_with = "values::duration")]
     silence: Duration,
     /// Without any event, while a tool is running.
@@ -223,6 +224,7 @@ struct RawLimits {
     /// From the result until Claude is idle, and from the end of its input until it exits.
     #[serde(deserialize_with = "values::duration")]
     after_result: Duration,
+    /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
     #[serde(deserialize_with = "values::duration")]
     continue_spread: Duration,
 }

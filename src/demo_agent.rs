@@ -20,6 +20,8 @@
 //! USAGE:none       tell nothing of tokens and cost   COST:d   the turn costs d dollars
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
 //! NOIDLE           never become idle, never exit when stdin ends
+//! LIMIT:s          fail because a usage limit is reached, which is reset in s seconds; LIMIT alone does not say when
+//! WARN:n           tell that n per cent of a usage limit are used
 //! UNREAD           read nothing any more, and never exit
 //! IDLE             begin no further turn, but answer control requests
 //! FORK             leave a process in the group that holds stdout and stderr
@@ -42,6 +44,7 @@
 //! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
 //! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 
+mod limit;
 mod script;
 mod session;
 mod shows;

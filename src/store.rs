@@ -15,6 +15,7 @@
 mod board;
 mod choices;
 mod command_guilds;
+mod continuations;
 mod deliveries;
 mod open;
 mod places;
@@ -34,6 +35,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 pub use board::BoardRow;
 pub use choices::{ChannelChoice, NewChoice};
+pub use continuations::{Continuation, Offer, RefusedTurn};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
 pub use places::{ChannelRow, SeenChannel};
@@ -241,7 +243,7 @@ mod tests {
     }
 
     fn finished(outcome: Outcome, parts: &[&str]) -> Finished {
-        Finished { outcome, parts: strings(parts), file: None, session: None, usage: None }
+        Finished { outcome, parts: strings(parts), file: None, session: None, usage: None, offer: None }
     }
 
     fn strings(parts: &[&str]) -> Vec<String> {

@@ -14,6 +14,7 @@ mod admission;
 mod board;
 mod branch;
 mod budget;
+mod continuation;
 mod delivery;
 mod for_commands;
 mod hooks;
@@ -46,6 +47,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use continuation::{Decision, decision};
 pub use live::turn_to_stop;
 pub use notice::{WaitingWish, waiting_wish};
 
@@ -55,7 +57,7 @@ use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::{FailureKind, ScriptError, ScriptProblem, ScriptSet};
-use crate::store::Store;
+use crate::store::{Millis, Store};
 use crate::words;
 use missed::{Bounds, SeenUpTo};
 
@@ -113,6 +115,8 @@ struct TurnsInner {
     board_wanted: watch::Sender<()>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
+    /// When the next turn goes on that a usage limit has refused.
+    continues: watch::Sender<Option<Millis>>,
     /// Every task of a turn or a delivery, for the end.
     tasks: TaskTracker,
     /// Cancelled when the bot stops: whatever is only waiting gives up.
@@ -222,6 +226,7 @@ impl Turns {
             complained: Mutex::default(),
             board_wanted: watch::Sender::new(()),
             anew: AtomicU64::new(0),
+            continues: watch::Sender::new(None),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }))
@@ -232,6 +237,7 @@ impl Turns {
     pub async fn recover(&self) -> Result<(), crate::store::StoreError> {
         recovery::recover(self).await?;
         board::keep(self);
+        continuation::recover(self).await;
         Ok(())
     }
 
@@ -255,6 +261,10 @@ impl Turns {
                     continue;
                 }
                 next = inbound.recv() => next,
+                () = continuation::until_due(self) => {
+                    continuation::begin_due(self).await;
+                    continue;
+                }
                 Some(older) = missed.recv() => {
                     self.take_missed(older, &mut bounds, &mut seen).await;
                     continue;

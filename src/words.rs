@@ -7,6 +7,7 @@ mod budget;
 pub mod command;
 mod denied;
 mod failure;
+pub mod limit;
 pub mod live;
 pub mod script;
 

@@ -111,6 +111,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             denied: self.story.denied(),
             usage: TurnUsage { duration: Some(self.begun.elapsed()), ..self.story.usage() },
             fallback: self.story.fallback().cloned(),
+            limit_warning: self.story.limit_warning().cloned(),
             partial,
         }
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
 use super::lifecycle::MessageState;
+use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;
 pub use usage::ReportedUsage;
 
@@ -156,15 +157,6 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
     ("system/local_command_output", "commands of the CLI are off: a prompt is text"),
     ("system/files_persisted", "files go nowhere from here"),
 ];
-
-/// What `rate_limit_event` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsageLimit {
-    /// The limit is reached.
-    pub rejected: bool,
-    /// When that ends, in Unix seconds.
-    pub resets: Option<u64>,
-}
 
 /// What `model_fallback` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -347,10 +339,7 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
             let RawLifecycle { command_uuid, state } = from(line)?;
             AgentEvent::Lifecycle { message: command_uuid, state }
         }
-        ("rate_limit_event", _) => {
-            let Limited { rate_limit_info: RawLimit { status, resets_at } } = from(line)?;
-            AgentEvent::UsageLimit(UsageLimit { rejected: status == "rejected", resets: resets_at })
-        }
+        ("rate_limit_event", _) => AgentEvent::UsageLimit(from(line)?),
         _ => {
             let kind = if subtype.is_empty() { kind } else { format!("{kind}/{subtype}") };
             match PASSED_OVER.iter().any(|(known, _)| *known == kind) {
@@ -468,19 +457,6 @@ fn informational(
         true => AgentEvent::PromptRefused(outcome["reason"].as_str().map(str::to_owned)),
         false => AgentEvent::PassedOver,
     }
-}
-
-#[derive(Deserialize)]
-struct Limited {
-    rate_limit_info: RawLimit,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RawLimit {
-    status: String,
-    #[serde(rename = "resetsAt")]
-    resets_at: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -360,6 +360,9 @@ const TODO_TOOLS: &str = "CLAUDE_CODE_ENABLE_TODO_TOOLS";
 /// What this module relies on: no unrequested turns, and an event when the agent becomes idle.
 const NEEDED: &[&str] = &["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS"];
 
+/// Make the CLI begin turns by itself.
+const RESTLESS: &[&str] = &["CLAUDE_CODE_RESUME_INTERRUPTED_TURN"];
+
 fn environment(
     config: &config::Agent,
     inherited: &BTreeMap<OsString, OsString>,
@@ -396,6 +399,7 @@ fn environment(
     let own_variables = project.env.iter().chain(secrets);
     environment.extend(own_variables.map(|(name, value)| (name.into(), value.into())));
     environment.extend(own(NEEDED));
+    environment.retain(|name, _| !RESTLESS.iter().any(|restless| *name == **restless));
     environment
         .retain(|name, _| *name != *config.token_env && !name.as_encoded_bytes().starts_with(b"MOONLANE_"));
     environment

@@ -2,11 +2,12 @@
 
 use super::Progress;
 use super::denial::{Denial, Reason};
-use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult, UsageLimit};
+use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult};
 use super::failure::Failure;
 use super::todos::TodoList;
 use super::tool::ToolAction;
 use super::trouble::Trouble;
+use super::usage_limit::{LimitWarning, UsageLimit};
 use super::used::UsageTally;
 use crate::domain::{AnswerForm, TurnUsage};
 
@@ -227,6 +228,11 @@ impl Story {
         (self.login_refused > LOGIN_RETRIES).then(|| Failure::NotLoggedIn { text: text() })
     }
 
+    /// The usage limit that is nearly reached.
+    pub fn limit_warning(&self) -> Option<&LimitWarning> {
+        self.limit.as_ref()?.warning.as_ref()
+    }
+
     /// The model that answers in place of another one.
     pub fn fallback(&self) -> Option<&Fallback> {
         self.fallback.as_ref()
@@ -248,7 +254,7 @@ impl Story {
         if !result.failed() {
             return Ok(self.answer(result.result));
         }
-        let resets = self.limit.filter(|limit| limit.rejected).and_then(|limit| limit.resets);
+        let resets = self.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets);
         let mut failure = Failure::of_result(&result, resets);
         match &mut failure {
             Failure::Overloaded { fallback, .. } => *fallback = self.fallback.is_some(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::limit;
 use super::session::DemoSession;
 use super::shows;
 use super::usage::{DemoUsage, tokens};
@@ -14,6 +15,7 @@ const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
     "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
     "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD", "IDLE",
+    "LIMIT", "WARN",
 ];
 
 /// Answers prompts until stdin ends.
@@ -165,6 +167,8 @@ impl ScriptedTurn<'_> {
                 ignore_sigterm();
             }
             "NOIDLE" => self.idle = false,
+            "LIMIT" => self.error = Some(limit::reach(self.wire, argument)),
+            "WARN" => self.wire.emit(limit::near(argument)),
             "UNREAD" => self.wire.unread.store(true, std::sync::atomic::Ordering::Relaxed),
             "IDLE" => self.wire.idles = true,
             "GHOST" if argument == "later" => self.ghost_later = true,
@@ -469,7 +473,7 @@ fn friendly(prompt: &str, turn: usize) -> String {
         parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
     }
     if parts.len() == 1 {
-        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, or `compact` to see room made.".to_owned());
+        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, or `limit` to see a usage limit reached.".to_owned());
     }
     parts.join("\n\n")
 }

@@ -2,7 +2,10 @@
 //! makes it so many times as fast: `work 20`.
 
 /// The scripts by their prompts. The times in braces are seconds, or milliseconds where a directive wants those.
-const SHOWS: [(&str, &str); 2] = [("work", WORK), ("compact", COMPACT)];
+const SHOWS: [(&str, &str); 3] = [("work", WORK), ("compact", COMPACT), ("limit", LIMIT)];
+
+/// A usage limit that is reached.
+const LIMIT: &str = "TEXT:I begin with it.\nLIMIT:30";
 
 /// Half a minute of work.
 const WORK: &str = r#"

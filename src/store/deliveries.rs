@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Millis, Store, StoreError, TurnState};
+use super::{Continuation, Millis, Store, StoreError, TurnState, continuations};
 use crate::domain::{ChannelId, MessageId, Outcome, UserId};
 
 /// What is to be said in answer to a message, and is not all said yet.
@@ -17,6 +17,8 @@ pub struct Delivery {
     pub written: Millis,
     /// All parts in order, including posted ones, but not spare ones; never empty.
     pub parts: Vec<StoredPart>,
+    /// What its last part offers: a usage limit has refused the turn.
+    pub continuation: Option<Continuation>,
 }
 
 /// One Discord message of a delivery.
@@ -131,7 +133,8 @@ impl Store {
                 .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                 .optional()?;
             let Some((channel, author, written, reply_to)) = found else { return Ok(None) };
-            Ok(Some(Delivery { channel, reply_to, author, written, parts: parts(tx, message)? }))
+            let (parts, continuation) = (parts(tx, message)?, continuations::state(tx, message)?);
+            Ok(Some(Delivery { channel, reply_to, author, written, parts, continuation }))
         })
         .await
     }

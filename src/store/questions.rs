@@ -26,6 +26,15 @@ impl Question {
         }
     }
 
+    /// The columns `ours` and `question`.
+    pub(super) fn columns(self) -> (bool, Option<MessageId>) {
+        match self {
+            Self::Theirs => (false, None),
+            Self::Coming => (true, None),
+            Self::Posted(posted) => (true, Some(posted)),
+        }
+    }
+
     /// The message's id for this turn; the turn's own id if the question is not posted yet.
     pub fn id(self, turn: MessageId) -> MessageId {
         match self {

@@ -60,6 +60,19 @@
 //! - `cost`: what the CLI last reported for the whole session, in millionths of a dollar.
 //! - `last_used`: Unix milliseconds.
 //!
+//! **continuations**: turns that a usage limit has refused.
+//! - `message`: the turn.
+//! - `session`: the session that holds its prompt.
+//! - `resets`: when the limit is reset, in Unix seconds.
+//! - `state`: `offered` until somebody decides; `wanted`, or `left` where nobody wants it to go on; `begun` once a turn is
+//!   accepted that goes on with it; `dropped` where the session or the question is gone.
+//! - `turn`, `due`: the id of that turn, and when it is to begin, in Unix milliseconds; those of one session have the same.
+//! - `shown`: the state that its answer shows.
+//!
+//! **limit_warnings**: the usage limits of whose near end somebody was told.
+//! - `kind`: the limit, as the CLI names it.
+//! - `resets`: when the window is over that was told of, in Unix seconds.
+//!
 //! **choices**: what channels have chosen for themselves, in place of what their project says; no row where that is
 //! nothing.
 //! - `channel`: the key.
@@ -89,7 +102,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 15] = ["
+const MIGRATIONS: [&str; 16] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -232,6 +245,18 @@ const MIGRATIONS: [&str; 15] = ["
         wanted INTEGER NOT NULL CHECK (wanted IN (0, 1))
     ) STRICT;
     CREATE UNIQUE INDEX one_board ON boards (wanted) WHERE wanted = 1;
+", "
+    CREATE TABLE continuations (
+        message INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+        session TEXT NOT NULL,
+        resets INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('offered', 'wanted', 'left', 'begun', 'dropped')),
+        turn INTEGER,
+        due INTEGER,
+        shown TEXT NOT NULL DEFAULT 'offered',
+        CHECK ((turn IS NULL) = (due IS NULL) AND (state <> 'wanted' OR turn IS NOT NULL))
+    ) STRICT;
+    CREATE TABLE limit_warnings (kind TEXT PRIMARY KEY, resets INTEGER NOT NULL) STRICT;
 "];
 
 /// The newest version that this program knows.

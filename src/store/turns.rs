@@ -6,7 +6,7 @@ use tracing::error;
 use super::deliveries::{self, DeliveryState, FilePart};
 use super::questions::Question;
 use super::values::Json;
-use super::{Accepted, Millis, Store, StoreError, usage};
+use super::{Accepted, Millis, Offer, Store, StoreError, continuations, usage};
 use crate::domain::{
     Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, TurnUsage, UserId,
     Work,
@@ -149,6 +149,8 @@ pub struct Finished {
     pub session: Option<SessionUpdate>,
     /// What it has used; `None` where nothing is known of that.
     pub usage: Option<TurnUsage>,
+    /// It was refused by a usage limit, and may go on later.
+    pub offer: Option<Offer>,
 }
 
 /// What a result says of its session.
@@ -190,30 +192,8 @@ impl Store {
     /// # Errors
     /// If the database fails: the message is not accepted then.
     pub async fn accept(&self, turn: Turn, hourglass: bool) -> Result<Accepted, StoreError> {
-        self.step(move |tx| {
-            if !insert_message(tx, turn.message, turn.channel, &turn.author, turn.accepted)? {
-                return Ok(Accepted::Known);
-            }
-            let sql = "INSERT INTO turns
-                           (message, project, prompt, model, fresh, attachments, ours, state, hourglass)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8)";
-            let Turn { message, project, prompt, model, fresh, question, .. } = turn;
-            let ours = question != Question::Theirs;
-            let attachments = Json(turn.attachments);
-            let mut statement = tx.prepare_cached(sql)?;
-            statement.execute(params![
-                message,
-                project,
-                prompt,
-                model,
-                fresh,
-                attachments,
-                ours,
-                hourglass
-            ])?;
-            Ok(Accepted::New)
-        })
-        .await
+        self.step(move |tx| Ok(if insert(tx, &turn, hourglass)? { Accepted::New } else { Accepted::Known }))
+            .await
     }
 
     /// Writes what is to be said in answer to a message that starts no turn. The message id is the key.
@@ -334,6 +314,9 @@ impl Store {
                 usage::write(tx, message, Millis::now(), &end.usage.unwrap_or_default())?;
             }
             deliveries::write(tx, message, &end.parts, end.file.as_ref())?;
+            if let Some(offer) = end.offer {
+                continuations::offer(tx, message, offer)?;
+            }
             Ok(true)
         })
         .await
@@ -401,6 +384,22 @@ impl Store {
     }
 }
 
+/// Writes a waiting turn; whether its message was not there yet.
+pub(super) fn insert(tx: &Transaction<'_>, turn: &Turn, hourglass: bool) -> rusqlite::Result<bool> {
+    let Turn { message, channel, author, project, prompt, model, fresh, question, accepted, .. } = turn;
+    if !insert_message(tx, *message, *channel, author, *accepted)? {
+        return Ok(false);
+    }
+    let (ours, posted) = question.columns();
+    let attachments = Json(&turn.attachments);
+    let sql = "INSERT INTO turns
+                   (message, project, prompt, model, fresh, attachments, ours, question, state, hourglass)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9)";
+    let values = params![message, project, prompt, model, fresh, attachments, ours, posted, hourglass];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(true)
+}
+
 /// The author in three columns from this one on. Bots start no turns.
 fn author(row: &Row<'_>, first: usize) -> rusqlite::Result<Author> {
     let roles = row.get::<_, Json<_>>(first + 2)?.0;
@@ -439,7 +438,7 @@ fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusq
     Ok(())
 }
 
-fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
+pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnRow>> {
     let delivery = deliveries::state(tx, message)?;
     let usage = usage::row(tx, message)?;
     let sql =

@@ -16,6 +16,7 @@
 //! where Discord refuses the file, one step of the store puts them in its place, and from then on they are parts like
 //! all others. So a crash before that step tries the file again, and one after it goes on with them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Turns;
+use super::continuation::{self, decision, rows, with_what_comes_of_it};
 use super::live::LiveLineHandle;
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
@@ -188,7 +190,13 @@ async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: boo
         find_posted(turns, message, &mut delivery).await?;
     }
     let (channel, written) = (delivery.channel, delivery.written);
+    let is_refused_turn = delivery.continuation.is_some();
     match post_parts(turns, message, delivery, may_be_posted).await {
+        Ok(()) if is_refused_turn => {
+            // Somebody may have decided before it was recorded where the answer is.
+            continuation::show_all(turns);
+            Ok(())
+        }
         Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
             error!(error = %refused, "Discord has not taken an answer for too long; the delivery is closed");
             turns.store.close_delivery(message, DeliveryEnd::Refused(refused.to_string())).await?;
@@ -229,17 +237,23 @@ const ARCHIVED: u32 = 50_083;
 
 /// How a part can be recognized in the channel.
 struct Look<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
+    /// The refused turn that its buttons are about.
+    decides_about: Option<MessageId>,
     reply_to: Option<MessageId>,
     silent: bool,
 }
 
 impl<'a> Look<'a> {
     /// Of the part at this place, from 0.
-    fn of(delivery: &Delivery, place: usize, part: &'a StoredPart) -> Self {
+    fn of(message: MessageId, delivery: &Delivery, place: usize, part: &'a StoredPart) -> Self {
         let is_last = place + 1 == delivery.parts.len();
         let reply_to = (place == 0 || is_last).then_some(delivery.reply_to);
-        Self { text: &part.text, reply_to, silent: !is_last }
+        let (text, decides_about) = match delivery.continuation.filter(|_| is_last) {
+            Some(it) => (with_what_comes_of_it(&part.text, it).into(), Some(message)),
+            None => (part.text.as_str().into(), None),
+        };
+        Self { text, decides_about, reply_to, silent: !is_last }
     }
 }
 
@@ -266,7 +280,7 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
         };
         for posted in own {
             let part = &delivery.parts[place];
-            let look = Look::of(delivery, place, part);
+            let look = Look::of(message, delivery, place, part);
             // It may be part of another answer with the same words; the ledger knows those.
             if is_it(turns, delivery.channel, &posted, &look).await?
                 && !turns.store.is_known(posted.id).await?
@@ -281,7 +295,12 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
 
 /// Whether this message looks like the part.
 async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'_>) -> Result<bool, Stuck> {
-    if posted.content.trim() != turns.outbox.redact(look.text).trim() || posted.silent != look.silent {
+    if look.decides_about.is_some()
+        && posted.custom_ids.iter().any(|id| decision(id).map(|(turn, _)| turn) == look.decides_about)
+    {
+        return Ok(true);
+    }
+    if posted.content.trim() != turns.outbox.redact(&look.text).trim() || posted.silent != look.silent {
         return Ok(false);
     }
     match (look.reply_to, posted.reply_to) {
@@ -310,16 +329,19 @@ async fn post_parts(
             place += 1;
             continue;
         }
-        let look = Look::of(&delivery, place, part);
+        let look = Look::of(message, &delivery, place, part);
         let number = part.number;
         let has_file = part.file.is_some();
         let post = Post {
-            content: part.text.clone(),
+            content: look.text.clone().into_owned(),
             nonce: nonce(message, number),
             reply_to: look.reply_to,
             notify: if look.silent { Notify::Nobody } else { Notify::Person(delivery.author) },
             file: part.file.clone().map(|content| File { name: words::ANSWER_FILE.to_owned(), content }),
-            rows: Vec::new(),
+            rows: match delivery.continuation.filter(|_| look.decides_about.is_some()) {
+                Some(continuation) => rows(message, continuation),
+                None => Vec::new(),
+            },
         };
         let refused = match turns.outbox.post(delivery.channel, post).await {
             Ok(posted) => {

@@ -12,7 +12,7 @@ use super::shares::TooMuch;
 use super::story::{self, Step};
 use super::task::Task;
 use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, delivery, prompt};
+use super::{Settled, Stop, StopReason, Turns, continuation, delivery, prompt};
 use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
 use crate::gate::{self, Verdict};
 use crate::lane::{LanePosition, LaneView, Ticket};
@@ -93,6 +93,9 @@ pub async fn edited(turns: &Turns, message: Message) {
     let Some(stop) = turns.stops().get(&message.id).cloned() else {
         return asks_at_last(turns, message).await;
     };
+    if stop.turn != message.id {
+        return debug!("an edit of a question changes nothing in the turn that goes on with it");
+    }
     let scripts = turns.scripts.borrow().clone();
     let id = message.id;
     let may_ask = |work: &Work| {
@@ -156,6 +159,7 @@ fn age(message: MessageId) -> Duration {
 /// The turns of deleted messages do not begin; a running one is stopped.
 pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
     for id in messages {
+        continuation::deleted(turns, id).await;
         let Some(stop) = turns.stops().get(&id).cloned() else { continue };
         let id = stop.turn;
         if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {

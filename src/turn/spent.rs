@@ -55,6 +55,7 @@ mod tests {
                 denied: Vec::new(),
                 usage: TurnUsage { tools: Some(3), ..TurnUsage::default() },
                 fallback: None,
+                limit_warning: None,
                 partial: String::new(),
             };
             let usage = usage(&asked, CostBefore { session, cost: MicroUsd(100) });

@@ -21,9 +21,10 @@ use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{
-    Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, question, turn_text,
+    Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt, question,
+    turn_text,
 };
-use crate::agent::{Ask, AskEnd, AskResult, Denial, SessionStart};
+use crate::agent::{Ask, AskEnd, AskResult, Denial, Failure, SessionStart};
 use crate::domain::{ChannelId, Format, MessageId, MicroUsd, Outcome, Project, SessionId};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
@@ -362,15 +363,18 @@ async fn try_to_ask(
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let usage = spent::usage(&asked, before);
+    let offer = continuation::offer(&asked);
+    notes.extend(continuation::notes(turns, &turn, &asked).await);
     notes.extend(footer::compaction(&usage));
-    let (outcome, mut said) = what_to_say(asked, stop, &hooks, task.message, notes).await;
+    let (outcome, mut said) = what_to_say(asked, offer.is_some(), stop, &hooks, task.message, notes).await;
     if outcome == Outcome::Answered {
         said.footer = spent::footer(project, &usage).await;
     }
     info!(?outcome, "ends");
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
-    finish(turns, task, Finished { usage: Some(usage), ..finished }).await?;
+    let finished = continuation::offered(Finished { usage: Some(usage), ..finished }, offer);
+    finish(turns, task, finished).await?;
     Ok(Tried::Written)
 }
 
@@ -415,6 +419,7 @@ pub(super) fn asker(turn: &Turn) -> Option<String> {
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
 async fn what_to_say(
     asked: AskResult,
+    is_offered: bool,
     stop: &Stop,
     hooks: &TurnHooks,
     message: MessageId,
@@ -425,6 +430,11 @@ async fn what_to_say(
         AskEnd::Answered(answer) => {
             let answer = hooks.answer(answer).await;
             return (Outcome::Answered, TurnText { answer, notes, ..TurnText::default() });
+        }
+        // When it is reset, and what comes of that, is said by the offer.
+        AskEnd::Failed(Failure::UsageLimit { text, .. }) if is_offered => {
+            info!(%text, "the usage limit is reached");
+            (Outcome::Failed, words::limit::usage_limit())
         }
         AskEnd::Failed(failure) => {
             error!(error = ?failure, "the agent failed");

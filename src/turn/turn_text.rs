@@ -110,7 +110,7 @@ impl TurnText {
             Some(_) if capped.is_some() => parts.extend(own_parts(&self.with_footer(own))),
             _ => self.append(&mut parts, own),
         }
-        Finished { outcome, parts, file, session, usage: None }
+        Finished { outcome, parts, file, session, usage: None, offer: None }
     }
 
     /// Puts what the bot says into the last part if it fits there, else into one of its own.

@@ -47,7 +47,7 @@ impl Failure {
                 format!("Claude didn't start within {}. Please try again.", in_words(*limit))
             }
             Self::Deaf { limit } => format!(
-                "Claude did not begin with this within {}, and neither did a second one that I started; please ask again.",
+                "Claude did not begin with this within {}, and neither did a second one that I started. Please ask again.",
                 in_words(*limit)
             ),
             Self::Silence { limit } => format!(

@@ -92,7 +92,7 @@ fn command(stage: &Stage) -> Command {
 }
 
 /// One value of the bot's database, read beside the bot.
-fn stored<T: rusqlite::types::FromSql>(stage: &Stage, sql: &str, parameters: impl Params) -> Option<T> {
+pub fn stored<T: rusqlite::types::FromSql>(stage: &Stage, sql: &str, parameters: impl Params) -> Option<T> {
     let file = stage.root().join("moonlane.db");
     let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     database.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -100,13 +100,13 @@ fn stored<T: rusqlite::types::FromSql>(stage: &Stage, sql: &str, parameters: imp
 }
 
 /// Changes the database while no bot runs.
-fn change(stage: &Stage, sql: &str, parameters: impl Params) {
+pub fn change(stage: &Stage, sql: &str, parameters: impl Params) {
     let database = Connection::open(stage.root().join("moonlane.db")).unwrap();
     assert_eq!(database.execute(sql, parameters).unwrap(), 1, "{sql}");
 }
 
 /// A snowflake as SQLite holds it.
-fn key(message: Id) -> i64 {
+pub fn key(message: Id) -> i64 {
     message.get().cast_signed()
 }
 

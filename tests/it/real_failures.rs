@@ -57,7 +57,7 @@ async fn claude_tells_what_the_api_says() {
 #[ignore = "needs the real Claude Code"]
 async fn claude_with_a_slow_api_is_not_taken_for_deaf() {
     let real = Real::with(r#"limits = { wake = "2s", silence = "5s" },"#).await;
-    insta::assert_snapshot!(sentence(&real, "STALL").await, @"⚠️ Claude said nothing for 5 seconds, so I stopped it; please ask again. I remember the conversation.");
+    insta::assert_snapshot!(sentence(&real, "STALL").await, @"⚠️ Claude said nothing for 5 seconds, so I stopped it. Please ask again; the conversation is kept.");
     assert_eq!(real.agents_started(), 1);
     real.bot.stop().await;
 }

@@ -1,0 +1,287 @@
+//! Going on with a turn that a usage limit has refused, once the limit is reset.
+//!
+//! # Theory of operation
+//! A refused turn ends as a failed one, and an offer is written with its end. The last part of its answer shows what has
+//! come of the offer, and has the buttons for it: it is posted, found again and edited from what the store holds. A press
+//! is written down first, then shown. What is wanted is kept in the store, too; once it is due, one step of the store
+//! accepts the turn that goes on, under an id that was chosen with the press, and notes that it has begun. From there on it
+//! is a turn like any other: it enters its lane, and passes whatever guards the beginning of a turn. So a bot that dies
+//! between any two of these steps goes on with the next one.
+//!
+//! Time is the machine's clock, which is looked at again at least every [`LOOK_EVERY`]: it may be set.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{debug, error, info};
+
+use super::task::Task;
+use super::{Turns, delivery, intake, story};
+use crate::agent::{AskEnd, AskResult, Failure};
+use crate::domain::{Action, Button, ButtonStyle, InteractionId, MessageId, Row};
+use crate::logging::chain;
+use crate::outbox::Refused;
+use crate::store::{Continuation, Finished, Millis, Offer, Question, RefusedTurn, StoreError, Turn};
+use crate::text;
+use crate::words::limit as words;
+
+/// What the ids of the buttons begin with; the id of the refused turn follows.
+const CONTINUE: &str = "continue:";
+const LEAVE: &str = "leave:";
+
+/// How often the clock is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The wait before something that has failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// No limit has a window of more than a week. What is said to be reset later than this is not believed.
+const LONGEST_WINDOW: u64 = 14 * 24 * 60 * 60;
+
+/// What a press decides about a refused turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It goes on at the reset.
+    Continue,
+    Leave,
+}
+
+/// The refused turn that a press of this button decides about, where it is such a button.
+pub fn decision(custom_id: &str) -> Option<(MessageId, Decision)> {
+    let of = |prefix, decision| Some((custom_id.strip_prefix(prefix)?.parse().ok()?, decision));
+    of(CONTINUE, Decision::Continue).or_else(|| of(LEAVE, Decision::Leave))
+}
+
+/// What the buttons are, as long as there is something to decide.
+pub fn rows(turn: MessageId, continuation: Continuation) -> Vec<Row> {
+    let button = |label: &str, prefix: &str, style| Button {
+        label: label.to_owned(),
+        action: Action::Press { custom_id: format!("{prefix}{turn}"), style },
+        disabled: false,
+    };
+    match continuation {
+        Continuation::Offered(_) => vec![Row::Buttons(vec![
+            button(words::CONTINUE_THEN, CONTINUE, ButtonStyle::Primary),
+            button(words::LEAVE_IT, LEAVE, ButtonStyle::Secondary),
+        ])],
+        Continuation::Wanted(_) => {
+            vec![Row::Buttons(vec![button(words::CANCEL, LEAVE, ButtonStyle::Secondary)])]
+        }
+        Continuation::Left(_) | Continuation::Begun | Continuation::Dropped => Vec::new(),
+    }
+}
+
+/// The last part of a refused turn's answer, as it is shown now.
+pub fn with_what_comes_of_it(part: &str, continuation: Continuation) -> String {
+    let line = words::what_comes_of_it(continuation);
+    if part.is_empty() { line } else { format!("{part}\n{line}") }
+}
+
+/// What is offered after a turn that ended like this; nothing where it is not known when the limit is reset, or in which
+/// session the prompt is.
+pub fn offer(asked: &AskResult) -> Option<Offer> {
+    let AskEnd::Failed(Failure::UsageLimit { resets: Some(resets), .. }) = asked.end else { return None };
+    let latest = u64::try_from(Millis::now().0 / 1000).unwrap_or(0) + LONGEST_WINDOW;
+    let session = asked.session.as_ref()?.id;
+    (resets <= latest).then_some(Offer { session, resets })
+}
+
+/// What is said of usage limits below a turn: that one is near, once in its window, and that the turn goes on after one. A
+/// failure of the database costs a note and not the answer, for the agent has worked.
+pub async fn notes(turns: &Turns, turn: &Turn, asked: &AskResult) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let (Some(warning), AskEnd::Answered(_)) = (&asked.limit_warning, &asked.end)
+        && turns.store.is_first_warning(warning.kind.clone(), warning.resets).await.unwrap_or(false)
+    {
+        notes.push(words::warning(&warning.kind, warning.used, warning.resets));
+    }
+    if matches!(turn.question, Question::Posted(_))
+        && turns.store.is_continuation(turn.message).await.unwrap_or(false)
+    {
+        notes.push(words::goes_on());
+    }
+    notes
+}
+
+/// The end of a refused turn with its offer, and with a part that has room for it.
+pub fn offered(mut end: Finished, offer: Option<Offer>) -> Finished {
+    let Some(Offer { resets, .. }) = offer else { return end };
+    let fits = |part: &String| {
+        // The longest that may come of it.
+        let longest =
+            [Continuation::Offered(resets), Continuation::Dropped].map(|it| with_what_comes_of_it(part, it));
+        longest.iter().all(|text| text.encode_utf16().count() <= text::LIMIT)
+    };
+    if !end.parts.last().is_some_and(fits) {
+        end.parts.push(String::new());
+    }
+    let beside_file = end.file.as_ref().is_none_or(|file| fits(&file.text));
+    Finished { offer: offer.filter(|_| beside_file), ..end }
+}
+
+/// Waits until one is due.
+pub async fn until_due(turns: &Turns) {
+    let mut next = turns.0.continues.subscribe();
+    loop {
+        let due = *next.borrow_and_update();
+        let left = due.map(|due| due.0.saturating_sub(Millis::now().0));
+        if left.is_some_and(|left| left <= 0) {
+            return;
+        }
+        let left = left.map_or(LOOK_EVERY, |left| Duration::from_millis(left.unsigned_abs()));
+        tokio::select! {
+            changed = next.changed() => if changed.is_err() {
+                std::future::pending::<()>().await;
+            },
+            () = sleep(left.min(LOOK_EVERY)) => {}
+        }
+    }
+}
+
+/// Accepts what is due, and has it enter its lane.
+pub async fn begin_due(turns: &Turns) {
+    let begun = match turns.store.begin_continuations(Millis::now(), words::CONTINUE.to_owned()).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            error!(error = chain(&error), "no turn can go on yet");
+            let later = Millis::now().0.saturating_add(TRY_AGAIN.as_millis() as i64);
+            turns.0.continues.send_replace(Some(Millis(later)));
+            return;
+        }
+    };
+    for turn in begun {
+        info!(id = %turn.message.short(), channel = %turn.channel, "goes on after a usage limit");
+        let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
+        // As one that has waited: its question is looked for, and whether the bot may write there.
+        let task = Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
+        intake::enter(turns, task, story::Step::Ask(None));
+    }
+    look_again(turns).await;
+    show_all(turns);
+}
+
+/// Takes up what an earlier bot has left: what is wanted, and what is not shown yet.
+pub async fn recover(turns: &Turns) {
+    look_again(turns).await;
+    show_all(turns);
+}
+
+/// Reads from the store when the next one is due.
+async fn look_again(turns: &Turns) {
+    match turns.store.next_continuation().await {
+        Ok(next) => drop(turns.0.continues.send_replace(next)),
+        Err(error) => error!(error = chain(&error), "cannot tell when the next turn is to go on"),
+    }
+}
+
+/// Shows everywhere what has come of refused turns, in the background.
+pub fn show_all(turns: &Turns) {
+    let of_task = turns.clone();
+    turns.0.tasks.spawn(async move {
+        match of_task.store.refused_turns_to_show().await {
+            Ok(refused) => {
+                for turn in refused {
+                    show(&of_task, turn).await;
+                }
+            }
+            Err(error) => error!(error = chain(&error), "cannot tell which answers are out of date"),
+        }
+    });
+}
+
+/// The questions are deleted: what was refused of them does not go on.
+pub async fn deleted(turns: &Turns, question: MessageId) {
+    match turns.store.drop_continuation_of(question).await {
+        Ok(true) => {
+            look_again(turns).await;
+            show_all(turns);
+        }
+        Ok(false) => {}
+        // That it is deleted is seen when it is due.
+        Err(error) => error!(error = chain(&error), "a deletion could not be written down"),
+    }
+}
+
+/// Shows what has come of one refused turn, however long Discord takes; what somebody decides meanwhile is shown instead.
+async fn show(turns: &Turns, mut turn: RefusedTurn) {
+    let mut posted = turn.posted;
+    loop {
+        let Some(message) = posted else { return };
+        let shown = turn.continuation;
+        let text = with_what_comes_of_it(&turn.text, shown);
+        match turns.outbox.edit(turn.channel, message, &text, &rows(turn.message, shown)).await {
+            Ok(()) | Err(Refused::NotFound { .. }) => {
+                if let Err(error) = turns.store.set_shown_continuation(turn.message, shown).await {
+                    return debug!(error = chain(&error), "cannot record what an answer shows");
+                }
+                match turns.store.refused_turn(turn.message).await {
+                    Ok(Some(newer)) if newer.continuation != shown => turn = newer,
+                    _ => return,
+                }
+            }
+            Err(refused) if delivery::is_passing(&refused) => {
+                debug!(%refused, "what has come of a refused turn is not shown yet");
+                tokio::select! {
+                    // The next bot shows it.
+                    () = turns.0.ending.cancelled() => return,
+                    () = sleep(TRY_AGAIN) => {}
+                }
+                match turns.store.refused_turn(turn.message).await {
+                    Ok(Some(newer)) => turn = newer,
+                    _ => return,
+                }
+            }
+            Err(refused) => return debug!(%refused, "what has come of a refused turn is not shown"),
+        }
+        posted = turn.posted.or(posted);
+    }
+}
+
+impl Turns {
+    /// Writes down what somebody has decided about a refused turn, by this press on this message, and has it shown.
+    /// `false`: it was decided before.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn decide(
+        &self,
+        turn: MessageId,
+        decision: Decision,
+        press: InteractionId,
+        pressed: MessageId,
+    ) -> Result<bool, StoreError> {
+        let Some(RefusedTurn { continuation, .. }) = self.store.refused_turn(turn).await? else {
+            return Ok(false);
+        };
+        let decided = match (decision, continuation) {
+            (Decision::Continue, Continuation::Offered(resets)) => {
+                let due = self.due(turn, resets).await?;
+                let id = MessageId::new(press.get()).expect("the id of an interaction is not 0");
+                self.store.want_continuation(turn, id, due).await?
+            }
+            (Decision::Continue, _) => false,
+            (Decision::Leave, _) => self.store.leave_continuation(turn).await?,
+        };
+        if decided {
+            look_again(self).await;
+            if let Some(refused) = self.store.refused_turn(turn).await? {
+                // The bot may have died before it recorded the message.
+                let refused = RefusedTurn { posted: refused.posted.or(Some(pressed)), ..refused };
+                let of_task = self.clone();
+                self.0.tasks.spawn(async move { show(&of_task, refused).await });
+            }
+        }
+        Ok(decided)
+    }
+
+    /// When a refused turn is to go on: at the reset, or now where that is over, and a random part of the project's
+    /// `continue_spread` later.
+    async fn due(&self, turn: MessageId, resets: u64) -> Result<Millis, StoreError> {
+        let row = self.store.turn(turn).await?;
+        let project = row.and_then(|row| self.scripts.borrow().project(&row.turn.project).cloned());
+        let spread = project.map_or(Duration::ZERO, |project| project.limits.continue_spread);
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX - 1);
+        let part = uuid::Uuid::new_v4().as_u64_pair().0 % (spread + 1);
+        let resets = i64::try_from(resets.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let from = resets.max(Millis::now().0);
+        Ok(Millis(from.saturating_add(i64::try_from(part).unwrap_or(i64::MAX))))
+    }
+}
