@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::dialect::{Swap, swap};
 use super::inline::{Span, SpanKind};
-use super::line::fitting;
+use super::line::fits;
 
 /// No formula is longer, in UTF-16 units.
 const LONGEST: usize = 1500;
@@ -39,28 +39,58 @@ pub fn find(text: &str, at: usize) -> Option<Formula> {
         return None;
     }
     let begin = at + open.len();
-    // No more than that is looked through: in a long text there may be no other mark to its end.
-    let within = &text[begin..];
-    let within = &within[..fitting(within, LONGEST)];
-    let end = within.match_indices(close).map(|(place, _)| place).find(|&place| {
-        let after = within[place + close.len()..].chars().next();
-        let touches = !within[..place].ends_with(char::is_whitespace);
-        let apart = after.is_none_or(|c| !c.is_alphanumeric() && !"${(_".contains(c));
-        !within[..place].ends_with('\\') && (open != "$" || (touches && apart))
-    })?;
-    let inner = &within[..end];
-    let one_line = open != "$" || !(inner.contains('\n') || inner.starts_with(char::is_whitespace));
+    let length = match open {
+        "$" | "$$" => until_dollar(&text[begin..], open),
+        _ => until_bracket(&text[begin..], open, close),
+    }?;
+    let inner = &text[begin..begin + length];
+    let end = begin + length + close.len();
     let is_formula = match open {
         "$$" => !inner.trim().is_empty(),
-        "$" => is_inline(inner),
+        "$" => {
+            let touches = !(inner.starts_with(char::is_whitespace) || inner.ends_with(char::is_whitespace));
+            let apart =
+                text[end..].chars().next().is_none_or(|c| !c.is_alphanumeric() && !"${(_".contains(c));
+            touches && apart && is_inline(inner)
+        }
         _ => is_marked(inner) || (open == "\\(" && is_short(inner)),
     };
-    let plain = !inner.contains(['`', '\0', '$']) && !inner.contains("\n\n") && !inner.contains("\\|");
-    (one_line && is_formula && plain).then(|| Formula {
-        range: at..begin + end + close.len(),
-        inner: begin..begin + end,
+    (is_formula && fits(inner, LONGEST)).then(|| Formula {
+        range: at..end,
+        inner: begin..begin + length,
         display,
     })
+}
+
+/// How long the formula is that `$` or `$$` closes. Nothing is looked at beyond the next `$`, so that a text full of them
+/// is read only once.
+fn until_dollar(text: &str, mark: &str) -> Option<usize> {
+    let end = text.find(['$', '`', '\0'])?;
+    let inner = &text[..end];
+    let broken = if mark == "$" { inner.contains('\n') } else { inner.contains("\n\n") };
+    (text[end..].starts_with(mark) && !broken && !inner.ends_with('\\') && !inner.contains("\\|"))
+        .then_some(end)
+}
+
+/// How long the formula is that this bracket closes. Nothing is looked at beyond the next bracket that opens one.
+fn until_bracket(text: &str, open: &str, close: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find(['\\', '$', '`', '\0', '\n'])?;
+        let rest = &text[at..];
+        if rest.starts_with(close) {
+            return Some(at);
+        }
+        if rest.starts_with(open) || rest.starts_with("\\|") || rest.starts_with("\n\n") {
+            return None;
+        }
+        at += match rest.as_bytes()[0] {
+            b'\n' => 1,
+            // With whatever is escaped, such as another backslash: `\\[1em]` opens nothing.
+            b'\\' => 1 + rest[1..].chars().next()?.len_utf8(),
+            _ => return None,
+        };
+    }
 }
 
 /// Whether there is something that only formulas have.
@@ -191,6 +221,10 @@ pub fn code(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
     use super::*;
 
     /// The formulas in a text, read from left to right.
@@ -224,6 +258,25 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(&found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_that_close_nothing_take_hardly_longer_than_formulas() {
+        // Of the processor, which may have more to do than this.
+        let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let time = |mark: &str| {
+            let text = mark.repeat(300_000 / mark.len());
+            let begun = used();
+            let formulas = found(&text).len();
+            (used() - begun, formulas)
+        };
+        let (usual, formulas) = time("$x$ ");
+        assert_eq!(formulas, 75_000);
+        for mark in ["$a ", "$$ ", "\\( ", "\\[x ", "\\(\\[", "$a\n"] {
+            let (long, formulas) = time(mark);
+            assert_eq!(formulas, 0, "{mark:?}");
+            assert!(long < 10 * usual, "{mark:?}: {long:?}, and formulas {usual:?}");
         }
     }
 

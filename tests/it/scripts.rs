@@ -316,7 +316,7 @@ async fn the_playground_answers_what_is_piped_in_and_its_code_says_whether_a_tur
     moonlane playground. A scripted demo agent answers: no account, no cost (--agent claude asks the real one).
     @owner: hello
     · moonlane is typing in #general
-    ── moonlane in #general ───────────────────────────────────────── 230 ──
+    ── moonlane in #general ───────────────────────────────────────── 261 ──
     Hello! I am the **demo agent**: no model, no account, no cost. This is turn 1 of this session, and you said:
     > hello
 

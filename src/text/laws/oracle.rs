@@ -115,10 +115,10 @@ impl Oracle {
                 Event::InlineHtml(tag) if tag.starts_with("<su") => small += 1,
                 Event::InlineHtml(tag) if tag.starts_with("</su") => small = 0,
                 Event::Code(_) if cells > 0 => oracle.add_cell(source, range),
-                Event::Code(_) => {
-                    // Between three or more backticks it is a span only in CommonMark.
+                Event::Code(code) => {
+                    // Between three or more backticks it is a span only in CommonMark; and what holds as many gets others.
                     let ticks = source[range.clone()].bytes().take_while(|&b| b == b'`').count();
-                    let ticks = if ticks >= 3 { ticks } else { 0 };
+                    let ticks = if ticks >= 3 || (dialect && code.contains("```")) { ticks } else { 0 };
                     oracle.add(source, range.start + ticks..range.end - ticks);
                     oracle.whole.push(range);
                 }

@@ -111,8 +111,8 @@ pub const CASES: &[(&str, &str)] = &[
     ("char *p, **argv; void *q = f(*p);", "char *p, **argv; void *q = f(*p);"),
     ("|| x + 1 and |a, b| a || b", "|| x + 1 and |a, b| a || b"),
     (
-        "thread::spawn(move || run()).join().unwrap_or_else(|| 0)",
-        "thread::spawn(move || run()).join().unwrap_or_else(|| 0)",
+        "scope.spawn(move || run()).join().unwrap_or_else(|| 0)",
+        "scope.spawn(move || run()).join().unwrap_or_else(|| 0)",
     ),
     ("make || true; [ -f x ] || exit 1", "make || true; [ -f x ] || exit 1"),
     (
