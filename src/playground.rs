@@ -8,10 +8,11 @@
 //! What shows a turn at work stands below everything else and is redrawn in place, where the output is a terminal.
 
 mod hands;
+mod input;
 mod screen;
 
 use std::collections::HashMap;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +30,7 @@ use crate::turn::Settled;
 use crate::view;
 
 use hands::Target;
+use input::InputLine;
 use screen::Screen;
 
 /// Who answers in the playground.
@@ -149,7 +151,7 @@ impl Terminal {
     }
 
     async fn talk(&mut self, mut settling: mpsc::UnboundedReceiver<(MessageId, Settled)>) {
-        let mut lines = lines();
+        let mut lines = input::lines();
         let mut open = true;
         let ctrl_c = tokio::signal::ctrl_c();
         tokio::pin!(ctrl_c);
@@ -496,27 +498,6 @@ async fn until(time: Option<Instant>) {
     if let Some(time) = time {
         tokio::time::sleep_until(time.into()).await;
     }
-}
-
-/// A line of standard input.
-enum InputLine {
-    Text(String),
-    /// It is not UTF-8.
-    NotText,
-}
-
-/// The lines of standard input, read on a thread that the runtime need not wait for.
-fn lines() -> mpsc::UnboundedReceiver<InputLine> {
-    let (send, receive) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8(line).map_or(InputLine::NotText, InputLine::Text);
-            if send.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receive
 }
 
 #[cfg(test)]

@@ -262,7 +262,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("gateway/life.rs", 5, "the session with Discord, or its pulse; the supervisor begins the next"),
     ("local.rs", 1, "the local Discord"),
     ("panics.rs", 2, "told: `Panics::first`"),
-    ("playground.rs", 1, "the playground hears no more, as at the end of its input"),
+    ("playground/input.rs", 1, "the playground hears no more, as at the end of its input"),
     ("main.rs", 1, "one reload by hand"),
     ("respond.rs", 1, "one answer is not deferred"),
     (
