@@ -38,6 +38,15 @@ pub enum LanePosition {
     Waits(usize),
 }
 
+/// Whom a turn that is let go next overtakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overtakes {
+    /// All that wait.
+    All,
+    /// The turns of others; those of the same person that came before it go ahead with it, in their order.
+    Others,
+}
+
 /// What one lane looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneView {
@@ -160,13 +169,17 @@ impl Lanes {
 
     /// Lets a turn that waits go next in its lane, ahead of those that came before it. Nothing changes where no turn runs
     /// there: then the next one is about to begin, or keeps its place until it can.
-    pub fn advance(&self, channel: ChannelId, turn: MessageId) {
+    pub fn advance(&self, channel: ChannelId, turn: MessageId, overtakes: Overtakes) {
         let mut state = self.lock();
         let Some(lane) = state.lanes.get_mut(&channel).filter(|lane| lane.running.is_some()) else { return };
-        let place = lane.waiting.iter().position(|waiting| waiting.turn == turn);
-        if let Some(advanced) = place.and_then(|place| lane.waiting.remove(place)) {
-            lane.waiting.push_front(advanced);
-        }
+        let Some(place) = lane.waiting.iter().position(|waiting| waiting.turn == turn) else { return };
+        let person = lane.waiting[place].person;
+        let after = lane.waiting.split_off(place + 1);
+        let goes = |it: &QueuedTurn| it.turn == turn || overtakes == Overtakes::Others && it.person == person;
+        let (mut waiting, others): (VecDeque<_>, VecDeque<_>) = lane.waiting.drain(..).partition(goes);
+        waiting.extend(others);
+        waiting.extend(after);
+        lane.waiting = waiting;
     }
 
     /// How many turns of this person wait in the lane.
@@ -421,12 +434,27 @@ mod tests {
         let (_, first) = enter(&lanes, 1, 1);
         let (_, mut second) = enter(&lanes, 1, 2);
         let (_, mut third) = enter(&lanes, 1, 3);
-        lanes.advance(channel(1), turn(3));
-        lanes.advance(channel(1), turn(9));
+        lanes.advance(channel(1), turn(3), Overtakes::All);
+        lanes.advance(channel(1), turn(9), Overtakes::All);
         drop(first);
         assert!(runs(&mut third) && !runs(&mut second));
         drop(third);
         assert!(runs(&mut second));
+    }
+
+    #[test]
+    fn who_overtakes_others_takes_along_their_own_in_order() {
+        let lanes = Lanes::new(8, 8);
+        let _tickets: Vec<Ticket> = [9, 9, 1, 9, 1, 1]
+            .iter()
+            .zip(1..)
+            .map(|(&who, n)| lanes.enter(channel(1), turn(n), person(who)).1)
+            .collect();
+        let waiting = || lanes.view()[0].waiting.iter().map(|(turn, _)| turn.get()).collect::<Vec<_>>();
+        lanes.advance(channel(1), turn(5), Overtakes::Others);
+        assert_eq!(waiting(), [3, 5, 2, 4, 6]);
+        lanes.advance(channel(1), turn(3), Overtakes::Others);
+        assert_eq!(waiting(), [3, 5, 2, 4, 6]);
     }
 
     #[test]
@@ -436,7 +464,7 @@ mod tests {
         assert!(runs(&mut first));
         let (_, mut second) = enter(&lanes, 1, 2);
         first.step_back();
-        lanes.advance(channel(1), turn(2));
+        lanes.advance(channel(1), turn(2), Overtakes::All);
         assert!(!runs(&mut second));
         first.come_back();
         assert!(runs(&mut first));

@@ -1,13 +1,15 @@
 //! A message that ends the turn before it: `busy = "interrupt"`, and what its author does by a button.
 //!
 //! The turn that runs is stopped as by Stop, by whoever may do that, and nobody else: who asked for it, and operators. The
-//! message goes next, ahead of those that wait; any other keeps its place.
+//! message goes next, ahead of those that wait; any other keeps its place. Where the project has it so, the messages of one
+//! person keep the order in which they were written; by the button, the one that was chosen goes first.
 
 use tracing::info;
 
 use super::task::Task;
 use super::{Stopped, Turns};
 use crate::domain::{Busy, MessageId};
+use crate::lane::Overtakes;
 
 /// Ends the turn that runs in the channel of a message that has just come, where its project has it so and its author may.
 /// Otherwise, and where that turn is ending already, the message waits like any other.
@@ -31,20 +33,24 @@ pub async fn interrupt(turns: &Turns, task: Task) {
             return info!(turn = %running.short(), "not interrupted: the author may not stop it");
         }
     }
-    turns.go_instead(running, task.message).await;
+    turns.end_for(running, task.message, Overtakes::Others).await;
 }
 
 impl Turns {
     /// Stops a turn at work, and lets one that waits in its lane go next. Whoever asks for it must be allowed to. False, and
     /// nothing changes, where that turn is ending already or is over.
     pub async fn go_instead(&self, running: MessageId, waiting: MessageId) -> bool {
+        self.end_for(running, waiting, Overtakes::All).await
+    }
+
+    async fn end_for(&self, running: MessageId, waiting: MessageId, overtakes: Overtakes) -> bool {
+        let Ok(Some(row)) = self.store.turn(waiting).await else { return false };
         let Some(stop) = self.stops().get(&running).cloned() else { return false };
         if stop.is_closed() || stop.reason().is_some() {
             return false;
         }
-        let Ok(Some(row)) = self.store.turn(waiting).await else { return false };
         // First, so that nobody else begins in between.
-        self.lanes.advance(row.turn.channel, waiting);
+        self.lanes.advance(row.turn.channel, waiting, overtakes);
         info!(turn = %running.short(), by = %waiting.short(), "stopped for another one");
         self.stop(running).await == Some(Stopped::Work)
     }
