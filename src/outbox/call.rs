@@ -206,7 +206,7 @@ impl Sender {
                 let in_flight = place.queues().in_flight.lock().await;
                 let admitted = self.pace.lock().admit(call.kind, call.place, Instant::now());
                 match admitted {
-                    Ok(()) => break in_flight,
+                    Ok(()) => break InFlight { sender: self, _alone: in_flight },
                     Err(until) if until > deadline => return Err(Refused::GaveUp { why: last }),
                     Err(until) => {
                         drop(in_flight);
@@ -368,6 +368,18 @@ impl Sender {
     fn enter(&self, place: u64) -> QueueShare<'_> {
         let queues = Arc::clone(self.queues.lock().entry(place).or_default());
         QueueShare { sender: self, place, queues: Some(queues) }
+    }
+}
+
+/// A call on its way; dropping it, also when the call is cancelled, tells the pace that it has ended.
+struct InFlight<'a> {
+    sender: &'a Sender,
+    _alone: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.sender.pace.lock().end(Instant::now());
     }
 }
 

@@ -4,7 +4,10 @@
 //! of call falls into, the same for all channels; the count itself is kept per bucket and channel. As only
 //! one call per channel is in flight, no counting is needed here: an answer says how many calls remain, and 0
 //! closes the bucket for that channel until its window ends. The limit over everything (50 calls per second) is
-//! in no header: the first refusal that names it makes this side count for a while.
+//! in no header, so every call is counted, from its start until a second after its answer. Discord counted it at some moment
+//! in between, so however long calls take to arrive, no second there sees more of them than are held here at once.
+//!
+//! As that limit comes near, calls that can wait leave the rest of it to those that carry what is said.
 //!
 //! See <https://discord.com/developers/docs/topics/rate-limits>.
 
@@ -36,6 +39,17 @@ impl CallKind {
     pub(super) const COUNT: usize = Self::Start as usize + 1;
 }
 
+impl CallKind {
+    /// How many calls may count when this one starts. What only shows that a turn is at work, or tidies up, leaves room for
+    /// messages and what they depend on.
+    fn most(self) -> usize {
+        match self {
+            Self::Edit | Self::Delete | Self::Typing | Self::React | Self::History => MOST_LESSER,
+            Self::Create | Self::Channel | Self::Member | Self::Commands | Self::Start => MOST,
+        }
+    }
+}
+
 /// Where Discord counts: the bucket it named, or the kind itself as long as it has named none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bucket {
@@ -43,10 +57,12 @@ enum Bucket {
     Named(Arc<str>),
 }
 
-/// What Discord allows in all, per second.
-const GLOBAL: usize = 50;
-/// How long calls are counted here after Discord complained about their total.
-const CAREFUL: Duration = Duration::from_secs(600);
+/// How many calls may count at once. Discord allows 50 a second; two are left for the check of a token, which is not counted.
+const MOST: usize = 48;
+/// The same for calls that can wait.
+const MOST_LESSER: usize = 36;
+/// How long a call counts after its answer.
+const WINDOW: Duration = Duration::from_secs(1);
 /// The longest wait that a server can ask for; longer ones are cut to this.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -58,14 +74,14 @@ pub(super) struct Pace {
     closed: HashMap<(Bucket, u64), Instant>,
     /// Until when nothing at all may go.
     silence: Option<Instant>,
-    /// Until when calls are counted.
-    careful: Option<Instant>,
-    /// When the last calls went, at most [`GLOBAL`] of them, while they are counted.
-    sent: VecDeque<Instant>,
+    /// How many calls are on their way.
+    in_flight: usize,
+    /// When the calls of the last [`WINDOW`] ended, in order.
+    ended: VecDeque<Instant>,
 }
 
 impl Pace {
-    /// Lets a call go now, or says when to ask again.
+    /// Lets a call go now, or says when to ask again. Whoever makes the call tells of its end, too ([`Pace::end`]).
     pub(super) fn admit(&mut self, kind: CallKind, channel: u64, now: Instant) -> Result<(), Instant> {
         let bucket = (self.bucket(kind), channel);
         let waits = [self.silence, self.closed.get(&bucket).copied()];
@@ -73,20 +89,21 @@ impl Pace {
             return Err(until);
         }
         self.closed.remove(&bucket);
-        if self.careful.is_none_or(|until| until <= now) {
-            self.careful = None;
-            self.sent = VecDeque::new();
-            return Ok(());
+        while self.ended.front().is_some_and(|ended| *ended + WINDOW <= now) {
+            self.ended.pop_front();
         }
-        if self.sent.len() == GLOBAL {
-            let next = self.sent[0] + Duration::from_secs(1);
-            if next > now {
-                return Err(next);
-            }
-            self.sent.pop_front();
+        if let Some(too_many) = (self.in_flight + self.ended.len()).checked_sub(kind.most()) {
+            // A call that is still on its way counts for a window at least.
+            return Err(self.ended.get(too_many).map_or(now, |ended| *ended) + WINDOW);
         }
-        self.sent.push_back(now);
+        self.in_flight += 1;
         Ok(())
+    }
+
+    /// A call that was admitted is over, however it ended.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.ended.push_back(now);
     }
 
     /// Learns from an answer to a call of this kind in this channel.
@@ -98,8 +115,7 @@ impl Pace {
         }
         match limits.refused {
             Some(TooManyRequests { everywhere: true, wait }) => {
-                self.silence = self.silence.max(Some(now + wait));
-                self.careful = Some(now + CAREFUL);
+                self.silence = self.silence.max(Some(now + wait))
             }
             Some(TooManyRequests { everywhere: false, wait }) => self.close(kind, channel, now + wait, now),
             None => {
@@ -177,6 +193,8 @@ fn duration(seconds: f64) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -207,20 +225,69 @@ mod tests {
     }
 
     #[test]
-    fn a_global_refusal_stops_everybody_and_then_keeps_to_fifty_a_second() {
+    fn a_global_refusal_stops_everybody() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         let body = br#"{"message": "x", "retry_after": 0.25, "global": true}"#;
         let limits = LimitHeaders::read(429, &HeaderMap::new(), body, seconds(1.0));
         pace.learn(CallKind::Create, 1, &limits, now);
         assert_eq!(pace.admit(CallKind::Typing, 9, now), Err(now + seconds(0.25)));
-        let later = now + seconds(0.25);
-        for channel in 0..50 {
-            assert_eq!(pace.admit(CallKind::Create, channel, later), Ok(()));
+        assert_eq!(pace.admit(CallKind::Typing, 9, now + seconds(0.25)), Ok(()));
+    }
+
+    #[test]
+    fn what_can_wait_leaves_room_for_messages() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let room =
+            |pace: &mut Pace, kind, at| (0..100).take_while(|n| pace.admit(kind, *n, at).is_ok()).count();
+        assert_eq!(room(&mut pace, CallKind::Edit, now), MOST_LESSER);
+        assert_eq!(room(&mut pace, CallKind::Create, now), MOST - MOST_LESSER);
+        assert_eq!(pace.admit(CallKind::Create, 1, now), Err(now + WINDOW), "none has ended");
+        for n in 0..MOST {
+            pace.end(now + seconds(n as f64 / 100.0));
         }
-        assert_eq!(pace.admit(CallKind::Create, 50, later), Err(later + seconds(1.0)));
-        assert_eq!(pace.admit(CallKind::Create, 50, later + seconds(1.0)), Ok(()));
-        assert_eq!(pace.admit(CallKind::Create, 51, later + CAREFUL), Ok(()));
-        assert!(pace.sent.is_empty());
+        let later = now + seconds(0.5);
+        assert_eq!(pace.admit(CallKind::Create, 1, later), Err(now + WINDOW));
+        let lesser = now + seconds((MOST - MOST_LESSER) as f64 / 100.0) + WINDOW;
+        assert_eq!(pace.admit(CallKind::Edit, 1, later), Err(lesser));
+        assert_eq!(pace.admit(CallKind::Create, 1, now + WINDOW), Ok(()));
+        pace.end(now + WINDOW);
+        assert_eq!(room(&mut pace, CallKind::Edit, now + seconds(9.0)), MOST_LESSER);
+    }
+
+    proptest! {
+        /// Whenever calls are wanted and however long each takes to get there and back, no second of Discord's sees more
+        /// than the limit.
+        #[test]
+        fn no_second_sees_more_than_the_limit(
+            calls in proptest::collection::vec((0..40u64, 0..400u64, 0..400u64, any::<bool>()), 1..400),
+        ) {
+            let kinds = [CallKind::Edit, CallKind::Create];
+            let (mut pace, start) = (Pace::default(), Instant::now());
+            let ms = |n: u64| start + Duration::from_millis(n);
+            let (mut now, mut ends, mut arrived) = (0, std::collections::BTreeSet::new(), Vec::new());
+            for (number, (gap, there, back, is_message)) in calls.into_iter().enumerate() {
+                now += gap.saturating_sub(30);
+                loop {
+                    while let Some((end, _)) = ends.first().copied().filter(|(end, _)| *end <= now) {
+                        pace.end(ms(end));
+                        ends.pop_first();
+                    }
+                    match pace.admit(kinds[usize::from(is_message)], number as u64, ms(now)) {
+                        Ok(()) => break,
+                        Err(until) => {
+                            let until = until.duration_since(start).as_millis() as u64;
+                            prop_assert!(until > now, "it has to wait");
+                            now = until;
+                        }
+                    }
+                }
+                arrived.push(now + there);
+                ends.insert((now + there + back, number));
+            }
+            arrived.sort_unstable();
+            let too_close = arrived.windows(MOST + 1).find(|it| it[MOST] - it[0] < 1000);
+            prop_assert!(too_close.is_none(), "{too_close:?}");
+        }
     }
 
     #[test]
