@@ -30,7 +30,9 @@ mod denial;
 mod elsewhere;
 mod events;
 mod failure;
+mod further;
 pub mod guard;
+mod keeper;
 mod kin;
 mod launch;
 mod leftovers;
@@ -56,15 +58,16 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 pub use denial::{Denial, Reason, Remedy};
 pub use events::{EndedCall, Fallback};
 pub use failure::{AccountTrouble, Failure, Poison};
+pub use further::{Further, PromptId};
 pub use leftovers::clean_daily;
 pub use todos::{Todo, TodoStatus};
 pub use tool::ToolAction;
@@ -77,9 +80,10 @@ use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SecretSource, 
 use crate::redact::Redactor;
 use crate::secret;
 use ask::RunningAsk;
-use events::AgentEvent;
+use further::FurtherMessages;
+use keeper::KeeperTask;
 use kin::Kin;
-use process::{Happening, Process};
+use process::Process;
 
 /// From closing stdin to SIGTERM when the bot stops.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);
@@ -99,6 +103,9 @@ pub struct Ask {
     pub permission_mode: Option<PermissionMode>,
     pub session: SessionStart,
     pub prompt: String,
+    /// The channel's agent has the prompt already, under this id, and has gone on with it by itself
+    /// ([`AskResult::goes_on`]).
+    pub sent: Option<PromptId>,
 }
 
 /// Which session a turn belongs to, as the store has it.
@@ -130,6 +137,11 @@ pub struct AskResult {
     pub limit_warning: Option<LimitWarning>,
     /// Where there is no answer: what was written so far.
     pub partial: String,
+    /// The further messages that Claude has got in this turn, in order.
+    pub taken_in: Vec<PromptId>,
+    /// The further message that came too late for this turn: the agent goes on with it by itself, and the channel's next ask
+    /// has to be [`Ask::sent`]. One that is in neither has not reached Claude.
+    pub goes_on: Option<PromptId>,
 }
 
 impl AskResult {
@@ -145,6 +157,8 @@ impl AskResult {
             fallback: None,
             limit_warning: None,
             partial: String::new(),
+            taken_in: Vec::new(),
+            goes_on: None,
         }
     }
 }
@@ -217,6 +231,10 @@ pub enum Progress {
     Todos(Vec<Todo>),
     /// How many subagents are at work now.
     Subagents(usize),
+    /// A further message is in the turn now.
+    TookIn(PromptId),
+    /// A further message is taken back.
+    GaveBack(PromptId),
     /// The CLI makes room in the context, or no longer does.
     Compacting(bool),
     /// The API failed, and the CLI tries again.
@@ -259,6 +277,8 @@ struct Keeper {
     claim: CancellationToken,
     /// Cancelled where the process is not to be kept.
     close: CancellationToken,
+    /// It is at work for the channel's next turn, so there are never too many to keep it.
+    is_ahead: bool,
     /// Ends with the process if it can serve another turn.
     task: AbortOnDropHandle<Option<Process>>,
 }
@@ -302,16 +322,19 @@ impl Agents {
     /// `begin` is awaited when the agent is ready, just before it gets the prompt; if it returns false, the turn is
     /// stopped there. It is never dropped halfway.
     ///
+    /// `further` are messages for this turn, one at a time. Those that are still in there when it ends were not sent.
+    ///
     /// The caller ensures that no two asks of one channel overlap. When this returns, nothing is running in the channel
     /// any more; when it is dropped, its process is killed.
     pub async fn ask(
         &self,
         ask: Ask,
+        further: mpsc::UnboundedReceiver<Further>,
         stop: CancellationToken,
         begin: impl Future<Output = bool> + Send,
         progress: impl FnMut(Progress) + Send,
     ) -> AskResult {
-        match RunningAsk::new(&self.0, ask, stop, progress) {
+        match RunningAsk::new(&self.0, ask, FurtherMessages::new(further), stop, progress) {
             Ok(ask) => ask.run(begin).await,
             Err(failure) => AskResult::failed(failure),
         }
@@ -324,9 +347,17 @@ impl Agents {
     pub async fn probe(&self, project: Arc<Project>) -> Result<About, Failure> {
         let session = SessionStart::New(SessionId::random());
         let channel = ChannelId::new(1).expect("1 is not 0");
-        let ask =
-            Ask { channel, project, model: None, permission_mode: None, session, prompt: String::new() };
-        RunningAsk::new(&self.0, ask, CancellationToken::new(), |_| {})?.probe().await
+        let ask = Ask {
+            channel,
+            project,
+            model: None,
+            permission_mode: None,
+            session,
+            prompt: String::new(),
+            sent: None,
+        };
+        let further = FurtherMessages::new(mpsc::unbounded_channel().1);
+        RunningAsk::new(&self.0, ask, further, CancellationToken::new(), |_| {})?.probe().await
     }
 
     /// Ends a channel's idle agent in the background. One at work is ended by its turn's token.
@@ -376,6 +407,7 @@ impl Pool {
         let mut kept = self.kept();
         kept.latest += 1;
         let number = kept.latest;
+        let is_ahead = process.ahead.is_some();
         let claim = CancellationToken::new();
         let close = CancellationToken::new();
         let watch = KeeperTask {
@@ -398,14 +430,14 @@ impl Pool {
         if once {
             close.cancel();
         }
-        kept.keepers.insert(channel, Keeper { number, claim, close, task });
+        kept.keepers.insert(channel, Keeper { number, claim, close, is_ahead, task });
         self.close_surplus(&kept);
     }
 
     /// Closes those that have been idle for longest, where there are more than `max_live`.
     fn close_surplus(&self, kept: &Kept) {
         let (going, mut idle): (Vec<_>, Vec<_>) =
-            kept.keepers.values().partition(|keeper| keeper.close.is_cancelled());
+            kept.keepers.values().partition(|keeper| keeper.close.is_cancelled() || keeper.is_ahead);
         let staying = self.live.borrow().saturating_sub(going.len());
         idle.sort_by_key(|keeper| keeper.number);
         for keeper in idle.into_iter().take(staying.saturating_sub(self.config.max_live)) {
@@ -427,85 +459,4 @@ fn forget(pool: &Weak<Pool>, channel: ChannelId, number: u64) {
     if kept.keepers.get(&channel).is_some_and(|keeper| keeper.number == number) {
         kept.keepers.remove(&channel);
     }
-}
-
-/// What a keeper waits for.
-struct KeeperTask {
-    claim: CancellationToken,
-    close: CancellationToken,
-    closing: CancellationToken,
-    idle_close: Duration,
-    after_result: Duration,
-}
-
-impl KeeperTask {
-    /// Keeps a process between two turns; returns it when claimed, or ends it.
-    async fn keep(self, mut process: Process) -> Option<Process> {
-        let settled = async {
-            while process.is_busy() {
-                if let Happening::Ended = process.next().await {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            settled = timeout(self.after_result, settled) => if settled.is_err() {
-                warn!(pid = process.pid(), "the agent did not become idle after its result");
-                process.end(Duration::ZERO, &self.claim).await;
-                return None;
-            },
-            () = self.closing.cancelled() => {}
-        }
-
-        let idle_close = sleep(self.idle_close);
-        tokio::pin!(idle_close);
-        loop {
-            tokio::select! {
-                biased;
-                () = self.closing.cancelled() => {
-                    process.end(SHUTDOWN_PATIENCE, &self.claim).await;
-                    return None;
-                }
-                () = self.close.cancelled() => {
-                    debug!(pid = process.pid(), "closing an agent that is not to be kept");
-                    // Without hurry: whoever claims it now wants the session as it leaves it.
-                    process.end(SHUTDOWN_PATIENCE, &CancellationToken::new()).await;
-                    return None;
-                }
-                happening = process.next() => match happening {
-                    Happening::Ended => {
-                        info!(pid = process.pid(), exit = process.exit(), "the agent ended between turns");
-                        process.end(Duration::ZERO, &self.claim).await;
-                        return None;
-                    }
-                    Happening::Event(event) if begins_a_turn(&event) => {
-                        warn!(pid = process.pid(), "the agent began a turn that nobody asked for");
-                        process.end(Duration::ZERO, &self.claim).await;
-                        return None;
-                    }
-                    // A flood of events must not keep the claim waiting.
-                    Happening::Event(_) if self.claim.is_cancelled() => return Some(process),
-                    Happening::Event(_) | Happening::Written => {}
-                },
-                () = self.claim.cancelled() => return Some(process),
-                () = &mut idle_close => {
-                    debug!(pid = process.pid(), "closing the idle agent");
-                    process.end(self.after_result, &self.claim).await;
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Whether an agent that should be idle is at work.
-fn begins_a_turn(event: &AgentEvent) -> bool {
-    matches!(
-        event,
-        AgentEvent::Running
-            | AgentEvent::Assistant { .. }
-            | AgentEvent::Delta(_)
-            | AgentEvent::MayIUse { .. }
-            | AgentEvent::Result(_)
-    )
 }

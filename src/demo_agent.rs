@@ -9,7 +9,8 @@
 //! ```text
 //! TEXT:words       say these words             LONG:n        say n characters
 //! SLEEP:s          wait                        DRIP:ms       pause between the pieces of text to come
-//! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s)
+//! UNTIL:file       wait until this file is there
+//! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s; `until FILE` waits for a file)
 //! RUN:s:command    run a command, which takes s seconds
 //! ASK:Name:arg     ask for permission, then say what was decided
 //! ERR:status       fail as the API does        STALL         tell nothing more
@@ -40,11 +41,16 @@
 //! The prompts `work` and `compact` stand for scripts that show what a channel sees meanwhile; `work 20` does it twenty times
 //! as fast.
 //!
-//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt, result and exit, with the time in
+//! A message that comes while a turn runs is taken in when a tool ends, and done like the prompt; where no tool ends any more,
+//! it is a turn of its own after the result.
+//!
+//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt (once more where it is taken in, or taken back), result and exit, with the time in
 //! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
 //! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 
+mod friendly;
 mod limit;
+mod mischief;
 mod script;
 mod session;
 mod shows;

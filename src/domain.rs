@@ -312,6 +312,8 @@ pub enum Outcome {
     Cancelled,
     /// The bot stopped or died before its end.
     Interrupted,
+    /// It was put into the turn that ran, and is answered there.
+    Steered,
 }
 
 /// What reaches the bot from Discord, in the order in which Discord sent it.

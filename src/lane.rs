@@ -98,6 +98,8 @@ struct RunningTurn {
     turn: MessageId,
     person: UserId,
     since: Instant,
+    /// The turn that takes over lane and slot when this one leaves.
+    heir: Option<MessageId>,
 }
 
 struct QueuedTurn {
@@ -182,6 +184,12 @@ impl Lanes {
         lane.waiting = waiting;
     }
 
+    /// The first of the turns that wait in the lane, apart from some.
+    pub fn first_waiting(&self, channel: ChannelId, but: impl Fn(MessageId) -> bool) -> Option<MessageId> {
+        let state = self.lock();
+        state.lanes.get(&channel)?.waiting.iter().map(|waiting| waiting.turn).find(|turn| !but(*turn))
+    }
+
     /// How many turns of this person wait in the lane.
     pub fn waiting(&self, channel: ChannelId, person: UserId) -> usize {
         self.lock().waiting(channel, person)
@@ -217,6 +225,18 @@ impl Lanes {
 
     fn lock(&self) -> MutexGuard<'_, LanesState> {
         self.state.lock()
+    }
+}
+
+impl Lane {
+    /// This turn runs from now on; whose it is.
+    fn take_over(&mut self, next: QueuedTurn) -> UserId {
+        let QueuedTurn { ticket, turn, person, .. } = next;
+        let since = Instant::now();
+        self.running = Some(RunningTurn { ticket, holds_slot: true, turn, person, since, heir: None });
+        // If the ticket is being dropped right now, its drop waits for our lock and then frees the slot.
+        let _ = next.go.send(());
+        person
     }
 }
 
@@ -259,12 +279,8 @@ impl LanesState {
             }
             let Some(lane) = channel.and_then(|channel| self.lanes.get_mut(&channel)) else { continue };
             let Some(next) = lane.waiting.pop_front() else { continue };
-            let QueuedTurn { ticket, turn, person, .. } = next;
-            lane.running =
-                Some(RunningTurn { ticket, holds_slot: true, turn, person, since: Instant::now() });
+            let person = lane.take_over(next);
             *self.held.entry(person).or_default() += 1;
-            // If the ticket is being dropped right now, its drop waits for our lock and then frees the slot.
-            let _ = next.go.send(());
         }
     }
 
@@ -278,7 +294,10 @@ impl LanesState {
 
     fn free_slot(&mut self, channel: ChannelId, ticket: u64) {
         let running = self.lanes.get_mut(&channel).and_then(|lane| lane.running.as_mut());
-        if let Some(running) = running.filter(|running| running.ticket == ticket && running.holds_slot) {
+        let frees = |running: &&mut RunningTurn| {
+            running.ticket == ticket && running.holds_slot && running.heir.is_none()
+        };
+        if let Some(running) = running.filter(frees) {
             running.holds_slot = false;
             let person = running.person;
             self.take_back(person);
@@ -313,10 +332,16 @@ impl LanesState {
     fn leave(&mut self, channel: ChannelId, ticket: u64) {
         let Some(lane) = self.lanes.get_mut(&channel) else { return };
         if let Some(running) = lane.running.take_if(|running| running.ticket == ticket) {
+            let is_heir = |waiting: &QueuedTurn| Some(waiting.turn) == running.heir;
+            let heir = lane.waiting.iter().position(is_heir).and_then(|place| lane.waiting.remove(place));
+            let next = heir.map(|heir| lane.take_over(heir));
             if running.holds_slot {
                 self.take_back(running.person);
             }
-            self.make_ready(channel);
+            match next {
+                Some(person) => *self.held.entry(person).or_default() += 1,
+                None => self.make_ready(channel),
+            }
         } else if lane.stepped_back && lane.waiting.front().is_some_and(|waiting| waiting.ticket == ticket) {
             lane.stepped_back = false;
             lane.waiting.pop_front();
@@ -386,6 +411,16 @@ impl Ticket {
         self.lanes.lock().come_back(self.channel, self.number);
     }
 
+    /// When the ticket is dropped, its lane and its slot go to this turn, which waits in the lane: an agent is at work on it
+    /// already, so it counts whatever its person holds. Until then the slot is kept.
+    pub fn pass_on(&self, to: MessageId) {
+        let mut state = self.lanes.lock();
+        let running = state.lanes.get_mut(&self.channel).and_then(|lane| lane.running.as_mut());
+        if let Some(running) = running.filter(|running| running.ticket == self.number) {
+            running.heir = Some(to);
+        }
+    }
+
     /// Gives the slot back and keeps the lane: what is left to do needs no agent. Does nothing if the turn holds no
     /// slot.
     pub fn free_slot(&self) {
@@ -426,6 +461,27 @@ mod tests {
 
     fn runs(ticket: &mut Ticket) -> bool {
         ticket.go.try_recv().is_ok()
+    }
+
+    #[test]
+    fn who_is_passed_lane_and_slot_runs_next_whoever_else_waits() {
+        let lanes = Lanes::new(1, 1);
+        let (_, first) = enter(&lanes, 1, 1);
+        let (_, mut second) = enter(&lanes, 1, 2);
+        let (_, mut third) = lanes.enter(channel(1), turn(3), person(2));
+        let (_, mut elsewhere) = lanes.enter(channel(2), turn(4), person(3));
+        first.pass_on(turn(3));
+        first.free_slot();
+        assert!(!runs(&mut elsewhere), "the slot is kept for the heir");
+        drop(first);
+        assert!(runs(&mut third) && !runs(&mut second) && !runs(&mut elsewhere));
+        third.free_slot();
+        assert!(runs(&mut elsewhere), "the heir holds it like any other");
+        drop((third, elsewhere));
+        assert!(runs(&mut second));
+        second.pass_on(turn(9));
+        drop(second);
+        assert!(matches!(enter(&lanes, 1, 5).0, LanePosition::Runs), "an heir that has left is none");
     }
 
     #[test]

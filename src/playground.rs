@@ -282,7 +282,7 @@ impl Terminal {
                 self.print(&format!("· no answer: not meant for the bot, or @{name} has no access"));
             }
             Settled::Ended(Outcome::Failed | Outcome::Interrupted) => self.failed = true,
-            Settled::Said | Settled::Ended(Outcome::Answered | Outcome::Cancelled) => {}
+            Settled::Said | Settled::Ended(Outcome::Answered | Outcome::Cancelled | Outcome::Steered) => {}
         }
     }
 

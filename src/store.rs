@@ -23,6 +23,7 @@ mod questions;
 mod schema;
 mod sessions;
 mod shown;
+mod steering;
 mod turns;
 mod usage;
 mod values;
@@ -42,6 +43,7 @@ pub use places::{ChannelRow, SeenChannel};
 pub use questions::Question;
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
+pub use steering::SteeringEnd;
 pub use turns::{
     Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
     Unfinished, Unwanted, WaitingTurn,

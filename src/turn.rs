@@ -27,17 +27,20 @@ mod notice;
 mod prompt;
 mod question;
 mod recovery;
+mod session;
 mod shares;
 mod shown;
 mod spent;
+mod steer;
 mod story;
 mod task;
 mod turn_text;
+mod typing;
 mod written;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -50,6 +53,7 @@ use tokio_util::task::TaskTracker;
 pub use continuation::{Decision, decision};
 pub use live::turn_to_stop;
 pub use notice::{WaitingWish, waiting_wish};
+pub use steer::NotFitting;
 
 use crate::agent::Agents;
 use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, Reread, Share, UserId};
@@ -107,6 +111,8 @@ struct TurnsInner {
     shares: Shares,
     /// How to stop each turn that waits or runs now: by its id, and by the message that it answers.
     stops: Mutex<HashMap<MessageId, Arc<Stop>>>,
+    /// The turns at work into which messages may go, by channel.
+    open: watch::Sender<HashMap<ChannelId, Arc<steer::OpenTurn>>>,
     /// The channels in which something is being said now.
     speaking: Mutex<HashMap<ChannelId, Arc<delivery::Speaking>>>,
     /// When each problem was last reported.
@@ -180,12 +186,17 @@ struct Stop {
     silence: CancellationToken,
     /// Held while an edit is written, which may take long: later edits, and the start of the turn, wait for it.
     edits: Arc<tokio::sync::Mutex<()>>,
+    /// Whether it is on its way into another turn.
+    offered: watch::Sender<steer::OfferState>,
+    /// Its author wants it to go into the turn that runs.
+    steers_now: AtomicBool,
 }
 
 impl Stop {
     fn of(turn: MessageId) -> Self {
         let (token, silence) = (CancellationToken::new(), CancellationToken::new());
-        Self { turn, token, reason: OnceLock::new(), silence, edits: Arc::default() }
+        let (offered, steers_now) = (watch::Sender::default(), AtomicBool::new(false));
+        Self { turn, token, reason: OnceLock::new(), silence, edits: Arc::default(), offered, steers_now }
     }
 
     /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the
@@ -222,6 +233,7 @@ impl Turns {
             shares: Shares::new(needs.share),
             needs,
             stops: Mutex::default(),
+            open: watch::Sender::default(),
             speaking: Mutex::default(),
             complained: Mutex::default(),
             board_wanted: watch::Sender::new(()),

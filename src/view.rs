@@ -142,6 +142,8 @@ impl View {
             | Progress::Ready
             | Progress::Prompted
             | Progress::Text(_)
+            | Progress::TookIn(_)
+            | Progress::GaveBack(_)
             | Progress::Retrying { .. }
             | Progress::Compacting(_) => false,
         };

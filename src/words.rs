@@ -223,6 +223,15 @@ pub fn used_elsewhere() -> String {
     )
 }
 
+/// Further messages went into the turn: so many, of these people.
+pub fn took_in(count: usize, authors: &[UserId]) -> String {
+    let authors = authors.iter().map(|author| format!("<@{author}>")).collect::<Vec<_>>().join(", ");
+    text::small(&match count {
+        1 => format!("This also answers another message of {authors}"),
+        _ => format!("This also answers {count} other messages of {authors}"),
+    })
+}
+
 /// The model that was asked for had no capacity, and another one went on.
 pub fn fallback(from: &str, to: &str) -> String {
     text::small(&format!("{} was overloaded, so {} took over", quoted(from), quoted(to)))
@@ -243,6 +252,8 @@ pub fn waits_for_a_turn() -> String {
     text::small("⏳ I'll start on this when I've finished what I'm working on here")
 }
 
+/// A button of the notice: it goes into the running turn.
+pub const SEND_NOW: &str = "Send it now";
 /// A button of the notice: the running turn ends, and this one goes next.
 pub const STOP_THAT: &str = "Stop that and do this";
 /// A button of the notice: this one never begins.
@@ -256,6 +267,12 @@ pub fn stopped() -> String {
 /// The bot died or was stopped under a running turn.
 pub fn interrupted() -> String {
     "I was stopped while working on this, so it isn't finished. Check what was done, then ask again."
+        .to_owned()
+}
+
+/// A message was on its way into another turn, or in it, when that one broke off without a word.
+pub fn lost_with_another() -> String {
+    "I took this in with another message, which was then deleted, so there is no answer. Ask again if you still want one."
         .to_owned()
 }
 

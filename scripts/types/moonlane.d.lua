@@ -96,6 +96,7 @@
 ---What becomes of a message that comes while a turn runs in its channel.
 ---@alias Busy
 ---| "queue" # it waits
+---| "steer" # it goes into that turn, or waits where it cannot
 ---| "interrupt" # it ends that turn, and goes next
 
 ---How an answer becomes Discord messages.

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::elsewhere;
 use super::events::{AgentEvent, TurnResult};
 use super::failure::Failure;
+use super::further::{FurtherMessages, PromptId};
 use super::launch::{Launch, Manner};
 use super::process::{Happening, Process};
 use super::story::{QUESTIONS, Story};
@@ -35,7 +36,10 @@ pub struct RunningAsk<'a, P> {
     session_lost: bool,
     used_elsewhere: bool,
     /// The id under which the prompt was sent.
-    message: String,
+    message: PromptId,
+    further: FurtherMessages,
+    /// The further message with which the agent goes on by itself.
+    goes_on: Option<PromptId>,
     seen: Option<SessionSeen>,
     /// What the agent said of itself when it got ready.
     about: Option<About>,
@@ -64,12 +68,19 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     ///
     /// # Errors
     /// If a secret of its project is not to be had.
-    pub fn new(pool: &'a Arc<Pool>, ask: Ask, stop: CancellationToken, progress: P) -> Result<Self, Failure> {
+    pub fn new(
+        pool: &'a Arc<Pool>,
+        ask: Ask,
+        further: FurtherMessages,
+        stop: CancellationToken,
+        progress: P,
+    ) -> Result<Self, Failure> {
         let secrets = pool.secrets(&ask.project)?;
         let launch = Launch::new(&pool.config, &pool.environment, &ask.project, &secrets);
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
         let manner = Manner { model, mode: ask.permission_mode.or(ask.project.permission_mode) };
         let story = Story::new(ask.project.answer);
+        let ask_id = ask.sent.unwrap_or_else(PromptId::random);
         Ok(Self {
             pool,
             session: ask.session,
@@ -81,7 +92,9 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             begun: Instant::now(),
             session_lost: false,
             used_elsewhere: false,
-            message: String::new(),
+            message: ask_id,
+            further,
+            goes_on: None,
             seen: None,
             about: None,
             story,
@@ -113,6 +126,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             fallback: self.story.fallback().cloned(),
             limit_warning: self.story.limit_warning().cloned(),
             partial,
+            goes_on: self.goes_on,
+            taken_in: self.further.taken_in(),
         }
     }
 
@@ -132,6 +147,9 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     }
 
     async fn answer(&mut self, begin: impl Future<Output = bool> + Send) -> Result<String, CutOff> {
+        if self.ask.sent.is_some() {
+            return self.read_on(begin).await;
+        }
         if self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
             return Err(CutOff::Stopped);
         }
@@ -151,7 +169,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         loop {
             (self.progress)(Progress::Ready);
             match self.prompt(&mut process).await {
-                PromptEnd::Result(result) => return self.conclude(process, *result).await,
                 end @ (PromptEnd::Ended | PromptEnd::Deaf) => {
                     self.end(&mut process, Duration::ZERO).await;
                     // One that ended may have died between two turns; a new one that does so would only do it again.
@@ -164,20 +181,52 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                         process = self.start().await?;
                         continue;
                     }
+                    self.further.note_end(&process);
                     return Err(CutOff::Failed(match is_untouched && is_deaf {
                         true => Failure::Deaf { limit: self.limits().wake },
                         false => Failure::of_end(process.exit(), process.stderr()),
                     }));
                 }
-                PromptEnd::Cut(cut) => {
-                    let reusable = !matches!(cut, CutOff::Failed(Failure::NotLoggedIn { .. }));
-                    if self.interrupt(&mut process).await && reusable {
-                        self.park(process);
-                    } else {
-                        self.end(&mut process, Duration::ZERO).await;
-                    }
-                    return Err(cut);
+                end => return self.leave(process, end).await,
+            }
+        }
+    }
+
+    /// The agent has the prompt already, and went on with it after the result of the turn before.
+    async fn read_on(&mut self, begin: impl Future<Output = bool> + Send) -> Result<String, CutOff> {
+        let claimed = self.pool.claim(self.ask.channel).await;
+        begin.await;
+        let Some(mut process) = claimed.filter(|process| process.ahead == self.ask.sent) else {
+            // It was closed meanwhile: somebody has stopped this turn, or the bot stops.
+            return Err(match self.stop.is_cancelled() || self.pool.closing.is_cancelled() {
+                true => CutOff::Stopped,
+                false => CutOff::Failed(Failure::of_end("closed".to_owned(), String::new())),
+            });
+        };
+        process.begin_turn(self.message);
+        (self.progress)(Progress::Ready);
+        let end = self.watch(&mut process).await;
+        self.leave(process, end).await
+    }
+
+    /// Leaves the process behind: to the next turn, or to nobody.
+    async fn leave(&mut self, mut process: Process, end: PromptEnd) -> Result<String, CutOff> {
+        match end {
+            PromptEnd::Result(result) => self.conclude(process, *result).await,
+            PromptEnd::Ended | PromptEnd::Deaf => {
+                self.end(&mut process, Duration::ZERO).await;
+                self.further.note_end(&process);
+                Err(CutOff::Failed(Failure::of_end(process.exit(), process.stderr())))
+            }
+            PromptEnd::Cut(cut) => {
+                let reusable = !matches!(cut, CutOff::Failed(Failure::NotLoggedIn { .. }));
+                if self.interrupt(&mut process).await && reusable && self.further.on_its_way().is_none() {
+                    self.park(process);
+                } else {
+                    self.end(&mut process, Duration::ZERO).await;
+                    self.further.note_end(&process);
                 }
+                Err(cut)
             }
         }
     }
@@ -185,7 +234,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Whether an ended process has done nothing with the prompt: neither what it printed to its end nor the session's file
     /// shows that it has read it. Only then may another process get the prompt.
     async fn has_not_begun(&self, process: &Process) -> bool {
-        let (launch, message, session) = (self.launch.clone(), self.message.clone(), process.session);
+        let (launch, message, session) = (self.launch.clone(), self.message.0.to_string(), process.session);
         let holds = move || elsewhere::holds(|name| launch.variable(name), session, &message);
         !process.has_begun() && !tokio::task::spawn_blocking(holds).await.unwrap_or(true)
     }
@@ -211,7 +260,10 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         let Some(mut process) = claimed else { return Ok(None) };
         let (SessionStart::New(session) | SessionStart::Live(session)) = self.session;
         // A process does not see what another one has added to its session.
-        let fits = process.fits(&self.launch) && process.session == session && !self.used_elsewhere;
+        let fits = process.ahead.is_none()
+            && process.fits(&self.launch)
+            && process.session == session
+            && !self.used_elsewhere;
         if fits && self.adapt(&mut process).await.is_ok() {
             return Ok(Some(process));
         }
@@ -222,8 +274,14 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
 
     /// Sends the prompt and follows the turn to its end.
     async fn prompt(&mut self, process: &mut Process) -> PromptEnd {
-        self.message = elsewhere::message_id().to_string();
-        process.send_prompt(&self.message, &self.ask.prompt);
+        process.begin_turn(self.message);
+        process.send_prompt(self.message, &self.ask.prompt);
+        self.watch(process).await
+    }
+
+    /// Follows the turn to its end.
+    async fn watch(&mut self, process: &mut Process) -> PromptEnd {
+        let message = self.message.0.to_string();
         let turn_limit = self.limits().turn;
         let turn_deadline = self.begun + turn_limit;
         let mut last = Instant::now();
@@ -237,13 +295,17 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             tokio::select! {
                 biased;
                 () = stopped(&self.stop, &self.pool.closing) => return PromptEnd::Cut(CutOff::Stopped),
+                // Not before the CLI has begun: it would make one prompt of both.
+                further = self.further.next(), if process.has_begun_with(self.message) => {
+                    self.further.pass_on(process, further);
+                }
                 happening = process.next() => match happening {
                     Happening::Written => {
                         begins_by = Instant::now() + self.limits().wake;
                         (self.progress)(Progress::Prompted);
                     }
                     Happening::Ended => return PromptEnd::Ended,
-                    Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(&message) => {
                         return PromptEnd::Result(result);
                     }
                     Happening::Event(event) => {
@@ -285,6 +347,11 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
             }
+            AgentEvent::Lifecycle { message, state } => {
+                if let Some(step) = self.further.note(*message, *state) {
+                    (self.progress)(step);
+                }
+            }
             // Not ours, but it may carry a new session id.
             AgentEvent::Result(result) => {
                 self.note_session(process, result);
@@ -304,12 +371,17 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
 
     /// Asks the agent to give up the turn. Returns whether it did, and can serve another.
     async fn interrupt(&mut self, process: &mut Process) -> bool {
-        process.request(json!({ "subtype": "interrupt" }));
+        // What is still on its way must not begin a turn now. Older versions do not know the key.
+        match self.further.on_its_way() {
+            Some(_) => process.request(json!({ "subtype": "interrupt", "cancel_queued": true })),
+            None => process.request(json!({ "subtype": "interrupt" })),
+        };
+        let message = self.message.0.to_string();
         let result = async {
             loop {
                 match process.next().await {
                     // The result of a turn that nobody asked for may come first.
-                    Happening::Event(AgentEvent::Result(result)) if result.answers(&self.message) => {
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(&message) => {
                         return Some(result);
                     }
                     Happening::Event(event) => drop(self.follow(process, event)),
@@ -319,15 +391,19 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             }
         };
         let Ok(Some(result)) = timeout(INTERRUPT_PATIENCE, result).await else { return false };
+        self.further.note_result(&result);
         self.note_session(process, &result);
         true
     }
 
     /// Turns the result into the answer or a failure.
     async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, CutOff> {
+        self.further.note_result(&result);
+        process.ahead = self.further.on_its_way();
         self.note_session(&mut process, &result);
         let failure = match self.story.conclude(result) {
             Ok(answer) => {
+                self.goes_on = process.ahead;
                 self.park(process);
                 return Ok(answer);
             }
@@ -337,6 +413,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             // The next process reads the login anew.
             self.end(&mut process, self.limits().after_result).await;
         } else {
+            self.goes_on = process.ahead;
             self.park(process);
         }
         Err(CutOff::Failed(failure))

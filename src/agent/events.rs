@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
+use super::further::PromptId;
 use super::lifecycle::MessageState;
 use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;
@@ -57,8 +58,8 @@ pub enum AgentEvent {
     Idle,
     /// What became of a message that was sent to the agent.
     Lifecycle {
-        /// The id that its sender gave it.
-        message: String,
+        /// The id that its sender gave it; ours are UUIDs.
+        message: PromptId,
         state: MessageState,
     },
     /// The agent asks whether it may use a tool, and waits for the answer.
@@ -255,8 +256,13 @@ impl TurnResult {
         match self.user_message_uuids.as_deref().unwrap_or_default() {
             [] if self.is_empty() => false,
             [] => self.origin.as_ref().is_none_or(|origin| matches!(origin.kind.as_str(), "" | "human")),
-            ids => ids.iter().any(|id| id == message),
+            _ => self.names(message),
         }
+    }
+
+    /// Whether it says that this message is among those that it answers.
+    pub fn names(&self, message: &str) -> bool {
+        self.user_message_uuids.iter().flatten().any(|id| id == message)
     }
 
     /// Whether nothing happened in it: such a result follows a message that asks for no answer (`shouldQuery`).
@@ -308,6 +314,7 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
                 _ => AgentEvent::PassedOver,
             }
         }
+        ("command_lifecycle", _) => lifecycle(&from(line)?),
         ("system", "permission_denied") => AgentEvent::Denied(from(line)?),
         ("system", "status") => {
             let RawStatus { mode, status, compact_result } = from(line)?;
@@ -335,10 +342,6 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         ("system", "model_fallback") => AgentEvent::Fallback(from(line)?),
         ("system", "informational") => informational(from(line)?),
         ("system", "session_writes_lost") => AgentEvent::WritesLost,
-        ("command_lifecycle", _) => {
-            let RawLifecycle { command_uuid, state } = from(line)?;
-            AgentEvent::Lifecycle { message: command_uuid, state }
-        }
         ("rate_limit_event", _) => AgentEvent::UsageLimit(from(line)?),
         _ => {
             let kind = if subtype.is_empty() { kind } else { format!("{kind}/{subtype}") };
@@ -416,6 +419,13 @@ fn reply(Response { response }: Response) -> AgentEvent {
     let login = response.response.as_ref().and_then(|body| login(&body.account));
     let version = response.response.and_then(|body| body.claude_code_version);
     AgentEvent::Reply { request: response.request_id, refused, version, login }
+}
+
+fn lifecycle(RawLifecycle { command_uuid, state }: &RawLifecycle) -> AgentEvent {
+    match command_uuid.parse() {
+        Ok(id) => AgentEvent::Lifecycle { message: PromptId(id), state: *state },
+        Err(_) => AgentEvent::PassedOver,
+    }
 }
 
 #[derive(Deserialize)]

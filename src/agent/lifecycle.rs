@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::events::AgentEvent;
+use super::further::PromptId;
 
 /// What `command_lifecycle` says of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -24,9 +25,11 @@ pub enum MessageState {
 impl AgentEvent {
     /// Whether it shows that a turn has begun, or that the message with this id was read. What is left of an earlier turn,
     /// and an answer to a control request, which a process gives in every state, show neither.
-    pub fn shows_work_on(&self, message: &str) -> bool {
+    pub fn shows_work_on(&self, message: Option<PromptId>) -> bool {
         match self {
-            Self::Lifecycle { message: of, state } => of == message && !matches!(state, MessageState::Other),
+            Self::Lifecycle { message: of, state } => {
+                Some(*of) == message && !matches!(state, MessageState::Other)
+            }
             Self::Reply { .. }
             | Self::Idle
             | Self::Mode(_)

@@ -23,9 +23,11 @@ use tracing::{error, info, warn};
 
 use super::events::{self, AgentEvent};
 use super::failure::Failure;
+use super::further::PromptId;
 use super::guard;
 use super::kin::{self, Kin};
 use super::launch::{Conversation, DirectoryId, Launch, Manner};
+use super::lifecycle::MessageState;
 use super::lines::{LONGEST_LINE, Lines, PipeLine};
 use crate::domain::{PermissionMode, SessionId};
 
@@ -66,10 +68,14 @@ pub struct Process {
     /// The mode that it reported last; Claude can change it too (EnterPlanMode).
     told_mode: Option<String>,
     requests: u64,
-    /// The id of the latest prompt.
-    prompt: String,
+    /// The latest prompt that began a turn.
+    prompt: Option<PromptId>,
     /// Something has shown that it is at work on that.
     has_begun: bool,
+    /// The messages of the turn that runs which it has begun with, or put into it.
+    begun_with: Vec<PromptId>,
+    /// It goes on with this message by itself: the next turn reads on from here.
+    pub ahead: Option<PromptId>,
     /// It has printed a line that is not an event.
     garbled: bool,
     _counted: CountedProcess,
@@ -119,8 +125,10 @@ impl Process {
             busy: false,
             told_mode: None,
             requests: 0,
-            prompt: String::new(),
+            prompt: None,
             has_begun: false,
+            begun_with: Vec::new(),
+            ahead: None,
             garbled: false,
             _counted: CountedProcess::new(live),
         })
@@ -175,11 +183,12 @@ impl Process {
     }
 
     fn note(&mut self, event: &AgentEvent) {
-        self.has_begun |= event.shows_work_on(&self.prompt);
+        self.has_begun |= event.shows_work_on(self.prompt);
         match event {
             AgentEvent::Running => self.busy = true,
             AgentEvent::Idle => self.busy = false,
             AgentEvent::Mode(mode) => self.told_mode = Some(mode.clone()),
+            AgentEvent::Lifecycle { message, state: MessageState::Started } => self.begun_with.push(*message),
             AgentEvent::WritesLost => {
                 error!(session = %self.session, "the disk is full: a session of Claude Code is incomplete");
             }
@@ -203,16 +212,27 @@ impl Process {
         self.manner.mode == wanted && told.is_none_or(|told| wanted.is_some_and(|mode| mode.as_str() == told))
     }
 
-    /// Sends the person's message.
-    pub fn send_prompt(&mut self, id: &str, prompt: &str) {
-        self.prompt = id.to_owned();
-        self.has_begun = false;
+    /// A turn begins: what belonged to the one before is forgotten.
+    pub fn begin_turn(&mut self, with: PromptId) {
+        self.prompt = Some(with);
+        self.has_begun = self.ahead == Some(with);
+        self.begun_with.clear();
+        self.ahead = None;
+    }
+
+    /// Whether it has said that it has begun with this message.
+    pub fn has_begun_with(&self, id: PromptId) -> bool {
+        self.begun_with.contains(&id)
+    }
+
+    /// Sends a person's message.
+    pub fn send_prompt(&mut self, id: PromptId, prompt: &str) {
         // `client_composed`: the CLI treats `/command` and `@path` in it as plain text. That alone would give what goes
         // into a running turn the authority of a system message; `origin` makes it a person's again.
         self.send(&json!({
             "type": "user",
             "message": { "role": "user", "content": prompt },
-            "uuid": id,
+            "uuid": id.0,
             "client_composed": true,
             "origin": { "kind": "human" },
         }));
@@ -224,6 +244,11 @@ impl Process {
         let id = self.requests.to_string();
         self.send(&json!({ "type": "control_request", "request_id": id, "request": request }));
         id
+    }
+
+    /// Asks for a message back. Whether it comes is told as an event.
+    pub fn take_back(&mut self, id: PromptId) {
+        self.request(json!({ "subtype": "cancel_async_message", "message_uuid": id.0 }));
     }
 
     /// Denies a tool; the model reads `message`.

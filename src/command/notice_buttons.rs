@@ -8,7 +8,7 @@ use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::{TurnRow, TurnState};
-use crate::turn::{WaitingWish, waiting_wish};
+use crate::turn::{NotFitting, WaitingWish, waiting_wish};
 use crate::words::command as words;
 
 impl Commands {
@@ -38,9 +38,8 @@ impl Commands {
     ) -> Result<(), &'static str> {
         let access = UserAccess::of(&self.turns, press).await;
         let row = self.turn_row(turn).await?;
-        let Some(row) = row.filter(|row| row.state == TurnState::Waiting) else {
-            return Err(words::WAITS_NO_MORE);
-        };
+        let still_waits = |row: &TurnRow| matches!(row.state, TurnState::Waiting | TurnState::Offered);
+        let Some(row) = row.filter(still_waits) else { return Err(words::WAITS_NO_MORE) };
         if !access.may_stop(row.turn.author.id) {
             return Err(words::NOT_YOURS_TO_DECIDE);
         }
@@ -52,6 +51,18 @@ impl Commands {
                 })?;
                 is_out.then_some(()).ok_or(words::WAITS_NO_MORE)
             }
+            // It is on its way already.
+            WaitingWish::SendNow if row.state == TurnState::Offered => Ok(()),
+            WaitingWish::SendNow => self.turns.steer_now(turn).await.map_err(|why| match why {
+                NotFitting::NothingRuns => words::NOTHING_RUNS,
+                NotFitting::Gone => words::WAITS_NO_MORE,
+                NotFitting::HasFiles => words::HAS_FILES,
+                NotFitting::OtherProject => words::OTHER_PROJECT,
+                NotFitting::OtherModel => words::OTHER_MODEL,
+                NotFitting::OtherSession => words::OTHER_SESSION,
+                NotFitting::Budget => words::OWN_BUDGET,
+                NotFitting::Gate | NotFitting::Unknown => words::NOT_NOW,
+            }),
             WaitingWish::Instead => {
                 let running = self.turns.running(row.turn.channel).filter(|running| *running != turn);
                 let Some(running) = running else { return Err(words::NOTHING_RUNS) };

@@ -1,21 +1,23 @@
 //! The prompt as a script, and doing what it says.
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::friendly::friendly;
 use super::limit;
+use super::mischief::{ignore_sigterm, leave_behind};
 use super::session::DemoSession;
 use super::shows;
 use super::usage::{DemoUsage, tokens};
 use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
-    "TEXT", "LONG", "SLEEP", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE", "FORK",
-    "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST", "FLOOD",
-    "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD", "IDLE",
-    "LIMIT", "WARN",
+    "TEXT", "LONG", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE",
+    "FORK", "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST",
+    "FLOOD", "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD",
+    "IDLE", "LIMIT", "WARN",
 ];
 
 /// Answers prompts until stdin ends.
@@ -37,6 +39,7 @@ pub fn serve(wire: &mut Wire, mut session: DemoSession, args: &[String]) -> Exit
             idle: true,
             ghost_later: false,
             usage: DemoUsage::default(),
+            taken_in: Vec::new(),
         };
         match turn.run() {
             Ok(()) => keeps_running |= !turn.idle,
@@ -66,6 +69,8 @@ struct ScriptedTurn<'a> {
     idle: bool,
     ghost_later: bool,
     usage: DemoUsage,
+    /// The messages that came in on its way.
+    taken_in: Vec<String>,
 }
 
 /// The script is cut off.
@@ -83,7 +88,7 @@ impl From<Interrupted> for ScriptAborted {
 impl ScriptedTurn<'_> {
     /// Does what the prompt says; the error is the code to exit with at once.
     fn run(&mut self) -> Result<(), u8> {
-        self.wire.state("running");
+        self.wire.lifecycle(self.prompt.id.as_deref(), "started");
         let cwd = std::env::current_dir().unwrap_or_default();
         let (model, mode) = (self.wire.model.clone(), self.wire.mode.clone());
         self.wire.emit(json!({
@@ -104,7 +109,7 @@ impl ScriptedTurn<'_> {
             Err(ScriptAborted::Interrupted) => self.end_interrupted(),
             Err(ScriptAborted::Exit(code)) => return Err(code),
         }
-        if self.idle {
+        if self.idle && !self.wire.has_queued() {
             self.wire.state("idle");
         }
         if self.ghost_later {
@@ -131,6 +136,7 @@ impl ScriptedTurn<'_> {
                 let time = Duration::try_from_secs_f64(argument.parse().unwrap_or(0.0)).unwrap_or_default();
                 self.wire.wait(Some(time))?;
             }
+            "UNTIL" => self.until(argument)?,
             "DRIP" => self.drip = Some(Duration::from_millis(argument.parse().unwrap_or(0))),
             "TOOL" => {
                 let seconds = argument.split_once(":sleep ").and_then(|(_, seconds)| seconds.parse().ok());
@@ -315,6 +321,9 @@ impl ScriptedTurn<'_> {
         } else {
             None
         };
+        if let (None, Some(file)) = (&refused, argument.strip_prefix("until ")) {
+            self.until(file)?;
+        }
         if let (None, Some(time)) =
             (&refused, seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
         {
@@ -342,6 +351,31 @@ impl ScriptedTurn<'_> {
             self.say(&format!("{name} was denied: {message}"))?;
         } else if ask {
             self.say(&format!("{name} was allowed."))?;
+        }
+        self.take_in()
+    }
+
+    fn until(&mut self, file: &str) -> Result<(), Interrupted> {
+        while !std::path::Path::new(file).exists() {
+            self.wire.wait(Some(Duration::from_millis(2)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what has come meanwhile, as the real one does when a tool has ended, and does what it says.
+    fn take_in(&mut self) -> Result<(), ScriptAborted> {
+        for Prompt { id, text } in self.wire.take_queued() {
+            self.wire.lifecycle(id.as_deref(), "started");
+            self.wire.log("taken in", Some(&text));
+            self.session.add(&text);
+            self.taken_in.extend(id);
+            let script = directives(&text);
+            if script.is_empty() {
+                self.say(&format!("(You have added: {text})"))?;
+            }
+            for (word, argument) in script {
+                self.perform(word, argument)?;
+            }
         }
         Ok(())
     }
@@ -427,9 +461,14 @@ impl ScriptedTurn<'_> {
         result["permission_denials"] = std::mem::take(&mut self.denied).into();
         result["queued_turn_count"] = 0.into();
         if let Some(id) = &self.prompt.id {
-            result["user_message_uuids"] = json!([id]);
+            result["user_message_uuids"] = std::iter::once(id).chain(&self.taken_in).cloned().collect();
+        }
+        let state = if result["is_error"] == true { "cancelled" } else { "completed" };
+        for id in std::mem::take(&mut self.taken_in) {
+            self.wire.lifecycle(Some(&id), "completed");
         }
         self.wire.result(result);
+        self.wire.lifecycle(self.prompt.id.as_deref(), state);
     }
 }
 
@@ -450,49 +489,6 @@ fn directives(prompt: &str) -> Vec<(&str, &str)> {
             DIRECTIVES.contains(&word).then_some((word, argument))
         })
         .collect()
-}
-
-/// The answer to somebody who just says something.
-fn friendly(prompt: &str, turn: usize) -> String {
-    let first: String = prompt.lines().next().unwrap_or_default().chars().take(200).collect();
-    let mut parts = vec![format!(
-        "Hello! I am the **demo agent**: no model, no account, no cost. This is turn {turn} of this session, and you \
-         said:\n> {first}"
-    )];
-    let prompt = prompt.to_lowercase();
-    let asks_for = |word: &str| prompt.split(|c: char| !c.is_alphanumeric()).any(|said| said == word);
-    if asks_for("code") {
-        parts.push("Some code:\n```rust\nfn main() {\n    println!(\"Hello, moon!\");\n}\n```".to_owned());
-    }
-    if asks_for("table") {
-        parts.push("| planet | moons |\n| --- | ---: |\n| Earth | 1 |\n| Mars | 2 |".to_owned());
-    }
-    if asks_for("long") {
-        let line =
-            |n: usize| format!("{n}. The moon has walked this lane {n} times, and every time it was quiet.");
-        parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
-    }
-    if parts.len() == 1 {
-        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, or `limit` to see a usage limit reached.".to_owned());
-    }
-    parts.join("\n\n")
-}
-
-fn leave_behind(how: &str) {
-    let Ok(program) = std::env::current_exe() else { return };
-    // Not waited for: it is meant to be left behind.
-    let child = Command::new(program).args(["demo-agent", "--linger", how]).stdin(Stdio::null()).spawn();
-    if let Err(e) = child {
-        eprintln!("the demo agent cannot fork: {e}");
-    }
-}
-
-fn ignore_sigterm() {
-    // A handler of tokio's is never taken away again, and nobody listens to this one.
-    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
-        let _inside = runtime.enter();
-        drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()));
-    }
 }
 
 #[cfg(test)]

@@ -99,6 +99,10 @@ impl Wire {
     pub fn prompt(&mut self) -> Option<Prompt> {
         loop {
             if let Some(prompt) = self.queued.pop_front() {
+                if !self.at_work {
+                    // It came while another turn ran, and is one of its own now.
+                    self.takes_the_lane();
+                }
                 return Some(prompt);
             }
             if self.ended {
@@ -179,10 +183,15 @@ impl Wire {
                     None => content.as_str().unwrap_or_default().to_owned(),
                 };
                 self.write_log("prompt", Some(&text), at);
+                if !self.at_work {
+                    self.state("running");
+                }
                 if !self.takes_the_lane() {
                     self.write_log("overlap", Some(&text), at);
                 }
-                self.queued.push_back(Prompt { id: line["uuid"].as_str().map(str::to_owned), text });
+                let prompt = Prompt { id: line["uuid"].as_str().map(str::to_owned), text };
+                self.lifecycle(prompt.id.as_deref(), "queued");
+                self.queued.push_back(prompt);
                 Ok(())
             }
             Some("control_request") => self.control(&line["request_id"], &line["request"]),
@@ -201,7 +210,29 @@ impl Wire {
             "interrupt" if self.deaf => return Ok(()),
             "interrupt" => {
                 interrupted = true;
-                json!({ "still_queued": [] })
+                let queued: Vec<String> = self.queued.iter().filter_map(|prompt| prompt.id.clone()).collect();
+                match request["cancel_queued"].as_bool() {
+                    Some(true) => {
+                        for prompt in std::mem::take(&mut self.queued) {
+                            self.lifecycle(prompt.id.as_deref(), "cancelled");
+                            self.log("cancelled", Some(&prompt.text));
+                        }
+                        json!({ "still_queued": [], "cancelled": queued })
+                    }
+                    _ => json!({ "still_queued": queued }),
+                }
+            }
+            "cancel_async_message" => {
+                let id = text("message_uuid");
+                match self.queued.iter().position(|prompt| prompt.id == id) {
+                    Some(place) => {
+                        let prompt = self.queued.remove(place);
+                        self.lifecycle(id.as_deref(), "cancelled");
+                        self.log("cancelled", prompt.as_ref().map(|prompt| prompt.text.as_str()));
+                        json!({ "cancelled": true, "message_uuid": id })
+                    }
+                    None => json!({ "cancelled": false }),
+                }
             }
             "set_model" => {
                 self.model = text("model").unwrap_or_else(|| "demo".to_owned());
@@ -253,6 +284,23 @@ impl Wire {
     /// Prints the state of the session.
     pub fn state(&mut self, state: &str) {
         self.emit(json!({ "type": "system", "subtype": "session_state_changed", "state": state }));
+    }
+
+    /// Prints what became of a message, if its sender gave it an id.
+    pub fn lifecycle(&mut self, id: Option<&str>, state: &str) {
+        if let Some(id) = id {
+            self.emit(json!({ "type": "command_lifecycle", "command_uuid": id, "state": state }));
+        }
+    }
+
+    /// What has come while a turn runs, for that turn.
+    pub fn take_queued(&mut self) -> VecDeque<Prompt> {
+        std::mem::take(&mut self.queued)
+    }
+
+    /// Whether something has come while a turn ran, and was not taken.
+    pub fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
     }
 
     /// Whether nobody else is at work in this lane; no other can be from now on, until the result or our end.

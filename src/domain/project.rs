@@ -361,6 +361,8 @@ pub enum Busy {
     /// it waits
     #[default]
     Queue,
+    /// it goes into that turn, or waits where it cannot
+    Steer,
     /// it ends that turn, and goes next
     Interrupt,
 }

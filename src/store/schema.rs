@@ -15,6 +15,8 @@
 //! - `question`: that message, once it stands there; NULL in all others.
 //! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself:
 //!   `answered`, `failed`, `cancelled`, `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
+//! - `steered_into`: the turn into which it was put: of a `running` one, that it is on its way there or in it; of an `answered`
+//!   one, that it is answered there. NULL in all others.
 //! - `unwanted`: why it is to end although it runs: its message was `deleted`, or somebody has `stopped` it; NULL where
 //!   nobody has.
 //! - `hourglass`: 1 from before its message gets the reaction of one that waits until that is seen to be gone.
@@ -102,7 +104,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 16] = ["
+const MIGRATIONS: [&str; 17] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -257,6 +259,9 @@ const MIGRATIONS: [&str; 16] = ["
         CHECK ((turn IS NULL) = (due IS NULL) AND (state <> 'wanted' OR turn IS NOT NULL))
     ) STRICT;
     CREATE TABLE limit_warnings (kind TEXT PRIMARY KEY, resets INTEGER NOT NULL) STRICT;
+", "
+    ALTER TABLE turns ADD COLUMN steered_into INTEGER;
+    CREATE INDEX turns_steered ON turns (steered_into) WHERE steered_into IS NOT NULL;
 "];
 
 /// The newest version that this program knows.

@@ -90,6 +90,8 @@ pub enum TurnState {
     Waiting,
     /// An agent works on it.
     Running,
+    /// It is on its way into the turn that runs, or in it.
+    Offered,
     /// It is over, though perhaps not everything has been posted.
     Ended(Outcome),
 }
@@ -239,7 +241,7 @@ impl Store {
                 set_state(tx, message, TurnState::Ended(Outcome::Cancelled))?;
                 Ok(Cancel::Cancelled)
             }
-            Some(TurnState::Running) => {
+            Some(TurnState::Running | TurnState::Offered) => {
                 note_unwanted(tx, message, why)?;
                 Ok(Cancel::Running)
             }
@@ -299,27 +301,7 @@ impl Store {
     /// # Errors
     /// If the database fails: the turn has not ended then.
     pub async fn finish(&self, message: MessageId, end: Finished) -> Result<bool, StoreError> {
-        self.step(move |tx| {
-            let Some(TurnRow { turn, state: state @ (TurnState::Waiting | TurnState::Running), .. }) =
-                row(tx, message)?
-            else {
-                return Ok(false);
-            };
-            if let Some(update) = end.session {
-                update_session(tx, turn.channel, &turn.project, update)?;
-            }
-            set_state(tx, message, TurnState::Ended(end.outcome))?;
-            // An agent had it, so it has used something, whether that is known or not.
-            if state == TurnState::Running {
-                usage::write(tx, message, Millis::now(), &end.usage.unwrap_or_default())?;
-            }
-            deliveries::write(tx, message, &end.parts, end.file.as_ref())?;
-            if let Some(offer) = end.offer {
-                continuations::offer(tx, message, offer)?;
-            }
-            Ok(true)
-        })
-        .await
+        self.step(move |tx| Ok(finish_turn(tx, message, end)?)).await
     }
 
     /// What an earlier bot left to do, in the order in which the messages were written.
@@ -337,7 +319,7 @@ impl Store {
             let found = statement.query_map((), |row| {
                 let stage = match row.get(3)? {
                     Some(TurnState::Waiting) => Remaining::Waiting(row.get(4)?),
-                    Some(TurnState::Running) => Remaining::Running(row.get(4)?),
+                    Some(TurnState::Running | TurnState::Offered) => Remaining::Running(row.get(4)?),
                     Some(TurnState::Ended(_)) | None => Remaining::Undelivered,
                 };
                 let question = Question::from_columns(row.get(5)?, row.get(6)?);
@@ -400,6 +382,32 @@ pub(super) fn insert(tx: &Transaction<'_>, turn: &Turn, hourglass: bool) -> rusq
     Ok(true)
 }
 
+/// See [`Store::finish`].
+pub(super) fn finish_turn(tx: &Transaction<'_>, message: MessageId, end: Finished) -> rusqlite::Result<bool> {
+    let Some(TurnRow { turn, state, .. }) = row(tx, message)? else { return Ok(false) };
+    if let TurnState::Ended(_) = state {
+        return Ok(false);
+    }
+    if let Some(update) = end.session {
+        update_session(tx, turn.channel, &turn.project, update)?;
+    }
+    set_state(tx, message, TurnState::Ended(end.outcome))?;
+    match state {
+        // An agent had it, so it has used something, whether that is known or not.
+        TurnState::Running => usage::write(tx, message, Millis::now(), &end.usage.unwrap_or_default())?,
+        TurnState::Offered => {
+            tx.prepare_cached("UPDATE turns SET steered_into = NULL WHERE message = ?1")?
+                .execute([message])?;
+        }
+        TurnState::Waiting | TurnState::Ended(_) => {}
+    }
+    deliveries::write(tx, message, &end.parts, end.file.as_ref())?;
+    if let Some(offer) = end.offer {
+        continuations::offer(tx, message, offer)?;
+    }
+    Ok(true)
+}
+
 /// The author in three columns from this one on. Bots start no turns.
 fn author(row: &Row<'_>, first: usize) -> rusqlite::Result<Author> {
     let roles = row.get::<_, Json<_>>(first + 2)?.0;
@@ -422,8 +430,8 @@ fn insert_message(
 }
 
 fn state(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<Option<TurnState>> {
-    let mut statement = tx.prepare_cached("SELECT state FROM turns WHERE message = ?1")?;
-    statement.query_row([message], |row| row.get(0)).optional()
+    let mut statement = tx.prepare_cached("SELECT state, steered_into FROM turns WHERE message = ?1")?;
+    statement.query_row([message], |row| TurnState::from_columns(row.get(0)?, row.get(1)?)).optional()
 }
 
 fn note_unwanted(tx: &Transaction<'_>, message: MessageId, why: Unwanted) -> rusqlite::Result<()> {
@@ -432,7 +440,7 @@ fn note_unwanted(tx: &Transaction<'_>, message: MessageId, why: Unwanted) -> rus
     Ok(())
 }
 
-fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusqlite::Result<()> {
+pub(super) fn set_state(tx: &Transaction<'_>, message: MessageId, state: TurnState) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached("UPDATE turns SET state = ?2 WHERE message = ?1")?;
     statement.execute(params![message, state])?;
     Ok(())
@@ -443,7 +451,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
     let usage = usage::row(tx, message)?;
     let sql =
         "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
-                      question, accepted, state
+                      question, accepted, state, steered_into
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -460,7 +468,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
                 question: Question::from_columns(row.get(9)?, row.get(10)?),
                 accepted: row.get(11)?,
             },
-            state: row.get(12)?,
+            state: TurnState::from_columns(row.get(12)?, row.get(13)?)?,
             delivery,
             usage,
         })

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ToSql;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -146,8 +146,8 @@ impl ToSql for TurnState {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let word = match self {
             Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Ended(Outcome::Answered) => "answered",
+            Self::Running | Self::Offered => "running",
+            Self::Ended(Outcome::Answered | Outcome::Steered) => "answered",
             Self::Ended(Outcome::Failed) => "failed",
             Self::Ended(Outcome::Cancelled) => "cancelled",
             Self::Ended(Outcome::Interrupted) => "interrupted",
@@ -166,6 +166,21 @@ impl FromSql for TurnState {
             "cancelled" => Ok(Self::Ended(Outcome::Cancelled)),
             "interrupted" => Ok(Self::Ended(Outcome::Interrupted)),
             word => Err(FromSqlError::Other(format!("`{word}` is no state of a turn").into())),
+        }
+    }
+}
+
+impl TurnState {
+    /// From the columns `state` and `steered_into`.
+    pub(super) fn from_columns(state: Self, steered_into: Option<MessageId>) -> rusqlite::Result<Self> {
+        match (state, steered_into) {
+            (state, None) => Ok(state),
+            (Self::Running, Some(_)) => Ok(Self::Offered),
+            (Self::Ended(Outcome::Answered), Some(_)) => Ok(Self::Ended(Outcome::Steered)),
+            (state, Some(_)) => {
+                let what = format!("a turn that is {state:?} cannot be in another one");
+                Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into()))
+            }
         }
     }
 }

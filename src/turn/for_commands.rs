@@ -76,8 +76,17 @@ impl Turns {
     /// # Errors
     /// If the database fails.
     pub async fn take_out(&self, turn: MessageId) -> Result<bool, StoreError> {
+        let stop = self.stops().get(&turn).cloned();
+        // Meanwhile it is not put into another turn.
+        let _edits = match &stop {
+            Some(stop) => Some(stop.edits.lock().await),
+            None => None,
+        };
+        if let Some(stop) = &stop {
+            stop.recall().await;
+        }
         let cancelled = self.store.cancel_waiting(turn).await?;
-        if cancelled && let Some(stop) = self.stops().get(&turn) {
+        if let Some(stop) = stop.as_ref().filter(|_| cancelled) {
             stop.stop(StopReason::Deleted);
         }
         Ok(cancelled)

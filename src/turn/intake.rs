@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::shares::TooMuch;
+use super::steer::OfferState;
 use super::story::{self, Step};
 use super::task::Task;
 use super::written::until_written;
@@ -114,6 +115,8 @@ pub async fn edited(turns: &Turns, message: Message) {
     let write = move || {
         let (turns, stop, edit) = (turns_of_task.clone(), Arc::clone(&stop_of_task), edit.clone());
         async move {
+            // What is on its way into another turn is asked for back first; where it is in there, the edit comes too late.
+            stop.recall().await;
             match edit {
                 Some(edit) => drop(turns.store.edit(id, edit).await?),
                 None if turns.store.cancel_waiting(id).await? => drop(stop.stop(StopReason::Deleted)),
@@ -125,7 +128,8 @@ pub async fn edited(turns: &Turns, message: Message) {
     // After an earlier edit that is still being retried, which would undo this one.
     let mut edits = Box::pin(Arc::clone(&stop.edits).lock_owned());
     let free = edits.as_mut().now_or_never();
-    if free.is_some() {
+    // The agent answers at once or never; the messages after this one do not wait for it.
+    if free.is_some() && *stop.offered.borrow() == OfferState::Not {
         let Err(error) = write().await else { return };
         error!(id = %id.short(), error = chain(&error), "an edit could not be written down yet");
     }

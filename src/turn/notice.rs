@@ -24,6 +24,8 @@ const POSTED_WITHIN: Duration = Duration::from_secs(3);
 /// What the author of a message that waits wants to be done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitingWish {
+    /// It goes into the turn that runs.
+    SendNow,
     /// The turn that runs ends, and this one goes next.
     Instead,
     /// It is not to begin at all.
@@ -31,11 +33,12 @@ pub enum WaitingWish {
 }
 
 impl WaitingWish {
-    const ALL: [Self; 2] = [Self::Instead, Self::TakeOut];
+    const ALL: [Self; 3] = [Self::SendNow, Self::Instead, Self::TakeOut];
 
     /// What the id of its button begins with; the turn's own id follows.
     fn prefix(self) -> &'static str {
         match self {
+            Self::SendNow => "now:",
             Self::Instead => "instead:",
             Self::TakeOut => "out:",
         }
@@ -43,6 +46,7 @@ impl WaitingWish {
 
     fn label(self) -> &'static str {
         match self {
+            Self::SendNow => words::SEND_NOW,
             Self::Instead => words::STOP_THAT,
             Self::TakeOut => words::TAKE_IT_OUT,
         }

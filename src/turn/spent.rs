@@ -57,6 +57,8 @@ mod tests {
                 fallback: None,
                 limit_warning: None,
                 partial: String::new(),
+                taken_in: Vec::new(),
+                goes_on: None,
             };
             let usage = usage(&asked, CostBefore { session, cost: MicroUsd(100) });
             assert_eq!(usage.tools, Some(3));

@@ -3,11 +3,9 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -15,31 +13,28 @@ use super::admission::still_admitted;
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
+use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
-use super::spent::{self, CostBefore};
+use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
+use super::typing::Typing;
 use super::written::until_written;
 use super::{
     Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt, question,
-    turn_text,
+    spent, turn_text,
 };
-use crate::agent::{Ask, AskEnd, AskResult, Denial, Failure, SessionStart};
-use crate::domain::{ChannelId, Format, MessageId, MicroUsd, Outcome, Project, SessionId};
+use crate::agent::{Ask, AskEnd, AskResult, Denial, Failure, Progress};
+use crate::domain::{Format, MessageId, Outcome, Project};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
-use crate::outbox::Outbox;
 use crate::store::{
-    Begin, Finished, Question, Session, SessionUpdate, StoreError, Turn, TurnState, Unwanted,
+    Begin, Finished, Question, SessionUpdate, SteeringEnd, StoreError, Turn, TurnRow, TurnState, Unwanted,
 };
 use crate::view::footer;
 use crate::words;
 
-/// Discord shows "typing" for about ten seconds after each call.
-const TYPING_EVERY: Duration = Duration::from_secs(8);
-
 /// What to do once the lane lets it run.
-#[derive(Debug)]
 pub enum Step {
     /// Ask Claude, then deliver the answer. The turn and its project, where its author has just passed the gate.
     Ask(Option<Box<(Turn, Arc<Project>)>>),
@@ -49,6 +44,8 @@ pub enum Step {
     Cancel(Unwanted),
     /// Only continue to deliver what was written down earlier.
     Deliver,
+    /// It has begun: the agent of the turn before has its prompt.
+    GoOn(GoesOn),
 }
 
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
@@ -71,11 +68,13 @@ pub async fn carry_out(
         turns.stops().remove(&known_as);
     }
     drop(ticket);
+    // Another one may be next now.
+    turns.look_for_a_way_in();
     let settled = match turns.store.turn(task.message).await {
         Ok(Some(row)) => match row.state {
             TurnState::Ended(outcome) => Settled::Ended(outcome),
             // It goes on after the next start.
-            TurnState::Waiting | TurnState::Running => return,
+            TurnState::Waiting | TurnState::Running | TurnState::Offered => return,
         },
         _ => Settled::Said,
     };
@@ -103,7 +102,7 @@ async fn wait_and_run(
         // Whoever deletes it does not want the answer.
         turns.stops().insert(posted, Arc::clone(stop));
     }
-    let hourglass = match (place, &step) {
+    let mut hourglass = match (place, &step) {
         (LanePosition::Waits(place), Step::Ask(..)) => {
             info!(place, "waits");
             Some(Hourglass::show(turns, *task))
@@ -111,7 +110,7 @@ async fn wait_and_run(
         _ => task.recovered.then(|| Hourglass::left_behind(*task)),
     };
     let is_question = matches!(step, Step::Ask(..));
-    let notice = hourglass.is_some().then(|| Notice::start(turns, *task, is_question));
+    let mut notice = hourglass.is_some().then(|| Notice::start(turns, *task, is_question));
     if hourglass.is_some() && is_question {
         instead::interrupt(turns, *task).await;
     }
@@ -119,7 +118,10 @@ async fn wait_and_run(
     let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
     // The latest session with Discord for which its message is known to be up to date.
     let mut as_of = (!task.recovered).then(|| turns.anew());
+    // The turn that runs and into which it cannot go.
+    let mut not_into = None;
     let runs = loop {
+        let may_steer = matches!(step, Step::Ask(..)) && as_of == Some(turns.anew());
         tokio::select! {
             // Stopping takes precedence over starting. But whoever stops a turn by a command has seen it run, and hears
             // that it ended.
@@ -128,6 +130,31 @@ async fn wait_and_run(
             () = turns.0.ending.cancelled() => break false,
             () = stop.silence.cancelled() => break true,
             () = ticket.starts() => {}
+            way_in = steer::way_in(turns, *task, stop, not_into), if may_steer => {
+                let into = way_in.turn();
+                let taken_in = || {
+                    notice.take();
+                    hourglass.take().into_iter().for_each(|hourglass| hourglass.remove(turns));
+                };
+                match steer::offer(turns, *task, stop, way_in, taken_in).await {
+                    OfferEnd::Steered => return,
+                    OfferEnd::Back { again: true } => {}
+                    OfferEnd::Back { again: false } => {
+                        not_into = Some(into);
+                        stop.steers_now.store(false, Ordering::Relaxed);
+                    }
+                    OfferEnd::Lost if stop.reason() == Some(StopReason::Deleted) => {
+                        step = Step::Cancel(Unwanted::Deleted);
+                    }
+                    OfferEnd::Lost => step = Step::Tell(Outcome::Interrupted, words::lost_with_another()),
+                    OfferEnd::GoesOn(next) => step = Step::GoOn(next),
+                }
+                if !matches!(step, Step::Ask(..)) {
+                    steer::lane_is_ours(turns, *task, ticket, stop).await;
+                    break true;
+                }
+                continue;
+            }
         }
         if !has_waited || !matches!(step, Step::Ask(..)) {
             break true;
@@ -164,6 +191,7 @@ async fn wait_and_run(
 async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &Stop, live: LiveLineHandle) {
     let written = match step {
         Step::Ask(known) => ask(turns, task, known, ticket, stop, &live).await,
+        Step::GoOn(begun) => go_on(turns, task, &begun, ticket, stop, &live).await,
         Step::Cancel(why) => {
             stop.close();
             finish(turns, task, unwanted(why)).await
@@ -236,12 +264,30 @@ async fn ask(
         };
         info!(project = %project.name, "runs");
         // A failure before the turn has begun restarts the whole attempt.
-        let tried = || try_to_ask(turns, task, &project, turn.clone(), ticket, stop, live);
+        let tried = || try_to_ask(turns, task, &project, (turn.clone(), None), ticket, stop, live);
         match until_written(turns, &stop.token, tried).await? {
             Tried::Written => return Ok(()),
             Tried::Edited => {}
         }
     }
+}
+
+/// Follows a turn with which the agent has begun by itself, to its end.
+async fn go_on(
+    turns: &Turns,
+    task: Task,
+    begun: &GoesOn,
+    ticket: &Ticket,
+    stop: &Stop,
+    live: &LiveLineHandle,
+) -> Result<(), StoreError> {
+    let for_ever = CancellationToken::new();
+    let row = until_written(turns, &for_ever, || turns.store.turn(task.message)).await?;
+    let Some(TurnRow { turn, state: TurnState::Running, .. }) = row else { return Ok(()) };
+    info!(project = %begun.before.project.name, "runs: the agent went on with it");
+    let project = &begun.before.project;
+    let tried = || try_to_ask(turns, task, project, (turn.clone(), Some(begun)), ticket, stop, live);
+    until_written(turns, &stop.token, tried).await.map(drop)
 }
 
 /// The result of one attempt to ask a turn.
@@ -256,7 +302,7 @@ async fn try_to_ask(
     turns: &Turns,
     task: Task,
     project: &Arc<Project>,
-    turn: Turn,
+    (turn, begun): (Turn, Option<&GoesOn>),
     ticket: &Ticket,
     stop: &Stop,
     live: &LiveLineHandle,
@@ -269,12 +315,17 @@ async fn try_to_ask(
     let channel = turns.store.channel(task.channel).await?;
     let choice = channel.choice.clone();
     // Before anything slow: a session that is reset from here on does not come back with this turn.
-    let OpenedSession { session, before, moved } = open_session(turns, &turn, project).await?;
+    let OpenedSession { session, before, moved } = match begun {
+        None => session::open(turns, &turn, project).await?,
+        Some(begun) => session::of_begun(turns, &turn, begun).await?,
+    };
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(project));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
         biased;
+        // It has its prompt.
+        () = std::future::ready(()), if begun.is_some() => (turn.prompt.clone(), Vec::new()),
         // Nobody will read the files; the agent is told to stop at once.
         () = stop.token.cancelled() => (turn.prompt.clone(), Vec::new()),
         read = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments) => read,
@@ -286,7 +337,7 @@ async fn try_to_ask(
         finish(turns, task, told).await?;
         return Ok(Tried::Written);
     }
-    let prompt = hooks.prompt(prompt).await;
+    let prompt = if begun.is_some() { prompt } else { hooks.prompt(prompt).await };
     let verbosity = choice.verbosity.unwrap_or(project.live);
     let ask = Ask {
         channel: task.channel,
@@ -295,7 +346,9 @@ async fn try_to_ask(
         permission_mode: choice.within(project).permission_mode,
         session,
         prompt,
+        sent: begun.map(|begun| begun.sent),
     };
+    let (opening, further) = OpeningTurn::new(turns, task.message, &ask);
     // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
     // got.
     let mut begin = None;
@@ -304,15 +357,24 @@ async fn try_to_ask(
             let _edits = stop.edits.lock().await;
             turns.store.begin(turn.clone()).await
         };
-        begin = until_written(turns, &stop.token, write).await.ok();
+        begin = match begun {
+            Some(_) => Some(Begin::Begun),
+            None => until_written(turns, &stop.token, write).await.ok(),
+        };
         let has_begun = begin == Some(Begin::Begun);
         if has_begun {
-            live.begin(project.dir.clone(), verbosity, typing.0.abort_handle());
+            live.begin(project.dir.clone(), verbosity, typing.abort_handle());
+            opening.open();
         }
         has_begun
     };
-    let asked = turns.agents.ask(ask, stop.token.clone(), begins, |progress| live.hear(&progress)).await;
+    let hear = |progress: Progress| {
+        live.hear(&progress);
+        opening.way.hear(&progress);
+    };
+    let asked = turns.agents.ask(ask, further, stop.token.clone(), begins, hear).await;
     drop(typing);
+    opening.close();
     match begin {
         Some(Begin::Edited(_)) => return Ok(Tried::Edited),
         // It no longer waits: its message was deleted.
@@ -323,10 +385,15 @@ async fn try_to_ask(
     }
     live.freeze();
     stop.close();
+    let ends = opening.ends(&asked);
+    if let Some((next, _)) = ends.iter().find(|(_, end)| *end == SteeringEnd::GoesOn) {
+        ticket.pass_on(*next);
+    }
     // The agent is done. The lane stays ours: answers keep the order of their questions.
     ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);
+    notes.extend(opening.note(&ends));
     if asked.session_lost {
         notes.push(words::session_lost());
     }
@@ -374,7 +441,7 @@ async fn try_to_ask(
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     let finished = continuation::offered(Finished { usage: Some(usage), ..finished }, offer);
-    finish(turns, task, finished).await?;
+    opening.finish(finished, ends).await?;
     Ok(Tried::Written)
 }
 
@@ -385,30 +452,6 @@ async fn all_names(dirs: impl Iterator<Item = &PathBuf>) -> Vec<PathBuf> {
         names.extend(tokio::fs::canonicalize(&names[place]).await);
     }
     names
-}
-
-/// The session that a turn continues.
-struct OpenedSession {
-    session: SessionStart,
-    before: CostBefore,
-    /// It is new because the project's directory has changed.
-    moved: bool,
-}
-
-/// The session for this turn. A new one is stored before any agent hears of it.
-async fn open_session(turns: &Turns, turn: &Turn, project: &Project) -> Result<OpenedSession, StoreError> {
-    let stored = turns.store.session(turn.channel, &project.name).await?;
-    let moved = stored.as_ref().is_some_and(|session| session.live && session.dir != project.dir);
-    if let Some(Session { id, live, cost, .. }) =
-        stored.filter(|session| !turn.fresh && session.dir == project.dir)
-    {
-        let session = if live { SessionStart::Live(id) } else { SessionStart::New(id) };
-        return Ok(OpenedSession { session, before: CostBefore { session: id, cost }, moved: false });
-    }
-    let id = SessionId::random();
-    turns.store.put_session(turn.channel, &project.name, id, project.dir.clone()).await?;
-    let before = CostBefore { session: id, cost: MicroUsd::default() };
-    Ok(OpenedSession { session: SessionStart::New(id), before, moved: moved && !turn.fresh })
 }
 
 /// The note that says who asked, if the reply itself does not show it.
@@ -487,25 +530,5 @@ async fn broken(turns: &Turns, task: Task, stop: &Stop) {
     match finish(turns, task, end).await {
         Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, None).await,
         Err(error) => error!(error = chain(&error), "the end of a turn is left for the next start"),
-    }
-}
-
-/// Shows "typing" in a channel until it is dropped.
-struct Typing(JoinHandle<()>);
-
-impl Typing {
-    fn start(outbox: Outbox, channel: ChannelId) -> Self {
-        Self(tokio::spawn(async move {
-            loop {
-                outbox.typing(channel).await;
-                sleep(TYPING_EVERY).await;
-            }
-        }))
-    }
-}
-
-impl Drop for Typing {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -27,6 +27,25 @@ pub const NOT_YOURS_TO_DECIDE: &str = "Only the person who asked, or an operator
 /// To a press of such a button while the database fails.
 pub const NOT_NOW: &str = "That isn't working right now. Try again in a minute.";
 
+/// A message cannot go into the running turn, because of its files.
+pub const HAS_FILES: &str =
+    "I can't read files while I'm working. Your message waits until I've finished here.";
+
+/// The same: it is for something else.
+pub const OTHER_PROJECT: &str = "I'm working on another project here, or with older settings of yours. Your message waits until I've finished.";
+
+/// The same: it is for another model or permission mode.
+pub const OTHER_MODEL: &str =
+    "I'm working with another model or permission mode here. Your message waits until I've finished.";
+
+/// The same: it begins a new conversation.
+pub const OTHER_SESSION: &str =
+    "Your message starts a new conversation, so it waits until I've finished here.";
+
+/// The same: each turn has its own budget.
+pub const OWN_BUDGET: &str =
+    "Each message has its own budget in this project, so yours waits until I've finished here.";
+
 /// Somebody wants their message to go in place of a turn, and there is none.
 pub const NOTHING_RUNS: &str = "I'm not working on anything else here, so this starts by itself.";
 

@@ -6,17 +6,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use moonlane::agent::{Agents, Ask, AskEnd, AskResult, Failure, Progress, Reason, SessionStart};
+use moonlane::agent::{Agents, Ask, AskEnd, AskResult, Failure, Further, Progress, Reason, SessionStart};
 use moonlane::config;
 use moonlane::domain::{
     AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionId,
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::busy::Stopwatch;
 use crate::support::{processes_where, within};
+
+/// No further messages for the turn.
+fn nothing_more() -> mpsc::UnboundedReceiver<Further> {
+    mpsc::unbounded_channel().1
+}
 
 /// A pool of demo agents with a home of their own, and one channel to ask them in.
 struct Bench {
@@ -73,6 +79,7 @@ impl Bench {
             permission_mode: None,
             session: self.session,
             prompt: prompt.to_owned(),
+            sent: None,
         }
     }
 
@@ -80,7 +87,9 @@ impl Bench {
         self.progress.lock().unwrap().clear();
         let progress = Arc::clone(&self.progress);
         let begin = std::future::ready(true);
-        self.agents.ask(ask, stop, begin, move |happened| progress.lock().unwrap().push(happened)).await
+        self.agents
+            .ask(ask, nothing_more(), stop, begin, move |happened| progress.lock().unwrap().push(happened))
+            .await
     }
 
     async fn ask(&self, prompt: &str) -> AskResult {
@@ -110,7 +119,7 @@ impl Bench {
                 stopper.cancel();
             }
         };
-        self.agents.ask(self.ask_of(prompt), stop, std::future::ready(true), heard).await
+        self.agents.ask(self.ask_of(prompt), nothing_more(), stop, std::future::ready(true), heard).await
     }
 
     /// The events that agents wrote to their log, of one kind.
@@ -610,6 +619,7 @@ async fn closing_ends_agents_idle_and_at_work_within_five_seconds() {
     let (working, waiting) = (bench.agents.clone(), bench.agents.clone());
     let asking = working.ask(
         bench.ask_of("DEAF ;; TEXT:on it ;; STALL"),
+        nothing_more(),
         CancellationToken::new(),
         std::future::ready(true),
         |_| {},
@@ -633,7 +643,7 @@ async fn channels_work_at_the_same_time() {
         let mut ask = bench.ask_of("SLEEP:0.3 ;; TEXT:done");
         ask.channel = ChannelId::new(channel).unwrap();
         ask.session = SessionStart::New(SessionId::random());
-        bench.agents.ask(ask, CancellationToken::new(), std::future::ready(true), |_| {})
+        bench.agents.ask(ask, nothing_more(), CancellationToken::new(), std::future::ready(true), |_| {})
     });
     for asked in futures_util::future::join_all(asks).await {
         assert_eq!(asked.end, AskEnd::Answered("done".to_owned()));

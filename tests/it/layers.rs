@@ -277,7 +277,8 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("turn/live.rs", 1, "one live line"),
     ("turn/notice.rs", 1, "one notice of one message that waits"),
     ("turn/shown.rs", 3, "one mark of one turn"),
-    ("turn/story.rs", 1, "nobody sees that the bot types"),
+    ("turn/steer.rs", 1, "one mark on one message"),
+    ("turn/typing.rs", 1, "nobody sees that the bot types"),
     ("worker.rs", 1, "each job apart: `Worker::panicked`"),
 ];
 

@@ -7,6 +7,7 @@
 //! STATUS:n:words     the same, in these words
 //! POISON:words       fail with 400 and these words, and with every later prompt of the conversation too
 //! LOGIN:word         fail with 401 while the login has this word in it
+//! SLOW:s             answer after so many seconds
 //! STALL              begin an answer, and never go on
 //! CUT                begin an answer, and drop the connection
 //! REFUSE             be stopped by safeguards, again and again
@@ -149,6 +150,10 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("STALL", _) => {
             requests.lock().unwrap()[begun].reported = usage;
             return streamed(&events(&body["model"], None, usage), true);
+        }
+        ("SLOW", _) => {
+            tokio::time::sleep(Duration::from_secs_f64(argument.parse().unwrap())).await;
+            text(format!("you said: {prompt}"))
         }
         ("TOOL", None) => {
             let (name, input) = argument.split_once(':').unwrap();

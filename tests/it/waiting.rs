@@ -10,7 +10,7 @@ use moonlane::turn::Settled;
 use crate::commands::{add_shipped, said, says};
 use crate::support::{ANSWERED, Setup, Stage, routing_with, within};
 
-const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
+pub const CANCELLED: Settled = Settled::Ended(Outcome::Cancelled);
 
 /// At work until it is stopped.
 const AT_WORK: &str = "TEXT:Half of it. ;; TOOL:Read:x ;; TEXT:More. ;; TOOL:Bash:sleep 600";
@@ -20,7 +20,7 @@ fn at_once(config: &mut Config) {
 }
 
 /// A stage on which ada and bob are let in, with these keys for the project; notices come at once.
-async fn stage(keys: &str) -> Stage {
+pub async fn stage(keys: &str) -> Stage {
     let mut stage = Stage::without_bot(Setup::default()).await;
     add_shipped(&stage);
     let (ada, bob) = (stage.discord.user("ada"), stage.discord.user("bob"));
@@ -32,7 +32,7 @@ async fn stage(keys: &str) -> Stage {
 }
 
 /// The notice of a message, once it stands.
-async fn notice(stage: &Stage, of: Id) -> Message {
+pub async fn notice(stage: &Stage, of: Id) -> Message {
     let found = stage.discord.wait_until(|discord| standing(discord, of));
     within("a notice", found).await
 }
@@ -48,12 +48,12 @@ fn labels(notice: &Message) -> Vec<String> {
     rows.filter_map(|button| button["label"].as_str().map(str::to_owned)).collect()
 }
 
-async fn notice_is_gone(stage: &Stage, of: Id) {
+pub async fn notice_is_gone(stage: &Stage, of: Id) {
     let gone = stage.discord.wait_until(|discord| standing(discord, of).is_none().then_some(()));
     within("the notice's end", gone).await;
 }
 
-async fn refused(stage: &Stage, notice: &Message, person: Id, button: String) -> String {
+pub async fn refused(stage: &Stage, notice: &Message, person: Id, button: String) -> String {
     let told = says(stage, stage.discord.press(notice.id, person, &button).unwrap()).await;
     assert_ne!(told.flags & EPHEMERAL, 0, "{told:?}");
     told.content
@@ -69,7 +69,7 @@ async fn a_message_that_waits_is_told_of_silently_until_it_begins() {
     assert_eq!(notice.reply_to, Some(second));
     assert_ne!(notice.flags & SUPPRESS_NOTIFICATIONS, 0);
     assert!(notice.pinged.is_empty());
-    assert_eq!(labels(&notice), ["Stop that and do this", "Take it out"]);
+    assert_eq!(labels(&notice), ["Send it now", "Stop that and do this", "Take it out"]);
     stage.let_go("first").await;
     assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, ANSWERED));
     notice_is_gone(&stage, second).await;
@@ -83,7 +83,7 @@ async fn its_author_takes_it_out_and_nobody_else() {
     let second = stage.say_as("ada", "general", "TEXT:second");
     let notice = notice(&stage, second).await;
     let (ada, bob) = (stage.discord.user("ada"), stage.discord.user("bob"));
-    for button in ["out", "instead"] {
+    for button in ["out", "instead", "now"] {
         let told = refused(&stage, &notice, bob, format!("{button}:{second}")).await;
         assert_eq!(told, "Only the person who asked, or an operator, can decide that.");
     }
@@ -136,7 +136,7 @@ async fn a_button_that_was_left_behind_says_that_it_waits_no_more() {
     stage.discord.fail_next(1000, Fault::Status(403), &format!("DELETE /channels/{general}"));
     stage.let_go("first").await;
     assert_eq!(stage.settled(second).await, ANSWERED);
-    for button in ["out", "instead"] {
+    for button in ["out", "instead", "now"] {
         let told = refused(&stage, &notice, stage.discord.user("ada"), format!("{button}:{second}")).await;
         assert_eq!(told, "This message isn't waiting any more.");
     }
