@@ -16,6 +16,7 @@ mod branch;
 mod budget;
 mod continuation;
 mod delivery;
+mod ending;
 mod for_commands;
 mod hooks;
 mod instead;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::story::{asker, cancelled, finish, tell_end, unwanted};
+use super::ending::{asker, cancelled, unwanted};
+use super::story::{finish, tell_end};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;

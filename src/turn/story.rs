@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::admission::still_admitted;
+use super::ending::{asker, finished_with, unwanted, what_to_say};
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
@@ -17,15 +18,15 @@ use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
 use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
 use super::task::Task;
-use super::turn_text::{Most, TurnText};
+use super::turn_text::Most;
 use super::typing::Typing;
 use super::written::until_written;
 use super::{
     Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt, question,
     spent, turn_text,
 };
-use crate::agent::{Ask, AskEnd, AskResult, Denial, Failure, Progress};
-use crate::domain::{Format, MessageId, Outcome, Project};
+use crate::agent::{Ask, AskEnd, Denial, Progress};
+use crate::domain::{Outcome, Project};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::store::{
@@ -452,71 +453,6 @@ async fn all_names(dirs: impl Iterator<Item = &PathBuf>) -> Vec<PathBuf> {
         names.extend(tokio::fs::canonicalize(&names[place]).await);
     }
     names
-}
-
-/// The note that says who asked, if the reply itself does not show it.
-pub(super) fn asker(turn: &Turn) -> Option<String> {
-    (turn.question != Question::Theirs).then(|| words::for_person(turn.author.id))
-}
-
-/// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.
-async fn what_to_say(
-    asked: AskResult,
-    is_offered: bool,
-    stop: &Stop,
-    hooks: &TurnHooks,
-    message: MessageId,
-    notes: Vec<String>,
-) -> (Outcome, TurnText) {
-    let AskResult { end, partial, .. } = asked;
-    let (outcome, wrong) = match end {
-        AskEnd::Answered(answer) => {
-            let answer = hooks.answer(answer).await;
-            return (Outcome::Answered, TurnText { answer, notes, ..TurnText::default() });
-        }
-        // When it is reset, and what comes of that, is said by the offer.
-        AskEnd::Failed(Failure::UsageLimit { text, .. }) if is_offered => {
-            info!(%text, "the usage limit is reached");
-            (Outcome::Failed, words::limit::usage_limit())
-        }
-        AskEnd::Failed(failure) => {
-            error!(error = ?failure, "the agent failed");
-            (Outcome::Failed, failure.redacted(|text| hooks.redact(text)).sentence())
-        }
-        AskEnd::Stopped => match stop.reason() {
-            Some(StopReason::Deleted) => return (Outcome::Cancelled, cancelled(Unwanted::Deleted)),
-            Some(StopReason::Asked) => {
-                return (
-                    Outcome::Cancelled,
-                    TurnText { answer: partial, notes, ..cancelled(Unwanted::Stopped) },
-                );
-            }
-            _ => (Outcome::Interrupted, words::interrupted()),
-        },
-    };
-    let sentence = words::failure(&hooks.error(wrong).await, message);
-    (outcome, TurnText { answer: partial, sentence, notes, ..TurnText::default() })
-}
-
-/// What is said about a turn that nobody wants any more. This is not a failure.
-pub(super) fn cancelled(why: Unwanted) -> TurnText {
-    let sentence = match why {
-        Unwanted::Deleted => String::new(),
-        Unwanted::Stopped => words::stopped(),
-    };
-    TurnText { sentence, ..TurnText::default() }
-}
-
-/// The end of a turn that nobody wants any more, before it has said anything.
-pub fn unwanted(why: Unwanted) -> Finished {
-    cancelled(why).finished(Outcome::Cancelled, None, &Format::default(), Most::default())
-}
-
-/// The end of a turn with nothing to say but what went wrong.
-fn finished_with(outcome: Outcome, sentence: &str, task: Task, note: Option<String>) -> Finished {
-    let sentence = words::failure(sentence, task.message);
-    let said = TurnText { sentence, notes: Vec::from_iter(note), ..TurnText::default() };
-    said.finished(outcome, None, &Format::default(), Most::default())
 }
 
 /// The last resort: ends the turn and tells its person. If that fails, the next start does.
