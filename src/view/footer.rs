@@ -41,7 +41,7 @@ pub fn footer(fields: &[FooterField], usage: &TurnUsage, branch: Option<&str>) -
 
 /// The line that says that room was made in the context.
 pub fn compaction(usage: &TurnUsage) -> Option<String> {
-    let compaction = usage.compaction?;
+    let compaction = usage.compaction.filter(|it| it.to < it.from)?;
     Some(text::small(&format!("context {} → {}", count(compaction.from), count(compaction.to))))
 }
 

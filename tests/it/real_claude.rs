@@ -190,7 +190,7 @@ async fn claude_runs_restricted_and_within_its_budget_and_its_steps() {
 
     let real = Real::with("max_turns = 1,").await;
     let answer = real.ask(r#"TOOL:Read:{"file_path": "x"}"#).await;
-    assert!(answer.contains("number of steps"), "{answer}");
+    assert!(answer.contains("limit of steps"), "{answer}");
     assert_eq!(real.ask("and now?").await, "you said: and now?");
     assert_eq!(real.agents_started(), 1);
     real.bot.stop().await;
@@ -225,7 +225,7 @@ async fn claude_and_its_tools_end_when_the_bot_is_killed_and_the_session_goes_on
     real.bot = Real::start(&real.stage).await;
     assert_eq!(marked(), 0);
     println!("{at_work} processes were gone, and the next bot ready, {:?} after the kill", killed.elapsed());
-    assert!(real.answer(question).await.contains("I was stopped while I worked on this"));
+    assert!(real.answer(question).await.contains("I was stopped while working on this"));
     assert_eq!(real.ask("And now?").await, "you said: And now?");
     let request = real.api.asked("And now?").await;
     assert!(request.conversation().contains("The word is fernweh."), "{}", request.conversation());
