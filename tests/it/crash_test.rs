@@ -23,9 +23,11 @@ use fastrand::Rng;
 use moonlane::local::{Event, Fault, What};
 
 use crate::crashes::until;
-use crate::evidence::{Evidence, a_project_per_channel, agent_processes, channel_name, knows_places, rows};
+use crate::evidence::{
+    Evidence, a_project_per_channel, agent_processes, channel_name, has_litter, knows_places, rows,
+};
 use crate::separate::{Process, bot_on};
-use crate::support::{ONE_FOR_MANY, Setup, Stage};
+use crate::support::{ONE_FOR_MANY, PATIENCE, Setup, Stage};
 use crate::traffic::{Traffic, bad_moment, number};
 use crate::verdict::{Verdict, Wrong, judge};
 
@@ -203,6 +205,11 @@ impl CrashTest {
         let bot = Process::ready(&mut bot_on(&self.stage)).await;
         self.nothing_outlived_its_bot();
         self.all_is_done().await;
+        // What showed that turns waited or were at work is taken away no faster than Discord allows.
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE && has_litter(&self.stage.discord) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.note(&bot);
         bot.stop().await;
         let began = Instant::now();

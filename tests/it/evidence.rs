@@ -84,6 +84,11 @@ impl Row {
     }
 }
 
+/// Whether anything is left in a channel that shows a turn at work or one that waits.
+pub fn has_litter(discord: &LocalDiscord) -> bool {
+    !history(discord).1.is_empty()
+}
+
 impl Evidence {
     /// Collects it. `root` is the bot's; the agents' records are its files `agent.log.*`.
     pub fn of(discord: &LocalDiscord, root: &Path, questions: Vec<Question>) -> Self {
