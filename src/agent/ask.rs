@@ -2,6 +2,7 @@
 
 mod start;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,12 +76,13 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         stop: CancellationToken,
         progress: P,
     ) -> Result<Self, Failure> {
-        let secrets = pool.secrets(&ask.project)?;
+        // One that is at work already has its own.
+        let secrets = if ask.sent.is_some() { BTreeMap::new() } else { pool.secrets(&ask.project)? };
         let launch = Launch::new(&pool.config, &pool.environment, &ask.project, &secrets);
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
         let manner = Manner { model, mode: ask.permission_mode.or(ask.project.permission_mode) };
         let story = Story::new(ask.project.answer);
-        let ask_id = ask.sent.unwrap_or_else(PromptId::random);
+        let message = ask.sent.unwrap_or_else(PromptId::random);
         Ok(Self {
             pool,
             session: ask.session,
@@ -92,7 +94,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             begun: Instant::now(),
             session_lost: false,
             used_elsewhere: false,
-            message: ask_id,
+            message,
             further,
             goes_on: None,
             seen: None,

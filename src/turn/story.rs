@@ -308,7 +308,10 @@ async fn try_to_ask(
     stop: &Stop,
     live: &LiveLineHandle,
 ) -> Result<Tried, StoreError> {
-    if let Some(refusal) = budget::refusal(turns, &turn, project).await? {
+    // Where the agent has begun by itself, refusing would only hide what it does.
+    if begun.is_none()
+        && let Some(refusal) = budget::refusal(turns, &turn, project).await?
+    {
         info!("not started: a budget is spent");
         tell_end(turns, task, Outcome::Cancelled, refusal).await?;
         return Ok(Tried::Written);

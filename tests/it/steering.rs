@@ -131,6 +131,24 @@ async fn what_comes_too_late_is_a_turn_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_turn_that_has_begun_by_itself_is_answered_though_what_it_needs_to_begin_is_gone() {
+    let keys = "busy = 'steer', budget = { usd_per_day = 1 }, env_from = { KEY = 'file:key' },";
+    let mut stage = Stage::without_bot(Setup { routing: routing_with(keys), ..Setup::default() }).await;
+    std::fs::write(stage.root().join("key"), "correct-horse-battery").unwrap();
+    stage.start().await;
+    let prompt = "COST:2 ;; UNTIL:gate ;; TEXT:first";
+    let first = stage.say("general", prompt);
+    stage.prompted(prompt).await;
+    let second = stage.say("general", "TEXT:second");
+    agent(&stage, "prompt", "TEXT:second").await;
+    std::fs::remove_file(stage.root().join("key")).unwrap();
+    open(&stage, "gate");
+    assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, ANSWERED));
+    assert_eq!(answer(&stage, second), "second");
+    assert_eq!(times(&stage, "prompt", "TEXT:second"), 1);
+}
+
+#[tokio::test]
 async fn a_turn_that_has_begun_by_itself_can_be_stopped_though_the_answer_before_it_is_stuck() {
     let mut stage = stage().await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
