@@ -289,8 +289,8 @@ impl Agents {
         Self::of_kin(Kin::alone(), config, environment, Redactor::off())
     }
 
-    /// The same, for a bot with this database, whose `redactor` learns the secrets that agents get; returns once no agent of its earlier bots is left, which takes ten
-    /// seconds at most. Must not be called while another bot has the database.
+    /// The same, for a bot with this database, whose `redactor` learns the secrets that agents get. Returns once no agent of
+    /// its earlier bots is left, which takes ten seconds at most. Must not be called while another bot has the database.
     pub async fn after_earlier_bots(
         database: &Path,
         config: config::Agent,

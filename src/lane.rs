@@ -14,7 +14,8 @@
 //! whoever gets a slot and has another such channel goes to the end. So somebody with a hundred waiting turns in ten
 //! channels gets one slot and then lets everybody else who waits go first. As turns may be long, nobody holds all slots
 //! to begin with: who holds `per_person` of them is passed over, and keeps their place in the queue. Within a channel
-//! nobody overtakes unless they are let go next ([`Lanes::advance`]), and a channel stands there for the person who is next in it. A lane without turns is removed.
+//! nobody overtakes unless they are let go next ([`Lanes::advance`]), and a channel stands there for the person who is next
+//! in it. A lane without turns is removed.
 //!
 //! A turn that cannot run although its turn has come steps back: it waits again at the head of its lane, and the lane
 //! is in no queue until the turn comes back.

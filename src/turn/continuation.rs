@@ -108,7 +108,7 @@ pub fn offered(mut end: Finished, offer: Option<Offer>) -> Finished {
         // The longest that may come of it.
         let longest =
             [Continuation::Offered(resets), Continuation::Dropped].map(|it| with_what_comes_of_it(part, it));
-        longest.iter().all(|text| text.encode_utf16().count() <= text::LIMIT)
+        longest.iter().all(|text| text::units(text) <= text::LIMIT)
     };
     if !end.parts.last().is_some_and(fits) {
         end.parts.push(String::new());

@@ -1,5 +1,5 @@
-//! scripts/types/moonlane.d.lua and the tables of scripts/README.md and README.md are written from the Rust definitions: from the structs
-//! that are decoded or serialized, and their doc comments. This test compares; with `MOONLANE_WRITE=1` it writes them.
+//! scripts/types/moonlane.d.lua and the tables of scripts/README.md and README.md are written from the Rust definitions:
+//! from the structs that are decoded or serialized, and their doc comments. This test compares; with `MOONLANE_WRITE=1` it writes them.
 //!
 //! Of a doc comment, the first paragraph is for people who write Lua. After it these lines count:
 //! - ``Lua: `T` `` — the type in Lua, where the type in Rust does not tell it; of a type, what it stands for;
