@@ -145,7 +145,7 @@ struct Blocks {
 
 /// What a group of lines is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ProseKind {
     Paragraph,
     /// `## …`
     Heading(usize),
@@ -219,11 +219,11 @@ impl Blocks {
         } else if let Some(level) = self.underline(source, text) {
             let title = std::mem::take(&mut self.paragraph);
             self.lists.end_at(indent);
-            self.write(source, &title, Form::Title { level, underline: line.end });
+            self.write(source, &title, ProseKind::Title { level, underline: line.end });
         } else if let Some(level) = heading(text) {
             self.end_paragraph(source);
             self.lists.end_at(indent);
-            self.write(source, &[line], Form::Heading(level));
+            self.write(source, &[line], ProseKind::Heading(level));
         } else if is_rule(text) {
             self.end_paragraph(source);
             self.lists.end_at(indent);
@@ -370,14 +370,14 @@ impl Blocks {
         match table {
             Some(table) => {
                 if table.first > 0 {
-                    self.write(source, &lines[..table.first], Form::Paragraph);
+                    self.write(source, &lines[..table.first], ProseKind::Paragraph);
                 }
                 self.lists.cut();
                 self.begin_line(source, lines[table.first].start, None);
                 table.write(source, &mut self.document);
             }
             None if lines.is_empty() => {}
-            None => self.write(source, &lines, Form::Paragraph),
+            None => self.write(source, &lines, ProseKind::Paragraph),
         }
     }
 
@@ -392,7 +392,7 @@ impl Blocks {
             } else {
                 // It does not refer to itself.
                 let references = std::mem::take(&mut self.references);
-                self.write(source, own, Form::Paragraph);
+                self.write(source, own, ProseKind::Paragraph);
                 self.references = references;
             }
             from += found.lines;

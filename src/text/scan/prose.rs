@@ -12,18 +12,18 @@ use super::super::line::{self, columns, is_list_item};
 use super::super::links;
 use super::super::math;
 use super::super::meaning;
-use super::{Blocks, Form};
+use super::{Blocks, ProseKind};
 
 impl Blocks {
     /// Writes a paragraph or a heading.
-    pub fn write(&mut self, source: &str, lines: &[Range<usize>], form: Form) {
+    pub fn write(&mut self, source: &str, lines: &[Range<usize>], kind: ProseKind) {
         let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return };
         let at = first.end - source[first.clone()].trim_start().len();
         let text = &source[at..last.end];
         let mut end = last.end;
         let mut spans =
             if self.dialect { inline::spans_with(text, &self.references) } else { inline::spans(text) };
-        if form == Form::Paragraph
+        if kind == ProseKind::Paragraph
             && let [Span { range, kind: SpanKind::Math { inner, display: true } }] = spans.as_slice()
             && text[range.end..].trim().is_empty()
             && range.start == 0
@@ -33,7 +33,7 @@ impl Blocks {
         let mut swaps = Vec::new();
         clean(source, lines, at, &mut swaps);
         if self.dialect {
-            if form == Form::Paragraph && dialect::is_details(text) {
+            if kind == ProseKind::Paragraph && dialect::is_details(text) {
                 // Of two that swap the same tag, the first one does.
                 dialect::details(text, at, &mut swaps);
             }
@@ -44,18 +44,18 @@ impl Blocks {
             dialect::comments(text, at, &spans, &mut swaps);
             dialect::long_code(text, at, &spans, &mut swaps);
             dialect::note_marks(at, &spans, &mut swaps);
-            let line = new_line(text, &source[first.start..at], form != Form::Paragraph);
+            let line = new_line(text, &source[first.start..at], kind != ProseKind::Paragraph);
             html::write(text, at, &spans, &line, &mut swaps);
-            let bold = matches!(form, Form::Heading(4..));
+            let bold = matches!(kind, ProseKind::Heading(4..));
             meaning::write(text, at, &spans, bold, &mut swaps);
             let quoted = text.starts_with('>');
             for line in lines {
                 dialect::quote(&source[line.clone()], line.start, quoted, &mut swaps);
                 dialect::small_mark(&source[line.clone()], line.start, &mut swaps);
             }
-            match form {
-                Form::Heading(level) => dialect::heading(text, at, level, &mut swaps),
-                Form::Title { level, underline } => {
+            match kind {
+                ProseKind::Heading(level) => dialect::heading(text, at, level, &mut swaps),
+                ProseKind::Title { level, underline } => {
                     for pair in lines.windows(2) {
                         swaps.push(swap(pair[0].end..pair[1].start, " "));
                     }
@@ -64,16 +64,16 @@ impl Blocks {
                     swaps.push(swap(end..underline, ""));
                     end = underline;
                 }
-                Form::Paragraph if dialect::is_details(text) => {}
-                Form::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
+                ProseKind::Paragraph if dialect::is_details(text) => {}
+                ProseKind::Paragraph if dialect::note(source, lines, at, &spans, &mut swaps) => {
                     self.lists.note(columns(&source[first.start..at]));
                 }
-                Form::Paragraph
+                ProseKind::Paragraph
                     if !is_list_item(text) && self.lists.in_note(columns(&source[first.start..at])) =>
                 {
                     dialect::small(source, lines, &mut swaps);
                 }
-                Form::Paragraph => {
+                ProseKind::Paragraph => {
                     for line in &lines[1..] {
                         dialect::no_item(&source[line.clone()], line.start, &mut swaps);
                     }
@@ -99,7 +99,7 @@ impl Blocks {
         if !swaps.is_empty() {
             spans = inline::spans(&document.text[from..]);
         }
-        let heading = form != Form::Paragraph || is_bold_title(&document.text[from..], &spans);
+        let heading = kind != ProseKind::Paragraph || is_bold_title(&document.text[from..], &spans);
         document.end_lines(begin, |line| match line.trim() {
             "" => LineKind::Blank,
             // For a reader it is a blank line, too.
@@ -171,7 +171,7 @@ impl Blocks {
             self.document.swap_to(line.end, dialect::RULE);
             self.document.end_line(begin, LineKind::Text);
         } else {
-            self.write(source, &[line], Form::Paragraph);
+            self.write(source, &[line], ProseKind::Paragraph);
         }
     }
 }
