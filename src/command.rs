@@ -136,7 +136,7 @@ impl Commands {
             InteractionKind::Autocomplete(invocation, option) => {
                 return self.suggest(responder, invocation.clone(), option.clone()).await;
             }
-            InteractionKind::Press { .. } => words::UNKNOWN.to_owned(),
+            InteractionKind::Press { .. } | InteractionKind::Form { .. } => words::UNKNOWN.to_owned(),
         };
         if let Err(error) = responder.finish(&said).await {
             warn!("cannot answer an interaction: {error}");

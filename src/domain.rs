@@ -4,6 +4,7 @@
 //! its edge.
 
 mod footer;
+mod form;
 mod interaction;
 mod live;
 mod project;
@@ -19,6 +20,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
 pub use footer::FooterField;
+pub use form::{
+    FieldKind, FieldValue, Form, FormField, FormItem, FormMisfit, FormValues, LONGEST_DESCRIPTION,
+    LONGEST_INPUT, LONGEST_LABEL, LONGEST_OPTION, MOST_ITEMS, TextField,
+};
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,

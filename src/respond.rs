@@ -223,15 +223,12 @@ impl fmt::Debug for Responder {
 
 impl Responder {
     fn new(desk: &Responders, asked: Interaction) -> Self {
-        let last = match asked.kind {
-            // A press stands below a message that can be edited.
-            InteractionKind::Press { message, .. } => Some(PostedMessage {
-                id: Some(message),
-                ephemeral: false,
-                through: Some((asked.clone(), true)),
-            }),
-            _ => None,
-        };
+        // A press stands below a message that can be edited, also where it has opened a form.
+        let last = asked.kind.message().map(|message| PostedMessage {
+            id: Some(message),
+            ephemeral: false,
+            through: Some((asked.clone(), true)),
+        });
         let line = Exchange { newest: asked.clone(), stage: ReplyStage::Open, last };
         let shared = Arc::new(Shared {
             desk: desk.clone(),
@@ -274,8 +271,7 @@ impl Responder {
     pub async fn edit(&self, reply: &Reply) -> Result<(), RespondError> {
         let mut line = self.0.line.lock().await;
         let Some(last) = line.last.clone() else { return Err(RespondError::NothingSaid) };
-        let pressed = matches!(line.newest.kind, InteractionKind::Press { .. });
-        if line.stage == ReplyStage::Open && pressed {
+        if line.stage == ReplyStage::Open && line.newest.kind.message().is_some() {
             let update = Callback::Update(Change::Whole(reply));
             match self.0.desk.0.discord.answer(&line.newest, update).await {
                 Ok(_) => {
@@ -339,11 +335,11 @@ impl Responder {
     pub async fn finish(&self, otherwise: &str) -> Result<(), RespondError> {
         match self.0.asked.kind {
             InteractionKind::Autocomplete(..) => self.suggest(&[]).await,
-            InteractionKind::Press { .. } => {
+            InteractionKind::Press { .. } | InteractionKind::Form { message: Some(_), .. } => {
                 self.defer(false).await;
                 Ok(())
             }
-            InteractionKind::Command(_) => {
+            InteractionKind::Command(_) | InteractionKind::Form { message: None, .. } => {
                 let mut line = self.0.line.lock().await;
                 if line.last.is_some() || matches!(line.stage, ReplyStage::Answered) {
                     return Ok(());
@@ -370,9 +366,9 @@ impl Shared {
         if line.stage != ReplyStage::Open {
             return;
         }
-        let (callback, stage) = match line.newest.kind {
-            InteractionKind::Press { .. } => (Callback::DeferUpdate, ReplyStage::Answered),
-            _ => (Callback::Defer { ephemeral }, ReplyStage::Deferred { ephemeral }),
+        let (callback, stage) = match line.newest.kind.message() {
+            Some(_) => (Callback::DeferUpdate, ReplyStage::Answered),
+            None => (Callback::Defer { ephemeral }, ReplyStage::Deferred { ephemeral }),
         };
         line.stage = match self.desk.0.discord.answer(&line.newest, callback).await {
             // If it has not arrived after all, the answer will show it.

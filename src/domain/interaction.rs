@@ -1,4 +1,4 @@
-//! Slash commands, buttons and menus as plain data: what is registered with Discord, and what people do with it.
+//! Slash commands, buttons, menus and submitted forms as plain data: what is registered with Discord, and what people do with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, ChannelId, GuildId, InteractionId, MessageId, RoleId};
+use super::{Author, ChannelId, FormValues, GuildId, InteractionId, MessageId, RoleId};
 
 /// A command, as it is registered with Discord.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +148,7 @@ impl fmt::Debug for InteractionToken {
     }
 }
 
-/// Somebody used a command, pressed a button, or is typing in an option.
+/// Somebody used a command, pressed a button, submitted a form, or is typing in an option.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interaction {
     /// Its id.
@@ -189,6 +189,34 @@ pub enum InteractionKind {
         /// The message that it is part of.
         message: MessageId,
     },
+    /// Filled in a form and submitted it.
+    Form {
+        /// The id that the bot gave the form.
+        custom_id: String,
+        /// What was filled in.
+        values: FormValues,
+        /// The message with the button that opened it; none where a command did.
+        message: Option<MessageId>,
+    },
+}
+
+impl InteractionKind {
+    /// The id that the bot gave what was pressed or submitted.
+    pub fn custom_id(&self) -> Option<&str> {
+        match self {
+            Self::Press { custom_id, .. } | Self::Form { custom_id, .. } => Some(custom_id),
+            Self::Command(_) | Self::Autocomplete(..) => None,
+        }
+    }
+
+    /// The message with the button that was pressed, or that opened the form: an answer can change it.
+    pub fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Press { message, .. } => Some(*message),
+            Self::Form { message, .. } => *message,
+            Self::Command(_) | Self::Autocomplete(..) => None,
+        }
+    }
 }
 
 /// A command, with what was given.

@@ -127,12 +127,12 @@ pub struct Select {
     pub disabled: bool,
 }
 
-/// An entry of a menu.
+/// An entry of a menu, or an option in a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectOption {
     /// 1 to 100 characters.
     pub label: String,
-    /// How the bot recognizes it: 1 to 100 characters, unique within the menu.
+    /// How the bot recognizes it: 1 to 100 characters, unique within the menu or the field.
     pub value: String,
     /// At most 100 characters.
     pub description: Option<String>,
