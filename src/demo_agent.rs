@@ -24,6 +24,7 @@
 //! LIMIT:s          fail because a usage limit is reached, which is reset in s seconds; LIMIT alone does not say when
 //! WARN:n           tell that n per cent of a usage limit are used
 //! UNREAD           read nothing any more, and never exit
+//! BACK             go on once a message is asked back, which comes only after the result
 //! IDLE             begin no further turn, but answer control requests
 //! FORK             leave a process in the group that holds stdout and stderr
 //! SETSID           leave a process in a session of its own

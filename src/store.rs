@@ -46,7 +46,7 @@ pub use shown::{LiveLine, Shown};
 pub use steering::SteeringEnd;
 pub use turns::{
     Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
-    Unfinished, Unwanted, WaitingTurn,
+    Unfinished, Unwanted,
 };
 pub use usage::{Exhausted, SpendingLimit, UsageSum};
 
@@ -792,36 +792,6 @@ mod tests {
             store.put_session(channel, &project, SessionId::random(), PathBuf::from("/a")).await.unwrap();
         }
         assert_eq!(listed().await.len(), MAX_SESSIONS);
-    }
-
-    #[tokio::test]
-    async fn who_waits_in_a_channel_is_listed_in_order() {
-        let (_dir, store) = store();
-        let channel = turn(1).channel;
-        let long = "月".repeat(300);
-        let waiting = [(5, 20, "second"), (2, 20, "first"), (9, 10, "taken before"), (6, 30, long.as_str())];
-        for (id, accepted, prompt) in waiting {
-            let turn = Turn { prompt: prompt.to_owned(), accepted: Millis(accepted), ..turn(id) };
-            store.accept(turn, false).await.unwrap();
-        }
-        let elsewhere = Turn { channel: ChannelId::new(8).unwrap(), ..turn(3) };
-        store.accept(elsewhere, false).await.unwrap();
-        store.accept(turn(4), false).await.unwrap();
-        begin(&store, 4).await;
-        store.accept(turn(7), false).await.unwrap();
-        store.cancel(message(7), Unwanted::Deleted).await.unwrap();
-        store.say(direct_reply(8, &["hint"])).await.unwrap();
-
-        let listed = store.waiting(channel).await.unwrap();
-        let texts: Vec<_> = listed.iter().map(|it| (it.message.get(), it.prompt.as_str())).collect();
-        assert_eq!(texts, [(9, "taken before"), (2, "first"), (5, "second"), (6, long.as_str())]);
-        let WaitingTurn { author, project, accepted, .. } = &listed[0];
-        assert_eq!((author, accepted.0), (&turn(1).author, 10));
-        assert_eq!(*project, turn(1).project);
-
-        begin(&store, 9).await;
-        assert_eq!(store.waiting(channel).await.unwrap().len(), 3);
-        assert_eq!(store.waiting(ChannelId::new(1).unwrap()).await.unwrap(), []);
     }
 
     #[tokio::test]

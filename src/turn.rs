@@ -52,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use continuation::{Decision, decision};
+pub use instead::NotInstead;
 pub use live::turn_to_stop;
 pub use notice::{WaitingWish, waiting_wish};
 pub use steer::NotFitting;
@@ -191,13 +192,26 @@ struct Stop {
     offered: watch::Sender<steer::OfferState>,
     /// Its author wants it to go into the turn that runs.
     steers_now: AtomicBool,
+    /// The latest session with Discord for which its message is known to be up to date.
+    as_of: Mutex<Option<u64>>,
+    /// Its answer is that to other people's messages, too: a deletion does not silence it.
+    answers_others: AtomicBool,
 }
 
 impl Stop {
     fn of(turn: MessageId) -> Self {
         let (token, silence) = (CancellationToken::new(), CancellationToken::new());
-        let (offered, steers_now) = (watch::Sender::default(), AtomicBool::new(false));
-        Self { turn, token, reason: OnceLock::new(), silence, edits: Arc::default(), offered, steers_now }
+        Self {
+            turn,
+            token,
+            reason: OnceLock::new(),
+            silence,
+            edits: Arc::default(),
+            offered: watch::Sender::default(),
+            steers_now: AtomicBool::new(false),
+            as_of: Mutex::default(),
+            answers_others: AtomicBool::new(false),
+        }
     }
 
     /// Stops the turn, or the rest of its answer. A bot that shuts down stops no answer: the rest follows after the
@@ -207,10 +221,20 @@ impl Stop {
             self.token.cancel();
             return Stopped::Work;
         }
-        if reason != StopReason::Shutdown {
+        let is_unwanted = match reason {
+            StopReason::Asked => true,
+            StopReason::Deleted => !self.answers_others.load(Ordering::Relaxed),
+            StopReason::Shutdown => false,
+        };
+        if is_unwanted {
             self.silence.cancel();
         }
         Stopped::Answer
+    }
+
+    /// Whether every edit of its message was heard.
+    fn is_up_to_date(&self, turns: &Turns) -> bool {
+        *self.as_of.lock() == Some(turns.anew())
     }
 
     /// From now on only the answer can be stopped.

@@ -224,11 +224,13 @@ pub fn used_elsewhere() -> String {
 }
 
 /// Further messages went into the turn: so many, of these people.
-pub fn took_in(count: usize, authors: &[UserId]) -> String {
+pub fn took_in(count: usize, authors: &[UserId], is_answered: bool) -> String {
     let authors = authors.iter().map(|author| format!("<@{author}>")).collect::<Vec<_>>().join(", ");
-    text::small(&match count {
-        1 => format!("This also answers another message of {authors}"),
-        _ => format!("This also answers {count} other messages of {authors}"),
+    text::small(&match (is_answered, count) {
+        (true, 1) => format!("This also answers another message of {authors}"),
+        (true, _) => format!("This also answers {count} other messages of {authors}"),
+        (false, 1) => format!("Another message of {authors} was part of this"),
+        (false, _) => format!("{count} other messages of {authors} were part of this"),
     })
 }
 

@@ -15,7 +15,9 @@ return {
     local lines, mine, waiting = {}, {}, 0
     for place, turn in ipairs(turns) do
       local where = "running"
-      if not turn.running then
+      if turn.steered then
+        where = "joins it"
+      elseif not turn.running then
         waiting = waiting + 1
         where = ("%d."):format(waiting)
       end

@@ -403,6 +403,7 @@
 ---@field user Person Who asked.
 ---@field prompt string The beginning of the prompt.
 ---@field running boolean Whether it is running; otherwise it is waiting.
+---@field steered boolean Whether it is on its way into the turn that runs, or in it; then it is not running by itself.
 ---@field answering boolean Whether the work is done and the answer is being posted.
 ---@field seconds number How long it has been there.
 

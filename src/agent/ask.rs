@@ -183,7 +183,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                         process = self.start().await?;
                         continue;
                     }
-                    self.further.note_end(&process);
                     return Err(CutOff::Failed(match is_untouched && is_deaf {
                         true => Failure::Deaf { limit: self.limits().wake },
                         false => Failure::of_end(process.exit(), process.stderr()),
@@ -217,7 +216,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             PromptEnd::Result(result) => self.conclude(process, *result).await,
             PromptEnd::Ended | PromptEnd::Deaf => {
                 self.end(&mut process, Duration::ZERO).await;
-                self.further.note_end(&process);
                 Err(CutOff::Failed(Failure::of_end(process.exit(), process.stderr())))
             }
             PromptEnd::Cut(cut) => {
@@ -226,7 +224,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                     self.park(process);
                 } else {
                     self.end(&mut process, Duration::ZERO).await;
-                    self.further.note_end(&process);
                 }
                 Err(cut)
             }
@@ -349,11 +346,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
             }
-            AgentEvent::Lifecycle { message, state } => {
-                if let Some(step) = self.further.note(*message, *state) {
-                    (self.progress)(step);
-                }
-            }
             // Not ours, but it may carry a new session id.
             AgentEvent::Result(result) => {
                 self.note_session(process, result);
@@ -361,11 +353,12 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             }
             _ => {}
         }
+        let news = self.further.note(&event);
         let progress = self.story.take(event);
         if let Some(failure) = self.story.failed_early() {
             return Some(failure);
         }
-        for step in progress {
+        for step in news.into_iter().chain(progress) {
             (self.progress)(step);
         }
         None
@@ -401,24 +394,44 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Turns the result into the answer or a failure.
     async fn conclude(&mut self, mut process: Process, result: TurnResult) -> Result<String, CutOff> {
         self.further.note_result(&result);
-        process.ahead = self.further.on_its_way();
+        let is_decided = self.decide(&mut process).await;
         self.note_session(&mut process, &result);
-        let failure = match self.story.conclude(result) {
-            Ok(answer) => {
-                self.goes_on = process.ahead;
-                self.park(process);
-                return Ok(answer);
-            }
-            Err(failure) => failure,
-        };
-        if matches!(failure, Failure::NotLoggedIn { .. }) {
+        let answer = self.story.conclude(result);
+        if matches!(answer, Err(Failure::NotLoggedIn { .. })) {
             // The next process reads the login anew.
             self.end(&mut process, self.limits().after_result).await;
-        } else {
+        } else if is_decided {
+            process.ahead = self.further.on_its_way();
             self.goes_on = process.ahead;
             self.park(process);
+        } else {
+            self.end(&mut process, Duration::ZERO).await;
         }
-        Err(CutOff::Failed(failure))
+        answer.map_err(CutOff::Failed)
+    }
+
+    /// Waits until it is certain what the agent does with the message that is still on its way after the result. `false`: it
+    /// does not say.
+    async fn decide(&mut self, process: &mut Process) -> bool {
+        let within = sleep_until(Instant::now() + self.limits().wake);
+        tokio::pin!(within);
+        while self.further.is_undecided() {
+            tokio::select! {
+                biased;
+                () = stopped(&self.stop, &self.pool.closing) => return false,
+                happening = process.next() => match happening {
+                    Happening::Event(event) => {
+                        if let Some(step) = self.further.note(&event) {
+                            (self.progress)(step);
+                        }
+                    }
+                    Happening::Written => {}
+                    Happening::Ended => return false,
+                },
+                () = &mut within => return false,
+            }
+        }
+        true
     }
 
     fn note_session(&mut self, process: &mut Process, result: &TurnResult) {
@@ -439,7 +452,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         self.pool.park(self.ask.channel, self.limits().after_result, process, once);
     }
 
-    async fn end(&self, process: &mut Process, patience: Duration) {
+    async fn end(&mut self, process: &mut Process, patience: Duration) {
         let hurry = self.stop.child_token();
         tokio::select! {
             biased;
@@ -447,6 +460,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             // Never completes: all that shutting down changes is `hurry`.
             () = hurry_when(&self.pool.closing, &hurry) => {}
         }
+        self.further.note_end(process);
     }
 
     fn limits(&self) -> Limits {

@@ -86,6 +86,8 @@ pub enum AgentEvent {
         version: Option<String>,
         /// Where the CLI's login comes from, in its own words; only `initialize` reports it.
         login: Option<String>,
+        /// It has given back the message that we asked for; only `cancel_async_message` reports it.
+        gave_back: bool,
     },
     /// A tool was denied by the CLI itself.
     Denied(Denial),
@@ -404,6 +406,9 @@ struct ReplyBody {
     claude_code_version: Option<String>,
     #[serde(default)]
     account: Value,
+    /// `true`, or in the answer to `interrupt` a list.
+    #[serde(default)]
+    cancelled: Value,
 }
 
 /// `{"tokenSource":"none","apiKeySource":"ANTHROPIC_API_KEY","apiProvider":"firstParty"}`; without a login there is
@@ -417,8 +422,9 @@ fn reply(Response { response }: Response) -> AgentEvent {
     let refused = (response.subtype != "success")
         .then(|| response.error.unwrap_or_else(|| "no reason given".to_owned()));
     let login = response.response.as_ref().and_then(|body| login(&body.account));
+    let gave_back = response.response.as_ref().is_some_and(|body| body.cancelled == true);
     let version = response.response.and_then(|body| body.claude_code_version);
-    AgentEvent::Reply { request: response.request_id, refused, version, login }
+    AgentEvent::Reply { request: response.request_id, refused, version, login, gave_back }
 }
 
 fn lifecycle(RawLifecycle { command_uuid, state }: &RawLifecycle) -> AgentEvent {

@@ -2,14 +2,15 @@
 //!
 //! Each is written to stdin as a prompt is. The CLI puts it into the turn at the next end of a tool, or goes on with it by
 //! itself after the result, as a turn of its own; `command_lifecycle` says which, and nothing else does. One at a time is on
-//! its way, so that never two of them are made one.
+//! its way, so that never two of them are made one. Where the result comes first, the turn is not over for us before it is
+//! certain what the agent does with that one: it may read nothing any more, or be about to give it back.
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::Progress;
 use super::elsewhere::message_id;
-use super::events::TurnResult;
+use super::events::{AgentEvent, TurnResult};
 use super::lifecycle::MessageState;
 use super::process::Process;
 
@@ -41,14 +42,25 @@ pub enum Further {
 /// What becomes of the further messages of one turn.
 pub struct FurtherMessages {
     coming: mpsc::UnboundedReceiver<Further>,
-    on_its_way: Option<PromptId>,
+    on_its_way: Option<OnItsWay>,
     taken_in: Vec<PromptId>,
+    /// The turn has its result: with what the agent begins now, it goes on by itself.
+    has_result: bool,
+}
+
+/// A message that was sent, and that the agent has neither begun with nor given back.
+struct OnItsWay {
+    id: PromptId,
+    /// The agent has said that it has read it.
+    is_read: bool,
+    /// The request that asks for it back, until it is answered.
+    asked_back: Option<String>,
 }
 
 impl FurtherMessages {
     /// None yet.
     pub fn new(coming: mpsc::UnboundedReceiver<Further>) -> Self {
-        Self { coming, on_its_way: None, taken_in: Vec::new() }
+        Self { coming, on_its_way: None, taken_in: Vec::new(), has_result: false }
     }
 
     /// Waits for the next one; for ever where none can come. Cancel-safe.
@@ -61,44 +73,71 @@ impl FurtherMessages {
 
     /// Tells the agent. A second message is not written while one is on its way: it counts as never sent.
     pub fn pass_on(&mut self, process: &mut Process, further: Further) {
-        match further {
-            Further::Put { id, prompt } if self.on_its_way.is_none() => {
-                self.on_its_way = Some(id);
+        match (further, &mut self.on_its_way) {
+            (Further::Put { id, prompt }, None) => {
+                self.on_its_way = Some(OnItsWay { id, is_read: false, asked_back: None });
                 process.send_prompt(id, &prompt);
             }
-            Further::TakeBack(id) if self.on_its_way == Some(id) => process.take_back(id),
-            Further::Put { .. } | Further::TakeBack(_) => {}
+            (Further::TakeBack(id), Some(sent)) if sent.id == id => {
+                sent.asked_back = Some(process.take_back(id));
+            }
+            (Further::Put { .. } | Further::TakeBack(_), _) => {}
         }
     }
 
-    /// The agent says what became of a message; what of that is news.
-    pub fn note(&mut self, id: PromptId, state: MessageState) -> Option<Progress> {
-        let is_decided = matches!(state, MessageState::Started | MessageState::Cancelled);
-        self.on_its_way.take_if(|known| *known == id && is_decided)?;
-        if state == MessageState::Cancelled {
-            return Some(Progress::GaveBack(id));
+    /// The agent says something; what of that is news of a message.
+    pub fn note(&mut self, event: &AgentEvent) -> Option<Progress> {
+        let sent = self.on_its_way.as_mut()?;
+        let id = sent.id;
+        match event {
+            AgentEvent::Lifecycle { message, state } if *message == id => match state {
+                MessageState::Started if self.has_result => (sent.is_read, sent.asked_back) = (true, None),
+                MessageState::Started => {
+                    self.on_its_way = None;
+                    self.taken_in.push(id);
+                    return Some(Progress::TookIn(id));
+                }
+                MessageState::Cancelled => {
+                    self.on_its_way = None;
+                    return Some(Progress::GaveBack(id));
+                }
+                MessageState::Queued | MessageState::Completed | MessageState::Other => sent.is_read = true,
+            },
+            AgentEvent::Reply { request, gave_back, .. } if sent.asked_back.as_ref() == Some(request) => {
+                sent.asked_back = None;
+                if *gave_back {
+                    self.on_its_way = None;
+                    return Some(Progress::GaveBack(id));
+                }
+            }
+            _ => {}
         }
-        self.taken_in.push(id);
-        Some(Progress::TookIn(id))
+        None
     }
 
     /// The turn has this result.
     pub fn note_result(&mut self, result: &TurnResult) {
-        if let Some(id) = self.on_its_way.take_if(|id| result.names(&id.0.to_string())) {
-            self.taken_in.push(id);
+        self.has_result = true;
+        if let Some(sent) = self.on_its_way.take_if(|sent| result.names(&sent.id.0.to_string())) {
+            self.taken_in.push(sent.id);
         }
     }
 
-    /// The process is gone, without a result: what it had begun with belonged to the turn.
+    /// The process is gone: what it had begun with belonged to the turn.
     pub fn note_end(&mut self, process: &Process) {
-        if let Some(id) = self.on_its_way.take_if(|id| process.has_begun_with(*id)) {
-            self.taken_in.push(id);
+        if let Some(sent) = self.on_its_way.take_if(|sent| process.has_begun_with(sent.id)) {
+            self.taken_in.push(sent.id);
         }
     }
 
     /// The message that the agent has and has not put into the turn.
     pub fn on_its_way(&self) -> Option<PromptId> {
-        self.on_its_way
+        self.on_its_way.as_ref().map(|sent| sent.id)
+    }
+
+    /// Whether the agent has yet to say that it has read the message that is on its way, or whether it gives it back.
+    pub fn is_undecided(&self) -> bool {
+        self.on_its_way.as_ref().is_some_and(|sent| !sent.is_read || sent.asked_back.is_some())
     }
 
     /// The messages that are in the turn, in order.

@@ -214,10 +214,10 @@ impl Process {
 
     /// A turn begins: what belonged to the one before is forgotten.
     pub fn begin_turn(&mut self, with: PromptId) {
+        let goes_on = self.ahead.take() == Some(with);
         self.prompt = Some(with);
-        self.has_begun = self.ahead == Some(with);
-        self.begun_with.clear();
-        self.ahead = None;
+        self.has_begun = goes_on;
+        self.begun_with.retain(|id| goes_on && *id == with);
     }
 
     /// Whether it has said that it has begun with this message.
@@ -246,9 +246,9 @@ impl Process {
         id
     }
 
-    /// Asks for a message back. Whether it comes is told as an event.
-    pub fn take_back(&mut self, id: PromptId) {
-        self.request(json!({ "subtype": "cancel_async_message", "message_uuid": id.0 }));
+    /// Asks for a message back. Whether it comes is told as an event, and in the answer to the request with this id.
+    pub fn take_back(&mut self, id: PromptId) -> String {
+        self.request(json!({ "subtype": "cancel_async_message", "message_uuid": id.0 }))
     }
 
     /// Denies a tool; the model reads `message`.

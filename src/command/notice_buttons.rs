@@ -8,7 +8,7 @@ use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::{TurnRow, TurnState};
-use crate::turn::{NotFitting, WaitingWish, waiting_wish};
+use crate::turn::{NotFitting, NotInstead, WaitingWish, waiting_wish};
 use crate::words::command as words;
 
 impl Commands {
@@ -60,9 +60,12 @@ impl Commands {
                 NotFitting::OtherProject => words::OTHER_PROJECT,
                 NotFitting::OtherModel => words::OTHER_MODEL,
                 NotFitting::OtherSession => words::OTHER_SESSION,
+                NotFitting::MayBeOld => words::MAY_BE_OLD,
                 NotFitting::Budget => words::OWN_BUDGET,
-                NotFitting::Gate | NotFitting::Unknown => words::NOT_NOW,
+                NotFitting::AskerSpent => words::ASKER_SPENT,
+                NotFitting::Spent(_) | NotFitting::Gate | NotFitting::Unknown => words::NOT_NOW,
             }),
+            WaitingWish::Instead if self.turns.is_taken_in(turn) => Err(words::WAITS_NO_MORE),
             WaitingWish::Instead => {
                 let running = self.turns.running(row.turn.channel).filter(|running| *running != turn);
                 let Some(running) = running else { return Err(words::NOTHING_RUNS) };
@@ -71,7 +74,10 @@ impl Commands {
                 if !access.may_stop(other.turn.author.id) {
                     return Err(words::NOT_YOURS_TO_STOP);
                 }
-                self.turns.go_instead(running, turn).await.then_some(()).ok_or(words::ENDS_ALREADY)
+                self.turns.go_instead(running, turn).await.map_err(|why| match why {
+                    NotInstead::EndsAlready => words::ENDS_ALREADY,
+                    NotInstead::Spent => words::NOTHING_LEFT,
+                })
             }
         }
     }

@@ -244,7 +244,7 @@ impl Use<'_> {
         let channel = self.access.channel(channel).await?;
         let Some(turn) = self.deps.turns.running(channel) else { return Ok(Value::Null) };
         // One that is not written down yet has not begun.
-        let Some((entry, project)) = self.running(turn).await? else { return Ok(Value::Null) };
+        let Some((entry, project)) = self.in_lane(turn, true).await? else { return Ok(Value::Null) };
         if !self.access.may_see_turn(entry.user.id, &project).await? {
             return Err(words::ELSEWHERE.to_owned());
         }
@@ -260,19 +260,25 @@ impl Use<'_> {
         self.deps.turns.outbox.redact(prompt).chars().take(PROMPT_START).collect()
     }
 
-    /// A running turn and its project; `None` if it has ended meanwhile.
-    async fn running(&self, turn: MessageId) -> Result<Option<(QueueEntry, ProjectName)>, String> {
+    /// A turn that is in its lane, and its project; `None` where nothing is known of it.
+    async fn in_lane(
+        &self,
+        turn: MessageId,
+        has_lane: bool,
+    ) -> Result<Option<(QueueEntry, ProjectName)>, String> {
         let row = self.stored(self.deps.turns.store.turn(turn).await)?;
         Ok(row.map(|row| {
-            let facts = QueueEntry {
+            let entry = QueueEntry {
                 id: turn,
                 user: row.turn.author,
                 prompt: self.start_of(&row.turn.prompt),
-                running: true,
+                // An agent may have gone on with it before it gets the lane.
+                running: has_lane || row.state == TurnState::Running,
+                steered: row.state == TurnState::Offered,
                 answering: matches!(row.state, TurnState::Ended(_)),
                 seconds: seconds_since(row.turn.accepted),
             };
-            (facts, row.turn.project)
+            (entry, row.turn.project)
         }))
     }
 
@@ -280,27 +286,12 @@ impl Use<'_> {
     async fn queue(&self, channel: Option<ChannelId>) -> Answer {
         let channel = self.access.channel(channel).await?;
         let mut entries = Vec::new();
-        let mut waiting = self.stored(self.deps.turns.store.waiting(channel).await)?;
-        for (turn, running) in self.deps.turns.queue(channel) {
-            if running {
-                if let Some((running, project)) = self.running(turn).await?
-                    && self.access.may_see_turn(running.user.id, &project).await?
-                {
-                    entries.push(running);
-                }
-            } else if let Some(place) = waiting.iter().position(|row| row.message == turn) {
-                let row = waiting.swap_remove(place);
-                if !self.access.may_see_turn(row.author.id, &row.project).await? {
-                    continue;
-                }
-                entries.push(QueueEntry {
-                    id: turn,
-                    user: row.author,
-                    prompt: self.start_of(&row.prompt),
-                    running: false,
-                    answering: false,
-                    seconds: seconds_since(row.accepted),
-                });
+        for (turn, has_lane) in self.deps.turns.queue(channel) {
+            let Some((entry, project)) = self.in_lane(turn, has_lane).await? else { continue };
+            // One that was taken out is about to leave.
+            let is_there = has_lane || !entry.answering;
+            if is_there && self.access.may_see_turn(entry.user.id, &project).await? {
+                entries.push(entry);
             }
         }
         json(entries)

@@ -17,7 +17,7 @@ const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE",
     "FORK", "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST",
     "FLOOD", "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD",
-    "IDLE", "LIMIT", "WARN",
+    "IDLE", "LIMIT", "WARN", "BACK",
 ];
 
 /// Answers prompts until stdin ends.
@@ -109,6 +109,7 @@ impl ScriptedTurn<'_> {
             Err(ScriptAborted::Interrupted) => self.end_interrupted(),
             Err(ScriptAborted::Exit(code)) => return Err(code),
         }
+        self.wire.give_back();
         if self.idle && !self.wire.has_queued() {
             self.wire.state("idle");
         }
@@ -177,6 +178,12 @@ impl ScriptedTurn<'_> {
             "WARN" => self.wire.emit(limit::near(argument)),
             "UNREAD" => self.wire.unread.store(true, std::sync::atomic::Ordering::Relaxed),
             "IDLE" => self.wire.idles = true,
+            "BACK" => {
+                self.wire.gives_back_late = true;
+                while self.wire.asked_back.is_none() {
+                    self.wire.wait(Some(Duration::from_millis(2)))?;
+                }
+            }
             "GHOST" if argument == "later" => self.ghost_later = true,
             "GHOST" => self.ghost(),
             "FORK" => leave_behind("group"),

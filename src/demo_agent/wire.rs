@@ -36,6 +36,10 @@ pub struct Wire {
     pub idles: bool,
     /// Nothing more is read.
     pub unread: Arc<AtomicBool>,
+    /// Messages are given back only after the result.
+    pub gives_back_late: bool,
+    /// The request for one that is to be given back then: its id, and itself.
+    pub asked_back: Option<(Value, Value)>,
 }
 
 /// A message to answer.
@@ -91,8 +95,23 @@ impl Wire {
         };
         let (log, lane) = (file("DEMO_AGENT_LOG"), file("DEMO_AGENT_LANE"));
         let (queued, ended, at_work, requests, deaf) = (VecDeque::new(), false, false, 0, false);
-        let idles = false;
-        Self { input, queued, ended, log, lane, at_work, requests, session, model, mode, deaf, idles, unread }
+        Self {
+            input,
+            queued,
+            ended,
+            log,
+            lane,
+            at_work,
+            requests,
+            session,
+            model,
+            mode,
+            deaf,
+            idles: false,
+            unread,
+            gives_back_late: false,
+            asked_back: None,
+        }
     }
 
     /// Waits for the next prompt; `None` when stdin has ended.
@@ -222,6 +241,10 @@ impl Wire {
                     _ => json!({ "still_queued": queued }),
                 }
             }
+            "cancel_async_message" if self.gives_back_late => {
+                self.asked_back = Some((id.clone(), request.clone()));
+                return Ok(());
+            }
             "cancel_async_message" => {
                 let id = text("message_uuid");
                 match self.queued.iter().position(|prompt| prompt.id == id) {
@@ -261,6 +284,15 @@ impl Wire {
         };
         self.reply(json!({ "subtype": "success", "request_id": id, "response": body }));
         if interrupted { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Gives back what was asked for before the result.
+    pub fn give_back(&mut self) {
+        self.gives_back_late = false;
+        if let Some((id, request)) = self.asked_back.take() {
+            // No interrupt, so nothing is interrupted.
+            drop(self.control(&id, &request));
+        }
     }
 
     fn reply(&mut self, response: Value) {

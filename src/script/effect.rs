@@ -304,6 +304,8 @@ pub struct QueueEntry {
     pub prompt: String,
     /// Whether it is running; otherwise it is waiting.
     pub running: bool,
+    /// Whether it is on its way into the turn that runs, or in it; then it is not running by itself.
+    pub steered: bool,
     /// Whether the work is done and the answer is being posted.
     pub answering: bool,
     /// How long it has been there.
@@ -396,7 +398,8 @@ pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'stati
     };
     let id = MessageId::new(1).expect("1 is an id");
     let (prompt, version) = (String::new(), String::new());
-    let entry = QueueEntry { id, user, prompt, running: false, answering: false, seconds: 0.0 };
+    let entry =
+        QueueEntry { id, user, prompt, running: false, steered: false, answering: false, seconds: 0.0 };
     vec![
         ("Session", json!(session)),
         ("NextTurn", json!(next)),

@@ -68,21 +68,6 @@ pub struct DirectReply {
     pub accepted: Millis,
 }
 
-/// A turn that has not begun, as people see it in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingTurn {
-    /// The message, and so the turn.
-    pub message: MessageId,
-    /// Who wrote it, as seen then.
-    pub author: Author,
-    /// The project it works in.
-    pub project: ProjectName,
-    /// What it is to ask.
-    pub prompt: String,
-    /// When the bot took it.
-    pub accepted: Millis,
-}
-
 /// Where a turn is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnState {
@@ -329,30 +314,6 @@ impl Store {
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
             Ok(unfinished)
-        })
-        .await
-    }
-
-    /// The turns of this channel that have not begun, the next one first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn waiting(&self, channel: ChannelId) -> Result<Vec<WaitingTurn>, StoreError> {
-        self.step(move |tx| {
-            let sql = "SELECT message, author, author_name, author_roles, project, prompt, accepted
-                       FROM turns JOIN messages ON id = message
-                       WHERE state = 'waiting' AND channel = ?1 ORDER BY accepted, message";
-            let mut statement = tx.prepare_cached(sql)?;
-            let found = statement.query_map([channel], |row| {
-                Ok(WaitingTurn {
-                    message: row.get(0)?,
-                    author: author(row, 1)?,
-                    project: row.get(4)?,
-                    prompt: row.get(5)?,
-                    accepted: row.get(6)?,
-                })
-            })?;
-            Ok(found.collect::<Result<_, _>>()?)
         })
         .await
     }

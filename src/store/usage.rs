@@ -198,12 +198,15 @@ impl Store {
 fn opens(tx: &Transaction<'_>, limit: &SpendingLimit, now: Millis) -> rusqlite::Result<Option<Millis>> {
     let sql = "SELECT ended, cost FROM usage
                    JOIN messages ON messages.id = usage.message JOIN turns ON turns.message = usage.message
-               WHERE ended > ?1 AND cost > 0 AND (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR author = ?3)
+               WHERE ended > ?1 AND ended < ?4 AND cost > 0 AND (?2 IS NULL OR project = ?2)
+                   AND (?3 IS NULL OR author = ?3)
                ORDER BY ended DESC";
     let mut statement = tx.prepare_cached(sql)?;
     let since = Millis(now.0.saturating_sub(DAY.0));
+    // What is said to end later than this was written while the clock was wrong.
+    let until = Millis(now.0.saturating_add(DAY.0));
     let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let spent = statement.query_map(params![since, limit.project, limit.person], columns)?;
+    let spent = statement.query_map(params![since, limit.project, limit.person, until], columns)?;
     let spent: Vec<(Millis, MicroUsd)> = spent.collect::<Result<_, _>>()?;
     Ok(opens_after(&spent, limit.most))
 }

@@ -7,9 +7,10 @@
 use tracing::info;
 
 use super::task::Task;
-use super::{Stopped, Turns};
+use super::{Stopped, Turns, budget};
 use crate::domain::{Busy, MessageId};
 use crate::lane::Overtakes;
+use crate::store::TurnRow;
 
 /// Ends the turn that runs in the channel of a message that has just come, where its project has it so and its author may.
 /// Otherwise, and where that turn is ending already, the message waits like any other.
@@ -20,9 +21,8 @@ pub async fn interrupt(turns: &Turns, task: Task) {
     }
     let Ok(Some(row)) = turns.store.turn(task.message).await else { return };
     let scripts = turns.scripts.borrow().clone();
-    if scripts.project(&row.turn.project).is_none_or(|project| project.busy != Busy::Interrupt) {
-        return;
-    }
+    let project = scripts.project(&row.turn.project).filter(|project| project.busy == Busy::Interrupt);
+    let Some(project) = project else { return };
     let Some(running) = turns.running(task.channel).filter(|running| *running != task.message) else {
         return;
     };
@@ -33,14 +33,37 @@ pub async fn interrupt(turns: &Turns, task: Task) {
             return info!(turn = %running.short(), "not interrupted: the author may not stop it");
         }
     }
+    if !matches!(budget::refusal(turns, task.author, project).await, Ok(None)) {
+        return info!(turn = %running.short(), "not interrupted: there is no budget for what would go next");
+    }
     turns.end_for(running, task.message, Overtakes::Others).await;
 }
 
+/// Why a turn is not stopped for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotInstead {
+    /// It is ending already, or over.
+    EndsAlready,
+    /// The other one would not begin: no budget is left for it.
+    Spent,
+}
+
 impl Turns {
-    /// Stops a turn at work, and lets one that waits in its lane go next. Whoever asks for it must be allowed to. False, and
-    /// nothing changes, where that turn is ending already or is over.
-    pub async fn go_instead(&self, running: MessageId, waiting: MessageId) -> bool {
-        self.end_for(running, waiting, Overtakes::All).await
+    /// Stops a turn at work, and lets one that waits in its lane go next. Whoever asks for it must be allowed to.
+    ///
+    /// # Errors
+    /// Why nothing changes.
+    pub async fn go_instead(&self, running: MessageId, waiting: MessageId) -> Result<(), NotInstead> {
+        if let Ok(Some(TurnRow { turn, .. })) = self.store.turn(waiting).await {
+            let project = self.scripts.borrow().project(&turn.project).cloned();
+            if let Some(project) = project
+                && let Ok(Some(_)) = budget::refusal(self, turn.author.id, &project).await
+            {
+                return Err(NotInstead::Spent);
+            }
+        }
+        let ends = self.end_for(running, waiting, Overtakes::All).await;
+        ends.then_some(()).ok_or(NotInstead::EndsAlready)
     }
 
     async fn end_for(&self, running: MessageId, waiting: MessageId, overtakes: Overtakes) -> bool {

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::shares::TooMuch;
-use super::steer::OfferState;
 use super::story::{self, Step};
 use super::task::Task;
 use super::written::until_written;
@@ -129,7 +128,7 @@ pub async fn edited(turns: &Turns, message: Message) {
     let mut edits = Box::pin(Arc::clone(&stop.edits).lock_owned());
     let free = edits.as_mut().now_or_never();
     // The agent answers at once or never; the messages after this one do not wait for it.
-    if free.is_some() && *stop.offered.borrow() == OfferState::Not {
+    if free.is_some() && !stop.offered.borrow().is_open() {
         let Err(error) = write().await else { return };
         error!(id = %id.short(), error = chain(&error), "an edit could not be written down yet");
     }

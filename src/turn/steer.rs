@@ -10,6 +10,8 @@
 //! - the turn is over and the agent has neither: it goes on with the message by itself. So the message's own turn has begun;
 //!   it gets lane and slot from the one before, and reads on in the same agent.
 //!
+//! Whoever asked for the turn pays for the message, too; but it does not go in unless its author could begin a turn as well.
+//!
 //! What became of an offered message is written in one step with the end of the turn ([`Store::finish_with`]). After a
 //! crash in between nobody knows whether the agent had it, so its person is told, and it is not asked again.
 //!
@@ -28,7 +30,7 @@ use super::hooks::TurnHooks;
 use super::prompt;
 use super::task::Task;
 use super::written::until_written;
-use super::{Stop, Turns};
+use super::{Stop, Turns, budget};
 use crate::agent::{Ask, AskResult, Further, Progress, PromptId, SessionStart};
 use crate::domain::{Busy, ChannelId, MessageId, PermissionMode, Project, SessionId, UserId};
 use crate::lane::Ticket;
@@ -42,6 +44,8 @@ const TAKEN_IN: &str = "👀";
 /// A turn at work, and the way into it.
 pub struct OpenTurn {
     turn: MessageId,
+    /// Whoever pays for what is in it.
+    asker: UserId,
     /// What its agent works with: another turn that would have something else cannot go in.
     pub project: Arc<Project>,
     pub session: SessionId,
@@ -115,11 +119,12 @@ pub struct OpeningTurn {
 
 impl OpeningTurn {
     /// The way into a turn that is about to ask this, closed as yet; and what comes in by it.
-    pub fn new(turns: &Turns, turn: MessageId, ask: &Ask) -> (Self, mpsc::UnboundedReceiver<Further>) {
+    pub fn new(turns: &Turns, turn: &Turn, ask: &Ask) -> (Self, mpsc::UnboundedReceiver<Further>) {
         let (further, coming) = mpsc::unbounded_channel();
         let (SessionStart::New(session) | SessionStart::Live(session)) = ask.session;
         let way = OpenTurn {
-            turn,
+            turn: turn.message,
+            asker: turn.author.id,
             project: Arc::clone(&ask.project),
             session,
             model: ask.model.clone(),
@@ -160,7 +165,7 @@ impl OpeningTurn {
     }
 
     /// The line that names whose messages are in it.
-    pub fn note(&self, ends: &[(MessageId, SteeringEnd)]) -> Option<String> {
+    pub fn note(&self, ends: &[(MessageId, SteeringEnd)], is_answered: bool) -> Option<String> {
         let sent = self.way.sent.lock();
         let is_in = |sent: &&SentMessage| ends.contains(&(sent.turn, SteeringEnd::Steered));
         let mut authors: Vec<UserId> = Vec::new();
@@ -171,7 +176,7 @@ impl OpeningTurn {
                 authors.push(sent.author);
             }
         }
-        (count > 0).then(|| words::took_in(count, &authors))
+        (count > 0).then(|| words::took_in(count, &authors, is_answered))
     }
 
     /// Writes the end of the turn and theirs, however long the database fails, and lets them know.
@@ -245,7 +250,8 @@ pub async fn way_in(turns: &Turns, task: Task, stop: &Stop, refused: Option<Mess
         }
         let Some(found) = found else { continue };
         let only_one = Arc::clone(&found.one_at_a_time).lock_owned().await;
-        if !found.closed.is_cancelled() {
+        // One that was given back meanwhile goes first.
+        if !found.closed.is_cancelled() && wants(&found).is_some() {
             return WayIn { open: found, only_one };
         }
     }
@@ -257,6 +263,8 @@ pub enum OfferEnd {
     Steered,
     /// Its own turn has begun.
     GoesOn(GoesOn),
+    /// There is no budget left for it: what its author is told.
+    Refused(String),
     /// It waits as before; `again` where it may be offered to the same turn once more.
     Back { again: bool },
     /// Its agent had it, perhaps, and there is no answer.
@@ -285,6 +293,10 @@ pub async fn offer(
     };
     let (turn, prompt) = match fitting {
         Ok(fitting) => fitting,
+        Err(NotFitting::Spent(sentence)) => {
+            info!(into = %open.turn.short(), "is not put into the turn that runs: a budget is spent");
+            return OfferEnd::Refused(sentence);
+        }
         Err(why) => {
             info!(?why, into = %open.turn.short(), "waits: it cannot go into the turn that runs");
             return OfferEnd::Back { again: false };
@@ -315,7 +327,7 @@ pub async fn offer(
             Phase::OnItsWay => {}
             Phase::TakenIn => {
                 drop(only_one.take());
-                stop.offered.send_replace(OfferState::Not);
+                stop.offered.send_replace(OfferState::TakenIn);
                 if let Some(taken_in) = taken_in.take() {
                     taken_in();
                     mark(turns, task);
@@ -376,12 +388,20 @@ fn broken(error: &StoreError) -> OfferEnd {
 /// Whether a turn is on its way into another one, for whoever wants to change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OfferState {
-    /// No, or it is in there for good.
     #[default]
     Not,
     Offered,
     /// It is asked for back.
     Recalled,
+    /// It is in there for good.
+    TakenIn,
+}
+
+impl OfferState {
+    /// Whether it may still go in, or come back.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Offered | Self::Recalled)
+    }
 }
 
 impl Stop {
@@ -395,7 +415,7 @@ impl Stop {
             is_offered
         });
         // Its sender is here.
-        let _ = self.offered.subscribe().wait_for(|state| *state == OfferState::Not).await;
+        let _ = self.offered.subscribe().wait_for(|state| !state.is_open()).await;
     }
 }
 
@@ -406,7 +426,7 @@ fn mark(turns: &Turns, task: Task) {
 }
 
 /// Why a message cannot go into the turn that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotFitting {
     /// There is no turn into which it could go.
     NothingRuns,
@@ -420,8 +440,14 @@ pub enum NotFitting {
     OtherModel,
     /// It is to begin a new conversation, or is the first after a reset.
     OtherSession,
+    /// It has waited over a restart or an outage, so it may have been edited.
+    MayBeOld,
     /// Money is counted by turn there, and so each has an agent of its own.
     Budget,
+    /// No budget is left for its author; what they are told.
+    Spent(String),
+    /// Whoever asked for the turn that runs would pay, and has no budget left.
+    AskerSpent,
     /// The gate does not let it begin now, or nobody can say.
     Gate,
     /// The database fails.
@@ -465,12 +491,26 @@ async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn, St
     if !matches!(let_in, Ok(true)) {
         return Err(NotFitting::Gate);
     }
+    has_budget(turns, &turn, open).await?;
     let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
     let prompt = hooks.prompt(turn.prompt.clone()).await;
     match prompt::is_blank(&prompt) {
         true => Err(NotFitting::HasFiles),
         false => Ok((turn, prompt)),
+    }
+}
+
+/// Whether the message's author could begin a turn now, and whoever pays for the one that runs could, too.
+async fn has_budget(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
+    let refusal =
+        async |person| budget::refusal(turns, person, &open.project).await.map_err(|_| NotFitting::Unknown);
+    if let Some(sentence) = refusal(turn.author.id).await? {
+        return Err(NotFitting::Spent(sentence));
+    }
+    match refusal(open.asker).await? {
+        Some(_) => Err(NotFitting::AskerSpent),
+        None => Ok(()),
     }
 }
 
@@ -487,10 +527,23 @@ impl Turns {
         let open = self.0.open.borrow().get(&asked.channel).cloned().ok_or(NotFitting::NothingRuns)?;
         fits(self, &asked, &open).await?;
         let stop = self.stops().get(&turn).cloned().ok_or(NotFitting::Gone)?;
+        if !stop.is_up_to_date(self) {
+            return Err(NotFitting::MayBeOld);
+        }
+        match has_budget(self, &asked, &open).await {
+            // Its task tells its author so.
+            Ok(()) | Err(NotFitting::Spent(_)) => {}
+            Err(why) => return Err(why),
+        }
         stop.steers_now.store(true, Ordering::Relaxed);
         // Its task looks again.
         self.look_for_a_way_in();
         Ok(())
+    }
+
+    /// Whether a message is in the turn that runs for good.
+    pub fn is_taken_in(&self, turn: MessageId) -> bool {
+        self.stops().get(&turn).is_some_and(|stop| *stop.offered.borrow() == OfferState::TakenIn)
     }
 
     /// Has every message that waits look whether it may go into a turn now.

@@ -117,12 +117,13 @@ async fn wait_and_run(
     }
     let live = LiveLineHandle::start(turns, *task, Arc::clone(stop));
     let has_waited = task.recovered || matches!(place, LanePosition::Waits(_));
-    // The latest session with Discord for which its message is known to be up to date.
-    let mut as_of = (!task.recovered).then(|| turns.anew());
+    if !task.recovered {
+        *stop.as_of.lock() = Some(turns.anew());
+    }
     // The turn that runs and into which it cannot go.
     let mut not_into = None;
     let runs = loop {
-        let may_steer = matches!(step, Step::Ask(..)) && as_of == Some(turns.anew());
+        let may_steer = matches!(step, Step::Ask(..)) && stop.is_up_to_date(turns);
         tokio::select! {
             // Stopping takes precedence over starting. But whoever stops a turn by a command has seen it run, and hears
             // that it ended.
@@ -139,6 +140,11 @@ async fn wait_and_run(
                 };
                 match steer::offer(turns, *task, stop, way_in, taken_in).await {
                     OfferEnd::Steered => return,
+                    // It has nothing to wait for.
+                    OfferEnd::Refused(sentence) => {
+                        step = Step::Tell(Outcome::Cancelled, sentence);
+                        break true;
+                    }
                     OfferEnd::Back { again: true } => {}
                     OfferEnd::Back { again: false } => {
                         not_into = Some(into);
@@ -160,9 +166,8 @@ async fn wait_and_run(
         if !has_waited || !matches!(step, Step::Ask(..)) {
             break true;
         }
-        let now = Some(turns.anew());
-        if as_of != now {
-            as_of = now;
+        if !stop.is_up_to_date(turns) {
+            *stop.as_of.lock() = Some(turns.anew());
             tokio::select! {
                 () = stop.token.cancelled() => {}
                 () = turns.0.ending.cancelled() => {}
@@ -310,7 +315,7 @@ async fn try_to_ask(
 ) -> Result<Tried, StoreError> {
     // Where the agent has begun by itself, refusing would only hide what it does.
     if begun.is_none()
-        && let Some(refusal) = budget::refusal(turns, &turn, project).await?
+        && let Some(refusal) = budget::refusal(turns, turn.author.id, project).await?
     {
         info!("not started: a budget is spent");
         tell_end(turns, task, Outcome::Cancelled, refusal).await?;
@@ -352,7 +357,7 @@ async fn try_to_ask(
         prompt,
         sent: begun.map(|begun| begun.sent),
     };
-    let (opening, further) = OpeningTurn::new(turns, task.message, &ask);
+    let (opening, further) = OpeningTurn::new(turns, &turn, &ask);
     // Written as running at the last moment, so that after a crash exactly those prompts are asked again that no agent
     // got.
     let mut begin = None;
@@ -397,7 +402,7 @@ async fn try_to_ask(
     ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);
-    notes.extend(opening.note(&ends));
+    notes.extend(opening.note(&ends, matches!(asked.end, AskEnd::Answered(_))));
     if asked.session_lost {
         notes.push(words::session_lost());
     }
@@ -445,6 +450,9 @@ async fn try_to_ask(
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
     let finished = continuation::offered(Finished { usage: Some(usage), ..finished }, offer);
+    if ends.iter().any(|(_, end)| *end == SteeringEnd::Steered) {
+        stop.answers_others.store(true, Ordering::Relaxed);
+    }
     opening.finish(finished, ends).await?;
     Ok(Tried::Written)
 }

@@ -46,6 +46,18 @@ pub const OTHER_SESSION: &str =
 pub const OWN_BUDGET: &str =
     "Each message has its own budget in this project, so yours waits until I've finished here.";
 
+/// The same: it was written before a restart or an outage.
+pub const MAY_BE_OLD: &str =
+    "I was away after you wrote this, so I'll read it again when I've finished here. Until then it waits.";
+
+/// The same: whoever asked for that turn would pay for it.
+pub const ASKER_SPENT: &str = "Whoever asked for what I'm working on would pay for your message, and has no budget left. \
+    It waits until I've finished here.";
+
+/// A message cannot go in place of a turn, because it would not begin.
+pub const NOTHING_LEFT: &str =
+    "There's no budget left for this message, so I haven't stopped anything for it.";
+
 /// Somebody wants their message to go in place of a turn, and there is none.
 pub const NOTHING_RUNS: &str = "I'm not working on anything else here, so this starts by itself.";
 

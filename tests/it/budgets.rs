@@ -159,6 +159,22 @@ async fn a_budget_is_asked_as_it_is_when_a_turn_begins() {
 }
 
 #[tokio::test]
+async fn what_was_written_while_the_clock_was_ahead_closes_a_budget_for_a_day_at_most() {
+    let mut stage = stage("", "budget = { usd_per_day = 1 }").await;
+    assert_eq!(stage.ask("general", "COST:5 ;; TEXT:over").await, "over");
+    stage.stop().await;
+    age(&stage, -1);
+    stage.start().await;
+    let question = stage.say("general", "TEXT:more");
+    let (_, opens) = refusal(&mut stage, question).await;
+    assert!((89_000..=90_001).contains(&opens), "{opens}");
+    stage.stop().await;
+    age(&stage, -48);
+    stage.start().await;
+    assert_eq!(stage.ask("general", "TEXT:more").await, "more");
+}
+
+#[tokio::test]
 async fn a_turn_that_an_earlier_bot_left_is_refused_too() {
     let mut stage = stage("", "").await;
     assert_eq!(stage.ask("next", "COST:3 ;; TEXT:dear").await, "dear");

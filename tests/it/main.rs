@@ -38,6 +38,7 @@ mod live;
 mod load;
 mod long_answers;
 mod messages_api;
+mod paying;
 mod picture;
 mod process_tests;
 mod processes;

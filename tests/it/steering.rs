@@ -13,18 +13,18 @@ use crate::waiting::{self, CANCELLED, notice, refused};
 const STEERED: Settled = Settled::Ended(Outcome::Steered);
 
 /// A turn at work in a tool until the gate opens.
-const HELD: &str = "TEXT:I look. ;; TOOL:Bash:until gate ;; TEXT:done";
+pub const HELD: &str = "TEXT:I look. ;; TOOL:Bash:until gate ;; TEXT:done";
 
 async fn stage() -> Stage {
     waiting::stage("busy = 'steer',").await
 }
 
-fn open(stage: &Stage, gate: &str) {
+pub fn open(stage: &Stage, gate: &str) {
     std::fs::write(stage.work().join(gate), "").unwrap();
 }
 
 /// Waits until the agents have noted this of a prompt.
-async fn agent(stage: &Stage, event: &str, prompt: &str) {
+pub async fn agent(stage: &Stage, event: &str, prompt: &str) {
     let noted = || {
         let log = stage.agent_log();
         log.iter().any(|it| it.event == event && it.prompt.as_deref() == Some(prompt)).then_some(())
@@ -32,13 +32,13 @@ async fn agent(stage: &Stage, event: &str, prompt: &str) {
     until(&format!("{event} {prompt}"), noted).await;
 }
 
-fn times(stage: &Stage, event: &str, prompt: &str) -> usize {
+pub fn times(stage: &Stage, event: &str, prompt: &str) -> usize {
     let is_it = |it: &crate::support::AgentEvent| it.event == event && it.prompt.as_deref() == Some(prompt);
     stage.agent_log().into_iter().filter(is_it).count()
 }
 
 /// The mention of a person reads as their name.
-fn answer(stage: &Stage, message: Id) -> String {
+pub fn answer(stage: &Stage, message: Id) -> String {
     let mut answer = stage.answer(message);
     for name in ["ada", "bob"] {
         answer = answer.replace(&format!("<@{}>", stage.discord.user(name)), &format!("@{name}"));
@@ -192,6 +192,34 @@ async fn an_edit_on_the_way_goes_in_and_what_was_there_before_does_not() {
 }
 
 #[tokio::test]
+async fn what_is_given_back_only_after_the_result_is_asked_anew_as_it_is_now() {
+    let mut stage = stage().await;
+    let first = stage.say_as("ada", "general", "BACK ;; TEXT:first");
+    stage.prompted("BACK ;; TEXT:first").await;
+    let second = stage.say_as("ada", "general", "TEXT:wrong");
+    agent(&stage, "prompt", "TEXT:wrong").await;
+    assert!(stage.discord.edit(second, &format!("<@{}> TEXT:right", stage.discord.bot_id())));
+    assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, ANSWERED));
+    assert_eq!((answer(&stage, first), answer(&stage, second)), ("first".to_owned(), "right".to_owned()));
+    let session = stage.ask("general", "SAY").await;
+    assert!(!session.contains("wrong"), "{session}");
+}
+
+#[tokio::test]
+async fn what_the_agent_does_not_read_any_more_goes_to_another_one() {
+    let mut stage = waiting::stage("busy = 'steer', limits = { wake = 1 },").await;
+    let prompt = "UNREAD ;; UNTIL:gate ;; TEXT:first";
+    let first = stage.say_as("ada", "general", prompt);
+    stage.prompted(prompt).await;
+    let second = stage.say_as("bob", "general", "TEXT:second");
+    until("the offer", || is(&stage, second, "running in another").then_some(())).await;
+    open(&stage, "gate");
+    assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, ANSWERED));
+    assert_eq!(answer(&stage, second), "second");
+    assert_eq!(times(&stage, "prompt", "TEXT:second"), 1);
+}
+
+#[tokio::test]
 async fn what_is_deleted_or_taken_out_on_its_way_does_not_go_in() {
     for by_button in [false, true] {
         let mut stage = stage().await;
@@ -267,6 +295,115 @@ async fn whose_message_is_in_a_turn_that_is_deleted_hears_of_it() {
     ⚠️ I took this in with another message, which was then deleted, so there is no answer. Ask again if you still want one.
     -# id ID
     ");
+}
+
+#[tokio::test]
+async fn who_is_in_a_turn_gets_its_answer_though_its_question_is_deleted_before_that_stands() {
+    let mut stage = stage().await;
+    let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
+    let first = stage.say_as("ada", "general", HELD);
+    stage.prompted(HELD).await;
+    let second = stage.say_as("bob", "general", "TEXT:second");
+    agent(&stage, "prompt", "TEXT:second").await;
+    stage.discord.fail_next(1, Fault::Status(500), &posts);
+    stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(1)), &posts);
+    open(&stage, "gate");
+    until("the end of both", || is(&stage, second, "answered in another").then_some(())).await;
+    assert!(stage.discord.delete(first));
+    assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, STEERED));
+    assert!(answer(&stage, first).contains("another message of @bob"), "{}", answer(&stage, first));
+}
+
+#[tokio::test]
+async fn what_is_edited_on_its_way_goes_in_before_what_came_after_it() {
+    let mut stage = stage().await;
+    let prompt = "TOOL:Bash:until gate ;; TOOL:Bash:until gate2 ;; TEXT:done";
+    let first = stage.say_as("ada", "general", prompt);
+    stage.prompted(prompt).await;
+    let second = stage.say_as("ada", "general", "TEXT:wrong");
+    agent(&stage, "prompt", "TEXT:wrong").await;
+    let third = stage.say_as("ada", "general", "TEXT:third");
+    stage.reacted(third, "⏳").await;
+    assert!(stage.discord.edit(second, &format!("<@{}> TEXT:right", stage.discord.bot_id())));
+    agent(&stage, "prompt", "TEXT:right").await;
+    open(&stage, "gate");
+    agent(&stage, "prompt", "TEXT:third").await;
+    open(&stage, "gate2");
+    for message in [first, second, third] {
+        stage.settled(message).await;
+    }
+    let prompts: Vec<_> = stage.agent_log().into_iter().filter(|it| it.event == "prompt").collect();
+    let prompts: Vec<_> = prompts.iter().filter_map(|it| it.prompt.as_deref()).collect();
+    assert_eq!(prompts, [prompt, "TEXT:wrong", "TEXT:right", "TEXT:third"]);
+}
+
+#[tokio::test]
+async fn the_queue_shows_what_goes_into_the_turn_that_runs() {
+    let mut stage = stage().await;
+    let first = stage.say_as("ada", "general", HELD);
+    stage.prompted(HELD).await;
+    let second = stage.say_as("bob", "general", "TEXT:second");
+    agent(&stage, "prompt", "TEXT:second").await;
+    let third = stage.say_as("ada", "general", "TEXT:third");
+    stage.reacted(third, "⏳").await;
+    let queue = crate::commands::said(&stage, "ada", "queue", &[]).await.content;
+    let lines: Vec<&str> = queue.lines().collect();
+    for (line, begins) in lines.iter().zip(["running", "joins it", "1."]) {
+        assert!(line.starts_with(begins), "{queue}");
+    }
+    assert!(lines[1].contains("TEXT:second") && lines[2].contains("TEXT:third"), "{queue}");
+    open(&stage, "gate");
+    assert_eq!(stage.settled(first).await, ANSWERED);
+    assert_eq!(stage.settled(second).await, STEERED);
+}
+
+#[tokio::test]
+async fn what_is_in_a_turn_does_not_end_it_by_a_button_that_was_left_behind() {
+    let mut stage = waiting::stage("").await;
+    let prompt = "TOOL:Bash:until gate ;; TOOL:Bash:until gate2 ;; TEXT:done";
+    let first = stage.say_as("ada", "general", prompt);
+    stage.prompted(prompt).await;
+    let second = stage.say_as("ada", "general", "TEXT:second");
+    let shown = notice(&stage, second).await;
+    let (ada, general) = (stage.discord.user("ada"), stage.discord.channel("general"));
+    stage.discord.fail_next(
+        1000,
+        Fault::Status(403),
+        &format!("DELETE /channels/{general}/messages/{}", shown.id),
+    );
+    stage.discord.press(shown.id, ada, &format!("now:{second}")).unwrap();
+    agent(&stage, "prompt", "TEXT:second").await;
+    open(&stage, "gate");
+    stage.reacted(second, "👀").await;
+    for button in ["instead", "out"] {
+        let told = refused(&stage, &shown, ada, format!("{button}:{second}")).await;
+        assert_eq!(told, "This message isn't waiting any more.");
+    }
+    open(&stage, "gate2");
+    assert_eq!((stage.settled(first).await, stage.settled(second).await), (ANSWERED, STEERED));
+}
+
+#[tokio::test]
+async fn what_may_have_been_edited_unheard_waits_and_is_told_so() {
+    let mut stage = waiting::stage("").await;
+    stage.say_as("ada", "general", HELD);
+    stage.prompted(HELD).await;
+    let second = stage.say_as("ada", "general", HELD);
+    let third = stage.say_as("ada", "general", "TEXT:third");
+    stage.reacted(third, "⏳").await;
+    stage.stop().await;
+    stage.start().await;
+    until("the second to run", || is(&stage, second, "running").then_some(())).await;
+    let general = stage.discord.channel("general");
+    let shown = || {
+        let said = stage.discord.messages(general).into_iter();
+        said.rev().find(|it| it.by_bot && it.reply_to == Some(third) && !it.components.is_empty())
+    };
+    let shown = until("a notice", shown).await;
+    let told = refused(&stage, &shown, stage.discord.user("ada"), format!("now:{third}")).await;
+    assert!(told.starts_with("I was away after you wrote this"), "{told}");
+    open(&stage, "gate");
+    assert_eq!((stage.settled(second).await, stage.settled(third).await), (ANSWERED, ANSWERED));
 }
 
 #[tokio::test]
@@ -383,7 +520,7 @@ fn state(stage: &Stage, message: Id) -> Option<String> {
     stored(stage, sql, [key(message)])
 }
 
-fn is(stage: &Stage, message: Id, wanted: &str) -> bool {
+pub fn is(stage: &Stage, message: Id, wanted: &str) -> bool {
     state(stage, message).as_deref() == Some(wanted)
 }
 

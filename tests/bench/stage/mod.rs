@@ -17,7 +17,7 @@ pub fn set_up() -> TempDir {
         std::fs::create_dir(root.join(name)).unwrap();
     }
     let routing = format!(
-        r#"return {{ projects = {{ here = {{ dir = "{}", env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }} }},
+        r#"return {{ projects = {{ here = {{ dir = "{}", footer = false, env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }} }},
                     route = function() return "here" end }}"#,
         root.join("work").display(),
         root.join("agent.log").display(),
@@ -25,7 +25,11 @@ pub fn set_up() -> TempDir {
     );
     std::fs::write(root.join("scripts/routing.lua"), routing).unwrap();
     std::fs::write(root.join("scripts/triggers.lua"), "return { mention = true }").unwrap();
-    let config = format!("[agent]\nmax_live = 200\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n");
+    // One person stands for many.
+    let config = format!(
+        "[agent]\nmax_live = 200\ncommand = [{MOONLANE:?}, \"demo-agent\"]\n[person]\nmax_running = 1000\n\
+         max_waiting = 1000\nmax_messages = 100000\n"
+    );
     std::fs::write(root.join("config/moonlane.toml"), config).unwrap();
     folder
 }
