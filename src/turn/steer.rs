@@ -18,6 +18,8 @@
 //! [`Store::offer`]: crate::store::Store::offer
 //! [`Store::finish_with`]: crate::store::Store::finish_with
 
+mod fitting;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,11 +28,12 @@ use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::hooks::TurnHooks;
-use super::prompt;
+pub use fitting::NotFitting;
+use fitting::{fits, fitting, has_budget};
+
 use super::task::Task;
 use super::written::until_written;
-use super::{Stop, Turns, budget};
+use super::{Stop, Turns};
 use crate::agent::{Ask, AskResult, Further, Progress, PromptId, SessionStart};
 use crate::domain::{Busy, ChannelId, MessageId, PermissionMode, Project, SessionId, UserId};
 use crate::lane::Ticket;
@@ -423,95 +426,6 @@ impl Stop {
 fn mark(turns: &Turns, task: Task) {
     let of_task = turns.clone();
     turns.0.tasks.spawn(async move { of_task.outbox.react(task.channel, task.asked(), TAKEN_IN).await });
-}
-
-/// Why a message cannot go into the turn that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotFitting {
-    /// There is no turn into which it could go.
-    NothingRuns,
-    /// It does not wait any more.
-    Gone,
-    /// What is attached to it may take long to fetch, or turn out to be unreadable.
-    HasFiles,
-    /// It is for another project, or the project was changed meanwhile.
-    OtherProject,
-    /// It is for another model or permission mode.
-    OtherModel,
-    /// It is to begin a new conversation, or is the first after a reset.
-    OtherSession,
-    /// It has waited over a restart or an outage, so it may have been edited.
-    MayBeOld,
-    /// Money is counted by turn there, and so each has an agent of its own.
-    Budget,
-    /// No budget is left for its author; what they are told.
-    Spent(String),
-    /// Whoever asked for the turn that runs would pay, and has no budget left.
-    AskerSpent,
-    /// The gate does not let it begin now, or nobody can say.
-    Gate,
-    /// The database fails.
-    Unknown,
-}
-
-/// Whether a turn would do in the other one what it does by itself.
-async fn fits(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
-    let known = async {
-        let channel = turns.store.channel(turn.channel).await?;
-        Ok::<_, StoreError>((channel.choice, turns.store.session(turn.channel, &turn.project).await?))
-    };
-    let (choice, session) = known.await.map_err(|_| NotFitting::Unknown)?;
-    let project = turns.scripts.borrow().project(&turn.project).cloned();
-    let Some(project) = project.filter(|project| *project == open.project) else {
-        return Err(NotFitting::OtherProject);
-    };
-    if !turn.attachments.is_empty() {
-        return Err(NotFitting::HasFiles);
-    }
-    if project.max_usd.is_some() {
-        return Err(NotFitting::Budget);
-    }
-    if turn.fresh || session.is_none_or(|session| session.id != open.session) {
-        return Err(NotFitting::OtherSession);
-    }
-    let model = turn.chosen_model(&choice, &project);
-    if model != open.model || choice.within(&project).permission_mode != open.mode {
-        return Err(NotFitting::OtherModel);
-    }
-    Ok(())
-}
-
-/// The turn and its prompt, if it may go into the other one now.
-async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn, String), NotFitting> {
-    let row = turns.store.turn(task.message).await.map_err(|_| NotFitting::Unknown)?;
-    let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Err(NotFitting::Gone) };
-    fits(turns, &turn, open).await?;
-    let scripts = turns.scripts.borrow().clone();
-    let let_in = turns.gate.lets_begin(&scripts, &open.project, turn.channel, turn.author.id).await;
-    if !matches!(let_in, Ok(true)) {
-        return Err(NotFitting::Gate);
-    }
-    has_budget(turns, &turn, open).await?;
-    let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
-    let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
-    let prompt = hooks.prompt(turn.prompt.clone()).await;
-    match prompt::is_blank(&prompt) {
-        true => Err(NotFitting::HasFiles),
-        false => Ok((turn, prompt)),
-    }
-}
-
-/// Whether the message's author could begin a turn now, and whoever pays for the one that runs could, too.
-async fn has_budget(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
-    let refusal =
-        async |person| budget::refusal(turns, person, &open.project).await.map_err(|_| NotFitting::Unknown);
-    if let Some(sentence) = refusal(turn.author.id).await? {
-        return Err(NotFitting::Spent(sentence));
-    }
-    match refusal(open.asker).await? {
-        Some(_) => Err(NotFitting::AskerSpent),
-        None => Ok(()),
-    }
 }
 
 impl Turns {

@@ -42,7 +42,7 @@ fn the_shipped_commands_are_these() {
 #[tokio::test]
 async fn the_shipped_commands_do_what_they_say() {
     let session = json!({ "channel": { "id": "10", "name": "general" }, "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
-    let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user": { "id": user, "name": "Ada", "roles": [], "bot": false }, "prompt": "why\nnot", "running": running, "answering": false, "seconds": 90.5 });
+    let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user": { "id": user, "name": "Ada", "roles": [], "bot": false }, "prompt": "why\nnot", "running": running, "steered": false, "answering": false, "seconds": 90.5 });
     let queue = json!([turn("1", "41", true), turn("2", "40", false), turn("3", "42", false)]);
     let there = [(
         "channel",

@@ -1,0 +1,96 @@
+//! Whether a message may go into the turn that runs: it would do there what it does by itself, and somebody can pay.
+
+use super::OpenTurn;
+use crate::store::{StoreError, Turn, TurnRow, TurnState};
+use crate::turn::hooks::TurnHooks;
+use crate::turn::task::Task;
+use crate::turn::{Turns, budget, prompt};
+
+/// Why a message cannot go into the turn that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotFitting {
+    /// There is no turn into which it could go.
+    NothingRuns,
+    /// It does not wait any more.
+    Gone,
+    /// What is attached to it may take long to fetch, or turn out to be unreadable.
+    HasFiles,
+    /// It is for another project, or the project was changed meanwhile.
+    OtherProject,
+    /// It is for another model or permission mode.
+    OtherModel,
+    /// It is to begin a new conversation, or is the first after a reset.
+    OtherSession,
+    /// It has waited over a restart or an outage, so it may have been edited.
+    MayBeOld,
+    /// Money is counted by turn there, and so each has an agent of its own.
+    Budget,
+    /// No budget is left for its author; what they are told.
+    Spent(String),
+    /// Whoever asked for the turn that runs would pay, and has no budget left.
+    AskerSpent,
+    /// The gate does not let it begin now, or nobody can say.
+    Gate,
+    /// The database fails.
+    Unknown,
+}
+
+/// Whether a turn would do in the other one what it does by itself.
+pub async fn fits(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
+    let known = async {
+        let channel = turns.store.channel(turn.channel).await?;
+        Ok::<_, StoreError>((channel.choice, turns.store.session(turn.channel, &turn.project).await?))
+    };
+    let (choice, session) = known.await.map_err(|_| NotFitting::Unknown)?;
+    let project = turns.scripts.borrow().project(&turn.project).cloned();
+    let Some(project) = project.filter(|project| *project == open.project) else {
+        return Err(NotFitting::OtherProject);
+    };
+    if !turn.attachments.is_empty() {
+        return Err(NotFitting::HasFiles);
+    }
+    if project.max_usd.is_some() {
+        return Err(NotFitting::Budget);
+    }
+    if turn.fresh || session.is_none_or(|session| session.id != open.session) {
+        return Err(NotFitting::OtherSession);
+    }
+    let model = turn.chosen_model(&choice, &project);
+    if model != open.model || choice.within(&project).permission_mode != open.mode {
+        return Err(NotFitting::OtherModel);
+    }
+    Ok(())
+}
+
+/// The turn and its prompt, if it may go into the other one now.
+pub async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn, String), NotFitting> {
+    let row = turns.store.turn(task.message).await.map_err(|_| NotFitting::Unknown)?;
+    let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Err(NotFitting::Gone) };
+    fits(turns, &turn, open).await?;
+    let scripts = turns.scripts.borrow().clone();
+    let let_in = turns.gate.lets_begin(&scripts, &open.project, turn.channel, turn.author.id).await;
+    if !matches!(let_in, Ok(true)) {
+        return Err(NotFitting::Gate);
+    }
+    has_budget(turns, &turn, open).await?;
+    let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
+    let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
+    let prompt = hooks.prompt(turn.prompt.clone()).await;
+    match prompt::is_blank(&prompt) {
+        true => Err(NotFitting::HasFiles),
+        false => Ok((turn, prompt)),
+    }
+}
+
+/// Whether the message's author could begin a turn now, and whoever pays for the one that runs could, too.
+pub async fn has_budget(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
+    let refusal =
+        async |person| budget::refusal(turns, person, &open.project).await.map_err(|_| NotFitting::Unknown);
+    if let Some(sentence) = refusal(turn.author.id).await? {
+        return Err(NotFitting::Spent(sentence));
+    }
+    match refusal(open.asker).await? {
+        Some(_) => Err(NotFitting::AskerSpent),
+        None => Ok(()),
+    }
+}
