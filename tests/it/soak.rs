@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::evidence::{Evidence, a_project_per_channel, agent_processes, database};
+use crate::evidence::{Evidence, a_project_per_channel, agent_processes, database, has_litter};
 use crate::separate::{Process, bot_on};
 use crate::support::{ONE_FOR_MANY, Setup, Stage, within};
 use crate::traffic::{Traffic, bad_moment, number};
@@ -109,7 +109,7 @@ async fn what_a_bot_holds_does_not_grow() {
     }
     stage.discord.heal();
     let done = async {
-        while open(stage.root()) > 0 {
+        while open(stage.root()) > 0 || has_litter(&stage.discord) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
