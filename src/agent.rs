@@ -39,6 +39,7 @@ mod leftovers;
 mod lifecycle;
 mod lines;
 mod process;
+mod question;
 mod sandbox;
 mod story;
 mod todos;
@@ -69,6 +70,10 @@ pub use events::{EndedCall, Fallback};
 pub use failure::{AccountTrouble, Failure, Poison};
 pub use further::{Further, PromptId};
 pub use leftovers::clean_daily;
+pub use question::{
+    ChoiceQuestion, Chosen, Grant, PermissionRequest, Question, QuestionAbout, QuestionAnswer, QuestionId,
+    QuestionOption, RequestedCall,
+};
 pub use todos::{Todo, TodoStatus};
 pub use tool::ToolAction;
 pub use trouble::Trouble;
@@ -231,6 +236,12 @@ pub enum Progress {
     Todos(Vec<Todo>),
     /// How many subagents are at work now.
     Subagents(usize),
+    /// Claude asks something, and waits for the answer.
+    Asked(Box<Question>),
+    /// It no longer waits for the answer to this.
+    Withdrawn(QuestionId),
+    /// All of the agent waits for answers, or no longer does.
+    Waits(bool),
     /// A further message is in the turn now.
     TookIn(PromptId),
     /// A further message is taken back.

@@ -15,6 +15,7 @@ mod choose;
 mod continue_buttons;
 mod notice_buttons;
 mod perform;
+mod question_buttons;
 mod register;
 mod stop_button;
 mod under_way;
@@ -112,6 +113,7 @@ impl Commands {
         if self.pressed_stop(&interaction).await
             || self.pressed_notice(&interaction).await
             || self.pressed_continuation(&interaction).await
+            || self.pressed_question(&interaction).await
         {
             return;
         }

@@ -227,6 +227,12 @@ struct RawLimits {
     /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
     #[serde(deserialize_with = "values::duration")]
     continue_spread: Duration,
+    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    #[serde(deserialize_with = "values::duration")]
+    question: Duration,
+    /// How long Claude waits for an answer to what it asks; 0 for as long as it takes.
+    #[serde(deserialize_with = "values::duration")]
+    question_choice: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -284,7 +290,17 @@ impl Config {
         let mut wrong = |key: &str, problem: &str| {
             mistakes.push(ConfigError::new(format!("{FILE}: {key}"), problem));
         };
-        let RawLimits { start, wake, silence, tool, turn, after_result, continue_spread } = raw.limits;
+        let RawLimits {
+            start,
+            wake,
+            silence,
+            tool,
+            turn,
+            after_result,
+            continue_spread,
+            question,
+            question_choice,
+        } = raw.limits;
         for (key, value) in [
             ("limits.start", start),
             ("limits.wake", wake),
@@ -292,6 +308,7 @@ impl Config {
             ("limits.tool", tool),
             ("limits.turn", turn),
             ("limits.after_result", after_result),
+            ("limits.question", question),
             ("scripts.time_limit", raw.scripts.time_limit),
             ("agent.idle_close", raw.agent.idle_close),
             ("discord.keep_trying", raw.discord.keep_trying),
@@ -302,8 +319,12 @@ impl Config {
                 wrong(key, "must be at most 30 days");
             }
         }
-        if continue_spread > LONGEST {
-            wrong("limits.continue_spread", "must be at most 30 days");
+        for (key, value) in
+            [("limits.continue_spread", continue_spread), ("limits.question_choice", question_choice)]
+        {
+            if value > LONGEST {
+                wrong(key, "must be at most 30 days");
+            }
         }
         let token_env = &raw.discord.token_env;
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -376,7 +397,17 @@ impl Config {
             store_path,
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
-            limits: Limits { start, wake, silence, tool, turn, after_result, continue_spread },
+            limits: Limits {
+                start,
+                wake,
+                silence,
+                tool,
+                turn,
+                after_result,
+                continue_spread,
+                question,
+                question_choice: Some(question_choice).filter(|time| !time.is_zero()),
+            },
             log_level: raw.log.level,
             redact: raw.secrets.redact.unwrap_or(true),
             root,

@@ -367,6 +367,8 @@ mod tests {
                 turn: minutes(turn),
                 after_result: minutes(1),
                 continue_spread: Duration::ZERO,
+                question: Duration::from_secs(60),
+                question_choice: None,
             };
             ineffective(&limits, "limits").join("\n")
         };

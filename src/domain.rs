@@ -30,9 +30,9 @@ pub use interaction::{
 };
 pub use live::Verbosity;
 pub use project::{
-    Allow, AnswerForm, Busy, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
-    PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share, Source, TOOLS,
-    is_model_name,
+    Allow, AnswerForm, Approve, Busy, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES,
+    MAX_PARTS, PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share,
+    Source, TOOLS, is_model_name,
 };
 pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,

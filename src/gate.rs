@@ -217,7 +217,7 @@ impl Gate {
             Err(refused) if is_no_word(&refused) => return Err(refused),
             guild => guild.unwrap_or_default(),
         };
-        let verdict = self.ask(scripts, Some(project), guild, person).await?;
+        let verdict = self.ask(rule(scripts.allow(), Some(project)), guild, person).await?;
         match guild {
             Some(guild) if verdict.admitted() => self.learn_whether_it_serves(scripts, guild, verdict).await,
             _ => Ok(false),
@@ -225,20 +225,15 @@ impl Gate {
     }
 
     /// What is said of this person now, after Discord was asked what only it knows. `guild`: the one whose roles count.
-    async fn ask(
-        &self,
-        scripts: &ScriptSet,
-        project: Option<&Project>,
-        guild: Option<GuildId>,
-        person: UserId,
-    ) -> Result<Verdict, Refused> {
+    async fn ask(&self, rule: &Allow, guild: Option<GuildId>, person: UserId) -> Result<Verdict, Refused> {
         if !self.is_sure_of(person) {
             self.ask_for_owners().await?;
         }
         let author = |roles| Author { id: person, name: String::new(), roles, bot: false };
-        let verdict = self.judge(scripts, project, &author(Vec::new()));
+        let judged = |author: Author| judge(&self.owners().ids, rule, &author);
+        let verdict = judged(author(Vec::new()));
         let Some(guild) = guild else { return Ok(verdict) };
-        if verdict.admitted() || rule(scripts.allow(), project).roles.is_empty() {
+        if verdict.admitted() || rule.roles.is_empty() {
             return Ok(verdict);
         }
         // Where the person is gone, there are no roles.
@@ -250,7 +245,7 @@ impl Gate {
             }
             Ok(roles) => roles,
         };
-        Ok(self.judge(scripts, project, &author(roles)))
+        Ok(judged(author(roles)))
     }
 
     /// What is said now of the person who did this. What came with it counts while it is fresh.
@@ -263,10 +258,18 @@ impl Gate {
         project: Option<&Project>,
         asked: &Interaction,
     ) -> Result<Verdict, Refused> {
+        self.ask_by(rule(scripts.allow(), project), asked).await
+    }
+
+    /// The same by this rule.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn ask_by(&self, rule: &Allow, asked: &Interaction) -> Result<Verdict, Refused> {
         if asked.received.elapsed() < self.0.times.fresh && self.is_sure_of(asked.author.id) {
-            return Ok(self.judge(scripts, project, &asked.author));
+            return Ok(judge(&self.owners().ids, rule, &asked.author));
         }
-        self.ask(scripts, project, asked.guild_id, asked.author.id).await
+        self.ask(rule, asked.guild_id, asked.author.id).await
     }
 
     async fn ask_for_owners(&self) -> Result<(), Refused> {

@@ -7,7 +7,8 @@
 //! finished, failed, panicked or aborted. There is no other way out, so there is none to forget.
 //!
 //! A turn that runs holds its lane and a slot under the cap. It may give the slot back early, once its agent is
-//! done: an answer that Discord does not take for a while then holds up its own channel only.
+//! done: an answer that Discord does not take for a while then holds up its own channel only. It also gives it back while its
+//! agent waits for a person, and gets it again ahead of all that have not begun ([`Slot`]).
 //!
 //! Fairness: slots are dealt to people in turn, and each person's slots to their channels in turn. A person with a
 //! channel whose next turn could start stands in the queue of people once, however many such channels they have;
@@ -74,9 +75,18 @@ struct LanesState {
     lanes: HashMap<ChannelId, Lane>,
     /// The people with a channel whose next turn only waits for a free slot; each stands here at most once.
     ready: VecDeque<Ready>,
+    /// The turns that run and want their slot again, in the order in which they asked.
+    returning: VecDeque<ReturningTurn>,
     next_ticket: u64,
     /// Told whenever something has changed.
     moved: watch::Sender<()>,
+}
+
+struct ReturningTurn {
+    channel: ChannelId,
+    ticket: u64,
+    person: UserId,
+    go: oneshot::Sender<()>,
 }
 
 struct Ready {
@@ -123,9 +133,10 @@ pub struct Ticket {
 impl Lanes {
     /// No lanes yet; at most `cap` turns will run at once, and `per_person` of one person.
     pub fn new(cap: usize, per_person: usize) -> Self {
-        let (held, lanes, ready) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        let (held, lanes) = (HashMap::new(), HashMap::new());
+        let (ready, returning) = (VecDeque::new(), VecDeque::new());
         let moved = watch::Sender::new(());
-        let state = LanesState { cap, per_person, held, lanes, ready, next_ticket: 0, moved };
+        let state = LanesState { cap, per_person, held, lanes, ready, returning, next_ticket: 0, moved };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -270,9 +281,13 @@ impl LanesState {
     fn fill(&mut self) {
         self.moved.send_replace(());
         while self.held.values().sum::<usize>() < self.cap {
-            let may_have_one =
-                |ready: &Ready| self.held.get(&ready.person).is_none_or(|n| *n < self.per_person);
-            let Some(place) = self.ready.iter().position(may_have_one) else { return };
+            let may_have_one = |person: UserId| self.held.get(&person).is_none_or(|n| *n < self.per_person);
+            let returns = |turn: &ReturningTurn| may_have_one(turn.person);
+            if let Some(place) = self.returning.iter().position(returns) {
+                self.give_again(place);
+                continue;
+            }
+            let Some(place) = self.ready.iter().position(|ready| may_have_one(ready.person)) else { return };
             let Some(mut dealt) = self.ready.remove(place) else { return };
             let channel = dealt.channels.pop_front();
             if !dealt.channels.is_empty() {
@@ -285,6 +300,33 @@ impl LanesState {
         }
     }
 
+    /// Gives this one of the returning turns its slot.
+    fn give_again(&mut self, place: usize) {
+        let Some(ReturningTurn { channel, ticket, person, go }) = self.returning.remove(place) else {
+            return;
+        };
+        let running = self.lanes.get_mut(&channel).and_then(|lane| lane.running.as_mut());
+        if let Some(running) = running.filter(|running| running.ticket == ticket && !running.holds_slot) {
+            running.holds_slot = true;
+            *self.held.entry(person).or_default() += 1;
+        }
+        // Whoever waited may have been dropped; the slot is the turn's all the same.
+        let _ = go.send(());
+    }
+
+    /// The turn wants its slot again; `None` where it has it, or runs no more.
+    fn regain(&mut self, channel: ChannelId, ticket: u64) -> Option<oneshot::Receiver<()>> {
+        let running = self.lanes.get(&channel)?.running.as_ref()?;
+        if running.ticket != ticket || running.holds_slot {
+            return None;
+        }
+        let (person, (go, gone)) = (running.person, oneshot::channel());
+        self.returning.retain(|turn| turn.ticket != ticket);
+        self.returning.push_back(ReturningTurn { channel, ticket, person, go });
+        self.fill();
+        Some(gone)
+    }
+
     /// This person gives one slot back.
     fn take_back(&mut self, person: UserId) {
         if let Some(held) = self.held.get_mut(&person) {
@@ -294,6 +336,7 @@ impl LanesState {
     }
 
     fn free_slot(&mut self, channel: ChannelId, ticket: u64) {
+        self.returning.retain(|turn| turn.ticket != ticket);
         let running = self.lanes.get_mut(&channel).and_then(|lane| lane.running.as_mut());
         let frees = |running: &&mut RunningTurn| {
             running.ticket == ticket && running.holds_slot && running.heir.is_none()
@@ -311,6 +354,7 @@ impl LanesState {
         let lane = self.lanes.get_mut(&channel)?;
         let RunningTurn { holds_slot, turn, person, since, .. } =
             lane.running.take_if(|running| running.ticket == ticket)?;
+        self.returning.retain(|turn| turn.ticket != ticket);
         let (go, start) = oneshot::channel();
         lane.waiting.push_front(QueuedTurn { ticket, turn, person, since, go });
         lane.stepped_back = true;
@@ -331,6 +375,7 @@ impl LanesState {
     }
 
     fn leave(&mut self, channel: ChannelId, ticket: u64) {
+        self.returning.retain(|turn| turn.ticket != ticket);
         let Some(lane) = self.lanes.get_mut(&channel) else { return };
         if let Some(running) = lane.running.take_if(|running| running.ticket == ticket) {
             let is_heir = |waiting: &QueuedTurn| Some(waiting.turn) == running.heir;
@@ -422,10 +467,40 @@ impl Ticket {
         }
     }
 
+    /// The turn's slot, to be given back and got again while the turn runs.
+    pub fn slot(&self) -> Slot {
+        Slot { lanes: self.lanes.clone(), channel: self.channel, number: self.number }
+    }
+
     /// Gives the slot back and keeps the lane: what is left to do needs no agent. Does nothing if the turn holds no
     /// slot.
     pub fn free_slot(&self) {
         self.lanes.lock().free_slot(self.channel, self.number);
+    }
+}
+
+/// The slot of a turn that runs, whose agent may wait for a person. Does nothing once the turn has left its lane.
+#[derive(Clone)]
+pub struct Slot {
+    lanes: Lanes,
+    channel: ChannelId,
+    number: u64,
+}
+
+impl Slot {
+    /// Gives it back, so that others can run meanwhile.
+    pub fn give_back(&self) {
+        self.lanes.lock().free_slot(self.channel, self.number);
+    }
+
+    /// Gets it again, ahead of all turns that have not begun; at once where the turn has it. Whoever drops this may call
+    /// it again.
+    pub async fn regain(&self) {
+        let waits = self.lanes.lock().regain(self.channel, self.number);
+        if let Some(gone) = waits {
+            // The sender is dropped where the turn leaves its lane.
+            let _ = gone.await;
+        }
     }
 }
 
@@ -439,6 +514,7 @@ impl Drop for Ticket {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use futures_util::FutureExt;
     use proptest::prelude::*;
 
     use super::*;
@@ -453,6 +529,12 @@ mod tests {
 
     fn person(n: u64) -> UserId {
         UserId::new(n).unwrap()
+    }
+
+    /// Tells, each time, whether the future is done.
+    fn polled(future: impl Future<Output = ()>) -> impl FnMut() -> bool {
+        let mut future = Box::pin(future);
+        move || future.as_mut().now_or_never().is_some()
     }
 
     /// A turn of person 1.
@@ -625,6 +707,30 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_a_person_gives_the_slot_back_and_gets_it_again_before_all_that_have_not_begun() {
+        let lanes = Lanes::new(1, 1);
+        let (_, mut asks) = enter(&lanes, 1, 1);
+        let (_, mut next) = lanes.enter(channel(2), turn(2), person(2));
+        let (_, mut last) = lanes.enter(channel(3), turn(3), person(3));
+        assert!(runs(&mut asks) && !runs(&mut next));
+        let slot = asks.slot();
+        slot.give_back();
+        assert!(runs(&mut next) && !runs(&mut last));
+        let mut again = polled(slot.regain());
+        assert!(!again());
+        drop(next);
+        assert!(again() && !runs(&mut last));
+        // It has it already.
+        assert!(polled(slot.regain())());
+        drop(asks);
+        assert!(runs(&mut last));
+        // It is over: there is nothing to wait for.
+        assert!(polled(slot.regain())());
+        slot.give_back();
+        assert_eq!(lanes.lock().held.len(), 1);
+    }
+
+    #[test]
     fn who_steps_back_gives_the_slot_away_and_keeps_the_lane() {
         let lanes = Lanes::new(1, 1);
         let (_, mut first) = enter(&lanes, 1, 1);
@@ -767,7 +873,7 @@ mod tests {
     type Step = (u64, u64, prop::sample::Index, u8);
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        prop::collection::vec((1..5u64, 1..7u64, any::<prop::sample::Index>(), 0..8u8), 1..150)
+        prop::collection::vec((1..5u64, 1..7u64, any::<prop::sample::Index>(), 0..9u8), 1..150)
     }
 
     fn take(step: &Step, number: usize, lanes: &Lanes, tickets: &mut Vec<Ticket>) {
@@ -780,6 +886,10 @@ mod tests {
                 tickets[place].step_back();
             }
             4 if !tickets.is_empty() => tickets[pick.index(tickets.len())].come_back(),
+            5 if !tickets.is_empty() => {
+                let Ticket { channel, number, .. } = tickets[pick.index(tickets.len())];
+                drop(lanes.lock().regain(channel, number));
+            }
             _ => tickets.push(lanes.enter(channel(*key), turn(number as u64 + 1), person(*who)).1),
         }
     }
@@ -802,8 +912,14 @@ mod tests {
                 prop_assert_eq!(&held(&state), &state.held);
                 let taken = state.held.values().sum::<usize>();
                 prop_assert!(taken <= cap && state.held.values().all(|held| *held <= per_person));
-                let could_run = |person| state.held.get(person).is_none_or(|held| *held < per_person);
+                let could_run = |person: &UserId| state.held.get(person).is_none_or(|held| *held < per_person);
                 prop_assert!(taken == cap || !ready(&state).iter().any(|(person, _)| could_run(person)));
+                prop_assert!(taken == cap || !state.returning.iter().any(|turn| could_run(&turn.person)));
+                let returns = |turn: &ReturningTurn| {
+                    let running = state.lanes.get(&turn.channel).and_then(|lane| lane.running.as_ref());
+                    running.is_some_and(|it| it.ticket == turn.ticket && !it.holds_slot)
+                };
+                prop_assert!(state.returning.iter().all(returns), "only those that run without a slot");
                 let queued = state.ready.iter().flat_map(|it| it.channels.iter().map(|channel| (it.person, *channel)));
                 let queued: Vec<_> = queued.collect();
                 prop_assert_eq!(queued.len(), ready(&state).len(), "each once");
@@ -814,7 +930,7 @@ mod tests {
             tickets.clear();
             prop_assert!(lanes.view().is_empty());
             let state = lanes.lock();
-            prop_assert!(state.held.is_empty() && state.ready.is_empty());
+            prop_assert!(state.held.is_empty() && state.ready.is_empty() && state.returning.is_empty());
         }
 
         /// As long as somebody only waits for a slot, and may have one, everybody else begins one turn at most; and so

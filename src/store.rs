@@ -19,6 +19,7 @@ mod continuations;
 mod deliveries;
 mod open;
 mod places;
+mod prompt_message;
 mod questions;
 mod schema;
 mod sessions;
@@ -40,7 +41,8 @@ pub use continuations::{Continuation, Offer, RefusedTurn};
 pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart};
 pub use open::{Holder, OpenError, look};
 pub use places::{ChannelRow, SeenChannel};
-pub use questions::Question;
+pub use prompt_message::PromptMessage;
+pub use questions::{Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoredQuestion};
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use steering::SteeringEnd;
@@ -234,7 +236,7 @@ mod tests {
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
             }],
-            question: Question::Coming,
+            question: PromptMessage::Coming,
             accepted: Millis(i64::MAX),
         }
     }
@@ -493,7 +495,7 @@ mod tests {
     async fn the_question_of_a_command_is_answered_where_it_stands() {
         let (_dir, store) = store();
         store.accept(turn(1), false).await.unwrap();
-        let theirs = Turn { question: Question::Theirs, ..turn(2) };
+        let theirs = Turn { question: PromptMessage::Theirs, ..turn(2) };
         store.accept(theirs.clone(), false).await.unwrap();
         for id in [1, 2] {
             store.set_question(message(id), message(10 + id)).await.unwrap();
@@ -501,7 +503,7 @@ mod tests {
         }
         assert_eq!(
             store.turn(message(1)).await.unwrap().unwrap().turn.question,
-            Question::Posted(message(11))
+            PromptMessage::Posted(message(11))
         );
         assert_eq!(store.turn(message(2)).await.unwrap().unwrap().turn, theirs);
         let reply_to = async |id| store.undelivered(message(id)).await.unwrap().unwrap().reply_to;

@@ -26,7 +26,8 @@ mod look_up;
 mod missed;
 mod notice;
 mod prompt;
-mod question;
+mod prompt_message;
+mod questions;
 mod recovery;
 mod session;
 mod shares;
@@ -55,6 +56,7 @@ pub use continuation::{Decision, decision};
 pub use instead::NotInstead;
 pub use live::turn_to_stop;
 pub use notice::{WaitingWish, waiting_wish};
+pub use questions::{QuestionPress, question_press};
 pub use steer::NotFitting;
 
 use crate::agent::Agents;
@@ -63,7 +65,7 @@ use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::script::{FailureKind, ScriptError, ScriptProblem, ScriptSet};
-use crate::store::{Millis, Store};
+use crate::store::{Millis, QuestionKey, Store};
 use crate::words;
 use missed::{Bounds, SeenUpTo};
 
@@ -123,6 +125,8 @@ struct TurnsInner {
     board_wanted: watch::Sender<()>,
     /// How many times a session with Discord has begun anew; each time, edits and deletions may have been missed.
     anew: AtomicU64,
+    /// What Claude has asked in turns that run.
+    questions: Mutex<HashMap<QuestionKey, Arc<questions::OpenQuestion>>>,
     /// When the next turn goes on that a usage limit has refused.
     continues: watch::Sender<Option<Millis>>,
     /// Every task of a turn or a delivery, for the end.
@@ -263,6 +267,7 @@ impl Turns {
             complained: Mutex::default(),
             board_wanted: watch::Sender::new(()),
             anew: AtomicU64::new(0),
+            questions: Mutex::default(),
             continues: watch::Sender::new(None),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -275,6 +280,7 @@ impl Turns {
         recovery::recover(self).await?;
         board::keep(self);
         continuation::recover(self).await;
+        questions::recover(self).await?;
         Ok(())
     }
 

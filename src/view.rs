@@ -6,13 +6,16 @@ mod board;
 mod details;
 mod draw;
 pub mod footer;
+mod question;
 
 use std::collections::VecDeque;
 
 use crate::agent::{EndedCall, Progress, Todo, ToolAction, Trouble};
+use crate::domain::UserId;
 pub use board::{BoardTurn, draw_board, is_board};
 use details::Details;
 pub use draw::{is_line, waiting};
+pub use question::{DrawnQuestion, draw as draw_question};
 
 /// How many of the last calls are listed.
 const CALLS: usize = 5;
@@ -24,7 +27,11 @@ const DETAILED_CALLS: usize = 3;
 pub struct View {
     /// When it began, in Unix seconds.
     since: u64,
+    /// Whose turn it is, where that is known.
+    asker: Option<UserId>,
     state: Doing,
+    /// It waits for somebody to answer a question.
+    waits: bool,
     /// What Claude said it is doing, before its last call of a tool.
     said: Option<String>,
     /// What it has said since, whole: that may be the answer already, which nobody is shown here.
@@ -67,7 +74,9 @@ impl View {
     pub fn new(since: u64) -> Self {
         Self {
             since,
+            asker: None,
             state: Doing::Working,
+            waits: false,
             said: None,
             said_since: None,
             calls: VecDeque::new(),
@@ -84,10 +93,15 @@ impl View {
         Self { details: Some(Details::default()), ..Self::new(since) }
     }
 
+    /// The same, with the person to name where it waits for an answer.
+    pub fn of(self, asker: UserId) -> Self {
+        Self { asker: Some(asker), ..self }
+    }
+
     /// Takes in one step; whether there is anything new to be shown. `redact` takes secrets out of what others said; it gets
     /// each text whole, for half a secret is not recognized as one.
     pub fn take(&mut self, step: &Progress, redact: impl Fn(&str) -> String) -> bool {
-        let before = (self.state, self.subagents);
+        let before = (self.state, self.subagents, self.waits);
         if self.state != Doing::Stopping {
             self.state = match step {
                 Progress::Retrying { trouble, attempt, of } => {
@@ -138,7 +152,13 @@ impl View {
                 self.subagents = *count;
                 false
             }
-            Progress::Started { .. }
+            Progress::Waits(waits) => {
+                self.waits = *waits;
+                false
+            }
+            Progress::Asked(_)
+            | Progress::Withdrawn(_)
+            | Progress::Started { .. }
             | Progress::Ready
             | Progress::Prompted
             | Progress::Text(_)
@@ -147,7 +167,7 @@ impl View {
             | Progress::Retrying { .. }
             | Progress::Compacting(_) => false,
         };
-        has_changed || before != (self.state, self.subagents)
+        has_changed || before != (self.state, self.subagents, self.waits)
     }
 
     /// Somebody has stopped it. From now on it says so, whatever else happens.

@@ -9,6 +9,7 @@ mod denied;
 mod failure;
 pub mod limit;
 pub mod live;
+pub mod question;
 pub mod script;
 
 pub use budget::budget_spent;

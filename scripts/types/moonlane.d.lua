@@ -61,6 +61,8 @@
 ---@field footer? FooterField[]|false What stands in small text below an answer, in this order; false: nothing. { "time", "model", "context" } by default.
 ---@field budget? Budget What all its turns may cost within 24 hours before no further one begins.
 ---@field allow? ProjectAllow Who may work here, in place of the rule at the top of routing.lua.
+---@field approvers? ProjectAllow Who may answer what Claude asks, besides whoever asked it.
+---@field approve? Approve Who answers what Claude asks: "asker" for whoever asked it and the approvers, "approvers" for them alone; "asker" by default.
 
 ---What Claude may do without asking, by Claude Code's own names.
 ---@alias PermissionMode "default"|"acceptEdits"|"plan"|"dontAsk"|"auto"|"bypassPermissions"
@@ -87,6 +89,8 @@
 ---@field turn? Duration The whole turn.
 ---@field after_result? Duration From the result until Claude is idle.
 ---@field continue_spread? Duration How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
+---@field question? Duration How long Claude waits for leave to use a tool, and for a word on its plan.
+---@field question_choice? Duration How long Claude waits for an answer to what it asks; 0 for as long as it takes.
 
 ---Which of Claude's texts are the answer.
 ---@alias AnswerForm
@@ -124,6 +128,11 @@
 ---@class (exact) ProjectAllow
 ---@field users? Id[] These people.
 ---@field roles? Id[] Everybody with one of these roles.
+
+---Who answers what Claude asks in a turn.
+---@alias Approve
+---| "asker" # whoever asked Claude, and the approvers
+---| "approvers" # only the approvers
 
 ---What a person wrote in Discord.
 ---@class (exact) Message

@@ -14,10 +14,11 @@ use tracing::{debug, info, warn};
 use super::elsewhere;
 use super::events::{AgentEvent, TurnResult};
 use super::failure::Failure;
-use super::further::{FurtherMessages, PromptId};
+use super::further::{Further, FurtherMessages, PromptId};
 use super::launch::{Launch, Manner};
 use super::process::{Happening, Process};
-use super::story::{QUESTIONS, Story};
+use super::question::{OpenQuestions, QuestionAnswer, QuestionId};
+use super::story::Story;
 use super::{About, Ask, AskEnd, AskResult, Pool, Progress, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId, TurnUsage};
 
@@ -45,6 +46,7 @@ pub struct RunningAsk<'a, P> {
     /// What the agent said of itself when it got ready.
     about: Option<About>,
     story: Story,
+    questions: OpenQuestions,
 }
 
 /// A turn was cut off.
@@ -100,6 +102,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             seen: None,
             about: None,
             story,
+            questions: OpenQuestions::default(),
         })
     }
 
@@ -282,11 +285,22 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     async fn watch(&mut self, process: &mut Process) -> PromptEnd {
         let message = self.message.0.to_string();
         let turn_limit = self.limits().turn;
-        let turn_deadline = self.begun + turn_limit;
+        let mut turn_deadline = self.begun + turn_limit;
+        let mut waits_since: Option<Instant> = None;
         let mut last = Instant::now();
         // While it is being written too: a process that reads nothing leaves the pipe full.
         let mut begins_by = last + self.limits().wake;
         loop {
+            // A person may take their time: nothing else is at work, so no limit counts meanwhile.
+            let waits = self.questions.hold_up_all(self.story.subagents());
+            if waits != waits_since.is_some() {
+                last = Instant::now();
+                match waits_since.take() {
+                    Some(since) => turn_deadline += last - since,
+                    None => waits_since = Some(last),
+                }
+                (self.progress)(Progress::Waits(waits));
+            }
             let (limit, tool) = match self.story.tool() {
                 Some(tool) => (self.limits().tool, Some(tool)),
                 None => (self.limits().silence, None),
@@ -295,9 +309,10 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                 biased;
                 () = stopped(&self.stop, &self.pool.closing) => return PromptEnd::Cut(CutOff::Stopped),
                 // Not before the CLI has begun: it would make one prompt of both.
-                further = self.further.next(), if process.has_begun_with(self.message) => {
-                    self.further.pass_on(process, further);
-                }
+                further = self.further.next(), if process.has_begun_with(self.message) => match further {
+                    Further::Answer { question, answer } => self.tell(process, &question, &answer),
+                    further => self.further.pass_on(process, further),
+                },
                 happening = process.next() => match happening {
                     Happening::Written => {
                         begins_by = Instant::now() + self.limits().wake;
@@ -313,14 +328,14 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                             return PromptEnd::Cut(CutOff::Failed(failure));
                         }
                         // A flood of events must not hide the turn's time limit.
-                        if last >= turn_deadline {
+                        if last >= turn_deadline && !waits {
                             let limit = turn_limit;
                             return PromptEnd::Cut(CutOff::Failed(Failure::TurnTimeout { limit }));
                         }
                     }
                 },
                 () = sleep_until(begins_by), if !process.has_begun() => return PromptEnd::Deaf,
-                () = sleep_until(turn_deadline.min(last + limit)) => {
+                () = sleep_until(turn_deadline.min(last + limit)), if !waits => {
                     let failure = match tool.map(str::to_owned) {
                         _ if Instant::now() >= turn_deadline => Failure::TurnTimeout { limit: turn_limit },
                         Some(tool) => Failure::ToolTimeout { limit, tool },
@@ -335,12 +350,17 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Takes in an event that is not our result; a failure ends the turn early.
     fn follow(&mut self, process: &mut Process, event: AgentEvent) -> Option<Failure> {
         match &event {
-            AgentEvent::MayIUse { request, denial } if QUESTIONS.contains(&denial.tool.as_str()) => {
-                process
-                    .deny(request, "Nobody can answer here. Write the question or the plan as your answer.");
+            AgentEvent::MayIUse { question: Some(asked), denial, .. } => {
+                self.questions.open((**asked).clone(), denial.clone());
+                (self.progress)(Progress::Asked(Box::new(asked.question.clone())));
             }
-            AgentEvent::MayIUse { request, .. } => {
-                process.deny(request, "This is not allowed here, and nobody can be asked. Go on without it.");
+            AgentEvent::MayIUse { request, denial, question: None } => {
+                let unclear = "This cannot be shown to a person. Write the question as your answer.";
+                process.respond(request, &json!({ "behavior": "deny", "message": unclear }));
+                self.story.deny(denial.clone());
+            }
+            AgentEvent::Withdrawn(question) if self.questions.close(question).is_some() => {
+                (self.progress)(Progress::Withdrawn(question.clone()));
             }
             AgentEvent::OtherRequest { request, subtype } => {
                 debug!(%subtype, "refused a request of the agent");
@@ -362,6 +382,16 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             (self.progress)(step);
         }
         None
+    }
+
+    /// Passes on the answer to a question, unless it was answered or withdrawn before.
+    fn tell(&mut self, process: &mut Process, question: &QuestionId, answer: &QuestionAnswer) {
+        let Some((asked, denial)) = self.questions.close(question) else { return };
+        process.respond(&question.0, &asked.response(answer));
+        match answer {
+            QuestionAnswer::Refuse(_) => self.story.deny(denial),
+            _ => self.story.decide(asked.call),
+        }
     }
 
     /// Asks the agent to give up the turn. Returns whether it did, and can serve another.

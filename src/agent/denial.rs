@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::question::rule_in_settings;
+
 /// A tool's call that was not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "RawDenial")]
@@ -119,8 +121,12 @@ impl RawDenial {
         };
         // Where it suggests rules twice, they are alternatives.
         let rules = suggested.iter().find(|one| one["type"] == "addRules" && one["behavior"] == "allow");
-        let rules: Vec<String> =
-            rules.and_then(|one| one["rules"].as_array()).into_iter().flatten().filter_map(rule).collect();
+        let rules: Vec<String> = rules
+            .and_then(|one| one["rules"].as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(rule_in_settings)
+            .collect();
         let accept_edits = |one: &Value| one["type"] == "setMode" && one["mode"] == "acceptEdits";
         // A rule with `//` is about files outside the project.
         if self.decision_reason_type == "workingDir" || rules.iter().any(|rule| rule.contains("(//")) {
@@ -140,15 +146,6 @@ impl RawDenial {
         let blocked = self.blocked_path.as_str().map(PathBuf::from);
         Denial { tool: self.tool_name, id: self.tool_use_id, what, reason, remedy: Remedy::Untold, blocked }
     }
-}
-
-/// A suggested rule, as it is written in settings.
-fn rule(rule: &Value) -> Option<String> {
-    let tool = rule["toolName"].as_str()?;
-    Some(match rule["ruleContent"].as_str() {
-        Some(content) => format!("{tool}({content})"),
-        None => tool.to_owned(),
-    })
 }
 
 impl Reason {

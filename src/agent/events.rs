@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::denial::{Denial, RawDenial, Reason};
 use super::further::PromptId;
 use super::lifecycle::MessageState;
+use super::question::{AskedQuestion, QuestionId, RawQuestion};
 use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;
 pub use usage::ReportedUsage;
@@ -66,9 +67,13 @@ pub enum AgentEvent {
     MayIUse {
         /// To be repeated in the answer.
         request: String,
-        /// The tool and its call.
+        /// The tool and its call, as it is told where nobody allows it.
         denial: Denial,
+        /// What a person is asked; `None` where that cannot be shown.
+        question: Option<Box<AskedQuestion>>,
     },
+    /// The agent no longer waits for the answer to a question.
+    Withdrawn(QuestionId),
     /// The agent asks for something that we do not support, and waits for the answer.
     OtherRequest {
         /// To be repeated in the answer.
@@ -146,7 +151,6 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
     ("system/task_progress", "what a subagent does is not shown"),
     ("system/task_updated", "a notification follows"),
     ("conversation_reset", "its id is not the session's; the next result has that"),
-    ("control_cancel_request", "every question is answered at once, so none is open"),
     // ----
     ("keep_alive", "a sign of life, and nothing else"),
     ("tool_progress", "a sign of life, and nothing else"),
@@ -305,7 +309,10 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         ("user", _) => speech::user(from(line)?),
         ("stream_event", _) => speech::delta(from(line)?),
         ("result", _) => AgentEvent::Result(Box::new(from(line)?)),
-        ("control_request", _) => request(from(line)?),
+        ("control_request", _) => request(from(line)?)?,
+        ("control_cancel_request", _) => {
+            AgentEvent::Withdrawn(QuestionId(from::<CancelledRequest>(line)?.request_id))
+        }
         ("control_response", _) => reply(from(line)?),
         ("system", "session_state_changed") => {
             let RawState { state } = from(line)?;
@@ -368,21 +375,24 @@ struct RawLifecycle {
 #[derive(Deserialize)]
 struct Request {
     request_id: String,
-    request: RequestBody,
+    request: Value,
 }
 
 #[derive(Deserialize)]
-struct RequestBody {
-    subtype: String,
-    #[serde(flatten)]
-    told: RawDenial,
+struct CancelledRequest {
+    request_id: String,
 }
 
-fn request(Request { request_id: request, request: body }: Request) -> AgentEvent {
-    match body.subtype.as_str() {
-        "can_use_tool" => AgentEvent::MayIUse { request, denial: body.told.asked() },
-        _ => AgentEvent::OtherRequest { request, subtype: body.subtype },
-    }
+fn request(Request { request_id: request, request: body }: Request) -> serde_json::Result<AgentEvent> {
+    Ok(match body["subtype"].as_str() {
+        Some("can_use_tool") => {
+            let denial = RawDenial::deserialize(&body)?.asked();
+            let question = RawQuestion::deserialize(body)?.read(&request).map(Box::new);
+            AgentEvent::MayIUse { request, denial, question }
+        }
+        Some(subtype) => AgentEvent::OtherRequest { subtype: subtype.to_owned(), request },
+        None => return Err(serde::de::Error::missing_field("subtype")),
+    })
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
-//! Further messages for a turn that runs.
+//! What people want of a turn that runs: further messages for it, and answers to its questions.
 //!
-//! Each is written to stdin as a prompt is. The CLI puts it into the turn at the next end of a tool, or goes on with it by
+//! Each message is written to stdin as a prompt is. The CLI puts it into the turn at the next end of a tool, or goes on with it by
 //! itself after the result, as a turn of its own; `command_lifecycle` says which, and nothing else does. One at a time is on
 //! its way, so that never two of them are made one. Where the result comes first, the turn is not over for us before it is
 //! certain what the agent does with that one: it may read nothing any more, or be about to give it back.
@@ -13,6 +13,7 @@ use super::elsewhere::message_id;
 use super::events::{AgentEvent, TurnResult};
 use super::lifecycle::MessageState;
 use super::process::Process;
+use super::question::{QuestionAnswer, QuestionId};
 
 /// The id of one prompt of ours, as the CLI knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +26,15 @@ impl PromptId {
     }
 }
 
-/// What to do about a further message.
+/// What somebody wants of a turn that runs.
 #[derive(Debug)]
 pub enum Further {
+    /// Answer a question of the agent's.
+    Answer {
+        /// Which.
+        question: QuestionId,
+        answer: QuestionAnswer,
+    },
     /// Put it into the turn.
     Put {
         /// Its id from now on.
@@ -81,7 +88,7 @@ impl FurtherMessages {
             (Further::TakeBack(id), Some(sent)) if sent.id == id => {
                 sent.asked_back = Some(process.take_back(id));
             }
-            (Further::Put { .. } | Further::TakeBack(_), _) => {}
+            (Further::Put { .. } | Further::TakeBack(_) | Further::Answer { .. }, _) => {}
         }
     }
 

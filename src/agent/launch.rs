@@ -420,6 +420,8 @@ mod tests {
             turn: second,
             after_result: second,
             continue_spread: Duration::ZERO,
+            question: Duration::from_secs(60),
+            question_choice: None,
         };
         let project = Project::new(ProjectName("site".to_owned()), PathBuf::from("/srv/site"), limits);
         Project { setting_sources: Vec::new(), ..project }

@@ -251,9 +251,8 @@ impl Process {
         self.request(json!({ "subtype": "cancel_async_message", "message_uuid": id.0 }))
     }
 
-    /// Denies a tool; the model reads `message`.
-    pub fn deny(&mut self, request: &str, message: &str) {
-        let response = json!({ "behavior": "deny", "message": message });
+    /// Answers a request of the agent's.
+    pub fn respond(&mut self, request: &str, response: &Value) {
         let response = json!({ "subtype": "success", "request_id": request, "response": response });
         self.send(&json!({ "type": "control_response", "response": response }));
     }

@@ -4,15 +4,13 @@ use super::Progress;
 use super::denial::{Denial, Reason};
 use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult};
 use super::failure::Failure;
+use super::question;
 use super::todos::TodoList;
 use super::tool::ToolAction;
 use super::trouble::Trouble;
 use super::usage_limit::{LimitWarning, UsageLimit};
 use super::used::UsageTally;
 use crate::domain::{AnswerForm, TurnUsage};
-
-/// Tools whose purpose is to ask the person something. Denying one does not count as a missing permission.
-pub const QUESTIONS: &[&str] = &["AskUserQuestion", "ExitPlanMode"];
 
 /// How often a call may be repeated that failed because of the login. The CLI reads its login anew each time, and another
 /// process may have renewed it; with a subscription's login it gives up by itself after two, with a key only after ten,
@@ -39,6 +37,8 @@ pub struct Story {
     /// The subagents at work, by their ids.
     subagents: Vec<String>,
     denied: Vec<Denial>,
+    /// The calls about which a person has decided.
+    decided: Vec<String>,
     /// Why calls were not allowed, as reported with their results.
     refused: Vec<(String, Reason)>,
     limit: Option<UsageLimit>,
@@ -64,6 +64,7 @@ impl Story {
             todos: TodoList::default(),
             subagents: Vec::new(),
             denied: Vec::new(),
+            decided: Vec::new(),
             refused: Vec::new(),
             limit: None,
             fallback: None,
@@ -109,7 +110,7 @@ impl Story {
                 vec![Progress::Subagents(self.subagents.len())]
             }
             AgentEvent::Compacting(compacting) => vec![Progress::Compacting(compacting)],
-            AgentEvent::MayIUse { denial, .. } | AgentEvent::Denied(denial) => {
+            AgentEvent::Denied(denial) => {
                 self.deny(denial);
                 Vec::new()
             }
@@ -178,6 +179,11 @@ impl Story {
         }
     }
 
+    /// A person has decided about this call: whatever becomes of it is no news to them.
+    pub fn decide(&mut self, call: String) {
+        self.decided.push(call);
+    }
+
     /// Forgets everything: it belonged to a turn that nobody asked for.
     pub fn forget(&mut self) -> Progress {
         let mut used = std::mem::take(&mut self.used);
@@ -199,6 +205,11 @@ impl Story {
         self.used.usage()
     }
 
+    /// The subagents at work, by their ids.
+    pub fn subagents(&self) -> &[String] {
+        &self.subagents
+    }
+
     /// A tool that runs.
     pub fn tool(&self) -> Option<&str> {
         self.running.last().map(|(_, name)| name.as_str())
@@ -215,7 +226,10 @@ impl Story {
             }
             let same =
                 |it: &Denial| (&it.tool, &it.what, it.reason) == (&denial.tool, &denial.what, denial.reason);
-            if !QUESTIONS.contains(&denial.tool.as_str()) && !shown.iter().any(same) {
+            // Denying what only asks is no missing permission.
+            let is_question = matches!(denial.tool.as_str(), question::ASK | question::PLAN);
+            let is_news = !is_question && !self.decided.contains(&denial.id);
+            if is_news && !shown.iter().any(same) {
                 shown.push(denial);
             }
         }
@@ -411,10 +425,7 @@ mod tests {
             reason,
             ..Denial::default()
         };
-        let ask = |id, tool, what| AgentEvent::MayIUse {
-            request: "r".to_owned(),
-            denial: denial(id, tool, what, Reason::Unallowed),
-        };
+        let ask = |id, tool, what| AgentEvent::Denied(denial(id, tool, what, Reason::Unallowed));
         let mut story = story_of(
             AnswerForm::Last,
             [

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-use crate::domain::{ChannelId, Interaction, Message, MessageId, Project, ProjectName, Route, UserId, Work};
+use crate::domain::{
+    Allow, Approve, ChannelId, Interaction, Message, MessageId, Project, ProjectName, Route, UserId, Work,
+};
 use crate::script::{ScriptError, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
@@ -107,6 +109,23 @@ impl<'a> UserAccess<'a> {
     /// Whether the person may end a turn of this author's: whoever asked for it, and operators.
     pub fn may_stop(&self, author: UserId) -> bool {
         author == self.asked.author.id || self.is_operator()
+    }
+
+    /// Whether the person may answer what Claude asks in a turn of this author's: the author where the project has it so,
+    /// its approvers, and the owner. Of a project that is gone nobody else may.
+    pub async fn may_answer(&self, author: UserId, project: Option<&Project>) -> Result<bool, String> {
+        let approve = project.map(|project| project.approve).unwrap_or_default();
+        if author == self.asked.author.id && approve == Approve::Asker {
+            return Ok(true);
+        }
+        let nobody = Allow::default();
+        let rule = project.map_or(&nobody, |project| &project.approvers);
+        let asked = timeout(PATIENCE, self.turns.gate.ask_by(rule, self.asked)).await;
+        let Ok(Ok(verdict)) = asked else {
+            warn!("a press is refused: Discord does not say who the person is");
+            return Err(words::UNKNOWN_PERSON.to_owned());
+        };
+        Ok(verdict.admitted())
     }
 
     /// Whether the person may start a turn in this project, as by a message.

@@ -77,6 +77,8 @@ impl Default for RawLimits {
             turn: minutes(60),
             after_result: Duration::from_secs(10),
             continue_spread: minutes(1),
+            question: minutes(30),
+            question_choice: Duration::ZERO,
         }
     }
 }

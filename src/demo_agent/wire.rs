@@ -160,7 +160,14 @@ impl Wire {
             let response = &line["response"];
             (line["type"] == "control_response" && response["request_id"] == id.as_str())
                 .then(|| response["response"].clone())
-        })?;
+        });
+        let decision = match decision {
+            Ok(decision) => decision,
+            Err(interrupted) => {
+                self.emit(json!({ "type": "control_cancel_request", "request_id": id }));
+                return Err(interrupted);
+            }
+        };
         self.state("running");
         Ok(decision
             .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))

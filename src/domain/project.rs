@@ -92,6 +92,10 @@ pub struct Project {
     pub budget: SpendingBudget,
     /// Who may work here; replaces the global rule.
     pub allow: Option<Allow>,
+    /// Who may answer Claude's questions, besides whoever asked it.
+    pub approvers: Allow,
+    /// Whether whoever asked may answer Claude's questions, too.
+    pub approve: Approve,
 }
 
 impl Project {
@@ -132,6 +136,8 @@ impl Project {
             footer: FooterField::DEFAULT.to_vec(),
             budget: SpendingBudget::default(),
             allow: None,
+            approvers: Allow::default(),
+            approve: Approve::default(),
         }
     }
 
@@ -367,6 +373,17 @@ pub enum Busy {
     Interrupt,
 }
 
+/// Who answers what Claude asks in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approve {
+    /// whoever asked Claude, and the approvers
+    #[default]
+    Asker,
+    /// only the approvers
+    Approvers,
+}
+
 /// How Markdown becomes parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
@@ -410,6 +427,10 @@ pub struct Limits {
     pub after_result: Duration,
     /// How long after the reset of a usage limit a turn goes on at most; at random, so that not all begin at once. May be 0.
     pub continue_spread: Duration,
+    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    pub question: Duration,
+    /// How long it waits for an answer to what it asks; `None`: for as long as it takes.
+    pub question_choice: Option<Duration>,
 }
 
 /// How long Discord's word about people counts, at the gate.

@@ -12,6 +12,8 @@ const LIMITS: Limits = Limits {
     turn: Duration::from_secs(1),
     after_result: Duration::from_secs(1),
     continue_spread: Duration::ZERO,
+    question: Duration::from_secs(60),
+    question_choice: None,
 };
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub fn widened(before: &ScriptSet, after: &ScriptSet) -> Vec<String> {
             let rule_was = was.and_then(|was| was.allow.as_ref()).unwrap_or(before.allow());
             found.extend(more(&format!("projects.{name}.allow"), rule_was, rule));
         }
+        let approvers_was = was.map(|was| was.approvers.clone()).unwrap_or_default();
+        found.extend(more(&format!("projects.{name}.approvers"), &approvers_was, &project.approvers));
         let keys: Vec<_> = match was {
             Some(was) => changed(was, project).collect(),
             None => set(project).collect(),
@@ -60,6 +62,7 @@ fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
         ("command", was.command != is.command),
         ("env", was.env != is.env),
         ("env_from", was.env_from != is.env_from),
+        ("approve", was.approve != is.approve),
         ("permission_mode", was.permission_mode != is.permission_mode),
         ("permission_modes", was.permission_modes != is.permission_modes),
         ("dir", was.dir != is.dir),

@@ -20,7 +20,7 @@ use super::run_as::{self, kept_out};
 use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
-    Allow, AnswerForm, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
+    Allow, AnswerForm, Approve, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
     ProjectName, RoleId, RunAs, Sandbox, SecretSource, SettingSource, Source, UserId, Verbosity,
     is_model_name,
 };
@@ -110,6 +110,12 @@ pub(super) struct RawProject {
     budget: Option<RawBudget>,
     /// Who may work here, in place of the rule at the top of routing.lua.
     allow: Option<RawProjectAllow>,
+    /// Who may answer what Claude asks, besides whoever asked it.
+    #[serde(default)]
+    approvers: RawProjectAllow,
+    /// Who answers what Claude asks: "asker" for whoever asked it and the approvers, "approvers" for them alone; "asker" by default.
+    #[serde(default)]
+    approve: Approve,
 }
 
 /// How an answer becomes Discord messages.
@@ -185,6 +191,10 @@ pub(super) struct RawProjectLimits {
     after_result: Option<Seconds>,
     /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
     continue_spread: Option<Seconds>,
+    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    question: Option<Seconds>,
+    /// How long Claude waits for an answer to what it asks; 0 for as long as it takes.
+    question_choice: Option<Seconds>,
 }
 
 /// Decodes one project.
@@ -260,6 +270,8 @@ pub(super) fn project(
         footer: raw.footer.map_or(plain.footer, |fields| fields.0),
         budget: found.or(plain.budget, "budget", budget(raw.budget)),
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
+        approvers: Allow { users: ids(raw.approvers.users), roles: ids(raw.approvers.roles) },
+        approve: raw.approve,
         run_as: found.or_none("run_as", run_as),
         ..plain
     };
@@ -404,7 +416,7 @@ pub(super) fn absolute(text: &str, root: &Path) -> Result<PathBuf, BadValue> {
 fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits {
     let mut limit = |key: &str, value: &Option<Seconds>, default: Duration| {
         let result = match value.as_ref().map(|time| time.0) {
-            Some(value) if value.is_zero() && key != "continue_spread" => {
+            Some(value) if value.is_zero() && !matches!(key, "continue_spread" | "question_choice") => {
                 Err(BadValue::here("must be longer than 0"))
             }
             Some(value) if value > MAX_LIMIT => Err(BadValue::here("must be 30 days or less")),
@@ -420,6 +432,13 @@ fn limits(raw: &RawProjectLimits, default: &Limits, found: &mut Found) -> Limits
         turn: limit("turn", &raw.turn, default.turn),
         after_result: limit("after_result", &raw.after_result, default.after_result),
         continue_spread: limit("continue_spread", &raw.continue_spread, default.continue_spread),
+        question: limit("question", &raw.question, default.question),
+        question_choice: Some(limit(
+            "question_choice",
+            &raw.question_choice,
+            default.question_choice.unwrap_or_default(),
+        ))
+        .filter(|time| !time.is_zero()),
     }
 }
 

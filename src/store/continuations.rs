@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Millis, Question, Store, StoreError, Turn, turns};
+use super::{Millis, PromptMessage, Store, StoreError, Turn, turns};
 use crate::domain::{ChannelId, MessageId, ProjectName, SessionId};
 
 /// What may come of a refused turn.
@@ -237,7 +237,7 @@ impl Store {
                     }
                 };
                 settle(tx, session, Continuation::Begun)?;
-                let question = Question::Posted(refused.question.id(refused.message));
+                let question = PromptMessage::Posted(refused.question.id(refused.message));
                 let turn = Turn {
                     message: turn,
                     prompt: prompt.clone(),

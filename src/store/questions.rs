@@ -1,73 +1,290 @@
-//! Which message a turn answers: the author's own, or one that the bot posts for an author who used a command.
+//! What Claude has asked people, what became of it, and who decided.
 
-use rusqlite::params;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
 
-use super::{Store, StoreError};
-use crate::domain::MessageId;
+use super::{Millis, Store, StoreError};
+use crate::domain::{ChannelId, MessageId, UserId};
 
-/// The message that a turn answers.
+/// Identifies a question for good; buttons carry it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionKey(pub i64);
+
+/// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// The author's own: its id is the turn's.
-    Theirs,
-    /// The bot's, because the author asked by a command; not known to be posted yet.
-    Coming,
-    /// The same, already posted. A reply to it notifies nobody.
-    Posted(MessageId),
+pub enum QuestionKind {
+    /// Leave for a call of a tool.
+    Permission,
+    /// A choice.
+    Choices,
+    /// Whether a plan is good.
+    Plan,
 }
 
-impl Question {
-    /// From the columns `ours` and `question`.
-    pub(super) fn from_columns(ours: bool, posted: Option<MessageId>) -> Self {
-        match (ours, posted) {
-            (false, _) => Self::Theirs,
-            (true, None) => Self::Coming,
-            (true, Some(posted)) => Self::Posted(posted),
-        }
-    }
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionState {
+    /// Nobody has answered.
+    Open,
+    Allowed,
+    AllowedForSession,
+    AllowedAlways,
+    Denied,
+    /// Chosen, or told in words.
+    Answered,
+    /// Nobody answered in time.
+    Expired,
+    /// Claude wants no answer any more: its turn was stopped or is over.
+    Withdrawn,
+    /// The bot was restarted before anybody answered.
+    Left,
+    /// The same, and somebody has had it go on since.
+    Resumed,
+}
 
-    /// The columns `ours` and `question`.
-    pub(super) fn columns(self) -> (bool, Option<MessageId>) {
-        match self {
-            Self::Theirs => (false, None),
-            Self::Coming => (true, None),
-            Self::Posted(posted) => (true, Some(posted)),
-        }
-    }
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider {
+    Person(UserId),
+    /// The hook of a script.
+    Script,
+    /// The time limit.
+    Time,
+    /// Nobody had to.
+    Nobody,
+}
 
-    /// The message's id for this turn; the turn's own id if the question is not posted yet.
-    pub fn id(self, turn: MessageId) -> MessageId {
-        match self {
-            Self::Posted(posted) => posted,
-            Self::Theirs | Self::Coming => turn,
-        }
-    }
+/// A question that is about to be posted.
+#[derive(Debug, Clone)]
+pub struct NewQuestion {
+    pub turn: MessageId,
+    pub kind: QuestionKind,
+    /// What its message says, without the line that tells what became of it.
+    pub text: String,
+    /// All of it in a form of the asker's own, so that it can be answered after a restart.
+    pub body: String,
+}
+
+/// A question as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQuestion {
+    pub key: QuestionKey,
+    pub turn: MessageId,
+    pub channel: ChannelId,
+    /// Whose turn it is.
+    pub asker: UserId,
+    pub kind: QuestionKind,
+    pub text: String,
+    pub body: String,
+    /// The message that asks; `None` until it is known to be posted.
+    pub posted: Option<MessageId>,
+    pub state: QuestionState,
+    pub decided_by: Option<Decider>,
+}
+
+const COLUMNS: &str =
+    "questions.id, questions.turn, messages.channel, messages.author, questions.kind, questions.text,
+    questions.body, questions.posted, questions.state, questions.source, questions.person";
+const FROM: &str = "FROM questions JOIN messages ON messages.id = questions.turn";
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
+    let source: Option<String> = row.get(9)?;
+    Ok(StoredQuestion {
+        key: QuestionKey(row.get(0)?),
+        turn: row.get(1)?,
+        channel: row.get(2)?,
+        asker: row.get(3)?,
+        kind: row.get(4)?,
+        text: row.get(5)?,
+        body: row.get(6)?,
+        posted: row.get(7)?,
+        state: row.get(8)?,
+        decided_by: match (source.as_deref(), row.get(10)?) {
+            (Some("person"), Some(person)) => Some(Decider::Person(person)),
+            (Some("script"), _) => Some(Decider::Script),
+            (Some("time"), _) => Some(Decider::Time),
+            (Some(_), _) => Some(Decider::Nobody),
+            (None, _) => None,
+        },
+    })
 }
 
 impl Store {
-    /// Records the message that a command's question was posted as.
+    /// Writes down a question before it is posted.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn set_question(&self, message: MessageId, posted: MessageId) -> Result<(), StoreError> {
+    pub async fn open_question(&self, new: NewQuestion) -> Result<QuestionKey, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE turns SET question = ?2 WHERE message = ?1 AND ours = 1";
-            tx.prepare_cached(sql)?.execute(params![message, posted])?;
+            let sql = "INSERT INTO questions (turn, kind, text, body, asked) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let NewQuestion { turn, kind, text, body, .. } = new;
+            tx.prepare_cached(sql)?.execute(params![turn, kind, text, body, Millis::now()])?;
+            Ok(QuestionKey(tx.last_insert_rowid()))
+        })
+        .await
+    }
+
+    /// Records the message that asks.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn set_question_posted(
+        &self,
+        question: QuestionKey,
+        posted: MessageId,
+    ) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE questions SET posted = ?2 WHERE id = ?1";
+            tx.prepare_cached(sql)?.execute(params![question, posted])?;
             Ok(())
         })
         .await
     }
 
-    /// Whether a message of the bot is recorded as some part of some delivery, or as some turn's question.
+    /// Writes down what became of a question, where it is in the state `from`; whether it was. The first decision counts.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn is_known(&self, posted: MessageId) -> Result<bool, StoreError> {
+    pub async fn decide_question(
+        &self,
+        question: QuestionKey,
+        from: QuestionState,
+        to: QuestionState,
+        by: Decider,
+    ) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)
-                           OR EXISTS (SELECT 1 FROM turns WHERE question = ?1)";
-            Ok(tx.prepare_cached(sql)?.query_one([posted], |row| row.get(0))?)
+            let sql = "UPDATE questions SET state = ?3, source = ?4, person = ?5, decided = ?6
+                       WHERE id = ?1 AND state = ?2";
+            let (source, person) = match by {
+                Decider::Person(person) => ("person", Some(person)),
+                Decider::Script => ("script", None),
+                Decider::Time => ("time", None),
+                Decider::Nobody => ("nobody", None),
+            };
+            let decided = params![question, from, to, source, person, Millis::now()];
+            Ok(tx.prepare_cached(sql)?.execute(decided)? > 0)
         })
         .await
+    }
+
+    /// A question; `None` where it is forgotten.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn question(&self, question: QuestionKey) -> Result<Option<StoredQuestion>, StoreError> {
+        self.step(move |tx| {
+            let sql = format!("SELECT {COLUMNS} {FROM} WHERE questions.id = ?1");
+            Ok(tx.prepare_cached(&sql)?.query_row([question], stored).optional()?)
+        })
+        .await
+    }
+
+    /// The questions of a turn, in the order in which they were asked.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn questions_of(&self, turn: MessageId) -> Result<Vec<StoredQuestion>, StoreError> {
+        self.step(move |tx| {
+            let sql = format!("SELECT {COLUMNS} {FROM} WHERE questions.turn = ?1 ORDER BY questions.id");
+            let mut statement = tx.prepare_cached(&sql)?;
+            Ok(statement.query_map([turn], stored)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// What an earlier bot has left: the questions that it left open are left from now on, and returned with all others
+    /// whose message does not show what became of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn leave_questions(&self) -> Result<Vec<StoredQuestion>, StoreError> {
+        self.step(move |tx| {
+            let left =
+                "UPDATE questions SET state = 'left', source = 'nobody', decided = ?1 WHERE state = 'open'";
+            tx.execute(left, [Millis::now()])?;
+            let sql = format!(
+                "SELECT {COLUMNS} {FROM} WHERE questions.state = 'open' OR questions.state <> questions.shown
+                 ORDER BY questions.id"
+            );
+            let mut statement = tx.prepare(&sql)?;
+            Ok(statement.query_map((), stored)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Records that the message of a question shows this state.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn set_question_shown(
+        &self,
+        question: QuestionKey,
+        shown: QuestionState,
+    ) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE questions SET shown = ?2 WHERE id = ?1";
+            tx.prepare_cached(sql)?.execute(params![question, shown])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl ToSql for QuestionKey {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+/// Each value with its text in the column.
+const KINDS: [(QuestionKind, &str); 3] = [
+    (QuestionKind::Permission, "permission"),
+    (QuestionKind::Choices, "choices"),
+    (QuestionKind::Plan, "plan"),
+];
+const STATES: [(QuestionState, &str); 10] = [
+    (QuestionState::Open, "open"),
+    (QuestionState::Allowed, "allowed"),
+    (QuestionState::AllowedForSession, "allowed_for_session"),
+    (QuestionState::AllowedAlways, "allowed_always"),
+    (QuestionState::Denied, "denied"),
+    (QuestionState::Answered, "answered"),
+    (QuestionState::Expired, "expired"),
+    (QuestionState::Withdrawn, "withdrawn"),
+    (QuestionState::Left, "left"),
+    (QuestionState::Resumed, "resumed"),
+];
+
+fn to_text<T: PartialEq>(table: &'static [(T, &'static str)], value: &T) -> ToSqlOutput<'static> {
+    // Every value is in its table: the tests go through them.
+    table.iter().find(|(known, _)| known == value).map_or("", |(_, text)| text).into()
+}
+
+fn from_text<T: Copy>(table: &[(T, &str)], value: ValueRef<'_>) -> FromSqlResult<T> {
+    let text = value.as_str()?;
+    table.iter().find(|(_, known)| *known == text).map(|(value, _)| *value).ok_or(FromSqlError::InvalidType)
+}
+
+impl ToSql for QuestionKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(to_text(&KINDS, self))
+    }
+}
+
+impl FromSql for QuestionKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        from_text(&KINDS, value)
+    }
+}
+
+impl ToSql for QuestionState {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(to_text(&STATES, self))
+    }
+}
+
+impl FromSql for QuestionState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        from_text(&STATES, value)
     }
 }

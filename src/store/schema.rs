@@ -71,6 +71,18 @@
 //! - `turn`, `due`: the id of that turn, and when it is to begin, in Unix milliseconds; those of one session have the same.
 //! - `shown`: the state that its answer shows.
 //!
+//! **questions**: what Claude has asked people in a turn.
+//! - `id`: the key; never used twice, for buttons carry it.
+//! - `turn`: the turn.
+//! - `kind`: leave for a call of a tool (`permission`), `choices`, or a `plan`.
+//! - `text`: what its message says, without what became of it.
+//! - `body`: all that is needed to answer it after a restart, in the form of whoever asked.
+//! - `asked`, `decided`: when, in Unix milliseconds.
+//! - `posted`: the message that asks; NULL until it is known to be posted.
+//! - `state`: `open`, or what became of it.
+//! - `source`, `person`: who decided; NULL while it is open.
+//! - `shown`: the state that its message shows.
+//!
 //! **limit_warnings**: the usage limits of whose near end somebody was told.
 //! - `kind`: the limit, as the CLI names it.
 //! - `resets`: when the window is over that was told of, in Unix seconds.
@@ -104,7 +116,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 17] = ["
+const MIGRATIONS: [&str; 18] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -262,6 +274,25 @@ const MIGRATIONS: [&str; 17] = ["
 ", "
     ALTER TABLE turns ADD COLUMN steered_into INTEGER;
     CREATE INDEX turns_steered ON turns (steered_into) WHERE steered_into IS NOT NULL;
+", "
+    CREATE TABLE questions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        turn INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+        kind TEXT NOT NULL CHECK (kind IN ('permission', 'choices', 'plan')),
+        text TEXT NOT NULL,
+        body TEXT NOT NULL,
+        asked INTEGER NOT NULL,
+        posted INTEGER,
+        state TEXT NOT NULL DEFAULT 'open',
+        source TEXT CHECK (source IN ('person', 'script', 'time', 'nobody')),
+        person INTEGER,
+        decided INTEGER,
+        shown TEXT NOT NULL DEFAULT 'open',
+        CHECK ((state = 'open') = (source IS NULL)),
+        CHECK ((source IS 'person') = (person IS NOT NULL))
+    ) STRICT;
+    CREATE INDEX questions_by_turn ON questions (turn);
+    CREATE INDEX questions_to_show ON questions (id) WHERE state = 'open' OR state <> shown;
 "];
 
 /// The newest version that this program knows.

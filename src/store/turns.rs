@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tracing::error;
 
 use super::deliveries::{self, DeliveryState, FilePart};
-use super::questions::Question;
+use super::prompt_message::PromptMessage;
 use super::values::Json;
 use super::{Accepted, Millis, Offer, Store, StoreError, continuations, usage};
 use crate::domain::{
@@ -31,7 +31,7 @@ pub struct Turn {
     /// The files attached to the message.
     pub attachments: Vec<Attachment>,
     /// The message that is answered.
-    pub question: Question,
+    pub question: PromptMessage,
     /// When the bot took it.
     pub accepted: Millis,
 }
@@ -156,7 +156,7 @@ pub struct Unfinished {
     pub channel: ChannelId,
     pub author: UserId,
     /// The message that is answered.
-    pub question: Question,
+    pub question: PromptMessage,
     /// What is left to do.
     pub stage: Remaining,
 }
@@ -307,7 +307,7 @@ impl Store {
                     Some(TurnState::Running | TurnState::Offered) => Remaining::Running(row.get(4)?),
                     Some(TurnState::Ended(_)) | None => Remaining::Undelivered,
                 };
-                let question = Question::from_columns(row.get(5)?, row.get(6)?);
+                let question = PromptMessage::from_columns(row.get(5)?, row.get(6)?);
                 let (message, channel, author) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 Ok(Unfinished { message, channel, author, question, stage })
             })?;
@@ -426,7 +426,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
                 model: row.get(6)?,
                 fresh: row.get(7)?,
                 attachments: row.get::<_, Json<_>>(8)?.0,
-                question: Question::from_columns(row.get(9)?, row.get(10)?),
+                question: PromptMessage::from_columns(row.get(9)?, row.get(10)?),
                 accepted: row.get(11)?,
             },
             state: TurnState::from_columns(row.get(12)?, row.get(13)?)?,

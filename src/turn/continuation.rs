@@ -21,7 +21,7 @@ use crate::agent::{AskEnd, AskResult, Failure};
 use crate::domain::{Action, Button, ButtonStyle, InteractionId, MessageId, Row};
 use crate::logging::chain;
 use crate::outbox::Refused;
-use crate::store::{Continuation, Finished, Millis, Offer, Question, RefusedTurn, StoreError, Turn};
+use crate::store::{Continuation, Finished, Millis, Offer, PromptMessage, RefusedTurn, StoreError, Turn};
 use crate::text;
 use crate::words::limit as words;
 
@@ -93,7 +93,7 @@ pub async fn notes(turns: &Turns, turn: &Turn, asked: &AskResult) -> Vec<String>
     {
         notes.push(words::warning(&warning.kind, warning.used, warning.resets));
     }
-    if matches!(turn.question, Question::Posted(_))
+    if matches!(turn.question, PromptMessage::Posted(_))
         && turns.store.is_continuation(turn.message).await.unwrap_or(false)
     {
         notes.push(words::goes_on());

@@ -8,12 +8,12 @@ use super::turn_text::{Most, TurnText};
 use super::{Stop, StopReason};
 use crate::agent::{AskEnd, AskResult, Failure};
 use crate::domain::{Format, MessageId, Outcome};
-use crate::store::{Finished, Question, Turn, Unwanted};
+use crate::store::{Finished, PromptMessage, Turn, Unwanted};
 use crate::words;
 
 /// The note that says who asked, if the reply itself does not show it.
 pub fn asker(turn: &Turn) -> Option<String> {
-    (turn.question != Question::Theirs).then(|| words::for_person(turn.author.id))
+    (turn.question != PromptMessage::Theirs).then(|| words::for_person(turn.author.id))
 }
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.

@@ -5,7 +5,7 @@ use tracing::warn;
 use crate::domain::{ChannelId, Message, MessageId, UserId, Work};
 use crate::logging::chain;
 use crate::script::ScriptSet;
-use crate::store::{Question, StoreError, Unwanted};
+use crate::store::{PromptMessage, StoreError, Unwanted};
 
 use super::shares::TooMuch;
 use super::{StopReason, Stopped, Turns, intake};
@@ -19,7 +19,7 @@ impl Turns {
         if self.0.ending.is_cancelled() {
             return false;
         }
-        intake::start(self, scripts, message, work, Question::Coming, true).await;
+        intake::start(self, scripts, message, work, PromptMessage::Coming, true).await;
         true
     }
 

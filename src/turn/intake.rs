@@ -18,7 +18,7 @@ use crate::gate::{self, Verdict};
 use crate::lane::{LanePosition, LaneView, Ticket};
 use crate::logging::chain;
 use crate::script::{EntryPoint, ScriptError, ScriptSet};
-use crate::store::{Accepted, DirectReply, Millis, Question, StoreError, Turn, TurnEdit, Unwanted};
+use crate::store::{Accepted, DirectReply, Millis, PromptMessage, StoreError, Turn, TurnEdit, Unwanted};
 use crate::text;
 use crate::words;
 
@@ -74,7 +74,7 @@ pub async fn act(
         }
         Ok(Route::Reply(reply)) => let_in(turns, scripts, &message, None).await.map(|let_in| (let_in, reply)),
         Ok(Route::Turn(work)) => {
-            return start(turns, scripts, message, work, Question::Theirs, is_new).await;
+            return start(turns, scripts, message, work, PromptMessage::Theirs, is_new).await;
         }
         Err(error) => failed_script(turns, scripts, &message, &error).await,
     };
@@ -245,12 +245,12 @@ pub async fn start(
     scripts: &ScriptSet,
     message: Message,
     work: Work,
-    question: Question,
+    question: PromptMessage,
     is_new: bool,
 ) {
     let let_in = match let_in(turns, scripts, &message, Some(&work)).await {
         // A command's question would be posted before Discord is asked again.
-        Some(LetIn::IfServed(_)) if question == Question::Coming => None,
+        Some(LetIn::IfServed(_)) if question == PromptMessage::Coming => None,
         let_in => let_in,
     };
     let Some(let_in) = let_in else { return turns.settled(message.id, Settled::Ignored) };
@@ -305,7 +305,7 @@ pub async fn start(
     turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, LanePosition::Waits(_));
     // A turn changes when its question is posted.
-    let is_known = !waits && is_new && is_let_in && question == Question::Theirs;
+    let is_known = !waits && is_new && is_let_in && question == PromptMessage::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => continue_turn(turns, task, step, place, ticket, stop),

@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 use super::task::Task;
 use super::{Stop, StopReason, Turns, shown};
 use crate::agent::Progress;
-use crate::domain::{Action, Button, ButtonStyle, File, MessageId, Row, Verbosity};
+use crate::domain::{Action, Button, ButtonStyle, File, MessageId, Row, UserId, Verbosity};
 use crate::logging::chain;
 use crate::outbox::{Notify, Outbox, Post, Refused};
 use crate::store::LiveLine;
@@ -51,6 +51,7 @@ fn button(turn: MessageId, label: &str) -> Row {
 /// Shows one turn at work, or waiting for a slot; the line goes away when this is dropped.
 pub struct LiveLineHandle {
     redactor: Outbox,
+    asker: UserId,
     view: watch::Sender<View>,
     /// Set when the agent has its prompt.
     begun: Arc<SetOnce<BegunTurn>>,
@@ -75,7 +76,7 @@ impl LiveLineHandle {
         let (begun, done) = (Arc::new(SetOnce::new()), CancellationToken::new());
         let line = LiveLineTask { turns: turns.clone(), task, stop, done: done.clone(), stands: None };
         turns.0.tasks.spawn(line.follow(Arc::clone(&begun), changes));
-        Self { redactor: turns.outbox.clone(), view, begun, done }
+        Self { redactor: turns.outbox.clone(), asker: task.author, view, begun, done }
     }
 
     /// The turn is written as running. Before that no line shows it at work, for then the turn may begin once more.
@@ -83,8 +84,8 @@ impl LiveLineHandle {
     pub fn begin(&self, dir: PathBuf, verbosity: Verbosity, typing: AbortHandle) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.view.send_replace(match verbosity {
-            Verbosity::Off | Verbosity::Line => View::new(now),
-            Verbosity::Full => View::detailed(now),
+            Verbosity::Off | Verbosity::Line => View::new(now).of(self.asker),
+            Verbosity::Full => View::detailed(now).of(self.asker),
         });
         // A turn begins once.
         let _ = self.begun.set(BegunTurn { at: Instant::now(), dir, verbosity, typing });

@@ -9,7 +9,7 @@ use super::task::Task;
 use super::{Turns, intake};
 use crate::domain::{Reread, Stands};
 use crate::lane::Ticket;
-use crate::store::Question;
+use crate::store::PromptMessage;
 
 /// How long to wait for Discord; after that the message counts as unchanged.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
 /// `None`: Discord does not say.
 async fn stands(turns: &Turns, task: Task) -> Option<Stands> {
     let channel = task.channel;
-    if task.question == Question::Theirs {
+    if task.question == PromptMessage::Theirs {
         let (answer, answered) = oneshot::channel();
         // Nobody reads it when the bot is stopping.
         drop(turns.rereads.send(Reread { channel, message: task.message, answer }));

@@ -211,6 +211,30 @@ async fn find_and_remove(
     }
 }
 
+/// Finds a message of the bot's below the question, however long Discord takes to say; `None` where it is not there, or the
+/// bot stops. What Discord carries out late is looked for once more.
+pub async fn find(
+    turns: &Turns,
+    channel: ChannelId,
+    question: MessageId,
+    is_it: impl Fn(&Posted) -> bool,
+) -> Option<MessageId> {
+    let mut looked = 0;
+    loop {
+        match look_for(turns, channel, question, &is_it).await {
+            Some(Some(found)) => return Some(found),
+            Some(None) if looked > 0 => return None,
+            Some(None) => looked += 1,
+            None => {}
+        }
+        tokio::select! {
+            // The next bot looks for it.
+            () = turns.0.ending.cancelled() => return None,
+            () = sleep(LATE) => {}
+        }
+    }
+}
+
 /// Finds a message by its look. `None` where Discord or the database does not say.
 async fn look_for(
     turns: &Turns,

@@ -92,6 +92,11 @@ impl OpenTurn {
         }
     }
 
+    /// The way to the agent.
+    pub fn further(&self) -> mpsc::UnboundedSender<Further> {
+        self.further.clone()
+    }
+
     /// Lets a message in; none once the turn is over.
     fn register(&self, task: Task, id: PromptId) -> Option<watch::Receiver<Phase>> {
         let mut sent = self.sent.lock();

@@ -14,6 +14,7 @@ use super::ending::{asker, finished_with, unwanted, what_to_say};
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
+use super::questions::TurnQuestions;
 use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
 use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
@@ -22,15 +23,16 @@ use super::turn_text::Most;
 use super::typing::Typing;
 use super::written::until_written;
 use super::{
-    Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt, question,
-    spent, turn_text,
+    Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt,
+    prompt_message, spent, turn_text,
 };
 use crate::agent::{Ask, AskEnd, Denial, Progress};
 use crate::domain::{Outcome, Project};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::store::{
-    Begin, Finished, Question, SessionUpdate, SteeringEnd, StoreError, Turn, TurnRow, TurnState, Unwanted,
+    Begin, Finished, PromptMessage, SessionUpdate, SteeringEnd, StoreError, Turn, TurnRow, TurnState,
+    Unwanted,
 };
 use crate::view::footer;
 use crate::words;
@@ -90,16 +92,16 @@ async fn wait_and_run(
     ticket: &mut Ticket,
     stop: &Arc<Stop>,
 ) {
-    if task.question == Question::Coming && matches!(step, Step::Ask(..)) {
-        match question::post(turns, *task, ticket, stop).await {
-            question::QuestionPosting::Posted(posted) => task.question = Question::Posted(posted),
-            question::QuestionPosting::Refused => {
+    if task.question == PromptMessage::Coming && matches!(step, Step::Ask(..)) {
+        match prompt_message::post(turns, *task, ticket, stop).await {
+            prompt_message::PromptPosting::Posted(posted) => task.question = PromptMessage::Posted(posted),
+            prompt_message::PromptPosting::Refused => {
                 step = Step::Tell(Outcome::Failed, words::question_refused())
             }
-            question::QuestionPosting::GivenUp => {}
+            prompt_message::PromptPosting::GivenUp => {}
         }
     }
-    if let Question::Posted(posted) = task.question {
+    if let PromptMessage::Posted(posted) = task.question {
         // Whoever deletes it does not want the answer.
         turns.stops().insert(posted, Arc::clone(stop));
     }
@@ -377,11 +379,16 @@ async fn try_to_ask(
         }
         has_begun
     };
+    let slot = ticket.slot();
+    let questions =
+        TurnQuestions::new(turns, task, project, slot, opening.way.further(), typing.abort_handle());
     let hear = |progress: Progress| {
         live.hear(&progress);
         opening.way.hear(&progress);
+        questions.hear(&progress);
     };
     let asked = turns.agents.ask(ask, further, stop.token.clone(), begins, hear).await;
+    drop(questions);
     drop(typing);
     opening.close();
     match begin {

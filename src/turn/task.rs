@@ -1,7 +1,7 @@
 //! Which turn it is, and where.
 
 use crate::domain::{ChannelId, MessageId, UserId};
-use crate::store::Question;
+use crate::store::PromptMessage;
 
 /// What all steps of a turn need to know of it.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Task {
     /// Who asked: slots are dealt to people.
     pub author: UserId,
     /// The message that is answered.
-    pub question: Question,
+    pub question: PromptMessage,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
     /// Its author was known to have access when it was accepted. Otherwise Discord did not say, and an author who turns

@@ -18,10 +18,11 @@ const LONGEST_TODO: usize = 100;
 const WORKING: &str = "⚙ Working";
 const STOPPING: &str = "⏹ Stopping…";
 const WAITING: &str = "⏳ Waiting for a slot";
+const ASKING: &str = "⏸ Waiting for";
 
 /// Whether this text looks like a live line.
 pub fn is_line(text: &str) -> bool {
-    let heads = [WORKING, STOPPING, WAITING];
+    let heads = [WORKING, STOPPING, WAITING, ASKING];
     text.strip_prefix("-# ").is_some_and(|text| heads.iter().any(|head| text.starts_with(head)))
 }
 
@@ -74,6 +75,10 @@ impl View {
     fn head(&self) -> String {
         match self.state {
             Doing::Stopping => STOPPING.to_owned(),
+            _ if self.waits => match self.asker {
+                Some(asker) => format!("{ASKING} <@{asker}>, started <t:{}:R>", self.since),
+                None => format!("{ASKING} an answer, started <t:{}:R>", self.since),
+            },
             // It counts by itself, so time alone is no reason for an edit.
             _ => format!("{WORKING}, started <t:{}:R>", self.since),
         }

@@ -254,7 +254,7 @@ fn short(text: &str, longest: usize) -> String {
     short
 }
 
-fn in_words(time: Duration) -> String {
+pub fn in_words(time: Duration) -> String {
     let (number, unit) = match time.as_secs() {
         0 => return "a moment".to_owned(),
         seconds if seconds.is_multiple_of(3600) => (seconds / 3600, "hour"),

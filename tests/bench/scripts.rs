@@ -41,6 +41,8 @@ const LIMITS: Limits = Limits {
     turn: Duration::from_secs(3600),
     after_result: Duration::from_secs(10),
     continue_spread: Duration::ZERO,
+    question: Duration::from_secs(60),
+    question_choice: None,
 };
 
 #[tokio::main]

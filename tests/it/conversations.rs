@@ -291,11 +291,12 @@ async fn a_long_answer_arrives_whole_under_discords_rate_limits() {
 }
 
 #[tokio::test]
-async fn what_was_denied_is_named_below_the_answer() {
-    let mut stage = Stage::open().await;
+async fn what_nobody_allows_is_named_below_the_answer() {
+    let routing = routing_with("limits = { question = 0.05 }");
+    let mut stage = Stage::with(Setup { routing, ..Setup::default() }).await;
     let answer = stage.ask("general", "ASK:Bash:rm -rf x ;; TEXT:I could not").await;
     insta::assert_snapshot!(answer, @"
-    Bash was denied: This is not allowed here, and nobody can be asked. Go on without it.
+    Bash was denied: Nobody answered within a moment, so this is denied: the person is away. Do what can be done without it, and say at the end what is left and why.
 
     I could not
 

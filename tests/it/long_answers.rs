@@ -118,7 +118,7 @@ async fn a_project_says_how_long_an_answer_may_be_or_that_it_may_be_any_length()
 
 #[tokio::test]
 async fn what_went_wrong_and_what_is_to_be_noted_is_said_beside_the_file() {
-    let mut stage = Stage::with(setup("format = { max_parts = 2 }")).await;
+    let mut stage = Stage::with(setup("format = { max_parts = 2 }, limits = { question = 0.05 }")).await;
     let (markdown, prompt) = answer(&stage, 4);
     let question = stage.say("general", &format!("{prompt} ;; CRASH"));
     assert_eq!(stage.settled(question).await, FAILED);

@@ -16,7 +16,7 @@ use crate::domain::{File, MessageId};
 use crate::lane::Ticket;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
-use crate::store::Question;
+use crate::store::PromptMessage;
 use crate::text;
 use crate::words;
 
@@ -27,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const SHOWN: usize = 1500;
 
 /// How posting the question ended.
-pub enum QuestionPosting {
+pub enum PromptPosting {
     /// It is in the channel.
     Posted(MessageId),
     Refused,
@@ -36,12 +36,12 @@ pub enum QuestionPosting {
 }
 
 /// Posts a turn's question unless it has been posted already, however long that takes. It holds no slot between tries.
-pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> QuestionPosting {
+pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> PromptPosting {
     let mut may_be_posted = task.recovered;
     let mut wait = FIRST_WAIT;
     loop {
         if stop.token.is_cancelled() {
-            return QuestionPosting::GivenUp;
+            return PromptPosting::GivenUp;
         }
         match try_to_post(turns, task, stop, may_be_posted).await {
             Ok(asked) => return asked,
@@ -50,11 +50,11 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
             }
             Err(refused) => {
                 warn!(error = %refused, "Discord refused a question");
-                return QuestionPosting::Refused;
+                return PromptPosting::Refused;
             }
         }
         tokio::select! {
-            () = stop.token.cancelled() => return QuestionPosting::GivenUp,
+            () = stop.token.cancelled() => return PromptPosting::GivenUp,
             () = ticket.aside(sleep(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
         }
         may_be_posted = true;
@@ -66,11 +66,11 @@ async fn try_to_post(
     task: Task,
     stop: &Stop,
     may_be_posted: bool,
-) -> Result<QuestionPosting, Refused> {
+) -> Result<PromptPosting, Refused> {
     let stored = until_written(turns, &stop.token, || turns.store.turn(task.message)).await;
-    let Ok(Some(row)) = stored else { return Ok(QuestionPosting::GivenUp) };
-    if let Question::Posted(posted) = row.turn.question {
-        return Ok(QuestionPosting::Posted(posted));
+    let Ok(Some(row)) = stored else { return Ok(PromptPosting::GivenUp) };
+    if let PromptMessage::Posted(posted) = row.turn.question {
+        return Ok(PromptPosting::Posted(posted));
     }
     let prompt = turns.outbox.redact(&row.turn.prompt);
     let (content, file) = shown(&row.turn.author.name, &prompt);
@@ -86,8 +86,8 @@ async fn try_to_post(
     };
     let write = || turns.store.set_question(task.message, posted);
     match until_written(turns, &stop.token, write).await {
-        Ok(()) => Ok(QuestionPosting::Posted(posted)),
-        Err(_) => Ok(QuestionPosting::GivenUp),
+        Ok(()) => Ok(PromptPosting::Posted(posted)),
+        Err(_) => Ok(PromptPosting::GivenUp),
     }
 }
 

@@ -1,0 +1,450 @@
+//! What Claude asks in a turn: posted, answered once, and shown as what became of it.
+//!
+//! # Theory of operation
+//! A question is written down as open, then posted; its buttons carry its key. Whatever ends it (a press, the time limit, the
+//! agent that wants no answer any more) first takes it out of its open state in the store, in one step: the first counts.
+//! Then the agent is told, and the message shows what became of it. The store also holds what the message shows, so a bot
+//! that dies in between leaves nothing that the next one does not put right.
+//!
+//! While all of its agent waits, a turn gives its slot back; it gets it again before the agent hears the answer.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+use tracing::{debug, error, info, warn};
+
+use super::task::Task;
+use super::{Turns, delivery, shown};
+use crate::agent::{Chosen, Further, Grant, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
+use crate::domain::{Action, Button, ButtonStyle, MessageId, Project, Row};
+use crate::lane::Slot;
+use crate::logging::chain;
+use crate::outbox::{Notify, Post, Refused};
+use crate::store::{
+    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
+};
+use crate::words::question as words;
+use crate::{text, view};
+
+/// What the id of a question's button begins with; its key and what the button does follow.
+const BUTTON: &str = "ask:";
+
+/// The wait before a message is edited again that could not be.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// What a button below a question does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionPress {
+    Allow,
+    AllowForSession,
+    AllowAlways,
+    Deny,
+    Approve,
+    ApproveAndEdit,
+    KeepPlanning,
+    /// Chooses this option of the only question.
+    Pick(usize),
+}
+
+impl QuestionPress {
+    const NAMED: [(Self, &str); 7] = [
+        (Self::Allow, "allow"),
+        (Self::AllowForSession, "session"),
+        (Self::AllowAlways, "always"),
+        (Self::Deny, "deny"),
+        (Self::Approve, "approve"),
+        (Self::ApproveAndEdit, "edits"),
+        (Self::KeepPlanning, "plan"),
+    ];
+
+    fn name(self) -> String {
+        match self {
+            Self::Pick(option) => format!("pick{option}"),
+            named => {
+                let known = Self::NAMED.iter().find(|(press, _)| *press == named);
+                known.map_or(String::new(), |(_, name)| (*name).to_owned())
+            }
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        let named = Self::NAMED.iter().find(|(_, known)| *known == name).map(|(press, _)| *press);
+        named.or_else(|| Some(Self::Pick(name.strip_prefix("pick")?.parse().ok()?)))
+    }
+}
+
+/// The question that a press of this button answers, and how, where it is such a button.
+pub fn question_press(custom_id: &str) -> Option<(QuestionKey, QuestionPress)> {
+    let (key, press) = custom_id.strip_prefix(BUTTON)?.split_once(':')?;
+    Some((QuestionKey(key.parse().ok()?), QuestionPress::of_name(press)?))
+}
+
+fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
+    let button = |label: &str, press: QuestionPress, style| Button {
+        label: label.to_owned(),
+        action: Action::Press { custom_id: format!("{BUTTON}{}:{}", key.0, press.name()), style },
+        disabled: false,
+    };
+    let (green, grey, red) = (ButtonStyle::Success, ButtonStyle::Secondary, ButtonStyle::Danger);
+    let buttons = match about {
+        QuestionAbout::Permission(permission) => {
+            let mut buttons = vec![button(words::ALLOW, QuestionPress::Allow, green)];
+            if permission.grant.is_some() {
+                buttons.push(button(words::ALLOW_FOR_SESSION, QuestionPress::AllowForSession, grey));
+            }
+            if let Some(Grant::Rules(_)) = permission.grant {
+                buttons.push(button(words::ALLOW_ALWAYS, QuestionPress::AllowAlways, grey));
+            }
+            buttons.push(button(words::DENY, QuestionPress::Deny, red));
+            buttons
+        }
+        QuestionAbout::Plan(_) => vec![
+            button(words::APPROVE, QuestionPress::Approve, green),
+            button(words::APPROVE_AND_EDIT, QuestionPress::ApproveAndEdit, green),
+            button(words::KEEP_PLANNING, QuestionPress::KeepPlanning, grey),
+        ],
+        QuestionAbout::Choices(questions) => match &questions[..] {
+            [one] if !one.several => {
+                let pick = |(number, option): (usize, &crate::agent::QuestionOption)| {
+                    let label: String = option.label.chars().take(80).collect();
+                    button(&label, QuestionPress::Pick(number), ButtonStyle::Primary)
+                };
+                one.options.iter().take(5).enumerate().map(pick).collect()
+            }
+            _ => Vec::new(),
+        },
+    };
+    if buttons.is_empty() { Vec::new() } else { vec![Row::Buttons(buttons)] }
+}
+
+/// A question of a turn that runs.
+pub struct OpenQuestion {
+    turn: MessageId,
+    about: QuestionAbout,
+    /// Those of the agent's questions that are this one: equal ones join.
+    ids: Mutex<Vec<QuestionId>>,
+    further: mpsc::UnboundedSender<Further>,
+    slot: Slot,
+    state: watch::Sender<QuestionState>,
+}
+
+/// The questions of one turn, while its agent is at work.
+pub struct TurnQuestions {
+    turns: Turns,
+    task: Task,
+    project: Arc<Project>,
+    slot: Slot,
+    further: mpsc::UnboundedSender<Further>,
+    typing: AbortHandle,
+    open: Arc<Mutex<Vec<Arc<OpenQuestion>>>>,
+}
+
+impl TurnQuestions {
+    /// None yet. `further` is the way to the agent.
+    pub fn new(
+        turns: &Turns,
+        task: Task,
+        project: &Arc<Project>,
+        slot: Slot,
+        further: mpsc::UnboundedSender<Further>,
+        typing: AbortHandle,
+    ) -> Self {
+        let (turns, project) = (turns.clone(), Arc::clone(project));
+        Self { turns, task, project, slot, further, typing, open: Arc::default() }
+    }
+
+    /// Something happened in the turn.
+    pub fn hear(&self, step: &Progress) {
+        match step {
+            Progress::Asked(question) => self.ask(question),
+            Progress::Withdrawn(id) => self.withdraw(|open| {
+                let mut ids = open.ids.lock();
+                ids.retain(|known| known != id);
+                ids.is_empty()
+            }),
+            Progress::Waits(true) => {
+                // The line says that somebody is waited for.
+                self.typing.abort();
+                self.slot.give_back();
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&self, question: &Question) {
+        let mut open = self.open.lock();
+        let is_same = |known: &&Arc<OpenQuestion>| {
+            known.about == question.about && *known.state.borrow() == QuestionState::Open
+        };
+        if let Some(same) = open.iter().find(is_same) {
+            return same.ids.lock().push(question.id.clone());
+        }
+        let new = Arc::new(OpenQuestion {
+            turn: self.task.message,
+            about: question.about.clone(),
+            ids: Mutex::new(vec![question.id.clone()]),
+            further: self.further.clone(),
+            slot: self.slot.clone(),
+            state: watch::Sender::new(QuestionState::Open),
+        });
+        open.push(Arc::clone(&new));
+        let (turns, task) = (self.turns.clone(), self.task);
+        let limit = match question.about {
+            QuestionAbout::Choices(_) => self.project.limits.question_choice,
+            QuestionAbout::Permission(_) | QuestionAbout::Plan(_) => Some(self.project.limits.question),
+        };
+        let drawn = {
+            let redact = |text: &str| turns.outbox.redact(text).into_owned();
+            view::draw_question(question, task.author, &self.project.dir, redact)
+        };
+        self.turns.0.tasks.spawn(async move {
+            let open = Arc::clone(&new);
+            if AssertUnwindSafe(follow(turns, task, new, drawn, limit)).catch_unwind().await.is_err() {
+                error!("a question panicked");
+                open.tell(QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned())).await;
+            }
+        });
+    }
+
+    fn withdraw(&self, which: impl Fn(&OpenQuestion) -> bool) {
+        let mut open = self.open.lock();
+        open.retain(|question| {
+            let is_withdrawn = which(question);
+            if is_withdrawn {
+                question.state.send_if_modified(|state| {
+                    let was_open = *state == QuestionState::Open;
+                    if was_open {
+                        *state = QuestionState::Withdrawn;
+                    }
+                    was_open
+                });
+            }
+            !is_withdrawn
+        });
+    }
+}
+
+impl Drop for TurnQuestions {
+    /// The agent is done: what is open now stays unanswered.
+    fn drop(&mut self) {
+        self.withdraw(|_| true);
+    }
+}
+
+/// Posts one question and waits for its end.
+async fn follow(
+    turns: Turns,
+    task: Task,
+    open: Arc<OpenQuestion>,
+    drawn: view::DrawnQuestion,
+    limit: Option<Duration>,
+) {
+    let kind = match open.about {
+        QuestionAbout::Permission(_) => QuestionKind::Permission,
+        QuestionAbout::Choices(_) => QuestionKind::Choices,
+        QuestionAbout::Plan(_) => QuestionKind::Plan,
+    };
+    let new = NewQuestion { turn: task.message, kind, text: drawn.text.clone(), body: String::new() };
+    let key = match turns.store.open_question(new).await {
+        Ok(key) => key,
+        Err(error) => {
+            warn!(error = chain(&error), "a question could not be written down, so it is not asked");
+            return open.tell(QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned())).await;
+        }
+    };
+    turns.questions().insert(key, Arc::clone(&open));
+    let mut state = open.state.subscribe();
+    if let Err(refused) = post(&turns, task, key, &open, drawn).await {
+        warn!(%refused, "a question could not be posted");
+        let answer = QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned());
+        // Where it stands after all, its message says so.
+        drop(turns.settle(key, answer, QuestionState::Withdrawn, Decider::Nobody).await);
+    }
+    let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
+    tokio::select! {
+        () = ended => {}
+        () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
+            let answer = QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default()));
+            drop(turns.settle(key, answer, QuestionState::Expired, Decider::Time).await);
+        }
+    }
+    let ends_as = *open.state.borrow();
+    if ends_as == QuestionState::Withdrawn {
+        let withdrawn = (QuestionState::Open, QuestionState::Withdrawn, Decider::Nobody);
+        if let Err(error) = turns.store.decide_question(key, withdrawn.0, withdrawn.1, withdrawn.2).await {
+            debug!(error = chain(&error), "that a question is withdrawn is not written down");
+        }
+    }
+    turns.questions().remove(&key);
+    turns.show_question(key).await;
+}
+
+async fn post(
+    turns: &Turns,
+    task: Task,
+    key: QuestionKey,
+    open: &OpenQuestion,
+    drawn: view::DrawnQuestion,
+) -> Result<(), Refused> {
+    let post = Post {
+        content: drawn.text,
+        nonce: format!("q-{}", key.0),
+        reply_to: Some(task.asked()),
+        notify: Notify::Person(task.author),
+        file: drawn.file,
+        rows: rows(key, &open.about),
+    };
+    let posted = turns.outbox.post(task.channel, post).await?;
+    if let Err(error) = turns.store.set_question_posted(key, posted).await {
+        debug!(error = chain(&error), "cannot record where a question is");
+    }
+    Ok(())
+}
+
+impl OpenQuestion {
+    /// Tells the agent, once the turn has its slot again.
+    async fn tell(&self, answer: QuestionAnswer) {
+        self.slot.regain().await;
+        for id in self.ids.lock().drain(..) {
+            // Where the turn is over, nobody needs it.
+            let _ = self.further.send(Further::Answer { question: id, answer: answer.clone() });
+        }
+    }
+
+    /// What a press of this button answers, and what then has become of the question; `None` where it is no answer to it.
+    fn answer(&self, press: QuestionPress) -> Option<(QuestionAnswer, QuestionState)> {
+        Some(match (press, &self.about) {
+            (QuestionPress::Allow, QuestionAbout::Permission(_)) => {
+                (QuestionAnswer::Allow, QuestionState::Allowed)
+            }
+            (QuestionPress::AllowForSession, QuestionAbout::Permission(_)) => {
+                (QuestionAnswer::AllowForSession, QuestionState::AllowedForSession)
+            }
+            (QuestionPress::AllowAlways, QuestionAbout::Permission(_)) => {
+                (QuestionAnswer::AllowAlways, QuestionState::AllowedAlways)
+            }
+            (QuestionPress::Deny, QuestionAbout::Permission(_)) => {
+                (QuestionAnswer::Deny(words::DENIED.to_owned()), QuestionState::Denied)
+            }
+            (QuestionPress::Approve, QuestionAbout::Plan(_)) => {
+                (QuestionAnswer::ApprovePlan { accept_edits: false }, QuestionState::Allowed)
+            }
+            (QuestionPress::ApproveAndEdit, QuestionAbout::Plan(_)) => {
+                (QuestionAnswer::ApprovePlan { accept_edits: true }, QuestionState::Allowed)
+            }
+            (QuestionPress::KeepPlanning, QuestionAbout::Plan(_)) => {
+                (QuestionAnswer::Deny(words::PLAN_ON.to_owned()), QuestionState::Denied)
+            }
+            (QuestionPress::Pick(option), QuestionAbout::Choices(questions)) => {
+                let [question] = &questions[..] else { return None };
+                let label = question.options.get(option)?.label.clone();
+                let chosen = [(question.question.clone(), Chosen::One(label))].into();
+                (QuestionAnswer::Choices(chosen), QuestionState::Answered)
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Turns {
+    pub(super) fn questions(&self) -> MutexGuard<'_, HashMap<QuestionKey, Arc<OpenQuestion>>> {
+        self.0.questions.lock()
+    }
+
+    /// Answers a question by a press of its button, for somebody who may. `false`: it was answered before, or is not asked any
+    /// more.
+    ///
+    /// # Errors
+    /// If the database fails: nothing is answered.
+    pub async fn press_question(
+        &self,
+        key: QuestionKey,
+        press: QuestionPress,
+        by: Decider,
+    ) -> Result<bool, StoreError> {
+        let Some(open) = self.questions().get(&key).cloned() else { return Ok(false) };
+        match open.answer(press) {
+            Some((answer, state)) => self.settle(key, answer, state, by).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Writes down how an open question ends, and tells its agent. `false`: it has ended before.
+    pub(super) async fn settle(
+        &self,
+        key: QuestionKey,
+        answer: QuestionAnswer,
+        state: QuestionState,
+        by: Decider,
+    ) -> Result<bool, StoreError> {
+        let Some(open) = self.questions().get(&key).cloned() else { return Ok(false) };
+        if *open.state.borrow() != QuestionState::Open {
+            return Ok(false);
+        }
+        if !self.store.decide_question(key, QuestionState::Open, state, by).await? {
+            return Ok(false);
+        }
+        info!(turn = %open.turn.short(), ?state, ?by, "a question is answered");
+        open.state.send_replace(state);
+        self.0.tasks.spawn(async move { open.tell(answer).await });
+        Ok(true)
+    }
+
+    /// Has the message of a question show what became of it, however long Discord takes.
+    async fn show_question(&self, key: QuestionKey) {
+        loop {
+            let Ok(Some(question)) = self.store.question(key).await else { return };
+            let Some(posted) = self.where_it_stands(&question).await else { return };
+            let line = words::what_became_of_it(question.state, question.decided_by);
+            let text = format!("{}\n{}", question.text, line.as_deref().map(text::small).unwrap_or_default());
+            match self.outbox.edit(question.channel, posted, text.trim_end(), &[]).await {
+                Ok(()) | Err(Refused::NotFound { .. }) => {
+                    if let Err(error) = self.store.set_question_shown(key, question.state).await {
+                        debug!(error = chain(&error), "cannot record what a question shows");
+                    }
+                    return;
+                }
+                Err(refused) if delivery::is_passing(&refused) => {
+                    debug!(%refused, "what became of a question is not shown yet");
+                }
+                Err(refused) => return debug!(%refused, "what became of a question is not shown"),
+            }
+            tokio::select! {
+                // The next bot shows it.
+                () = self.0.ending.cancelled() => return,
+                () = sleep(TRY_AGAIN) => {}
+            }
+        }
+    }
+
+    /// The message that asks. The bot may have died, or Discord not have answered, before that was written down.
+    async fn where_it_stands(&self, question: &StoredQuestion) -> Option<MessageId> {
+        if question.posted.is_some() {
+            return question.posted;
+        }
+        let has_its_button = |id: &String| question_press(id).is_some_and(|(key, _)| key == question.key);
+        let found = shown::find(self, question.channel, question.turn, |posted| {
+            posted.custom_ids.iter().any(has_its_button)
+        });
+        found.await
+    }
+}
+
+/// Takes up what an earlier bot has left, in the background.
+pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
+    let left = turns.store.leave_questions().await?;
+    let of_task = turns.clone();
+    turns.0.tasks.spawn(async move {
+        for question in left {
+            of_task.show_question(question.key).await;
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What is said where Claude asks something: on buttons, below questions, and to Claude itself.
+
+use std::time::Duration;
+
+use crate::domain::UserId;
+use crate::store::{Decider, QuestionState};
+
+pub const ALLOW: &str = "Allow once";
+pub const ALLOW_FOR_SESSION: &str = "Allow for this session";
+pub const ALLOW_ALWAYS: &str = "Always…";
+pub const DENY: &str = "Deny";
+pub const DENY_WITH_WORDS: &str = "Deny and say why";
+pub const APPROVE: &str = "Approve";
+pub const APPROVE_AND_EDIT: &str = "Approve and accept edits";
+pub const KEEP_PLANNING: &str = "Keep planning";
+pub const ANSWER: &str = "Answer";
+pub const OTHER: &str = "Other…";
+pub const GO_ON: &str = "Go on";
+
+/// To a press of somebody who may not answer.
+pub const NOT_YOURS_TO_ANSWER: &str =
+    "Only the person who asked, or somebody who approves things in this project, may answer this.";
+/// The same where whoever asked may not answer, either.
+pub const FOR_APPROVERS: &str = "Only somebody who approves things in this project may answer this.";
+/// To a press that comes too late.
+pub const ANSWERED: &str = "This is answered already.";
+/// To a press that could not be written down.
+pub const NOT_SAVED: &str = "I could not save that. Please press again.";
+
+/// To Claude, where a person denied a call and gave no reason.
+pub const DENIED: &str = "The person denied this. Do not try it again in another way; go on without it, or ask what to do \
+     instead.";
+/// To Claude, where a person denied a call and said this.
+pub fn denied_because(words: &str) -> String {
+    format!("The person denied this and said: {words}")
+}
+/// To Claude, where a person wants to go on planning and said nothing.
+pub const PLAN_ON: &str = "The person does not approve the plan yet. Ask what to change, or improve it.";
+/// The same, where they said this.
+pub fn plan_on_because(words: &str) -> String {
+    format!("The person does not approve the plan yet and said: {words}")
+}
+/// To Claude, where nobody has answered in time.
+pub fn nobody_answered(limit: Duration) -> String {
+    let limit = super::failure::in_words(limit);
+    format!(
+        "Nobody answered within {limit}, so this is denied: the person is away. Do what can be done without it, and say at \
+         the end what is left and why."
+    )
+}
+/// To Claude, where the question could not be put to anybody.
+pub const NOBODY_TO_ASK: &str = "This is not allowed here, and nobody can be asked. Go on without it.";
+
+/// The line below a question that tells what became of it; `None` while it is open.
+pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<String> {
+    let by = match by {
+        Some(Decider::Person(person)) => format!(" by {}", mention(person)),
+        Some(Decider::Script) => " by a script".to_owned(),
+        Some(Decider::Time | Decider::Nobody) | None => String::new(),
+    };
+    Some(match state {
+        QuestionState::Open => return None,
+        QuestionState::Allowed => format!("✅ Allowed once{by}"),
+        QuestionState::AllowedForSession => format!("✅ Allowed for this session{by}"),
+        QuestionState::AllowedAlways => format!("✅ Always allowed{by}"),
+        QuestionState::Denied => format!("🚫 Denied{by}"),
+        QuestionState::Answered => format!("✅ Answered{by}"),
+        QuestionState::Expired => "⌛ Nobody answered in time, so it is denied".to_owned(),
+        QuestionState::Withdrawn => "Not needed any more: the turn was stopped or is over".to_owned(),
+        QuestionState::Left => "I was restarted before anybody answered".to_owned(),
+        QuestionState::Resumed => format!("Went on{by}"),
+    })
+}
+
+fn mention(person: UserId) -> String {
+    format!("<@{person}>")
+}

@@ -1,0 +1,177 @@
+//! What Claude asks, answered in the channel.
+
+use moonlane::domain::Outcome;
+use moonlane::local::{EPHEMERAL, Id, Message};
+use moonlane::turn::Settled;
+
+use crate::commands::{buttons, says};
+use crate::crashes::outcome;
+use crate::live::line_with;
+use crate::support::{Setup, Stage, routing_with, within};
+
+/// The message in which Claude asks something, once it is in the channel.
+async fn question(stage: &Stage, channel: &str) -> Message {
+    let channel = stage.discord.channel(channel);
+    let found = stage.discord.wait_until(|discord| {
+        let messages = discord.messages(channel);
+        let is_open = |it: &&Message| {
+            it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with("q-")) && !buttons(it).is_empty()
+        };
+        messages.iter().find(is_open).cloned()
+    });
+    within("a question", found).await
+}
+
+/// The id of the button of this kind.
+fn button(question: &Message, what: &str) -> String {
+    let ids = buttons(question);
+    let found = ids.iter().find(|id| id.ends_with(&format!(":{what}")));
+    found.unwrap_or_else(|| panic!("no {what} among {ids:?}")).clone()
+}
+
+/// What the question says once it is over.
+async fn ended(stage: &Stage, question: &Message) -> String {
+    let (channel, id) = (question.channel, question.id);
+    let found = stage.discord.wait_until(|discord| {
+        let messages = discord.messages(channel);
+        messages.into_iter().find(|it| it.id == id && buttons(it).is_empty())
+    });
+    plain(stage, &within("the question's end", found).await.content)
+}
+
+/// The text with people's names in place of their ids.
+fn plain(stage: &Stage, text: &str) -> String {
+    let people = ["ada", "bob"].map(|name| (stage.discord.user(name), name));
+    let owner = (stage.discord.owner(), "owner");
+    people
+        .into_iter()
+        .chain([owner])
+        .fold(text.to_owned(), |text, (id, name)| text.replace(&format!("<@{id}>"), &format!("@{name}")))
+}
+
+fn setup(project: &str) -> Setup {
+    Setup { routing: routing_with(project), ..Setup::default() }
+}
+
+#[tokio::test]
+async fn a_permission_is_asked_in_the_channel_and_a_press_decides() {
+    for (press, ends, answer) in [
+        ("allow", "✅ Allowed once by @owner", "Bash was allowed."),
+        ("session", "✅ Allowed for this session by @owner", "Bash was allowed."),
+        ("deny", "🚫 Denied by @owner", "Bash was denied: The person denied this."),
+    ] {
+        let mut stage = Stage::open().await;
+        let turn = stage.say("general", "ASK:Bash:git push origin main");
+        let asked = question(&stage, "general").await;
+        assert_eq!((asked.reply_to, &asked.pinged[..]), (Some(turn), &[stage.discord.owner()][..]));
+        let text = plain(&stage, &asked.content);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text, @"
+            @owner Claude wants to run a command:
+            ```sh
+            git push origin main
+            ```
+            ");
+        }
+        stage.discord.press(asked.id, stage.discord.owner(), &button(&asked, press)).unwrap();
+        assert_eq!(ended(&stage, &asked).await, format!("{text}\n-# {ends}"));
+        assert_eq!(stage.settled(turn).await, Settled::Ended(Outcome::Answered));
+        assert!(stage.answer(turn).starts_with(answer), "{}", stage.answer(turn));
+    }
+}
+
+#[tokio::test]
+async fn only_who_asked_and_approvers_answer_and_the_first_press_counts() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let [ada, bob] = ["ada", "bob"].map(|name| stage.discord.user(name));
+    let routing = routing_with(&format!("approvers = {{ users = {{ '{bob}' }} }}"));
+    let allow = format!("return {{ allow = {{ users = {{ '{ada}', '{bob}' }} }},");
+    stage.save("routing.lua", &routing.replacen("return {", &allow, 1));
+    stage.start().await;
+    let turn = stage.say_as("ada", "general", "ASK:Bash:make");
+    let asked = question(&stage, "general").await;
+    let bobs = stage.discord.press(asked.id, bob, &button(&asked, "allow")).unwrap();
+    let adas = stage.discord.press(asked.id, ada, &button(&asked, "deny"));
+    assert!(ended(&stage, &asked).await.ends_with("✅ Allowed once by @bob"), "{bobs}");
+    if let Ok(late) = adas {
+        assert_eq!(says(&stage, late).await.content, "This is answered already.");
+    }
+    stage.settled(turn).await;
+    assert_eq!(stage.answer(turn), "Bash was allowed.");
+
+    // Bob's own turn is not ada's to answer.
+    let turn = stage.say_as("bob", "general", "ASK:Bash:make");
+    let asked = question(&stage, "general").await;
+    let refused = says(&stage, stage.discord.press(asked.id, ada, &button(&asked, "allow")).unwrap()).await;
+    insta::assert_snapshot!(refused.content, @"Only the person who asked, or somebody who approves things in this project, may answer this.");
+    assert_ne!(refused.flags & EPHEMERAL, 0);
+    stage.discord.press(asked.id, bob, &button(&asked, "deny")).unwrap();
+    stage.settled(turn).await;
+}
+
+#[tokio::test]
+async fn where_nobody_answers_in_time_claude_goes_on_without_it() {
+    let mut stage = Stage::with(setup("limits = { question = 0.05 }")).await;
+    let turn = stage.say("general", "ASK:Bash:make");
+    assert_eq!(stage.settled(turn).await, Settled::Ended(Outcome::Answered));
+    let channel = stage.discord.channel("general");
+    let found = stage.discord.wait_until(|discord| {
+        let messages = discord.messages(channel);
+        messages.into_iter().find(|it| it.content.contains("Nobody answered in time"))
+    });
+    let asked = within("the question's end", found).await;
+    assert!(buttons(&asked).is_empty());
+    let answer = stage.answer(turn);
+    assert!(answer.starts_with("Bash was denied: Nobody answered within"), "{answer}");
+    assert!(answer.contains("Not allowed here: `Bash(make)`"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_turn_that_is_stopped_withdraws_its_question() {
+    let mut stage = Stage::open().await;
+    let turn = stage.say("general", "TEXT:So far. ;; ASK:Bash:make");
+    let asked = question(&stage, "general").await;
+    stage.discord.delete(turn);
+    assert!(ended(&stage, &asked).await.ends_with("Not needed any more: the turn was stopped or is over"));
+    stage.settled(turn).await;
+    assert_eq!(outcome(&stage, turn).await, "cancelled");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_person_holds_up_nobody() {
+    let config = "[agent]\nmax_running = 2\n[person]\nmax_running = 2".to_owned();
+    let mut stage = Stage::with(Setup { config, ..Setup::default() }).await;
+    let channels: Vec<String> = (0..8).map(|n| format!("c{n}")).collect();
+    let turns: Vec<Id> = channels.iter().map(|channel| stage.say(channel, "ASK:Bash:make")).collect();
+    let mut asked = Vec::new();
+    for channel in &channels {
+        asked.push(question(&stage, channel).await);
+    }
+    assert_eq!(stage.ask("ninth", "TEXT:at once").await, "at once");
+    for asked in &asked {
+        stage.discord.press(asked.id, stage.discord.owner(), &button(asked, "allow")).unwrap();
+    }
+    for turn in turns {
+        stage.settled(turn).await;
+        assert_eq!(stage.answer(turn), "Bash was allowed.");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_left_by_a_restart_says_so() {
+    let mut stage = Stage::open().await;
+    stage.say("general", "ASK:Bash:make");
+    let asked = question(&stage, "general").await;
+    stage.stop().await;
+    stage.start().await;
+    let text = ended(&stage, &asked).await;
+    assert!(text.ends_with("Not needed any more: the turn was stopped or is over"), "{text}");
+}
+
+#[tokio::test]
+async fn the_line_says_whom_it_waits_for() {
+    let stage = crate::live::stage().await;
+    stage.say("general", "ASK:Bash:make");
+    let general = stage.discord.channel("general");
+    line_with(&stage, general, &format!("-# ⏸ Waiting for <@{}>", stage.discord.owner())).await;
+}
