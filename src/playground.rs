@@ -331,9 +331,8 @@ impl Terminal {
     fn show_line(&mut self, message: &Message) {
         self.lines.retain(|line| line.id != message.id);
         self.lines.push(message.clone());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let channel = self.names.get(&message.channel).cloned().unwrap_or_default();
-        let text = screen::with_times(&message.content, now);
+        let text = screen::with_times(&message.content, now());
         let rows = text.lines().map(|line| line.strip_prefix("-# ").unwrap_or(line));
         let mut rows: Vec<String> = rows.map(|line| format!("┊ {line}")).collect();
         if let Some(first) = rows.first_mut() {
@@ -390,7 +389,7 @@ impl Terminal {
         let title = format!("── {who} in #{}{} ", self.channel_of(event), only.unwrap_or_default());
         let length = format!(" {} ──", message.content.chars().count());
         let rule = "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
-        self.print(&format!("{title}{rule}{length}\n{}", message.content));
+        self.print(&format!("{title}{rule}{length}\n{}", screen::with_times(&message.content, now())));
         for embed in &message.embeds {
             self.show_embed(embed);
         }
@@ -428,9 +427,10 @@ impl Terminal {
         }
     }
 
-    /// Prompts the person, unless the bot still has to answer.
+    /// Prompts the person, unless the bot still has to answer, or to take its line away.
     fn prompt(&mut self) {
-        let is_due = self.interactive && self.pending.is_empty() && self.asked.is_empty();
+        let is_quiet = self.pending.is_empty() && self.asked.is_empty() && self.lines.is_empty();
+        let is_due = self.interactive && is_quiet;
         if is_due && !self.screen.is_prompted() {
             let prompt = format!("#{} @{}> ", self.names[&self.channel], self.name(self.person));
             let written = self.screen.prompt(&prompt);
@@ -469,6 +469,11 @@ impl Terminal {
 fn width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     Some(if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
+}
+
+/// In Unix seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A file's size for people.
