@@ -20,6 +20,9 @@ use stage::{Bot, local_discord};
 
 const CHANNELS: usize = 100;
 const FOLLOW_UPS: usize = 1_000;
+/// How long after the one before each begins: a turn takes two calls, and with more than 50 of them a second the bot would
+/// wait for Discord's limit.
+const FOLLOWED_UP_AFTER: Duration = Duration::from_millis(60);
 /// Turns with a live line: how many, how long each takes, and how long after the one before each begins. They overlap, but
 /// their results come one at a time, and fewer are at work than there are slots.
 const WITH_A_LINE: usize = 60;
@@ -60,7 +63,9 @@ async fn measure(root: &Path) {
     let mut questions = Vec::new();
     for n in 0..FOLLOW_UPS {
         let channel = channels[n % CHANNELS];
+        let next = tokio::time::Instant::now() + FOLLOWED_UP_AFTER;
         questions.push((channel, ask(&discord, channel, &format!("TEXT:{n}")).await));
+        tokio::time::sleep_until(next).await;
     }
     let mut with_a_line = Vec::new();
     for (n, &channel) in channels.iter().enumerate().take(WITH_A_LINE) {
