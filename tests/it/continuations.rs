@@ -8,16 +8,25 @@ use crate::support::{Setup, Stage, routing_with};
 
 /// A stage on which ada and bob are let in, and a turn goes on at the reset itself.
 async fn stage() -> Stage {
+    stage_with("0").await
+}
+
+/// The same, but that it goes on up to this much later.
+async fn stage_with(spread: &str) -> Stage {
     let mut stage = Stage::without_bot(Setup::default()).await;
-    let_in(&stage, &["ada", "bob"]);
+    let_in_with(&stage, &["ada", "bob"], spread);
     stage.start().await;
     stage
 }
 
 fn let_in(stage: &Stage, people: &[&str]) {
+    let_in_with(stage, people, "0");
+}
+
+fn let_in_with(stage: &Stage, people: &[&str], spread: &str) {
     let users: Vec<_> = people.iter().map(|name| format!("'{}'", stage.discord.user(name))).collect();
     let allowed = format!("return {{ allow = {{ users = {{ {} }} }},", users.join(", "));
-    let routing = routing_with("limits = { continue_spread = 0 }");
+    let routing = routing_with(&format!("limits = {{ continue_spread = {spread} }}"));
     stage.save("routing.lua", &routing.replacen("return {", &allowed, 1));
 }
 
@@ -189,6 +198,78 @@ async fn it_does_not_go_on_without_its_question_or_its_conversation() {
     stage.start().await;
     shows(&stage, posted, "does not go on").await;
     assert_eq!(prompts(&stage), ["LIMIT:600", "LIMIT:601", "LIMIT:602"]);
+}
+
+#[tokio::test]
+async fn a_random_part_of_the_spread_comes_after_the_reset() {
+    let mut stage = stage_with("'1h'").await;
+    let mut later = Vec::new();
+    for n in 0..6 {
+        let question = stage.say_as("ada", &format!("channel-{n}"), "LIMIT:600");
+        stage.settled(question).await;
+        let posted = stage.parts(question).last().expect("an answer").id;
+        press(&stage, posted, "ada", "continue", question).unwrap();
+        shows(&stage, posted, "Goes on").await;
+        let of = |column: &str| {
+            let sql = format!("SELECT {column} FROM continuations WHERE message = ?1");
+            stored::<i64>(&stage, &sql, [key(question)]).unwrap()
+        };
+        let (due, resets) = (of("due"), of("resets"));
+        let told = stage.discord.message(posted).unwrap().content;
+        assert!(told.contains(&format!("Goes on <t:{}:R>.", due / 1000)), "{told}");
+        later.push(due - resets * 1000);
+    }
+    assert!(later.iter().all(|it| (0..=3_600_000).contains(it)), "{later:?}");
+    assert!(later.iter().any(|it| *it != later[0]), "{later:?}");
+}
+
+#[tokio::test]
+async fn it_goes_on_once_the_spread_is_over_too() {
+    let mut stage = stage_with("1").await;
+    let (question, posted) = refused(&mut stage, "LIMIT:1").await;
+    press(&stage, posted, "ada", "continue", question).unwrap();
+    went_on(&stage, question).await;
+    let when = "SELECT accepted - due FROM continuations JOIN messages ON id = turn";
+    assert!(stored::<i64>(&stage, when, ()).is_some_and(|late| late >= 0), "not before it is due");
+}
+
+#[tokio::test]
+async fn a_kill_between_a_press_and_its_record_leaves_the_offer_as_it_was() {
+    let stage = Stage::without_bot(Setup::default()).await;
+    let_in(&stage, &["ada", "bob"]);
+    let bot = Program::start(&stage).await;
+    let question = stage.say_as("ada", "general", "LIMIT:600");
+    let posted = stage.parts_posted(question, 1).await[0].id;
+    until("its record", || {
+        stored::<i64>(&stage, "SELECT posted FROM parts WHERE message = ?1 AND posted > 0", [key(question)])
+            .filter(|it| *it == key(posted))
+    })
+    .await;
+    // Whoever writes the decision is never done with it.
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    database
+        .execute_batch(
+            "CREATE VIEW for_ever AS
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;
+             CREATE TRIGGER stuck BEFORE UPDATE ON continuations BEGIN SELECT max(i) FROM for_ever; END;",
+        )
+        .unwrap();
+    press(&stage, posted, "ada", "continue", question).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(2)).unwrap();
+    let is_stuck = || database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err().then_some(());
+    until("the write", is_stuck).await;
+    bot.kill().await;
+    database.execute_batch("DROP TRIGGER stuck; DROP VIEW for_ever").unwrap();
+    drop(database);
+
+    let _bot = Program::start(&stage).await;
+    let state = || stored::<String>(&stage, "SELECT state || ' ' || shown FROM continuations", ());
+    assert_eq!(state().as_deref(), Some("offered offered"));
+    assert!(shows(&stage, posted, "Resets").await.ends_with("Resets ."));
+    press(&stage, posted, "ada", "continue", question).unwrap();
+    shows(&stage, posted, "Goes on").await;
+    until("the new state", || state().filter(|it| it == "wanted wanted")).await;
+    assert_eq!(prompts(&stage), ["LIMIT:600"]);
 }
 
 /// At each step of the way the bot is killed, and the next one goes on with it: nothing is lost, nothing is done twice.
