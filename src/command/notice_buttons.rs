@@ -63,7 +63,8 @@ impl Commands {
                 NotFitting::MayBeOld => words::MAY_BE_OLD,
                 NotFitting::Budget => words::OWN_BUDGET,
                 NotFitting::AskerSpent => words::ASKER_SPENT,
-                NotFitting::Spent(_) | NotFitting::Gate | NotFitting::Unknown => words::NOT_NOW,
+                NotFitting::Gate => words::NO_ACCESS_ANY_MORE,
+                NotFitting::Spent(_) | NotFitting::Unknown => words::NOT_NOW,
             }),
             WaitingWish::Instead if self.turns.is_taken_in(turn) => Err(words::WAITS_NO_MORE),
             WaitingWish::Instead => {

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub use fitting::NotFitting;
-use fitting::{fits, fitting, has_budget};
+use fitting::{fits, fitting, has_budget, is_let_in};
 
 use super::task::Task;
 use super::written::until_written;
@@ -449,6 +449,7 @@ impl Turns {
         if !stop.is_up_to_date(self) {
             return Err(NotFitting::MayBeOld);
         }
+        is_let_in(self, &asked, &open).await?;
         match has_budget(self, &asked, &open).await {
             // Its task tells its author so.
             Ok(()) | Err(NotFitting::Spent(_)) => {}

@@ -54,6 +54,9 @@ pub const MAY_BE_OLD: &str =
 pub const ASKER_SPENT: &str = "Whoever asked for what I'm working on would pay for your message, and has no budget left. \
     It waits until I've finished here.";
 
+/// The same: its author has lost access since.
+pub const NO_ACCESS_ANY_MORE: &str = "Whoever wrote this no longer has access here.";
+
 /// A message cannot go in place of a turn, because it would not begin.
 pub const NOTHING_LEFT: &str =
     "There's no budget left for this message, so I haven't stopped anything for it.";

@@ -157,10 +157,13 @@ async fn a_turn_that_has_begun_by_itself_can_be_stopped_though_the_answer_before
     stage.prompted(prompt).await;
     let second = stage.say_as("ada", "general", "SLEEP:600");
     agent(&stage, "prompt", "SLEEP:600").await;
-    stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(2)), &posts);
+    stage.discord.fail_next(1, Fault::Delay(Duration::from_secs(8)), &posts);
     open(&stage, "gate");
     agent_result(&stage).await;
+    until("the second to run", || is(&stage, second, "running").then_some(())).await;
     assert!(stage.discord.delete(second));
+    stage.no_agent_is_left().await;
+    assert!(stage.parts(first).is_empty(), "that is still on its way");
     assert_eq!(stage.settled(first).await, ANSWERED);
     assert_eq!(stage.settled(second).await, CANCELLED);
     assert!(stage.parts(second).is_empty());
@@ -490,10 +493,35 @@ async fn who_is_not_let_in_any_more_does_not_get_in_this_way() {
     within("a reload", stage.reloader().reload_now()).await.unwrap();
     let told = refused(&stage, &shown, bob, format!("now:{second}")).await;
     assert_eq!(told, "You don't have access here. Ask whoever runs this bot.");
+    let told = refused(&stage, &shown, stage.discord.owner(), format!("now:{second}")).await;
+    assert_eq!(told, "Whoever wrote this no longer has access here.");
     open(&stage, "gate");
     assert_eq!(stage.settled(first).await, ANSWERED);
     assert_eq!(stage.settled(second).await, CANCELLED);
     assert_eq!(times(&stage, "prompt", "TEXT:second"), 0);
+}
+
+#[tokio::test]
+async fn who_has_lost_access_since_does_not_get_in_by_itself() {
+    let mut stage = stage().await;
+    let first = stage.say_as("ada", "general", TWO_TOOLS);
+    stage.prompted(TWO_TOOLS).await;
+    let second = stage.say_as("bob", "general", "TEXT:second");
+    agent(&stage, "prompt", "TEXT:second").await;
+    let third = stage.say_as("bob", "general", "TEXT:third");
+    stage.reacted(third, "⏳").await;
+    let ada = stage.discord.user("ada");
+    let allowed = format!("return {{ allow = {{ users = {{ '{ada}' }} }},");
+    stage.save("routing.lua", &routing_with("busy = 'steer',").replacen("return {", &allowed, 1));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    open(&stage, "gate");
+    stage.reacted(second, "👀").await;
+    let queue = crate::commands::said(&stage, "ada", "queue", &[]).await.content;
+    assert!(queue.contains("1."), "the third waits: {queue}");
+    open(&stage, "gate2");
+    assert_eq!(stage.settled(first).await, ANSWERED);
+    assert_eq!((stage.settled(second).await, stage.settled(third).await), (STEERED, CANCELLED));
+    assert_eq!(times(&stage, "prompt", "TEXT:third"), 0);
 }
 
 /// A moment on the way of a message into a turn, or past it.

@@ -29,9 +29,9 @@ pub enum NotFitting {
     Spent(String),
     /// Whoever asked for the turn that runs would pay, and has no budget left.
     AskerSpent,
-    /// The gate does not let it begin now, or nobody can say.
+    /// Its author has lost access.
     Gate,
-    /// The database fails.
+    /// The database fails, or Discord does not say who its author is now.
     Unknown,
 }
 
@@ -67,11 +67,7 @@ pub async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn
     let row = turns.store.turn(task.message).await.map_err(|_| NotFitting::Unknown)?;
     let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Err(NotFitting::Gone) };
     fits(turns, &turn, open).await?;
-    let scripts = turns.scripts.borrow().clone();
-    let let_in = turns.gate.lets_begin(&scripts, &open.project, turn.channel, turn.author.id).await;
-    if !matches!(let_in, Ok(true)) {
-        return Err(NotFitting::Gate);
-    }
+    is_let_in(turns, &turn, open).await?;
     has_budget(turns, &turn, open).await?;
     let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
@@ -79,6 +75,16 @@ pub async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn
     match prompt::is_blank(&prompt) {
         true => Err(NotFitting::HasFiles),
         false => Ok((turn, prompt)),
+    }
+}
+
+/// Whether the gate lets the message's author begin a turn now.
+pub async fn is_let_in(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), NotFitting> {
+    let scripts = turns.scripts.borrow().clone();
+    match turns.gate.lets_begin(&scripts, &open.project, turn.channel, turn.author.id).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(NotFitting::Gate),
+        Err(_) => Err(NotFitting::Unknown),
     }
 }
 
