@@ -45,7 +45,7 @@
 //! A message that comes while a turn runs is taken in when a tool ends, and done like the prompt; where no tool ends any more,
 //! it is a turn of its own after the result.
 //!
-//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt (once more where it is taken in, or taken back), result and exit, with the time in
+//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt (once more where it is taken in, or taken back), interrupt, result and exit, with the time in
 //! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
 //! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 

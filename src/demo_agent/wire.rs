@@ -236,6 +236,7 @@ impl Wire {
             "interrupt" if self.deaf => return Ok(()),
             "interrupt" => {
                 interrupted = true;
+                self.log("interrupted", None);
                 let queued: Vec<String> = self.queued.iter().filter_map(|prompt| prompt.id.clone()).collect();
                 match request["cancel_queued"].as_bool() {
                     Some(true) => {

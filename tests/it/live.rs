@@ -1,9 +1,9 @@
 //! A turn at work, as the channel sees it: one silent line, and never at the answer's cost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use moonlane::config::Config;
-use moonlane::local::{EPHEMERAL, Fault, Id, SUPPRESS_NOTIFICATIONS, What};
+use moonlane::local::{EPHEMERAL, Fault, Id, Message, SUPPRESS_NOTIFICATIONS, What};
 
 use crate::busy::Stopwatch;
 use crate::commands::{add_shipped, said, says};
@@ -243,6 +243,46 @@ async fn the_stop_button_is_for_who_asked_and_for_operators() {
             ");
         }
     }
+}
+
+/// How long after a press of Stop the line said so, and the answer stood.
+pub async fn times_after(stage: &Stage, pressed: Instant) -> [Duration; 2] {
+    fn says(it: &Message, words: &str) -> bool {
+        it.by_bot && it.content.contains(words)
+    }
+    let came = async |what: &str, is_it: fn(&What) -> bool| {
+        let seen = stage.discord.wait_for(|log| {
+            log.iter().find(|event| event.at >= pressed && is_it(&event.what)).map(|event| event.at)
+        });
+        within(what, seen).await - pressed
+    };
+    [
+        came("the line", |what| matches!(what, What::Edited(it) if says(it, "Stopping"))).await,
+        came("the answer", |what| matches!(what, What::Posted(it) if says(it, "Stopped."))).await,
+    ]
+}
+
+#[tokio::test]
+async fn a_press_of_stop_takes_effect_within_a_second() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    // As for people, but that the line comes at once: the press comes in the pause after it.
+    stage.adjust = |config| config.discord.live_times.shown_after = Duration::ZERO;
+    stage.start().await;
+    let question = stage.say("general", "TEXT:Half of it. ;; TOOL:Bash:sleep 60");
+    let line = line_with(&stage, stage.discord.channel("general"), "Working").await;
+    let (begun, pressed, clock) = (Stopwatch::start(), Instant::now(), SystemTime::now());
+    stage.discord.press(line, stage.discord.owner(), &format!("stop:{question}")).unwrap();
+    let [said, answered] = times_after(&stage, pressed).await;
+    let interrupted = stage.agent_log().into_iter().find(|it| it.event == "interrupted").unwrap();
+    let clock = clock.duration_since(UNIX_EPOCH).unwrap();
+    let told = Duration::from_nanos(interrupted.at_ns).saturating_sub(clock);
+    println!(
+        "after the press of Stop: the agent is told {told:?}, the line says so {said:?}, the answer {answered:?}"
+    );
+    for took in [told, said, answered] {
+        assert!(begun.allows(took, Duration::from_secs(1)), "{took:?}: {begun:?}");
+    }
+    stage.settled(question).await;
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! What the real Claude Code does with a message that comes while a turn runs.
 
+use std::time::{Duration, Instant};
+
 use moonlane::local::Id;
 
+use crate::busy::Stopwatch;
+use crate::crashes::until;
+use crate::live::{line_with, times_after};
 use crate::real_claude::Real;
+use crate::support::processes_where;
 
 const TOOL: &str = r#"TOOL:Bash:{"command": "sleep 2", "description": "Wait"}"#;
 
@@ -88,5 +94,33 @@ async fn claude_gives_a_message_back_that_is_edited_or_deleted_or_whose_turn_is_
     assert_eq!(real.answer(fifth).await, "you said: The fifth.");
     assert!(real.api.requests("The fourth.").is_empty());
     assert_eq!(real.agents_started(), 1);
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn a_press_of_stop_takes_effect_within_a_second() {
+    let real = Real::with("allowed_tools = { 'Bash' },").await;
+    let question =
+        real.stage.say("general", r#"TOOL:Bash:{"command": "exec sleep 60", "description": "Wait"}"#);
+    let line = line_with(&real.stage, real.stage.discord.channel("general"), "sleep 60").await;
+    let home = format!("HOME={}", real.stage.root().join("home").display());
+    let sleeps = || {
+        let of_stage = processes_where(|it| it == home.as_bytes()).into_iter();
+        let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        of_stage.filter(|pid| name(pid).trim() == "sleep").count()
+    };
+    assert_eq!(sleeps(), 1, "its command runs");
+    let (begun, pressed) = (Stopwatch::start(), Instant::now());
+    real.stage.discord.press(line, real.stage.discord.owner(), &format!("stop:{question}")).unwrap();
+    until("the end of its command", || (sleeps() == 0).then_some(())).await;
+    let ended = pressed.elapsed();
+    let [said, answered] = times_after(&real.stage, pressed).await;
+    println!(
+        "after the press of Stop: the line says so {said:?}, its command is gone {ended:?}, the answer {answered:?}"
+    );
+    for took in [ended, said, answered] {
+        assert!(begun.allows(took, Duration::from_secs(1)), "{took:?}: {begun:?}");
+    }
     real.bot.stop().await;
 }
