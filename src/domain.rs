@@ -19,6 +19,9 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::oneshot;
 
+#[cfg(test)]
+pub(crate) use form::tests as form_tests;
+
 pub use footer::FooterField;
 pub use form::{
     FieldKind, FieldValue, Form, FormField, FormItem, FormMisfit, FormValues, LONGEST_DESCRIPTION,

@@ -20,6 +20,7 @@ mod call;
 mod commands;
 mod download;
 mod filed;
+mod form;
 mod history;
 mod interaction;
 mod pace;

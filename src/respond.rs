@@ -28,7 +28,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::domain::{Choice, Interaction, InteractionId, InteractionKind, MessageId, Reply};
+use crate::domain::{
+    Choice, Form, FormMisfit, Interaction, InteractionId, InteractionKind, MessageId, Reply,
+};
 use crate::outbox::{Callback, Change, Interactions, Refused, Unanswered};
 use crate::words::command as words;
 use dialog::{Key, OpenDialog, Pressed};
@@ -74,6 +76,12 @@ pub enum RespondError {
     /// A dialog that Discord would refuse.
     #[error("{0}")]
     Unfit(&'static str),
+    /// A form that Discord would refuse.
+    #[error("{0}")]
+    UnfitForm(#[from] FormMisfit),
+    /// A form must be the first answer, and cannot be the answer to another form.
+    #[error("a form can no longer open here")]
+    NoForm,
     /// Discord refused, or could not be reached.
     #[error("Discord did not take it: {0}")]
     Discord(Unanswered),
@@ -192,6 +200,8 @@ enum ReplyStage {
     Deferred { ephemeral: bool },
     /// It is answered; further messages are possible.
     Answered,
+    /// A form has opened, and nothing else can be said to it.
+    Form,
     /// It takes nothing any more.
     Closed,
 }
@@ -294,6 +304,36 @@ impl Responder {
         Ok(())
     }
 
+    /// Opens a form, as the first and only answer; what is submitted comes as an interaction of its own, or never.
+    ///
+    /// # Errors
+    /// See [`RespondError`]. Where the form does not fit, or comes too late, nothing was answered by it.
+    pub async fn open_form(&self, form: &Form) -> Result<(), RespondError> {
+        form.check()?;
+        let mut line = self.0.line.lock().await;
+        if line.stage != ReplyStage::Open || matches!(line.newest.kind, InteractionKind::Form { .. }) {
+            return Err(RespondError::NoForm);
+        }
+        match self.0.desk.0.discord.answer(&line.newest, Callback::Form(form)).await {
+            // If it has not arrived after all, the person sees that the bot did not respond, and presses again.
+            Ok(_) | Err(Unanswered::Unclear(_)) => line.stage = ReplyStage::Form,
+            Err(Unanswered::TooLate) => {
+                line.stage = ReplyStage::Closed;
+                return Err(RespondError::NoForm);
+            }
+            Err(Unanswered::Already) => {
+                line.stage = ReplyStage::Answered;
+                return Err(RespondError::Elsewhere);
+            }
+            Err(error) => return Err(RespondError::Discord(error)),
+        }
+        // Its token reaches no message, so that of a button is edited as an ordinary one.
+        if let Some(last) = &mut line.last {
+            last.through = None;
+        }
+        Ok(())
+    }
+
     /// Answers somebody who is typing in an option; more than 25 suggestions are cut off.
     ///
     /// # Errors
@@ -341,7 +381,7 @@ impl Responder {
             }
             InteractionKind::Command(_) | InteractionKind::Form { message: None, .. } => {
                 let mut line = self.0.line.lock().await;
-                if line.last.is_some() || matches!(line.stage, ReplyStage::Answered) {
+                if line.last.is_some() || matches!(line.stage, ReplyStage::Answered | ReplyStage::Form) {
                     return Ok(());
                 }
                 let said = self.0.say(&mut line, &Reply::ephemeral(otherwise)).await?;
@@ -410,7 +450,7 @@ impl Shared {
                 (false, discord.follow_up(newest, reply).await.map(Some))
             }
             ReplyStage::Answered => (false, discord.follow_up(newest, reply).await.map(Some)),
-            ReplyStage::Closed => (false, Err(Unanswered::TooLate)),
+            ReplyStage::Form | ReplyStage::Closed => (false, Err(Unanswered::TooLate)),
         };
         match answered {
             Ok(id) => {

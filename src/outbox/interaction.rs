@@ -15,11 +15,12 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use super::call::{Body, Call, Sent};
+use super::form::modal;
 use super::wire::{self, AllowedMentions};
 use super::{CallKind, Outbox, Refused};
 use crate::domain::{
-    Action, ApplicationId, Button, ButtonStyle, ChannelId, Choice, Embed, File, Interaction, MessageId,
-    OptionValue, Reply, Row, Select,
+    Action, ApplicationId, Button, ButtonStyle, ChannelId, Choice, Embed, File, Form, Interaction, MessageId,
+    OptionValue, Reply, Row, Select, SelectOption,
 };
 
 /// How long Discord waits for the first answer.
@@ -63,6 +64,9 @@ pub enum Callback<'a> {
     Update(Change<'a>),
     /// To somebody who types in an option: at most 25 suggestions.
     Suggest(&'a [Choice]),
+    /// To a press or a command: a form opens, and nothing else can be said to that. Whoever has it may close it, and nobody is
+    /// told; what is submitted is an interaction of its own. Discord takes no form as the answer to a form.
+    Form(&'a Form),
 }
 
 /// How a message changes.
@@ -122,6 +126,7 @@ impl Interactions {
             Callback::DeferUpdate => (6, Value::Null, &[][..]),
             Callback::Update(change) => (7, change.json(), change.files()),
             Callback::Suggest(choices) => (8, suggestions(choices), &[][..]),
+            Callback::Form(form) => (9, modal(form), &[][..]),
         };
         let mut body = json!({"type": kind});
         if !data.is_null() {
@@ -431,12 +436,15 @@ fn button(button: &Button) -> Value {
 }
 
 fn select(select: &Select) -> Value {
-    let options = select.options.iter().map(|option| {
-        given(json!({"label": option.label, "value": option.value, "description": option.description,
-            "default": option.chosen}))
-    });
+    let options = select.options.iter().map(option);
     given(json!({"type": 3, "custom_id": select.custom_id, "placeholder": select.placeholder,
         "options": options.collect::<Vec<_>>(), "disabled": select.disabled}))
+}
+
+/// An entry of a menu, or an option in a form.
+pub(super) fn option(option: &SelectOption) -> Value {
+    given(json!({"label": option.label, "value": option.value, "description": option.description,
+        "default": option.chosen}))
 }
 
 fn suggestions(choices: &[Choice]) -> Value {
@@ -458,7 +466,7 @@ pub(super) fn value(value: &OptionValue) -> Value {
 }
 
 /// Without the keys that have no value.
-fn given(mut object: Value) -> Value {
+pub(super) fn given(mut object: Value) -> Value {
     if let Value::Object(keys) = &mut object {
         keys.retain(|_, value| !value.is_null());
     }

@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::domain::{
     Allow, ApplicationId, Author, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, DialogEnd,
-    InteractionToken, Invocation, OptionValue, SelectOption, UserId,
+    FieldValue, InteractionToken, Invocation, OptionValue, SelectOption, UserId, form_tests::form,
 };
 use crate::outbox::tests::{Answer, Seen, Server, answer};
 
@@ -519,4 +519,75 @@ async fn dialogs_that_do_not_fit_are_refused_and_ids_are_never_the_same() {
     assert_eq!(all.len(), 50);
     first.abort();
     second.abort();
+}
+
+/// A submission of the form that a button on message 500 has opened, or a command.
+fn submitted(message: Option<u64>) -> InteractionKind {
+    let values = [("why".to_owned(), FieldValue::Text("because".into()))].into();
+    InteractionKind::Form { custom_id: "form:1".into(), values, message: message.and_then(MessageId::new) }
+}
+
+#[tokio::test]
+async fn a_form_is_the_first_answer_and_the_only_one() {
+    let (server, responders) = start([]).await;
+    for (id, kind) in [(30, command()), (31, press("why", &[]))] {
+        let responder = responders.take(interaction(id, ANN, kind)).await.unwrap();
+        responder.open_form(&form()).await.unwrap();
+        assert!(matches!(responder.open_form(&form()).await, Err(RespondError::NoForm)));
+        responder.finish("Done.").await.unwrap();
+        assert_eq!(responder.reply(&Reply::ephemeral("psst")).await, Err(RespondError::Late));
+        let opened = calls(&server, (id - 29) as usize).await.pop().unwrap();
+        assert_eq!((&opened.what, &opened.body["type"]), (&callback(id), &json!(9)));
+        assert_eq!(opened.body["data"]["custom_id"], "form:1");
+    }
+    // What the button stands on can still be changed, but not by the token of the press.
+    let responder = responders.take(interaction(32, ANN, press("why", &[]))).await.unwrap();
+    responder.open_form(&form()).await.unwrap();
+    responder.edit(&Reply::text("Being answered")).await.unwrap();
+    assert_eq!(calls(&server, 4).await[3].what, "PATCH /api/v10/channels/20/messages/500");
+}
+
+#[tokio::test]
+async fn no_form_opens_late_or_to_a_form_or_where_it_does_not_fit() {
+    let (server, responders) = start([]).await;
+    let responder = responders.take(interaction(30, ANN, press("why", &[]))).await.unwrap();
+    responder.defer(false).await;
+    assert!(matches!(responder.open_form(&form()).await, Err(RespondError::NoForm)));
+    let responder = responders.take(interaction(31, ANN, submitted(Some(500)))).await.unwrap();
+    assert!(matches!(responder.open_form(&form()).await, Err(RespondError::NoForm)));
+    let responder = responders.take(interaction(32, ANN, press("why", &[]))).await.unwrap();
+    let unfit = Form { title: "x".repeat(46), ..form() };
+    assert!(matches!(responder.open_form(&unfit).await, Err(RespondError::UnfitForm(_))));
+    assert_eq!(server.calls().len(), 1, "only the deferral");
+    // It can be asked in another way.
+    responder.reply(&Reply::ephemeral("Which?")).await.unwrap();
+    assert_eq!(calls(&server, 2).await[1].what, callback(32));
+}
+
+#[tokio::test]
+async fn a_submission_is_answered_like_the_press_that_opened_its_form() {
+    let (server, responders) = start([]).await;
+    let taken = async |id, message| responders.take(interaction(id, ANN, submitted(message))).await.unwrap();
+    taken(30, Some(500)).await.edit(&Reply::text("Answered.")).await.unwrap();
+    taken(31, Some(500)).await.finish("Done.").await.unwrap();
+    taken(32, None).await.finish("Done.").await.unwrap();
+    taken(33, Some(500)).await.reply(&Reply::ephemeral("Not yours.")).await.unwrap();
+    let calls = calls(&server, 4).await;
+    let told: Vec<_> = calls.iter().map(|call| (call.body["type"].clone(), call.what.clone())).collect();
+    assert_eq!(
+        told,
+        [(7, 30), (6, 31), (4, 32), (4, 33)].map(|(kind, id): (u8, u64)| (json!(kind), callback(id)))
+    );
+    assert_eq!(calls[0].body["data"]["content"], "Answered.");
+    assert_eq!(calls[3].body["data"]["flags"], 64);
+}
+
+#[tokio::test]
+async fn a_submission_that_is_not_answered_in_time_is_deferred() {
+    let (server, responders) = start_deferring().await;
+    let with_message = responders.take(interaction(30, ANN, submitted(Some(500)))).await.unwrap();
+    assert_eq!(calls(&server, 1).await[0].body, json!({"type": 6}));
+    let without = responders.take(interaction(31, ANN, submitted(None))).await.unwrap();
+    assert_eq!(calls(&server, 2).await[1].body["type"], 5);
+    drop((with_message, without));
 }

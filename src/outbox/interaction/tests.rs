@@ -7,8 +7,8 @@ use super::super::call::Patience;
 use super::super::tests::{Server, answer};
 use super::*;
 use crate::domain::{
-    Author, ButtonStyle, EmbedField, InteractionId, InteractionKind, InteractionToken, Invocation,
-    SelectOption, UserId,
+    Author, ButtonStyle, EmbedField, InteractionId, InteractionKind, InteractionToken, Invocation, UserId,
+    form_tests::form,
 };
 
 const CALLBACK: &str = "POST /api/v10/interactions/30/tok/callback";
@@ -80,17 +80,19 @@ async fn each_callback_is_what_discord_describes_and_none_carries_the_bots_token
         json!({"interaction": {"id": "30", "type": 2}, "resource": {"type": 4, "message": {"id": "99"}}});
     let nothing = || answer(204, json!(null));
     let (server, discord) =
-        start([answer(200, told), nothing(), nothing(), nothing(), nothing(), nothing()]).await;
+        start([answer(200, told), nothing(), nothing(), nothing(), nothing(), nothing(), nothing()]).await;
     let asked = interaction();
     let reply = everything();
     assert_eq!(discord.answer(&asked, Callback::Reply(&reply)).await, Ok(MessageId::new(99)));
     let choice = Choice { name: "Two".into(), value: OptionValue::Integer(2) };
+    let form = form();
     for callback in [
         Callback::Reply(&Reply::text("x")),
         Callback::Defer { ephemeral: true },
         Callback::DeferUpdate,
         Callback::Update(Change::Rows(&reply.rows[1..])),
         Callback::Suggest(&[choice]),
+        Callback::Form(&form),
     ] {
         assert_eq!(discord.answer(&asked, callback).await, Ok(None));
     }
@@ -120,6 +122,7 @@ async fn each_callback_is_what_discord_describes_and_none_carries_the_bots_token
     assert_eq!(calls[3].body, json!({"type": 6}));
     assert_eq!(calls[4].body, json!({"type": 7, "data": {"components": [menu], "allowed_mentions": nobody}}));
     assert_eq!(calls[5].body, json!({"type": 8, "data": {"choices": [{"name": "Two", "value": 2}]}}));
+    assert_eq!((&calls[6].body["type"], &calls[6].body["data"]), (&json!(9), &modal(&form)));
 }
 
 #[tokio::test]
