@@ -8,7 +8,7 @@
 //! - `world`: the guild as plain data, and its ids
 //! - `acts`: everything that can happen in it; `rules`: what Discord refuses
 //! - `commands`: what the bot registers; `layout`: its embeds and components; `form`: how their mistakes are reported
-//! - `interactions`: what people do with them; `responses`: what the bot answers
+//! - `interactions`: what people do with them; `responses`: what the bot answers; `modal`: forms and their submission
 //! - `shape`: the world as Discord's JSON
 //! - `rest`, `webhooks`, `limits`: the calls that a bot makes, and how many it may make
 //! - `gateway`: sessions and the WebSocket
@@ -24,8 +24,9 @@
 //! a whole: nothing is missed by looking late.
 //!
 //! # What it leaves out
-//! Shards, voice, modals, more than one bot, a second guild but for its channels; the limits of identifies and of invalid requests;
-//! components of the second version are not looked at; a late heartbeat is forgiven.
+//! Shards, voice, more than one bot, a second guild but for its channels; the limits of identifies and of invalid requests;
+//! components of the second version are not looked at; forms have no rows, files, or menus of users and channels; a late
+//! heartbeat is forgiven.
 //!
 //! # Control by HTTP
 //! Channels and users go by name and are created on demand; `parent/name` is a thread.
@@ -51,6 +52,7 @@
 //! curl $C/autocomplete -d '{"channel": "general", "user": "owner", "name": "model", "options": {"name": "o"}, "focused": "name"}'
 //! curl $C/press -d '{"message": "1234", "user": "anna", "custom_id": "yes"}'
 //! curl $C/choose -d '{"message": "1234", "user": "anna", "custom_id": "which", "values": ["a"]}'
+//! curl $C/submit -d '{"interaction": "1234", "values": {"why": "because", "tests": ["unit"]}}'   # the form that answered it
 //! curl "$C/response?interaction=1234"           # → null, or {"acknowledged_after": "4ms", "message": …, …}
 //! #   without a channel, a command is used in direct messages
 //! curl $C/calls                                 # → [{"method": "POST", "path": "…", "status": 200}, …]
@@ -65,6 +67,7 @@ mod gateway;
 mod interactions;
 mod layout;
 mod limits;
+mod modal;
 mod responses;
 mod rest;
 mod rules;

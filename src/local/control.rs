@@ -38,6 +38,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<
         .route("/autocomplete", post(autocomplete))
         .route("/press", post(press))
         .route("/choose", post(choose))
+        .route("/submit", post(submit))
         .route("/response", get(response))
         .with_state(hub)
 }
@@ -358,6 +359,20 @@ async fn choose(State(hub): Shared, body: Bytes) -> Answer {
         let user = state.world.user(&body.user, false);
         state.choose(body.message, user, &body.custom_id, &body.values)
     }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubmitBody {
+    /// The one that was answered by the form.
+    interaction: Id,
+    #[serde(default)]
+    values: serde_json::Map<String, serde_json::Value>,
+}
+
+async fn submit(State(hub): Shared, body: Bytes) -> Answer {
+    let body: SubmitBody = read(&body)?;
+    interaction(hub.change(|state| state.submit(body.interaction, &body.values)))
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,5 @@
-//! What people do with the bot besides writing: they use its commands, type in its options, press its buttons and
-//! choose in its menus. Each becomes an INTERACTION_CREATE on the gateway, whatever the bot's intents are.
+//! What people do with the bot besides writing: they use its commands, type in its options, press its buttons,
+//! choose in its menus and submit its forms (`modal`). Each becomes an INTERACTION_CREATE on the gateway, whatever the bot's intents are.
 //!
 //! A person's client and Discord's server let through only what is offered: a command that is registered, options
 //! as it has them, a button that is there. What they would not let through is [`Refused`] here, and the bot never
@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Command = 2,
     Component = 3,
     Autocomplete = 4,
+    Form = 5,
 }
 
 /// An interaction and what became of it.
@@ -39,8 +40,12 @@ pub(super) struct Interaction {
     name: String,
     /// The type of the option that the person types in.
     pub(super) focused: u64,
-    /// The message with the component.
+    /// The message with the component, also of a form that it has opened.
     pub(super) message: Option<Id>,
+    /// The form that is open in answer to it.
+    pub(super) form: Option<Value>,
+    /// For a submission: what the form was the answer to.
+    pub(super) opened_by: Option<Id>,
     pub(super) acknowledged: Option<Acknowledged>,
     /// The first answer's message; for an update that is the message with the component.
     pub(super) original: Option<Id>,
@@ -62,6 +67,12 @@ pub(super) struct Acknowledged {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(String);
+
+impl Refused {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// What a person does with a command. Begin with [`UseCommand::new`] and set what differs.
 #[derive(Debug, Clone)]
@@ -275,8 +286,8 @@ impl State {
         Ok(self.interact(Kind::Component, channel, user, "", 0, Some(message), data))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two callers, each with all of them")]
-    fn interact(
+    #[expect(clippy::too_many_arguments, reason = "few callers, each with all of them")]
+    pub(super) fn interact(
         &mut self,
         kind: Kind,
         channel: Id,
@@ -297,6 +308,8 @@ impl State {
             name: name.to_owned(),
             focused,
             message,
+            form: None,
+            opened_by: None,
             acknowledged: None,
             original: None,
             follow_ups: Vec::new(),
@@ -475,9 +488,12 @@ impl World {
             "user": self.users.get(&interaction.user).map(|user| self.user_json(user)),
             "authorizing_integration_owners": self.integration_owners_json(interaction),
         });
-        match interaction.message {
-            Some(message) => json["interacted_message_id"] = json!(message),
-            None => json["name"] = interaction.name.as_str().into(),
+        match (interaction.opened_by.and_then(|id| self.interactions.get(&id)), interaction.message) {
+            (Some(opened), _) => {
+                json["triggering_interaction_metadata"] = self.interaction_metadata_json(opened);
+            }
+            (None, Some(message)) => json["interacted_message_id"] = json!(message),
+            (None, None) => json["name"] = interaction.name.as_str().into(),
         }
         json
     }

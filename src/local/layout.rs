@@ -1,5 +1,7 @@
 //! Discord's rules for what a message has besides its text: embeds, and rows of buttons and menus.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::form::{Mistakes, repeated};
@@ -108,9 +110,24 @@ fn check_select(at: &str, select: &Value, mistakes: &mut Mistakes) {
     }
 }
 
-fn check_string_select(at: &str, select: &Value, mistakes: &mut Mistakes) {
+pub(super) fn check_string_select(at: &str, select: &Value, mistakes: &mut Mistakes) {
     check_select(at, select, mistakes);
-    let options = mistakes.list(&format!("{at}.options"), &select["options"], 1..=25);
+    check_options(at, select, 1..=25, mistakes);
+    let most = select["max_values"].as_u64().unwrap_or(1);
+    if most > select["options"].as_array().map_or(0, Vec::len) as u64 {
+        let message = "Must not be greater than the number of options.";
+        mistakes.add(&format!("{at}.max_values"), "BASE_TYPE_BAD_LENGTH", message);
+    }
+}
+
+/// So many options, each with a label and a value of its own.
+pub(super) fn check_options(
+    at: &str,
+    component: &Value,
+    count: RangeInclusive<usize>,
+    mistakes: &mut Mistakes,
+) {
+    let options = mistakes.list(&format!("{at}.options"), &component["options"], count);
     for (place, option) in options.iter().enumerate() {
         let at = format!("{at}.options.{place}");
         mistakes.text(&format!("{at}.label"), &option["label"], 1..=100);
@@ -124,11 +141,6 @@ fn check_string_select(at: &str, select: &Value, mistakes: &mut Mistakes) {
             "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED",
             message,
         );
-    }
-    let most = select["max_values"].as_u64().unwrap_or(1);
-    if most > options.len() as u64 {
-        let message = "Must not be greater than the number of options.";
-        mistakes.add(&format!("{at}.max_values"), "BASE_TYPE_BAD_LENGTH", message);
     }
 }
 

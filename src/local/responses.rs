@@ -13,6 +13,7 @@ use super::commands::check_choices;
 use super::form::Mistakes;
 use super::interactions::{Acknowledged, Interaction, Kind};
 use super::layout::numbered;
+use super::modal::{self, check_modal};
 use super::rules::{AllowedMentions, Draft, Refusal, checked};
 use super::world::{EPHEMERAL, Id, LOADING, Message, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, World};
 use super::{State, What};
@@ -22,7 +23,8 @@ const MESSAGE: u8 = 4;
 const DEFERRED_MESSAGE: u8 = 5;
 const DEFERRED_UPDATE: u8 = 6;
 const UPDATE: u8 = 7;
-const SUGGESTIONS: u8 = 8;
+pub(super) const SUGGESTIONS: u8 = 8;
+pub(super) const FORM: u8 = 9;
 
 /// How long an interaction waits, and how long its token lives.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +55,14 @@ pub struct Response {
     /// Whether its answer is one that only the person sees.
     pub ephemeral: bool,
     /// The answer as it stands now: the message, or the updated one with the component. None while the bot is thinking,
-    /// after it was deleted, and for suggestions.
+    /// after it was deleted, and for suggestions and forms.
     pub message: Option<Message>,
     /// The messages that followed, as they stand now.
     pub follow_ups: Vec<Message>,
     /// The suggestions for an option: what is shown, and its value.
     pub suggestions: Vec<(String, Value)>,
+    /// The form that has opened, until it is submitted.
+    pub form: Option<Value>,
 }
 
 impl World {
@@ -76,6 +80,7 @@ impl World {
             message: interaction.original.as_ref().and_then(there),
             follow_ups: interaction.follow_ups.iter().filter_map(there).collect(),
             suggestions: acknowledged.choices.clone(),
+            form: interaction.form.clone(),
         })
     }
 
@@ -152,16 +157,22 @@ impl State {
         }
         let mut mistakes = Mistakes::default();
         let known: &[u64] = match interaction.kind {
-            Kind::Command => &[4, 5],
-            Kind::Component => &[4, 5, 6, 7],
+            Kind::Command => &[4, 5, 9],
+            Kind::Component => &[4, 5, 6, 7, 9],
             Kind::Autocomplete => &[8],
+            // Where a command has opened the form, there is nothing to update.
+            Kind::Form if interaction.message.is_some() => &[4, 5, 6, 7],
+            Kind::Form => &[4, 5],
         };
         mistakes.one_of("type", &callback.how.into(), known);
+        if callback.how == FORM {
+            check_modal(&callback.data, &mut mistakes);
+        }
         mistakes.finish()?;
 
         let interaction = interaction.clone();
         let ephemeral = draft.flags.unwrap_or(0) & EPHEMERAL != 0;
-        let (mut original, mut choices) = (interaction.message, Vec::new());
+        let (mut original, mut choices, mut form) = (interaction.message, Vec::new(), None);
         match callback.how {
             MESSAGE | DEFERRED_MESSAGE => {
                 let answer = self.answer(&interaction, draft, callback.how == DEFERRED_MESSAGE);
@@ -174,6 +185,7 @@ impl State {
                 let edited = self.edited(message, draft).map_err(|refusal| refusal.within("data"))?;
                 self.replace(edited);
             }
+            FORM => (original, form) = (None, Some(modal::numbered(callback.data))),
             _ => choices = suggestions(&callback.data["choices"], interaction.focused)?,
         }
         let seen_by_one = match callback.how {
@@ -181,7 +193,7 @@ impl State {
             _ => original.and_then(|id| self.world.message(id)).is_some_and(|it| it.ephemeral_to.is_some()),
         };
         if let Some(interaction) = self.world.interactions.get_mut(&id) {
-            interaction.original = original;
+            (interaction.original, interaction.form) = (original, form);
             let how = callback.how;
             interaction.acknowledged = Some(Acknowledged { after, how, ephemeral: seen_by_one, choices });
         }

@@ -1,6 +1,7 @@
 //! The local Discord as its users see it: the real serenity client, and plain HTTP.
 
 mod commands;
+mod forms;
 mod interactions;
 mod layout;
 mod messages;

@@ -94,7 +94,7 @@ pub enum What {
         /// Who: the bot.
         user: Id,
     },
-    /// Somebody used a command, typed in an option, pressed a button or chose in a menu.
+    /// Somebody used a command, typed in an option, pressed a button, chose in a menu or submitted a form.
     Interacted {
         /// The interaction.
         interaction: Id,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Hub;
-use super::responses::Callback;
+use super::responses::{Callback, FORM, SUGGESTIONS};
 use super::rest::{Answer, LARGEST_UPLOAD, Shared, draft, form, parse, parse_value};
 use super::rules::{Draft, Refusal};
 use super::world::{Id, World};
@@ -99,8 +99,9 @@ async fn answer(
     request: Request,
 ) -> Answer {
     let (callback, files): (Callback, _) = form(request).await?;
-    // Suggestions are no message.
-    let described = if callback.how == 8 { Value::Null } else { callback.data.clone() };
+    // Suggestions and forms are no message.
+    let described =
+        if matches!(callback.how, SUGGESTIONS | FORM) { Value::Null } else { callback.data.clone() };
     let draft = match described {
         Value::Null => Draft::default(),
         data => parse_value::<Draft>(data).map_err(|refusal| refusal.within("data"))?,
