@@ -42,7 +42,9 @@ pub use deliveries::{Delivery, DeliveryEnd, DeliveryState, FilePart, StoredPart}
 pub use open::{Holder, OpenError, look};
 pub use places::{ChannelRow, SeenChannel};
 pub use prompt_message::PromptMessage;
-pub use questions::{Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoredQuestion};
+pub use questions::{
+    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, Resumption, StoredQuestion,
+};
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{LiveLine, Shown};
 pub use steering::SteeringEnd;

@@ -56,7 +56,7 @@ pub use continuation::{Decision, decision};
 pub use instead::NotInstead;
 pub use live::turn_to_stop;
 pub use notice::{WaitingWish, waiting_wish};
-pub use questions::{QuestionPress, question_press};
+pub use questions::{PressEnd, QuestionPress, question_press};
 pub use steer::NotFitting;
 
 use crate::agent::Agents;

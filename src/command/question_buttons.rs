@@ -4,19 +4,19 @@ use tracing::{debug, warn};
 
 use super::Commands;
 use super::access::UserAccess;
-use crate::domain::{Approve, Interaction, InteractionKind};
+use crate::domain::{Approve, Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
-use crate::store::{Decider, QuestionKey, StoreError};
-use crate::turn::{QuestionPress, question_press};
+use crate::store::{QuestionKey, StoreError};
+use crate::turn::{PressEnd, QuestionPress, question_press};
 use crate::words::question as words;
 
 impl Commands {
     /// Handles a press that has passed the gate, where it answers a question; whether it does.
     pub(super) async fn pressed_question(&self, press: &Interaction) -> bool {
-        let InteractionKind::Press { custom_id, .. } = &press.kind else { return false };
+        let InteractionKind::Press { custom_id, message, .. } = &press.kind else { return false };
         let Some((key, what)) = question_press(custom_id) else { return false };
-        match self.answer(press, key, what).await {
+        match self.answer(press, *message, key, what).await {
             Ok(()) => {
                 // The message itself says what became of it.
                 if let Err(error) = self.discord.answer(press, Callback::DeferUpdate).await {
@@ -28,7 +28,13 @@ impl Commands {
         true
     }
 
-    async fn answer(&self, press: &Interaction, key: QuestionKey, what: QuestionPress) -> Result<(), String> {
+    async fn answer(
+        &self,
+        press: &Interaction,
+        message: MessageId,
+        key: QuestionKey,
+        what: QuestionPress,
+    ) -> Result<(), String> {
         let not_saved = |error: StoreError| {
             warn!(error = chain(&error), "an answer could not be written down");
             words::NOT_SAVED.to_owned()
@@ -47,10 +53,15 @@ impl Commands {
                 false => words::NOT_YOURS_TO_ANSWER.to_owned(),
             });
         }
-        let by = Decider::Person(press.author.id);
-        match self.turns.press_question(key, what, by).await.map_err(not_saved)? {
-            true => Ok(()),
-            false => Err(words::ANSWERED.to_owned()),
+        match self
+            .turns
+            .press_question(key, what, (press.author.id, press.id, message))
+            .await
+            .map_err(not_saved)?
+        {
+            PressEnd::Answered => Ok(()),
+            PressEnd::TooLate => Err(words::ANSWERED.to_owned()),
+            PressEnd::Gone => Err(words::CONVERSATION_GONE.to_owned()),
         }
     }
 }

@@ -3,8 +3,8 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
-use super::{Millis, Store, StoreError};
-use crate::domain::{ChannelId, MessageId, UserId};
+use super::{Millis, PromptMessage, Store, StoreError, Turn, turns};
+use crate::domain::{ChannelId, MessageId, SessionId, UserId};
 
 /// Identifies a question for good; buttons carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,11 +58,24 @@ pub enum Decider {
 #[derive(Debug, Clone)]
 pub struct NewQuestion {
     pub turn: MessageId,
+    /// The session that waits for the answer.
+    pub session: SessionId,
     pub kind: QuestionKind,
     /// What its message says, without the line that tells what became of it.
     pub text: String,
     /// All of it in a form of the asker's own, so that it can be answered after a restart.
     pub body: String,
+}
+
+/// What comes of a press on a question that a restart has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumption {
+    /// This turn goes on with it.
+    Begins(Box<Turn>),
+    /// Its conversation is gone.
+    Gone,
+    /// It was decided before.
+    TooLate,
 }
 
 /// A question as it is written down.
@@ -116,9 +129,10 @@ impl Store {
     /// If the database fails.
     pub async fn open_question(&self, new: NewQuestion) -> Result<QuestionKey, StoreError> {
         self.step(move |tx| {
-            let sql = "INSERT INTO questions (turn, kind, text, body, asked) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let NewQuestion { turn, kind, text, body, .. } = new;
-            tx.prepare_cached(sql)?.execute(params![turn, kind, text, body, Millis::now()])?;
+            let sql = "INSERT INTO questions (turn, session, kind, text, body, asked)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let NewQuestion { turn, session, kind, text, body } = new;
+            tx.prepare_cached(sql)?.execute(params![turn, session, kind, text, body, Millis::now()])?;
             Ok(QuestionKey(tx.last_insert_rowid()))
         })
         .await
@@ -163,6 +177,58 @@ impl Store {
             };
             let decided = params![question, from, to, source, person, Millis::now()];
             Ok(tx.prepare_cached(sql)?.execute(decided)? > 0)
+        })
+        .await
+    }
+
+    /// Accepts a turn with this prompt, under this id, that goes on where a question was left by a restart: in one step with
+    /// noting that, so it happens once. `pressed` is the message that asks.
+    ///
+    /// # Errors
+    /// If the database fails: nothing is accepted then.
+    pub async fn resume_question(
+        &self,
+        question: QuestionKey,
+        by: UserId,
+        pressed: MessageId,
+        turn: MessageId,
+        prompt: String,
+    ) -> Result<Resumption, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT turn, session FROM questions WHERE id = ?1 AND state = 'left'";
+            let left = tx
+                .prepare_cached(sql)?
+                .query_row([question], |row| Ok((row.get::<_, MessageId>(0)?, row.get::<_, SessionId>(1)?)));
+            let Some((asked_in, session)) = left.optional()? else { return Ok(Resumption::TooLate) };
+            let is_there = "SELECT 1 FROM sessions WHERE id = ?1 AND channel = ?2 AND project = ?3";
+            let before = match turns::row(tx, asked_in)?.map(|row| row.turn) {
+                Some(turn)
+                    if tx.prepare_cached(is_there)?.exists(params![
+                        session,
+                        turn.channel,
+                        turn.project
+                    ])? =>
+                {
+                    turn
+                }
+                _ => return Ok(Resumption::Gone),
+            };
+            let sql = "UPDATE questions SET state = 'resumed', source = 'person', person = ?2, decided = ?3,
+                           posted = coalesce(posted, ?4) WHERE id = ?1";
+            tx.prepare_cached(sql)?.execute(params![question, by, Millis::now(), pressed])?;
+            let turn = Turn {
+                message: turn,
+                prompt,
+                fresh: false,
+                attachments: Vec::new(),
+                question: PromptMessage::Posted(pressed),
+                accepted: Millis::now(),
+                ..before
+            };
+            match turns::insert(tx, &turn, false)? {
+                true => Ok(Resumption::Begins(Box::new(turn))),
+                false => Ok(Resumption::TooLate),
+            }
         })
         .await
     }

@@ -75,6 +75,7 @@
 //! - `id`: the key; never used twice, for buttons carry it.
 //! - `turn`: the turn.
 //! - `kind`: leave for a call of a tool (`permission`), `choices`, or a `plan`.
+//! - `session`: the session that waits for the answer.
 //! - `text`: what its message says, without what became of it.
 //! - `body`: all that is needed to answer it after a restart, in the form of whoever asked.
 //! - `asked`, `decided`: when, in Unix milliseconds.
@@ -279,6 +280,7 @@ const MIGRATIONS: [&str; 18] = ["
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         turn INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
         kind TEXT NOT NULL CHECK (kind IN ('permission', 'choices', 'plan')),
+        session TEXT NOT NULL,
         text TEXT NOT NULL,
         body TEXT NOT NULL,
         asked INTEGER NOT NULL,

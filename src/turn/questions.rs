@@ -20,15 +20,18 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
+use super::steer::OpenTurn;
 use super::task::Task;
-use super::{Turns, delivery, shown};
-use crate::agent::{Chosen, Further, Grant, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
-use crate::domain::{Action, Button, ButtonStyle, MessageId, Project, Row};
+use super::{Turns, delivery, intake, shown, story};
+use crate::agent::{
+    ChoiceQuestion, Chosen, Further, Grant, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId,
+};
+use crate::domain::{Action, Button, ButtonStyle, InteractionId, MessageId, Project, Row, SessionId, UserId};
 use crate::lane::Slot;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::{
-    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
+    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, Resumption, StoreError, StoredQuestion,
 };
 use crate::words::question as words;
 use crate::{text, view};
@@ -49,12 +52,14 @@ pub enum QuestionPress {
     Approve,
     ApproveAndEdit,
     KeepPlanning,
+    /// Goes on where a permission was left by a restart.
+    GoOn,
     /// Chooses this option of the only question.
     Pick(usize),
 }
 
 impl QuestionPress {
-    const NAMED: [(Self, &str); 7] = [
+    const NAMED: [(Self, &str); 8] = [
         (Self::Allow, "allow"),
         (Self::AllowForSession, "session"),
         (Self::AllowAlways, "always"),
@@ -62,6 +67,7 @@ impl QuestionPress {
         (Self::Approve, "approve"),
         (Self::ApproveAndEdit, "edits"),
         (Self::KeepPlanning, "plan"),
+        (Self::GoOn, "go_on"),
     ];
 
     fn name(self) -> String {
@@ -86,12 +92,58 @@ pub fn question_press(custom_id: &str) -> Option<(QuestionKey, QuestionPress)> {
     Some((QuestionKey(key.parse().ok()?), QuestionPress::of_name(press)?))
 }
 
-fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
-    let button = |label: &str, press: QuestionPress, style| Button {
+/// What a press answers in a question that a restart has left, as the prompt of the turn that goes on; `None` where it is no
+/// answer to it.
+fn prompt_after_restart(question: &StoredQuestion, press: QuestionPress) -> Option<String> {
+    match (question.kind, press) {
+        (QuestionKind::Permission, QuestionPress::GoOn) => Some(words::ASK_AGAIN.to_owned()),
+        (QuestionKind::Plan, QuestionPress::Approve | QuestionPress::ApproveAndEdit) => {
+            Some(words::PLAN_IS_GOOD.to_owned())
+        }
+        (QuestionKind::Plan, QuestionPress::KeepPlanning) => Some(words::PLAN_NEEDS_WORK.to_owned()),
+        (QuestionKind::Choices, QuestionPress::Pick(option)) => {
+            let questions = choices(question);
+            let [one] = &questions[..] else { return None };
+            let label = one.options.get(option)?.label.clone();
+            Some(words::answered_later(&[(one.question.clone(), label)]))
+        }
+        _ => None,
+    }
+}
+
+fn choices(question: &StoredQuestion) -> Vec<ChoiceQuestion> {
+    serde_json::from_str(&question.body).unwrap_or_default()
+}
+
+/// The buttons below a question that has ended like this.
+fn rows_at_end(question: &StoredQuestion) -> Vec<Row> {
+    match (question.state, question.kind) {
+        (QuestionState::Left, QuestionKind::Permission) => {
+            vec![Row::Buttons(vec![button(
+                question.key,
+                words::GO_ON,
+                QuestionPress::GoOn,
+                ButtonStyle::Primary,
+            )])]
+        }
+        (QuestionState::Left, QuestionKind::Plan) => rows(question.key, &QuestionAbout::Plan(String::new())),
+        (QuestionState::Left, QuestionKind::Choices) => {
+            rows(question.key, &QuestionAbout::Choices(choices(question)))
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn button(key: QuestionKey, label: &str, press: QuestionPress, style: ButtonStyle) -> Button {
+    Button {
         label: label.to_owned(),
         action: Action::Press { custom_id: format!("{BUTTON}{}:{}", key.0, press.name()), style },
         disabled: false,
-    };
+    }
+}
+
+fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
+    let button = |label: &str, press, style| button(key, label, press, style);
     let (green, grey, red) = (ButtonStyle::Success, ButtonStyle::Secondary, ButtonStyle::Danger);
     let buttons = match about {
         QuestionAbout::Permission(permission) => {
@@ -124,6 +176,16 @@ fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
     if buttons.is_empty() { Vec::new() } else { vec![Row::Buttons(buttons)] }
 }
 
+/// What comes of a press on a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PressEnd {
+    Answered,
+    /// It was answered before, or is not asked any more.
+    TooLate,
+    /// The bot was restarted since, and the conversation is gone.
+    Gone,
+}
+
 /// A question of a turn that runs.
 pub struct OpenQuestion {
     turn: MessageId,
@@ -140,6 +202,8 @@ pub struct TurnQuestions {
     turns: Turns,
     task: Task,
     project: Arc<Project>,
+    /// The session that waits for the answers.
+    session: SessionId,
     slot: Slot,
     further: mpsc::UnboundedSender<Further>,
     typing: AbortHandle,
@@ -147,17 +211,18 @@ pub struct TurnQuestions {
 }
 
 impl TurnQuestions {
-    /// None yet. `further` is the way to the agent.
-    pub fn new(
-        turns: &Turns,
-        task: Task,
-        project: &Arc<Project>,
-        slot: Slot,
-        further: mpsc::UnboundedSender<Further>,
-        typing: AbortHandle,
-    ) -> Self {
-        let (turns, project) = (turns.clone(), Arc::clone(project));
-        Self { turns, task, project, slot, further, typing, open: Arc::default() }
+    /// None yet, of a turn whose agent `way` leads to.
+    pub fn new(turns: &Turns, task: Task, way: &OpenTurn, slot: Slot, typing: AbortHandle) -> Self {
+        Self {
+            turns: turns.clone(),
+            task,
+            project: Arc::clone(&way.project),
+            session: way.session,
+            slot,
+            further: way.further(),
+            typing,
+            open: Arc::default(),
+        }
     }
 
     /// Something happened in the turn.
@@ -195,7 +260,7 @@ impl TurnQuestions {
             state: watch::Sender::new(QuestionState::Open),
         });
         open.push(Arc::clone(&new));
-        let (turns, task) = (self.turns.clone(), self.task);
+        let (turns, task, session) = (self.turns.clone(), self.task, self.session);
         let limit = match question.about {
             QuestionAbout::Choices(_) => self.project.limits.question_choice,
             QuestionAbout::Permission(_) | QuestionAbout::Plan(_) => Some(self.project.limits.question),
@@ -206,7 +271,8 @@ impl TurnQuestions {
         };
         self.turns.0.tasks.spawn(async move {
             let open = Arc::clone(&new);
-            if AssertUnwindSafe(follow(turns, task, new, drawn, limit)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(follow(turns, task, session, new, drawn, limit)).catch_unwind().await.is_err()
+            {
                 error!("a question panicked");
                 open.tell(QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned())).await;
             }
@@ -214,6 +280,10 @@ impl TurnQuestions {
     }
 
     fn withdraw(&self, which: impl Fn(&OpenQuestion) -> bool) {
+        if self.turns.0.ending.is_cancelled() {
+            // The bot stops, and with it the agent; the next one takes up what is open.
+            return;
+        }
         let mut open = self.open.lock();
         open.retain(|question| {
             let is_withdrawn = which(question);
@@ -242,16 +312,20 @@ impl Drop for TurnQuestions {
 async fn follow(
     turns: Turns,
     task: Task,
+    session: SessionId,
     open: Arc<OpenQuestion>,
     drawn: view::DrawnQuestion,
     limit: Option<Duration>,
 ) {
-    let kind = match open.about {
-        QuestionAbout::Permission(_) => QuestionKind::Permission,
-        QuestionAbout::Choices(_) => QuestionKind::Choices,
-        QuestionAbout::Plan(_) => QuestionKind::Plan,
+    let (kind, body) = match &open.about {
+        QuestionAbout::Permission(_) => (QuestionKind::Permission, String::new()),
+        // A list of texts always has a JSON form.
+        QuestionAbout::Choices(questions) => {
+            (QuestionKind::Choices, serde_json::to_string(questions).unwrap_or_default())
+        }
+        QuestionAbout::Plan(_) => (QuestionKind::Plan, String::new()),
     };
-    let new = NewQuestion { turn: task.message, kind, text: drawn.text.clone(), body: String::new() };
+    let new = NewQuestion { turn: task.message, session, kind, text: drawn.text.clone(), body };
     let key = match turns.store.open_question(new).await {
         Ok(key) => key,
         Err(error) => {
@@ -269,6 +343,8 @@ async fn follow(
     }
     let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
     tokio::select! {
+        // It stays open in the store, and the next bot takes it up.
+        () = turns.0.ending.cancelled() => return drop(turns.questions().remove(&key)),
         () = ended => {}
         () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
             let answer = QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default()));
@@ -358,8 +434,7 @@ impl Turns {
         self.0.questions.lock()
     }
 
-    /// Answers a question by a press of its button, for somebody who may. `false`: it was answered before, or is not asked any
-    /// more.
+    /// Answers a question by this press on its message, for somebody who may.
     ///
     /// # Errors
     /// If the database fails: nothing is answered.
@@ -367,12 +442,33 @@ impl Turns {
         &self,
         key: QuestionKey,
         press: QuestionPress,
-        by: Decider,
-    ) -> Result<bool, StoreError> {
-        let Some(open) = self.questions().get(&key).cloned() else { return Ok(false) };
-        match open.answer(press) {
-            Some((answer, state)) => self.settle(key, answer, state, by).await,
-            None => Ok(false),
+        (by, interaction, pressed): (UserId, InteractionId, MessageId),
+    ) -> Result<PressEnd, StoreError> {
+        let open = self.questions().get(&key).cloned();
+        if let Some(open) = open {
+            let Some((answer, state)) = open.answer(press) else { return Ok(PressEnd::TooLate) };
+            return Ok(match self.settle(key, answer, state, Decider::Person(by)).await? {
+                true => PressEnd::Answered,
+                false => PressEnd::TooLate,
+            });
+        }
+        let Some(question) = self.store.question(key).await? else { return Ok(PressEnd::TooLate) };
+        let Some(prompt) = prompt_after_restart(&question, press) else { return Ok(PressEnd::TooLate) };
+        let turn = MessageId::new(interaction.get()).expect("the id of an interaction is not 0");
+        match self.store.resume_question(key, by, pressed, turn, prompt).await? {
+            Resumption::Begins(turn) => {
+                info!(id = %turn.message.short(), channel = %turn.channel, "goes on with what a restart has left");
+                let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
+                // As one that has waited: whether its person may still do this is asked before it begins.
+                let task =
+                    Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
+                intake::enter(self, task, story::Step::Ask(None));
+                let of_task = self.clone();
+                self.0.tasks.spawn(async move { of_task.show_question(key).await });
+                Ok(PressEnd::Answered)
+            }
+            Resumption::Gone => Ok(PressEnd::Gone),
+            Resumption::TooLate => Ok(PressEnd::TooLate),
         }
     }
 
@@ -401,10 +497,16 @@ impl Turns {
     async fn show_question(&self, key: QuestionKey) {
         loop {
             let Ok(Some(question)) = self.store.question(key).await else { return };
-            let Some(posted) = self.where_it_stands(&question).await else { return };
+            let Some(posted) = self.where_it_stands(&question).await else {
+                if !self.0.ending.is_cancelled() {
+                    // It was never posted: nobody has to look for it again.
+                    drop(self.store.set_question_shown(key, question.state).await);
+                }
+                return;
+            };
             let line = words::what_became_of_it(question.state, question.decided_by);
             let text = format!("{}\n{}", question.text, line.as_deref().map(text::small).unwrap_or_default());
-            match self.outbox.edit(question.channel, posted, text.trim_end(), &[]).await {
+            match self.outbox.edit(question.channel, posted, text.trim_end(), &rows_at_end(&question)).await {
                 Ok(()) | Err(Refused::NotFound { .. }) => {
                     if let Err(error) = self.store.set_question_shown(key, question.state).await {
                         debug!(error = chain(&error), "cannot record what a question shows");

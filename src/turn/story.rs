@@ -380,8 +380,7 @@ async fn try_to_ask(
         has_begun
     };
     let slot = ticket.slot();
-    let questions =
-        TurnQuestions::new(turns, task, project, slot, opening.way.further(), typing.abort_handle());
+    let questions = TurnQuestions::new(turns, task, &opening.way, slot, typing.abort_handle());
     let hear = |progress: Progress| {
         live.hear(&progress);
         opening.way.hear(&progress);

@@ -27,6 +27,27 @@ pub const ANSWERED: &str = "This is answered already.";
 /// To a press that could not be written down.
 pub const NOT_SAVED: &str = "I could not save that. Please press again.";
 
+/// To a press on a question whose conversation was reset.
+pub const CONVERSATION_GONE: &str = "The conversation in which this was asked is gone.";
+
+/// The prompt of a turn that goes on after a restart while Claude waited for leave.
+pub const ASK_AGAIN: &str = "I was restarted while you waited for leave to use a tool, so nobody decided about it and it did \
+     not run. Go on with what you were doing; where you still need it, try again.";
+/// The same while it waited for a word on its plan, which is good.
+pub const PLAN_IS_GOOD: &str =
+    "I was restarted while you waited for a word on your plan. It is approved now: carry it out.";
+/// The same where it is not.
+pub const PLAN_NEEDS_WORK: &str = "I was restarted while you waited for a word on your plan. It is not approved yet: ask what \
+     to change, or improve it.";
+/// The same while it waited for an answer to these questions, each with its answer.
+pub fn answered_later(answers: &[(String, String)]) -> String {
+    let answers: Vec<String> = answers
+        .iter()
+        .map(|(question, answer)| format!("You asked: {question}\nThe answer: {answer}"))
+        .collect();
+    format!("I was restarted while you waited for an answer.\n\n{}", answers.join("\n\n"))
+}
+
 /// To Claude, where a person denied a call and gave no reason.
 pub const DENIED: &str = "The person denied this. Do not try it again in another way; go on without it, or ask what to do \
      instead.";

@@ -1,11 +1,11 @@
 //! What Claude asks, answered in the channel.
 
 use moonlane::domain::Outcome;
-use moonlane::local::{EPHEMERAL, Id, Message};
+use moonlane::local::{EPHEMERAL, Fault, Id, Message};
 use moonlane::turn::Settled;
 
 use crate::commands::{buttons, says};
-use crate::crashes::outcome;
+use crate::crashes::{Program, outcome, until};
 use crate::live::line_with;
 use crate::support::{Setup, Stage, routing_with, within};
 
@@ -166,15 +166,104 @@ async fn who_waits_for_a_person_holds_up_nobody() {
     }
 }
 
+/// The question's message, once it says this.
+async fn says_at_end(stage: &Stage, question: &Message, what: &str) -> Message {
+    let (channel, id) = (question.channel, question.id);
+    let found = stage.discord.wait_until(|discord| {
+        let messages = discord.messages(channel);
+        messages.into_iter().find(|it| it.id == id && it.content.ends_with(what))
+    });
+    within(what, found).await
+}
+
+const COLOURS: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[
+    {"label":"Red","description":"warm"},{"label":"Blue","description":"cold"}],"multiSelect":false}]}"#;
+const PLAN: &str = r##"ASK:ExitPlanMode:{"plan":"# Plan\n1. do it"}"##;
+
+/// What is asked, what is pressed after a restart, and how the prompt ends of the turn that goes on.
+fn left_questions() -> [(String, &'static str, &'static str); 4] {
+    [
+        ("ASK:Bash:make".to_owned(), "go_on", "where you still need it, try again."),
+        (COLOURS.replace('\n', ""), "pick1", "You asked: Which colour?\nThe answer: Blue"),
+        (PLAN.to_owned(), "approve", "It is approved now: carry it out."),
+        (PLAN.to_owned(), "plan", "ask what to change, or improve it."),
+    ]
+}
+
 #[tokio::test]
-async fn a_question_that_is_left_by_a_restart_says_so() {
+async fn what_a_restart_has_left_can_be_answered_once_and_goes_on_in_its_session() {
+    for (prompt, press, ends) in left_questions() {
+        let mut stage = Stage::open().await;
+        stage.say("general", &prompt);
+        let asked = question(&stage, "general").await;
+        let before = stage.prompted(&prompt).await;
+        stage.stop().await;
+        stage.start().await;
+        let left = says_at_end(&stage, &asked, "-# I was restarted before anybody answered").await;
+        let id = button(&left, press);
+        let presses = [(); 2].map(|()| stage.discord.press(asked.id, stage.discord.owner(), &id).unwrap());
+        says_at_end(&stage, &asked, &format!("-# Went on by <@{}>", stage.discord.owner())).await;
+        let went_on = until("the turn that goes on", || {
+            let log = stage.agent_log();
+            log.into_iter().find(|it| it.prompt.as_ref().is_some_and(|prompt| prompt.ends_with(ends)))
+        });
+        assert_eq!(went_on.await.session, before.session);
+        let late = says(&stage, presses[1]).await;
+        assert_eq!(late.content, "This is answered already.");
+        let prompts = stage.agent_log().into_iter().filter(|it| it.event == "prompt").count();
+        assert_eq!(prompts, 2, "{prompt}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_bot_has_left_is_found_and_answered_once_also_where_it_was_not_recorded() {
+    for recorded in [true, false] {
+        for (prompt, press, ends) in left_questions() {
+            let mut stage = Stage::without_bot(Setup::default()).await;
+            let general = stage.discord.channel("general");
+            if !recorded {
+                let post = format!("POST /channels/{general}/messages");
+                stage.discord.fail_next(1, Fault::DropAfter, &post);
+            }
+            let bot = Program::start(&stage).await;
+            let turn = stage.say("general", &prompt);
+            let asked = question(&stage, "general").await;
+            if recorded {
+                let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+                let posted = "SELECT 1 FROM questions WHERE posted IS NOT NULL";
+                until("the question to be recorded", || database.query_one(posted, (), |_| Ok(())).ok())
+                    .await;
+            }
+            bot.kill().await;
+            stage.start().await;
+            assert_eq!(outcome(&stage, turn).await, "interrupted");
+            let left = says_at_end(&stage, &asked, "-# I was restarted before anybody answered").await;
+            stage.discord.press(asked.id, stage.discord.owner(), &button(&left, press)).unwrap();
+            let went_on = until("the turn that goes on", || {
+                let log = stage.agent_log();
+                log.into_iter().find(|it| it.prompt.as_ref().is_some_and(|prompt| prompt.ends_with(ends)))
+            });
+            went_on.await;
+            let asks = stage.discord.messages(general);
+            let asks = asks.iter().filter(|it| it.nonce.as_ref().is_some_and(|it| it.starts_with("q-")));
+            assert_eq!(asks.count(), 1, "told once: {prompt}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_in_a_conversation_that_is_gone_does_not_go_on() {
     let mut stage = Stage::open().await;
     stage.say("general", "ASK:Bash:make");
     let asked = question(&stage, "general").await;
     stage.stop().await;
     stage.start().await;
-    let text = ended(&stage, &asked).await;
-    assert!(text.ends_with("Not needed any more: the turn was stopped or is over"), "{text}");
+    let left = says_at_end(&stage, &asked, "-# I was restarted before anybody answered").await;
+    let database = rusqlite::Connection::open(stage.root().join("moonlane.db")).unwrap();
+    database.execute("DELETE FROM sessions", ()).unwrap();
+    let press = stage.discord.press(asked.id, stage.discord.owner(), &button(&left, "go_on")).unwrap();
+    let gone = says(&stage, press).await;
+    insta::assert_snapshot!(gone.content, @"The conversation in which this was asked is gone.");
 }
 
 #[tokio::test]
