@@ -54,7 +54,8 @@ async fn it_shows_what_runs_and_waits_and_changes_only_with_that() {
     let running = stage.held("general").await;
     let waits = stage.say("general", "TEXT:a secret plan");
     stage.reacted(waits, "⏳").await;
-    let (same, text) = board_says(&stage, "overview", "1 running, 1 waiting").await;
+    let last = stage.say("general", "TEXT:another");
+    let (same, text) = board_says(&stage, "overview", "1 running, 2 waiting").await;
     assert_eq!(same, id);
     let (guild, general) = (stage.discord.guild(), stage.discord.channel("general"));
     let link = |message: Id| format!("https://discord.com/channels/{guild}/{general}/{message}");
@@ -65,7 +66,7 @@ async fn it_shows_what_runs_and_waits_and_changes_only_with_that() {
     // Nothing changes, so nothing is called.
     let before = calls_for(&stage, id);
     stage.ask("elsewhere", "TEXT:another channel").await;
-    board_says(&stage, "overview", "1 running, 1 waiting").await;
+    board_says(&stage, "overview", "1 running, 2 waiting").await;
     tokio::time::sleep(3 * Duration::from_secs(5) / FASTER).await;
     let with_another = calls_for(&stage, id);
     assert!(with_another <= before + 2, "another turn began and ended: {before}, {with_another}");
@@ -73,7 +74,7 @@ async fn it_shows_what_runs_and_waits_and_changes_only_with_that() {
     assert_eq!(calls_for(&stage, id), with_another);
 
     stage.let_go("TEXT:done").await;
-    stage.settled(waits).await;
+    stage.settled(last).await;
     board_says(&stage, "overview", "none").await;
     assert_eq!(board(&stage, "owner", "off", None).await, "The board is off.");
     until("its end", || boards(&stage, "overview").is_empty().then_some(())).await;

@@ -174,6 +174,27 @@ async fn messages_that_interrupt_keep_their_order() {
 }
 
 #[tokio::test]
+async fn a_message_that_interrupts_takes_along_what_its_author_wrote_before_it() {
+    let mut stage = stage("").await;
+    let first = stage.say_as("ada", "general", AT_WORK);
+    stage.prompted(AT_WORK).await;
+    let second = stage.say_as("bob", "general", "TEXT:bobs");
+    let third = stage.say_as("ada", "general", "TEXT:1");
+    stage.reacted(third, "⏳").await;
+    let (ada, bob) = (stage.discord.user("ada"), stage.discord.user("bob"));
+    let allowed = format!("return {{ allow = {{ users = {{ '{ada}', '{bob}' }} }},");
+    stage.save("routing.lua", &routing_with("busy = 'interrupt',").replacen("return {", &allowed, 1));
+    within("a reload", stage.reloader().reload_now()).await.unwrap();
+    let fourth = stage.say_as("ada", "general", "TEXT:2");
+    assert_eq!(stage.settled(first).await, CANCELLED);
+    for message in [second, third, fourth] {
+        assert_eq!(stage.settled(message).await, ANSWERED);
+    }
+    let prompts: Vec<_> = stage.agent_log().into_iter().filter_map(|it| it.prompt).collect();
+    assert_eq!(prompts, [AT_WORK, "TEXT:1", "TEXT:2", "TEXT:bobs"]);
+}
+
+#[tokio::test]
 async fn a_notice_that_a_bot_left_is_removed_by_the_next() {
     for is_recorded in [true, false] {
         let mut stage = stage("").await;
