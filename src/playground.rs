@@ -2,11 +2,12 @@
 //!
 //! A line is a message that mentions the bot; `#name` alone switches the channel, `@name` alone the person who
 //! speaks; `/name option=value` uses a command, and a number alone presses the button, or chooses the option of a
-//! menu, that is shown with it. With piped input a line is read as soon as the command before it has its answer, and
+//! menu, that is shown with it. A form that opens is filled in line by line. With piped input a line is read as soon as the command before it has its answer, and
 //! it ends when all messages are settled and all commands answered.
 //!
 //! What shows a turn at work stands below everything else and is redrawn in place, where the output is a terminal.
 
+mod fill;
 mod hands;
 mod input;
 mod screen;
@@ -29,8 +30,9 @@ use crate::logging::{self, Levels};
 use crate::turn::Settled;
 use crate::view;
 
+use fill::Filling;
 use hands::Target;
-use input::InputLine;
+use input::{InputLine, begins_with_name, name_after};
 use screen::Screen;
 
 /// Who answers in the playground.
@@ -74,6 +76,7 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         pending: HashMap::new(),
         asked: Vec::new(),
         targets: Vec::new(),
+        filling: None,
         lines: Vec::new(),
         failed: false,
         gone: false,
@@ -127,6 +130,8 @@ struct Terminal {
     asked: Vec<PendingInteraction>,
     /// What can be pressed, by its number less one; `None` once it is gone.
     targets: Vec<Option<Target>>,
+    /// The form that is being filled in.
+    filling: Option<Filling>,
     /// The messages that show turns at work.
     lines: Vec<Message>,
     failed: bool,
@@ -199,7 +204,9 @@ impl Terminal {
     fn line(&mut self, line: &str) {
         let line = line.trim_end();
         self.screen.line_ended();
-        if let Some(name) = name_after(line, '#') {
+        if let Some(filling) = self.filling.take() {
+            self.fill_in(filling, line);
+        } else if let Some(name) = name_after(line, '#') {
             self.channel = self.discord.channel(name);
             self.names.insert(self.channel, name.to_owned());
         } else if let Some(name) = name_after(line, '@') {
@@ -287,6 +294,9 @@ impl Terminal {
     }
 
     fn show(&mut self, event: &Event) {
+        if let What::Acknowledged { interaction } = event.what {
+            self.open_form(interaction);
+        }
         let discord = self.discord.clone();
         let answered = |it: &PendingInteraction| {
             discord.response(it.interaction).is_some_and(|response| !response.loading)
@@ -432,7 +442,10 @@ impl Terminal {
         let is_quiet = self.pending.is_empty() && self.asked.is_empty() && self.lines.is_empty();
         let is_due = self.interactive && is_quiet;
         if is_due && !self.screen.is_prompted() {
-            let prompt = format!("#{} @{}> ", self.names[&self.channel], self.name(self.person));
+            let prompt = match &self.filling {
+                Some(_) => "> ".to_owned(),
+                None => format!("#{} @{}> ", self.names[&self.channel], self.name(self.person)),
+            };
             let written = self.screen.prompt(&prompt);
             self.put(&written);
         }
@@ -484,46 +497,8 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// The name in `#name` or `@name`, where the line is nothing else.
-fn name_after(line: &str, sign: char) -> Option<&str> {
-    let name = line.strip_prefix(sign)?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_/.".contains(c));
-    is_name.then_some(name)
-}
-
-/// Whether a line after its slash begins with the name of a command, and not with a path or nothing.
-fn begins_with_name(rest: &str) -> bool {
-    let name = rest.split_whitespace().next().unwrap_or_default();
-    rest.starts_with(name)
-        && !name.is_empty()
-        && name.chars().all(|c| c.is_alphanumeric() || "-_'".contains(c))
-}
-
 async fn until(time: Option<Instant>) {
     if let Some(time) = time {
         tokio::time::sleep_until(time.into()).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_bare_name_switches() {
-        assert_eq!(name_after("#general", '#'), Some("general"));
-        assert_eq!(name_after("#general/idea", '#'), Some("general/idea"));
-        assert_eq!(name_after("# A heading", '#'), None);
-        assert_eq!(name_after("#", '#'), None);
-        assert_eq!(name_after("@anna what now?", '@'), None);
-        assert_eq!(name_after("@anna", '@'), Some("anna"));
-    }
-    #[test]
-    fn a_path_is_no_command() {
-        assert!(begins_with_name("reset"));
-        assert!(begins_with_name("model opus"));
-        assert!(!begins_with_name("etc/passwd what is it?"));
-        assert!(!begins_with_name(" reset"));
-        assert!(!begins_with_name(""));
     }
 }

@@ -297,6 +297,23 @@ impl State {
         message: Option<Id>,
         data: Value,
     ) -> Id {
+        let id = self.begin(kind, channel, user, name, focused, message);
+        let body = self.world.interaction_json(&self.world.interactions[&id], &data);
+        self.note(Some(channel), What::Interacted { interaction: id, user });
+        self.sessions.dispatch(0, "INTERACTION_CREATE", None, |_| body.clone());
+        id
+    }
+
+    /// An interaction of which the bot has not been told.
+    pub(super) fn begin(
+        &mut self,
+        kind: Kind,
+        channel: Id,
+        user: Id,
+        name: &str,
+        focused: u64,
+        message: Option<Id>,
+    ) -> Id {
         let id = self.world.new_id();
         let interaction = Interaction {
             id,
@@ -314,10 +331,7 @@ impl State {
             original: None,
             follow_ups: Vec::new(),
         };
-        let body = self.world.interaction_json(&interaction, &data);
         self.world.interactions.insert(id, interaction);
-        self.note(Some(channel), What::Interacted { interaction: id, user });
-        self.sessions.dispatch(0, "INTERACTION_CREATE", None, |_| body.clone());
         id
     }
 }

@@ -136,9 +136,22 @@ fn untouched(field: &Value) -> Value {
     }
 }
 
-/// Whether Discord's client lets this go. `name` is what the person reads at the field.
-pub(super) fn check_value(name: &str, field: &Value, value: &Value) -> Result<(), Refused> {
-    let refused = |why: &str| Err(Refused::new(format!("{name} {why}")));
+/// Whether Discord's client lets this go in a field, which is given with its label; without a value it is left as it is.
+///
+/// # Errors
+/// What is wrong, for the person.
+pub fn check_filled(item: &Value, value: Option<&Value>) -> Result<(), Refused> {
+    let field = &item["component"];
+    let name = item["label"].as_str().unwrap_or_default();
+    match value {
+        Some(value) => check_value(name, field, value),
+        None => check_value(name, field, &untouched(field)),
+    }
+}
+
+/// The same; `name` is what the person reads at the field.
+fn check_value(name: &str, field: &Value, value: &Value) -> Result<(), Refused> {
+    let refused = |why: &str| Err(Refused::new(format!("“{name}” {why}")));
     let is_offered = |value: &Value| {
         field["options"].as_array().into_iter().flatten().any(|option| option["value"] == *value)
     };
@@ -209,7 +222,7 @@ pub(super) fn submission(form: &Value, values: &Map<String, Value>) -> Result<Va
                 }
                 None => untouched(field),
             };
-            check_value(item["label"].as_str().unwrap_or_default(), field, &value)?;
+            check_filled(item, Some(&value))?;
             let key = if value.is_array() { "values" } else { "value" };
             sent["component"] =
                 json!({ "type": field["type"], "id": field["id"], "custom_id": id, key: value });
@@ -232,6 +245,18 @@ impl LocalDiscord {
     /// Waits until a form has opened in answer to an interaction.
     pub async fn form(&self, interaction: Id) -> Value {
         self.wait_until(|local| local.open_form(interaction)).await
+    }
+
+    /// A form that an earlier bot has opened for somebody in this channel, and that is still on their screen. What it is the
+    /// answer to, for [`LocalDiscord::submit`].
+    pub fn left_open(&self, channel: Id, user: Id, form: Value) -> Id {
+        self.hub().change(|state| {
+            let id = state.begin(Kind::Command, channel, user, "", 0, None);
+            if let Some(interaction) = state.world.interactions.get_mut(&id) {
+                interaction.form = Some(numbered(form));
+            }
+            id
+        })
     }
 
     /// Somebody submits the form that has opened in answer to their interaction. The values go by the fields' ids: texts,

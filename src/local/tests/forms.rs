@@ -94,16 +94,16 @@ async fn a_form_opens_is_filled_in_and_comes_back_once() {
         wrong(&with("other", json!("x"))),
     ];
     insta::assert_snapshot!(told.join("\n"), @"
-    The radio is required
-    The boxes is required
-    The radio needs one of its options
-    The boxes takes 1 to 2 of its options
-    The boxes takes each of its options once
-    The boxes needs a list of its options
-    The text needs 2 characters or more, not 1
-    The text takes 5 characters at most, not 6
-    The text takes one line
-    The menu takes 1 of its options
+    “The radio” is required
+    “The boxes” is required
+    “The radio” needs one of its options
+    “The boxes” takes 1 to 2 of its options
+    “The boxes” takes each of its options once
+    “The boxes” needs a list of its options
+    “The text” needs 2 characters or more, not 1
+    “The text” takes 5 characters at most, not 6
+    “The text” takes one line
+    “The menu” takes 1 of its options
     the form has no such field
     ");
 
@@ -260,7 +260,7 @@ async fn a_form_is_submitted_by_http() {
     };
     let look = reqwest::get(format!("{}/control/response?interaction={press}", local.url())).await.unwrap();
     assert_eq!(look.json::<Value>().await.unwrap()["form"]["title"], "Title");
-    assert_eq!(submit(json!({})).await, (403, "The which is required\n".to_owned()));
+    assert_eq!(submit(json!({})).await, (403, "“The which” is required\n".to_owned()));
     assert_eq!(submit(json!({ "which": "2" })).await.0, 200);
     assert_eq!(submit(json!({ "which": "2" })).await, (403, "no form is open\n".to_owned()));
 }
