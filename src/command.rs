@@ -104,10 +104,10 @@ impl Commands {
     }
 
     async fn take_in(&self, interaction: Interaction) {
-        if matches!(interaction.kind, InteractionKind::Press { .. })
+        if interaction.kind.custom_id().is_some()
             && let Some(refusal) = self.refusal_of_press(&interaction).await
         {
-            info!(user = %interaction.author.id, "a press is refused: {refusal}");
+            info!(user = %interaction.author.id, "a press or a form is refused: {refusal}");
             return self.responders.refuse(&interaction, &refusal).await;
         }
         if self.pressed_stop(&interaction).await
@@ -122,8 +122,8 @@ impl Commands {
         }
     }
 
-    /// A press passes the gate as it is now, before it counts: since the command was used, somebody may have been shut
-    /// out, and whoever is must not use up a dialog that others wait for.
+    /// A press, or a form, passes the gate as it is now, before it counts: since the command was used, or the form opened,
+    /// somebody may have been shut out, and whoever is must not use up a dialog that others wait for.
     async fn refusal_of_press(&self, press: &Interaction) -> Option<String> {
         tokio::select! {
             biased;
@@ -138,7 +138,10 @@ impl Commands {
             InteractionKind::Autocomplete(invocation, option) => {
                 return self.suggest(responder, invocation.clone(), option.clone()).await;
             }
-            InteractionKind::Press { .. } | InteractionKind::Form { .. } => words::UNKNOWN.to_owned(),
+            // Whatever knows of it has had it before.
+            InteractionKind::Press { .. } | InteractionKind::Form { .. } => {
+                return self.responders.refuse(responder.interaction(), words::OVER).await;
+            }
         };
         if let Err(error) = responder.finish(&said).await {
             warn!("cannot answer an interaction: {error}");

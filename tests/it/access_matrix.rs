@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use moonlane::local::{Closed, Fault, Id, LocalDiscord, Message, Options, RateLimits, Say, UseCommand};
 use moonlane::turn::Settled;
+use serde_json::json;
 
 use crate::commands::{add_shipped, buttons, says};
 use crate::support::{ANSWERED, ONE_FOR_MANY, Setup, Stage, within};
@@ -41,6 +42,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("You don't have access here. Ask whoever runs this bot.", "not let in"),
     ("⚠️ You aren't allowed to do that there.", "not there"),
     ("Only the person who used the command can answer this.", "not theirs"),
+    ("This question is closed. Use the command again if you still need it.", "closed"),
     ("⚠️ There is no project in direct messages.", "no project"),
     ("Nothing is running and nobody is waiting.", "shows none"),
     ("⚠️ Only operators can do that.", "not operator"),
@@ -245,6 +247,21 @@ impl Scene {
         }
     }
 
+    /// Somebody submits a form that an earlier bot has opened.
+    async fn submits(&self, who: Person, channel: Id) -> String {
+        if who.is_machine {
+            return "-".to_owned();
+        }
+        let why = json!({ "type": 4, "style": 1, "custom_id": "why" });
+        let form = json!({ "custom_id": "why:1", "title": "Deny", "components": [
+            { "type": 18, "label": "Why?", "component": why },
+        ] });
+        let discord = &self.stage.discord;
+        let opened = discord.left_open(channel, who.id, form);
+        let submitted = discord.submit(opened, &[("why", json!("because"))]).unwrap();
+        refusal(&says(&self.stage, submitted).await, who)
+    }
+
     /// Stops the bot, and looks again at what had come to nothing.
     async fn end(mut self) {
         self.stage.stop().await;
@@ -418,6 +435,7 @@ async fn everything(scene: &mut Scene, who: Person) -> Vec<(&'static str, String
     cells.push(("a choice in the own menu", scene.presses_own(who, at, "menu").await));
     cells.push(("a choice in hal's menu", scene.presses_hals(who, at, "menu", None).await));
     cells.push(("a choice in one for all", scene.presses_hals(who, at, "menu", everybody).await));
+    cells.push(("a form of an earlier bot", scene.submits(who, at).await));
     cells
 }
 
