@@ -60,6 +60,7 @@ mod links;
 mod math;
 mod meaning;
 mod references;
+mod runs;
 mod scan;
 mod show;
 mod table;

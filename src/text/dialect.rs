@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::ZERO_WIDTH;
+use super::html;
 use super::inline::{Span, SpanKind, long_ticks};
 use super::line::{columns, is_rule, list_marker};
 
@@ -134,7 +135,7 @@ fn task(text: &str, at: usize, swaps: &mut Vec<Swap>) {
         Some("[x]" | "[X]") => "☑",
         _ => return,
     };
-    if task[3..].starts_with([' ', '\t']) {
+    if task[3..].is_empty() || task[3..].starts_with([' ', '\t']) {
         let at = at + text.len() - task.len();
         swaps.push(swap(at..at + 3, done));
     }
@@ -198,7 +199,8 @@ pub fn comments(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
         if before.is_empty() || before.ends_with([' ', '\t', '\n']) {
             end = text.len() - after.trim_start_matches(blank).len();
         }
-        if text[end..].is_empty() || text[end..].starts_with(['\n', '\r', '.', ',', ';', ':', '!', '?']) {
+        let is_stop = text[end..].starts_with(['\n', '\r', '.', ',', ';', ':', '!', '?']);
+        if text[end..].is_empty() || (is_stop && !text[end..].starts_with("![")) {
             start = before.trim_end_matches(blank).len();
         }
         swaps.push(swap(at + start..at + end, ""));
@@ -266,8 +268,11 @@ pub fn note(source: &str, lines: &[Range<usize>], at: usize, spans: &[Span], swa
 /// Lines of small text.
 pub fn small(source: &str, lines: &[Range<usize>], swaps: &mut Vec<Swap>) {
     for line in lines {
-        let indent = line.len() - source[line.clone()].trim_start().len();
-        swaps.push(swap(line.start..line.start + indent, "-# "));
+        let text = source[line.clone()].trim_start();
+        let indent = line.len() - text.len();
+        // Where nothing is left but a line end, there is no small text.
+        let is_end = html::tag(text).is_some_and(|tag| tag.is("br") && text[tag.length..].trim().is_empty());
+        swaps.push(swap(line.start..line.start + indent, if is_end { "" } else { "-# " }));
     }
 }
 

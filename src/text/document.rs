@@ -125,7 +125,9 @@ impl Document {
 
     /// Keeps the source as it is, up to here.
     pub fn keep_to(&mut self, source: &str, to: usize) {
-        self.part_marks(&source[self.at..to]);
+        if self.edits.last().is_some_and(|edit| edit.text.end == self.text.len()) {
+            self.part_marks(&source[self.at..to]);
+        }
         self.text.push_str(&source[self.at..to]);
         self.at = to;
     }
@@ -142,10 +144,9 @@ impl Document {
         self.at = to;
     }
 
-    /// Marks that something stood between must not come together.
+    /// Marks that did not stand side by side must not come together.
     fn part_marks(&mut self, next: &str) {
-        let edited = self.edits.last().is_some_and(|edit| edit.text.end == self.text.len());
-        if edited && ['`', '~'].iter().any(|&mark| next.starts_with(mark) && self.text.ends_with(mark)) {
+        if ['`', '~'].iter().any(|&mark| next.starts_with(mark) && self.text.ends_with(mark)) {
             self.put(ZERO_WIDTH);
         }
     }
@@ -160,13 +161,15 @@ impl Document {
         self.swap_to(to, "");
     }
 
-    /// Keeps the source up to here, but for these swaps, which are in order.
+    /// Keeps the source up to here, but for these swaps, which are in order. One whose beginning another has covered is
+    /// left out, but what is to go goes.
     pub fn apply(&mut self, source: &str, to: usize, swaps: &[Swap]) {
         for swap in swaps {
-            // Another swap has covered it.
             if swap.range.start >= self.at {
                 self.keep_to(source, swap.range.start);
                 self.swap_to(swap.range.end, &swap.with);
+            } else if swap.with.is_empty() && swap.range.end > self.at {
+                self.skip_to(swap.range.end);
             }
         }
         self.keep_to(source, to.max(self.at));

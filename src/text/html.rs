@@ -145,7 +145,7 @@ impl Tag<'_> {
 pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<Swap>) {
     let mut open: Vec<(usize, Tag<'_>)> = Vec::new();
     let mut link_end = 0;
-    for span in spans {
+    for (number, span) in spans.iter().enumerate() {
         let Range { start, end } = span.range;
         match &span.kind {
             SpanKind::Link { image: false, .. } => link_end = link_end.max(end),
@@ -154,8 +154,11 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
             SpanKind::HtmlCode(inner) => {
                 let ticks = if text[inner.clone()].contains('`') { "``" } else { "`" };
                 swaps.push(swap(at + start..at + inner.start, ticks));
+                let place = at + inner.start;
+                for range in looks(&text[inner.clone()]) {
+                    swaps.push(swap(place + range.start..place + range.end, ""));
+                }
                 for (range, c) in entities(&text[inner.clone()]) {
-                    let place = at + inner.start;
                     swaps.push(swap(place + range.start..place + range.end, c.to_string()));
                 }
                 swaps.push(swap(at + inner.end..at + end, ticks));
@@ -164,9 +167,10 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
                 let Some(tag) = tag(&text[start..]) else { continue };
                 if tag.is("br") {
                     let after = text[end..].trim_start_matches([' ', '\t']);
-                    let ends = after.is_empty() || after.starts_with(['\n', '\r']);
+                    let seen = seen_from(text, text.len() - after.len(), &spans[number + 1..]);
+                    let ends = seen.is_empty() || seen.starts_with(['\n', '\r']);
                     // What follows is text, whatever it would be at the start of a line.
-                    let guard = if line.contains('\n') && is_block_start(after) { ZERO_WIDTH } else { "" };
+                    let guard = if line.contains('\n') && is_block_start(seen) { ZERO_WIDTH } else { "" };
                     let with = if ends { String::new() } else { format!("{line}{guard}") };
                     swaps.push(swap(at + start..at + text.len() - after.len(), with));
                 } else if tag.is("img") && (start < link_end || open.iter().any(|(_, tag)| tag.is("a"))) {
@@ -182,11 +186,31 @@ pub fn write(text: &str, at: usize, spans: &[Span], line: &str, swaps: &mut Vec<
                     if tag.is("a") {
                         anchor(text, at, (begin, &opening), inner, end, swaps);
                     } else {
-                        figures(text, at, (begin, &opening), inner, end, swaps);
+                        let first = spans.partition_point(|span| span.range.start < inner.start);
+                        let link = spans[first..number].iter().find(|span| span.range == inner);
+                        figures(text, at, (begin, &opening), inner, (end, link), swaps);
                     }
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// The text from here on without comments and spaces of any kind; `spans` are those behind this place.
+fn seen_from<'a>(text: &'a str, mut at: usize, spans: &[Span]) -> &'a str {
+    let mut spans = spans.iter();
+    loop {
+        let rest = text[at..].trim_start_matches([' ', '\t']);
+        at = text.len() - rest.len();
+        let hidden = |span: &&Span| match span.kind {
+            SpanKind::Comment => true,
+            SpanKind::Entity(c) => c.is_whitespace(),
+            _ => false,
+        };
+        match spans.next().filter(|span| span.range.start == at).filter(hidden) {
+            Some(span) => at = span.range.end,
+            None => return rest,
         }
     }
 }
@@ -240,7 +264,7 @@ fn figures(
     at: usize,
     (begin, tag): (usize, &Tag<'_>),
     inner: Range<usize>,
-    end: usize,
+    (end, link): (usize, Option<&Span>),
     swaps: &mut Vec<Swap>,
 ) {
     let small = |c: char| {
@@ -251,9 +275,23 @@ fn figures(
         };
         from.chars().position(|other| other == c).and_then(|place| to.chars().nth(place))
     };
-    match text[inner.clone()].chars().map(small).collect::<Option<String>>() {
-        Some(figures) => swaps.push(swap(at + begin..at + end, figures)),
-        None => {
+    let raised = |range: &Range<usize>| text[range.clone()].chars().map(small).collect::<Option<String>>();
+    let label = match link.map(|span| &span.kind) {
+        Some(SpanKind::Link { image: false, label, .. }) => Some(label.clone()),
+        _ => self::tag(&text[inner.clone()])
+            .filter(|tag| tag.is("a") && text[inner.clone()].ends_with("</a>"))
+            .map(|tag| inner.start + tag.length..inner.end - "</a>".len()),
+    };
+    let label = label.and_then(|label| raised(&label).map(|figures| (label, figures)));
+    match (raised(&inner), label) {
+        (Some(figures), _) => swaps.push(swap(at + begin..at + end, figures)),
+        // The link stays around them.
+        (None, Some((label, figures))) => {
+            swaps.push(swap(at + begin..at + inner.start, ""));
+            swaps.push(swap(at + label.start..at + label.end, figures));
+            swaps.push(swap(at + inner.end..at + end, ""));
+        }
+        (None, None) => {
             swaps.push(swap(at + begin..at + inner.start, if tag.is("sub") { "\\_(" } else { "^(" }));
             swaps.push(swap(at + inner.end..at + end, ")"));
         }
@@ -266,6 +304,22 @@ fn entity(text: &str, at: usize, range: Range<usize>, c: char, swaps: &mut Vec<S
     let begins = c != '<' || after.starts_with(|c: char| c.is_ascii_alphabetic() || "@#:/".contains(c));
     let guard = if "*_~|`\\>#-[".contains(c) || (c == '<' && begins) { "\\" } else { "" };
     swaps.push(swap(at + range.start..at + range.end, format!("{guard}{c}")));
+}
+
+/// The tags in code that would give it another look, which code does not have.
+fn looks(code: &str) -> Vec<Range<usize>> {
+    let mut open: Vec<(Range<usize>, &str)> = Vec::new();
+    let mut pairs = Vec::new();
+    for (at, _) in code.match_indices('<') {
+        let Some(tag) = tag(&code[at..]).filter(|tag| tag.marker().is_some()) else { continue };
+        let own = at..at + tag.length;
+        if !tag.closes {
+            open.push((own, tag.name));
+        } else if let Some((opening, _)) = open.pop_if(|(_, name)| tag.is(name)) {
+            pairs.extend([opening, own]);
+        }
+    }
+    pairs
 }
 
 /// The character references in a text, and what they stand for.

@@ -15,6 +15,7 @@ use super::line::fitting;
 use super::links;
 use super::math;
 use super::references::{self, References};
+use super::runs::{self, DelimiterRun};
 use super::token;
 
 /// Something inside lines; its range is in bytes of the scanned text.
@@ -176,19 +177,27 @@ fn tick_runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-fn run_length(bytes: &[u8], at: usize) -> usize {
+/// How many of the byte here stand side by side.
+pub fn run_length(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().take_while(|&&b| b == bytes[at]).count()
 }
 
 /// For each run of backticks, the next one of the same length.
 #[derive(Default)]
-struct Ticks(HashMap<usize, Option<usize>>);
+pub struct Ticks(HashMap<usize, Option<usize>>);
 
 impl Ticks {
-    fn new(text: &str) -> Self {
+    /// Of this text.
+    pub fn new(text: &str) -> Self {
         let runs: Vec<_> = tick_runs(text).collect();
         let mut later = HashMap::new();
         Self(runs.into_iter().rev().map(|(at, length)| (at, later.insert(length, at))).collect())
+    }
+
+    /// Where the code ends that begins with the backticks here, or else these.
+    pub fn end(&self, text: &str, at: usize) -> usize {
+        let end = self.0.get(&at).copied().flatten().unwrap_or(at);
+        end + run_length(text.as_bytes(), at)
     }
 }
 
@@ -198,33 +207,6 @@ struct Bracket {
     image: bool,
     /// How many runs stood before it.
     runs: usize,
-}
-
-/// A delimiter run.
-#[derive(Clone, Copy)]
-struct DelimiterRun {
-    mark: u8,
-    at: usize,
-    length: usize,
-    /// The markers that are not used yet.
-    left: usize,
-    opens: bool,
-    closes: bool,
-}
-
-impl DelimiterRun {
-    /// Whether what this one opens can be closed by that one.
-    fn fits(&self, closer: &Self) -> bool {
-        let both = (self.opens && self.closes) || (closer.opens && closer.closes);
-        let thirds = both
-            && (self.length + closer.length).is_multiple_of(3)
-            && !(self.length.is_multiple_of(3) && closer.length.is_multiple_of(3));
-        self.mark == closer.mark
-            && match self.mark {
-                b'*' | b'_' => !thirds,
-                _ => self.length == closer.length,
-            }
-    }
 }
 
 struct Reader<'a> {
@@ -413,66 +395,26 @@ impl Reader<'_> {
         if literal || (matches!(mark, b'~' | b'|') && length > 2) {
             return end;
         }
-        let bytes = self.text.as_bytes();
-        let back = bytes[..at].iter().rev().take_while(|&&b| Some(&b) == bytes[..at].last()).count();
-        // To its neighbours, a marker that is a letter of a token is a letter.
-        let is_letter = |c: char, run: Range<usize>| {
-            matches!(c, '*' | '_')
-                && !self.text[..run.start].ends_with('\\')
-                && token::is_literal(self.text, run)
-        };
-        let letter = |c: Option<char>, run| c.map(|c| if is_letter(c, run) { 'x' } else { c });
-        let before = letter(self.text[..at].chars().next_back(), at - back..at);
-        let after = letter(self.text[end..].chars().next(), end..end + run_length(bytes, end));
-        let space = |c: Option<char>| c.is_none_or(char::is_whitespace);
-        let mark_or_space = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || is_punctuation(c));
-        let is_left = !space(after) && (!mark_or_space(after) || mark_or_space(before));
-        let is_right = !space(before) && (!mark_or_space(before) || mark_or_space(after));
-        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let (opens, closes) = match mark {
-            // One tilde begins or ends nothing within a word: `HEAD~2`.
-            b'_' | b'~' if mark == b'_' || length == 1 => (
-                is_left && (!is_right || before.is_some_and(is_punctuation)),
-                is_right && (!is_left || after.is_some_and(is_punctuation)),
-            ),
-            // CommonMark has no spoilers: each marker touches what it hides on its inner side only.
-            b'|' => (!space(after) && !word(before), !space(before) && !word(after)),
-            _ => (is_left, is_right),
-        };
-        if opens || closes {
-            self.runs.push(DelimiterRun { mark, at, length, left: length, opens, closes });
-        }
+        self.runs.extend(DelimiterRun::new(self.text, at..end, mark));
         end
     }
 
-    /// Finds the emphasis among the runs from this one on, and forgets them.
+    /// Finds the emphasis and the spoilers among the runs from this one on, and forgets them.
     fn pair(&mut self, from: usize) {
         let runs = self.runs.split_off(from.min(self.runs.len()));
-        let mut openers: Vec<DelimiterRun> = Vec::new();
-        for mut run in runs {
-            while run.closes && run.left > 0 {
-                let Some(place) = openers.iter().rposition(|opener| opener.fits(&run)) else { break };
-                let opener = &mut openers[place];
-                let marker = match run.mark {
-                    b'*' | b'_' => opener.left.min(run.left).min(2),
-                    _ => run.length,
-                };
-                opener.left -= marker;
-                let start = opener.at + opener.left;
-                let keep = place + usize::from(opener.left > 0);
-                openers.truncate(keep);
-                let end = run.at + run.length - run.left + marker;
-                run.left -= marker;
-                self.taken.extend([start..start + marker, end - marker..end]);
-                self.push(start..end, SpanKind::Run(marker));
+        let (bars, runs): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.mark == b'|');
+        let mut found = runs::emphasis(runs);
+        if bars.len() > 1 {
+            let mut around: Vec<Range<usize>> = found.iter().map(|(range, _)| range.clone()).collect();
+            if from == 0 {
+                let is_look = |span: &&Span| matches!(span.kind, SpanKind::Run(_) | SpanKind::Tagged { .. });
+                around.extend(self.spans.iter().filter(is_look).map(|span| span.range.clone()));
             }
-            if run.opens && run.left > 0 {
-                // So few can be open at once that looking through them takes no time.
-                if openers.len() >= 64 {
-                    openers.remove(0);
-                }
-                openers.push(run);
-            }
+            found.extend(runs::spoilers(&bars, around));
+        }
+        for (range, marker) in found {
+            self.taken.extend([range.start..range.start + marker, range.end - marker..range.end]);
+            self.push(range, SpanKind::Run(marker));
         }
     }
 }
@@ -484,20 +426,6 @@ fn is_mail(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && name.chars().all(of_name) && !host.is_empty() && host.chars().all(of_host)
     })
-}
-
-/// Punctuation and symbols, as CommonMark takes them; but for those of scripts without spaces, where a marker stands
-/// between two letters more often than not.
-fn is_punctuation(c: char) -> bool {
-    if c.is_ascii() {
-        return c.is_ascii_punctuation();
-    }
-    !c.is_alphanumeric()
-        && !c.is_whitespace()
-        && matches!(c, '\u{a1}'..='\u{bf}' | '×' | '÷' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}'
-            | '\u{20a0}'..='\u{20cf}' | '\u{2100}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}'
-            | '\u{1f000}'..='\u{1faff}')
-        && c != '\u{ad}'
 }
 
 #[cfg(test)]

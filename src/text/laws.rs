@@ -38,6 +38,8 @@ mod rules;
 #[cfg(test)]
 mod sense;
 #[cfg(test)]
+mod stand_in;
+#[cfg(test)]
 mod wrong;
 
 use std::ops::Range;

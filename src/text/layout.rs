@@ -175,7 +175,7 @@ pub fn lead(document: &Document, begin: PartStart) -> String {
         let guard = if text.is_empty() { ZERO_WIDTH } else { "" };
         return format!("{}{quote}{guard}", block.reopened());
     }
-    let open = document.open_at(begin.offset).concat();
+    let open = side_by_side(document.open_at(begin.offset).into_iter());
     if !before.trim().is_empty() {
         let quote = quote_prefix(before);
         let guard = if open.is_empty() && is_block_start(text) { ZERO_WIDTH } else { "" };
@@ -188,6 +188,14 @@ pub fn lead(document: &Document, begin: PartStart) -> String {
         LineKind::Text | LineKind::Item if text.starts_with(char::is_whitespace) => ZERO_WIDTH.to_owned(),
         _ => String::new(),
     }
+}
+
+/// Markers that a cut closes or opens again; three tildes would be a fence.
+fn side_by_side<'a>(markers: impl Iterator<Item = &'a str>) -> String {
+    markers.fold(String::new(), |all, marker| {
+        let guard = if all.ends_with('~') && marker.starts_with('~') { ZERO_WIDTH } else { "" };
+        all + guard + marker
+    })
 }
 
 /// A marker that is opened again and one of the text are not to be read as one.
@@ -206,7 +214,7 @@ fn tail(document: &Document, begin: PartStart, cut: &Cut) -> String {
         let guard = if shows_no_code(document, begin, cut.next) { ZERO_WIDTH } else { "" };
         return format!("{guard}{}", document.blocks[block].closed());
     }
-    let closing: String = document.open_at(cut.next.offset).into_iter().rev().collect();
+    let closing = side_by_side(document.open_at(cut.next.offset).into_iter().rev());
     if touch(&document.text[..cut.end], &closing) { format!("{ZERO_WIDTH}{closing}") } else { closing }
 }
 

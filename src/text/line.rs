@@ -125,6 +125,33 @@ pub fn closing(line: &str, mark: u8, run: usize, column: usize) -> bool {
     length >= run && rest[length..].trim().is_empty() && indent < column + 4
 }
 
+/// How the code of a block is indented, compared with its fence.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum CodeIndent {
+    /// There is none yet.
+    #[default]
+    Unknown,
+    /// All of it like the fence, or further.
+    Like,
+    /// Not all of it.
+    Less,
+}
+
+impl CodeIndent {
+    /// Takes the next line of a block whose fence is in this column. Returns whether the block has ended before it: the code
+    /// was indented like the item that it is in, and another item begins. Code that is not indented like its fence goes on.
+    pub fn ends_before(&mut self, line: &str, column: usize) -> bool {
+        let text = line.trim_start();
+        if text.is_empty() {
+            return false;
+        }
+        let is_like = columns(&line[..line.len() - text.len()]) >= column;
+        let ends = column > 1 && !is_like && *self == Self::Like && list_marker(text).is_some();
+        *self = if is_like && *self != Self::Less { Self::Like } else { Self::Less };
+        ends
+    }
+}
+
 /// What a line of code that shows a language to Discord may hold.
 pub fn language(info: &str) -> &str {
     let ends = |c: char| !(c.is_ascii_alphanumeric() || "_+-.#".contains(c));

@@ -28,13 +28,32 @@ pub fn shown(label: &str, target: &str) -> LinkForm {
         LinkForm::Address
     } else if masked && label.contains("://") {
         if label.contains(char::is_whitespace) { LinkForm::Both } else { LinkForm::Address }
-    } else if masked {
+    } else if masked && is_label(label) {
         LinkForm::Masked
+    } else if masked {
+        LinkForm::Both
     } else if target.starts_with('#') || target.is_empty() || label == target || address(target) == label {
         LinkForm::Label
     } else {
         LinkForm::Both
     }
+}
+
+/// Whether Discord finds the end of this label: behind a `[` in it there is a `]`, and behind a `]` no `[`.
+fn is_label(label: &str) -> bool {
+    let mut rest = label;
+    while let Some(at) = rest.find(['[', ']']) {
+        let after = &rest[at + 1..];
+        rest = match rest.as_bytes()[at] {
+            b'[' => match after.split_once(']') {
+                Some((_, after)) => after,
+                None => return false,
+            },
+            _ if after.find(['[', ']']).is_some_and(|next| after.as_bytes()[next] == b'[') => return false,
+            _ => after,
+        };
+    }
+    true
 }
 
 /// What of a target is to be read: of `mailto:` and `tel:`, the address.
@@ -98,8 +117,7 @@ pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
         let masked = path.starts_with("http");
         match form {
             LinkForm::Masked if reference.is_some() => {
-                let (before, after) = if is_bare_target(path) { ("](", ")") } else { ("](<", ">)") };
-                replace(at + label.end, before.to_owned(), 0, after);
+                swaps.push(swap(at + label.end..at + end, format!("]({})", escaped(path))));
             }
             LinkForm::Masked => {
                 // It is one line to Discord.
@@ -144,14 +162,22 @@ fn has_image(label: &str) -> bool {
     label.contains("](") || label.contains("![") || html::tag(label).is_some_and(|tag| tag.is("img"))
 }
 
-/// Whether a target needs no angle brackets around it.
-fn is_bare_target(target: &str) -> bool {
-    let mut depth = 0;
-    let closes_first = target.bytes().any(|byte| {
-        depth += i32::from(byte == b'(') - i32::from(byte == b')');
-        depth < 0
-    });
-    !closes_first && depth == 0
+/// A target with a backslash before each bracket that no other one matches.
+fn escaped(target: &str) -> String {
+    let mut open = Vec::new();
+    let mut odd = Vec::new();
+    for (at, byte) in target.bytes().enumerate() {
+        match byte {
+            b'(' => open.push(at),
+            b')' if open.pop().is_none() => odd.push(at),
+            _ => {}
+        }
+    }
+    odd.extend(open);
+    odd.sort_unstable();
+    let mut out = target.to_owned();
+    odd.iter().rev().for_each(|&at| out.insert(at, '\\'));
+    out
 }
 
 /// What of a link's target is the address, without a title and angle brackets.

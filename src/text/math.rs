@@ -6,6 +6,8 @@
 //! - the second touches what comes before, and no letter, digit, `$`, `{` or `(` behind it;
 //! - what is between them is on one line and is none of the shell's variables (`$HOME/$USER`) and no prose.
 //!
+//! `$$…$$` within a line is none either, if it is prose (`$$ is a dollar: $$f`).
+//!
 //! Prices (`$5 and $10`) and escaped brackets (`\[WIP\]`) are none of these.
 
 use std::ops::Range;
@@ -46,7 +48,11 @@ pub fn find(text: &str, at: usize) -> Option<Formula> {
     let inner = &text[begin..begin + length];
     let end = begin + length + close.len();
     let is_formula = match open {
-        "$$" => !inner.trim().is_empty(),
+        "$$" => {
+            let alone = at == 0 && text[end..].trim().is_empty();
+            let apart = !text[end..].starts_with(|c: char| c.is_alphanumeric() || "${(_".contains(c));
+            !inner.trim().is_empty() && (alone || (apart && (is_marked(inner) || longest_word(inner) <= 2)))
+        }
         "$" => {
             let touches = !(inner.starts_with(char::is_whitespace) || inner.ends_with(char::is_whitespace));
             let apart =
@@ -251,6 +257,8 @@ mod tests {
             ("\\(x^2\\) and \\(n\\) but \\(no formula\\)", &["x^2", "n"]),
             ("\\[ E = mc^2 \\] but \\[WIP\\] and \\[x\\]", &[" E = mc^2 "]),
             ("$$\\sum_{i=1}^n i$$", &["\\sum_{i=1}^n i"]),
+            ("$$speed$$", &["speed"]),
+            ("$$ is a dollar: echo $$f", &[]),
             ("$5 and $10, $20/month or 30$, US$5, $5-$7, $100k", &[]),
             ("$HOME/$USER $PATH: ${A}_${B} $(ls) $NODE_ENV$ $$ $?", &[]),
             ("^foo$ and ^bar$ /^$/ $('a').on($('b'))", &[]),

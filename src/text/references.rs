@@ -12,7 +12,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::line::{Opening, closing, heading, is_rule, opening};
+use super::inline::Ticks;
+use super::line::{CodeIndent, Opening, closing, columns, heading, is_list_item, is_rule, opening};
 
 /// CommonMark's limit of a label, in bytes here.
 const LABEL: usize = 999;
@@ -137,6 +138,8 @@ fn is_title(text: &str) -> bool {
 pub struct Survey {
     /// The fence of the code block that is open: its mark, its length, its column, and whether it is in a quote.
     fence: Option<(u8, usize, usize, bool)>,
+    /// How its code is indented.
+    indent: CodeIndent,
     /// The lines of the paragraph so far.
     paragraph: Vec<Range<usize>>,
     /// Where labels stand that wait for their definitions, and definitions for their uses.
@@ -155,7 +158,11 @@ impl Survey {
     pub fn line(&mut self, source: &str, line: Range<usize>, references: &mut References) {
         let text = &source[line.clone()];
         if let Some((mark, run, column, quoted)) = self.fence {
-            let ends = quoted && !text.trim_start().starts_with('>');
+            let ends = if quoted {
+                !text.trim_start().starts_with('>')
+            } else {
+                !closing(text, mark, run, column) && self.indent.ends_before(text, column)
+            };
             let text = if quoted { inner(text) } else { text };
             if ends || closing(text, mark, run, column) {
                 self.fence = None;
@@ -172,10 +179,14 @@ impl Survey {
             self.paragraph.push(line);
         } else if let Some(Opening { start, mark, run, .. }) = opening(text) {
             self.end_paragraph(source, references);
-            let column = text.len() - text.trim_start().len() + start.markers.len();
+            let column = columns(&text[..text.len() - start.rest.len()]);
+            self.indent = CodeIndent::default();
             self.fence = Some((mark, run, column, start.quotes > 0));
         } else if plain.is_empty() || is_rule(plain) || plain.starts_with("<!--") {
             self.end_paragraph(source, references);
+        } else if is_list_item(plain) {
+            self.end_paragraph(source, references);
+            self.paragraph.push(line);
         } else if heading(plain).is_some() {
             self.end_paragraph(source, references);
             self.paragraph.push(line);
@@ -229,7 +240,19 @@ fn uses(text: &str) -> Vec<Awaited> {
     let mut uses = Vec::new();
     let mut open = None;
     let mut at = 0;
+    let next_tick =
+        |from: usize| memchr::memchr(b'`', bytes.get(from..).unwrap_or_default()).map(|at| from + at);
+    let mut tick = next_tick(0);
+    let ticks = if tick.is_some() { Ticks::new(text) } else { Ticks::default() };
     while let Some(found) = memchr::memchr3(b'[', b']', b'\\', bytes.get(at..).unwrap_or_default()) {
+        // What is in code is used by nobody.
+        if tick.is_some_and(|tick| tick < at) {
+            tick = next_tick(at);
+        }
+        if let Some(begin) = tick.filter(|&tick| tick < at + found) {
+            at = ticks.end(text, begin);
+            continue;
+        }
         at += found;
         match (bytes[at], open) {
             (b'[', _) => open = Some(at + 1),

@@ -172,14 +172,14 @@ impl Blocks {
             }
             return;
         }
-        if let Some(code) = self.code.take() {
-            let goes_on = match &code.fence {
+        if let Some(mut code) = self.code.take() {
+            let goes_on = match &mut code.fence {
                 // A quote ends before the first line without a mark, and with it whatever is open inside.
                 Some(fence) if fence.quotes > 0 && !text.trim_start().starts_with('>') => false,
                 Some(fence) if closing(quoted(text, fence.quotes), fence.mark, fence.run, fence.column) => {
                     return self.close(source, &code, Some(line));
                 }
-                Some(_) => true,
+                Some(fence) => fence.quotes > 0 || !fence.indent.ends_before(text, fence.column),
                 None if text.trim().is_empty() => {
                     // It is part of the block only if more code follows.
                     self.code = Some(code);

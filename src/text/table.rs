@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::LIMIT;
 use super::clean::{controls, tidy};
-use super::dialect::{Swap, swap};
+use super::dialect::{self, Swap, swap};
 use super::document::{Document, LineKind};
 use super::html;
 use super::inline::{self, Span, SpanKind};
@@ -15,6 +14,7 @@ use super::links;
 use super::math;
 use super::meaning;
 use super::references::References;
+use super::{LIMIT, ZERO_WIDTH};
 
 /// The columns that a common phone shows in a line of code. Discord's app for Android has room for about 37 on a screen 393
 /// points wide, by its own measures (margins of 84, a font of 13.6 points); a narrow screen has 33, a wide one 40.
@@ -278,6 +278,7 @@ impl Cell {
         let spans = inline::spans_with(text, references);
         links::write(text, at, &spans, &mut rich);
         math::write(at, text, &spans, &mut rich);
+        dialect::long_code(text, at, &spans, &mut rich);
         meaning::write(text, at, &spans, false, &mut rich);
         for span in &spans {
             let Range { start, end } = span.range;
@@ -331,7 +332,8 @@ impl Cell {
         let mut cell = Self { range, bare, width: 0, hidden, rich, has_link, is_rtl };
         for swaps in [&mut cell.bare, &mut cell.rich] {
             swaps.extend(both.iter().map(|s| swap(s.range.clone(), s.with.clone())));
-            swaps.sort_by_key(|swap| (swap.range.start, swap.range.end));
+            // What keeps marks apart stands before what escapes them.
+            swaps.sort_by_key(|swap| (swap.range.start, swap.range.end, swap.with != ZERO_WIDTH));
         }
         cell.width = cell.shown(source).width();
         cell

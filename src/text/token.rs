@@ -5,9 +5,9 @@
 //! A run of stars or underscores is literal where it is part of
 //! - an operator: `2**10`, and `a*b` unless the word has another such run (`un*frigging*believable`);
 //! - a glob: `*.rs`, `**/*.ts`, `a/*/b`, `*/5`, `OPEN_*`, `std::*`, `lib-*`, `(src/*)`; a lone one: `(*)`, `"*"`;
-//! - a comment: `*/`; a pattern: `a.*b`, `.*$`;
-//! - the arguments of Python: `*args`, `**kwargs`; a pointer of C: `char *p`, `char **argv`, `void*`;
-//! - a name: `__init__`, `__main__`, `__foo_bar__`, `obj.__x__`, `__x__(`, `__x__.py`;
+//! - a comment: `*/`; a pattern: `a.*b`, `.*$`, `\w+_\b`, `[*_~]`;
+//! - the arguments of Python: `*args`, `**kwargs`; a pointer of C: `char *p`, `char **argv`, `void*`, `p->*m`;
+//! - a name: `__init__`, `__main__`, `__GNUC__`, `__foo_bar__`, `obj.__x__`, `__x__(`, `__x__.py`;
 //! - a path of Windows: `C:\_a\_b`, `.\_a`, `\\host\_a`, in which a backslash escapes nothing either.
 //!
 //! A word that has markers on both sides is none of this: `*args*`, `**/etc/hosts**`, `__two words__`.
@@ -21,9 +21,14 @@ const WORD: usize = 120;
 const DUNDERS: &[&str] = &[
     "add",
     "all",
+    "android",
     "annotations",
+    "apple",
+    "arm",
+    "asm",
     "attribute",
     "author",
+    "avr",
     "await",
     "aenter",
     "aexit",
@@ -35,6 +40,7 @@ const DUNDERS: &[&str] = &[
     "bytes",
     "call",
     "class",
+    "clang",
     "cached",
     "code",
     "contains",
@@ -58,11 +64,13 @@ const DUNDERS: &[&str] = &[
     "enter",
     "eq",
     "exit",
+    "extension",
     "file",
     "filename",
     "fixtures",
     "float",
     "format",
+    "freebsd",
     "func",
     "function",
     "future",
@@ -73,12 +81,14 @@ const DUNDERS: &[&str] = &[
     "getitem",
     "getstate",
     "globals",
+    "gnuc",
     "gt",
     "hash",
     "iadd",
     "import",
     "index",
     "init",
+    "inline",
     "int",
     "invert",
     "isub",
@@ -88,6 +98,7 @@ const DUNDERS: &[&str] = &[
     "len",
     "license",
     "line",
+    "linux",
     "loader",
     "lt",
     "main",
@@ -115,6 +126,7 @@ const DUNDERS: &[&str] = &[
     "reduce",
     "repr",
     "reversed",
+    "restrict",
     "round",
     "self",
     "set",
@@ -123,6 +135,7 @@ const DUNDERS: &[&str] = &[
     "setstate",
     "sizeof",
     "slots",
+    "stdc",
     "snapshots",
     "spec",
     "str",
@@ -133,7 +146,10 @@ const DUNDERS: &[&str] = &[
     "traceback",
     "truediv",
     "typename",
+    "typeof",
+    "unix",
     "version",
+    "volatile",
     "weakref",
     "wrapped",
     "xor",
@@ -149,7 +165,9 @@ const C_TYPES: &[&str] = &[
 /// Whether these stars or underscores are letters of a token.
 pub fn is_literal(text: &str, run: Range<usize>) -> bool {
     let around = Around::new(text, run);
-    around.in_path() || if around.run.starts_with('*') { around.is_star() } else { around.is_name() }
+    around.in_path()
+        || around.in_pattern()
+        || if around.run.starts_with('*') { around.is_star() } else { around.is_name() }
 }
 
 /// Whether the backslash here escapes nothing: it is one of a path of Windows.
@@ -195,6 +213,34 @@ impl<'a> Around<'a> {
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()) && rest.contains('\\'))
     }
 
+    /// Whether it is in a regular expression: in a word with `\w` or the like, or in a set of signs, `[*_~]`.
+    fn in_pattern(&self) -> bool {
+        let is_class = |pair: &[u8]| pair[0] == b'\\' && b"bBdDsSwW".contains(&pair[1]);
+        let has_class = |text: &str| text.as_bytes().windows(2).any(is_class);
+        let is_quoted = || self.before.contains('`') || self.after.contains('`');
+        let is_around = || self.before.is_empty() || self.after.is_empty();
+        let group = || self.before.strip_suffix(')').and_then(|before| before.rsplit_once('('));
+        let is_repeated = |(_, inner): (&str, &str)| inner.contains(['*', '+', '|']) || has_class(inner);
+        let is_found = match self.run {
+            "*" => {
+                let class = self.before.as_bytes().last_chunk::<2>();
+                class.is_some_and(|pair| is_class(pair)) || group().is_some_and(is_repeated)
+            }
+            "_" => (has_class(self.before) || has_class(self.after)) && !is_around(),
+            _ => false,
+        };
+        if is_found && !is_quoted() {
+            return true;
+        }
+        let Some((_, first)) = self.before.rsplit_once('[') else { return false };
+        // A bracket that comes first is one of the set.
+        let inner = first.strip_prefix('^').unwrap_or(first);
+        let inner = inner.strip_prefix(']').unwrap_or(inner);
+        let Some((second, rest)) = self.after.split_once(']') else { return false };
+        let is_sign = |c: char| !c.is_alphanumeric() && c != '`' && c != ']';
+        inner.chars().chain(second.chars()).all(is_sign) && !rest.starts_with(['(', '['])
+    }
+
     fn is_star(&self) -> bool {
         let (before, after) = (self.before.chars().next_back(), self.after.chars().next());
         let second = self.after.chars().nth(1);
@@ -217,6 +263,10 @@ impl<'a> Around<'a> {
             }
             (Some('-'), after) if !alnum(after) => !rest.is_empty() && !self.before.contains('*'),
             (Some(':'), after) if !alnum(after) => rest.ends_with(':') && !self.before.contains('*'),
+            (Some('>'), after) if self.run == "*" && self.before.ends_with("->") && alnum(after) => {
+                !self.before.ends_with("-->")
+            }
+            (Some('.'), None) if self.before == "." => true,
             (Some('.'), after) if alnum(after) || matches!(after, Some('$' | '?' | '|' | '\\')) => true,
             (Some('"'), Some('"')) | (Some('\''), Some('\'')) => true,
             (Some('(' | '[' | '{' | '<' | ',' | '='), Some(')' | ']' | '}' | '>' | ',' | ';')) => true,
@@ -313,10 +363,18 @@ mod tests {
             ("*/5 SQLITE_OPEN_* => std::* lib-*", "⟦*⟧/5 SQLITE⟦_⟧OPEN_⟦*⟧ => std::⟦*⟧ lib-⟦*⟧"),
             ("count(*) … USING(*) (src/*) /* a */", "count(⟦*⟧) … USING(⟦*⟧) (src/⟦*⟧) /* a ⟦*⟧/"),
             ("refs/pull/*/head:refs/pr/* a/*:b/*", "refs/pull/⟦*⟧/head:refs/pr/* a/⟦*⟧:b/*"),
-            ("a.*b .*$ **a.** *b.*", "a.⟦*⟧b .⟦*⟧$ **a.** *b.*"),
+            ("a.*b .*$ **a.** *b.* (p->*m)", "a.⟦*⟧b .⟦*⟧$ **a.** *b.* (p->⟦*⟧m)"),
+            (
+                "\\w+_\\b \\d*\\s* *\\d+* **\\w** .* a **b `\\w`** (a|b)*c *(d)*",
+                "\\w+⟦_⟧\\b \\d⟦*⟧\\s⟦*⟧ *\\d+* **\\w** .⟦*⟧ a **b `\\w`** (a|b)⟦*⟧c *(d)*",
+            ),
+            ("[*_~|] [^]_] [*a*] [*](b) [**]: c", "[⟦*⟧⟦_⟧~|] [^]⟦_⟧] [*a*] [⟦*⟧](b) [⟦**⟧]: c"),
             ("f(*args, **kwargs) *args* **kwargs**", "f(⟦*⟧args, ⟦**⟧kwargs) *args* **kwargs**"),
             ("char *p char **argv void* *bold*", "char ⟦*⟧p char ⟦**⟧argv void⟦*⟧ *bold*"),
-            ("__init__ __main__. __foo_bar__ __x__", "⟦__⟧init⟦__⟧ ⟦__⟧main⟦__⟧. ⟦__⟧foo_bar⟦__⟧ __x__"),
+            (
+                "__init__ __main__. __foo_bar__ __x__ __GNUC__",
+                "⟦__⟧init⟦__⟧ ⟦__⟧main⟦__⟧. ⟦__⟧foo_bar⟦__⟧ __x__ ⟦__⟧GNUC⟦__⟧",
+            ),
             ("a.__x__ __x__() __x__.py __two words__", "a.⟦__⟧x⟦__⟧ ⟦__⟧x⟦__⟧() ⟦__⟧x⟦__⟧.py __two words__"),
             ("C:\\_a\\_b \\_c .\\_d \\\\h\\_e", "C:⟦\\⟧⟦_⟧a⟦\\⟧⟦_⟧b \\_c .⟦\\⟧⟦_⟧d ⟦\\⟧⟦\\⟧h⟦\\⟧⟦_⟧e"),
             ("**/etc/hosts** **src/** (**a**) **a**/b", "**/etc/hosts** **src/** (**a**) **a**/b"),

@@ -3,6 +3,7 @@
 //! CommonMark decides, with GFM's tables and strike-through, but for what is listed here:
 //! - Tokens ([`token`](super::super::token)) are letters, and so is what stands in a bare address.
 //! - `||…||` is a spoiler where both markers touch words on their inner sides only.
+//! - An item with nothing in it is its marker: to Discord it is no item, and a person is to see that one is there.
 //! - A heading of level 4 to 6 is bold; a rule is nothing; `[ ]` is a box; a footnote is `[1]`, where it stands.
 //! - An image is a link; what is linked, but for http and https, is the label and, in brackets, the target as code;
 //!   only the label where the target is within the document or the same, and the address alone where the label is
@@ -10,19 +11,18 @@
 //! - Tags that Discord has something for are that; others are text. Comments are nothing.
 //! - Tables and blocks of HTML are laid out anew: of these only the words are looked for.
 //! - Code has no other look besides, and headings are bold anyway.
+//! - Code by indentation in an item or a quote is prose, of which the words are looked for: there the same indentation
+//!   mostly just goes on with a text, and Discord shows it as that.
 //! - A definition of a link's target that nothing refers to stays as text, but for comments (`[//]: # (…)`).
 //! - White space is not compared.
 
-use std::ops::Range;
 use std::rc::Rc;
 
-use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd};
 
-use super::super::inline::address_length;
 use super::super::links::{self, LinkForm};
-use super::super::math;
-use super::super::token;
 use super::look::{BOLD, CODE, Glyph, HEADING, ITALIC, SPOILER, STRUCK, UNDERLINE};
+use super::stand_in::{OPTIONS, own, with_formulas, with_unused_definitions, without_tokens};
 
 /// A stretch of a document.
 #[derive(Debug)]
@@ -31,125 +31,6 @@ pub enum Meant {
     Text(Vec<Glyph>),
     /// Something is seen that has these words, one after the other.
     Words(Vec<String>),
-}
-
-/// Where the stand-ins begin: characters of nobody's, for those that are no markup.
-const STAND_INS: u32 = 0xf_0000;
-
-fn stand_in(c: char) -> char {
-    char::from_u32(STAND_INS + u32::from(c)).unwrap_or(c)
-}
-
-fn own(c: char) -> char {
-    u32::from(c).checked_sub(STAND_INS).and_then(char::from_u32).unwrap_or(c)
-}
-
-/// The source with formulas as code, in Unicode where they are exactly that.
-fn with_formulas(source: String) -> String {
-    if !source.contains(['$', '\\']) {
-        return source;
-    }
-    let mut code: std::collections::VecDeque<Range<usize>> = std::collections::VecDeque::new();
-    for (event, range) in Parser::new_ext(&source, OPTIONS).into_offset_iter() {
-        if matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_) | Tag::HtmlBlock)) {
-            code.push_back(range);
-        }
-    }
-    let mut out = String::new();
-    let mut at = 0;
-    while let Some(c) = source[at..].chars().next() {
-        while code.front().is_some_and(|range| range.end <= at) {
-            code.pop_front();
-        }
-        if let Some(range) = code.front().filter(|range| range.start <= at) {
-            out += &source[at..range.end];
-            at = range.end;
-        } else if let Some(formula) = math::find(&source, at).filter(|_| matches!(c, '$' | '\\')) {
-            let inner = &source[formula.inner];
-            out += &format!("`{}`", math::exact(inner).unwrap_or_else(|| inner.trim().to_owned()));
-            at = formula.range.end;
-        } else {
-            let escaped = if c == '\\' { source[at + 1..].chars().next() } else { None };
-            out.push(c);
-            out.extend(escaped);
-            at += c.len_utf8() + escaped.map_or(0, char::len_utf8);
-        }
-    }
-    out
-}
-
-/// The source with stand-ins for all markers that are letters.
-fn without_tokens(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut at = 0;
-    while let Some(c) = source[at..].chars().next() {
-        let rest = &source[at..];
-        // Between angle brackets it is a link that needs no help.
-        if let Some(length) = rest.strip_prefix("<http").and_then(|_| rest.find(['>', ' ', '\n']))
-            && rest[length..].starts_with('>')
-        {
-            out += &rest[..length];
-            at += length;
-            continue;
-        }
-        let length = match c {
-            'h' if rest.starts_with("https://") || rest.starts_with("http://") => address_length(rest),
-            '*' | '_' => rest.bytes().take_while(|&b| b == c as u8).count(),
-            '\\' if !token::is_path_mark(source, at) => {
-                1 + rest[1..].chars().next().filter(char::is_ascii_punctuation).map_or(0, char::len_utf8)
-            }
-            c => c.len_utf8(),
-        };
-        let literal = match c {
-            '*' | '_' => token::is_literal(source, at..at + length),
-            'h' => length > 1,
-            // A word and `!` is an exclamation, whatever follows.
-            '!' => rest[1..].starts_with('[') && source[..at].ends_with(char::is_alphanumeric),
-            '\\' => token::is_path_mark(source, at),
-            // Between letters of scripts without spaces, markers are markers whatever stops beside them.
-            '\u{3001}'..='\u{303f}' | '\u{ff01}'..='\u{ff65}' => true,
-            _ => false,
-        };
-        let mut escapes = false;
-        out.extend(rest[..length].chars().map(|c| {
-            // What is no letter of an address stays.
-            let stays = length > 1 && rest.starts_with('h') && (escapes || matches!(c, '\\' | '='));
-            escapes = c == '\\' && !escapes;
-            if literal && !stays { stand_in(c) } else { c }
-        }));
-        at += length;
-    }
-    out
-}
-
-const OPTIONS: Options = Options::ENABLE_TABLES
-    .union(Options::ENABLE_FOOTNOTES)
-    .union(Options::ENABLE_STRIKETHROUGH)
-    .union(Options::ENABLE_TASKLISTS);
-
-/// The source with stand-ins for what begins a definition that nothing refers to.
-fn with_unused_definitions(mut source: String) -> String {
-    let fold =
-        |label: &str| label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase().to_uppercase();
-    let mut parser = Parser::new_ext(&source, OPTIONS);
-    let mut used = std::collections::HashSet::new();
-    for event in parser.by_ref() {
-        if let Event::Start(Tag::Link { id, .. } | Tag::Image { id, .. }) = event {
-            used.insert(fold(&id));
-        }
-    }
-    let definitions = parser.reference_definitions().iter();
-    let unused = definitions
-        .filter(|(label, definition)| !used.contains(&fold(label)) && !matches!(&*definition.dest, "#" | ""));
-    let mut places: Vec<Range<usize>> = unused.map(|(_, definition)| definition.span.clone()).collect();
-    places.sort_by_key(|place| place.start);
-    for place in places.into_iter().rev() {
-        let open = source[place.clone()].find('[').map_or(place.start, |at| place.start + at);
-        // What stands beside it stays what it is.
-        source.insert_str(place.end, "\n\n");
-        source.replace_range(open..=open, &format!("\n\n{}", stand_in('[')));
-    }
-    source
 }
 
 /// The value of an attribute of a tag, or nothing.
@@ -222,6 +103,10 @@ struct Reader {
     paragraph: usize,
     /// Where the figures begin that are raised or lowered.
     small: Vec<usize>,
+    /// Where the open items begin, and their markers.
+    items: Vec<((usize, usize), String)>,
+    /// How many quotes are open.
+    quotes: usize,
 }
 
 /// What is meant by a text.
@@ -239,8 +124,15 @@ pub fn meant(source: &str) -> Vec<Meant> {
         html: String::new(),
         paragraph: 0,
         small: Vec::new(),
+        items: Vec::new(),
+        quotes: 0,
     };
-    for event in Parser::new_ext(&source, OPTIONS) {
+    for (event, range) in Parser::new_ext(&source, OPTIONS).into_offset_iter() {
+        if event == Event::Start(Tag::Item) {
+            let marker = source[range].split_whitespace().next().unwrap_or_default();
+            let marker = marker.replace('+', "-").replace(')', ".");
+            reader.items.push(((reader.done.len(), reader.text.len()), marker));
+        }
         reader.event(event);
     }
     reader.spoilers();
@@ -260,6 +152,11 @@ impl Reader {
         let style = self.style.iter().fold(style, |all, style| all | style);
         let link = self.link.last().cloned().flatten();
         self.text.extend(text.chars().map(|c| Glyph { c: own(c), style, link: link.clone() }));
+    }
+
+    /// Whether this is within an item or a quote.
+    fn nested(&self) -> bool {
+        !self.items.is_empty() || self.quotes > 0
     }
 
     fn begin_words(&mut self) {
@@ -297,6 +194,8 @@ impl Reader {
                 self.spoilers();
                 self.style.push(if level <= HeadingLevel::H3 { HEADING } else { BOLD });
             }
+            Tag::CodeBlock(CodeBlockKind::Indented) if self.nested() => self.begin_words(),
+            Tag::BlockQuote(_) => self.quotes += 1,
             Tag::CodeBlock(_) => {
                 self.spoilers();
                 self.style.push(CODE);
@@ -343,6 +242,8 @@ impl Reader {
 
     fn end(&mut self, tag: TagEnd) {
         match tag {
+            TagEnd::CodeBlock if self.words.is_some() => self.end_words(),
+            TagEnd::BlockQuote(_) => self.quotes -= 1,
             TagEnd::Heading(_)
             | TagEnd::CodeBlock
             | TagEnd::Emphasis
@@ -356,7 +257,15 @@ impl Reader {
                     self.paragraph = self.text.len();
                 }
             }
-            TagEnd::Paragraph | TagEnd::Item => self.spoilers(),
+            TagEnd::Paragraph => self.spoilers(),
+            TagEnd::Item => {
+                self.spoilers();
+                if let Some((begin, marker)) = self.items.pop()
+                    && begin == (self.done.len(), self.text.len())
+                {
+                    self.put(&marker, 0);
+                }
+            }
             TagEnd::Table => self.end_words(),
             TagEnd::HtmlBlock => {
                 let html = std::mem::take(&mut self.html);
@@ -466,6 +375,8 @@ impl Reader {
             bar(at) && bar(at + 1) && !bar(at + 2) && !at.checked_sub(1).is_some_and(bar)
         };
         let c = |at: Option<usize>| at.and_then(|at| text.get(at)).map(|glyph| glyph.c);
+        // One that crosses another look is text, as CommonMark has it of its own.
+        let is_within = |begin: usize, end: usize| text[begin].style == text[end].style;
         let outer = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         let inner = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace());
         let marks: Vec<usize> = (0..text.len()).filter(|&at| is(at)).collect();
@@ -474,7 +385,7 @@ impl Reader {
         for at in marks {
             let (before, after) = (c(at.checked_sub(1)), c(Some(at + 2)));
             match open {
-                Some(begin) if inner(before) && outer(after) => {
+                Some(begin) if inner(before) && outer(after) && is_within(begin, at) => {
                     pairs.push((begin, at));
                     open = None;
                 }

@@ -226,6 +226,8 @@ fn what_stands_close_together_is_not_torn() {
             "b".repeat(1336),
             "c".repeat(632)
         ),
+        // Two that are opened again, of two tildes and of one, are no fence.
+        format!("~~a ~b {words}c~ d~~"),
         format!("It is:\n\n    x\n    __a\n    {line}{}\n    == (_;a==;(_;_(\n    y", "c".repeat(70)),
     ];
     for source in cases {

@@ -27,6 +27,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
+use super::super::html;
 use super::super::links::{self, LinkForm};
 use super::super::math;
 use super::discord;
@@ -217,6 +218,11 @@ impl Oracle {
             if *state == Html::Text && c == '<' && starts_tag() {
                 *state = if line[at..].starts_with("<!--") { Html::Comment } else { Html::Tag };
             }
+            // A character reference is another character.
+            let is_entity = c == '&' && html::reference(&line[at..]).is_some();
+            if is_entity && *state == Html::Text {
+                *state = Html::Entity;
+            }
             let is_word = *state == Html::Text && !is_fence;
             text.extend(std::iter::repeat_n(
                 if is_word && c.is_alphanumeric() { 'x' } else { ' ' },
@@ -235,7 +241,9 @@ impl Oracle {
                 };
                 continue;
             }
-            if c == '>' && (*state == Html::Tag || line[..=at].ends_with("-->")) {
+            if (c == '>' && (*state == Html::Tag || line[..=at].ends_with("-->")))
+                || (c == ';' && *state == Html::Entity)
+            {
                 *state = Html::Text;
             }
         }
@@ -366,6 +374,7 @@ impl Oracle {
 enum Html {
     Text,
     Tag,
+    Entity,
     Comment,
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::clean::{controls, tidy};
 use super::super::document::{Document, LineKind};
-use super::super::line::{self, LineStart, Opening, columns};
+use super::super::line::{self, CodeIndent, LineStart, Opening, columns};
 use super::super::{INDENT, ZERO_WIDTH, units};
 use super::Blocks;
 
@@ -31,6 +31,8 @@ pub struct Fence {
     pub quotes: usize,
     /// The column of the opening fence.
     pub column: usize,
+    /// How the code so far is indented.
+    pub indent: CodeIndent,
 }
 
 impl Blocks {
@@ -81,7 +83,13 @@ impl Blocks {
         self.code = Some(Code {
             block,
             strip,
-            fence: Some(Fence { mark: fence.mark, run: fence.run, quotes, column }),
+            fence: Some(Fence {
+                mark: fence.mark,
+                run: fence.run,
+                quotes,
+                column,
+                indent: CodeIndent::default(),
+            }),
         });
     }
 

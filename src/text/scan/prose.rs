@@ -201,6 +201,8 @@ fn applied(source: &str, range: Range<usize>, swaps: &[Swap]) -> String {
             text += &source[at..swap.range.start];
             text += &swap.with;
             at = swap.range.end;
+        } else if swap.with.is_empty() {
+            at = at.max(swap.range.end);
         }
     }
     text + &source[at.min(range.end)..range.end]
