@@ -14,6 +14,7 @@ mod admission;
 mod board;
 mod branch;
 mod budget;
+mod buttons;
 mod continuation;
 mod delivery;
 mod ending;
@@ -52,11 +53,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use continuation::{Decision, decision};
+pub use buttons::{ButtonId, Decision, QuestionPress, WaitingWish};
 pub use instead::NotInstead;
-pub use live::turn_to_stop;
-pub use notice::{WaitingWish, waiting_wish};
-pub use questions::{PressEnd, QuestionPress, question_press};
+pub use questions::PressEnd;
 pub use steer::NotFitting;
 
 use crate::agent::Agents;

@@ -7,14 +7,14 @@ use super::access::UserAccess;
 use crate::domain::{Interaction, InteractionKind};
 use crate::logging::chain;
 use crate::outbox::Callback;
-use crate::turn::{Decision, decision};
+use crate::turn::{ButtonId, Decision};
 use crate::words::limit as words;
 
 impl Commands {
     /// Handles a press that has passed the gate, where it decides about a refused turn; whether it does.
     pub(super) async fn pressed_continuation(&self, press: &Interaction) -> bool {
         let InteractionKind::Press { custom_id, message, .. } = &press.kind else { return false };
-        let Some((turn, decision)) = decision(custom_id) else { return false };
+        let Some(ButtonId::Refused(turn, decision)) = ButtonId::parse(custom_id) else { return false };
         let refusal = match self.turns.store.turn(turn).await {
             Ok(Some(row)) => {
                 let is_theirs = row.turn.author.id == press.author.id;

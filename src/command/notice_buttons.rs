@@ -8,14 +8,14 @@ use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::{TurnRow, TurnState};
-use crate::turn::{NotFitting, NotInstead, WaitingWish, waiting_wish};
+use crate::turn::{ButtonId, NotFitting, NotInstead, WaitingWish};
 use crate::words::command as words;
 
 impl Commands {
     /// Handles a press that has passed the gate, where it is one of a notice; whether it is.
     pub(super) async fn pressed_notice(&self, press: &Interaction) -> bool {
         let InteractionKind::Press { custom_id, .. } = &press.kind else { return false };
-        let Some((wish, turn)) = waiting_wish(custom_id) else { return false };
+        let Some(ButtonId::Waiting(turn, wish)) = ButtonId::parse(custom_id) else { return false };
         match self.fulfil(press, wish, turn).await {
             Ok(()) => {
                 info!(%turn, user = %press.author.id, ?wish, "wished by a button");

@@ -8,14 +8,14 @@ use crate::domain::{Approve, Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::{QuestionKey, StoreError};
-use crate::turn::{PressEnd, QuestionPress, question_press};
+use crate::turn::{ButtonId, PressEnd, QuestionPress};
 use crate::words::question as words;
 
 impl Commands {
     /// Handles a press that has passed the gate, where it answers a question; whether it does.
     pub(super) async fn pressed_question(&self, press: &Interaction) -> bool {
         let InteractionKind::Press { custom_id, message, .. } = &press.kind else { return false };
-        let Some((key, what)) = question_press(custom_id) else { return false };
+        let Some(ButtonId::Question(key, what)) = ButtonId::parse(custom_id) else { return false };
         match self.answer(press, *message, key, what).await {
             Ok(()) => {
                 // The message itself says what became of it.

@@ -8,14 +8,14 @@ use crate::domain::{Interaction, InteractionKind, MessageId};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::TurnState;
-use crate::turn::turn_to_stop;
+use crate::turn::ButtonId;
 use crate::words::command as words;
 
 impl Commands {
     /// Handles a press that has passed the gate, where it is one of a Stop button; whether it is.
     pub(super) async fn pressed_stop(&self, press: &Interaction) -> bool {
         let InteractionKind::Press { custom_id, .. } = &press.kind else { return false };
-        let Some(turn) = turn_to_stop(custom_id) else { return false };
+        let Some(ButtonId::Stop(turn)) = ButtonId::parse(custom_id) else { return false };
         match self.stop_for(press, turn).await {
             Ok(()) => {
                 info!(%turn, user = %press.author.id, "stopped by its button");

@@ -15,19 +15,16 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{debug, error, info};
 
+use super::buttons::{ButtonId, Decision};
 use super::task::Task;
 use super::{Turns, delivery, intake, story};
 use crate::agent::{AskEnd, AskResult, Failure};
-use crate::domain::{Action, Button, ButtonStyle, InteractionId, MessageId, Row};
+use crate::domain::{ButtonStyle, InteractionId, MessageId, Row};
 use crate::logging::chain;
 use crate::outbox::Refused;
 use crate::store::{Continuation, Finished, Millis, Offer, PromptMessage, RefusedTurn, StoreError, Turn};
 use crate::text;
 use crate::words::limit as words;
-
-/// What the ids of the buttons begin with; the id of the refused turn follows.
-const CONTINUE: &str = "continue:";
-const LEAVE: &str = "leave:";
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -36,34 +33,16 @@ const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// No limit has a window of more than a week. What is said to be reset later than this is not believed.
 const LONGEST_WINDOW: u64 = 14 * 24 * 60 * 60;
 
-/// What a press decides about a refused turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// It goes on at the reset.
-    Continue,
-    Leave,
-}
-
-/// The refused turn that a press of this button decides about, where it is such a button.
-pub fn decision(custom_id: &str) -> Option<(MessageId, Decision)> {
-    let of = |prefix, decision| Some((custom_id.strip_prefix(prefix)?.parse().ok()?, decision));
-    of(CONTINUE, Decision::Continue).or_else(|| of(LEAVE, Decision::Leave))
-}
-
 /// What the buttons are, as long as there is something to decide.
 pub fn rows(turn: MessageId, continuation: Continuation) -> Vec<Row> {
-    let button = |label: &str, prefix: &str, style| Button {
-        label: label.to_owned(),
-        action: Action::Press { custom_id: format!("{prefix}{turn}"), style },
-        disabled: false,
-    };
+    let button = |label: &str, decision, style| ButtonId::Refused(turn, decision).button(label, style);
     match continuation {
         Continuation::Offered(_) => vec![Row::Buttons(vec![
-            button(words::CONTINUE_THEN, CONTINUE, ButtonStyle::Primary),
-            button(words::LEAVE_IT, LEAVE, ButtonStyle::Secondary),
+            button(words::CONTINUE_THEN, Decision::Continue, ButtonStyle::Primary),
+            button(words::LEAVE_IT, Decision::Leave, ButtonStyle::Secondary),
         ])],
         Continuation::Wanted(_) => {
-            vec![Row::Buttons(vec![button(words::CANCEL, LEAVE, ButtonStyle::Secondary)])]
+            vec![Row::Buttons(vec![button(words::CANCEL, Decision::Leave, ButtonStyle::Secondary)])]
         }
         Continuation::Left(_) | Continuation::Begun | Continuation::Dropped => Vec::new(),
     }

@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Turns;
-use super::continuation::{self, decision, rows, with_what_comes_of_it};
+use super::buttons::ButtonId;
+use super::continuation::{self, rows, with_what_comes_of_it};
 use super::live::LiveLineHandle;
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
@@ -295,9 +296,8 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
 
 /// Whether this message looks like the part.
 async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'_>) -> Result<bool, Stuck> {
-    if look.decides_about.is_some()
-        && posted.custom_ids.iter().any(|id| decision(id).map(|(turn, _)| turn) == look.decides_about)
-    {
+    let decides = |id: &String| matches!(ButtonId::parse(id), Some(ButtonId::Refused(turn, _)) if look.decides_about == Some(turn));
+    if posted.custom_ids.iter().any(decides) {
         return Ok(true);
     }
     if posted.content.trim() != turns.outbox.redact(&look.text).trim() || posted.silent != look.silent {

@@ -19,10 +19,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::buttons::ButtonId;
 use super::task::Task;
 use super::{Stop, StopReason, Turns, shown};
 use crate::agent::Progress;
-use crate::domain::{Action, Button, ButtonStyle, File, MessageId, Row, UserId, Verbosity};
+use crate::domain::{ButtonStyle, File, MessageId, Row, UserId, Verbosity};
 use crate::logging::chain;
 use crate::outbox::{Notify, Outbox, Post, Refused};
 use crate::store::LiveLine;
@@ -35,17 +36,8 @@ const POSTED_WITHIN: Duration = Duration::from_secs(3);
 /// How long the line may take to become a file. What else is to be said in the channel waits meanwhile.
 const FILED_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the id of a Stop button begins with; the turn's own id follows.
-const STOP: &str = "stop:";
-
-/// The turn that a press of this button is to stop, where it is such a button.
-pub fn turn_to_stop(custom_id: &str) -> Option<MessageId> {
-    custom_id.strip_prefix(STOP)?.parse().ok()
-}
-
 fn button(turn: MessageId, label: &str) -> Row {
-    let press = Action::Press { custom_id: format!("{STOP}{turn}"), style: ButtonStyle::Secondary };
-    Row::Buttons(vec![Button { label: label.to_owned(), action: press, disabled: false }])
+    Row::Buttons(vec![ButtonId::Stop(turn).button(label, ButtonStyle::Secondary)])
 }
 
 /// Shows one turn at work, or waiting for a slot; the line goes away when this is dropped.

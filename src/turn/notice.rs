@@ -10,9 +10,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::buttons::{ButtonId, WaitingWish};
 use super::task::Task;
 use super::{Turns, shown};
-use crate::domain::{Action, Button, ButtonStyle, MessageId, Row};
+use crate::domain::{ButtonStyle, MessageId, Row};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::LiveLine;
@@ -21,48 +22,13 @@ use crate::words;
 /// How long the post may take; after that it is looked for where it is to be removed.
 const POSTED_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the author of a message that waits wants to be done with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitingWish {
-    /// It goes into the turn that runs.
-    SendNow,
-    /// The turn that runs ends, and this one goes next.
-    Instead,
-    /// It is not to begin at all.
-    TakeOut,
-}
-
-impl WaitingWish {
-    const ALL: [Self; 3] = [Self::SendNow, Self::Instead, Self::TakeOut];
-
-    /// What the id of its button begins with; the turn's own id follows.
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::SendNow => "now:",
-            Self::Instead => "instead:",
-            Self::TakeOut => "out:",
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::SendNow => words::SEND_NOW,
-            Self::Instead => words::STOP_THAT,
-            Self::TakeOut => words::TAKE_IT_OUT,
-        }
-    }
-
-    fn button(self, turn: MessageId) -> Button {
-        let custom_id = format!("{}{turn}", self.prefix());
-        let action = Action::Press { custom_id, style: ButtonStyle::Secondary };
-        Button { label: self.label().to_owned(), action, disabled: false }
-    }
-}
-
-/// What a press of this button wishes for which turn, where it is one of a notice.
-pub fn waiting_wish(custom_id: &str) -> Option<(WaitingWish, MessageId)> {
-    let of = |wish: &WaitingWish| Some((*wish, custom_id.strip_prefix(wish.prefix())?.parse().ok()?));
-    WaitingWish::ALL.iter().find_map(of)
+fn buttons(turn: MessageId) -> Row {
+    let button = |wish, label| ButtonId::Waiting(turn, wish).button(label, ButtonStyle::Secondary);
+    Row::Buttons(vec![
+        button(WaitingWish::SendNow, words::SEND_NOW),
+        button(WaitingWish::Instead, words::STOP_THAT),
+        button(WaitingWish::TakeOut, words::TAKE_IT_OUT),
+    ])
 }
 
 /// Shows that a message waits; the notice goes away when this is dropped.
@@ -123,7 +89,7 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<Liv
         reply_to: Some(task.asked()),
         notify: Notify::Nobody,
         file: None,
-        rows: vec![Row::Buttons(WaitingWish::ALL.map(|wish| wish.button(message)).to_vec())],
+        rows: vec![buttons(message)],
     };
     match timeout(POSTED_WITHIN, turns.outbox.post(channel, post)).await {
         Ok(Ok(posted)) => {
@@ -138,23 +104,6 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<Liv
             debug!(%refused, "the notice was not posted");
             shown::forget_notice(turns, message).await;
             None
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_buttons_name_what_is_wished_for_which_turn() {
-        let turn = MessageId::new(77).unwrap();
-        for wish in WaitingWish::ALL {
-            let Action::Press { custom_id, .. } = wish.button(turn).action else { panic!("a press") };
-            assert_eq!(waiting_wish(&custom_id), Some((wish, turn)));
-        }
-        for other in ["", "stop:77", "instead:", "out:x", "out:0", "77", "instead:-1"] {
-            assert_eq!(waiting_wish(other), None, "{other}");
         }
     }
 }

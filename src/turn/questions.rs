@@ -20,13 +20,14 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
+use super::buttons::{ButtonId, QuestionPress};
 use super::steer::OpenTurn;
 use super::task::Task;
 use super::{Turns, delivery, intake, shown, story};
 use crate::agent::{
     ChoiceQuestion, Chosen, Further, Grant, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId,
 };
-use crate::domain::{Action, Button, ButtonStyle, InteractionId, MessageId, Project, Row, SessionId, UserId};
+use crate::domain::{Button, ButtonStyle, InteractionId, MessageId, Project, Row, SessionId, UserId};
 use crate::lane::Slot;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
@@ -36,61 +37,8 @@ use crate::store::{
 use crate::words::question as words;
 use crate::{text, view};
 
-/// What the id of a question's button begins with; its key and what the button does follow.
-const BUTTON: &str = "ask:";
-
 /// The wait before a message is edited again that could not be.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-/// What a button below a question does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuestionPress {
-    Allow,
-    AllowForSession,
-    AllowAlways,
-    Deny,
-    Approve,
-    ApproveAndEdit,
-    KeepPlanning,
-    /// Goes on where a permission was left by a restart.
-    GoOn,
-    /// Chooses this option of the only question.
-    Pick(usize),
-}
-
-impl QuestionPress {
-    const NAMED: [(Self, &str); 8] = [
-        (Self::Allow, "allow"),
-        (Self::AllowForSession, "session"),
-        (Self::AllowAlways, "always"),
-        (Self::Deny, "deny"),
-        (Self::Approve, "approve"),
-        (Self::ApproveAndEdit, "edits"),
-        (Self::KeepPlanning, "plan"),
-        (Self::GoOn, "go_on"),
-    ];
-
-    fn name(self) -> String {
-        match self {
-            Self::Pick(option) => format!("pick{option}"),
-            named => {
-                let known = Self::NAMED.iter().find(|(press, _)| *press == named);
-                known.map_or(String::new(), |(_, name)| (*name).to_owned())
-            }
-        }
-    }
-
-    fn of_name(name: &str) -> Option<Self> {
-        let named = Self::NAMED.iter().find(|(_, known)| *known == name).map(|(press, _)| *press);
-        named.or_else(|| Some(Self::Pick(name.strip_prefix("pick")?.parse().ok()?)))
-    }
-}
-
-/// The question that a press of this button answers, and how, where it is such a button.
-pub fn question_press(custom_id: &str) -> Option<(QuestionKey, QuestionPress)> {
-    let (key, press) = custom_id.strip_prefix(BUTTON)?.split_once(':')?;
-    Some((QuestionKey(key.parse().ok()?), QuestionPress::of_name(press)?))
-}
 
 /// What a press answers in a question that a restart has left, as the prompt of the turn that goes on; `None` where it is no
 /// answer to it.
@@ -135,11 +83,7 @@ fn rows_at_end(question: &StoredQuestion) -> Vec<Row> {
 }
 
 fn button(key: QuestionKey, label: &str, press: QuestionPress, style: ButtonStyle) -> Button {
-    Button {
-        label: label.to_owned(),
-        action: Action::Press { custom_id: format!("{BUTTON}{}:{}", key.0, press.name()), style },
-        disabled: false,
-    }
+    ButtonId::Question(key, press).button(label, style)
 }
 
 fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
@@ -531,7 +475,7 @@ impl Turns {
         if question.posted.is_some() {
             return question.posted;
         }
-        let has_its_button = |id: &String| question_press(id).is_some_and(|(key, _)| key == question.key);
+        let has_its_button = |id: &String| matches!(ButtonId::parse(id), Some(ButtonId::Question(key, _)) if key == question.key);
         let found = shown::find(self, question.channel, question.turn, |posted| {
             posted.custom_ids.iter().any(has_its_button)
         });

@@ -10,8 +10,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Turns;
-use super::live::turn_to_stop;
-use super::notice::waiting_wish;
+use super::buttons::ButtonId;
 use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
@@ -152,7 +151,7 @@ pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
 pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
     let is_it = |posted: &Posted| {
         let is_of_turn = posted.reply_to == Some(question)
-            || posted.custom_ids.iter().any(|id| turn_to_stop(id) == Some(turn));
+            || posted.custom_ids.iter().any(|id| ButtonId::parse(id) == Some(ButtonId::Stop(turn)));
         posted.silent && is_of_turn && view::is_line(&posted.content)
     };
     if find_and_remove(turns, channel, question, is_it).await {
@@ -169,7 +168,10 @@ pub async fn remove_notice(
     notice: LiveLine,
 ) {
     let is_it = |posted: &Posted| {
-        posted.custom_ids.iter().any(|id| waiting_wish(id).is_some_and(|(_, of)| of == turn))
+        posted
+            .custom_ids
+            .iter()
+            .any(|id| matches!(ButtonId::parse(id), Some(ButtonId::Waiting(of, _)) if of == turn))
     };
     let gone = match notice {
         LiveLine::Stands(notice) => is_gone(turns, channel, Left::Message(notice)).await,
