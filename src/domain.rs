@@ -70,7 +70,7 @@ macro_rules! snowflake {
                 self.0 >> 22
             }
 
-            /// The number itself, for where it is needed (SQLite).
+            /// The number itself, for where it is needed (SQLite, serenity).
             pub fn get(self) -> u64 {
                 self.0
             }

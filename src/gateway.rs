@@ -1,35 +1,45 @@
-//! Inwards: Discord's gateway → [`Inbound`], in the order in which Discord sent it.
+//! Inwards: serenity's gateway client → [`Inbound`], in the order in which Discord sent it.
 //!
 //! ```text
-//! a session reads a frame ─▶ queue ─▶ Converter ─▶ Inbound
+//! thread "gateway"                                    the bot's runtime
+//! serenity reads a frame ─ spawns a task per event ─▶ queue ─▶ Converter ─▶ Inbound
 //! ```
 //!
-//! **Order.** One task reads frames, and another one the queue of events; whatever an event has to wait for, the following
-//! ones wait for too.
+//! **Order.** serenity spawns a task per event and promises nothing about their order. So it runs on a thread of
+//! its own, on a current-thread runtime: what is spawned there goes to one FIFO queue (documented in
+//! `tokio::runtime`, "Current thread runtime"), and our handler does nothing but send its event into a queue of
+//! ours before it could wait for anything. One task reads that queue; whatever an event has to wait for, the
+//! following ones wait for too.
 //!
-//! Only what people do with commands, buttons and forms goes past them, through a queue of its own: Discord waits three
+//! Only what people do with commands and buttons goes past them, through a queue of its own: Discord waits three
 //! seconds for its answer, and an event may wait for longer.
 //!
-//! **Self-healing.** A session reconnects and resumes by itself ([`session`]). When it is over, another one begins. Only a
-//! bad token and disallowed intents end the gateway.
+//! **Self-healing.** serenity reconnects and resumes by itself. If that is not enough, or it gets stuck or stays
+//! disconnected, its whole client is replaced by a fresh one ([`life`]), and a new session begins. Only a bad token and
+//! disallowed intents end the gateway.
 //!
 //! **Not too often.** Discord counts new sessions, so the waits between them grow ([`pace`]); where none is left
 //! (`session_start_limit`), none begins.
 //!
 //! **Nothing missed.** After a resume Discord sends what was missed. After a new session it does not; then the messages
 //! written in between are read over REST ([`catch_up`]).
+//!
+//! Logging: serenity opens spans at level INFO whose fields hold whole events, so its target must be logged at
+//! `warn` at most, or every message is formatted once more for nothing.
 
 mod catch_up;
 mod convert;
 mod event;
 mod interaction;
+mod life;
 mod pace;
-mod session;
 mod text;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serenity::model::event::Event;
+use serenity::model::gateway::GatewayIntents;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -43,17 +53,13 @@ use crate::outbox::{ConnectError, Outbox};
 use crate::panics::Panics;
 use crate::store::Store;
 use convert::Converter;
+use life::{Life, LifeEnd, Plan};
 use pace::Backoff;
-use session::{Plan, SessionEnd, live};
 
 /// How long the start waits for Discord's READY.
 const START: Duration = Duration::from_secs(60);
-
-/// The intents: <https://discord.com/developers/docs/events/gateway#list-of-intents>.
-const GUILDS: u64 = 1;
-const GUILD_MESSAGES: u64 = 1 << 9;
-const DIRECT_MESSAGES: u64 = 1 << 12;
-const MESSAGE_CONTENT: u64 = 1 << 15;
+/// A client whose thread has no pulse for this long is stuck.
+const STUCK: Duration = Duration::from_secs(4);
 
 /// How long what has come in may take to be passed on, once the client has ended.
 const PASS_ON: Duration = Duration::from_millis(500);
@@ -114,7 +120,7 @@ pub enum GatewayError {
 }
 
 /// Begins to connect. Once Discord has said READY ([`Gateway::ready`]), `inbound` receives what is said, and
-/// `interactions` what people do with commands, buttons and forms: it must not wait for what is said.
+/// `interactions` what people do with commands and buttons: it must not wait for what is said.
 ///
 /// # Errors
 /// Discord does not say where its gateway is, or the store cannot be read.
@@ -124,18 +130,20 @@ pub async fn start(
     inbound: mpsc::UnboundedSender<Inbound>,
     interactions: mpsc::UnboundedSender<Interaction>,
 ) -> Result<Gateway, GatewayError> {
-    let mut intents = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES;
+    let mut intents =
+        GatewayIntents::GUILDS | GatewayIntents::GUILD_MESSAGES | GatewayIntents::DIRECT_MESSAGES;
     if start.message_content {
-        intents |= MESSAGE_CONTENT;
+        intents |= GatewayIntents::MESSAGE_CONTENT;
     }
     let known =
         start.store.places().await.map_err(|error| GatewayError::Broken(chain(&error).to_string()))?;
     let (events, queue) = mpsc::unbounded_channel();
     let (ready, on_ready) = oneshot::channel();
     let (urgent, interacted) = mpsc::unbounded_channel();
-    let plan = Plan { token: start.token, intents, events, urgent };
+    let plan = Plan { token: start.token, intents, http: outbox.http(), events, urgent };
     let mut pace = Backoff::default();
     let url = ask_for_a_session(&outbox, &mut pace).await?;
+    let life = begin(&plan, &url)?;
 
     let stop = CancellationToken::new();
     let converter = Converter::new(
@@ -149,7 +157,7 @@ pub async fn start(
     );
     let panics = start.panics;
     Ok(Gateway {
-        supervisor: tokio::spawn(supervise(plan, url.clone(), pace, outbox, stop.clone())),
+        supervisor: tokio::spawn(supervise(plan, life, pace, outbox, stop.clone())),
         reader: panics.spawn("the event reader", converter.run(queue)),
         relay: panics.spawn("the interaction relay", pass_on(interacted, interactions)),
         stop: stop.drop_guard(),
@@ -188,7 +196,8 @@ impl Gateway {
 
     /// Closes the session and disconnects; takes up to three seconds. Interactions that have come in by then are passed on.
     ///
-    /// What Discord sends between our good-bye and its own is lost; whoever has used a command just then is told by Discord itself that the application did not respond. Nothing is received afterwards.
+    /// What Discord sends between our good-bye and its own is lost, for serenity reads over it; whoever has used a command
+    /// just then is told by Discord itself that the application did not respond. Nothing is received afterwards.
     pub async fn shut_down(self) {
         let Self { stop, mut supervisor, reader, mut relay, ended, .. } = self;
         drop(stop);
@@ -206,13 +215,13 @@ impl Gateway {
     }
 }
 
-/// Passes on what people do with commands, buttons and forms.
+/// Passes on what people do with commands and buttons.
 async fn pass_on(
-    mut events: mpsc::UnboundedReceiver<(std::time::Instant, Value)>,
+    mut events: mpsc::UnboundedReceiver<(std::time::Instant, Box<Event>)>,
     interactions: mpsc::UnboundedSender<Interaction>,
 ) {
-    while let Some((received, data)) = events.recv().await {
-        match interaction::read(data, received) {
+    while let Some((received, event)) = events.recv().await {
+        match interaction::read(&event, received) {
             // Nobody listens any more when the bot is stopping.
             Ok(Some(interaction)) => drop(interactions.send(interaction)),
             Ok(None) => {}
@@ -221,36 +230,48 @@ async fn pass_on(
     }
 }
 
-/// Begins a session whenever one is over, for ever.
+/// Replaces a client that has ended by a fresh one, for ever.
 async fn supervise(
     plan: Plan,
-    mut url: String,
+    mut life: Life,
     mut pace: Backoff,
     outbox: Outbox,
     stop: CancellationToken,
 ) -> GatewayError {
-    let stopped = || GatewayError::Broken("it was shut down".to_owned());
     loop {
         let begun = Instant::now();
-        let (why, mut wait) = match live(&plan, &url, &stop).await {
-            SessionEnd::Asked => return stopped(),
-            SessionEnd::Fatal(error) => return error,
-            SessionEnd::Unreached(why) => (why, pace.after_no_connection()),
-            SessionEnd::Over(why) => (why.to_owned(), pace.after_a_session(begun.elapsed())),
+        let end = tokio::select! {
+            () = stop.cancelled() => {
+                life.stop.cancel();
+                drop(timeout(Duration::from_secs(2), life.ended).await);
+                return GatewayError::Broken("it was shut down".to_owned());
+            }
+            end = &mut life.ended => end.unwrap_or(LifeEnd::Over("the gateway's thread panicked")),
+            () = stuck(&life.pulse) => {
+                // It cannot be ended from outside; it ends by itself at its next await.
+                life.stop.cancel();
+                LifeEnd::Over("the gateway's thread is stuck")
+            }
         };
-        url = loop {
-            warn!("a new session with Discord begins in {wait:?}: {why}");
+        let (why, mut wait) = match end {
+            LifeEnd::Fatal(error) => return error,
+            LifeEnd::Unreached(why) => (why, pace.after_no_connection()),
+            LifeEnd::Over(why) => (why.to_owned(), pace.after_a_session(begun.elapsed())),
+            LifeEnd::Asked => ("asked to end".to_owned(), pace.after_a_session(begun.elapsed())),
+        };
+        life = loop {
+            warn!("the gateway client is restarted in {wait:?}: {why}");
             tokio::select! {
-                () = stop.cancelled() => return stopped(),
+                () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
                 () = sleep(wait) => {}
             }
             let url = tokio::select! {
-                () = stop.cancelled() => return stopped(),
+                () = stop.cancelled() => return GatewayError::Broken("it was shut down".to_owned()),
                 url = ask_for_a_session(&outbox, &mut pace) => url,
             };
-            match url {
-                Ok(url) => break url,
-                Err(ConnectError::Token) => return GatewayError::Token,
+            match url.map_err(GatewayError::from).and_then(|url| begin(&plan, &url)) {
+                Ok(life) => break life,
+                Err(GatewayError::Start(ConnectError::Token)) => return GatewayError::Token,
                 Err(error) => warn!("{error}"),
             }
             wait = pace.after_no_connection();
@@ -271,6 +292,25 @@ async fn ask_for_a_session(outbox: &Outbox, pace: &mut Backoff) -> Result<String
                 sleep(wait).await;
             }
         }
+    }
+}
+
+fn begin(plan: &Plan, url: &str) -> Result<Life, GatewayError> {
+    Life::begin(plan, url.to_owned()).map_err(|e| GatewayError::Broken(e.to_string()))
+}
+
+/// Resolves when the thread behind this pulse has done nothing for a while. serenity can end up there: once a
+/// connection is closed and a new one refused, it reads the closed one over and over, without a pause, until a
+/// heartbeat fails.
+async fn stuck(pulse: &AtomicU64) {
+    let mut last = pulse.load(Ordering::Relaxed);
+    loop {
+        sleep(STUCK).await;
+        let now = pulse.load(Ordering::Relaxed);
+        if now == last {
+            return;
+        }
+        last = now;
     }
 }
 

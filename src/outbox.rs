@@ -1,6 +1,6 @@
 //! Outwards: every REST call to Discord, paced.
 //!
-//! serenity's HTTP client throws away the headers of an error, and they are what pacing needs; so this is a
+//! serenity's own HTTP client throws away the headers of an error, and they are what pacing needs; so this is a
 //! thin sender on reqwest, which works the same for every `api_url`.
 //!
 //! **Order.** One call per channel is with Discord at a time, and calls of one kind in one channel go in the order
@@ -457,6 +457,11 @@ impl Outbox {
     pub fn time_there(&self) -> SystemTime {
         let answered = *self.0.sender.time_there.lock();
         answered.map_or_else(SystemTime::now, |(time, at)| time + at.elapsed())
+    }
+
+    /// reqwest's client, for serenity to share: a second one would cost its memory again.
+    pub(crate) fn http(&self) -> reqwest::Client {
+        self.0.sender.http.clone()
     }
 
     async fn start<T: DeserializeOwned>(&self, path: &str) -> Result<T, ConnectError> {

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serenity::model::event::Event;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
@@ -19,7 +20,6 @@ use tracing::{debug, info, warn};
 
 use super::catch_up;
 use super::event::{self, Person, WireEvent, WireMember, WireMessage};
-use super::session::Dispatch;
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{
     Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, Reread, RoleId, UserId,
@@ -148,7 +148,7 @@ impl Converter {
     }
 
     /// Reads events until nobody sends any more.
-    pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Dispatch>) {
+    pub(super) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Box<Event>>) {
         let mut days = interval(FORGET_EVERY);
         loop {
             tokio::select! {
@@ -157,18 +157,18 @@ impl Converter {
                 Some(answered) = self.answers.recv() => self.answered(answered).await,
                 Some(reread) = self.rereads.recv() => self.handle_event(WireEvent::Reread(reread)).await,
                 event = events.recv() => match event {
-                    Some(event) => self.read(event).await,
+                    Some(event) => self.read(&event).await,
                     None => return,
                 },
             }
         }
     }
 
-    async fn read(&mut self, Dispatch { name, data }: Dispatch) {
-        match event::read(&name, data) {
+    async fn read(&mut self, event: &Event) {
+        match event::read(event) {
             Ok(Some(seen)) => self.handle_event(seen).await,
             Ok(None) => {}
-            Err(error) => {
+            Err((name, error)) => {
                 if self.complained.insert(name.clone()) {
                     warn!("cannot decode {name} from Discord: {error}");
                 }

@@ -1,11 +1,13 @@
 //! The gateway's events, as far as the bot uses them.
 //!
-//! Each is read from its JSON, but only for what is needed: so a message counts even where there is something in it that
-//! nobody here knows. The same types read messages fetched over REST.
+//! serenity decodes the whole of every event and drops to [`Event::Unknown`] what it cannot, such as a message with
+//! a field that is newer than itself. Both are read here from the JSON once more, but only for what is needed: so a
+//! message counts even where serenity has not understood all of it. The same types read messages fetched over REST.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serenity::model::event::Event;
 
 use crate::domain::{ChannelId, Extra, GuildId, MessageId, Reread, RoleId, UserId};
 
@@ -213,36 +215,55 @@ pub(super) struct WireAttachment {
     pub(super) url: String,
 }
 
-/// Whether the bot listens to events of this name at all.
-pub(super) fn is_wanted(name: &str) -> bool {
+/// Whether the bot listens to this event at all.
+pub(super) fn is_wanted(event: &Event) -> bool {
     matches!(
-        name,
-        "READY"
-            | "RESUMED"
-            | "GUILD_CREATE"
-            | "GUILD_DELETE"
-            | "CHANNEL_CREATE"
-            | "CHANNEL_UPDATE"
-            | "CHANNEL_DELETE"
-            | "THREAD_CREATE"
-            | "THREAD_UPDATE"
-            | "THREAD_DELETE"
-            | "THREAD_LIST_SYNC"
-            | "GUILD_ROLE_CREATE"
-            | "GUILD_ROLE_UPDATE"
-            | "GUILD_ROLE_DELETE"
-            | "MESSAGE_CREATE"
-            | "MESSAGE_UPDATE"
-            | "MESSAGE_DELETE"
-            | "MESSAGE_DELETE_BULK"
+        event,
+        Event::Ready(_)
+            | Event::Resumed(_)
+            | Event::GuildCreate(_)
+            | Event::GuildDelete(_)
+            | Event::ChannelCreate(_)
+            | Event::ChannelUpdate(_)
+            | Event::ChannelDelete(_)
+            | Event::ThreadCreate(_)
+            | Event::ThreadUpdate(_)
+            | Event::ThreadDelete(_)
+            | Event::ThreadListSync(_)
+            | Event::GuildRoleCreate(_)
+            | Event::GuildRoleUpdate(_)
+            | Event::GuildRoleDelete(_)
+            | Event::MessageCreate(_)
+            | Event::MessageUpdate(_)
+            | Event::MessageDelete(_)
+            | Event::MessageDeleteBulk(_)
+            | Event::Unknown(_)
     )
 }
 
 /// Reads an event; `None` for one that the bot does not use.
 ///
 /// # Errors
-/// Why an event was not understood that should have been.
-pub(super) fn read(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
+/// The name of an event that should have been understood, and why it was not.
+pub(super) fn read(event: &Event) -> Result<Option<WireEvent>, (String, serde_json::Error)> {
+    // Not read again from JSON: READY has the whole account in it, and only that it came is of interest.
+    match event {
+        Event::Ready(ready) => {
+            let guilds = ready.ready.guilds.iter().filter_map(|guild| GuildId::new(guild.id.get()));
+            return Ok(Some(WireEvent::Ready(guilds.collect())));
+        }
+        Event::Resumed(_) => return Ok(Some(WireEvent::Resumed)),
+        _ => {}
+    }
+    let json = serde_json::to_value(event).map_err(|e| ("an event".to_owned(), e))?;
+    let Value::Object(mut json) = json else { return Ok(None) };
+    let (Some(Value::String(name)), Some(data)) = (json.remove("t"), json.remove("d")) else {
+        return Ok(None);
+    };
+    decode(&name, data).map_err(|e| (name, e))
+}
+
+fn decode(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
     fn from<T: DeserializeOwned>(data: Value) -> serde_json::Result<T> {
         serde_json::from_value(data)
     }
@@ -278,16 +299,7 @@ pub(super) fn read(name: &str, data: Value) -> serde_json::Result<Option<WireEve
         #[serde(default)]
         ids: Vec<MessageId>,
     }
-    #[derive(Deserialize)]
-    struct ReadyEvent {
-        guilds: Vec<Id<GuildId>>,
-    }
     Ok(Some(match name {
-        "READY" => {
-            let ReadyEvent { guilds } = from(data)?;
-            WireEvent::Ready(guilds.into_iter().map(|guild| guild.id).collect())
-        }
-        "RESUMED" => WireEvent::Resumed,
         "GUILD_CREATE" => {
             let guild: WireGuild = from(data)?;
             if guild.unavailable {
@@ -345,10 +357,11 @@ mod tests {
 
     use super::*;
 
-    fn arrive(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
-        let read = read(name, data);
-        assert!(is_wanted(name) || matches!(read, Ok(None)), "{name}");
-        read
+    /// As it arrives: through serenity's own decoding.
+    fn arrive(name: &str, data: Value) -> Result<Option<WireEvent>, (String, serde_json::Error)> {
+        let event: Event = serde_json::from_value(json!({"t": name, "d": data})).unwrap();
+        assert!(is_wanted(&event));
+        read(&event)
     }
 
     fn message() -> Value {
@@ -379,12 +392,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_counts_even_if_not_all_of_it_is_known() {
+    fn a_message_counts_even_if_serenity_does_not_understand_all_of_it() {
         let mut strange = message();
         strange["flags"] = json!("new kind of flags");
-        strange["components"] = json!([{"type": 99}]);
-        assert!(matches!(arrive("MESSAGE_CREATE", strange), Ok(Some(WireEvent::Said(_)))));
-        assert!(arrive("MESSAGE_CREATE", json!({"id": "x"})).is_err());
+        let event: Event = serde_json::from_value(json!({"t": "MESSAGE_CREATE", "d": strange})).unwrap();
+        assert!(matches!(event, Event::Unknown(_)));
+        assert!(matches!(read(&event), Ok(Some(WireEvent::Said(_)))));
+        let Err((name, _)) = arrive("MESSAGE_CREATE", json!({"id": "x"})) else { panic!() };
+        assert_eq!(name, "MESSAGE_CREATE");
         assert!(matches!(arrive("A_NEW_THING", json!({"a": 1})), Ok(None)));
     }
 

@@ -7,17 +7,45 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serenity::model::event::Event;
 use tracing::debug;
 
 use super::convert::shown_name;
 use super::event::{Person, WireChannel, WireMember, WireRole, null_is_default};
 use crate::domain::{
-    Author, ChannelId, FieldValue, FormValues, GuildId, Interaction, InteractionId, InteractionKind,
-    InteractionToken, Invocation, MessageId, NamedChannel, NamedRole, OptionValue, RoleId, UserId,
+    Author, ChannelId, GuildId, Interaction, InteractionId, InteractionKind, InteractionToken, Invocation,
+    MessageId, NamedChannel, NamedRole, OptionValue, RoleId, UserId,
 };
 
 /// The event's name.
-pub(super) const NAME: &str = "INTERACTION_CREATE";
+const NAME: &str = "INTERACTION_CREATE";
+
+/// Whether this event is one. serenity leaves what it does not understand unknown, under its name.
+pub(super) fn is_one(event: &Event) -> bool {
+    match event {
+        Event::InteractionCreate(_) => true,
+        Event::Unknown(unknown) => unknown.kind == NAME,
+        _ => false,
+    }
+}
+
+/// Reads an interaction; `None` for a kind that the bot does not use, such as a form.
+///
+/// # Errors
+/// If something is missing without which it cannot be answered.
+pub(super) fn read(event: &Event, received: Instant) -> serde_json::Result<Option<Interaction>> {
+    let data = match event {
+        Event::InteractionCreate(create) => {
+            let mut data = serde_json::to_value(&create.interaction)?;
+            // serenity leaves it out when it writes what it has read.
+            data["type"] = u8::from(create.interaction.kind()).into();
+            data
+        }
+        Event::Unknown(unknown) => unknown.value.clone(),
+        _ => return Ok(None),
+    };
+    decode(data, received)
+}
 
 /// <https://discord.com/developers/docs/interactions/receiving-and-responding#interaction-object>
 #[derive(Deserialize)]
@@ -47,7 +75,7 @@ struct InGuild {
     permissions: Option<String>,
 }
 
-/// The message that a button belongs to, also where the button has opened a form.
+/// The message that a button belongs to.
 #[derive(Deserialize)]
 struct WirePressedMessage {
     id: MessageId,
@@ -130,39 +158,7 @@ struct ComponentData {
     values: Vec<String>,
 }
 
-/// A submitted form: <https://docs.discord.com/developers/components/reference>.
-#[derive(Deserialize)]
-struct FormData {
-    custom_id: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    components: Vec<FormDataItem>,
-}
-
-/// A label with its field, or a text, or something that is not known here.
-#[derive(Deserialize)]
-struct FormDataItem {
-    component: Option<FilledField>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    components: Vec<FilledField>,
-}
-
-#[derive(Deserialize)]
-struct FilledField {
-    #[serde(rename = "type")]
-    kind: u8,
-    #[serde(default)]
-    custom_id: String,
-    #[serde(default)]
-    value: Value,
-    #[serde(default, deserialize_with = "null_is_default")]
-    values: Vec<String>,
-}
-
-/// Reads an interaction; `None` for a kind that the bot does not use.
-///
-/// # Errors
-/// If something is missing without which it cannot be answered.
-pub(super) fn read(data: Value, received: Instant) -> serde_json::Result<Option<Interaction>> {
+fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interaction>> {
     use serde::de::Error as _;
     let missing = serde_json::Error::missing_field;
 
@@ -170,8 +166,7 @@ pub(super) fn read(data: Value, received: Instant) -> serde_json::Result<Option<
     let kind = match raw.kind {
         2 | 4 => invocation(raw.kind == 4, from(raw.data)?)?,
         3 => press(from(raw.data)?, raw.message.ok_or_else(|| missing("message"))?.id),
-        5 => Some(form(from(raw.data)?, raw.message.map(|message| message.id))),
-        // A ping comes over HTTP only.
+        // A ping comes over HTTP only, and the bot opens no forms.
         other => {
             debug!("an interaction of the unknown kind {other} is ignored");
             None
@@ -181,8 +176,9 @@ pub(super) fn read(data: Value, received: Instant) -> serde_json::Result<Option<
 
     let (user, member, permissions) = match (raw.member, raw.user) {
         (Some(InGuild { user, member, permissions }), _) => (user, Some(member), permissions),
-        (None, Some(user)) => (user, None, None),
-        (None, None) => return Err(missing("member")),
+        // serenity puts an empty user where there is none.
+        (None, Some(user)) if !user.username.is_empty() => (user, None, None),
+        (None, _) => return Err(missing("member")),
     };
     let channel_id = raw.channel_id.or(raw.channel.as_ref().map(|channel| channel.id));
     Ok(Some(Interaction {
@@ -284,35 +280,17 @@ fn press(data: ComponentData, message: MessageId) -> Option<InteractionKind> {
     Some(InteractionKind::Press { custom_id: data.custom_id, values: data.values, message })
 }
 
-/// What a person has put into a form. Whatever is of a kind that is not known here is left out.
-fn form(data: FormData, message: Option<MessageId>) -> InteractionKind {
-    // Fields used to stand in rows.
-    let fields =
-        data.components.into_iter().flat_map(|item| item.component.into_iter().chain(item.components));
-    let mut values = FormValues::new();
-    for FilledField { kind, custom_id, value, values: chosen } in fields {
-        let value = match (kind, value) {
-            (4, value) => FieldValue::Text(value.as_str().unwrap_or_default().to_owned()),
-            (21, value) => FieldValue::One(value.as_str().map(str::to_owned)),
-            (3 | 22, _) => FieldValue::Several(chosen),
-            (other, _) => {
-                debug!(field = %custom_id, "a field of the unknown kind {other} is left out");
-                continue;
-            }
-        };
-        values.insert(custom_id, value);
-    }
-    InteractionKind::Form { custom_id: data.custom_id, values, message }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    /// As it arrives: through serenity's own decoding.
     fn arrive(data: Value) -> serde_json::Result<Option<Interaction>> {
-        read(data, Instant::now())
+        let event: Event = serde_json::from_value(json!({"t": NAME, "d": data})).unwrap();
+        assert!(is_one(&event));
+        read(&event, Instant::now())
     }
 
     fn with(mut value: Value, changes: Value) -> Value {
@@ -368,6 +346,8 @@ mod tests {
     #[test]
     fn a_subcommand_has_its_options_and_its_person() {
         let received = Instant::now();
+        let event: Event = serde_json::from_value(json!({"t": NAME, "d": command()})).unwrap();
+        assert!(matches!(event, Event::InteractionCreate(_)), "serenity understands it");
         let expected = Interaction {
             id: InteractionId::new(30).unwrap(),
             token: InteractionToken("tok".into()),
@@ -401,7 +381,7 @@ mod tests {
                 permissions: BTreeMap::new(),
             }),
         };
-        assert_eq!(read(command(), received).unwrap(), Some(expected));
+        assert_eq!(read(&event, received).unwrap(), Some(expected));
     }
 
     #[test]
@@ -478,50 +458,6 @@ mod tests {
         }
     }
 
-    /// What Discord sends of a form with one field of each kind, and some that nobody here knows.
-    fn filled_in() -> Value {
-        let field = |component: Value| json!({"type": 18, "id": 1, "component": component});
-        json!({"custom_id": "form:1", "components": [
-            {"type": 10, "id": 2},
-            field(json!({"type": 4, "id": 3, "custom_id": "other", "value": "so\nand so"})),
-            field(json!({"type": 21, "id": 4, "custom_id": "library", "value": "serde"})),
-            field(json!({"type": 21, "id": 5, "custom_id": "none", "value": null})),
-            field(json!({"type": 22, "id": 6, "custom_id": "tests", "values": ["a, b", "c"]})),
-            field(json!({"type": 3, "id": 7, "custom_id": "place", "values": []})),
-            field(json!({"type": 19, "id": 8, "custom_id": "file", "values": ["60"]})),
-            field(json!({"type": 99, "id": 9, "custom_id": "new", "value": {"a": 1}})),
-            {"type": 1, "id": 10, "components": [{"type": 4, "id": 11, "custom_id": "old", "value": "x"}]},
-            {"type": 98, "id": 12, "anything": [1]},
-        ], "resolved": {"attachments": {}}})
-    }
-
-    #[test]
-    fn a_submitted_form_has_its_values_by_field_and_what_is_unknown_is_left_out() {
-        let submitted = with(pressed(filled_in()), json!({"type": 5}));
-        let heard = arrive(submitted.clone()).unwrap().unwrap();
-        let several =
-            |values: &[&str]| FieldValue::Several(values.iter().map(|it| (*it).to_owned()).collect());
-        let values = [
-            ("other", FieldValue::Text("so\nand so".into())),
-            ("library", FieldValue::One(Some("serde".into()))),
-            ("none", FieldValue::One(None)),
-            ("tests", several(&["a, b", "c"])),
-            ("place", several(&[])),
-            ("old", FieldValue::Text("x".into())),
-        ];
-        let values = values.map(|(field, value)| (field.to_owned(), value)).into();
-        let custom_id = "form:1".to_owned();
-        let message = MessageId::new(31);
-        assert_eq!(heard.kind, InteractionKind::Form { custom_id, values, message });
-        assert_eq!((heard.author.id.get(), heard.guild_id), (40, GuildId::new(10)));
-        // A command has opened it.
-        let heard = arrive(without(submitted.clone(), &["message"])).unwrap().unwrap();
-        assert_eq!(heard.kind.message(), None);
-        let empty = with(submitted, json!({"data": {"custom_id": "form", "components": []}}));
-        let heard = arrive(empty).unwrap().unwrap();
-        assert_eq!((heard.kind.custom_id(), heard.kind.message()), (Some("form"), MessageId::new(31)));
-    }
-
     #[test]
     fn direct_messages_have_a_user_and_threads_a_parent() {
         let direct = without(command(), &["member", "guild_id", "guild", "guild_locale"]);
@@ -542,12 +478,14 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_nothing() {
+        let form = json!({"custom_id": "form", "components": []});
         let menu =
             json!({"id": "70", "name": "Ask", "type": 2, "target_id": "41", "resolved": {"users": {}}});
         let group = json!([{"type": 2, "name": "g", "options": [{"type": 1, "name": "s", "options": []}]}]);
         let users = json!({"custom_id": "who", "component_type": 5, "values": ["41"],
             "resolved": {"users": {"41": user("41", "bob")}}});
         for nothing in [
+            with(command(), json!({"type": 5, "data": form})),
             with(command(), json!({"type": 99})),
             json!({"id": "30", "type": 1, "token": "t", "application_id": "8", "version": 1}),
             with(command(), json!({"data": menu})),
@@ -560,6 +498,7 @@ mod tests {
 
     #[test]
     fn what_can_be_missing_may_be_missing_and_nothing_else() {
+        // serenity insists on these; the bot does not.
         let small = without(
             command(),
             &["channel", "entitlements", "locale", "attachment_size_limit", "version", "app_permissions"],

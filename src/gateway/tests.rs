@@ -1,4 +1,4 @@
-//! The bot's half against a gateway whose every frame is written by the test.
+//! serenity's real client against a gateway whose every frame is written by the test.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,12 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::{
-    Action, Button, ButtonStyle, ChannelId, Extra, FieldValue, InteractionKind, Message, MessageId, Reply,
-    Row, form_tests::form,
-};
-use crate::local::{LocalDiscord, Options, RateLimits};
-use crate::outbox::{Callback, Change};
+use crate::domain::{ChannelId, Extra, Message, MessageId};
 
 const ME: u64 = 7;
 const TOKEN: &str = "sekret.token";
@@ -581,68 +576,27 @@ async fn a_shut_down_says_good_bye_and_ends_what_is_sent() {
     }
 }
 
-#[tokio::test]
-async fn a_connection_that_is_closed_without_a_code_is_resumed() {
+/// serenity spins on such a connection until a heartbeat fails; 40 s on Discord.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
     let mut discord = Discord::start().await;
+    discord.heartbeat = 15_000;
     let (_gateway, mut heard, mut connection) = discord.bot().await;
     connection.tell(3, "MESSAGE_CREATE", message(100, CHANNEL, "before")).await;
     assert_eq!(id(&next_message(&mut heard).await), 100);
+    let missed = json!([message(recent(1), CHANNEL, "missed")]);
+    discord.answer("/channels/20/messages?after=100&limit=100", missed);
+
     let begin = Instant::now();
     connection.socket.send(Frame::Close(None)).await.unwrap();
     drop(connection);
     let mut connection = discord.connection().await;
-    assert_eq!(connection.receive().await["op"], 6);
+    assert_eq!(connection.receive().await["op"], 2);
     assert!(begin.elapsed() < Duration::from_secs(12));
-    connection.tell(4, "MESSAGE_CREATE", message(101, CHANNEL, "missed")).await;
-    assert_eq!(id(&next_message(&mut heard).await), 101);
-}
-
-#[tokio::test]
-async fn a_connection_without_an_answer_to_a_heartbeat_is_followed_by_another() {
-    let mut discord = Discord::start().await;
-    discord.heartbeat = 300;
-    let (_gateway, _heard, silent) = discord.bot().await;
-    let mut connection = discord.connection().await;
-    assert_eq!(connection.receive().await["op"], 6);
-    drop(silent);
-}
-
-#[tokio::test]
-async fn a_form_goes_to_discord_and_what_is_filled_in_comes_back() {
-    let discord =
-        LocalDiscord::start(Options { rate_limits: RateLimits::Off, ..Options::default() }).await.unwrap();
-    let outbox = Outbox::new(discord.url(), discord.token()).unwrap();
-    let bot = outbox.whoami().await.unwrap();
-    let (interactions, mut interacted) = mpsc::unbounded_channel();
-    let options =
-        GatewayOptions { token: discord.token().to_owned(), me: bot.user, message_content: false, ..plan() };
-    let (inbound, _heard) = mpsc::unbounded_channel();
-    let _gateway = connected(options, outbox.clone(), inbound, interactions).await.unwrap();
-    let (general, ann) = (discord.channel("general"), discord.user("ann"));
-    let action = Action::Press { custom_id: "open".into(), style: ButtonStyle::Primary };
-    let button = Button { label: "Answer".into(), action, disabled: false };
-    let answers = outbox.interactions(bot.application);
-    let question = Reply { rows: vec![Row::Buttons(vec![button])], ..Reply::text("Which?") };
-    let question = answers.say(ChannelId::new(general.get()).unwrap(), &question).await.unwrap();
-
-    let press = discord.press(question.get().into(), ann, "open").unwrap();
-    let heard = timeout(Duration::from_secs(20), interacted.recv()).await.unwrap().unwrap();
-    answers.answer(&heard, Callback::Form(&form())).await.unwrap();
-    let opened = discord.form(press).await;
-    assert_eq!((&opened["title"], opened["components"].as_array().unwrap().len()), (&json!("Questions"), 5));
-    let values = [("library", json!("1")), ("tests", json!(["0", "2"])), ("place", json!(["0"]))];
-    let submitted = discord.submit(press, &values).unwrap();
-    let heard = timeout(Duration::from_secs(20), interacted.recv()).await.unwrap().unwrap();
-    let several = |values: &[&str]| FieldValue::Several(values.iter().map(|it| (*it).to_owned()).collect());
-    let expected = [
-        ("library", FieldValue::One(Some("1".into()))),
-        ("tests", several(&["0", "2"])),
-        ("place", several(&["0"])),
-        ("other", FieldValue::Text(String::new())),
-    ];
-    let values = expected.map(|(field, value)| (field.to_owned(), value)).into();
-    let custom_id = "form:1".to_owned();
-    assert_eq!(heard.kind, InteractionKind::Form { custom_id, values, message: Some(question) });
-    answers.answer(&heard, Callback::Update(Change::Whole(&Reply::text("Answered.")))).await.unwrap();
-    assert_eq!(discord.response_message(submitted).await.content, "Answered.");
+    connection.ready().await;
+    connection
+        .tell(2, "GUILD_CREATE", guild(json!([channel(CHANNEL, "general", Some(&recent(1).to_string()))])))
+        .await;
+    let Missed::Message { message, too_old: false } = discord.missed().await else { panic!() };
+    assert_eq!(id(&message), recent(1));
 }

@@ -76,7 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that only these modules may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("tokio_tungstenite", &["gateway"]),
+    ("serenity", &["gateway"]),
     ("mlua", &["script"]),
     ("notify", &["reload"]),
     ("rusqlite", &["store"]),
@@ -259,6 +259,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("gateway.rs", 1, "the bot ends: `Gateway::stopped`"),
     ("gateway/convert.rs", 1, "one direct message is not turned away"),
     ("gateway/convert/reread.rs", 1, "one message counts as unchanged"),
+    ("gateway/life.rs", 5, "the session with Discord, or its pulse; the supervisor begins the next"),
     ("local.rs", 1, "the local Discord"),
     ("panics.rs", 2, "told: `Panics::first`"),
     ("playground/input.rs", 1, "the playground hears no more, as at the end of its input"),

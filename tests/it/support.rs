@@ -1,5 +1,5 @@
-//! The stage that whole-bot tests play on: the real bot, real SQLite, real Lua and real child processes, over a local
-//! Discord.
+//! The stage that whole-bot tests play on: the real bot, the real serenity client, real SQLite, real Lua and real
+//! child processes, over a local Discord.
 //!
 //! A test reads as a conversation. It waits for events and never sleeps for luck; every wait has the same generous
 //! end, so that a test that would hang fails with words.
