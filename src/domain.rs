@@ -23,10 +23,7 @@ use tokio::sync::oneshot;
 pub(crate) use form::tests as form_tests;
 
 pub use footer::FooterField;
-pub use form::{
-    FieldKind, FieldValue, Form, FormField, FormItem, FormMisfit, FormValues, LONGEST_DESCRIPTION,
-    LONGEST_INPUT, LONGEST_LABEL, LONGEST_OPTION, MOST_ITEMS, TextField,
-};
+pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, LONGEST_TITLE};
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,

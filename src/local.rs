@@ -90,7 +90,7 @@ use tokio::task::JoinHandle;
 pub use commands::Command;
 pub use gateway::DropGateway;
 pub use interactions::{Refused, UseCommand};
-pub use modal::check_filled;
+pub use modal::{check_filled, field_in};
 pub use responses::Response;
 pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
 pub use world::{

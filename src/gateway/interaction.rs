@@ -29,7 +29,7 @@ pub(super) fn is_one(event: &Event) -> bool {
     }
 }
 
-/// Reads an interaction; `None` for a kind that the bot does not use, such as a form.
+/// Reads an interaction; `None` for a kind that the bot does not use.
 ///
 /// # Errors
 /// If something is missing without which it cannot be answered.
@@ -158,6 +158,29 @@ struct ComponentData {
     values: Vec<String>,
 }
 
+/// A submitted form: <https://docs.discord.com/developers/components/reference>.
+#[derive(Deserialize)]
+struct FormData {
+    custom_id: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    components: Vec<FormRow>,
+}
+
+/// What stands in one row of a form.
+#[derive(Deserialize)]
+struct FormRow {
+    #[serde(default, deserialize_with = "null_is_default")]
+    components: Vec<FilledField>,
+}
+
+#[derive(Deserialize)]
+struct FilledField {
+    #[serde(default)]
+    custom_id: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    value: String,
+}
+
 fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interaction>> {
     use serde::de::Error as _;
     let missing = serde_json::Error::missing_field;
@@ -166,7 +189,8 @@ fn decode(data: Value, received: Instant) -> serde_json::Result<Option<Interacti
     let kind = match raw.kind {
         2 | 4 => invocation(raw.kind == 4, from(raw.data)?)?,
         3 => press(from(raw.data)?, raw.message.ok_or_else(|| missing("message"))?.id),
-        // A ping comes over HTTP only, and the bot opens no forms.
+        5 => Some(form(from(raw.data)?, raw.message.map(|message| message.id))),
+        // A ping comes over HTTP only.
         other => {
             debug!("an interaction of the unknown kind {other} is ignored");
             None
@@ -280,11 +304,19 @@ fn press(data: ComponentData, message: MessageId) -> Option<InteractionKind> {
     Some(InteractionKind::Press { custom_id: data.custom_id, values: data.values, message })
 }
 
+/// What a person has put into a form.
+fn form(data: FormData, message: Option<MessageId>) -> InteractionKind {
+    let fields = data.components.into_iter().flat_map(|row| row.components);
+    let values = fields.map(|field| (field.custom_id, field.value)).collect();
+    InteractionKind::Form { custom_id: data.custom_id, values, message }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::FormValues;
 
     /// As it arrives: through serenity's own decoding.
     fn arrive(data: Value) -> serde_json::Result<Option<Interaction>> {
@@ -341,6 +373,24 @@ mod tests {
             "mention_everyone": false, "mentions": [], "mention_roles": [], "attachments": [], "embeds": [],
             "pinned": false, "flags": 64, "components": []});
         with(command(), json!({"type": 3, "data": data, "message": message}))
+    }
+
+    #[test]
+    fn a_submitted_form_has_its_values_by_field_and_the_message_of_its_button() {
+        let row = |id: &str, value: Value| json!({"type": 1, "id": 2, "components": [{"type": 4, "id": 3, "custom_id": id, "value": value}]});
+        let rows = json!([row("why", json!("so\nand so")), row("what", json!("")), {"type": 18, "id": 4}]);
+        let submitted = with(pressed(json!({"custom_id": "form:1", "components": rows})), json!({"type": 5}));
+        let values = [("why", "so\nand so"), ("what", "")];
+        let values = values.map(|(field, value)| (field.to_owned(), value.to_owned())).into();
+        let kind = |message| InteractionKind::Form {
+            custom_id: "form:1".to_owned(),
+            values: FormValues::clone(&values),
+            message,
+        };
+        assert_eq!(arrive(submitted.clone()).unwrap().unwrap().kind, kind(MessageId::new(31)));
+        // A command has opened it.
+        let by_command = with(submitted, json!({"message": null}));
+        assert_eq!(arrive(by_command).unwrap().unwrap().kind, kind(None));
     }
 
     #[test]
@@ -478,14 +528,12 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_nothing() {
-        let form = json!({"custom_id": "form", "components": []});
         let menu =
             json!({"id": "70", "name": "Ask", "type": 2, "target_id": "41", "resolved": {"users": {}}});
         let group = json!([{"type": 2, "name": "g", "options": [{"type": 1, "name": "s", "options": []}]}]);
         let users = json!({"custom_id": "who", "component_type": 5, "values": ["41"],
             "resolved": {"users": {"41": user("41", "bob")}}});
         for nothing in [
-            with(command(), json!({"type": 5, "data": form})),
             with(command(), json!({"type": 99})),
             json!({"id": "30", "type": 1, "token": "t", "application_id": "8", "version": 1}),
             with(command(), json!({"data": menu})),

@@ -14,6 +14,7 @@ use super::layout::{STRING_SELECT, check_options, check_string_select};
 use super::world::{Id, World};
 use super::{LocalDiscord, State};
 
+const ROW: u64 = 1;
 const TEXT_INPUT: u64 = 4;
 const TEXT_DISPLAY: u64 = 10;
 const LABEL: u64 = 18;
@@ -34,6 +35,17 @@ pub(super) fn check_modal(data: &Value, mistakes: &mut Mistakes) {
         let at = format!("data.components.{place}");
         match item["type"].as_u64() {
             Some(TEXT_DISPLAY) => mistakes.text(&format!("{at}.content"), &item["content"], 1..=4000),
+            Some(ROW) => {
+                let fields = mistakes.list(&format!("{at}.components"), &item["components"], 1..=1);
+                for field in fields {
+                    let at = format!("{at}.components.0");
+                    mistakes.one_of(&format!("{at}.type"), &field["type"], &[TEXT_INPUT]);
+                    mistakes.text(&format!("{at}.label"), &field["label"], 1..=45);
+                    mistakes.text(&format!("{at}.custom_id"), &field["custom_id"], 1..=100);
+                    check_text_input(&at, field, mistakes);
+                    ids.push((at, &field["custom_id"]));
+                }
+            }
             Some(LABEL) => {
                 mistakes.text(&format!("{at}.label"), &item["label"], 1..=45);
                 if !item["description"].is_null() {
@@ -43,7 +55,7 @@ pub(super) fn check_modal(data: &Value, mistakes: &mut Mistakes) {
                 check_field(&at, &item["component"], mistakes);
                 ids.push((at, &item["component"]["custom_id"]));
             }
-            _ => mistakes.one_of(&format!("{at}.type"), &item["type"], &[TEXT_DISPLAY, LABEL]),
+            _ => mistakes.one_of(&format!("{at}.type"), &item["type"], &[ROW, TEXT_DISPLAY, LABEL]),
         }
     }
     for place in repeated(ids.iter().map(|(_, id)| *id)) {
@@ -58,7 +70,13 @@ fn check_field(at: &str, field: &Value, mistakes: &mut Mistakes) {
     }
     mistakes.text(&format!("{at}.custom_id"), &field["custom_id"], 1..=100);
     match field["type"].as_u64() {
-        Some(TEXT_INPUT) => check_text_input(at, field, mistakes),
+        Some(TEXT_INPUT) => {
+            check_text_input(at, field, mistakes);
+            if !field["label"].is_null() {
+                let message = "A text input inside a label has no label of its own.";
+                mistakes.add(&format!("{at}.label"), "BASE_TYPE_CHOICES", message);
+            }
+        }
         Some(STRING_SELECT) => check_string_select(at, field, mistakes),
         Some(RADIO_GROUP) => check_options(at, field, 2..=10, mistakes),
         Some(CHECKBOX_GROUP) => {
@@ -88,10 +106,6 @@ fn check_text_input(at: &str, field: &Value, mistakes: &mut Mistakes) {
     within(&format!("{at}.min_length"), &field["min_length"], 0..=most, mistakes);
     mistakes.text(&format!("{at}.placeholder"), &field["placeholder"], 0..=100);
     mistakes.text(&format!("{at}.value"), &field["value"], 0..=most as usize);
-    if !field["label"].is_null() {
-        let message = "A text input inside a label has no label of its own.";
-        mistakes.add(&format!("{at}.label"), "BASE_TYPE_CHOICES", message);
-    }
 }
 
 fn within(at: &str, value: &Value, fits: std::ops::RangeInclusive<u64>, mistakes: &mut Mistakes) {
@@ -120,8 +134,19 @@ pub(super) fn numbered(mut form: Value) -> Value {
         if item["type"] == LABEL {
             number(&mut item["component"]);
         }
+        item["components"].as_array_mut().into_iter().flatten().for_each(&mut number);
     }
     form
+}
+
+/// The field in one item of a form, and what stands at it; `None` for what is only to be read.
+pub fn field_in(item: &Value) -> Option<(&Value, &str)> {
+    let (field, label) = match item["type"].as_u64()? {
+        LABEL => (&item["component"], &item["label"]),
+        ROW => (&item["components"][0], &item["components"][0]["label"]),
+        _ => return None,
+    };
+    Some((field, label.as_str().unwrap_or_default()))
 }
 
 /// What goes into a field that a person leaves as it is.
@@ -141,8 +166,7 @@ fn untouched(field: &Value) -> Value {
 /// # Errors
 /// What is wrong, for the person.
 pub fn check_filled(item: &Value, value: Option<&Value>) -> Result<(), Refused> {
-    let field = &item["component"];
-    let name = item["label"].as_str().unwrap_or_default();
+    let Some((field, name)) = field_in(item) else { return Ok(()) };
     match value {
         Some(value) => check_value(name, field, value),
         None => check_value(name, field, &untouched(field)),
@@ -212,8 +236,7 @@ pub(super) fn submission(form: &Value, values: &Map<String, Value>) -> Result<Va
     let mut components = Vec::new();
     for item in form["components"].as_array().into_iter().flatten() {
         let mut sent = json!({ "type": item["type"], "id": item["id"] });
-        if item["type"] == LABEL {
-            let field = &item["component"];
+        if let Some((field, _)) = field_in(item) {
             let id = field["custom_id"].as_str().unwrap_or_default();
             let value = match values.get(id) {
                 Some(value) => {
@@ -224,8 +247,11 @@ pub(super) fn submission(form: &Value, values: &Map<String, Value>) -> Result<Va
             };
             check_filled(item, Some(&value))?;
             let key = if value.is_array() { "values" } else { "value" };
-            sent["component"] =
-                json!({ "type": field["type"], "id": field["id"], "custom_id": id, key: value });
+            let filled = json!({ "type": field["type"], "id": field["id"], "custom_id": id, key: value });
+            match item["type"].as_u64() {
+                Some(LABEL) => sent["component"] = filled,
+                _ => sent["components"] = json!([filled]),
+            }
         }
         components.push(sent);
     }

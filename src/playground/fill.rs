@@ -3,13 +3,12 @@
 use serde_json::Value;
 
 use super::Terminal;
-use crate::local::{Id, check_filled};
+use crate::local::{Id, check_filled, field_in};
 
 /// The line that closes a form.
 const CANCEL: &str = ".cancel";
 /// The types of fields that are told apart here.
 const TEXT_INPUT: u64 = 4;
-const LABEL: u64 = 18;
 const RADIO_GROUP: u64 = 21;
 
 /// A form that is open, up to the field that is asked for.
@@ -34,8 +33,8 @@ impl Filling {
         let mut lines = Vec::new();
         loop {
             let item = self.left.last()?;
-            if item["type"] == LABEL {
-                lines.extend(asked(item));
+            if let Some((field, label)) = field_in(item) {
+                lines.extend(asked(item, field, label));
                 return Some(lines);
             }
             lines.extend(text(&item["content"]).lines().map(|line| format!("│ {line}")));
@@ -49,8 +48,8 @@ impl Filling {
     /// What is wrong with it; the field is still to be filled in.
     pub(super) fn take(&mut self, line: &str) -> Result<(), String> {
         let Some(item) = self.left.last() else { return Ok(()) };
-        let field = &item["component"];
-        let value = if line.trim().is_empty() { None } else { Some(typed(field, line)?) };
+        let field = field_in(item).map(|(field, _)| field.clone()).unwrap_or_default();
+        let value = if line.trim().is_empty() { None } else { Some(typed(&field, line)?) };
         check_filled(item, value.as_ref()).map_err(|refused| refused.to_string())?;
         if let Some(value) = value {
             self.values.push((text(&field["custom_id"]), value));
@@ -61,8 +60,7 @@ impl Filling {
 }
 
 /// What a person sees of a field: its label and how it is filled in, its description, its options.
-fn asked(item: &Value) -> Vec<String> {
-    let field = &item["component"];
+fn asked(item: &Value, field: &Value, label: &str) -> Vec<String> {
     let options = field["options"].as_array().map_or(&[][..], Vec::as_slice);
     let is_set = !text(&field["value"]).is_empty() || options.iter().any(|option| option["default"] == true);
     let how = match field["type"].as_u64() {
@@ -75,7 +73,7 @@ fn asked(item: &Value) -> Vec<String> {
         (false, true) => "",
         (false, false) => "; an empty line leaves it out",
     };
-    let mut lines = vec![format!("{} ({how}{empty})", text(&item["label"]))];
+    let mut lines = vec![format!("{} ({how}{empty})", label)];
     lines.extend(text(&item["description"]).lines().map(|line| format!("│ {line}")));
     lines.extend(text(&field["value"]).lines().map(|line| format!("┊ {line}")));
     for (place, option) in options.iter().enumerate() {

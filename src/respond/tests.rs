@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::domain::{
     Allow, ApplicationId, Author, ButtonStyle, ChannelId, Controls, Dialog, DialogButton, DialogEnd,
-    FieldValue, InteractionToken, Invocation, OptionValue, SelectOption, UserId, form_tests::form,
+    InteractionToken, Invocation, OptionValue, SelectOption, UserId, form_tests::form,
 };
 use crate::outbox::tests::{Answer, Seen, Server, answer};
 
@@ -523,7 +523,7 @@ async fn dialogs_that_do_not_fit_are_refused_and_ids_are_never_the_same() {
 
 /// A submission of the form that a button on message 500 has opened, or a command.
 fn submitted(message: Option<u64>) -> InteractionKind {
-    let values = [("why".to_owned(), FieldValue::Text("because".into()))].into();
+    let values = [("why".to_owned(), "because".to_owned())].into();
     InteractionKind::Form { custom_id: "form:1".into(), values, message: message.and_then(MessageId::new) }
 }
 
