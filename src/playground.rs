@@ -342,7 +342,7 @@ impl Terminal {
         self.lines.retain(|line| line.id != message.id);
         self.lines.push(message.clone());
         let channel = self.names.get(&message.channel).cloned().unwrap_or_default();
-        let text = screen::with_times(&message.content, now());
+        let text = screen::without_escapes(&screen::with_times(&message.content, now()));
         let rows = text.lines().map(|line| line.strip_prefix("-# ").unwrap_or(line));
         let mut rows: Vec<String> = rows.map(|line| format!("┊ {line}")).collect();
         if let Some(first) = rows.first_mut() {

@@ -61,11 +61,27 @@ impl Screen {
 
     /// Everything that changes, anew.
     fn redraw(&mut self) -> String {
-        if self.width.is_none() {
-            return String::new();
+        match self.width {
+            None => String::new(),
+            Some(_) if self.is_prompted || self.drawn == 0 => self.erase() + &self.draw(),
+            Some(_) => self.replace(),
         }
-        let erased = self.erase();
-        erased + &self.draw()
+    }
+
+    /// The same around what the person may be typing: that row is moved, and the cursor with it.
+    fn replace(&mut self) -> String {
+        let rows: Vec<&String> = self.changing.iter().flat_map(|(_, lines)| lines).collect();
+        let before = std::mem::replace(&mut self.drawn, rows.len());
+        let (more, fewer) = (rows.len().saturating_sub(before), before.saturating_sub(rows.len()));
+        let several = |count: usize, what: char| match count {
+            0 => String::new(),
+            count => format!("\x1b[{count}{what}"),
+        };
+        // There must be room below before rows are put in.
+        let room = "\x1bD".repeat(more) + &several(more, 'A');
+        let to_top = format!("\x1b7{}\r\x1b[{before}A{}", several(more, 'L'), several(fewer, 'M'));
+        let rows: String = rows.iter().map(|row| format!("\x1b[2K\x1b[2m{row}\x1b[0m\n")).collect();
+        format!("{room}{to_top}{rows}\x1b8{}{}", several(more, 'B'), several(fewer, 'A'))
     }
 
     /// Whether the person is prompted.
@@ -135,6 +151,22 @@ pub(super) fn with_times(text: &str, now: u64) -> String {
     shown
 }
 
+/// Markdown that is there to be shown as it is, as people in Discord see it.
+pub(super) fn without_escapes(text: &str) -> String {
+    let (mut shown, mut is_code) = (String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        is_code ^= c == '`';
+        match characters.peek() {
+            Some(next) if c == '\\' && !is_code && next.is_ascii_punctuation() => {
+                shown.extend(characters.next());
+            }
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {
         0..60 => (seconds, "second"),
@@ -149,39 +181,56 @@ fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    /// The rows that a terminal would show of this.
-    fn terminal(written: &str) -> Vec<String> {
-        let mut rows = vec![String::new()];
-        let mut row = 0;
+    /// The rows that a terminal would show of this, and where the cursor is.
+    fn terminal_at(written: &str) -> (Vec<String>, (usize, usize)) {
+        let (mut rows, mut row, mut column, mut saved) = (vec![Vec::new()], 0_usize, 0_usize, (0, 0));
         let mut left = written;
         while let Some(c) = left.chars().next() {
-            if let Some(rest) = left.strip_prefix("\x1b[") {
-                let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
-                match (&rest[..end], &rest[end..=end]) {
-                    (count, "A") => row -= count.parse::<usize>().unwrap(),
-                    ("", "J") => {
+            left = &left[c.len_utf8()..];
+            if c == '\x1b' {
+                let end = left
+                    .find(|c: char| c.is_ascii_alphabetic() || "78".contains(c) && !left.starts_with('['));
+                let (sequence, rest) = left.split_at(end.unwrap() + 1);
+                left = rest;
+                let (count, what) = sequence.split_at(sequence.len() - 1);
+                let count = count.trim_start_matches('[').parse::<usize>();
+                let times = count.clone().unwrap_or(1);
+                match what {
+                    "A" => row -= times,
+                    "B" => row += times,
+                    "D" => row += 1,
+                    "J" => {
                         rows.truncate(row);
-                        rows.push(String::new());
+                        rows.push(Vec::new());
                     }
-                    ("", "K") => rows[row].clear(),
-                    (_, "m") => {}
+                    "K" if count == Ok(2) => rows[row].clear(),
+                    "K" => rows[row].truncate(column),
+                    "L" => drop(rows.splice(row..row, vec![Vec::new(); times])),
+                    "M" => drop(rows.drain(row..row + times)),
+                    "m" => {}
+                    "7" => saved = (row, column),
+                    "8" => (row, column) = saved,
                     other => panic!("{other:?}"),
                 }
-                left = &rest[end + 1..];
-                continue;
+            } else if c == '\n' {
+                (row, column) = (row + 1, 0);
+            } else if c == '\r' {
+                column = 0;
+            } else {
+                let row = &mut rows[row];
+                row.resize(row.len().max(column + 1), ' ');
+                row[column] = c;
+                column += 1;
             }
-            match c {
-                '\n' => {
-                    row += 1;
-                    if row == rows.len() {
-                        rows.push(String::new());
-                    }
-                }
-                '\r' => {}
-                c => rows[row].push(c),
-            }
-            left = &left[c.len_utf8()..];
+            rows.resize(rows.len().max(row + 1), Vec::new());
         }
+        (rows.into_iter().map(String::from_iter).collect(), (row, column))
+    }
+
+    /// Its rows down to the cursor.
+    fn terminal(written: &str) -> Vec<String> {
+        let (mut rows, (row, _)) = terminal_at(written);
+        assert!(rows.drain(row + 1..).all(|below| below.is_empty()));
         rows
     }
 
@@ -238,6 +287,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_typed_stays_below_what_changes() {
+        let mut screen = Screen::new(Some(40));
+        let mut written = screen.change(id(1), lines(&["at work"]));
+        written += "half a mess";
+        for states in [&["at work", "reading", "writing"][..], &["still", "at", "it"], &["done"]] {
+            written += &screen.change(id(1), lines(states));
+            let (rows, cursor) = terminal_at(&written);
+            let rows: Vec<&str> =
+                rows.iter().map(|row| row.trim_end()).filter(|row| !row.is_empty()).collect();
+            assert_eq!(rows, [states, &["half a mess"]].concat());
+            assert_eq!(cursor, (states.len(), "half a mess".len()));
+        }
+        written += "age\n";
+        screen.line_ended();
+        written += &screen.change(id(1), lines(&["done", "indeed"]));
+        assert_eq!(terminal(&written)[..3], ["done", "indeed", ""]);
+        written += &screen.forget(id(1)).unwrap();
+        assert!(terminal(&written).iter().all(String::is_empty));
+        assert_eq!(terminal_at(&written).1, (0, 0));
+    }
+
+    #[test]
     fn without_a_terminal_every_state_is_a_few_lines_more() {
         let mut screen = Screen::new(None);
         let mut written = screen.change(id(1), lines(&["at work"]));
@@ -253,5 +324,6 @@ mod tests {
         let shown = with_times("since <t:100:R>, in <t:7300:R>, <t:x:R> <t:100:f>", 101);
         assert_eq!(shown, "since 1 second ago, in in 1 hour, <t:x:R> <t:100:f>");
         assert_eq!(with_times("<t:0:R>", 200_000), "2 days ago");
+        assert_eq!(without_escapes(r"\`a\_b\` \ \\ c:\d `\.`"), r"`a_b` \ \ c:\d `\.`");
     }
 }
