@@ -5,7 +5,8 @@
 //! - gateway frame written → prompt read by the agent
 //! - result written by the agent → first POST received
 //!
-//! over 1,000 follow-ups in 100 warm channels; the latter also over turns that have a live line, with what the line adds to it;
+//! over 1,000 follow-ups in 100 warm channels; the latter also over longer turns, every other one without a live line, with what
+//! the line adds to it;
 //! and VmRSS of the bot ten seconds after it is ready with 50 channels.
 #![allow(clippy::unwrap_used, reason = "a bench says by panicking that something is wrong")]
 
@@ -23,9 +24,9 @@ const FOLLOW_UPS: usize = 1_000;
 /// How long after the one before each begins: a turn takes two calls, and with more than 50 of them a second the bot would
 /// wait for Discord's limit.
 const FOLLOWED_UP_AFTER: Duration = Duration::from_millis(60);
-/// Turns with a live line: how many, how long each takes, and how long after the one before each begins. They overlap, but
-/// their results come one at a time, and fewer are at work than there are slots.
-const WITH_A_LINE: usize = 60;
+/// Longer turns, every other one with a live line: how many, how long each takes, and how long after the one before each begins.
+/// They overlap, but their results come one at a time, and fewer are at work than there are slots.
+const LONGER: usize = 100;
 const SECONDS: f64 = 2.4;
 const APART: Duration = Duration::from_millis(500);
 
@@ -67,15 +68,15 @@ async fn measure(root: &Path) {
         questions.push((channel, ask(&discord, channel, &format!("TEXT:{n}")).await));
         tokio::time::sleep_until(next).await;
     }
-    let mut with_a_line = Vec::new();
-    for (n, &channel) in channels.iter().enumerate().take(WITH_A_LINE) {
-        let text = format!("TOOL:Bash:sleep {SECONDS} ;; TEXT:at work {n}");
-        with_a_line.push((channel, text.clone()));
+    let mut longer = Vec::new();
+    for (n, &channel) in channels.iter().enumerate().take(LONGER) {
+        let text = format!("TOOL:Bash:sleep {SECONDS} ;; TEXT:at work {n}{}", ["", " quiet"][n % 2]);
+        longer.push((channel, text.clone()));
         discord.say(Say::to_bot(channel, discord.owner(), text));
         tokio::time::sleep(APART).await;
     }
-    for (n, (channel, _)) in with_a_line.iter().enumerate() {
-        let answer = format!("at work {n}");
+    for (n, (channel, _)) in longer.iter().enumerate() {
+        let answer = format!("at work {n}{}", ["", " quiet"][n % 2]);
         let answered = discord.wait_until(|discord| {
             discord.messages(*channel).iter().any(|message| message.content == answer).then_some(())
         });
@@ -98,14 +99,16 @@ async fn measure(root: &Path) {
         inwards.push(prompted.saturating_sub(on_the_clock(sent[question])));
         outwards.push(first_post(*channel, result));
     }
-    let with_line: Vec<Duration> =
-        with_a_line.iter().map(|(channel, text)| first_post(*channel, agents.times(text).1)).collect();
-    let lines = posts.iter().filter(|call| call.path.ends_with("/messages")).count();
-    assert!(lines >= 2 * WITH_A_LINE + FOLLOW_UPS + CHANNELS, "each of them had its line");
-    let added = median(&with_line).as_secs_f64() - median(&outwards).as_secs_f64();
+    let of = |(channel, text): &(Id, String)| first_post(*channel, agents.times(text).1);
+    let with_line: Vec<Duration> = longer.iter().step_by(2).map(of).collect();
+    let without: Vec<Duration> = longer.iter().skip(1).step_by(2).map(of).collect();
+    let posted = posts.iter().filter(|call| call.path.ends_with("/messages")).count();
+    assert_eq!(posted, LONGER + LONGER / 2 + FOLLOW_UPS + CHANNELS, "every other one of them had its line");
+    let added = median(&with_line).as_secs_f64() - median(&without).as_secs_f64();
     print("gateway frame written → prompt read by the agent", inwards);
     print("result written → first POST received            ", outwards);
-    print("the same, of a turn with a live line            ", with_line);
+    print("the same, of a longer turn without a live line  ", without);
+    print("the same, of a longer turn with one             ", with_line);
     println!("so the live line adds {:.2} ms (p50)", added * 1e3);
 }
 

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 const MOONLANE: &str = env!("CARGO_BIN_EXE_moonlane");
 
-/// A folder with configuration and scripts: every channel is one project, with demo agents that log.
+/// A folder with configuration and scripts: demo agents that log. A message with the word "quiet" in it is for a project whose
+/// turns have no live line.
 pub fn set_up() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -17,8 +18,11 @@ pub fn set_up() -> TempDir {
         std::fs::create_dir(root.join(name)).unwrap();
     }
     let routing = format!(
-        r#"return {{ projects = {{ here = {{ dir = "{}", footer = false, env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }} }},
-                    route = function() return "here" end }}"#,
+        r#"local function project(live)
+              return {{ dir = "{}", footer = false, live = live, env = {{ DEMO_AGENT_LOG = "{}", CLAUDE_CONFIG_DIR = "{}" }} }}
+           end
+           return {{ projects = {{ here = project("line"), quiet = project("off") }},
+                    route = function(message) return message.text:find("quiet") and "quiet" or "here" end }}"#,
         root.join("work").display(),
         root.join("agent.log").display(),
         root.join("claude").display(),
