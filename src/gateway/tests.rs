@@ -12,7 +12,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::{ChannelId, Extra, Message, MessageId};
+use crate::domain::{
+    Action, Button, ButtonStyle, ChannelId, Extra, InteractionKind, Message, MessageId, Reply, Row,
+    form_tests::form,
+};
+use crate::local::{LocalDiscord, Options, RateLimits};
+use crate::outbox::{Callback, Change};
 
 const ME: u64 = 7;
 const TOKEN: &str = "sekret.token";
@@ -599,4 +604,37 @@ async fn a_client_that_is_stuck_is_replaced_and_nothing_is_missed() {
         .await;
     let Missed::Message { message, too_old: false } = discord.missed().await else { panic!() };
     assert_eq!(id(&message), recent(1));
+}
+
+#[tokio::test]
+async fn a_form_goes_to_discord_and_what_is_filled_in_comes_back() {
+    let discord =
+        LocalDiscord::start(Options { rate_limits: RateLimits::Off, ..Options::default() }).await.unwrap();
+    let outbox = Outbox::new(discord.url(), discord.token()).unwrap();
+    let bot = outbox.whoami().await.unwrap();
+    let (interactions, mut interacted) = mpsc::unbounded_channel();
+    let options =
+        GatewayOptions { token: discord.token().to_owned(), me: bot.user, message_content: false, ..plan() };
+    let (inbound, _heard) = mpsc::unbounded_channel();
+    let _gateway = connected(options, outbox.clone(), inbound, interactions).await.unwrap();
+    let (general, ann) = (discord.channel("general"), discord.user("ann"));
+    let action = Action::Press { custom_id: "open".into(), style: ButtonStyle::Primary };
+    let button = Button { label: "Answer".into(), action, disabled: false };
+    let answers = outbox.interactions(bot.application);
+    let question = Reply { rows: vec![Row::Buttons(vec![button])], ..Reply::text("Which?") };
+    let question = answers.say(ChannelId::new(general.get()).unwrap(), &question).await.unwrap();
+
+    let press = discord.press(question.get().into(), ann, "open").unwrap();
+    let heard = timeout(Duration::from_secs(20), interacted.recv()).await.unwrap().unwrap();
+    answers.answer(&heard, Callback::Form(&form())).await.unwrap();
+    let opened = discord.form(press).await;
+    assert_eq!((&opened["title"], opened["components"].as_array().unwrap().len()), (&json!("Questions"), 2));
+    let submitted = discord.submit(press, &[("what", json!("a, b"))]).unwrap();
+    let heard = timeout(Duration::from_secs(20), interacted.recv()).await.unwrap().unwrap();
+    let values = [("what", "a, b"), ("why", "so")];
+    let values = values.map(|(field, value)| (field.to_owned(), value.to_owned())).into();
+    let custom_id = "form:1".to_owned();
+    assert_eq!(heard.kind, InteractionKind::Form { custom_id, values, message: Some(question) });
+    answers.answer(&heard, Callback::Update(Change::Whole(&Reply::text("Answered.")))).await.unwrap();
+    assert_eq!(discord.response_message(submitted).await.content, "Answered.");
 }
