@@ -113,7 +113,7 @@ impl Commands {
         if self.pressed_stop(&interaction).await
             || self.pressed_notice(&interaction).await
             || self.pressed_continuation(&interaction).await
-            || self.pressed_question(&interaction).await
+            || self.acted_on_question(&interaction).await
         {
             return;
         }

@@ -11,6 +11,7 @@
 //! happens to its task, the lane's ticket is dropped with it.
 
 mod admission;
+mod answers;
 mod board;
 mod branch;
 mod budget;
@@ -55,7 +56,7 @@ use tokio_util::task::TaskTracker;
 
 pub use buttons::{ButtonId, Decision, QuestionPress, WaitingWish};
 pub use instead::NotInstead;
-pub use questions::PressEnd;
+pub use questions::{PressEnd, QuestionAct};
 pub use steer::NotFitting;
 
 use crate::agent::Agents;
@@ -126,6 +127,8 @@ struct TurnsInner {
     anew: AtomicU64,
     /// What Claude has asked in turns that run.
     questions: Mutex<HashMap<QuestionKey, Arc<questions::OpenQuestion>>>,
+    /// What was chosen from the menus of questions, before it is sent.
+    picks: Mutex<HashMap<QuestionKey, answers::Picks>>,
     /// When the next turn goes on that a usage limit has refused.
     continues: watch::Sender<Option<Millis>>,
     /// Every task of a turn or a delivery, for the end.
@@ -267,6 +270,7 @@ impl Turns {
             board_wanted: watch::Sender::new(()),
             anew: AtomicU64::new(0),
             questions: Mutex::default(),
+            picks: Mutex::default(),
             continues: watch::Sender::new(None),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),

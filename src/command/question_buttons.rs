@@ -1,49 +1,57 @@
-//! The buttons below what Claude asks.
+//! What people do with the messages in which Claude asks something: buttons, menus and forms.
 
 use tracing::{debug, warn};
 
 use super::Commands;
 use super::access::UserAccess;
-use crate::domain::{Approve, Interaction, InteractionKind, MessageId};
+use crate::domain::{Approve, Interaction, InteractionKind};
 use crate::logging::chain;
 use crate::outbox::Callback;
 use crate::store::{QuestionKey, StoreError};
-use crate::turn::{ButtonId, PressEnd, QuestionPress};
+use crate::turn::{ButtonId, PressEnd, QuestionAct};
 use crate::words::question as words;
 
 impl Commands {
-    /// Handles a press that has passed the gate, where it answers a question; whether it does.
-    pub(super) async fn pressed_question(&self, press: &Interaction) -> bool {
-        let InteractionKind::Press { custom_id, message, .. } = &press.kind else { return false };
-        let Some(ButtonId::Question(key, what)) = ButtonId::parse(custom_id) else { return false };
-        match self.answer(press, *message, key, what).await {
-            Ok(()) => {
-                // The message itself says what became of it.
-                if let Err(error) = self.discord.answer(press, Callback::DeferUpdate).await {
-                    debug!(id = %press.id, "a press is not answered: {error}");
-                }
+    /// Handles what has passed the gate, where it is done with a question; whether it is.
+    pub(super) async fn acted_on_question(&self, asked: &Interaction) -> bool {
+        let Some((key, act)) = act(asked) else { return false };
+        let answered = match self.answer(asked, key, act).await {
+            Ok(PressEnd::Opens(form)) => self.discord.answer(asked, Callback::Form(&form)).await,
+            // The message itself says what became of it.
+            Ok(PressEnd::Answered | PressEnd::Noted) => {
+                self.discord.answer(asked, Callback::DeferUpdate).await
             }
-            Err(refusal) => self.responders.refuse(press, &refusal).await,
+            Ok(PressEnd::Nothing) => return self.refuse_answer(asked, words::CHOOSE_FIRST).await,
+            Ok(PressEnd::TooLate) => return self.refuse_answer(asked, words::ANSWERED).await,
+            Ok(PressEnd::Gone) => return self.refuse_answer(asked, words::CONVERSATION_GONE).await,
+            Err(refusal) => return self.refuse_answer(asked, &refusal).await,
+        };
+        if let Err(error) = answered {
+            debug!(id = %asked.id, "a press is not answered: {error}");
         }
+        true
+    }
+
+    async fn refuse_answer(&self, asked: &Interaction, refusal: &str) -> bool {
+        self.responders.refuse(asked, refusal).await;
         true
     }
 
     async fn answer(
         &self,
-        press: &Interaction,
-        message: MessageId,
+        asked: &Interaction,
         key: QuestionKey,
-        what: QuestionPress,
-    ) -> Result<(), String> {
+        act: QuestionAct,
+    ) -> Result<PressEnd, String> {
         let not_saved = |error: StoreError| {
             warn!(error = chain(&error), "an answer could not be written down");
             words::NOT_SAVED.to_owned()
         };
         let store = &self.turns.store;
         let Some(question) = store.question(key).await.map_err(not_saved)? else {
-            return Err(words::ANSWERED.to_owned());
+            return Ok(PressEnd::TooLate);
         };
-        let access = UserAccess::of(&self.turns, press).await;
+        let access = UserAccess::of(&self.turns, asked).await;
         let row = store.turn(question.turn).await.map_err(not_saved)?;
         let project = row.and_then(|row| access.scripts.project(&row.turn.project).cloned());
         if !access.may_answer(question.asker, project.as_deref()).await? {
@@ -53,15 +61,18 @@ impl Commands {
                 false => words::NOT_YOURS_TO_ANSWER.to_owned(),
             });
         }
-        match self
-            .turns
-            .press_question(key, what, (press.author.id, press.id, message))
-            .await
-            .map_err(not_saved)?
-        {
-            PressEnd::Answered => Ok(()),
-            PressEnd::TooLate => Err(words::ANSWERED.to_owned()),
-            PressEnd::Gone => Err(words::CONVERSATION_GONE.to_owned()),
-        }
+        self.turns.act_on_question(key, act).await.map_err(not_saved)
     }
+}
+
+/// What was done with which question, where it was one.
+fn act(asked: &Interaction) -> Option<(QuestionKey, QuestionAct)> {
+    let ButtonId::Question(key, press) = ButtonId::parse(asked.kind.custom_id()?)? else { return None };
+    let (values, typed) = match &asked.kind {
+        InteractionKind::Press { values, .. } => (values.clone(), None),
+        InteractionKind::Form { values, .. } => (Vec::new(), Some(values.clone())),
+        InteractionKind::Command(_) | InteractionKind::Autocomplete(..) => return None,
+    };
+    let message = asked.kind.message()?;
+    Some((key, QuestionAct { press, values, typed, by: asked.author.id, interaction: asked.id, message }))
 }

@@ -322,8 +322,9 @@ impl ScriptedTurn<'_> {
         let call = self.message(&format!("msg_{id}"), block);
         self.wire.emit(call);
 
+        let mut decision = Value::Null;
         let refused = if ask {
-            let decision = self.wire.ask(name, &input, &id)?;
+            decision = self.wire.ask(name, &input, &id)?;
             (decision["behavior"] != "allow").then(|| decision["message"].as_str().unwrap_or("no").to_owned())
         } else {
             None
@@ -356,6 +357,12 @@ impl ScriptedTurn<'_> {
         if let Some(message) = refused {
             self.denied.push(json!({ "tool_name": name, "tool_use_id": id, "tool_input": input }));
             self.say(&format!("{name} was denied: {message}"))?;
+        } else if name == "AskUserQuestion" && ask {
+            let mut answered = decision["updatedInput"].take();
+            if let Some(fields) = answered.as_object_mut() {
+                fields.remove("questions");
+            }
+            self.say(&format!("The answer: `{answered}`"))?;
         } else if ask {
             self.say(&format!("{name} was allowed."))?;
         }

@@ -13,15 +13,15 @@ use std::ops::RangeInclusive;
 /// The most characters of an id that the bot gives: of a form or a field.
 const LONGEST_ID: usize = 100;
 /// The most characters of a form's title.
-pub const LONGEST_TITLE: usize = 45;
+const LONGEST_TITLE: usize = 45;
 /// The most fields in a form.
-pub const MOST_FIELDS: usize = 5;
+const MOST_FIELDS: usize = 5;
 /// The most characters of a field's label.
 pub const LONGEST_LABEL: usize = 45;
 /// The most characters of what a field shows while it is empty.
 pub const LONGEST_PLACEHOLDER: usize = 100;
 /// The most characters that a field can hold.
-pub const LONGEST_INPUT: usize = 4000;
+const LONGEST_INPUT: usize = 4000;
 
 /// A form that opens as the answer to a press or a command.
 ///

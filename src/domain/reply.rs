@@ -114,7 +114,7 @@ pub enum ButtonStyle {
     Danger,
 }
 
-/// A menu from which one entry is chosen.
+/// A menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Select {
     /// As for a button.
@@ -123,6 +123,8 @@ pub struct Select {
     pub placeholder: Option<String>,
     /// 1 to 25.
     pub options: Vec<SelectOption>,
+    /// How many may be chosen: 1 to as many as there are.
+    pub most: usize,
     /// Whether it is greyed out and cannot be opened.
     pub disabled: bool,
 }

@@ -438,7 +438,8 @@ fn button(button: &Button) -> Value {
 fn select(select: &Select) -> Value {
     let options = select.options.iter().map(option);
     given(json!({"type": 3, "custom_id": select.custom_id, "placeholder": select.placeholder,
-        "options": options.collect::<Vec<_>>(), "disabled": select.disabled}))
+        "options": options.collect::<Vec<_>>(), "disabled": select.disabled,
+        "max_values": (select.most > 1).then_some(select.most)}))
 }
 
 /// An entry of a menu, or an option in a form.

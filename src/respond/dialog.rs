@@ -305,6 +305,7 @@ fn rows(above: &[Row], controls: &Controls, key: Key) -> Result<Vec<Row>, Respon
                 custom_id: id("menu"),
                 placeholder: placeholder.clone(),
                 options: options.clone(),
+                most: 1,
                 disabled: false,
             })]
         }

@@ -44,13 +44,22 @@ pub enum QuestionPress {
     AllowForSession,
     AllowAlways,
     Deny,
+    /// The same, with a form for the reason.
+    DenyWithWords,
     Approve,
     ApproveAndEdit,
+    /// Opens a form for what to change.
     KeepPlanning,
     /// Goes on where a permission was left by a restart.
     GoOn,
     /// Chooses this option of the only question.
     Pick(usize),
+    /// Chooses from the menu of this question.
+    Menu(usize),
+    /// Sends what was chosen from the menus.
+    Send,
+    /// Opens a form for a person's own words.
+    Other,
 }
 
 impl ButtonId {
@@ -67,6 +76,10 @@ impl ButtonId {
                 QuestionPress::AllowForSession => format!("ask:{key}:session"),
                 QuestionPress::AllowAlways => format!("ask:{key}:always"),
                 QuestionPress::Deny => format!("ask:{key}:deny"),
+                QuestionPress::DenyWithWords => format!("ask:{key}:why"),
+                QuestionPress::Send => format!("ask:{key}:send"),
+                QuestionPress::Other => format!("ask:{key}:other"),
+                QuestionPress::Menu(question) => format!("ask:{key}:menu{question}"),
                 QuestionPress::Approve => format!("ask:{key}:approve"),
                 QuestionPress::ApproveAndEdit => format!("ask:{key}:edits"),
                 QuestionPress::KeepPlanning => format!("ask:{key}:plan"),
@@ -108,11 +121,17 @@ impl QuestionPress {
             "session" => Self::AllowForSession,
             "always" => Self::AllowAlways,
             "deny" => Self::Deny,
+            "why" => Self::DenyWithWords,
+            "send" => Self::Send,
+            "other" => Self::Other,
             "approve" => Self::Approve,
             "edits" => Self::ApproveAndEdit,
             "plan" => Self::KeepPlanning,
             "go_on" => Self::GoOn,
-            _ => Self::Pick(press.strip_prefix("pick")?.parse().ok()?),
+            _ => match press.strip_prefix("menu") {
+                Some(question) => Self::Menu(question.parse().ok()?),
+                None => Self::Pick(press.strip_prefix("pick")?.parse().ok()?),
+            },
         })
     }
 }
@@ -135,12 +154,16 @@ mod tests {
                 Press::AllowForSession,
                 Press::AllowAlways,
                 Press::Deny,
+                Press::DenyWithWords,
+                Press::Send,
+                Press::Other,
                 Press::Approve,
                 Press::ApproveAndEdit,
                 Press::KeepPlanning,
                 Press::GoOn,
             ]),
             any::<usize>().prop_map(Press::Pick),
+            any::<usize>().prop_map(Press::Menu),
         ];
         prop_oneof![
             turn().prop_map(ButtonId::Stop),

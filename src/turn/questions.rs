@@ -20,14 +20,15 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
+use super::answers::{self, Picks};
 use super::buttons::{ButtonId, QuestionPress};
 use super::steer::OpenTurn;
 use super::task::Task;
 use super::{Turns, delivery, intake, shown, story};
-use crate::agent::{
-    ChoiceQuestion, Chosen, Further, Grant, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId,
+use crate::agent::{ChoiceQuestion, Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
+use crate::domain::{
+    ButtonStyle, Form, FormValues, InteractionId, MessageId, Project, Row, SessionId, UserId,
 };
-use crate::domain::{Button, ButtonStyle, InteractionId, MessageId, Project, Row, SessionId, UserId};
 use crate::lane::Slot;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
@@ -40,22 +41,12 @@ use crate::{text, view};
 /// The wait before a message is edited again that could not be.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-/// What a press answers in a question that a restart has left, as the prompt of the turn that goes on; `None` where it is no
-/// answer to it.
-fn prompt_after_restart(question: &StoredQuestion, press: QuestionPress) -> Option<String> {
-    match (question.kind, press) {
-        (QuestionKind::Permission, QuestionPress::GoOn) => Some(words::ASK_AGAIN.to_owned()),
-        (QuestionKind::Plan, QuestionPress::Approve | QuestionPress::ApproveAndEdit) => {
-            Some(words::PLAN_IS_GOOD.to_owned())
-        }
-        (QuestionKind::Plan, QuestionPress::KeepPlanning) => Some(words::PLAN_NEEDS_WORK.to_owned()),
-        (QuestionKind::Choices, QuestionPress::Pick(option)) => {
-            let questions = choices(question);
-            let [one] = &questions[..] else { return None };
-            let label = one.options.get(option)?.label.clone();
-            Some(words::answered_later(&[(one.question.clone(), label)]))
-        }
-        _ => None,
+/// What a question was about that a restart has left; `None` for leave to use a tool, which the CLI asks for anew.
+fn about(question: &StoredQuestion) -> Option<QuestionAbout> {
+    match question.kind {
+        QuestionKind::Permission => None,
+        QuestionKind::Choices => Some(QuestionAbout::Choices(choices(question))),
+        QuestionKind::Plan => Some(QuestionAbout::Plan(String::new())),
     }
 }
 
@@ -65,69 +56,46 @@ fn choices(question: &StoredQuestion) -> Vec<ChoiceQuestion> {
 
 /// The buttons below a question that has ended like this.
 fn rows_at_end(question: &StoredQuestion) -> Vec<Row> {
-    match (question.state, question.kind) {
-        (QuestionState::Left, QuestionKind::Permission) => {
-            vec![Row::Buttons(vec![button(
-                question.key,
-                words::GO_ON,
-                QuestionPress::GoOn,
-                ButtonStyle::Primary,
-            )])]
+    if question.state != QuestionState::Left {
+        return Vec::new();
+    }
+    match about(question) {
+        Some(about) => answers::rows(question.key, &about),
+        None => {
+            let go_on = ButtonId::Question(question.key, QuestionPress::GoOn);
+            vec![Row::Buttons(vec![go_on.button(words::GO_ON, ButtonStyle::Primary)])]
         }
-        (QuestionState::Left, QuestionKind::Plan) => rows(question.key, &QuestionAbout::Plan(String::new())),
-        (QuestionState::Left, QuestionKind::Choices) => {
-            rows(question.key, &QuestionAbout::Choices(choices(question)))
-        }
-        _ => Vec::new(),
     }
 }
 
-fn button(key: QuestionKey, label: &str, press: QuestionPress, style: ButtonStyle) -> Button {
-    ButtonId::Question(key, press).button(label, style)
-}
-
-fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
-    let button = |label: &str, press, style| button(key, label, press, style);
-    let (green, grey, red) = (ButtonStyle::Success, ButtonStyle::Secondary, ButtonStyle::Danger);
-    let buttons = match about {
-        QuestionAbout::Permission(permission) => {
-            let mut buttons = vec![button(words::ALLOW, QuestionPress::Allow, green)];
-            if permission.grant.is_some() {
-                buttons.push(button(words::ALLOW_FOR_SESSION, QuestionPress::AllowForSession, grey));
-            }
-            if let Some(Grant::Rules(_)) = permission.grant {
-                buttons.push(button(words::ALLOW_ALWAYS, QuestionPress::AllowAlways, grey));
-            }
-            buttons.push(button(words::DENY, QuestionPress::Deny, red));
-            buttons
-        }
-        QuestionAbout::Plan(_) => vec![
-            button(words::APPROVE, QuestionPress::Approve, green),
-            button(words::APPROVE_AND_EDIT, QuestionPress::ApproveAndEdit, green),
-            button(words::KEEP_PLANNING, QuestionPress::KeepPlanning, grey),
-        ],
-        QuestionAbout::Choices(questions) => match &questions[..] {
-            [one] if !one.several => {
-                let pick = |(number, option): (usize, &crate::agent::QuestionOption)| {
-                    let label: String = option.label.chars().take(80).collect();
-                    button(&label, QuestionPress::Pick(number), ButtonStyle::Primary)
-                };
-                one.options.iter().take(5).enumerate().map(pick).collect()
-            }
-            _ => Vec::new(),
-        },
-    };
-    if buttons.is_empty() { Vec::new() } else { vec![Row::Buttons(buttons)] }
-}
-
 /// What comes of a press on a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PressEnd {
     Answered,
+    /// It opens this form.
+    Opens(Form),
+    /// It was chosen, and nothing is answered yet.
+    Noted,
+    /// Nothing was chosen.
+    Nothing,
     /// It was answered before, or is not asked any more.
     TooLate,
     /// The bot was restarted since, and the conversation is gone.
     Gone,
+}
+
+/// What somebody did with a question's message.
+#[derive(Debug, Clone)]
+pub struct QuestionAct {
+    pub press: QuestionPress,
+    /// The options that were chosen from a menu.
+    pub values: Vec<String>,
+    /// What was filled in, where the press has opened a form before.
+    pub typed: Option<FormValues>,
+    pub by: UserId,
+    pub interaction: InteractionId,
+    /// The message that asks.
+    pub message: MessageId,
 }
 
 /// A question of a turn that runs.
@@ -303,6 +271,7 @@ async fn follow(
         }
     }
     turns.questions().remove(&key);
+    turns.0.picks.lock().remove(&key);
     turns.show_question(key).await;
 }
 
@@ -319,7 +288,7 @@ async fn post(
         reply_to: Some(task.asked()),
         notify: Notify::Person(task.author),
         file: drawn.file,
-        rows: rows(key, &open.about),
+        rows: answers::rows(key, &open.about),
     };
     let posted = turns.outbox.post(task.channel, post).await?;
     if let Err(error) = turns.store.set_question_posted(key, posted).await {
@@ -337,40 +306,6 @@ impl OpenQuestion {
             let _ = self.further.send(Further::Answer { question: id, answer: answer.clone() });
         }
     }
-
-    /// What a press of this button answers, and what then has become of the question; `None` where it is no answer to it.
-    fn answer(&self, press: QuestionPress) -> Option<(QuestionAnswer, QuestionState)> {
-        Some(match (press, &self.about) {
-            (QuestionPress::Allow, QuestionAbout::Permission(_)) => {
-                (QuestionAnswer::Allow, QuestionState::Allowed)
-            }
-            (QuestionPress::AllowForSession, QuestionAbout::Permission(_)) => {
-                (QuestionAnswer::AllowForSession, QuestionState::AllowedForSession)
-            }
-            (QuestionPress::AllowAlways, QuestionAbout::Permission(_)) => {
-                (QuestionAnswer::AllowAlways, QuestionState::AllowedAlways)
-            }
-            (QuestionPress::Deny, QuestionAbout::Permission(_)) => {
-                (QuestionAnswer::Deny(words::DENIED.to_owned()), QuestionState::Denied)
-            }
-            (QuestionPress::Approve, QuestionAbout::Plan(_)) => {
-                (QuestionAnswer::ApprovePlan { accept_edits: false }, QuestionState::Allowed)
-            }
-            (QuestionPress::ApproveAndEdit, QuestionAbout::Plan(_)) => {
-                (QuestionAnswer::ApprovePlan { accept_edits: true }, QuestionState::Allowed)
-            }
-            (QuestionPress::KeepPlanning, QuestionAbout::Plan(_)) => {
-                (QuestionAnswer::Deny(words::PLAN_ON.to_owned()), QuestionState::Denied)
-            }
-            (QuestionPress::Pick(option), QuestionAbout::Choices(questions)) => {
-                let [question] = &questions[..] else { return None };
-                let label = question.options.get(option)?.label.clone();
-                let chosen = [(question.question.clone(), Chosen::One(label))].into();
-                (QuestionAnswer::Choices(chosen), QuestionState::Answered)
-            }
-            _ => return None,
-        })
-    }
 }
 
 impl Turns {
@@ -378,28 +313,75 @@ impl Turns {
         self.0.questions.lock()
     }
 
-    /// Answers a question by this press on its message, for somebody who may.
+    /// Takes in what somebody did with a question's message who may answer it.
     ///
     /// # Errors
     /// If the database fails: nothing is answered.
-    pub async fn press_question(
-        &self,
-        key: QuestionKey,
-        press: QuestionPress,
-        (by, interaction, pressed): (UserId, InteractionId, MessageId),
-    ) -> Result<PressEnd, StoreError> {
+    pub async fn act_on_question(&self, key: QuestionKey, act: QuestionAct) -> Result<PressEnd, StoreError> {
         let open = self.questions().get(&key).cloned();
         if let Some(open) = open {
-            let Some((answer, state)) = open.answer(press) else { return Ok(PressEnd::TooLate) };
-            return Ok(match self.settle(key, answer, state, Decider::Person(by)).await? {
-                true => PressEnd::Answered,
-                false => PressEnd::TooLate,
+            return Ok(match self.answer_of(key, &open.about, &act) {
+                Ok((answer, state)) => {
+                    match self.settle(key, answer, state, Decider::Person(act.by)).await? {
+                        true => PressEnd::Answered,
+                        false => PressEnd::TooLate,
+                    }
+                }
+                Err(end) => end,
             });
         }
-        let Some(question) = self.store.question(key).await? else { return Ok(PressEnd::TooLate) };
-        let Some(prompt) = prompt_after_restart(&question, press) else { return Ok(PressEnd::TooLate) };
-        let turn = MessageId::new(interaction.get()).expect("the id of an interaction is not 0");
-        match self.store.resume_question(key, by, pressed, turn, prompt).await? {
+        let question = self.store.question(key).await?;
+        let Some(question) = question.filter(|question| question.state == QuestionState::Left) else {
+            return Ok(PressEnd::TooLate);
+        };
+        let prompt = match about(&question) {
+            None if act.press == QuestionPress::GoOn => Some(words::ASK_AGAIN.to_owned()),
+            None => None,
+            Some(about) => match self.answer_of(key, &about, &act) {
+                Ok((answer, _)) => answers::in_words(&answer),
+                Err(end) => return Ok(end),
+            },
+        };
+        match prompt {
+            Some(prompt) => self.resume_question(key, &act, prompt).await,
+            None => Ok(PressEnd::TooLate),
+        }
+    }
+
+    /// What this answers; or what comes of it where it is no answer yet.
+    fn answer_of(
+        &self,
+        key: QuestionKey,
+        about: &QuestionAbout,
+        act: &QuestionAct,
+    ) -> Result<(QuestionAnswer, QuestionState), PressEnd> {
+        let mut picks = self.0.picks.lock();
+        if let QuestionPress::Menu(number) = act.press {
+            let chosen = act.values.iter().filter_map(|value| value.parse().ok()).collect();
+            picks.entry(key).or_default().insert(number, chosen);
+            return Err(PressEnd::Noted);
+        }
+        if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, about)) {
+            return Err(PressEnd::Opens(form));
+        }
+        let (nothing, untyped) = (Picks::new(), FormValues::new());
+        let typed = act.typed.as_ref().unwrap_or(&untyped);
+        let answer = answers::answer(about, act.press, picks.get(&key).unwrap_or(&nothing), typed);
+        answer.ok_or(match act.press {
+            QuestionPress::Send | QuestionPress::Other => PressEnd::Nothing,
+            _ => PressEnd::TooLate,
+        })
+    }
+
+    /// Goes on where a restart has left a question, once.
+    async fn resume_question(
+        &self,
+        key: QuestionKey,
+        act: &QuestionAct,
+        prompt: String,
+    ) -> Result<PressEnd, StoreError> {
+        let turn = MessageId::new(act.interaction.get()).expect("the id of an interaction is not 0");
+        match self.store.resume_question(key, act.by, act.message, turn, prompt).await? {
             Resumption::Begins(turn) => {
                 info!(id = %turn.message.short(), channel = %turn.channel, "goes on with what a restart has left");
                 let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
@@ -407,6 +389,7 @@ impl Turns {
                 let task =
                     Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
                 intake::enter(self, task, story::Step::Ask(None));
+                self.0.picks.lock().remove(&key);
                 let of_task = self.clone();
                 self.0.tasks.spawn(async move { of_task.show_question(key).await });
                 Ok(PressEnd::Answered)

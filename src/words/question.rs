@@ -13,9 +13,16 @@ pub const DENY_WITH_WORDS: &str = "Deny and say why";
 pub const APPROVE: &str = "Approve";
 pub const APPROVE_AND_EDIT: &str = "Approve and accept edits";
 pub const KEEP_PLANNING: &str = "Keep planning";
-pub const ANSWER: &str = "Answer";
 pub const OTHER: &str = "Other…";
+pub const SEND: &str = "Send answers";
 pub const GO_ON: &str = "Go on";
+
+/// In forms.
+pub const WHY: &str = "Why not, or what to do instead?";
+pub const WHAT_TO_CHANGE: &str = "What should change?";
+pub const IN_YOUR_WORDS: &str = "In your own words";
+/// To a press on “Send answers” where nothing was chosen.
+pub const CHOOSE_FIRST: &str = "Choose something first.";
 
 /// To a press of somebody who may not answer.
 pub const NOT_YOURS_TO_ANSWER: &str =
@@ -36,9 +43,12 @@ pub const ASK_AGAIN: &str = "I was restarted while you waited for leave to use a
 /// The same while it waited for a word on its plan, which is good.
 pub const PLAN_IS_GOOD: &str =
     "I was restarted while you waited for a word on your plan. It is approved now: carry it out.";
-/// The same where it is not.
-pub const PLAN_NEEDS_WORK: &str = "I was restarted while you waited for a word on your plan. It is not approved yet: ask what \
-     to change, or improve it.";
+/// The same where it is not; what the person said of it.
+pub fn plan_after_restart(told: &str) -> String {
+    format!("I was restarted while you waited for a word on your plan. {told}")
+}
+/// In place of a question, where somebody answered all of them in their own words.
+pub const ALL_OF_IT: &str = "(all of it)";
 /// The same while it waited for an answer to these questions, each with its answer.
 pub fn answered_later(answers: &[(String, String)]) -> String {
     let answers: Vec<String> = answers

@@ -276,7 +276,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("turn/continuation.rs", 2, "one answer shows an old state until the next start"),
     ("turn/live.rs", 1, "one live line"),
     ("turn/notice.rs", 1, "one notice of one message that waits"),
-    ("turn/questions.rs", 3, "one question: it is denied, or shows an old state until the next start"),
+    ("turn/questions.rs", 4, "one question: it is denied, or shows an old state until the next start"),
     ("turn/shown.rs", 3, "one mark of one turn"),
     ("turn/steer.rs", 1, "one mark on one message"),
     ("turn/typing.rs", 1, "nobody sees that the bot types"),

@@ -186,8 +186,21 @@ fn left_questions() -> [(String, &'static str, &'static str); 4] {
         ("ASK:Bash:make".to_owned(), "go_on", "where you still need it, try again."),
         (COLOURS.replace('\n', ""), "pick1", "You asked: Which colour?\nThe answer: Blue"),
         (PLAN.to_owned(), "approve", "It is approved now: carry it out."),
-        (PLAN.to_owned(), "plan", "ask what to change, or improve it."),
+        (PLAN.to_owned(), "plan", "Ask what to change, or improve it."),
     ]
+}
+
+/// Answers what a restart has left: twice at once, where that is one press; the second press.
+async fn answer_left(stage: &Stage, left: &Message, press: &str) -> Option<Id> {
+    if press == "plan" {
+        fill_in(stage, left, press, &[]).await;
+        return None;
+    }
+    let presses = [(); 2].map(|()| {
+        let id = button(left, press);
+        stage.discord.press(left.id, stage.discord.owner(), &id).unwrap()
+    });
+    Some(presses[1])
 }
 
 #[tokio::test]
@@ -200,16 +213,16 @@ async fn what_a_restart_has_left_can_be_answered_once_and_goes_on_in_its_session
         stage.stop().await;
         stage.start().await;
         let left = says_at_end(&stage, &asked, "-# I was restarted before anybody answered").await;
-        let id = button(&left, press);
-        let presses = [(); 2].map(|()| stage.discord.press(asked.id, stage.discord.owner(), &id).unwrap());
+        let again = answer_left(&stage, &left, press).await;
         says_at_end(&stage, &asked, &format!("-# Went on by <@{}>", stage.discord.owner())).await;
         let went_on = until("the turn that goes on", || {
             let log = stage.agent_log();
             log.into_iter().find(|it| it.prompt.as_ref().is_some_and(|prompt| prompt.ends_with(ends)))
         });
         assert_eq!(went_on.await.session, before.session);
-        let late = says(&stage, presses[1]).await;
-        assert_eq!(late.content, "This is answered already.");
+        if let Some(again) = again {
+            assert_eq!(says(&stage, again).await.content, "This is answered already.");
+        }
         let prompts = stage.agent_log().into_iter().filter(|it| it.event == "prompt").count();
         assert_eq!(prompts, 2, "{prompt}");
     }
@@ -238,7 +251,7 @@ async fn what_a_killed_bot_has_left_is_found_and_answered_once_also_where_it_was
             stage.start().await;
             assert_eq!(outcome(&stage, turn).await, "interrupted");
             let left = says_at_end(&stage, &asked, "-# I was restarted before anybody answered").await;
-            stage.discord.press(asked.id, stage.discord.owner(), &button(&left, press)).unwrap();
+            answer_left(&stage, &left, press).await;
             let went_on = until("the turn that goes on", || {
                 let log = stage.agent_log();
                 log.into_iter().find(|it| it.prompt.as_ref().is_some_and(|prompt| prompt.ends_with(ends)))
@@ -264,6 +277,92 @@ async fn what_was_asked_in_a_conversation_that_is_gone_does_not_go_on() {
     let press = stage.discord.press(asked.id, stage.discord.owner(), &button(&left, "go_on")).unwrap();
     let gone = says(&stage, press).await;
     insta::assert_snapshot!(gone.content, @"The conversation in which this was asked is gone.");
+}
+
+/// Presses this button, fills in the form that opens, and sends it.
+async fn fill_in(stage: &Stage, asked: &Message, what: &str, typed: &[(&str, &str)]) {
+    let press = stage.discord.press(asked.id, stage.discord.owner(), &button(asked, what)).unwrap();
+    within("a form", stage.discord.form(press)).await;
+    let typed: Vec<_> = typed.iter().map(|(field, text)| (*field, serde_json::json!(text))).collect();
+    stage.discord.submit(press, &typed).unwrap();
+}
+
+#[tokio::test]
+async fn a_person_can_say_why_and_what_to_do_instead() {
+    for (prompt, press, says, ends, answer) in [
+        (
+            "ASK:Bash:make",
+            "why",
+            "use ninja",
+            "🚫 Denied by",
+            "Bash was denied: The person denied this and said: use ninja",
+        ),
+        (PLAN, "plan", "less of it", "🚫 Denied by", "and said: less of it"),
+        (PLAN, "plan", "", "🚫 Denied by", "Ask what to change, or improve it."),
+    ] {
+        let mut stage = Stage::open().await;
+        let turn = stage.say("general", prompt);
+        let asked = question(&stage, "general").await;
+        fill_in(&stage, &asked, press, &[("words", says)]).await;
+        assert!(ended(&stage, &asked).await.contains(ends));
+        stage.settled(turn).await;
+        assert!(stage.answer(turn).contains(answer), "{}", stage.answer(turn));
+    }
+}
+
+const TWO: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[{"label":"Red"},{"label":"Blue"}]},{"question":"Toppings?","header":"Toppings","options":[{"label":"Ham"},{"label":"Olives, green"}],"multiSelect":true}]}"#;
+
+/// The answers that the agent got.
+async fn answers(stage: &mut Stage, turn: Id) -> String {
+    stage.settled(turn).await;
+    stage.answer(turn)
+}
+
+#[tokio::test]
+async fn a_choice_is_one_press_or_a_persons_own_words() {
+    for (press, typed, expected) in [
+        ("pick1", None, r#"{"answers":{"Which colour?":"Blue"}}"#),
+        ("other", Some("a darker one"), r#"{"answers":{"Which colour?":"a darker one"}}"#),
+    ] {
+        let mut stage = Stage::open().await;
+        let turn = stage.say("general", &COLOURS.replace('\n', ""));
+        let asked = question(&stage, "general").await;
+        match typed {
+            None => {
+                stage.discord.press(asked.id, stage.discord.owner(), &button(&asked, press)).unwrap();
+            }
+            Some(words) => fill_in(&stage, &asked, press, &[("0", words)]).await,
+        }
+        assert!(ended(&stage, &asked).await.ends_with("✅ Answered by @owner"));
+        let answered = answers(&mut stage, turn).await;
+        assert!(answered.contains(expected), "{answered}");
+    }
+}
+
+#[tokio::test]
+async fn several_questions_are_answered_at_once_and_one_that_is_left_out_stays_so() {
+    let mut stage = Stage::open().await;
+    let owner = stage.discord.owner();
+    let turn = stage.say("general", TWO);
+    let asked = question(&stage, "general").await;
+    let nothing = stage.discord.press(asked.id, owner, &button(&asked, "send")).unwrap();
+    assert_eq!(says(&stage, nothing).await.content, "Choose something first.");
+    let choose = |menu: &str, values: &[&str]| {
+        let chosen = stage.discord.choose(asked.id, owner, &button(&asked, menu), values).unwrap();
+        stage.discord.acknowledged(chosen)
+    };
+    within("a choice", choose("menu1", &["0", "1"])).await;
+    stage.discord.press(asked.id, owner, &button(&asked, "send")).unwrap();
+    let answered = answers(&mut stage, turn).await;
+    assert!(answered.contains(r#"{"answers":{"Toppings?":["Ham","Olives, green"]}}"#), "{answered}");
+
+    let turn = stage.say("general", TWO);
+    let asked = question(&stage, "general").await;
+    let chosen = stage.discord.choose(asked.id, owner, &button(&asked, "menu0"), &["0"]).unwrap();
+    within("a choice", stage.discord.acknowledged(chosen)).await;
+    fill_in(&stage, &asked, "other", &[("1", "tuna")]).await;
+    let answered = answers(&mut stage, turn).await;
+    assert!(answered.contains(r#"{"answers":{"Toppings?":["tuna"],"Which colour?":"Red"}}"#), "{answered}");
 }
 
 #[tokio::test]

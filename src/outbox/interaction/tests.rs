@@ -66,6 +66,7 @@ fn everything() -> Reply {
                     description: None,
                     chosen: true,
                 }],
+                most: 1,
                 disabled: true,
             }),
         ],
