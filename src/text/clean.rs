@@ -41,6 +41,11 @@ pub fn tidy(text: &str, at: usize, swaps: &mut Vec<Swap>) {
 
 /// Shows each control character, which nobody would see, as its symbol: ESC as `␛`. A NUL is none of these.
 pub fn controls(text: &str, at: usize, swaps: &mut Vec<Swap>) {
+    // Most have none, and this is quick.
+    let may_be = |b: u8| b == 0x7f || (b < b' ' && b != b'\n');
+    if !text.bytes().fold(false, |any, b| any | may_be(b)) {
+        return;
+    }
     for (place, byte) in text.bytes().enumerate() {
         let symbol = match byte {
             b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => continue,

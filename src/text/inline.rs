@@ -81,6 +81,18 @@ pub fn spans_with(text: &str, references: &References) -> Vec<Span> {
     read(text, references, true)
 }
 
+/// Which bytes may begin something.
+const MAY_BEGIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let marks = b"\\`<&[]*_~|:$";
+    let mut number = 0;
+    while number < marks.len() {
+        table[marks[number] as usize] = true;
+        number += 1;
+    }
+    table
+};
+
 fn read(text: &str, references: &References, formulas: bool) -> Vec<Span> {
     let mut reader = Reader {
         text,
@@ -98,7 +110,11 @@ fn read(text: &str, references: &References, formulas: bool) -> Vec<Span> {
     let mut comments = true;
     let mut escaped = 0;
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
+    while let Some(skipped) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|&b| MAY_BEGIN[usize::from(b)]))
+    {
+        at += skipped;
+        let byte = bytes[at];
         if formulas
             && matches!(byte, b'$' | b'\\')
             && let Some(math) = math::find(text, at)
@@ -170,7 +186,7 @@ fn tick_runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + bytes[at..].iter().position(|&b| b == b'`')?;
+        let start = at + memchr::memchr(b'`', &bytes[at..])?;
         let length = run_length(bytes, start);
         at = start + length;
         Some((start, length))

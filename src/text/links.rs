@@ -137,7 +137,9 @@ pub fn write(text: &str, at: usize, spans: &[Span], swaps: &mut Vec<Swap>) {
             }
             LinkForm::Label => swaps.push(swap(at + label.end..at + end, "")),
             LinkForm::Both if path.contains('`') && reference.is_none() => continue,
-            LinkForm::Both if path.contains('`') => replace(at + label.end, " (".to_owned(), 0, ")"),
+            LinkForm::Both if path.contains('`') => {
+                swaps.push(swap(at + label.end..at + end, format!(" ({})", literal(path))));
+            }
             LinkForm::Both => {
                 let (before, after) = if masked { (" (<", ">)") } else { (" (`", "`)") };
                 replace(at + label.end, before.to_owned(), path.len() - address(path).len(), after);
@@ -160,6 +162,18 @@ fn image_name(label: &str) -> &str {
 /// Whether there is an image in a label.
 fn has_image(label: &str) -> bool {
     label.contains("](") || label.contains("![") || html::tag(label).is_some_and(|tag| tag.is("img"))
+}
+
+/// A text with a backslash before all that Discord could take for a marker.
+fn literal(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\`*_~|<>[".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// A target with a backslash before each bracket that no other one matches.

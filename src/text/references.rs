@@ -184,7 +184,7 @@ impl Survey {
             self.fence = Some((mark, run, column, start.quotes > 0));
         } else if plain.is_empty() || is_rule(plain) || plain.starts_with("<!--") {
             self.end_paragraph(source, references);
-        } else if is_list_item(plain) {
+        } else if is_list_item(plain) || self.begins_quote(source, text) {
             self.end_paragraph(source, references);
             self.paragraph.push(line);
         } else if heading(plain).is_some() {
@@ -194,6 +194,12 @@ impl Survey {
         } else {
             self.paragraph.push(line);
         }
+    }
+
+    /// Whether a quote begins with this line.
+    fn begins_quote(&self, source: &str, line: &str) -> bool {
+        let is_quoted = |line: &str| line.trim_start().starts_with('>');
+        is_quoted(line) && self.paragraph.last().is_some_and(|last| !is_quoted(&source[last.clone()]))
     }
 
     /// Takes the end of a paragraph.
@@ -208,7 +214,7 @@ impl Survey {
         while let Some(found) = definition(lines[from..].iter().map(|line| &source[line.clone()])) {
             self.open.push_back((lines[from].start, Awaited::Use(found.label.clone())));
             from += found.lines;
-            references.targets.entry(found.label).or_insert_with(|| unescaped(found.target).into());
+            references.targets.entry(found.label).or_insert_with(|| written(found.target).into());
         }
         let Some(rest) = lines.get(from) else { return };
         for awaited in uses(&source[rest.start..last.end]) {
@@ -271,6 +277,13 @@ fn uses(text: &str) -> Vec<Awaited> {
         at += 1;
     }
     uses
+}
+
+/// A target as it is written in place of its label: it comes from elsewhere, where nothing has cleaned it.
+fn written(target: &str) -> String {
+    let target = unescaped(target).replace(char::is_control, "");
+    // No address has a backtick but in this form, and three of them would be a fence.
+    if target.starts_with("http") { target.replace('`', "%60") } else { target }
 }
 
 /// A target without its backslashes.

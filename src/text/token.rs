@@ -199,17 +199,17 @@ impl<'a> Around<'a> {
     }
 
     fn in_path(&self) -> bool {
+        if !self.run.starts_with('\\') && !self.before.contains('\\') {
+            return false;
+        }
         let word = self.before.trim_start_matches(['"', '\'', '(', '`', '*', '[']);
-        let whole = || format!("{word}{}", self.run);
-        let drive = |word: &str| {
-            let mut bytes = word.bytes();
-            bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && word.get(1..3) == Some(":\\")
-        };
-        if drive(&whole()) || whole().starts_with(".\\") || whole().starts_with("..\\") {
+        let whole = format!("{word}{}{}", self.run, self.after);
+        let drive = whole.starts_with(|c: char| c.is_ascii_alphabetic()) && whole.get(1..3) == Some(":\\");
+        if drive || whole.starts_with(".\\") || whole.starts_with("..\\") {
             return true;
         }
-        let host = format!("{}{}", whole(), self.after);
-        host.strip_prefix("\\\\")
+        whole
+            .strip_prefix("\\\\")
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()) && rest.contains('\\'))
     }
 

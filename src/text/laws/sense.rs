@@ -144,6 +144,10 @@ pub const CASES: &[(&str, &str)] = &[
     // Items with nothing in them, and code that ends with its item.
     ("- a\n-\n- \n- b", "a\n-\n- \nb"),
     ("- a\n  ```\n  b\n  ``` (c)\n- d", "a\n<code>b\n``` (c)</code>\nd"),
+    // A quote ends what would be a definition, and a target may have what is code elsewhere.
+    ("[x]:\n> https://a.b\n\n[x]", "[x]:\n<quote>https://a.b\n</quote>\n[x]"),
+    ("[x][1]\n\n[1]: a```b", "x (a```b)"),
+    ("[x][1]\n\n[1]: https://a.b/```c", "<a https://a.b/%60%60%60c>x</a>"),
     // Prices and mail.
     ("$5 and $10, 5 < 6 > 4", "$5 and $10, 5 < 6 > 4"),
     ("From: a_b@c.d <a_b@c.d>", "From: a_b@c.d a_b@c.d"),
