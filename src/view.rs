@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use crate::agent::{EndedCall, Progress, Todo, ToolAction, Trouble};
 use crate::domain::UserId;
-pub use board::{BoardTurn, draw_board, is_board};
+pub use board::{BoardTurn, Standing, draw_board, is_board};
 use details::Details;
 pub use draw::{is_line, waiting};
 pub use question::{DrawnQuestion, draw as draw_question};

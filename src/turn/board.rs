@@ -16,7 +16,7 @@ use crate::lane::LaneView;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::{BoardRow, LiveLine, StoreError};
-use crate::view::{self, BoardTurn};
+use crate::view::{self, BoardTurn, Standing};
 use crate::words::live as words;
 
 /// How long one call for the board may take.
@@ -225,7 +225,12 @@ impl BoardState {
                 // Also over a restart.
                 false => u64::try_from(row.turn.accepted.0 / 1000).unwrap_or_default(),
             };
-            listed.push(BoardTurn { link, is_running, since });
+            let state = match is_running {
+                true if turns.asks(turn) => Standing::Asks(row.turn.author.id),
+                true => Standing::Runs,
+                false => Standing::Waits,
+            };
+            listed.push(BoardTurn { link, state, since });
         }
         Ok(view::draw_board(&listed, running, waiting))
     }

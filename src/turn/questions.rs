@@ -313,6 +313,12 @@ impl Turns {
         self.0.questions.lock()
     }
 
+    /// Whether a turn waits for an answer to something that Claude asks.
+    pub(super) fn asks(&self, turn: MessageId) -> bool {
+        let questions = self.questions();
+        questions.values().any(|open| open.turn == turn && *open.state.borrow() == QuestionState::Open)
+    }
+
     /// Takes in what somebody did with a question's message who may answer it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::domain::UserId;
 use crate::text;
 
 const HEAD: &str = "**Turns**";
@@ -12,10 +13,18 @@ const HEAD: &str = "**Turns**";
 pub struct BoardTurn {
     /// The address of its question.
     pub link: String,
-    /// Whether it runs; otherwise it waits.
-    pub is_running: bool,
+    pub state: Standing,
     /// Since when, in Unix seconds.
     pub since: u64,
+}
+
+/// How a turn stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Runs,
+    /// It runs, and waits for an answer to a question; whose turn it is.
+    Asks(UserId),
+    Waits,
 }
 
 /// The board's text, at most 2000 characters: the turns in this order, as many as fit, of `running` and `waiting` in all.
@@ -42,10 +51,17 @@ pub fn draw_board(turns: &[BoardTurn], running: usize, waiting: usize) -> String
 
 impl BoardTurn {
     fn line(&self) -> String {
-        let (mark, verb) = if self.is_running { ("⚙", "began") } else { ("⏳", "asked") };
+        let (mark, verb) = match self.state {
+            Standing::Runs => ("⚙", "began"),
+            Standing::Asks(_) => ("⏸", "began"),
+            Standing::Waits => ("⏳", "asked"),
+        };
         let mut line = String::new();
         // It counts by itself, so time alone is no reason for an edit.
         let _ = write!(line, "\n{mark} {} {verb} <t:{}:R>", self.link, self.since);
+        if let Standing::Asks(person) = self.state {
+            let _ = write!(line, ", waits for <@{person}>");
+        }
         line
     }
 }
@@ -59,27 +75,31 @@ pub fn is_board(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn turn(number: u64, is_running: bool) -> BoardTurn {
+    fn turn(number: u64, state: Standing) -> BoardTurn {
         let link = format!(
             "https://discord.com/channels/1231200000000000001/1231200000000000004/{}",
             1_231_200_000_000_000_000 + number
         );
-        BoardTurn { link, is_running, since: 1_795_000_000 }
+        BoardTurn { link, state, since: 1_795_000_000 }
     }
 
     #[test]
     fn it_says_where_what_is_at_work() {
         assert_eq!(draw_board(&[], 0, 0), "**Turns**: none");
-        insta::assert_snapshot!(draw_board(&[turn(1, true), turn(2, false)], 1, 1), @"
-        **Turns**: 1 running, 1 waiting
+        let asks = Standing::Asks(UserId::new(7).unwrap());
+        let turns = [turn(1, Standing::Runs), turn(3, asks), turn(2, Standing::Waits)];
+        insta::assert_snapshot!(draw_board(&turns, 2, 1), @"
+        **Turns**: 2 running, 1 waiting
         ⚙ https://discord.com/channels/1231200000000000001/1231200000000000004/1231200000000000001 began <t:1795000000:R>
+        ⏸ https://discord.com/channels/1231200000000000001/1231200000000000004/1231200000000000003 began <t:1795000000:R>, waits for <@7>
         ⏳ https://discord.com/channels/1231200000000000001/1231200000000000004/1231200000000000002 asked <t:1795000000:R>
         ");
     }
 
     #[test]
     fn however_many_turns_there_are_it_is_one_message() {
-        let turns: Vec<_> = (0..200).map(|number| turn(number, number < 8)).collect();
+        let state = |number| if number < 8 { Standing::Runs } else { Standing::Waits };
+        let turns: Vec<_> = (0..200).map(|number| turn(number, state(number))).collect();
         let board = draw_board(&turns, 8, 192);
         assert!(text::units(&board) <= text::LIMIT, "{}", text::units(&board));
         let shown = board.lines().count() - 2;

@@ -459,7 +459,7 @@ fn table(corner: &str, columns: &[&str], rows: &[(String, Vec<String>)]) -> Stri
     text
 }
 
-fn snapshot(name: &str, table: &str) {
+pub fn snapshot(name: &str, table: &str) {
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/access"),
         prepend_module_to_snapshot => false,

@@ -42,6 +42,7 @@ mod paying;
 mod picture;
 mod process_tests;
 mod processes;
+mod question_access;
 mod questions;
 mod real_advice;
 mod real_claude;

@@ -10,7 +10,7 @@ use crate::live::line_with;
 use crate::support::{Setup, Stage, routing_with, within};
 
 /// The message in which Claude asks something, once it is in the channel.
-async fn question(stage: &Stage, channel: &str) -> Message {
+pub async fn question(stage: &Stage, channel: &str) -> Message {
     let channel = stage.discord.channel(channel);
     let found = stage.discord.wait_until(|discord| {
         let messages = discord.messages(channel);
@@ -23,14 +23,14 @@ async fn question(stage: &Stage, channel: &str) -> Message {
 }
 
 /// The id of the button of this kind.
-fn button(question: &Message, what: &str) -> String {
+pub fn button(question: &Message, what: &str) -> String {
     let ids = buttons(question);
     let found = ids.iter().find(|id| id.ends_with(&format!(":{what}")));
     found.unwrap_or_else(|| panic!("no {what} among {ids:?}")).clone()
 }
 
 /// What the question says once it is over.
-async fn ended(stage: &Stage, question: &Message) -> String {
+pub async fn ended(stage: &Stage, question: &Message) -> String {
     let (channel, id) = (question.channel, question.id);
     let found = stage.discord.wait_until(|discord| {
         let messages = discord.messages(channel);
@@ -176,9 +176,9 @@ async fn says_at_end(stage: &Stage, question: &Message, what: &str) -> Message {
     within(what, found).await
 }
 
-const COLOURS: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[
+pub const COLOURS: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[
     {"label":"Red","description":"warm"},{"label":"Blue","description":"cold"}],"multiSelect":false}]}"#;
-const PLAN: &str = r##"ASK:ExitPlanMode:{"plan":"# Plan\n1. do it"}"##;
+pub const PLAN: &str = r##"ASK:ExitPlanMode:{"plan":"# Plan\n1. do it"}"##;
 
 /// What is asked, what is pressed after a restart, and how the prompt ends of the turn that goes on.
 fn left_questions() -> [(String, &'static str, &'static str); 4] {
@@ -310,7 +310,7 @@ async fn a_person_can_say_why_and_what_to_do_instead() {
     }
 }
 
-const TWO: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[{"label":"Red"},{"label":"Blue"}]},{"question":"Toppings?","header":"Toppings","options":[{"label":"Ham"},{"label":"Olives, green"}],"multiSelect":true}]}"#;
+pub const TWO: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Which colour?","header":"Colour","options":[{"label":"Red"},{"label":"Blue"}]},{"question":"Toppings?","header":"Toppings","options":[{"label":"Ham"},{"label":"Olives, green"}],"multiSelect":true}]}"#;
 
 /// The answers that the agent got.
 async fn answers(stage: &mut Stage, turn: Id) -> String {
