@@ -81,7 +81,9 @@ pub use usage_limit::LimitWarning;
 pub use version::{OLDEST, Version};
 
 use crate::config;
-use crate::domain::{ChannelId, MicroUsd, PermissionMode, Project, SecretSource, SessionId, TurnUsage};
+use crate::domain::{
+    ChannelId, MicroUsd, PermissionMode, Project, SecretSource, SessionGrants, SessionId, TurnUsage,
+};
 use crate::redact::Redactor;
 use crate::secret;
 use ask::RunningAsk;
@@ -107,6 +109,8 @@ pub struct Ask {
     /// A permission mode in place of the project's.
     pub permission_mode: Option<PermissionMode>,
     pub session: SessionStart,
+    /// What was allowed for the whole session.
+    pub grants: SessionGrants,
     pub prompt: String,
     /// The channel's agent has the prompt already, under this id, and has gone on with it by itself
     /// ([`AskResult::goes_on`]).
@@ -120,6 +124,13 @@ pub enum SessionStart {
     New(SessionId),
     /// At least one result was seen.
     Live(SessionId),
+}
+
+impl SessionStart {
+    pub fn id(self) -> SessionId {
+        let (Self::New(id) | Self::Live(id)) = self;
+        id
+    }
 }
 
 /// What came of an [`Ask`].
@@ -364,6 +375,7 @@ impl Agents {
             model: None,
             permission_mode: None,
             session,
+            grants: SessionGrants::default(),
             prompt: String::new(),
             sent: None,
         };

@@ -5,6 +5,7 @@
 
 mod footer;
 mod form;
+mod grants;
 mod interaction;
 mod live;
 mod project;
@@ -24,6 +25,7 @@ pub(crate) use form::tests as form_tests;
 
 pub use footer::FooterField;
 pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER};
+pub use grants::SessionGrants;
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
     NamedRole, OptionKind, OptionValue, Permission, Subcommand,

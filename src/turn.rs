@@ -29,6 +29,7 @@ mod missed;
 mod notice;
 mod prompt;
 mod prompt_message;
+mod question_modes;
 mod questions;
 mod recovery;
 mod session;

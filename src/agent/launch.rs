@@ -112,8 +112,8 @@ impl Launch {
         Self { guard, umask, before, program, prefix, arguments, dir, run_as, environment }
     }
 
-    /// Starts the process behind its guard, with all three pipes. What is returned is the guard; `mark` is in the
-    /// environment of both.
+    /// Starts the process behind its guard, with all three pipes, in this manner, and with these rules of its session besides
+    /// the project's. What is returned is the guard; `mark` is in the environment of both.
     ///
     /// # Errors
     /// If the directory does not exist or may not be used. A missing program is reported by the guard:
@@ -121,7 +121,7 @@ impl Launch {
     pub fn spawn(
         &self,
         conversation: Conversation,
-        manner: &Manner,
+        (manner, rules): (&Manner, &[String]),
         kin: &Kin,
         mark: &str,
     ) -> Result<Child, Failure> {
@@ -131,7 +131,7 @@ impl Launch {
         };
         let mut guard = self.guard(kin.lock.as_deref(), kin.group(mark).as_deref());
         guard
-            .args(&self.arguments)
+            .args(self.arguments_with(rules))
             .args(manner.arguments())
             .args([flag, &session.to_string()])
             .env(kin::VARIABLE, mark)
@@ -147,6 +147,22 @@ impl Launch {
                     Failure::NotExecutable { program, error: e.to_string() }
                 }
             })
+    }
+
+    /// The arguments, with these rules among what is allowed. They are no part of what has to be equal: a process that has not
+    /// been started with them was there when somebody allowed them.
+    fn arguments_with(&self, rules: &[String]) -> Vec<String> {
+        let mut arguments = self.arguments.clone();
+        let rules: Vec<&str> = rules.iter().map(String::as_str).filter(|rule| is_one_rule(rule)).collect();
+        if rules.is_empty() {
+            return arguments;
+        }
+        let rules = rules.join(",");
+        match arguments.iter_mut().skip(self.prefix).find(|argument| argument.starts_with(ALLOWED)) {
+            Some(allowed) => *allowed = format!("{allowed},{rules}"),
+            None => arguments.push(format!("{ALLOWED}{rules}")),
+        }
+        arguments
     }
 
     /// A guard of the program, to be given the program's arguments.
@@ -245,6 +261,25 @@ impl Launch {
     }
 }
 
+const ALLOWED: &str = "--allowedTools=";
+
+/// Whether the CLI takes this for one rule, and for this one. It splits the argument at commas and blanks outside of
+/// parentheses, and for that takes the first `)` for the end of a rule: what follows it could be a rule of anybody's choice.
+fn is_one_rule(rule: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+    };
+    let is_plain = |c: char| !matches!(c, '(' | ')' | '\\') && !c.is_control();
+    match rule.split_once('(') {
+        None => is_name(rule),
+        Some((tool, rest)) => {
+            let content = rest.strip_suffix(')');
+            is_name(tool)
+                && content.is_some_and(|content| !content.is_empty() && content.chars().all(is_plain))
+        }
+    }
+}
+
 fn protocol_arguments() -> impl Iterator<Item = String> {
     [
         "-p",
@@ -267,7 +302,7 @@ fn project_arguments(project: &Project) -> Vec<String> {
         arguments.push(format!("--tools={}", tools.join(",")));
     }
     if !project.allowed_tools.is_empty() {
-        arguments.push(format!("--allowedTools={}", project.allowed_tools.join(",")));
+        arguments.push(format!("{ALLOWED}{}", project.allowed_tools.join(",")));
     }
     let named = project.tools.as_deref().unwrap_or_default();
     let unwanted = UNWANTED_TOOLS.iter().filter(|&&tool| !named.iter().any(|name| name == tool));
@@ -504,6 +539,40 @@ mod tests {
         assert!(disallowed.ends_with(",WebFetch"));
         assert!(arguments.iter().all(|argument| argument.contains('=')));
     }
+
+    #[test]
+    fn what_a_session_allows_is_added_to_what_the_project_allows_and_cannot_become_more() {
+        let launch = |project: &Project| {
+            Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &BTreeMap::new())
+        };
+        let allowed = |launch: &Launch, rules: &[&str]| {
+            let rules: Vec<String> = rules.iter().map(|&rule| rule.to_owned()).collect();
+            let arguments = launch.arguments_with(&rules);
+            let found: Vec<_> = arguments.into_iter().filter(|it| it.starts_with(ALLOWED)).collect();
+            found.join(" ")
+        };
+        let bare = launch(&project());
+        assert_eq!(allowed(&bare, &[]), "");
+        let session = ["Bash(git push *)", "WebSearch", "mcp__a-b__c", "WebFetch(domain:example.com)"];
+        let told = "--allowedTools=Bash(git push *),WebSearch,mcp__a-b__c,WebFetch(domain:example.com)";
+        assert_eq!(allowed(&bare, &session), told);
+        let own = launch(&Project { allowed_tools: vec!["Bash(ls *)".to_owned()], ..project() });
+        assert_eq!(allowed(&own, &["WebSearch"]), "--allowedTools=Bash(ls *),WebSearch");
+        for hostile in [
+            "Bash(echo (x) Bash *)",
+            "Bash(echo ) , Bash ( *)",
+            "Bash(a\\) Bash)",
+            "Bash(a\nb)",
+            "Bash()",
+            "Bash(a",
+            "Bash a",
+            "Bash,Write",
+            "",
+        ] {
+            assert_eq!(allowed(&bare, &[hostile]), "", "{hostile:?}");
+        }
+    }
+
     #[test]
     fn every_key_is_an_argument_of_its_own_and_the_prefix_comes_first() {
         let mut project = project();

@@ -93,20 +93,21 @@ pub enum Happening {
 }
 
 impl Process {
-    /// Starts an agent; `live` counts it for as long as it exists. Must be called within a tokio runtime.
+    /// Starts an agent in this manner, with these rules that were allowed for its session; `live` counts it for as long as it
+    /// exists. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn spawn(
         launch: &Launch,
         conversation: Conversation,
-        manner: Manner,
+        (manner, rules): (Manner, &[String]),
         kin: &Kin,
         live: &watch::Sender<usize>,
     ) -> Result<Self, Failure> {
         let place = launch.place();
         let mark = kin.mark();
-        let mut child = launch.spawn(conversation, &manner, kin, &mark)?;
+        let mut child = launch.spawn(conversation, (&manner, rules), kin, &mark)?;
         let (Conversation::New(session) | Conversation::Resumed(session)) = conversation;
         Ok(Self {
             launch: launch.clone(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::denial::Denial;
+use crate::domain::SessionGrants;
 
 /// The tool that asks a person to choose.
 pub const ASK: &str = "AskUserQuestion";
@@ -83,6 +84,16 @@ pub enum Grant {
     Rules(Vec<String>),
     /// All edits in the project's directories.
     AcceptEdits,
+}
+
+impl Grant {
+    /// The same as what holds for a session.
+    pub fn for_session(&self) -> SessionGrants {
+        match self.clone() {
+            Self::Rules(rules) => SessionGrants { rules, accept_edits: false },
+            Self::AcceptEdits => SessionGrants { rules: Vec::new(), accept_edits: true },
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

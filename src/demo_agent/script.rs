@@ -219,12 +219,7 @@ impl ScriptedTurn<'_> {
                 let value = std::env::var(argument).unwrap_or_else(|_| "(not set)".to_owned());
                 self.say(&value)?;
             }
-            "MODE" if !argument.is_empty() => {
-                self.wire.mode = argument.to_owned();
-                self.wire.emit(json!({
-                    "type": "system", "subtype": "status", "status": null, "permissionMode": argument,
-                }));
-            }
+            "MODE" if !argument.is_empty() => self.wire.change_mode(argument),
             "MODE" => {
                 let mode = format!("{} {}", self.wire.model, self.wire.mode);
                 self.say(&mode)?;

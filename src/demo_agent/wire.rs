@@ -148,12 +148,19 @@ impl Wire {
         self.state("requires_action");
         // As the CLI suggests it.
         let program = input["command"].as_str().and_then(|command| command.split_whitespace().next());
-        let rules =
-            program.map(|program| json!([{ "toolName": tool, "ruleContent": format!("{program} *") }]));
+        let suggestions = match (tool, program) {
+            (_, Some(program)) => {
+                let rules = json!([{ "toolName": tool, "ruleContent": format!("{program} *") }]);
+                json!([{ "type": "addRules", "behavior": "allow", "rules": rules }])
+            }
+            ("Edit" | "Write", None) => {
+                json!([{ "type": "setMode", "mode": "acceptEdits", "destination": "session" }])
+            }
+            _ => Value::Null,
+        };
         let request = json!({
             "subtype": "can_use_tool", "tool_name": tool, "input": input, "tool_use_id": call,
-            "permission_suggestions":
-                rules.map(|rules| json!([{ "type": "addRules", "behavior": "allow", "rules": rules }])),
+            "permission_suggestions": suggestions,
         });
         self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
         let decision = self.wait_for(None, |line| {
@@ -169,6 +176,15 @@ impl Wire {
             }
         };
         self.state("running");
+        if let Some(decision) = decision.as_ref().filter(|it| it["behavior"] == "allow") {
+            let updates = decision["updatedPermissions"].as_array().into_iter().flatten();
+            let set = updates.filter(|it| it["type"] == "setMode").find_map(|it| it["mode"].as_str());
+            // An approved plan leads out of planning.
+            let left = (tool == "ExitPlanMode").then_some("default");
+            if let Some(mode) = set.or(left) {
+                self.change_mode(mode);
+            }
+        }
         Ok(decision
             .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))
     }
@@ -278,10 +294,7 @@ impl Wire {
                 return Ok(());
             }
             "set_permission_mode" => {
-                self.mode = text("mode").unwrap_or_default();
-                self.emit(json!({
-                    "type": "system", "subtype": "status", "status": null, "permissionMode": self.mode,
-                }));
+                self.change_mode(&text("mode").unwrap_or_default());
                 json!({ "mode": self.mode })
             }
             subtype => {
@@ -292,6 +305,13 @@ impl Wire {
         };
         self.reply(json!({ "subtype": "success", "request_id": id, "response": body }));
         if interrupted { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Works in this permission mode from now on.
+    pub fn change_mode(&mut self, mode: &str) {
+        mode.clone_into(&mut self.mode);
+        let status = json!({ "type": "system", "subtype": "status", "status": null, "permissionMode": mode });
+        self.emit(status);
     }
 
     /// Gives back what was asked for before the result.

@@ -51,30 +51,41 @@ pub enum NewChoice {
 }
 
 impl Store {
-    /// Writes what the channel chooses, and returns what it had chosen before. Its other choices stay as they are.
+    /// Writes what the channel chooses, and returns what it had chosen before. Its other choices stay as they are. A choice
+    /// of the permission mode takes the place of one that was allowed for a session.
     ///
     /// # Errors
     /// If the database fails; then nothing changes.
     pub async fn set_choice(&self, channel: ChannelId, new: NewChoice) -> Result<ChannelChoice, StoreError> {
-        self.step(move |tx| {
-            let before = choice(tx, channel)?;
-            let mut after = before.clone();
-            match new {
-                NewChoice::Model(model) => after.model = model,
-                NewChoice::PermissionMode(mode) => after.permission_mode = mode,
-                NewChoice::Verbosity(verbosity) => after.verbosity = verbosity,
-            }
-            if after == ChannelChoice::default() {
-                tx.prepare_cached("DELETE FROM choices WHERE channel = ?1")?.execute([channel])?;
-            } else {
-                let ChannelChoice { model, permission_mode, verbosity } = after;
-                let sql = "INSERT OR REPLACE INTO choices (channel, model, permission_mode, verbosity) VALUES (?1, ?2, ?3, ?4)";
-                tx.prepare_cached(sql)?.execute(params![channel, model, permission_mode, verbosity])?;
-            }
-            Ok(before)
-        })
-        .await
+        self.step(move |tx| Ok(set_choice(tx, channel, new)?)).await
     }
+}
+
+pub(super) fn set_choice(
+    tx: &Transaction<'_>,
+    channel: ChannelId,
+    new: NewChoice,
+) -> rusqlite::Result<ChannelChoice> {
+    let before = choice(tx, channel)?;
+    let mut after = before.clone();
+    match new {
+        NewChoice::Model(model) => after.model = model,
+        NewChoice::PermissionMode(mode) => {
+            after.permission_mode = mode;
+            let sql = "DELETE FROM grants WHERE kind = 'mode'
+                           AND session IN (SELECT id FROM sessions WHERE channel = ?1)";
+            tx.prepare_cached(sql)?.execute([channel])?;
+        }
+        NewChoice::Verbosity(verbosity) => after.verbosity = verbosity,
+    }
+    if after == ChannelChoice::default() {
+        tx.prepare_cached("DELETE FROM choices WHERE channel = ?1")?.execute([channel])?;
+    } else {
+        let ChannelChoice { model, permission_mode, verbosity } = after;
+        let sql = "INSERT OR REPLACE INTO choices (channel, model, permission_mode, verbosity) VALUES (?1, ?2, ?3, ?4)";
+        tx.prepare_cached(sql)?.execute(params![channel, model, permission_mode, verbosity])?;
+    }
+    Ok(before)
 }
 
 /// What the channel has chosen; nothing by default.

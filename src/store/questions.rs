@@ -3,8 +3,9 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
+use super::choices::{NewChoice, set_choice};
 use super::{Millis, PromptMessage, Store, StoreError, Turn, turns};
-use crate::domain::{ChannelId, MessageId, SessionId, UserId};
+use crate::domain::{ChannelId, MessageId, PermissionMode, SessionId, UserId};
 
 /// Identifies a question for good; buttons carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,11 +94,13 @@ pub struct StoredQuestion {
     pub posted: Option<MessageId>,
     pub state: QuestionState,
     pub decided_by: Option<Decider>,
+    /// The permission mode of the next turn, where the answer to a plan was about it.
+    pub mode: Option<PermissionMode>,
 }
 
 const COLUMNS: &str =
     "questions.id, questions.turn, messages.channel, messages.author, questions.kind, questions.text,
-    questions.body, questions.posted, questions.state, questions.source, questions.person";
+    questions.body, questions.posted, questions.state, questions.source, questions.person, questions.mode";
 const FROM: &str = "FROM questions JOIN messages ON messages.id = questions.turn";
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
@@ -119,6 +122,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
             (Some(_), _) => Some(Decider::Nobody),
             (None, _) => None,
         },
+        mode: row.get(11)?,
     })
 }
 
@@ -177,6 +181,29 @@ impl Store {
             };
             let decided = params![question, from, to, source, person, Millis::now()];
             Ok(tx.prepare_cached(sql)?.execute(decided)? > 0)
+        })
+        .await
+    }
+
+    /// Records the permission mode of the next turn, as the answer to a plan has it, and where it is a new one, that the
+    /// channel has chosen it.
+    ///
+    /// # Errors
+    /// If the database fails: nothing is chosen then.
+    pub async fn set_mode_by_plan(
+        &self,
+        question: QuestionKey,
+        channel: ChannelId,
+        next: PermissionMode,
+        is_new: bool,
+    ) -> Result<(), StoreError> {
+        self.step(move |tx| {
+            let sql = "UPDATE questions SET mode = ?2 WHERE id = ?1";
+            tx.prepare_cached(sql)?.execute(params![question, next])?;
+            if is_new {
+                set_choice(tx, channel, NewChoice::PermissionMode(Some(next)))?;
+            }
+            Ok(())
         })
         .await
     }

@@ -83,6 +83,11 @@
 //! - `state`: `open`, or what became of it.
 //! - `source`, `person`: who decided; NULL while it is open.
 //! - `shown`: the state that its message shows.
+//! - `mode`: the permission mode of the next turn, where the answer to a plan was about it; NULL in all others.
+//!
+//! **grants**: what people have allowed for a whole session. They go with its row in `sessions`.
+//! - `session`: the session's UUID.
+//! - `kind`, `what`: a `rule`, in the form that settings have, or a permission `mode`.
 //!
 //! **limit_warnings**: the usage limits of whose near end somebody was told.
 //! - `kind`: the limit, as the CLI names it.
@@ -117,7 +122,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 18] = ["
+const MIGRATIONS: [&str; 19] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -295,6 +300,18 @@ const MIGRATIONS: [&str; 18] = ["
     ) STRICT;
     CREATE INDEX questions_by_turn ON questions (turn);
     CREATE INDEX questions_to_show ON questions (id) WHERE state = 'open' OR state <> shown;
+", "
+    CREATE TABLE grants (
+        session TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('rule', 'mode')),
+        what TEXT NOT NULL,
+        PRIMARY KEY (session, kind, what)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER grants_end_with_their_session AFTER DELETE ON sessions
+        BEGIN DELETE FROM grants WHERE session = OLD.id; END;
+    CREATE TRIGGER grants_do_not_pass_to_another_session AFTER UPDATE OF id ON sessions WHEN NEW.id <> OLD.id
+        BEGIN DELETE FROM grants WHERE session = OLD.id; END;
+    ALTER TABLE questions ADD COLUMN mode TEXT;
 "];
 
 /// The newest version that this program knows.

@@ -11,7 +11,7 @@ use crate::domain::{
     Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, Row, Select,
     SelectOption,
 };
-use crate::store::{QuestionKey, QuestionState};
+use crate::store::{QuestionKey, QuestionKind, QuestionState, StoredQuestion};
 use crate::words::question as words;
 
 /// The most characters of a button's label, and of an entry of a menu and its description.
@@ -25,8 +25,8 @@ const WORDS: &str = "words";
 /// What was chosen from menus so far: the numbers of the options, by the number of the question.
 pub type Picks = BTreeMap<usize, Vec<usize>>;
 
-/// What can be pressed below an open question.
-pub fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
+/// What can be pressed below an open question, in a project that takes accepted edits or does not.
+pub fn rows(key: QuestionKey, about: &QuestionAbout, takes_edits: bool) -> Vec<Row> {
     let button = |label: &str, press: Press, style| {
         ButtonId::Question(key, press).button(&cut(label, LONGEST_BUTTON), style)
     };
@@ -44,11 +44,14 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
             buttons.push(button(words::DENY_WITH_WORDS, Press::DenyWithWords, red));
             vec![Row::Buttons(buttons)]
         }
-        QuestionAbout::Plan(_) => vec![Row::Buttons(vec![
-            button(words::APPROVE, Press::Approve, green),
-            button(words::APPROVE_AND_EDIT, Press::ApproveAndEdit, green),
-            button(words::KEEP_PLANNING, Press::KeepPlanning, grey),
-        ])],
+        QuestionAbout::Plan(_) => {
+            let mut buttons = vec![button(words::APPROVE, Press::Approve, green)];
+            if takes_edits {
+                buttons.push(button(words::APPROVE_AND_EDIT, Press::ApproveAndEdit, green));
+            }
+            buttons.push(button(words::KEEP_PLANNING, Press::KeepPlanning, grey));
+            vec![Row::Buttons(buttons)]
+        }
         QuestionAbout::Choices(questions) => {
             let other = button(words::OTHER, Press::Other, grey);
             match only_choice(questions) {
@@ -65,6 +68,33 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout) -> Vec<Row> {
                     questions.iter().enumerate().map(menu).chain([send]).collect()
                 }
             }
+        }
+    }
+}
+
+/// What a question was about that a restart has left; `None` for leave to use a tool, which the CLI asks for anew.
+pub fn about(question: &StoredQuestion) -> Option<QuestionAbout> {
+    match question.kind {
+        QuestionKind::Permission => None,
+        QuestionKind::Choices => Some(QuestionAbout::Choices(choices(question))),
+        QuestionKind::Plan => Some(QuestionAbout::Plan(String::new())),
+    }
+}
+
+fn choices(question: &StoredQuestion) -> Vec<ChoiceQuestion> {
+    serde_json::from_str(&question.body).unwrap_or_default()
+}
+
+/// The buttons below a question that has ended like this, in a project that takes accepted edits or does not.
+pub fn rows_at_end(question: &StoredQuestion, takes_edits: bool) -> Vec<Row> {
+    if question.state != QuestionState::Left {
+        return Vec::new();
+    }
+    match about(question) {
+        Some(about) => rows(question.key, &about, takes_edits),
+        None => {
+            let go_on = ButtonId::Question(question.key, Press::GoOn);
+            vec![Row::Buttons(vec![go_on.button(words::GO_ON, ButtonStyle::Primary)])]
         }
     }
 }
@@ -137,10 +167,14 @@ pub fn answer(
 ) -> Option<(QuestionAnswer, QuestionState)> {
     let said = typed.get(WORDS).map(|words| words.trim()).filter(|words| !words.is_empty());
     Some(match about {
-        QuestionAbout::Permission(_) => match press {
+        QuestionAbout::Permission(permission) => match press {
             Press::Allow => (QuestionAnswer::Allow, QuestionState::Allowed),
-            Press::AllowForSession => (QuestionAnswer::AllowForSession, QuestionState::AllowedForSession),
-            Press::AllowAlways => (QuestionAnswer::AllowAlways, QuestionState::AllowedAlways),
+            Press::AllowForSession if permission.grant.is_some() => {
+                (QuestionAnswer::AllowForSession, QuestionState::AllowedForSession)
+            }
+            Press::AllowAlways if matches!(permission.grant, Some(Grant::Rules(_))) => {
+                (QuestionAnswer::AllowAlways, QuestionState::AllowedAlways)
+            }
             Press::Deny => (QuestionAnswer::Deny(words::DENIED.to_owned()), QuestionState::Denied),
             Press::DenyWithWords => {
                 (QuestionAnswer::Deny(words::denied_because(said?)), QuestionState::Denied)
@@ -303,7 +337,7 @@ mod tests {
         let key = QuestionKey(i64::MAX);
         let form = form(key, Press::Other, &about).unwrap();
         assert_eq!(form.check(), Ok(()));
-        let rows = rows(key, &about);
+        let rows = rows(key, &about, true);
         assert_eq!(rows.len(), 5);
         for row in rows {
             match row {

@@ -24,10 +24,10 @@ use super::answers::{self, Picks};
 use super::buttons::{ButtonId, QuestionPress};
 use super::steer::OpenTurn;
 use super::task::Task;
-use super::{Turns, delivery, intake, shown, story};
-use crate::agent::{ChoiceQuestion, Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
+use super::{Turns, delivery, intake, question_modes, shown, story};
+use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
 use crate::domain::{
-    ButtonStyle, Form, FormValues, InteractionId, MessageId, Project, Row, SessionId, UserId,
+    ChannelId, Form, FormValues, InteractionId, MessageId, Project, ProjectName, SessionId, UserId,
 };
 use crate::lane::Slot;
 use crate::logging::chain;
@@ -40,33 +40,6 @@ use crate::{text, view};
 
 /// The wait before a message is edited again that could not be.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-/// What a question was about that a restart has left; `None` for leave to use a tool, which the CLI asks for anew.
-fn about(question: &StoredQuestion) -> Option<QuestionAbout> {
-    match question.kind {
-        QuestionKind::Permission => None,
-        QuestionKind::Choices => Some(QuestionAbout::Choices(choices(question))),
-        QuestionKind::Plan => Some(QuestionAbout::Plan(String::new())),
-    }
-}
-
-fn choices(question: &StoredQuestion) -> Vec<ChoiceQuestion> {
-    serde_json::from_str(&question.body).unwrap_or_default()
-}
-
-/// The buttons below a question that has ended like this.
-fn rows_at_end(question: &StoredQuestion) -> Vec<Row> {
-    if question.state != QuestionState::Left {
-        return Vec::new();
-    }
-    match about(question) {
-        Some(about) => answers::rows(question.key, &about),
-        None => {
-            let go_on = ButtonId::Question(question.key, QuestionPress::GoOn);
-            vec![Row::Buttons(vec![go_on.button(words::GO_ON, ButtonStyle::Primary)])]
-        }
-    }
-}
 
 /// What comes of a press on a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +74,10 @@ pub struct QuestionAct {
 /// A question of a turn that runs.
 pub struct OpenQuestion {
     turn: MessageId,
+    channel: ChannelId,
+    project: ProjectName,
+    /// The session that waits for the answer.
+    session: SessionId,
     about: QuestionAbout,
     /// Those of the agent's questions that are this one: equal ones join.
     ids: Mutex<Vec<QuestionId>>,
@@ -156,6 +133,7 @@ impl TurnQuestions {
     }
 
     fn ask(&self, question: &Question) {
+        let question = &question_modes::within(&self.project, question.clone());
         let mut open = self.open.lock();
         let is_same = |known: &&Arc<OpenQuestion>| {
             known.about == question.about && *known.state.borrow() == QuestionState::Open
@@ -165,6 +143,9 @@ impl TurnQuestions {
         }
         let new = Arc::new(OpenQuestion {
             turn: self.task.message,
+            channel: self.task.channel,
+            project: self.project.name.clone(),
+            session: self.session,
             about: question.about.clone(),
             ids: Mutex::new(vec![question.id.clone()]),
             further: self.further.clone(),
@@ -288,7 +269,7 @@ async fn post(
         reply_to: Some(task.asked()),
         notify: Notify::Person(task.author),
         file: drawn.file,
-        rows: answers::rows(key, &open.about),
+        rows: answers::rows(key, &open.about, turns.takes_edits(&open.project)),
     };
     let posted = turns.outbox.post(task.channel, post).await?;
     if let Err(error) = turns.store.set_question_posted(key, posted).await {
@@ -323,9 +304,17 @@ impl Turns {
     ///
     /// # Errors
     /// If the database fails: nothing is answered.
-    pub async fn act_on_question(&self, key: QuestionKey, act: QuestionAct) -> Result<PressEnd, StoreError> {
+    pub async fn act_on_question(
+        &self,
+        key: QuestionKey,
+        mut act: QuestionAct,
+    ) -> Result<PressEnd, StoreError> {
         let open = self.questions().get(&key).cloned();
         if let Some(open) = open {
+            if act.press == QuestionPress::ApproveAndEdit && !self.takes_edits(&open.project) {
+                // The scripts have changed since it was asked.
+                act.press = QuestionPress::Approve;
+            }
             return Ok(match self.answer_of(key, &open.about, &act) {
                 Ok((answer, state)) => {
                     match self.settle(key, answer, state, Decider::Person(act.by)).await? {
@@ -340,7 +329,7 @@ impl Turns {
         let Some(question) = question.filter(|question| question.state == QuestionState::Left) else {
             return Ok(PressEnd::TooLate);
         };
-        let prompt = match about(&question) {
+        let prompt = match answers::about(&question) {
             None if act.press == QuestionPress::GoOn => Some(words::ASK_AGAIN.to_owned()),
             None => None,
             Some(about) => match self.answer_of(key, &about, &act) {
@@ -394,6 +383,15 @@ impl Turns {
                 // As one that has waited: whether its person may still do this is asked before it begins.
                 let task =
                     Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
+                if matches!(act.press, QuestionPress::Approve | QuestionPress::ApproveAndEdit) {
+                    let edits = act.press == QuestionPress::ApproveAndEdit;
+                    if let Err(error) = self.keep_mode(key, channel, &turn.project, edits).await {
+                        warn!(
+                            error = chain(&error),
+                            "the mode that comes of a plan could not be written down"
+                        );
+                    }
+                }
                 intake::enter(self, task, story::Step::Ask(None));
                 self.0.picks.lock().remove(&key);
                 let of_task = self.clone();
@@ -421,9 +419,32 @@ impl Turns {
             return Ok(false);
         }
         info!(turn = %open.turn.short(), ?state, ?by, "a question is answered");
+        if let Err(error) = self.keep(key, &open, &answer).await {
+            // It holds as long as the agent lives, and then somebody is asked again.
+            warn!(error = chain(&error), "what was allowed from now on could not be written down");
+        }
         open.state.send_replace(state);
         self.0.tasks.spawn(async move { open.tell(answer).await });
         Ok(true)
+    }
+
+    /// Writes down what an answer is to mean for later turns, too.
+    async fn keep(
+        &self,
+        key: QuestionKey,
+        open: &OpenQuestion,
+        answer: &QuestionAnswer,
+    ) -> Result<(), StoreError> {
+        match (answer, &open.about) {
+            (QuestionAnswer::AllowForSession, QuestionAbout::Permission(permission)) => {
+                let Some(grant) = &permission.grant else { return Ok(()) };
+                self.store.add_grants(open.session, grant.for_session()).await
+            }
+            (QuestionAnswer::ApprovePlan { accept_edits }, _) => {
+                self.keep_mode(key, open.channel, &open.project, *accept_edits).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has the message of a question show what became of it, however long Discord takes.
@@ -437,9 +458,19 @@ impl Turns {
                 }
                 return;
             };
-            let line = words::what_became_of_it(question.state, question.decided_by);
+            let takes_edits = match self.store.turn(question.turn).await {
+                Ok(Some(row)) => self.takes_edits(&row.turn.project),
+                _ => false,
+            };
+            let line = match question.kind {
+                QuestionKind::Plan => {
+                    words::what_became_of_plan(question.state, question.decided_by, question.mode)
+                }
+                _ => words::what_became_of_it(question.state, question.decided_by),
+            };
             let text = format!("{}\n{}", question.text, line.as_deref().map(text::small).unwrap_or_default());
-            match self.outbox.edit(question.channel, posted, text.trim_end(), &rows_at_end(&question)).await {
+            let rows = answers::rows_at_end(&question, takes_edits);
+            match self.outbox.edit(question.channel, posted, text.trim_end(), &rows).await {
                 Ok(()) | Err(Refused::NotFound { .. }) => {
                     if let Err(error) = self.store.set_question_shown(key, question.state).await {
                         debug!(error = chain(&error), "cannot record what a question shows");

@@ -349,6 +349,7 @@ async fn try_to_ask(
         return Ok(Tried::Written);
     }
     let prompt = if begun.is_some() { prompt } else { hooks.prompt(prompt).await };
+    let grants = turns.store.grants(session.id()).await?;
     let verbosity = choice.verbosity.unwrap_or(project.live);
     let ask = Ask {
         channel: task.channel,
@@ -356,6 +357,7 @@ async fn try_to_ask(
         model: turn.chosen_model(&choice, project),
         permission_mode: choice.within(project).permission_mode,
         session,
+        grants,
         prompt,
         sent: begun.map(|begun| begun.sent),
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::UserId;
+use crate::domain::{PermissionMode, UserId};
 use crate::store::{Decider, QuestionState};
 
 pub const ALLOW: &str = "Allow once";
@@ -101,6 +101,31 @@ pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<St
         QuestionState::Left => "I was restarted before anybody answered".to_owned(),
         QuestionState::Resumed => format!("Went on{by}"),
     })
+}
+
+/// The same below a plan. `mode` is the permission mode of the next turn, where the answer was about it.
+pub fn what_became_of_plan(
+    state: QuestionState,
+    by: Option<Decider>,
+    mode: Option<PermissionMode>,
+) -> Option<String> {
+    let by_person = match by {
+        Some(Decider::Person(person)) => format!(" by {}", mention(person)),
+        _ => String::new(),
+    };
+    let of_mode = match mode {
+        Some(PermissionMode::Plan) => {
+            ". The next turn plans again: this project's `permission_modes` allow nothing else".to_owned()
+        }
+        Some(mode) => format!(". The permission mode here is now `{}`", mode.as_str()),
+        None => String::new(),
+    };
+    match state {
+        QuestionState::Allowed => Some(format!("✅ Approved{by_person}{of_mode}")),
+        QuestionState::Denied => Some(format!("✏️ Not approved yet{by_person}")),
+        QuestionState::Resumed => Some(format!("Went on{by_person}{of_mode}")),
+        other => what_became_of_it(other, by),
+    }
 }
 
 fn mention(person: UserId) -> String {

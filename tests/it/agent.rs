@@ -11,7 +11,7 @@ use moonlane::agent::{
 };
 use moonlane::config;
 use moonlane::domain::{
-    AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionId,
+    AnswerForm, ChannelId, Limits, MicroUsd, PermissionMode, Project, ProjectName, SessionGrants, SessionId,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -81,6 +81,7 @@ impl Bench {
             project: Arc::new(self.project.clone()),
             model: None,
             permission_mode: None,
+            grants: SessionGrants::default(),
             session: self.session,
             prompt: prompt.to_owned(),
             sent: None,

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! TOOL:Name:{json}   use a tool; its result is repeated as the answer
+//! TOOLS:[[name, {json}], …]   use several tools in one message
 //! STATUS:n           fail with this status
 //! STATUS:n:words     the same, in these words
 //! POISON:words       fail with 400 and these words, and with every later prompt of the conversation too
@@ -136,8 +137,8 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         // As JSON has it: the words of errors have no quotes and no line breaks.
         return failure(400, poison.split(['"', '\\']).next().unwrap());
     }
-    let text = |text: String| json!({ "type": "text", "text": text });
-    let block = match (word, result) {
+    let text = |text: String| vec![json!({ "type": "text", "text": text })];
+    let blocks = match (word, result) {
         ("STATUS", _) => {
             let (status, words) = argument.split_once(':').unwrap_or((argument, "as the prompt says"));
             return failure(status.parse().unwrap(), words);
@@ -146,10 +147,10 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("BUSY", _) if body["model"].as_str().unwrap().contains(argument) => {
             return failure(529, "as the prompt says");
         }
-        ("CUT", _) => return cut(&events(&body["model"], None, usage)),
+        ("CUT", _) => return cut(&events(&body["model"], &[], usage)),
         ("STALL", _) => {
             requests.lock().unwrap()[begun].reported = usage;
-            return streamed(&events(&body["model"], None, usage), true);
+            return streamed(&events(&body["model"], &[], usage), true);
         }
         ("SLOW", _) => {
             tokio::time::sleep(Duration::from_secs_f64(argument.parse().unwrap())).await;
@@ -158,19 +159,24 @@ async fn messages(State(requests): State<Requests>, headers: HeaderMap, body: By
         ("TOOL", None) => {
             let (name, input) = argument.split_once(':').unwrap();
             let input: Value = serde_json::from_str(input).unwrap();
-            json!({ "type": "tool_use", "id": fresh("toolu"), "name": name, "input": input })
+            vec![json!({ "type": "tool_use", "id": fresh("toolu"), "name": name, "input": input })]
         }
-        ("TOOL", Some(result)) => text(format!("the tool said: {result}")),
+        ("TOOLS", None) => {
+            let calls: Vec<(String, Value)> = serde_json::from_str(argument).unwrap();
+            let call = |(name, input)| json!({ "type": "tool_use", "id": fresh("toolu"), "name": name, "input": input });
+            calls.into_iter().map(call).collect()
+        }
+        ("TOOL" | "TOOLS", Some(result)) => text(format!("the tool said: {result}")),
         _ => text(format!("you said: {prompt}")),
     };
     requests.lock().unwrap()[begun].reported = usage;
-    let mut events = events(&body["model"], Some(&block), usage);
+    let mut events = events(&body["model"], &blocks, usage);
     if said.contains("REFUSE") {
         events[4]["delta"]["stop_reason"] = "refusal".into();
     }
     match body["stream"].as_bool() {
         Some(true) => streamed(&events, false),
-        _ => axum::Json(message(&body["model"], json!([block]), usage)).into_response(),
+        _ => axum::Json(message(&body["model"], json!(blocks), usage)).into_response(),
     }
 }
 
@@ -203,31 +209,36 @@ fn newest(messages: &[Value]) -> (String, Option<String>) {
 }
 
 /// The events of a streamed answer; without a block, those of one that stalls.
-fn events(model: &Value, block: Option<&Value>, usage: Tokens) -> Vec<Value> {
-    let start = json!({ "type": "message_start", "message": message(model, json!([]), usage) });
-    let Some(block) = block else { return vec![start] };
-    let (empty, delta, stop_reason) = match block["type"].as_str() {
-        Some("text") => {
-            let delta = json!({ "type": "text_delta", "text": block["text"] });
-            (json!({ "type": "text", "text": "" }), delta, "end_turn")
-        }
-        _ => {
-            let empty = json!({ "type": "tool_use", "id": block["id"], "name": block["name"], "input": {} });
-            let delta = json!({ "type": "input_json_delta", "partial_json": block["input"].to_string() });
-            (empty, delta, "tool_use")
-        }
-    };
-    vec![
-        start,
-        json!({ "type": "content_block_start", "index": 0, "content_block": empty }),
-        json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
-        json!({ "type": "content_block_stop", "index": 0 }),
+fn events(model: &Value, blocks: &[Value], usage: Tokens) -> Vec<Value> {
+    let mut events = vec![json!({ "type": "message_start", "message": message(model, json!([]), usage) })];
+    let Some(first) = blocks.first() else { return events };
+    for (index, block) in blocks.iter().enumerate() {
+        let (empty, delta) = match block["type"].as_str() {
+            Some("text") => {
+                let delta = json!({ "type": "text_delta", "text": block["text"] });
+                (json!({ "type": "text", "text": "" }), delta)
+            }
+            _ => {
+                let (id, name) = (&block["id"], &block["name"]);
+                let delta = json!({ "type": "input_json_delta", "partial_json": block["input"].to_string() });
+                (json!({ "type": "tool_use", "id": id, "name": name, "input": {} }), delta)
+            }
+        };
+        events.extend([
+            json!({ "type": "content_block_start", "index": index, "content_block": empty }),
+            json!({ "type": "content_block_delta", "index": index, "delta": delta }),
+            json!({ "type": "content_block_stop", "index": index }),
+        ]);
+    }
+    let stop_reason = if first["type"] == "text" { "end_turn" } else { "tool_use" };
+    events.extend([
         json!({
             "type": "message_delta", "usage": { "output_tokens": usage.output },
             "delta": { "stop_reason": stop_reason, "stop_sequence": null },
         }),
         json!({ "type": "message_stop" }),
-    ]
+    ]);
+    events
 }
 
 fn message(model: &Value, content: Value, tokens: Tokens) -> Value {

@@ -40,7 +40,7 @@ pub async fn ended(stage: &Stage, question: &Message) -> String {
 }
 
 /// The text with people's names in place of their ids.
-fn plain(stage: &Stage, text: &str) -> String {
+pub fn plain(stage: &Stage, text: &str) -> String {
     let people = ["ada", "bob"].map(|name| (stage.discord.user(name), name));
     let owner = (stage.discord.owner(), "owner");
     people
@@ -167,7 +167,7 @@ async fn who_waits_for_a_person_holds_up_nobody() {
 }
 
 /// The question's message, once it says this.
-async fn says_at_end(stage: &Stage, question: &Message, what: &str) -> Message {
+pub async fn says_at_end(stage: &Stage, question: &Message, what: &str) -> Message {
     let (channel, id) = (question.channel, question.id);
     let found = stage.discord.wait_until(|discord| {
         let messages = discord.messages(channel);
@@ -280,7 +280,7 @@ async fn what_was_asked_in_a_conversation_that_is_gone_does_not_go_on() {
 }
 
 /// Presses this button, fills in the form that opens, and sends it.
-async fn fill_in(stage: &Stage, asked: &Message, what: &str, typed: &[(&str, &str)]) {
+pub async fn fill_in(stage: &Stage, asked: &Message, what: &str, typed: &[(&str, &str)]) {
     let press = stage.discord.press(asked.id, stage.discord.owner(), &button(asked, what)).unwrap();
     within("a form", stage.discord.form(press)).await;
     let typed: Vec<_> = typed.iter().map(|(field, text)| (*field, serde_json::json!(text))).collect();
@@ -297,8 +297,8 @@ async fn a_person_can_say_why_and_what_to_do_instead() {
             "🚫 Denied by",
             "Bash was denied: The person denied this and said: use ninja",
         ),
-        (PLAN, "plan", "less of it", "🚫 Denied by", "and said: less of it"),
-        (PLAN, "plan", "", "🚫 Denied by", "Ask what to change, or improve it."),
+        (PLAN, "plan", "less of it", "✏️ Not approved yet by", "and said: less of it"),
+        (PLAN, "plan", "", "✏️ Not approved yet by", "Ask what to change, or improve it."),
     ] {
         let mut stage = Stage::open().await;
         let turn = stage.say("general", prompt);

@@ -33,9 +33,10 @@ impl Real {
     pub async fn with(keys: &str) -> Self {
         let claude = claude();
         let api = MessagesApi::start().await;
+        let mode = if keys.contains("permission_mode =") { "" } else { r#"permission_mode = "default","# };
         let routing = format!(
             r#"return {{
-                projects = {{ here = {{ dir = "WORK", permission_mode = "default", footer = false, {keys} env = {{
+                projects = {{ here = {{ dir = "WORK", footer = false, {mode} {keys} env = {{
                     ANTHROPIC_BASE_URL = "{}", CLAUDE_CODE_MAX_RETRIES = "1",
                 }} }} }},
                 route = function() return "here" end,

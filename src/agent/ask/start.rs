@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::info;
 
-use super::{CutOff, RunningAsk, stopped};
+use super::{CutOff, RunningAsk, mode, stopped};
 use crate::agent::events::AgentEvent;
 use crate::agent::failure::Failure;
 use crate::agent::guard::SpawnError;
@@ -15,7 +15,7 @@ use crate::agent::process::{Happening, Process};
 use crate::agent::trouble::SessionTrouble;
 use crate::agent::version::{OLDEST, Version};
 use crate::agent::{About, Progress, SessionStart};
-use crate::domain::SessionId;
+use crate::domain::{SessionGrants, SessionId};
 
 /// How long a change of model or mode may take before the agent is replaced.
 const CONTROL_PATIENCE: Duration = Duration::from_secs(5);
@@ -55,6 +55,9 @@ impl<P: FnMut(Progress) + Send> RunningAsk<'_, P> {
                 (Some(SessionTrouble::Unknown), Conversation::Resumed(session)) => {
                     self.session_lost = matches!(self.session, SessionStart::Live(_));
                     let fresh = SessionId::random();
+                    // They were for the one that is lost.
+                    self.ask.grants = SessionGrants::default();
+                    self.manner.mode = mode(&self.ask);
                     info!(%session, %fresh, "the CLI no longer knows the session");
                     Conversation::New(fresh)
                 }
@@ -80,8 +83,10 @@ impl<P: FnMut(Progress) + Send> RunningAsk<'_, P> {
     fn spawn(&mut self, conversation: Conversation) -> Result<Process, CutOff> {
         // A model other than the project's is not passed as an argument: a person may have typed it.
         let manner = Manner { model: self.ask.project.model.clone(), mode: self.manner.mode };
-        let process = Process::spawn(&self.launch, conversation, manner, &self.pool.kin, &self.pool.live)
-            .map_err(CutOff::Failed)?;
+        let rules = &self.ask.grants.rules;
+        let process =
+            Process::spawn(&self.launch, conversation, (manner, rules), &self.pool.kin, &self.pool.live)
+                .map_err(CutOff::Failed)?;
         info!(channel = %self.ask.channel, pid = process.pid(), session = %process.session, "started an agent");
         self.pool.close_surplus(&self.pool.kept());
         (self.progress)(Progress::Started { pid: process.pid() });
