@@ -109,6 +109,11 @@ pub fn opening(line: &str) -> Option<Opening<'_>> {
     let mark = *start.rest.as_bytes().first().filter(|mark| matches!(mark, b'`' | b'~'))?;
     let run = start.rest.bytes().take_while(|&b| b == mark).count();
     let info = start.rest[run..].trim();
+    // Before a fence there is nothing but marks, spaces and tabs: any other white space is text.
+    let is_text = |c: char| c.is_whitespace() && !matches!(c, ' ' | '\t');
+    if start.indent.contains(is_text) || start.markers.contains(is_text) {
+        return None;
+    }
     // More backticks after the fence make it a code span.
     if run < 3 || (mark == b'`' && info.contains('`')) || start.markers.len() > INDENT {
         return None;

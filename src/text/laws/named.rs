@@ -226,6 +226,8 @@ fn what_stands_close_together_is_not_torn() {
             "b".repeat(1336),
             "c".repeat(632)
         ),
+        // Behind a vertical tab there is no fence.
+        "\u{b}````\n``\u{c}".to_owned(),
         // Two that are opened again, of two tildes and of one, are no fence.
         format!("~~a ~b {words}c~ d~~"),
         format!("It is:\n\n    x\n    __a\n    {line}{}\n    == (_;a==;(_;_(\n    y", "c".repeat(70)),
