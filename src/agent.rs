@@ -117,6 +117,13 @@ pub struct Ask {
     pub sent: Option<PromptId>,
 }
 
+impl Ask {
+    /// The permission mode that the agent is to have.
+    fn mode(&self) -> Option<PermissionMode> {
+        self.grants.mode(self.permission_mode.or(self.project.permission_mode), &self.project)
+    }
+}
+
 /// Which session a turn belongs to, as the store has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionStart {
@@ -145,6 +152,8 @@ pub struct AskResult {
     pub used_elsewhere: bool,
     /// The calls of tools that were denied, in order, each once.
     pub denied: Vec<Denial>,
+    /// The MCP servers that wanted something of a person, and were told that nobody answers.
+    pub elicited: Vec<String>,
     /// What it has used. What it cost is not known here: that is what its session has cost since the turn before.
     pub usage: TurnUsage,
     /// Another model answered than the one that was asked for.
@@ -169,6 +178,7 @@ impl AskResult {
             session_lost: false,
             used_elsewhere: false,
             denied: Vec::new(),
+            elicited: Vec::new(),
             usage: TurnUsage::default(),
             fallback: None,
             limit_warning: None,

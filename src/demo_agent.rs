@@ -13,6 +13,7 @@
 //! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s; `until FILE` waits for a file)
 //! RUN:s:command    run a command, which takes s seconds
 //! ASK:Name:arg     ask for permission, then say what was decided
+//! FORM:server      ask people as an MCP server of this name does
 //! ERR:status       fail as the API does        STALL         tell nothing more
 //! RETRY:n:ms       the API is overloaded n times, ms apart
 //! FALLBACK:model   another model goes on       CLEAR         go on in another session
@@ -39,7 +40,7 @@
 //! MODE             say model and mode          MODE:mode     change the mode, as EnterPlanMode does
 //! ```
 //!
-//! The prompts `work` and `compact` stand for scripts that show what a channel sees meanwhile; `work 20` does it twenty times
+//! The prompts `permission` and `plan` ask, and `work` and `compact` stand for scripts that show what a channel sees meanwhile; `work 20` does it twenty times
 //! as fast.
 //!
 //! A message that comes while a turn runs is taken in when a tool ends, and done like the prompt; where no tool ends any more,

@@ -240,6 +240,17 @@ pub fn fallback(from: &str, to: &str) -> String {
     text::small(&format!("{} was overloaded, so {} took over", quoted(from), quoted(to)))
 }
 
+/// These MCP servers wanted something of a person.
+pub fn elicited(servers: &[String]) -> Option<String> {
+    let names: Vec<String> = servers.iter().map(|server| quoted(server)).collect();
+    let servers = match &names[..] {
+        [] => return None,
+        [one] => format!("The MCP server {one}"),
+        several => format!("The MCP servers {}", several.join(", ")),
+    };
+    Some(text::small(&format!("{servers} wanted something of a person, which can't be answered here")))
+}
+
 /// The project's directory is another one than the session began in.
 pub fn directory_changed() -> String {
     text::small("This project has moved to another directory, so this is a new conversation")

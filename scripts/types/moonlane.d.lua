@@ -34,7 +34,7 @@
 ---@field model? string The model, as `claude --model` takes it; by default the CLI chooses.
 ---@field models? string[] The only models that a channel may choose instead; by default any.
 ---@field permission_mode? PermissionMode What Claude may do without asking.
----@field permission_modes? PermissionMode[] The only modes that a channel may choose instead; by default all but "bypassPermissions".
+---@field permission_modes? PermissionMode[] The only modes that a channel may choose instead; by default all but "auto" and "bypassPermissions".
 ---@field tools? string[] The exact set of built-in tools.
 ---@field allowed_tools? string[] What is allowed without asking, such as "Bash(git *)".
 ---@field disallowed_tools? string[] Tools that are taken away.

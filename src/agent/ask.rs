@@ -20,7 +20,7 @@ use super::process::{Happening, Process};
 use super::question::{OpenQuestions, QuestionAnswer, QuestionId};
 use super::story::Story;
 use super::{About, Ask, AskEnd, AskResult, Pool, Progress, SessionSeen, SessionStart};
-use crate::domain::{Limits, MicroUsd, PermissionMode, SessionId, TurnUsage};
+use crate::domain::{Limits, MicroUsd, SessionId, TurnUsage};
 
 /// How long an interrupted turn may take to end.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         let secrets = if ask.sent.is_some() { BTreeMap::new() } else { pool.secrets(&ask.project)? };
         let launch = Launch::new(&pool.config, &pool.environment, &ask.project, &secrets);
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
-        let manner = Manner { model, mode: mode(&ask) };
+        let manner = Manner { model, mode: ask.mode() };
         let story = Story::new(ask.project.answer);
         let message = ask.sent.unwrap_or_else(PromptId::random);
         Ok(Self {
@@ -127,6 +127,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             session_lost: self.session_lost,
             used_elsewhere: self.used_elsewhere,
             denied: self.story.denied(),
+            elicited: self.story.elicited().to_vec(),
             usage: TurnUsage { duration: Some(self.begun.elapsed()), ..self.story.usage() },
             fallback: self.story.fallback().cloned(),
             limit_warning: self.story.limit_warning().cloned(),
@@ -362,6 +363,10 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             AgentEvent::Withdrawn(question) if self.questions.close(question).is_some() => {
                 (self.progress)(Progress::Withdrawn(question.clone()));
             }
+            AgentEvent::Elicits { request, server } => {
+                process.respond(request, &json!({ "action": "cancel" }));
+                self.story.elicit(server);
+            }
             AgentEvent::OtherRequest { request, subtype } => {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);
@@ -496,11 +501,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     fn limits(&self) -> Limits {
         self.ask.project.limits
     }
-}
-
-/// The permission mode that this asks for.
-fn mode(ask: &Ask) -> Option<PermissionMode> {
-    ask.grants.mode(ask.permission_mode.or(ask.project.permission_mode), &ask.project)
 }
 
 async fn stopped(stop: &CancellationToken, closing: &CancellationToken) {

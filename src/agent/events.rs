@@ -74,6 +74,13 @@ pub enum AgentEvent {
     },
     /// The agent no longer waits for the answer to a question.
     Withdrawn(QuestionId),
+    /// An MCP server wants something of a person (a form to be filled in, a page to be visited), and waits for the answer.
+    Elicits {
+        /// To be repeated in the answer.
+        request: String,
+        /// Its name in the settings; empty where it is not told.
+        server: String,
+    },
     /// The agent asks for something that we do not support, and waits for the answer.
     OtherRequest {
         /// To be repeated in the answer.
@@ -389,6 +396,10 @@ fn request(Request { request_id: request, request: body }: Request) -> serde_jso
             let denial = RawDenial::deserialize(&body)?.asked();
             let question = RawQuestion::deserialize(body)?.read(&request).map(Box::new);
             AgentEvent::MayIUse { request, denial, question }
+        }
+        Some("elicitation") => {
+            let server = body["mcp_server_name"].as_str().unwrap_or_default().to_owned();
+            AgentEvent::Elicits { request, server }
         }
         Some(subtype) => AgentEvent::OtherRequest { subtype: subtype.to_owned(), request },
         None => return Err(serde::de::Error::missing_field("subtype")),

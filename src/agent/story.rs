@@ -37,6 +37,8 @@ pub struct Story {
     /// The subagents at work, by their ids.
     subagents: Vec<String>,
     denied: Vec<Denial>,
+    /// The MCP servers that wanted something of a person, each once.
+    elicited: Vec<String>,
     /// The calls about which a person has decided.
     decided: Vec<String>,
     /// Why calls were not allowed, as reported with their results.
@@ -64,6 +66,7 @@ impl Story {
             todos: TodoList::default(),
             subagents: Vec::new(),
             denied: Vec::new(),
+            elicited: Vec::new(),
             decided: Vec::new(),
             refused: Vec::new(),
             limit: None,
@@ -168,6 +171,17 @@ impl Story {
             }
             ContentBlock::Thinking(text) => (!text.trim().is_empty()).then_some(Progress::Thought(text)),
         }
+    }
+
+    /// Notes that an MCP server wanted something of a person.
+    pub fn elicit(&mut self, server: &str) {
+        if !self.elicited.iter().any(|known| known == server) {
+            self.elicited.push(server.to_owned());
+        }
+    }
+
+    pub fn elicited(&self) -> &[String] {
+        &self.elicited
     }
 
     /// Notes a denied call, each once, with everything that is known of it.

@@ -21,7 +21,7 @@ pub fn check_model(model: &str, project: Option<&Project>) -> Result<(), String>
 pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, String> {
     let takes = |mode: &PermissionMode| match project {
         Some(project) => project.takes_mode(*mode),
-        None => *mode != PermissionMode::BypassPermissions,
+        None => !mode.must_be_listed(),
     };
     let modes = PermissionMode::ALL.into_iter().filter(takes).map(PermissionMode::as_str);
     let Some(mode) = PermissionMode::ALL.into_iter().find(|mode| mode.as_str() == name) else {

@@ -14,10 +14,10 @@ use super::usage::{DemoUsage, tokens};
 use super::wire::{Interrupted, Prompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
-    "TEXT", "LONG", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF", "NOIDLE",
-    "FORK", "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE", "GHOST",
-    "FLOOD", "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN", "UNREAD",
-    "IDLE", "LIMIT", "WARN", "BACK",
+    "TEXT", "LONG", "FORM", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF",
+    "NOIDLE", "FORK", "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE",
+    "GHOST", "FLOOD", "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN",
+    "UNREAD", "IDLE", "LIMIT", "WARN", "BACK",
 ];
 
 /// Answers prompts until stdin ends.
@@ -144,6 +144,10 @@ impl ScriptedTurn<'_> {
                 self.tool(argument, false, seconds)?;
             }
             "ASK" => self.tool(argument, true, None)?,
+            "FORM" => {
+                let action = self.wire.elicit(argument)?;
+                self.say(&format!("{argument} got: {action}"))?;
+            }
             "RUN" => {
                 let (seconds, command) = argument.split_once(':').unwrap_or(("", argument));
                 self.tool(&format!("Bash:{command}"), false, seconds.parse().ok())?;

@@ -2,7 +2,17 @@
 //! makes it so many times as fast: `work 20`.
 
 /// The scripts by their prompts. The times in braces are seconds, or milliseconds where a directive wants those.
-const SHOWS: [(&str, &str); 3] = [("work", WORK), ("compact", COMPACT), ("limit", LIMIT)];
+const SHOWS: [(&str, &str); 5] =
+    [("work", WORK), ("compact", COMPACT), ("limit", LIMIT), ("permission", PERMISSION), ("plan", PLAN)];
+
+/// Leave to run a command.
+const PERMISSION: &str = "TEXT:The change is ready. I push it.\nASK:Bash:git push origin main";
+
+/// A plan to be approved.
+const PLAN: &str = r##"
+TEXT:I have read how the greeting is made. This is what I would do.
+ASK:ExitPlanMode:{"plan":"# A friendlier greeting\n\n1. Change the greeting in `src/greeting.rs`.\n2. Add a test for it.\n3. Run all tests.","planFilePath":"/home/demo/.claude/plans/a-friendlier-greeting.md"}
+"##;
 
 /// A usage limit that is reached.
 const LIMIT: &str = "TEXT:I begin with it.\nLIMIT:30";

@@ -189,6 +189,23 @@ impl Wire {
             .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))
     }
 
+    /// Asks people on behalf of this MCP server; what is answered.
+    pub fn elicit(&mut self, server: &str) -> Result<Value, Interrupted> {
+        self.requests += 1;
+        let id = format!("demo-{}", self.requests);
+        let request = json!({
+            "subtype": "elicitation", "mcp_server_name": server, "message": "What is your name?", "mode": "form",
+            "requested_schema": { "type": "object", "properties": { "name": { "type": "string" } } },
+        });
+        self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
+        let answer = self.wait_for(None, |line| {
+            let response = &line["response"];
+            (line["type"] == "control_response" && response["request_id"] == id.as_str())
+                .then(|| response.get("response").unwrap_or(&response["error"]).clone())
+        });
+        Ok(answer?.unwrap_or(Value::Null))
+    }
+
     fn wait_for<T>(
         &mut self,
         end: Option<Instant>,

@@ -33,7 +33,7 @@ pub struct Project {
     pub models: Option<Vec<String>>,
     /// What Claude may do without asking; `None`: the CLI's settings decide.
     pub permission_mode: Option<PermissionMode>,
-    /// The permission modes that may be chosen instead of its own; `None`: any but the one that asks nobody.
+    /// The permission modes that may be chosen instead of its own; `None`: any but those that must be listed.
     pub permission_modes: Option<Vec<PermissionMode>>,
     /// The exact set of built-in tools; `None`: the CLI's own.
     pub tools: Option<Vec<String>>,
@@ -156,7 +156,7 @@ impl Project {
     pub fn takes_mode(&self, mode: PermissionMode) -> bool {
         let listed = match &self.permission_modes {
             Some(modes) => modes.contains(&mode),
-            None => mode != PermissionMode::BypassPermissions,
+            None => !mode.must_be_listed(),
         };
         listed || self.permission_mode == Some(mode)
     }
@@ -234,6 +234,11 @@ impl PermissionMode {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Default, Self::AcceptEdits, Self::Plan, Self::DontAsk, Self::Auto, Self::BypassPermissions];
+
+    /// Whether it is only chosen where a project lists it: in these, commands run of which no person and no rule has heard.
+    pub fn must_be_listed(self) -> bool {
+        matches!(self, Self::Auto | Self::BypassPermissions)
+    }
 
     /// The name as the CLI takes it.
     pub fn as_str(self) -> &'static str {

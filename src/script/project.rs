@@ -41,7 +41,7 @@ pub(super) struct RawProject {
     models: Option<Vec<String>>,
     /// What Claude may do without asking.
     permission_mode: Option<PermissionMode>,
-    /// The only modes that a channel may choose instead; by default all but "bypassPermissions".
+    /// The only modes that a channel may choose instead; by default all but "auto" and "bypassPermissions".
     permission_modes: Option<Vec<PermissionMode>>,
     /// The exact set of built-in tools.
     tools: Option<Vec<String>>,

@@ -53,6 +53,7 @@ mod tests {
                 session_lost: false,
                 used_elsewhere: false,
                 denied: Vec::new(),
+                elicited: Vec::new(),
                 usage: TurnUsage { tools: Some(3), ..TurnUsage::default() },
                 fallback: None,
                 limit_warning: None,

@@ -441,6 +441,7 @@ async fn try_to_ask(
             },
         ));
     }
+    notes.extend(words::elicited(&asked.elicited));
     let afresh = matches!(&asked.end, AskEnd::Failed(failure) if failure.asks_for_new_conversation());
     if afresh && turns.scripts.borrow().commands().iter().any(|command| command.name == "reset") {
         notes.push(words::reset());

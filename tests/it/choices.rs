@@ -88,7 +88,7 @@ async fn choosing(keys: &str) -> Stage {
 }
 
 /// What the owner reads who uses this command with this option.
-async fn reads(stage: &Stage, command: &str, option: &str, value: &str) -> String {
+pub async fn reads(stage: &Stage, command: &str, option: &str, value: &str) -> String {
     let (general, owner) = (stage.discord.channel("general"), stage.discord.owner());
     let mut used = UseCommand::new(general, owner, command).option(option, value);
     if command == "ask" {
@@ -130,8 +130,8 @@ async fn what_cannot_be_a_model_or_a_mode_is_refused_with_a_sentence() {
     to ask: ⚠️ That can't be a model name. Use one that claude accepts, such as opus or sonnet.
     the mode "plna": ⚠️ There is no such permission mode. Did you mean `plan`?
     the mode "acceptedits": ⚠️ There is no such permission mode. Did you mean `acceptEdits`?
-    the mode "root": ⚠️ There is no such permission mode. The modes are `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
-    the mode "bypassPermissions": ⚠️ The project here only allows these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`, `auto`.
+    the mode "root": ⚠️ There is no such permission mode. The modes are `default`, `acceptEdits`, `plan`, `dontAsk`.
+    the mode "bypassPermissions": ⚠️ The project here only allows these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`.
     the mode "plan": to all: Mode: plan
     "#);
     assert_eq!(stage.ask("general", "MODE").await, "eu.anthropic.claude-opus-4-1-v1:0[1m] plan");

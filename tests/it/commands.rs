@@ -19,7 +19,7 @@ use moonlane::turn::Settled;
 use crate::support::{Setup, Stage, routing_with, within};
 
 /// How many commands come with moonlane.
-const SHIPPED: usize = 11;
+const SHIPPED: usize = 12;
 
 /// A stage with the commands that come with moonlane; ada is let in.
 async fn stage() -> Stage {
@@ -108,7 +108,20 @@ async fn commands_are_registered_once_and_again_when_a_definition_changes() {
     let names: Vec<String> = stage.discord.commands().into_iter().map(|command| command.name).collect();
     assert_eq!(
         names,
-        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "usage", "verbosity"]
+        [
+            "ask",
+            "board",
+            "help",
+            "mode",
+            "model",
+            "queue",
+            "reload",
+            "reset",
+            "status",
+            "stop",
+            "usage",
+            "verbosity"
+        ]
     );
     assert_eq!(puts(&stage), 1);
     for _ in 0..3 {

@@ -67,6 +67,48 @@ async fn what_a_session_allows_is_handed_to_its_next_process_and_gone_once_it_is
 }
 
 #[tokio::test]
+async fn what_an_mcp_server_asks_people_is_not_answered_and_the_person_is_told() {
+    let mut stage = stage("").await;
+    let told = stage.ask("general", "FORM:forms ;; FORM:forms ;; FORM:`x`").await;
+    insta::assert_snapshot!(told, @r#"
+    forms got: {"action":"cancel"}
+
+    forms got: {"action":"cancel"}
+
+    `x` got: {"action":"cancel"}
+
+    -# The MCP servers `forms`, `'x'` wanted something of a person, which can't be answered here
+    "#);
+    assert!(!stage.ask("general", "TEXT:on").await.contains("MCP"));
+}
+
+#[tokio::test]
+async fn a_mode_that_a_person_chooses_counts_from_the_next_turn_on_in_the_same_process() {
+    let mut stage = stage("permission_mode = 'acceptEdits'").await;
+    assert_eq!(stage.ask("general", "MODE").await, "demo acceptEdits");
+    let first = process(&stage);
+    let mut said = String::new();
+    for mode in ["plan", "auto", "bypassPermissions", "project"] {
+        said += &format!("{}\n", crate::choices::reads(&stage, "mode", "mode", mode).await);
+        said += &format!("{}\n", stage.ask("general", "MODE").await);
+    }
+    insta::assert_snapshot!(said, @"
+    to all: Permission mode: **acceptEdits** → **plan**, from the next turn on: Claude reads and plans, and asks whether the plan is good before it begins.
+    demo plan
+    ⚠️ The project here only allows these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`.
+    demo plan
+    ⚠️ The project here only allows these permission modes: `default`, `acceptEdits`, `plan`, `dontAsk`.
+    demo plan
+    to all: Permission mode: **plan** → **acceptEdits**, from the next turn on: Claude changes the project's files by itself, and asks before it runs a command.
+    demo acceptEdits
+    ");
+    assert_eq!(process(&stage), first);
+    stage.say("general", "permission");
+    let asked = question(&stage, "general").await;
+    assert!(asked.content.contains("git push origin main"), "{}", asked.content);
+}
+
+#[tokio::test]
 async fn what_is_allowed_once_is_not_handed_on() {
     let mut stage = stage("").await;
     answered(&mut stage, "ASK:Bash:git push origin", "allow").await;

@@ -63,6 +63,42 @@ async fn claude_asks_for_each_call_that_is_allowed_once_and_not_for_what_the_ses
     real.bot.stop().await;
 }
 
+/// An MCP server whose only tool asks people for their name, and returns the answer.
+const FORMS: &str = r#"
+import json, sys
+def send(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+call = None
+for line in sys.stdin:
+    told = json.loads(line)
+    method, id = told.get("method"), told.get("id")
+    if method == "initialize":
+        version = told["params"]["protocolVersion"]
+        send(id=id, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "forms", "version": "1"}})
+    elif method == "tools/list":
+        tool = {"name": "sign_up", "inputSchema": {"type": "object", "properties": {}}, "_meta": {"anthropic/alwaysLoad": True}}
+        send(id=id, result={"tools": [tool]})
+    elif method == "tools/call":
+        call = id
+        schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+        send(id="asks", method="elicitation/create", params={"message": "What is your name?", "requestedSchema": schema})
+    elif id == "asks":
+        send(id=call, result={"content": [{"type": "text", "text": json.dumps(told.get("result", told.get("error")))}]})
+    elif id is not None:
+        send(id=id, result={})
+"#;
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn what_an_mcp_server_asks_people_is_not_answered_and_the_person_is_told() {
+    let server = r#"[[{ "mcpServers": { "forms": { "command": "python3", "args": ["WORK/forms.py"] } } }]]"#;
+    let real = Real::with(&format!("mcp_config = {{ {server} }}, allowed_tools = {{ 'mcp__forms' }},")).await;
+    std::fs::write(real.stage.work().join("forms.py"), FORMS).unwrap();
+    let answer = real.ask("TOOL:mcp__forms__sign_up:{}").await;
+    insta::assert_snapshot!(answer, @"");
+    real.bot.stop().await;
+}
+
 #[tokio::test]
 #[ignore = "needs the real Claude Code"]
 async fn what_a_session_allows_holds_over_a_restart_for_just_these_calls_and_for_edits() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::info;
 
-use super::{CutOff, RunningAsk, mode, stopped};
+use super::{CutOff, RunningAsk, stopped};
 use crate::agent::events::AgentEvent;
 use crate::agent::failure::Failure;
 use crate::agent::guard::SpawnError;
@@ -57,7 +57,7 @@ impl<P: FnMut(Progress) + Send> RunningAsk<'_, P> {
                     let fresh = SessionId::random();
                     // They were for the one that is lost.
                     self.ask.grants = SessionGrants::default();
-                    self.manner.mode = mode(&self.ask);
+                    self.manner.mode = self.ask.mode();
                     info!(%session, %fresh, "the CLI no longer knows the session");
                     Conversation::New(fresh)
                 }

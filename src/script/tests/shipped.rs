@@ -35,7 +35,20 @@ fn the_shipped_commands_are_these() {
     let names: Vec<String> = shipped().commands().iter().map(|command| command.name.clone()).collect();
     assert_eq!(
         names,
-        ["ask", "board", "help", "model", "queue", "reload", "reset", "status", "stop", "usage", "verbosity"]
+        [
+            "ask",
+            "board",
+            "help",
+            "mode",
+            "model",
+            "queue",
+            "reload",
+            "reset",
+            "status",
+            "stop",
+            "usage",
+            "verbosity"
+        ]
     );
 }
 
@@ -54,6 +67,7 @@ async fn the_shipped_commands_do_what_they_say() {
     )];
     let reset = || call_of("reset", &[]);
     let model = |name: &str| call_of("model", &[text("name", name)]);
+    let mode = |name: &str| call_of("mode", &[text("mode", name)]);
     let board = |subcommand: &str, options: &[(&str, OptionValue)]| {
         let mut call = call_of("board", options);
         call.invocation.subcommand = Some(subcommand.to_owned());
@@ -92,6 +106,12 @@ async fn the_shipped_commands_do_what_they_say() {
         ("model", play(model(" opus "), &[changed(Some("sonnet"), Some("opus"))]).await),
         ("model: the project's", play(model("project"), &[changed(Some("opus"), None)]).await),
         ("model: the same", play(model("opus"), &[changed(Some("opus"), Some("opus"))]).await),
+        ("mode", play(call_of("mode", &[]), &[json!({ "permission_mode": "plan" })]).await),
+        ("mode: of the settings", play(call_of("mode", &[]), &[json!({})]).await),
+        ("mode: no project", play(call_of("mode", &[]), &[]).await),
+        ("mode: another one", play(mode("plan"), &[changed(Some("acceptEdits"), Some("plan"))]).await),
+        ("mode: the project's", play(mode("project"), &[changed(Some("plan"), None)]).await),
+        ("mode: the same", play(mode("plan"), &[changed(Some("plan"), Some("plan"))]).await),
         ("board", play(board("on", &[]), &[json!(false)]).await),
         ("board: another channel", play(board("on", &there), &[json!(true)]).await),
         ("board: off", play(board("off", &[]), &[json!(true)]).await),
