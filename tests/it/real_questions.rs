@@ -95,7 +95,11 @@ async fn what_an_mcp_server_asks_people_is_not_answered_and_the_person_is_told()
     let real = Real::with(&format!("mcp_config = {{ {server} }}, allowed_tools = {{ 'mcp__forms' }},")).await;
     std::fs::write(real.stage.work().join("forms.py"), FORMS).unwrap();
     let answer = real.ask("TOOL:mcp__forms__sign_up:{}").await;
-    insta::assert_snapshot!(answer, @"");
+    insta::assert_snapshot!(answer, @r#"
+    the tool said: [{"text":"{\"action\": \"cancel\"}","type":"text"}]
+
+    -# The MCP server `forms` wanted something of a person, which can't be answered here
+    "#);
     real.bot.stop().await;
 }
 
@@ -107,6 +111,17 @@ async fn what_a_session_allows_holds_over_a_restart_for_just_these_calls_and_for
     let (asked, _) = real.answers("session").await;
     assert!(asked.contains("touch a,b"), "{asked}");
     real.answer(first).await;
+    real.bot.stop().await;
+    real.bot = Real::start(&real.stage).await;
+    // A comma is no end of the rule.
+    std::fs::remove_file(real.stage.work().join("a,b")).unwrap();
+    real.ask(&bash("touch a,b")).await;
+    assert!(real.stage.work().join("a,b").exists());
+    let other = real.stage.say("general", &bash("touch other"));
+    real.answers("deny").await;
+    real.answer(other).await;
+    assert!(!real.stage.work().join("other").exists());
+
     let write = |name: &str| {
         let file = real.stage.work().join(name);
         format!("TOOL:Write:{}", json!({ "file_path": file, "content": "x" }))
@@ -117,14 +132,9 @@ async fn what_a_session_allows_holds_over_a_restart_for_just_these_calls_and_for
     real.answer(edit).await;
     real.bot.stop().await;
     real.bot = Real::start(&real.stage).await;
-    real.ask(&bash("touch a,b c")).await;
     real.ask(&two).await;
-    assert!(real.stage.work().join("c").exists() && real.stage.work().join("two").exists());
-    assert_eq!(real.asked(), 2);
-    let other = real.stage.say("general", &bash("rm one"));
-    real.answers("deny").await;
-    real.answer(other).await;
-    assert!(real.stage.work().join("one").exists());
+    assert!(real.stage.work().join("two").exists());
+    assert_eq!(real.asked(), 3);
     real.bot.stop().await;
 }
 
