@@ -187,6 +187,8 @@ pub struct Message {
     pub mentions_me: bool,
     /// The files attached to it.
     pub attachments: Vec<Attachment>,
+    /// The message that it replies to, or forwards. Scripts are not told about it.
+    pub reply_to: Option<MessageId>,
     /// What else it contains that bots cannot read. Scripts are not told about it.
     pub extra: Option<Extra>,
 }

@@ -128,6 +128,11 @@ impl Gate {
         judge(&self.owners().ids, rule(scripts.allow(), project), author)
     }
 
+    /// The same by this rule.
+    pub fn judge_by(&self, rule: &Allow, author: &Author) -> Verdict {
+        judge(&self.owners().ids, rule, author)
+    }
+
     /// Whether the person may not, whatever roles they have: all that is said of somebody whose roles are not known.
     pub fn excludes(&self, scripts: &ScriptSet, project: Option<&Project>, person: &Author) -> bool {
         !self.judge(scripts, project, person).admitted() && rule(scripts.allow(), project).roles.is_empty()

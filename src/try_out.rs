@@ -92,6 +92,7 @@ fn message(said: TriedMessage) -> Message {
         text: said.text,
         mentions_me: said.mention,
         attachments: Vec::new(),
+        reply_to: None,
         extra: None,
     }
 }

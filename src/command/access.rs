@@ -234,6 +234,7 @@ pub fn as_message(asked: &Interaction, text: &str) -> Option<Message> {
         raw_text: text.to_owned(),
         mentions_me: true,
         attachments: Vec::new(),
+        reply_to: None,
         extra: None,
     })
 }

@@ -389,6 +389,7 @@ impl Converter {
         let place = self.places.get(&said.channel_id);
         let bot = said.is_bots();
         let extra = said.extra();
+        let reply_to = said.refers_to();
         let files = said.attachments.into_iter().map(|file| Attachment {
             name: file.filename,
             size: file.size,
@@ -411,6 +412,7 @@ impl Converter {
             raw_text: said.content,
             mentions_me,
             attachments: files.collect(),
+            reply_to,
             extra,
         }
     }

@@ -113,6 +113,7 @@ fn message(text: &str) -> Message {
         raw_text: format!("<@1> {text}"),
         mentions_me: true,
         attachments: Vec::new(),
+        reply_to: None,
         extra: None,
     }
 }

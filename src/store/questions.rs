@@ -160,6 +160,7 @@ impl Store {
     }
 
     /// Writes down what became of a question, where it is in the state `from`; whether it was. The first decision counts.
+    /// `reply`: the message that answers it.
     ///
     /// # Errors
     /// If the database fails.
@@ -169,9 +170,10 @@ impl Store {
         from: QuestionState,
         to: QuestionState,
         by: Decider,
+        reply: Option<MessageId>,
     ) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE questions SET state = ?3, source = ?4, person = ?5, decided = ?6
+            let sql = "UPDATE questions SET state = ?3, source = ?4, person = ?5, decided = ?6, reply = ?7
                        WHERE id = ?1 AND state = ?2";
             let (source, person) = match by {
                 Decider::Person(person) => ("person", Some(person)),
@@ -179,7 +181,7 @@ impl Store {
                 Decider::Time => ("time", None),
                 Decider::Nobody => ("nobody", None),
             };
-            let decided = params![question, from, to, source, person, Millis::now()];
+            let decided = params![question, from, to, source, person, Millis::now(), reply];
             Ok(tx.prepare_cached(sql)?.execute(decided)? > 0)
         })
         .await
@@ -268,6 +270,17 @@ impl Store {
         self.step(move |tx| {
             let sql = format!("SELECT {COLUMNS} {FROM} WHERE questions.id = ?1");
             Ok(tx.prepare_cached(&sql)?.query_row([question], stored).optional()?)
+        })
+        .await
+    }
+
+    /// Whether this message has answered a question: Discord may deliver it again.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn has_answered(&self, reply: MessageId) -> Result<bool, StoreError> {
+        self.step(move |tx| {
+            Ok(tx.prepare_cached("SELECT 1 FROM questions WHERE reply = ?1")?.exists([reply])?)
         })
         .await
     }

@@ -83,6 +83,7 @@
 //! - `state`: `open`, or what became of it.
 //! - `source`, `person`: who decided; NULL while it is open.
 //! - `shown`: the state that its message shows.
+//! - `reply`: the message that answered it in words; NULL where none did.
 //! - `mode`: the permission mode of the next turn, where the answer to a plan was about it; NULL in all others.
 //!
 //! **grants**: what people have allowed for a whole session. They go with its row in `sessions`.
@@ -295,10 +296,12 @@ const MIGRATIONS: [&str; 19] = ["
         person INTEGER,
         decided INTEGER,
         shown TEXT NOT NULL DEFAULT 'open',
+        reply INTEGER,
         CHECK ((state = 'open') = (source IS NULL)),
         CHECK ((source IS 'person') = (person IS NOT NULL))
     ) STRICT;
     CREATE INDEX questions_by_turn ON questions (turn);
+    CREATE INDEX questions_by_reply ON questions (reply) WHERE reply IS NOT NULL;
     CREATE INDEX questions_to_show ON questions (id) WHERE state = 'open' OR state <> shown;
 ", "
     CREATE TABLE grants (

@@ -51,6 +51,11 @@ async fn consider(turns: &Turns, message: Message, is_new: bool) {
     if is_new && turns.is_refused(message.channel_id, id) {
         return turns.settled(id, Settled::Ignored);
     }
+    match turns.take_reply(&message).await {
+        Ok(true) => return turns.settled(id, Settled::Said),
+        Ok(false) => {}
+        Err(error) => warn!(error = chain(&error), "cannot tell whether a message answers a question"),
+    }
     let scripts = turns.scripts.borrow().clone();
     let decided = scripts.decide(message.clone()).await;
     act(turns, &scripts, message, decided, is_new).await;

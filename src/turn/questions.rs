@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -27,7 +27,8 @@ use super::task::Task;
 use super::{Turns, delivery, intake, question_modes, shown, story};
 use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
 use crate::domain::{
-    ChannelId, Form, FormValues, InteractionId, MessageId, Project, ProjectName, SessionId, UserId,
+    Approve, ChannelId, Form, FormValues, InteractionId, Message, MessageId, Project, ProjectName, SessionId,
+    UserId,
 };
 use crate::lane::Slot;
 use crate::logging::chain;
@@ -81,6 +82,8 @@ pub struct OpenQuestion {
     about: QuestionAbout,
     /// Those of the agent's questions that are this one: equal ones join.
     ids: Mutex<Vec<QuestionId>>,
+    /// The message that asks, once it stands.
+    posted: OnceLock<MessageId>,
     further: mpsc::UnboundedSender<Further>,
     slot: Slot,
     state: watch::Sender<QuestionState>,
@@ -148,6 +151,7 @@ impl TurnQuestions {
             session: self.session,
             about: question.about.clone(),
             ids: Mutex::new(vec![question.id.clone()]),
+            posted: OnceLock::new(),
             further: self.further.clone(),
             slot: self.slot.clone(),
             state: watch::Sender::new(QuestionState::Open),
@@ -232,7 +236,7 @@ async fn follow(
         warn!(%refused, "a question could not be posted");
         let answer = QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned());
         // Where it stands after all, its message says so.
-        drop(turns.settle(key, answer, QuestionState::Withdrawn, Decider::Nobody).await);
+        drop(turns.settle(key, answer, QuestionState::Withdrawn, Decider::Nobody, None).await);
     }
     let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
     tokio::select! {
@@ -241,13 +245,15 @@ async fn follow(
         () = ended => {}
         () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
             let answer = QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default()));
-            drop(turns.settle(key, answer, QuestionState::Expired, Decider::Time).await);
+            drop(turns.settle(key, answer, QuestionState::Expired, Decider::Time, None).await);
         }
     }
     let ends_as = *open.state.borrow();
     if ends_as == QuestionState::Withdrawn {
         let withdrawn = (QuestionState::Open, QuestionState::Withdrawn, Decider::Nobody);
-        if let Err(error) = turns.store.decide_question(key, withdrawn.0, withdrawn.1, withdrawn.2).await {
+        if let Err(error) =
+            turns.store.decide_question(key, withdrawn.0, withdrawn.1, withdrawn.2, None).await
+        {
             debug!(error = chain(&error), "that a question is withdrawn is not written down");
         }
     }
@@ -272,6 +278,8 @@ async fn post(
         rows: answers::rows(key, &open.about, turns.takes_edits(&open.project)),
     };
     let posted = turns.outbox.post(task.channel, post).await?;
+    // It is posted once.
+    let _ = open.posted.set(posted);
     if let Err(error) = turns.store.set_question_posted(key, posted).await {
         debug!(error = chain(&error), "cannot record where a question is");
     }
@@ -300,6 +308,33 @@ impl Turns {
         questions.values().any(|open| open.turn == turn && *open.state.borrow() == QuestionState::Open)
     }
 
+    /// Takes a reply to the message of a choice as the answer to all of it; whether it is one, now or before. What somebody
+    /// writes there who may not answer is a message like any other.
+    pub(super) async fn take_reply(&self, message: &Message) -> Result<bool, StoreError> {
+        let Some(replied) = message.reply_to else { return Ok(false) };
+        if self.store.has_answered(message.id).await? {
+            return Ok(true);
+        }
+        let is_it = |open: &Arc<OpenQuestion>| {
+            open.posted.get() == Some(&replied) && matches!(open.about, QuestionAbout::Choices(_))
+        };
+        let found =
+            self.questions().iter().find(|(_, open)| is_it(open)).map(|(key, open)| (*key, open.turn));
+        let words = message.text.trim();
+        let Some((key, turn)) = found.filter(|_| !words.is_empty()) else { return Ok(false) };
+        let Some(row) = self.store.turn(turn).await? else { return Ok(false) };
+        let scripts = self.scripts.borrow().clone();
+        let Some(project) = scripts.project(&row.turn.project) else { return Ok(false) };
+        let is_let_in = self.gate.judge(&scripts, Some(project), &message.author).admitted();
+        let asked = message.author.id == row.turn.author.id && project.approve == Approve::Asker;
+        if !is_let_in || !(asked || self.gate.judge_by(&project.approvers, &message.author).admitted()) {
+            return Ok(false);
+        }
+        let answer = QuestionAnswer::Words(words.to_owned());
+        let by = Decider::Person(message.author.id);
+        self.settle(key, answer, QuestionState::Answered, by, Some(message.id)).await
+    }
+
     /// Takes in what somebody did with a question's message who may answer it.
     ///
     /// # Errors
@@ -317,7 +352,7 @@ impl Turns {
             }
             return Ok(match self.answer_of(key, &open.about, &act) {
                 Ok((answer, state)) => {
-                    match self.settle(key, answer, state, Decider::Person(act.by)).await? {
+                    match self.settle(key, answer, state, Decider::Person(act.by), None).await? {
                         true => PressEnd::Answered,
                         false => PressEnd::TooLate,
                     }
@@ -403,19 +438,21 @@ impl Turns {
         }
     }
 
-    /// Writes down how an open question ends, and tells its agent. `false`: it has ended before.
+    /// Writes down how an open question ends, and tells its agent. `false`: it has ended before. `reply`: the message that
+    /// answers it.
     pub(super) async fn settle(
         &self,
         key: QuestionKey,
         answer: QuestionAnswer,
         state: QuestionState,
         by: Decider,
+        reply: Option<MessageId>,
     ) -> Result<bool, StoreError> {
         let Some(open) = self.questions().get(&key).cloned() else { return Ok(false) };
         if *open.state.borrow() != QuestionState::Open {
             return Ok(false);
         }
-        if !self.store.decide_question(key, QuestionState::Open, state, by).await? {
+        if !self.store.decide_question(key, QuestionState::Open, state, by, reply).await? {
             return Ok(false);
         }
         info!(turn = %open.turn.short(), ?state, ?by, "a question is answered");

@@ -186,6 +186,7 @@ fn message(channel: &str) -> Message {
         raw_text: "<@1> What does the build say, and which tests are red?".to_owned(),
         mentions_me: true,
         attachments: Vec::new(),
+        reply_to: None,
         extra: None,
     }
 }

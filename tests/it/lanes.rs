@@ -317,6 +317,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         raw_text: "TEXT:never asked".to_owned(),
         mentions_me: true,
         attachments: Vec::new(),
+        reply_to: None,
         extra: None,
     };
     let id = message.id;

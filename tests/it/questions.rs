@@ -1,7 +1,7 @@
 //! What Claude asks, answered in the channel.
 
 use moonlane::domain::Outcome;
-use moonlane::local::{EPHEMERAL, Fault, Id, Message};
+use moonlane::local::{EPHEMERAL, Fault, Id, Message, Say};
 use moonlane::turn::Settled;
 
 use crate::commands::{buttons, says};
@@ -363,6 +363,33 @@ async fn several_questions_are_answered_at_once_and_one_that_is_left_out_stays_s
     fill_in(&stage, &asked, "other", &[("1", "tuna")]).await;
     let answered = answers(&mut stage, turn).await;
     assert!(answered.contains(r#"{"answers":{"Toppings?":["tuna"],"Which colour?":"Red"}}"#), "{answered}");
+}
+
+#[tokio::test]
+async fn a_reply_to_a_choice_is_the_answer_to_all_of_it_and_starts_no_turn() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let [ada, bob] = ["ada", "bob"].map(|name| stage.discord.user(name));
+    let allow = format!("return {{ allow = {{ users = {{ '{ada}', '{bob}' }} }},");
+    stage.save("routing.lua", &routing_with("").replacen("return {", &allow, 1));
+    stage.start().await;
+    let turn = stage.say_as("ada", "general", TWO);
+    let asked = question(&stage, "general").await;
+    let channel = asked.channel;
+    let reply = |person, text: &str| {
+        stage.discord.say(Say { mention: true, reply_to: Some(asked.id), ..Say::new(channel, person, text) })
+    };
+    // Bob may ask here, but this is not his to answer: what he writes waits as a turn of its own.
+    let bobs = reply(bob, "TEXT:from bob");
+    stage.reacted(bobs, "⏳").await;
+    let adas = reply(ada, "neither, ask me tomorrow");
+    assert!(ended(&stage, &asked).await.ends_with("✅ Answered by @ada"));
+    let answered = answers(&mut stage, turn).await;
+    assert!(answered.contains(r#"{"response":"neither, ask me tomorrow"}"#), "{answered}");
+    assert_eq!(stage.settled(adas).await, Settled::Said);
+    stage.settled(bobs).await;
+    assert_eq!(stage.answer(bobs), "from bob");
+    let prompts = stage.agent_log().into_iter().filter(|it| it.event == "prompt").count();
+    assert_eq!(prompts, 2, "ada's reply is no prompt");
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ use crate::support::within;
 const CURL: &str = r#"TOOL:Bash:{"command": "curl http://127.0.0.1:1/x"}"#;
 const PUSH: &str = r#"TOOL:Bash:{"command": "git push origin"}"#;
 
-/// What the bot says below the answer, with these keys of the project.
+/// What the bot says below the answer, with these keys of the project, where nobody answers a question.
 async fn notes(keys: &str, prompt: &str) -> String {
-    let real = Real::with(keys).await;
+    let real = Real::with(&format!("limits = {{ question = 0.05 }}, {keys}")).await;
     let answer = real.ask(prompt).await;
     real.bot.stop().await;
     answer.lines().filter(|line| line.starts_with("-# ")).collect::<Vec<_>>().join("\n")

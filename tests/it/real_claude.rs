@@ -102,11 +102,11 @@ async fn claude_answers_follows_up_in_the_same_process_and_resumes_after_a_resta
 
 #[tokio::test]
 #[ignore = "needs the real Claude Code"]
-async fn claude_is_denied_a_tool_and_the_answer_names_it() {
-    let real = Real::open().await;
+async fn claude_is_denied_a_tool_that_nobody_allows_and_the_answer_names_it() {
+    let real = Real::with("limits = { question = 0.05 },").await;
     let answer = real.ask(r#"TOOL:Bash:{"command": "touch made", "description": "Make it"}"#).await;
     insta::assert_snapshot!(answer, @r#"
-    the tool said: "This is not allowed here, and nobody can be asked. Go on without it."
+    the tool said: "Nobody answered within a moment, so this is denied: the person is away. Do what can be done without it, and say at the end what is left and why."
 
     -# Not allowed here: `Bash(touch made)`. To allow it, add `Bash(touch made *)` to `projects.here.allowed_tools` in routing.lua
     "#);
