@@ -352,7 +352,7 @@ pub enum Missed {
     /// Somebody wrote this.
     Message {
         /// The message, as it stands now.
-        message: Message,
+        message: Box<Message>,
         /// It is too old to be answered.
         too_old: bool,
     },

@@ -11,6 +11,7 @@
 //! happens to its task, the lane's ticket is dropped with it.
 
 mod admission;
+mod answering;
 mod answers;
 mod board;
 mod branch;
@@ -55,9 +56,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use answering::{PressEnd, QuestionAct};
 pub use buttons::{ButtonId, Decision, QuestionPress, WaitingWish};
 pub use instead::NotInstead;
-pub use questions::{PressEnd, QuestionAct};
+
 pub use steer::NotFitting;
 
 use crate::agent::Agents;
@@ -340,7 +342,7 @@ impl Turns {
         match missed {
             Missed::Message { message, too_old } => {
                 let (channel, id) = (message.channel_id, message.id);
-                bounds.take(self, message, too_old).await;
+                bounds.take(self, *message, too_old).await;
                 seen.up_to(channel, id);
             }
             Missed::UpTo { channel, message, taken_in } => {

@@ -20,21 +20,18 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
-use super::answers::{self, Picks};
-use super::buttons::{ButtonId, QuestionPress};
+use super::answers;
+use super::buttons::ButtonId;
 use super::steer::OpenTurn;
 use super::task::Task;
-use super::{Turns, delivery, intake, question_modes, shown, story};
+use super::{Turns, delivery, question_modes, shown};
 use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
-use crate::domain::{
-    Approve, ChannelId, Form, FormValues, InteractionId, Message, MessageId, Project, ProjectName, SessionId,
-    UserId,
-};
+use crate::domain::{ChannelId, MessageId, Project, ProjectName, SessionId};
 use crate::lane::Slot;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::store::{
-    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, Resumption, StoreError, StoredQuestion,
+    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
 };
 use crate::words::question as words;
 use crate::{text, view};
@@ -42,48 +39,18 @@ use crate::{text, view};
 /// The wait before a message is edited again that could not be.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-/// What comes of a press on a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PressEnd {
-    Answered,
-    /// It opens this form.
-    Opens(Form),
-    /// It was chosen, and nothing is answered yet.
-    Noted,
-    /// Nothing was chosen.
-    Nothing,
-    /// It was answered before, or is not asked any more.
-    TooLate,
-    /// The bot was restarted since, and the conversation is gone.
-    Gone,
-}
-
-/// What somebody did with a question's message.
-#[derive(Debug, Clone)]
-pub struct QuestionAct {
-    pub press: QuestionPress,
-    /// The options that were chosen from a menu.
-    pub values: Vec<String>,
-    /// What was filled in, where the press has opened a form before.
-    pub typed: Option<FormValues>,
-    pub by: UserId,
-    pub interaction: InteractionId,
-    /// The message that asks.
-    pub message: MessageId,
-}
-
 /// A question of a turn that runs.
 pub struct OpenQuestion {
-    turn: MessageId,
+    pub(super) turn: MessageId,
     channel: ChannelId,
-    project: ProjectName,
+    pub(super) project: ProjectName,
     /// The session that waits for the answer.
     session: SessionId,
-    about: QuestionAbout,
+    pub(super) about: QuestionAbout,
     /// Those of the agent's questions that are this one: equal ones join.
     ids: Mutex<Vec<QuestionId>>,
     /// The message that asks, once it stands.
-    posted: OnceLock<MessageId>,
+    pub(super) posted: OnceLock<MessageId>,
     further: mpsc::UnboundedSender<Further>,
     slot: Slot,
     state: watch::Sender<QuestionState>,
@@ -308,136 +275,6 @@ impl Turns {
         questions.values().any(|open| open.turn == turn && *open.state.borrow() == QuestionState::Open)
     }
 
-    /// Takes a reply to the message of a choice as the answer to all of it; whether it is one, now or before. What somebody
-    /// writes there who may not answer is a message like any other.
-    pub(super) async fn take_reply(&self, message: &Message) -> Result<bool, StoreError> {
-        let Some(replied) = message.reply_to else { return Ok(false) };
-        if self.store.has_answered(message.id).await? {
-            return Ok(true);
-        }
-        let is_it = |open: &Arc<OpenQuestion>| {
-            open.posted.get() == Some(&replied) && matches!(open.about, QuestionAbout::Choices(_))
-        };
-        let found =
-            self.questions().iter().find(|(_, open)| is_it(open)).map(|(key, open)| (*key, open.turn));
-        let words = message.text.trim();
-        let Some((key, turn)) = found.filter(|_| !words.is_empty()) else { return Ok(false) };
-        let Some(row) = self.store.turn(turn).await? else { return Ok(false) };
-        let scripts = self.scripts.borrow().clone();
-        let Some(project) = scripts.project(&row.turn.project) else { return Ok(false) };
-        let is_let_in = self.gate.judge(&scripts, Some(project), &message.author).admitted();
-        let asked = message.author.id == row.turn.author.id && project.approve == Approve::Asker;
-        if !is_let_in || !(asked || self.gate.judge_by(&project.approvers, &message.author).admitted()) {
-            return Ok(false);
-        }
-        let answer = QuestionAnswer::Words(words.to_owned());
-        let by = Decider::Person(message.author.id);
-        self.settle(key, answer, QuestionState::Answered, by, Some(message.id)).await
-    }
-
-    /// Takes in what somebody did with a question's message who may answer it.
-    ///
-    /// # Errors
-    /// If the database fails: nothing is answered.
-    pub async fn act_on_question(
-        &self,
-        key: QuestionKey,
-        mut act: QuestionAct,
-    ) -> Result<PressEnd, StoreError> {
-        let open = self.questions().get(&key).cloned();
-        if let Some(open) = open {
-            if act.press == QuestionPress::ApproveAndEdit && !self.takes_edits(&open.project) {
-                // The scripts have changed since it was asked.
-                act.press = QuestionPress::Approve;
-            }
-            return Ok(match self.answer_of(key, &open.about, &act) {
-                Ok((answer, state)) => {
-                    match self.settle(key, answer, state, Decider::Person(act.by), None).await? {
-                        true => PressEnd::Answered,
-                        false => PressEnd::TooLate,
-                    }
-                }
-                Err(end) => end,
-            });
-        }
-        let question = self.store.question(key).await?;
-        let Some(question) = question.filter(|question| question.state == QuestionState::Left) else {
-            return Ok(PressEnd::TooLate);
-        };
-        let prompt = match answers::about(&question) {
-            None if act.press == QuestionPress::GoOn => Some(words::ASK_AGAIN.to_owned()),
-            None => None,
-            Some(about) => match self.answer_of(key, &about, &act) {
-                Ok((answer, _)) => answers::in_words(&answer),
-                Err(end) => return Ok(end),
-            },
-        };
-        match prompt {
-            Some(prompt) => self.resume_question(key, &act, prompt).await,
-            None => Ok(PressEnd::TooLate),
-        }
-    }
-
-    /// What this answers; or what comes of it where it is no answer yet.
-    fn answer_of(
-        &self,
-        key: QuestionKey,
-        about: &QuestionAbout,
-        act: &QuestionAct,
-    ) -> Result<(QuestionAnswer, QuestionState), PressEnd> {
-        let mut picks = self.0.picks.lock();
-        if let QuestionPress::Menu(number) = act.press {
-            let chosen = act.values.iter().filter_map(|value| value.parse().ok()).collect();
-            picks.entry(key).or_default().insert(number, chosen);
-            return Err(PressEnd::Noted);
-        }
-        if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, about)) {
-            return Err(PressEnd::Opens(form));
-        }
-        let (nothing, untyped) = (Picks::new(), FormValues::new());
-        let typed = act.typed.as_ref().unwrap_or(&untyped);
-        let answer = answers::answer(about, act.press, picks.get(&key).unwrap_or(&nothing), typed);
-        answer.ok_or(match act.press {
-            QuestionPress::Send | QuestionPress::Other => PressEnd::Nothing,
-            _ => PressEnd::TooLate,
-        })
-    }
-
-    /// Goes on where a restart has left a question, once.
-    async fn resume_question(
-        &self,
-        key: QuestionKey,
-        act: &QuestionAct,
-        prompt: String,
-    ) -> Result<PressEnd, StoreError> {
-        let turn = MessageId::new(act.interaction.get()).expect("the id of an interaction is not 0");
-        match self.store.resume_question(key, act.by, act.message, turn, prompt).await? {
-            Resumption::Begins(turn) => {
-                info!(id = %turn.message.short(), channel = %turn.channel, "goes on with what a restart has left");
-                let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
-                // As one that has waited: whether its person may still do this is asked before it begins.
-                let task =
-                    Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
-                if matches!(act.press, QuestionPress::Approve | QuestionPress::ApproveAndEdit) {
-                    let edits = act.press == QuestionPress::ApproveAndEdit;
-                    if let Err(error) = self.keep_mode(key, channel, &turn.project, edits).await {
-                        warn!(
-                            error = chain(&error),
-                            "the mode that comes of a plan could not be written down"
-                        );
-                    }
-                }
-                intake::enter(self, task, story::Step::Ask(None));
-                self.0.picks.lock().remove(&key);
-                let of_task = self.clone();
-                self.0.tasks.spawn(async move { of_task.show_question(key).await });
-                Ok(PressEnd::Answered)
-            }
-            Resumption::Gone => Ok(PressEnd::Gone),
-            Resumption::TooLate => Ok(PressEnd::TooLate),
-        }
-    }
-
     /// Writes down how an open question ends, and tells its agent. `false`: it has ended before. `reply`: the message that
     /// answers it.
     pub(super) async fn settle(
@@ -485,7 +322,7 @@ impl Turns {
     }
 
     /// Has the message of a question show what became of it, however long Discord takes.
-    async fn show_question(&self, key: QuestionKey) {
+    pub(super) async fn show_question(&self, key: QuestionKey) {
         loop {
             let Ok(Some(question)) = self.store.question(key).await else { return };
             let Some(posted) = self.where_it_stands(&question).await else {

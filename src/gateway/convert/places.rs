@@ -96,7 +96,7 @@ impl Converter {
             let Some(guild) = said.guild_id else { continue };
             let too_old = said.id < page.too_old_before;
             let message = self.message(said, guild);
-            drop(self.missed.send(Missed::Message { message, too_old }));
+            drop(self.missed.send(Missed::Message { message: Box::new(message), too_old }));
         }
         if let Some(place) = self.places.get_mut(&channel) {
             place.last = place.last.max(Some(page.up_to));
