@@ -7,6 +7,7 @@ mod details;
 mod draw;
 pub mod footer;
 mod question;
+mod visible;
 
 use std::collections::VecDeque;
 
