@@ -17,6 +17,9 @@ impl Commands {
         let Some((key, act)) = act(asked) else { return false };
         let answered = match self.answer(asked, key, act).await {
             Ok(PressEnd::Opens(form)) => self.discord.answer(asked, Callback::Form(&form)).await,
+            Ok(PressEnd::Confirm(reply)) => {
+                self.discord.answer(asked, Callback::Reply(&reply)).await.map(|_| None)
+            }
             // The message itself says what became of it.
             Ok(PressEnd::Answered | PressEnd::Noted) => {
                 self.discord.answer(asked, Callback::DeferUpdate).await

@@ -10,7 +10,7 @@ use super::questions::OpenQuestion;
 use super::task::Task;
 use super::{Turns, intake, story};
 use crate::agent::{QuestionAbout, QuestionAnswer};
-use crate::domain::{Approve, Form, FormValues, InteractionId, Message, MessageId, UserId};
+use crate::domain::{Approve, Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
 use crate::logging::chain;
 use crate::store::{Decider, QuestionKey, QuestionState, Resumption, StoreError};
 use crate::words::question as words;
@@ -21,6 +21,8 @@ pub enum PressEnd {
     Answered,
     /// It opens this form.
     Opens(Form),
+    /// It is to be confirmed: this is shown to whoever pressed.
+    Confirm(Box<Reply>),
     /// It was chosen, and nothing is answered yet.
     Noted,
     /// Nothing was chosen.
@@ -128,6 +130,9 @@ impl Turns {
             let chosen = act.values.iter().filter_map(|value| value.parse().ok()).collect();
             picks.entry(key).or_default().insert(number, chosen);
             return Err(PressEnd::Noted);
+        }
+        if let Some(reply) = answers::confirmation(key, act.press, about) {
+            return Err(PressEnd::Confirm(Box::new(reply)));
         }
         if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, about)) {
             return Err(PressEnd::Opens(form));

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use super::buttons::{ButtonId, QuestionPress as Press};
 use crate::agent::{ChoiceQuestion, Chosen, Grant, QuestionAbout, QuestionAnswer};
 use crate::domain::{
-    Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, Row, Select,
+    Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, Reply, Row, Select,
     SelectOption,
 };
 use crate::store::{QuestionKey, QuestionKind, QuestionState, StoredQuestion};
 use crate::words::question as words;
+use crate::{text, view};
 
 /// The most characters of a button's label, and of an entry of a menu and its description.
 const LONGEST_BUTTON: usize = 80;
@@ -25,8 +26,17 @@ const WORDS: &str = "words";
 /// What was chosen from menus so far: the numbers of the options, by the number of the question.
 pub type Picks = BTreeMap<usize, Vec<usize>>;
 
-/// What can be pressed below an open question, in a project that takes accepted edits or does not.
-pub fn rows(key: QuestionKey, about: &QuestionAbout, takes_edits: bool) -> Vec<Row> {
+/// What a project lets people press.
+#[derive(Debug, Clone, Copy)]
+pub struct Offers {
+    /// It takes the mode that accepts edits.
+    pub edits: bool,
+    /// Its agents read the settings in which a rule would be saved.
+    pub always: bool,
+}
+
+/// What can be pressed below an open question.
+pub fn rows(key: QuestionKey, about: &QuestionAbout, offers: Offers) -> Vec<Row> {
     let button = |label: &str, press: Press, style| {
         ButtonId::Question(key, press).button(&cut(label, LONGEST_BUTTON), style)
     };
@@ -37,7 +47,7 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, takes_edits: bool) -> Vec<R
             if permission.grant.is_some() {
                 buttons.push(button(words::ALLOW_FOR_SESSION, Press::AllowForSession, grey));
             }
-            if let Some(Grant::Rules(_)) = permission.grant {
+            if let (Some(Grant::Rules(_)), true) = (&permission.grant, offers.always) {
                 buttons.push(button(words::ALLOW_ALWAYS, Press::AllowAlways, grey));
             }
             buttons.push(button(words::DENY, Press::Deny, red));
@@ -46,7 +56,7 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, takes_edits: bool) -> Vec<R
         }
         QuestionAbout::Plan(_) => {
             let mut buttons = vec![button(words::APPROVE, Press::Approve, green)];
-            if takes_edits {
+            if offers.edits {
                 buttons.push(button(words::APPROVE_AND_EDIT, Press::ApproveAndEdit, green));
             }
             buttons.push(button(words::KEEP_PLANNING, Press::KeepPlanning, grey));
@@ -72,6 +82,19 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, takes_edits: bool) -> Vec<R
     }
 }
 
+/// What somebody is shown who would always allow a call, before it counts: the rules, where they are saved, and a button.
+pub fn confirmation(key: QuestionKey, press: Press, about: &QuestionAbout) -> Option<Reply> {
+    let (Press::AllowAlways, QuestionAbout::Permission(permission)) = (press, about) else { return None };
+    let Some(Grant::Rules(rules)) = &permission.grant else { return None };
+    let shown: Vec<String> = rules.iter().map(|rule| view::visible_line(rule)).collect();
+    let told = words::what_is_saved(&shown);
+    if text::units(&told) > text::LIMIT {
+        return Some(Reply::ephemeral(words::RULE_TOO_LONG));
+    }
+    let save = ButtonId::Question(key, Press::SaveRule).button(words::SAVE_RULE, ButtonStyle::Danger);
+    Some(Reply { rows: vec![Row::Buttons(vec![save])], ..Reply::ephemeral(told) })
+}
+
 /// What a question was about that a restart has left; `None` for leave to use a tool, which the CLI asks for anew.
 pub fn about(question: &StoredQuestion) -> Option<QuestionAbout> {
     match question.kind {
@@ -91,7 +114,7 @@ pub fn rows_at_end(question: &StoredQuestion, takes_edits: bool) -> Vec<Row> {
         return Vec::new();
     }
     match about(question) {
-        Some(about) => rows(question.key, &about, takes_edits),
+        Some(about) => rows(question.key, &about, Offers { edits: takes_edits, always: false }),
         None => {
             let go_on = ButtonId::Question(question.key, Press::GoOn);
             vec![Row::Buttons(vec![go_on.button(words::GO_ON, ButtonStyle::Primary)])]
@@ -172,7 +195,7 @@ pub fn answer(
             Press::AllowForSession if permission.grant.is_some() => {
                 (QuestionAnswer::AllowForSession, QuestionState::AllowedForSession)
             }
-            Press::AllowAlways if matches!(permission.grant, Some(Grant::Rules(_))) => {
+            Press::SaveRule if matches!(permission.grant, Some(Grant::Rules(_))) => {
                 (QuestionAnswer::AllowAlways, QuestionState::AllowedAlways)
             }
             Press::Deny => (QuestionAnswer::Deny(words::DENIED.to_owned()), QuestionState::Denied),
@@ -337,7 +360,7 @@ mod tests {
         let key = QuestionKey(i64::MAX);
         let form = form(key, Press::Other, &about).unwrap();
         assert_eq!(form.check(), Ok(()));
-        let rows = rows(key, &about, true);
+        let rows = rows(key, &about, Offers { edits: true, always: true });
         assert_eq!(rows.len(), 5);
         for row in rows {
             match row {

@@ -42,7 +42,10 @@ pub enum Decision {
 pub enum QuestionPress {
     Allow,
     AllowForSession,
+    /// Shows the rule that would always allow it.
     AllowAlways,
+    /// Always allows it, by that rule.
+    SaveRule,
     Deny,
     /// The same, with a form for the reason.
     DenyWithWords,
@@ -75,6 +78,7 @@ impl ButtonId {
                 QuestionPress::Allow => format!("ask:{key}:allow"),
                 QuestionPress::AllowForSession => format!("ask:{key}:session"),
                 QuestionPress::AllowAlways => format!("ask:{key}:always"),
+                QuestionPress::SaveRule => format!("ask:{key}:save"),
                 QuestionPress::Deny => format!("ask:{key}:deny"),
                 QuestionPress::DenyWithWords => format!("ask:{key}:why"),
                 QuestionPress::Send => format!("ask:{key}:send"),
@@ -120,6 +124,7 @@ impl QuestionPress {
             "allow" => Self::Allow,
             "session" => Self::AllowForSession,
             "always" => Self::AllowAlways,
+            "save" => Self::SaveRule,
             "deny" => Self::Deny,
             "why" => Self::DenyWithWords,
             "send" => Self::Send,
@@ -153,6 +158,7 @@ mod tests {
                 Press::Allow,
                 Press::AllowForSession,
                 Press::AllowAlways,
+                Press::SaveRule,
                 Press::Deny,
                 Press::DenyWithWords,
                 Press::Send,

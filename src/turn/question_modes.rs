@@ -1,8 +1,11 @@
 //! What answers do to the permission mode of later turns, and what a project lets them do.
 
+use std::sync::Arc;
+
 use super::Turns;
+use super::answers::Offers;
 use crate::agent::{Grant, Question, QuestionAbout};
-use crate::domain::{ChannelId, PermissionMode, Project, ProjectName};
+use crate::domain::{ChannelId, PermissionMode, Project, ProjectName, SettingSource};
 use crate::store::{QuestionKey, StoreError};
 
 /// The mode of the next turn, where an approval is about it: another one than `now`, or the same where the project does not
@@ -34,6 +37,13 @@ impl Turns {
     pub(super) fn takes_edits(&self, project: &ProjectName) -> bool {
         let scripts = self.scripts.borrow();
         scripts.project(project).is_some_and(|project| project.takes_mode(PermissionMode::AcceptEdits))
+    }
+
+    /// What can be pressed below questions in this project.
+    pub(super) fn offers(&self, project: &ProjectName) -> Offers {
+        let reads = |project: &Arc<Project>| project.setting_sources.contains(&SettingSource::User);
+        let always = self.scripts.borrow().project(project).is_some_and(reads);
+        Offers { edits: self.takes_edits(project), always }
     }
 
     /// Writes down which mode the channel has once its plan is approved, as `/mode` would, and with the question what is to be

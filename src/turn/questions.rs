@@ -242,7 +242,7 @@ async fn post(
         reply_to: Some(task.asked()),
         notify: Notify::Person(task.author),
         file: drawn.file,
-        rows: answers::rows(key, &open.about, turns.takes_edits(&open.project)),
+        rows: answers::rows(key, &open.about, turns.offers(&open.project)),
     };
     let posted = turns.outbox.post(task.channel, post).await?;
     // It is posted once.

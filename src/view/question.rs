@@ -33,9 +33,9 @@ pub fn draw(
     let (head, body) = match &question.about {
         QuestionAbout::Permission(permission) => of_permission(permission, who, dir, &redact),
         QuestionAbout::Choices(questions) => {
-            (format!("{who} asks:"), Body::markdown(of_choices(questions, &redact)))
+            (format!("{who} asks:"), QuestionBody::markdown(of_choices(questions, &redact)))
         }
-        QuestionAbout::Plan(plan) => (format!("{who} has a plan:"), Body::markdown(redact(plan))),
+        QuestionAbout::Plan(plan) => (format!("{who} has a plan:"), QuestionBody::markdown(redact(plan))),
     };
     let head = format!("<@{asker}> {head}");
     let whole = format!("{head}\n{}", body.joined());
@@ -66,14 +66,14 @@ pub fn draw(
 }
 
 /// What stands below the first line.
-struct Body {
+struct QuestionBody {
     code: String,
     /// Of the block; empty where it is Markdown instead.
     language: &'static str,
     notes: Vec<String>,
 }
 
-impl Body {
+impl QuestionBody {
     fn joined(&self) -> String {
         let code = match self.language {
             "" => self.code.clone(),
@@ -114,7 +114,7 @@ fn of_permission(
     who: &str,
     dir: &Path,
     redact: impl Fn(&str) -> String,
-) -> (String, Body) {
+) -> (String, QuestionBody) {
     let code = |text: &str| visible::block(&redact(text));
     let shown = |path: &str| {
         let inside = Path::new(path).strip_prefix(dir).ok().and_then(Path::to_str);
@@ -150,7 +150,7 @@ fn of_permission(
     notes.extend(
         permission.blocked.iter().map(|path| format!("-# Path: {}", visible::line(&path.to_string_lossy()))),
     );
-    (format!("{who} wants to {what}:"), Body { code: body, language, notes })
+    (format!("{who} wants to {what}:"), QuestionBody { code: body, language, notes })
 }
 
 fn redacted(value: Value, redact: &impl Fn(&str) -> String) -> Value {

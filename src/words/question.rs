@@ -8,6 +8,7 @@ use crate::store::{Decider, QuestionState};
 pub const ALLOW: &str = "Allow once";
 pub const ALLOW_FOR_SESSION: &str = "Allow for this session";
 pub const ALLOW_ALWAYS: &str = "Always…";
+pub const SAVE_RULE: &str = "Save and allow";
 pub const DENY: &str = "Deny";
 pub const DENY_WITH_WORDS: &str = "Deny and say why";
 pub const APPROVE: &str = "Approve";
@@ -16,6 +17,18 @@ pub const KEEP_PLANNING: &str = "Keep planning";
 pub const OTHER: &str = "Other…";
 pub const SEND: &str = "Send answers";
 pub const GO_ON: &str = "Go on";
+
+/// To whoever would always allow a call: the rules, each in a line of code, and where they are saved.
+pub fn what_is_saved(rules: &[String]) -> String {
+    format!(
+        "This is saved in `~/.claude/settings.json` of the user that Claude Code runs as, and allows such calls in **every** \
+         project, without asking anybody:\n{}",
+        rules.join("\n")
+    )
+}
+/// The same where the rules are too long to be shown.
+pub const RULE_TOO_LONG: &str =
+    "The rule is too long to be shown here. Allow it once, or add it to the settings by hand.";
 
 /// In forms.
 pub const WHY: &str = "Why not, or what to do instead?";

@@ -397,6 +397,37 @@ async fn a_reply_to_a_choice_is_the_answer_to_all_of_it_and_starts_no_turn() {
     assert_eq!(prompts, 2, "ada's reply is no prompt");
 }
 
+/// Presses “Always…”, and then what saves the rule; what is said of it before.
+pub async fn allow_always(stage: &Stage, asked: &Message) -> String {
+    let owner = stage.discord.owner();
+    let press = stage.discord.press(asked.id, owner, &button(asked, "always")).unwrap();
+    let shown = says(stage, press).await;
+    assert_ne!(shown.flags & EPHEMERAL, 0);
+    stage.discord.press(shown.id, owner, &button(&shown, "save")).unwrap();
+    shown.content
+}
+
+#[tokio::test]
+async fn what_is_always_allowed_is_shown_before_it_counts() {
+    let mut stage = Stage::with(setup("setting_sources = { 'user' }")).await;
+    let turn = stage.say("general", "ASK:Bash:git push origin main");
+    let asked = question(&stage, "general").await;
+    let shown = allow_always(&stage, &asked).await;
+    insta::assert_snapshot!(shown, @"
+    This is saved in `~/.claude/settings.json` of the user that Claude Code runs as, and allows such calls in **every** project, without asking anybody:
+    `Bash(git *)`
+    ");
+    assert!(ended(&stage, &asked).await.ends_with("✅ Always allowed by @owner"));
+    stage.settled(turn).await;
+    assert_eq!(stage.answer(turn), "Bash was allowed.");
+
+    // Where the agent does not read those settings, it would be written in vain.
+    let stage = Stage::with(setup("setting_sources = { 'project' }")).await;
+    stage.say("general", "ASK:Bash:git push origin main");
+    let asked = question(&stage, "general").await;
+    assert!(buttons(&asked).iter().all(|id| !id.ends_with(":always")), "{:?}", buttons(&asked));
+}
+
 #[tokio::test]
 async fn the_line_says_whom_it_waits_for() {
     let stage = crate::live::stage().await;

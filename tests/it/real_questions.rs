@@ -4,7 +4,7 @@ use moonlane::local::Message;
 use serde_json::{Value, json};
 
 use crate::live::line_with;
-use crate::questions::{button, ended, fill_in, question};
+use crate::questions::{allow_always, button, ended, fill_in, question};
 use crate::real_claude::Real;
 
 /// A use of a shell command.
@@ -144,7 +144,7 @@ async fn what_is_always_allowed_is_in_the_settings_of_the_agents_user_and_holds_
     let real = Real::open().await;
     let first = real.stage.say("general", &bash("touch first"));
     let asked = question(&real.stage, "general").await;
-    real.press(&asked, "always");
+    allow_always(&real.stage, &asked).await;
     real.answer(first).await;
     assert_eq!(ended(&real.stage, &asked).await.lines().last().unwrap(), "-# ✅ Always allowed by @owner");
     insta::assert_snapshot!(real.settings()["permissions"], @r#"{"allow":["Bash(touch first *)"]}"#);
