@@ -106,9 +106,11 @@ impl<'a> UserAccess<'a> {
         Ok(author == self.asked.author.id || self.may_see(project).await?)
     }
 
-    /// Whether the person may end a turn of this author's: whoever asked for it, and operators.
-    pub fn may_stop(&self, author: UserId) -> bool {
-        author == self.asked.author.id || self.is_operator()
+    /// Whether the person may end a turn of this author's in this project: whoever asked for it, its approvers, and operators.
+    pub async fn may_stop(&self, author: UserId, project: &ProjectName) -> bool {
+        let is_theirs = author == self.asked.author.id || self.is_operator();
+        let project = self.scripts.project(project);
+        is_theirs || self.approves(project.map(|project| &**project)).await.unwrap_or(false)
     }
 
     /// Whether the person may answer what Claude asks in a turn of this author's: the author where the project has it so,
@@ -118,6 +120,11 @@ impl<'a> UserAccess<'a> {
         if author == self.asked.author.id && approve == Approve::Asker {
             return Ok(true);
         }
+        self.approves(project).await
+    }
+
+    /// Whether the person is one of the project's approvers, or the owner.
+    async fn approves(&self, project: Option<&Project>) -> Result<bool, String> {
         let nobody = Allow::default();
         let rule = project.map_or(&nobody, |project| &project.approvers);
         let asked = timeout(PATIENCE, self.turns.gate.ask_by(rule, self.asked)).await;

@@ -40,7 +40,7 @@ impl Commands {
         let row = self.turn_row(turn).await?;
         let still_waits = |row: &TurnRow| matches!(row.state, TurnState::Waiting | TurnState::Offered);
         let Some(row) = row.filter(still_waits) else { return Err(words::WAITS_NO_MORE) };
-        if !access.may_stop(row.turn.author.id) {
+        if row.turn.author.id != press.author.id && !access.is_operator() {
             return Err(words::NOT_YOURS_TO_DECIDE);
         }
         match wish {
@@ -72,7 +72,7 @@ impl Commands {
                 let Some(running) = running else { return Err(words::NOTHING_RUNS) };
                 let other = self.turn_row(running).await?;
                 let Some(other) = other else { return Err(words::NOTHING_RUNS) };
-                if !access.may_stop(other.turn.author.id) {
+                if !access.may_stop(other.turn.author.id, &other.turn.project).await {
                     return Err(words::NOT_YOURS_TO_STOP);
                 }
                 self.turns.go_instead(running, turn).await.map_err(|why| match why {

@@ -248,7 +248,7 @@ impl Use<'_> {
         if !self.access.may_see_turn(entry.user.id, &project).await? {
             return Err(words::ELSEWHERE.to_owned());
         }
-        if !self.access.may_stop(entry.user.id) {
+        if !self.access.may_stop(entry.user.id, &project).await {
             return Err(words::NOT_YOURS_TO_STOP.to_owned());
         }
         let Some(stopped) = self.deps.turns.stop(turn).await else { return Ok(Value::Null) };

@@ -29,14 +29,14 @@ impl Commands {
         true
     }
 
-    /// Stops the turn for whoever asked it, or an operator.
+    /// Stops the turn for whoever may.
     async fn stop_for(&self, press: &Interaction, turn: MessageId) -> Result<(), &'static str> {
         let row = self.turns.store.turn(turn).await.map_err(|error| {
             warn!(error = chain(&error), "cannot tell whose turn is to be stopped");
             words::NOT_STOPPED
         })?;
         let Some(row) = row else { return Err(words::NOTHING_TO_STOP) };
-        if !UserAccess::of(&self.turns, press).await.may_stop(row.turn.author.id) {
+        if !UserAccess::of(&self.turns, press).await.may_stop(row.turn.author.id, &row.turn.project).await {
             return Err(words::NOT_YOURS_TO_STOP);
         }
         // One that waits has said nothing yet, and says nothing.

@@ -13,7 +13,7 @@ pub const NOT_LET_IN: &str = "You don't have access here. Ask whoever runs this 
 pub const NOTHING_TO_STOP: &str = "This has already finished.";
 
 /// To a press of somebody else's Stop button.
-pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, or an operator, can stop this.";
+pub const NOT_YOURS_TO_STOP: &str = "Only the person who asked, an approver or an operator can stop this.";
 
 /// To a press of a Stop button while the database fails.
 pub const NOT_STOPPED: &str = "I can't check who asked this right now. Try again in a minute.";

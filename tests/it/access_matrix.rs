@@ -49,7 +49,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("You need the “manage messages” permission for this.", "no permission"),
     ("I don't take direct messages. Mention me in a server channel instead.", "turned away"),
     ("⚠️ You no longer have access here, so I didn't start. Ask whoever runs this bot.", "told no"),
-    ("⚠️ Only the person who asked, or an operator, can stop this.", "not theirs"),
+    ("⚠️ Only the person who asked, an approver or an operator can stop this.", "not theirs"),
 ];
 
 /// A kind of person.

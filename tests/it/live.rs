@@ -225,7 +225,7 @@ async fn the_stop_button_is_for_who_asked_and_for_operators() {
         let bob = stage.discord.user("bob");
         let refused = says(&stage, stage.discord.press(line, bob, &stop).unwrap()).await;
         insta::allow_duplicates! {
-            insta::assert_snapshot!(refused.content, @"Only the person who asked, or an operator, can stop this.");
+            insta::assert_snapshot!(refused.content, @"Only the person who asked, an approver or an operator can stop this.");
         }
         assert_ne!(refused.flags & EPHEMERAL, 0);
         let person = if person == "owner" { stage.discord.owner() } else { stage.discord.user(person) };

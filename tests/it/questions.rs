@@ -429,6 +429,23 @@ async fn what_is_always_allowed_is_shown_before_it_counts() {
 }
 
 #[tokio::test]
+async fn an_approver_may_stop_a_turn_of_somebody_else() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let [ada, bob] = ["ada", "bob"].map(|name| stage.discord.user(name));
+    let routing = routing_with(&format!("approvers = {{ users = {{ '{bob}' }} }}"));
+    let allow = format!("return {{ allow = {{ users = {{ '{ada}', '{bob}' }} }},");
+    stage.save("routing.lua", &routing.replacen("return {", &allow, 1));
+    stage.adjust = |config| config.discord.live_times.shown_after /= 20;
+    stage.start().await;
+    let turn = stage.say_as("ada", "general", "TOOL:Bash:ls ;; SLEEP:600");
+    let general = stage.discord.channel("general");
+    let line = line_with(&stage, general, "Working").await;
+    stage.discord.press(line, bob, &format!("stop:{turn}")).unwrap();
+    stage.settled(turn).await;
+    assert!(stage.answer(turn).contains("Stopped"), "{}", stage.answer(turn));
+}
+
+#[tokio::test]
 async fn the_line_says_whom_it_waits_for() {
     let stage = crate::live::stage().await;
     stage.say("general", "ASK:Bash:make");

@@ -107,7 +107,7 @@ async fn whoever_may_stop_that_turn_has_theirs_go_next_ahead_of_others() {
     let bobs = stage.say_as("bob", "general", "TEXT:bobs");
     let (ada, bob) = (stage.discord.user("ada"), stage.discord.user("bob"));
     let told = refused(&stage, &notice(&stage, bobs).await, bob, format!("instead:{bobs}")).await;
-    assert_eq!(told, "Only the person who asked, or an operator, can stop this.");
+    assert_eq!(told, "Only the person who asked, an approver or an operator can stop this.");
     let notice = notice(&stage, third).await;
     stage.discord.press(notice.id, ada, &format!("instead:{third}")).unwrap();
     assert_eq!(stage.settled(first).await, CANCELLED);
@@ -228,7 +228,10 @@ async fn stop_is_for_who_asked_and_for_operators() {
     stage.prompted(AT_WORK).await;
     let told = said(&stage, "bob", "stop", &[]).await;
     assert_ne!(told.flags & EPHEMERAL, 0);
-    assert!(told.content.contains("Only the person who asked, or an operator, can stop this."), "{told:?}");
+    assert!(
+        told.content.contains("Only the person who asked, an approver or an operator can stop this."),
+        "{told:?}"
+    );
     said(&stage, "ada", "stop", &[]).await;
     assert_eq!(stage.settled(first).await, CANCELLED);
 }
