@@ -261,7 +261,7 @@ pub enum Progress {
     Asked(Box<Question>),
     /// It no longer waits for the answer to this.
     Withdrawn(QuestionId),
-    /// All of the agent waits for answers, or no longer does.
+    /// All of the agent waits for answers, or no longer does. Told again where it still does after an answer.
     Waits(bool),
     /// A further message is in the turn now.
     TookIn(PromptId),

@@ -389,13 +389,16 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         None
     }
 
-    /// Passes on the answer to a question, unless it was answered or withdrawn before.
+    /// Passes on the answer to a question, unless it was answered or withdrawn before. Where others hold it up, it waits again.
     fn tell(&mut self, process: &mut Process, question: &QuestionId, answer: &QuestionAnswer) {
         let Some((asked, denial)) = self.questions.close(question) else { return };
         process.respond(&question.0, &asked.response(answer));
         match answer {
             QuestionAnswer::Refuse(_) => self.story.deny(denial),
             _ => self.story.decide(asked.call),
+        }
+        if self.questions.hold_up_all(self.story.subagents()) {
+            (self.progress)(Progress::Waits(true));
         }
     }
 

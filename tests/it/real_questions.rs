@@ -171,7 +171,13 @@ async fn claude_reads_that_a_person_has_denied_a_call() {
 #[tokio::test]
 #[ignore = "needs the real Claude Code"]
 async fn two_questions_at_once_are_answered_each_by_its_own_buttons() {
-    let real = Real::open().await;
+    let mut real = Real::open().await;
+    // With a single slot, which is to be had as long as one of them is open.
+    real.bot.stop().await;
+    let config = real.stage.root().join("config/moonlane.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("[agent]", "[agent]\nmax_running = 1")).unwrap();
+    real.bot = Real::start(&real.stage).await;
     let outside = real.stage.root().join("outside");
     std::fs::create_dir(&outside).unwrap();
     for (name, content) in [("a", "fernweh"), ("b", "wanderlust")] {
@@ -194,6 +200,9 @@ async fn two_questions_at_once_are_answered_each_by_its_own_buttons() {
     let [a, b] = crate::support::within("both questions", both).await;
     // The later one first.
     real.press(&b, "deny");
+    ended(&real.stage, &b).await;
+    let other = real.stage.say("elsewhere", "Is there a slot?");
+    assert_eq!(real.answer(other).await, "you said: Is there a slot?");
     real.press(&a, "allow");
     real.answer(turn).await;
     let said = real.api.requests("TOOLS").pop().unwrap().conversation();
