@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::domain::{
-    Allow, Approve, ChannelId, Interaction, Message, MessageId, Project, ProjectName, Route, UserId, Work,
+    Allow, ChannelId, Interaction, Message, MessageId, Project, ProjectName, Route, UserId, Work,
 };
 use crate::script::{ScriptError, ScriptSet};
 use crate::text;
@@ -117,7 +117,7 @@ impl<'a> UserAccess<'a> {
     /// its approvers, and the owner. Of a project that is gone nobody else may.
     pub async fn may_answer(&self, author: UserId, project: Option<&Project>) -> Result<bool, String> {
         let approve = project.map(|project| project.approve).unwrap_or_default();
-        if author == self.asked.author.id && approve == Approve::Asker {
+        if approve.lets_answer(author, self.asked.author.id) {
             return Ok(true);
         }
         self.approves(project).await

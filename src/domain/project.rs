@@ -389,6 +389,13 @@ pub enum Approve {
     Approvers,
 }
 
+impl Approve {
+    /// Whether this person may answer in a turn of this asker's, approver or not.
+    pub fn lets_answer(self, asker: UserId, person: UserId) -> bool {
+        self == Self::Asker && asker == person
+    }
+}
+
 /// How Markdown becomes parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {

@@ -10,7 +10,7 @@ use super::questions::OpenQuestion;
 use super::task::Task;
 use super::{Turns, intake, story};
 use crate::agent::{QuestionAbout, QuestionAnswer};
-use crate::domain::{Approve, Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
+use crate::domain::{Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
 use crate::logging::chain;
 use crate::store::{Decider, QuestionKey, QuestionState, Resumption, StoreError};
 use crate::words::question as words;
@@ -66,8 +66,8 @@ impl Turns {
         let scripts = self.scripts.borrow().clone();
         let Some(project) = scripts.project(&row.turn.project) else { return Ok(false) };
         let is_let_in = self.gate.judge(&scripts, Some(project), &message.author).admitted();
-        let asked = message.author.id == row.turn.author.id && project.approve == Approve::Asker;
-        if !is_let_in || !(asked || self.gate.judge_by(&project.approvers, &message.author).admitted()) {
+        let is_theirs = project.approve.lets_answer(row.turn.author.id, message.author.id);
+        if !is_let_in || !(is_theirs || self.gate.judge_by(&project.approvers, &message.author).admitted()) {
             return Ok(false);
         }
         let answer = QuestionAnswer::Words(words.to_owned());
@@ -157,20 +157,16 @@ impl Turns {
         match self.store.resume_question(key, act.by, act.message, turn, prompt).await? {
             Resumption::Begins(turn) => {
                 info!(id = %turn.message.short(), channel = %turn.channel, "goes on with what a restart has left");
-                let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
-                // As one that has waited: whether its person may still do this is asked before it begins.
-                let task =
-                    Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
                 if matches!(act.press, QuestionPress::Approve | QuestionPress::ApproveAndEdit) {
                     let edits = act.press == QuestionPress::ApproveAndEdit;
-                    if let Err(error) = self.keep_mode(key, channel, &turn.project, edits).await {
+                    if let Err(error) = self.keep_mode(key, turn.channel, &turn.project, edits).await {
                         warn!(
                             error = chain(&error),
                             "the mode that comes of a plan could not be written down"
                         );
                     }
                 }
-                intake::enter(self, task, story::Step::Ask(None));
+                intake::enter(self, Task::of_waiting(&turn), story::Step::Ask(None));
                 self.0.picks.lock().remove(&key);
                 let of_task = self.clone();
                 self.0.tasks.spawn(async move { of_task.show_question(key).await });

@@ -128,10 +128,7 @@ pub async fn begin_due(turns: &Turns) {
     };
     for turn in begun {
         info!(id = %turn.message.short(), channel = %turn.channel, "goes on after a usage limit");
-        let (message, channel, author) = (turn.message, turn.channel, turn.author.id);
-        // As one that has waited: its question is looked for, and whether the bot may write there.
-        let task = Task { message, channel, author, question: turn.question, recovered: true, let_in: true };
-        intake::enter(turns, task, story::Step::Ask(None));
+        intake::enter(turns, Task::of_waiting(&turn), story::Step::Ask(None));
     }
     look_again(turns).await;
     show_all(turns);

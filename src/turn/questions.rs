@@ -66,7 +66,7 @@ pub struct TurnQuestions {
     slot: Slot,
     further: mpsc::UnboundedSender<Further>,
     typing: AbortHandle,
-    open: Arc<Mutex<Vec<Arc<OpenQuestion>>>>,
+    open: Mutex<Vec<Arc<OpenQuestion>>>,
 }
 
 impl TurnQuestions {
@@ -80,7 +80,7 @@ impl TurnQuestions {
             slot,
             further: way.further(),
             typing,
-            open: Arc::default(),
+            open: Mutex::default(),
         }
     }
 
@@ -124,7 +124,7 @@ impl TurnQuestions {
             state: watch::Sender::new(QuestionState::Open),
         });
         open.push(Arc::clone(&new));
-        let (turns, task, session) = (self.turns.clone(), self.task, self.session);
+        let (turns, task) = (self.turns.clone(), self.task);
         let limit = match question.about {
             QuestionAbout::Choices(_) => self.project.limits.question_choice,
             QuestionAbout::Permission(_) | QuestionAbout::Plan(_) => Some(self.project.limits.question),
@@ -135,8 +135,7 @@ impl TurnQuestions {
         };
         self.turns.0.tasks.spawn(async move {
             let open = Arc::clone(&new);
-            if AssertUnwindSafe(follow(turns, task, session, new, drawn, limit)).catch_unwind().await.is_err()
-            {
+            if AssertUnwindSafe(follow(turns, task, new, drawn, limit)).catch_unwind().await.is_err() {
                 error!("a question panicked");
                 open.tell(QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned())).await;
             }
@@ -176,7 +175,6 @@ impl Drop for TurnQuestions {
 async fn follow(
     turns: Turns,
     task: Task,
-    session: SessionId,
     open: Arc<OpenQuestion>,
     drawn: view::DrawnQuestion,
     limit: Option<Duration>,
@@ -189,7 +187,7 @@ async fn follow(
         }
         QuestionAbout::Plan(_) => (QuestionKind::Plan, String::new()),
     };
-    let new = NewQuestion { turn: task.message, session, kind, text: drawn.text.clone(), body };
+    let new = NewQuestion { turn: task.message, session: open.session, kind, text: drawn.text.clone(), body };
     let key = match turns.store.open_question(new).await {
         Ok(key) => key,
         Err(error) => {
@@ -199,7 +197,12 @@ async fn follow(
     };
     turns.questions().insert(key, Arc::clone(&open));
     let mut state = open.state.subscribe();
-    if let Err(refused) = post(&turns, task, key, &open, drawn).await {
+    let posted = tokio::select! {
+        posted = post(&turns, task, key, &open, drawn) => posted,
+        // It stays open in the store, and the next bot takes it up. Nor does the bot's end wait for Discord.
+        () = turns.0.ending.cancelled() => return drop(turns.questions().remove(&key)),
+    };
+    if let Err(refused) = posted {
         warn!(%refused, "a question could not be posted");
         let answer = QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned());
         // Where it stands after all, its message says so.
@@ -207,7 +210,7 @@ async fn follow(
     }
     let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
     tokio::select! {
-        // It stays open in the store, and the next bot takes it up.
+        // As above.
         () = turns.0.ending.cancelled() => return drop(turns.questions().remove(&key)),
         () = ended => {}
         () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
@@ -217,10 +220,8 @@ async fn follow(
     }
     let ends_as = *open.state.borrow();
     if ends_as == QuestionState::Withdrawn {
-        let withdrawn = (QuestionState::Open, QuestionState::Withdrawn, Decider::Nobody);
-        if let Err(error) =
-            turns.store.decide_question(key, withdrawn.0, withdrawn.1, withdrawn.2, None).await
-        {
+        let (was, nobody) = (QuestionState::Open, Decider::Nobody);
+        if let Err(error) = turns.store.decide_question(key, was, ends_as, nobody, None).await {
             debug!(error = chain(&error), "that a question is withdrawn is not written down");
         }
     }
@@ -332,8 +333,12 @@ impl Turns {
                 }
                 return;
             };
-            let takes_edits = match self.store.turn(question.turn).await {
-                Ok(Some(row)) => self.takes_edits(&row.turn.project),
+            // Only what was left has buttons still.
+            let takes_edits = match question.state {
+                QuestionState::Left => match self.store.turn(question.turn).await {
+                    Ok(Some(row)) => self.takes_edits(&row.turn.project),
+                    _ => false,
+                },
                 _ => false,
             };
             let line = match question.kind {

@@ -1,7 +1,7 @@
 //! Which turn it is, and where.
 
 use crate::domain::{ChannelId, MessageId, UserId};
-use crate::store::PromptMessage;
+use crate::store::{PromptMessage, Turn};
 
 /// What all steps of a turn need to know of it.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,13 @@ pub struct Task {
 }
 
 impl Task {
+    /// Of a turn that an earlier bot has accepted, or that begins without a message of its own just now: as one that has
+    /// waited, so its question is looked for, and whether its person may still do this is asked before it begins.
+    pub fn of_waiting(turn: &Turn) -> Self {
+        let Turn { message, channel, question, .. } = *turn;
+        Self { message, channel, author: turn.author.id, question, recovered: true, let_in: true }
+    }
+
     /// The id of the message that is answered.
     pub fn asked(self) -> MessageId {
         self.question.id(self.message)
