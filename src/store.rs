@@ -9,7 +9,7 @@
 //! A turn goes `waiting → running → ended`, and a delivery `open → closed`; there is no way back and no second
 //! end. If a step can no longer be taken, the returned value says so, and nothing changes.
 //!
-//! Where to look: `schema` explains the tables; `turns`, `questions`, `deliveries`, `shown`, `sessions`, `grants`, `choices`, `usage` and
+//! Where to look: `schema` explains the tables; `turns`, `prompt_message`, `questions`, `deliveries`, `shown`, `sessions`, `grants`, `choices`, `usage` and
 //! `command_guilds` hold the methods; `open` decides which file is fit to be used.
 
 mod board;

@@ -68,6 +68,7 @@ mod token;
 
 use std::ops::Range;
 
+pub use line::fitting;
 pub use show::ruled;
 
 use crate::domain::Format;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::question::rule_in_settings;
+use super::question::{rule_in_settings, suggested_rules, suggests_accepting_edits};
 
 /// A tool's call that was not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -116,24 +116,16 @@ impl RawDenial {
     }
 
     fn remedy(&self) -> Remedy {
-        let Some(suggested) = self.permission_suggestions.as_ref().and_then(Value::as_array) else {
+        let Some(suggested) = self.permission_suggestions.as_ref().filter(|told| told.is_array()) else {
             return Remedy::Untold;
         };
-        // Where it suggests rules twice, they are alternatives.
-        let rules = suggested.iter().find(|one| one["type"] == "addRules" && one["behavior"] == "allow");
-        let rules: Vec<String> = rules
-            .and_then(|one| one["rules"].as_array())
-            .into_iter()
-            .flatten()
-            .filter_map(rule_in_settings)
-            .collect();
-        let accept_edits = |one: &Value| one["type"] == "setMode" && one["mode"] == "acceptEdits";
+        let rules: Vec<String> = suggested_rules(suggested).iter().filter_map(rule_in_settings).collect();
         // A rule with `//` is about files outside the project.
         if self.decision_reason_type == "workingDir" || rules.iter().any(|rule| rule.contains("(//")) {
             Remedy::Directory
         } else if !rules.is_empty() {
             Remedy::Rules(rules)
-        } else if suggested.iter().any(accept_edits) {
+        } else if suggests_accepting_edits(suggested) {
             Remedy::AcceptEdits
         } else {
             Remedy::None

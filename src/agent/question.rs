@@ -177,7 +177,7 @@ pub struct RawQuestion {
 impl RawQuestion {
     /// The question; `None` where a tool that asks is called in a way that cannot be shown.
     pub fn read(self, request: &str) -> Option<AskedQuestion> {
-        let rules = self.suggested_rules();
+        let rules = self.rules();
         let about = match self.tool_name.as_str() {
             ASK => {
                 let questions: Vec<ChoiceQuestion> =
@@ -205,7 +205,7 @@ impl RawQuestion {
         let names: Vec<String> = rules.iter().filter_map(rule_in_settings).collect();
         let grant = if !names.is_empty() {
             Some(Grant::Rules(names))
-        } else if self.suggests_accepting_edits() {
+        } else if self.may_accept_edits() {
             Some(Grant::AcceptEdits)
         } else {
             None
@@ -221,26 +221,36 @@ impl RawQuestion {
         }
     }
 
-    /// The rules of the first suggestion of rules. Those about files outside the project are left out: they hold only for
+    /// The rules that would allow calls like this one. Those about files outside the project are left out: they hold only for
     /// the process that asked.
-    fn suggested_rules(&self) -> Vec<Value> {
+    fn rules(&self) -> Vec<Value> {
         if self.suppress_always_allow_rule || self.decision_reason_type == "workingDir" {
             return Vec::new();
         }
-        let suggestions = self.permission_suggestions.as_array().map(Vec::as_slice).unwrap_or_default();
-        let rules = suggestions.iter().find(|one| one["type"] == "addRules" && one["behavior"] == "allow");
-        let rules = rules.and_then(|one| one["rules"].as_array()).cloned().unwrap_or_default();
+        let rules = suggested_rules(&self.permission_suggestions);
         let is_outside =
             |rule: &Value| rule["ruleContent"].as_str().is_some_and(|text| text.starts_with("//"));
-        if rules.iter().any(is_outside) { Vec::new() } else { rules }
+        if rules.iter().any(is_outside) { Vec::new() } else { rules.to_vec() }
     }
 
-    fn suggests_accepting_edits(&self) -> bool {
+    fn may_accept_edits(&self) -> bool {
         let is_edit = matches!(self.tool_name.as_str(), "Edit" | "Write" | "NotebookEdit");
-        let suggestions = self.permission_suggestions.as_array().map(Vec::as_slice).unwrap_or_default();
-        let accepts = |one: &Value| one["type"] == "setMode" && one["mode"] == "acceptEdits";
-        is_edit && self.decision_reason_type != "safetyCheck" && suggestions.iter().any(accepts)
+        let is_dangerous = self.decision_reason_type == "safetyCheck";
+        is_edit && !is_dangerous && suggests_accepting_edits(&self.permission_suggestions)
     }
+}
+
+/// The suggested rules that would allow a call. Where rules are suggested twice, they are alternatives: the first counts.
+pub fn suggested_rules(suggestions: &Value) -> &[Value] {
+    let mut suggestions = suggestions.as_array().into_iter().flatten();
+    let rules = suggestions.find(|one| one["type"] == "addRules" && one["behavior"] == "allow");
+    rules.and_then(|one| one["rules"].as_array()).map_or(&[], Vec::as_slice)
+}
+
+/// Whether the mode that accepts edits is suggested.
+pub fn suggests_accepting_edits(suggestions: &Value) -> bool {
+    let accepts = |one: &Value| one["type"] == "setMode" && one["mode"] == "acceptEdits";
+    suggestions.as_array().into_iter().flatten().any(accepts)
 }
 
 /// A suggested rule, as it is written in settings.

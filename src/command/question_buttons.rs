@@ -7,6 +7,7 @@ use super::access::UserAccess;
 use crate::domain::{Approve, Interaction, InteractionKind};
 use crate::logging::chain;
 use crate::outbox::Callback;
+use crate::respond::RespondError;
 use crate::store::{QuestionKey, StoreError};
 use crate::turn::{ButtonId, PressEnd, QuestionAct};
 use crate::words::question as words;
@@ -16,13 +17,18 @@ impl Commands {
     pub(super) async fn acted_on_question(&self, asked: &Interaction) -> bool {
         let Some((key, act)) = act(asked) else { return false };
         let answered = match self.answer(asked, key, act).await {
-            Ok(PressEnd::Opens(form)) => self.discord.answer(asked, Callback::Form(&form)).await,
-            Ok(PressEnd::Confirm(reply)) => {
-                self.discord.answer(asked, Callback::Reply(&reply)).await.map(|_| None)
-            }
+            Ok(PressEnd::Opens(form)) => match self.responders.take(asked.clone()).await {
+                Some(responder) => responder.open_form(&form).await,
+                None => return true,
+            },
+            Ok(PressEnd::Confirm(reply)) => match self.responders.take(asked.clone()).await {
+                Some(responder) => responder.reply(&reply).await,
+                None => return true,
+            },
             // The message itself says what became of it.
             Ok(PressEnd::Answered | PressEnd::Noted) => {
-                self.discord.answer(asked, Callback::DeferUpdate).await
+                let deferred = self.discord.answer(asked, Callback::DeferUpdate).await;
+                deferred.map(drop).map_err(RespondError::Discord)
             }
             Ok(PressEnd::Nothing) => return self.refuse_answer(asked, words::CHOOSE_FIRST).await,
             Ok(PressEnd::TooLate) => return self.refuse_answer(asked, words::ANSWERED).await,

@@ -47,8 +47,6 @@ pub enum QuestionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decider {
     Person(UserId),
-    /// The hook of a script.
-    Script,
     /// The time limit.
     Time,
     /// Nobody had to.
@@ -117,7 +115,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
         state: row.get(8)?,
         decided_by: match (source.as_deref(), row.get(10)?) {
             (Some("person"), Some(person)) => Some(Decider::Person(person)),
-            (Some("script"), _) => Some(Decider::Script),
             (Some("time"), _) => Some(Decider::Time),
             (Some(_), _) => Some(Decider::Nobody),
             (None, _) => None,
@@ -177,7 +174,6 @@ impl Store {
                        WHERE id = ?1 AND state = ?2";
             let (source, person) = match by {
                 Decider::Person(person) => ("person", Some(person)),
-                Decider::Script => ("script", None),
                 Decider::Time => ("time", None),
                 Decider::Nobody => ("nobody", None),
             };
@@ -281,19 +277,6 @@ impl Store {
     pub async fn has_answered(&self, reply: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             Ok(tx.prepare_cached("SELECT 1 FROM questions WHERE reply = ?1")?.exists([reply])?)
-        })
-        .await
-    }
-
-    /// The questions of a turn, in the order in which they were asked.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn questions_of(&self, turn: MessageId) -> Result<Vec<StoredQuestion>, StoreError> {
-        self.step(move |tx| {
-            let sql = format!("SELECT {COLUMNS} {FROM} WHERE questions.turn = ?1 ORDER BY questions.id");
-            let mut statement = tx.prepare_cached(&sql)?;
-            Ok(statement.query_map([turn], stored)?.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::buttons::{ButtonId, QuestionPress as Press};
-use crate::agent::{ChoiceQuestion, Chosen, Grant, QuestionAbout, QuestionAnswer};
+use crate::agent::{ChoiceQuestion, Chosen, Grant, QuestionAbout, QuestionAnswer, QuestionOption};
 use crate::domain::{
     Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, Reply, Row, Select,
     SelectOption,
@@ -66,7 +66,7 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, offers: Offers) -> Vec<Row>
             let other = button(words::OTHER, Press::Other, grey);
             match only_choice(questions) {
                 Some(one) => {
-                    let pick = |(number, option): (usize, &crate::agent::QuestionOption)| {
+                    let pick = |(number, option): (usize, &QuestionOption)| {
                         button(&option.label, Press::Pick(number), ButtonStyle::Primary)
                     };
                     let buttons: Vec<Button> = one.options.iter().enumerate().map(pick).collect();
@@ -131,7 +131,7 @@ fn only_choice(questions: &[ChoiceQuestion]) -> Option<&ChoiceQuestion> {
 }
 
 fn menu(key: QuestionKey, number: usize, question: &ChoiceQuestion) -> Select {
-    let option = |(number, option): (usize, &crate::agent::QuestionOption)| SelectOption {
+    let option = |(number, option): (usize, &QuestionOption)| SelectOption {
         label: cut(&option.label, LONGEST_ENTRY),
         value: number.to_string(),
         description: Some(cut(&option.description, LONGEST_ENTRY)).filter(|text| !text.is_empty()),
@@ -276,24 +276,15 @@ pub fn in_words(answer: &QuestionAnswer) -> Option<String> {
 /// As much of the text as Discord takes there, with a mark where it is cut.
 fn cut(text: &str, most: usize) -> String {
     // Discord counts UTF-16 in some places; nothing counts more.
-    if text.encode_utf16().count() <= most {
-        return text.to_owned();
+    match text::units(text) <= most {
+        true => text.to_owned(),
+        false => format!("{}…", &text[..text::fitting(text, most - 1)]),
     }
-    let mut units = 1;
-    let head: String = text
-        .chars()
-        .take_while(|c| {
-            units += c.len_utf16();
-            units <= most
-        })
-        .collect();
-    format!("{head}…")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::QuestionOption;
 
     fn question(text: &str, labels: &[&str], several: bool) -> ChoiceQuestion {
         let option = |label: &&str| QuestionOption {

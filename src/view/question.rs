@@ -96,16 +96,13 @@ fn ends(text: &str, head: usize, tail: usize) -> (&str, usize, &str) {
     if text::units(text) <= head + tail {
         return (text, 0, "");
     }
-    let fitting = |chars: &mut dyn Iterator<Item = char>, most: usize| {
-        let mut units = 0;
-        let fits = chars.take_while(|c| {
-            units += c.len_utf16();
-            units <= most
-        });
-        fits.map(char::len_utf8).sum::<usize>()
-    };
-    let begin = fitting(&mut text.chars(), head);
-    let end = text.len() - fitting(&mut text.chars().rev(), tail);
+    let begin = text::fitting(text, head);
+    let mut units = 0;
+    let fits = text.chars().rev().take_while(|c| {
+        units += c.len_utf16();
+        units <= tail
+    });
+    let end = text.len() - fits.map(char::len_utf8).sum::<usize>();
     (&text[..begin], text[begin..end].chars().count(), &text[end..])
 }
 

@@ -99,7 +99,6 @@ pub const NOBODY_TO_ASK: &str = "This is not allowed here, and nobody can be ask
 pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<String> {
     let by = match by {
         Some(Decider::Person(person)) => format!(" by {}", mention(person)),
-        Some(Decider::Script) => " by a script".to_owned(),
         Some(Decider::Time | Decider::Nobody) | None => String::new(),
     };
     Some(match state {
