@@ -19,6 +19,7 @@
 mod call;
 mod commands;
 mod download;
+mod favour;
 mod filed;
 mod form;
 mod history;
@@ -39,8 +40,7 @@ use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout};
-use tracing::debug;
+use tokio::time::Instant;
 
 use crate::domain::{ChannelId, File, GuildId, MessageId, Row, UserId};
 
@@ -48,6 +48,8 @@ pub use call::Patience;
 use call::{Body, Call, Sender};
 pub use commands::{Registration, Scope};
 pub use download::DownloadError;
+use favour::Favour;
+pub use favour::Reacted;
 pub use history::{History, Posted};
 pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::CallKind;
@@ -68,23 +70,11 @@ struct OutboxInner {
     forbidden: Mutex<HashMap<(Favour, ChannelId), Instant>>,
 }
 
-/// Something that a turn can do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Favour {
-    Typing,
-    Reactions,
-    Replies,
-}
-
-/// How long a channel's refusal is remembered: permissions change rarely, but they do.
-const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// The error code for a reply without permission to read the channel's history.
 const CANNOT_REPLY: u32 = 160_002;
 /// How long posting a message is retried. Discord remembers nonces "for the past few minutes":
 /// <https://discord.com/developers/docs/resources/message#create-message>.
 const NONCE_HOLDS: Duration = Duration::from_secs(2 * 60);
-/// How long it may take to learn whether the bot may type.
-const MAY_TYPE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a start is held up by a Discord that does not answer.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -132,9 +122,10 @@ pub enum Refused {
     /// Any other 4xx: the request itself was wrong.
     #[error("invalid: {why}")]
     Invalid { code: Option<u32>, why: String },
-    /// Discord could not be reached, or failed, until the outbox gave up.
+    /// Discord could not be reached, or failed, until the outbox gave up. Where nothing was `sent`, it is certain that
+    /// nothing came of it.
     #[error("gave up: {why}")]
-    GaveUp { why: String },
+    GaveUp { why: String, sent: bool },
 }
 
 impl Refused {
@@ -256,11 +247,24 @@ impl Outbox {
     /// # Errors
     /// Final for this delivery: see [`Refused`].
     pub async fn post(&self, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
+        self.post_as(CallKind::Create, channel, post).await
+    }
+
+    /// Posts a message that only shows that a turn is at work: now, where the rate limits leave room besides what is said,
+    /// or not at all.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn show(&self, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
+        self.post_as(CallKind::Show, channel, post).await
+    }
+
+    async fn post_as(&self, kind: CallKind, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
         let reply_to = post.reply_to.filter(|_| !self.is_forbidden(Favour::Replies, channel));
-        match self.create(channel, &post, reply_to).await {
+        match self.create(kind, channel, &post, reply_to).await {
             Err(refused) if reply_to.is_some() && refused.code() == Some(CANNOT_REPLY) => {
                 self.forbid(Favour::Replies, channel);
-                self.create(channel, &post, None).await
+                self.create(kind, channel, &post, None).await
             }
             other => other,
         }
@@ -268,6 +272,7 @@ impl Outbox {
 
     async fn create(
         &self,
+        kind: CallKind,
         channel: ChannelId,
         post: &Post,
         reply_to: Option<MessageId>,
@@ -283,7 +288,7 @@ impl Outbox {
             method: Method::POST,
             body: Some(body),
             give_up_after: Some(NONCE_HOLDS.min(self.0.sender.patience.give_up_after)),
-            ..Call::get(CallKind::Create, channel.get(), format!("/channels/{channel}/messages"))
+            ..Call::get(kind, channel.get(), format!("/channels/{channel}/messages"))
         };
         let wire::Created { id } = self.0.sender.ask(call).await?;
         Ok(id)
@@ -326,81 +331,6 @@ impl Outbox {
         match self.0.sender.send(call).await {
             Err(Refused::NotFound { .. }) => Ok(()),
             other => other,
-        }
-    }
-
-    /// Shows "is typing" for ten seconds. Best effort.
-    pub async fn typing(&self, channel: ChannelId) {
-        let path = format!("/channels/{channel}/typing");
-        let limit = Duration::from_secs(2);
-        self.favour(Favour::Typing, channel, Method::POST, path, limit).await;
-    }
-
-    /// Shows "is typing" for ten seconds, where the bot may write in the channel.
-    ///
-    /// # Errors
-    /// See [`Refused`]; most likely it may not. Gives up after ten seconds.
-    pub async fn may_type(&self, channel: ChannelId) -> Result<(), Refused> {
-        let call = Call {
-            method: Method::POST,
-            give_up_after: Some(MAY_TYPE_WITHIN),
-            ..Call::get(CallKind::Typing, channel.get(), format!("/channels/{channel}/typing"))
-        };
-        self.0.sender.send(call).await
-    }
-
-    /// Puts a reaction on a message; `emoji` is the Unicode character. Best effort; returns false if it may still
-    /// appear later.
-    pub async fn react(&self, channel: ChannelId, message: MessageId, emoji: &str) -> bool {
-        let path = own_reaction(channel, message, emoji);
-        let limit = Duration::from_secs(30);
-        self.favour(Favour::Reactions, channel, Method::PUT, path, limit).await
-    }
-
-    /// Takes the bot's reaction off a message again.
-    ///
-    /// # Errors
-    /// See [`Refused`]; most likely the message or the reaction does not exist.
-    pub async fn unreact(&self, channel: ChannelId, message: MessageId, emoji: &str) -> Result<(), Refused> {
-        let path = own_reaction(channel, message, emoji);
-        let call = Call { method: Method::DELETE, ..Call::get(CallKind::React, channel.get(), path) };
-        self.0.sender.send(call).await
-    }
-
-    /// Does something that a turn can do without: if late, it is dropped; if forbidden, that is remembered; a failure
-    /// is only logged. Returns whether it is known what came of it.
-    async fn favour(
-        &self,
-        favour: Favour,
-        channel: ChannelId,
-        method: Method,
-        path: String,
-        limit: Duration,
-    ) -> bool {
-        if self.is_forbidden(favour, channel) {
-            return true;
-        }
-        let kind = match favour {
-            Favour::Typing => CallKind::Typing,
-            Favour::Reactions => CallKind::React,
-            Favour::Replies => CallKind::Create,
-        };
-        let call = Call { method, give_up_after: Some(limit), ..Call::get(kind, channel.get(), path) };
-        match timeout(limit, self.0.sender.send(call)).await {
-            Ok(Ok(())) => true,
-            Ok(Err(refused)) => {
-                debug!(%channel, ?favour, "not done: {refused}");
-                // A 404 for a reaction means the message, which says nothing about the next one.
-                let gone = favour == Favour::Typing && matches!(refused, Refused::NotFound { .. });
-                if gone || matches!(refused, Refused::Forbidden { .. }) {
-                    self.forbid(favour, channel);
-                }
-                !matches!(refused, Refused::GaveUp { .. })
-            }
-            Err(_) => {
-                debug!(%channel, ?favour, "dropped: not done within {limit:?}");
-                false
-            }
         }
     }
 
@@ -476,27 +406,12 @@ impl Outbox {
     fn no_discord(&self, why: String) -> ConnectError {
         ConnectError::Discord { api: self.0.api.as_str().trim_end_matches("/api/v10").to_owned(), why }
     }
-
-    fn is_forbidden(&self, favour: Favour, channel: ChannelId) -> bool {
-        self.0.forbidden.lock().get(&(favour, channel)).is_some_and(|until| *until > Instant::now())
-    }
-
-    fn forbid(&self, favour: Favour, channel: ChannelId) {
-        let (mut forbidden, now) = (self.0.forbidden.lock(), Instant::now());
-        forbidden.retain(|_, until| *until > now);
-        forbidden.insert((favour, channel), now + REMEMBERED);
-    }
 }
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox").field("api", &self.0.api.as_str()).finish_non_exhaustive()
     }
-}
-
-fn own_reaction(channel: ChannelId, message: MessageId, emoji: &str) -> String {
-    let emoji: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    format!("/channels/{channel}/messages/{message}/reactions/{emoji}/@me")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -10,7 +10,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::Refused;
@@ -53,6 +54,8 @@ pub(super) struct Call {
     pub(super) body: Option<Body>,
     /// Overrides the outbox's own.
     pub(super) give_up_after: Option<Duration>,
+    /// Once this is cancelled, nobody wants the call any more; it is made only if it is on its way.
+    pub(super) unwanted: Option<CancellationToken>,
 }
 
 /// What a call carries.
@@ -100,7 +103,7 @@ fn redacted(json: &[u8], redactor: &Redactor) -> Vec<u8> {
 
 impl Call {
     pub(super) fn get(kind: CallKind, place: u64, path: String) -> Self {
-        Self { kind, place, method: Method::GET, path, body: None, give_up_after: None }
+        Self { kind, place, method: Method::GET, path, body: None, give_up_after: None, unwanted: None }
     }
 }
 
@@ -192,36 +195,49 @@ impl Sender {
 
     async fn tries<T>(&self, call: &Call, decode: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Refused> {
         let place = self.enter(call.place);
-        let _next = place.queues().next[call.kind as usize].lock().await;
+        let unwanted = call.unwanted.clone().unwrap_or_default();
+        let unsent = |why: &str| Refused::GaveUp { why: why.to_owned(), sent: false };
+        let _next = tokio::select! {
+            biased;
+            () = unwanted.cancelled() => return Err(unsent("it is not wanted any more")),
+            next = place.queues().next[call.kind as usize].lock() => next,
+        };
         let patience = call.give_up_after.unwrap_or(self.patience.give_up_after);
         let deadline = Instant::now() + patience;
         // The monotonic clock stops while the machine sleeps; Discord's does not.
         let began = SystemTime::now();
         let too_late = || began.elapsed().is_ok_and(|elapsed| elapsed > patience);
         let mut wait = self.patience.first_wait;
-        let mut limited_before = false;
+        let (mut sent, mut limited_before) = (false, false);
         let mut last = String::from("no room within Discord's rate limits");
         for attempt in 1.. {
             let in_flight = loop {
                 let in_flight = place.queues().in_flight.lock().await;
+                if unwanted.is_cancelled() {
+                    return Err(Refused::GaveUp { why: last, sent });
+                }
                 let admitted = self.pace.lock().admit(call.kind, call.place, Instant::now());
                 match admitted {
                     Ok(()) => break InFlight { sender: self, _alone: in_flight },
-                    Err(until) if until > deadline => return Err(Refused::GaveUp { why: last }),
+                    Err(until) if until > deadline || !call.kind.waits_for_room() => {
+                        return Err(Refused::GaveUp { why: last, sent });
+                    }
                     Err(until) => {
                         drop(in_flight);
-                        sleep_until(until).await;
+                        // Whether or not it was cancelled, it is asked again above.
+                        let _ = timeout_at(until, unwanted.cancelled()).await;
                     }
                 }
             };
-            let sent = self.try_once(call, &decode).await;
+            let tried = self.try_once(call, &decode).await;
             drop(in_flight);
-            let (why, limited) = match sent {
+            let (why, limited) = match tried {
                 Ok(answer) => return Ok(answer),
                 Err(FailedTry::Final(refused)) => return Err(refused),
                 Err(FailedTry::Passing { why, limited }) => (why, limited),
             };
             last = why;
+            sent |= !limited;
             // After a 429 the pace knows when to go on. A server that refuses again at that very moment is
             // approached like one that fails.
             if limited && !limited_before {
@@ -236,7 +252,7 @@ impl Sender {
             }
             limited_before = limited;
         }
-        Err(Refused::GaveUp { why: last })
+        Err(Refused::GaveUp { why: last, sent })
     }
 
     async fn try_once<T>(
@@ -279,7 +295,7 @@ impl Sender {
         }
         let problem = RefusalBody::read(status, &body);
         // Discord's own refusals have a code. Without one it comes from a proxy, and may pass.
-        let unsigned = call.kind == CallKind::Create
+        let unsigned = call.kind.to_discord() == CallKind::Create
             && problem.code.is_none()
             && matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT || unsigned {

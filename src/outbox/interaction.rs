@@ -302,7 +302,7 @@ impl Interactions {
             if Instant::now() + pause > until {
                 return Err(match again {
                     Again::RefusedOnceThere if unclear => Unanswered::Unclear(why),
-                    _ => Refused::GaveUp { why }.into(),
+                    _ => Refused::GaveUp { why, sent: unclear }.into(),
                 });
             }
             debug!(%method, "an answer to an interaction is sent again in {pause:?}: {why}");

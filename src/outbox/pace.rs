@@ -23,9 +23,13 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum CallKind {
     Create,
+    /// Posts a message that only shows that a turn is at work.
+    Show,
     Edit,
     Delete,
     Typing,
+    /// Types to learn whether the bot may write there; a turn waits for it.
+    MayType,
     React,
     Channel,
     History,
@@ -44,8 +48,26 @@ impl CallKind {
     /// messages and what they depend on.
     fn most(self) -> usize {
         match self {
-            Self::Edit | Self::Delete | Self::Typing | Self::React | Self::History => MOST_LESSER,
-            Self::Create | Self::Channel | Self::Member | Self::Commands | Self::Start => MOST,
+            Self::Show | Self::Edit | Self::Delete | Self::Typing | Self::React | Self::History => {
+                MOST_LESSER
+            }
+            Self::Create | Self::MayType | Self::Channel | Self::Member | Self::Commands | Self::Start => {
+                MOST
+            }
+        }
+    }
+
+    /// Whether such a call may be late.
+    pub(super) fn waits_for_room(self) -> bool {
+        self != Self::Show
+    }
+
+    /// The kind that it is to Discord.
+    pub(super) fn to_discord(self) -> Self {
+        match self {
+            Self::Show => Self::Create,
+            Self::MayType => Self::Typing,
+            other => other,
         }
     }
 }
@@ -59,8 +81,8 @@ enum Bucket {
 
 /// How many calls may count at once. Discord allows 50 a second; two are left for the check of a token, which is not counted.
 const MOST: usize = 48;
-/// The same for calls that can wait.
-const MOST_LESSER: usize = 36;
+/// The same for calls that can wait. There are up to seven of them for an answer, where many turns wait.
+const MOST_LESSER: usize = 24;
 /// How long a call counts after its answer.
 const WINDOW: Duration = Duration::from_secs(1);
 /// The longest wait that a server can ask for; longer ones are cut to this.
@@ -109,9 +131,9 @@ impl Pace {
     /// Learns from an answer to a call of this kind in this channel.
     pub(super) fn learn(&mut self, kind: CallKind, channel: u64, limits: &LimitHeaders, now: Instant) {
         if let Some(name) = &limits.bucket
-            && self.names.get(&kind).is_none_or(|known| **known != **name)
+            && self.names.get(&kind.to_discord()).is_none_or(|known| **known != **name)
         {
-            self.names.insert(kind, Arc::from(name.as_str()));
+            self.names.insert(kind.to_discord(), Arc::from(name.as_str()));
         }
         match limits.refused {
             Some(TooManyRequests { everywhere: true, wait }) => {
@@ -134,6 +156,7 @@ impl Pace {
     }
 
     fn bucket(&self, kind: CallKind) -> Bucket {
+        let kind = kind.to_discord();
         self.names.get(&kind).cloned().map_or(Bucket::Unnamed(kind), Bucket::Named)
     }
 }
@@ -215,6 +238,7 @@ mod tests {
         ]);
         pace.learn(CallKind::Create, 1, &LimitHeaders::read(200, &last, b"", seconds(1.0)), now);
         assert_eq!(pace.admit(CallKind::Create, 1, now), Err(now + seconds(4.5)));
+        assert_eq!(pace.admit(CallKind::Show, 1, now), Err(now + seconds(4.5)), "to Discord it is the same");
         assert_eq!(pace.admit(CallKind::Create, 2, now), Ok(()));
         assert_eq!(pace.admit(CallKind::Typing, 1, now), Ok(()));
         assert_eq!(pace.admit(CallKind::Create, 1, now + seconds(4.5)), Ok(()));

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -211,13 +212,56 @@ async fn a_full_window_holds_up_its_kind_but_not_the_others() {
     let begin = Instant::now();
     outbox.post(channel(7), post("one")).await.unwrap();
     let second = outbox.post(channel(7), post("two"));
-    let reaction = outbox.react(channel(7), message(9), "⏳");
+    let reaction = outbox.react(channel(7), message(9), "⏳", CancellationToken::new());
     let (second, _) = tokio::join!(second, reaction);
     second.unwrap();
     let calls = server.calls();
     assert_eq!(calls[1].what, "PUT /api/v10/channels/7/messages/9/reactions/%E2%8F%B3/@me");
     assert!(calls[2].at - calls[1].at >= Duration::from_millis(100), "the reaction did not wait");
     assert!(calls[2].at - begin >= Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn what_only_shows_something_is_sent_at_once_or_not_at_all() {
+    let full = Answer {
+        headers: vec![
+            ("x-ratelimit-bucket", "b".into()),
+            ("x-ratelimit-remaining", "0".into()),
+            ("x-ratelimit-reset-after", "0.3".into()),
+        ],
+        ..answer(200, json!({"id": "1"}))
+    };
+    let (server, outbox) = Server::start([full]).await;
+    outbox.show(channel(7), post("a line")).await.unwrap();
+    let refused = outbox.show(channel(7), post("another")).await.unwrap_err();
+    assert!(matches!(refused, Refused::GaveUp { sent: false, .. }), "{refused:?}");
+    outbox.post(channel(7), post("said")).await.unwrap();
+    assert_eq!(server.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reaction_that_comes_too_late_is_not_made() {
+    let full = Answer {
+        headers: vec![
+            ("x-ratelimit-bucket", "b".into()),
+            ("x-ratelimit-remaining", "0".into()),
+            ("x-ratelimit-reset-after", "0.3".into()),
+        ],
+        ..answer(204, json!({}))
+    };
+    let (server, outbox) = Server::start([full]).await;
+    let unwanted = CancellationToken::new();
+    let react = |n| outbox.react(channel(7), message(n), "⏳", unwanted.clone());
+    assert_eq!(react(1).await, Reacted::Yes);
+    // One waits for the window, and one behind it.
+    let late = async {
+        tokio::task::yield_now().await;
+        unwanted.cancel();
+    };
+    let (second, third, ()) = tokio::join!(react(2), react(3), late);
+    assert_eq!((second, third), (Reacted::No, Reacted::No));
+    assert_eq!(react(4).await, Reacted::No);
+    assert_eq!(server.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -280,7 +324,7 @@ async fn a_server_that_never_answers_or_always_refuses_is_given_up() {
     assert!(server.calls().len() < 20, "no storm: {}", server.calls().len());
 
     let outbox = Outbox::with_patience("http://127.0.0.1:9", TOKEN, outbox.0.sender.patience).unwrap();
-    let Err(Refused::GaveUp { why }) = outbox.post(channel(7), post("x")).await else { panic!() };
+    let Err(Refused::GaveUp { why, sent: true }) = outbox.post(channel(7), post("x")).await else { panic!() };
     assert!(why.contains("onnect"), "{why}");
 }
 
@@ -302,7 +346,7 @@ async fn a_forbidden_favour_is_not_asked_again_and_a_refused_token_silences() {
     let (server, outbox) = Server::start([no(), no()]).await;
     for _ in 0..3 {
         outbox.typing(channel(7)).await;
-        outbox.react(channel(7), message(9), "⏳").await;
+        outbox.react(channel(7), message(9), "⏳", CancellationToken::new()).await;
     }
     outbox.typing(channel(8)).await;
     assert_eq!(

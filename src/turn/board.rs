@@ -258,5 +258,5 @@ fn in_order(lanes: &[LaneView]) -> Vec<(ChannelId, MessageId, Instant, bool)> {
 }
 
 fn late() -> Refused {
-    Refused::GaveUp { why: "no answer in time".to_owned() }
+    Refused::GaveUp { why: "no answer in time".to_owned(), sent: true }
 }

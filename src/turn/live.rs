@@ -283,12 +283,16 @@ impl LiveLineTask {
             file: None,
             rows,
         };
-        match timeout(POSTED_WITHIN, self.turns.outbox.post(channel, post)).await {
+        match timeout(POSTED_WITHIN, self.turns.outbox.show(channel, post)).await {
             Ok(Ok(posted)) => {
                 self.stands = Some(LineState::Surely(posted, line));
                 if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await {
                     debug!(error = chain(&error), "cannot record where the live line is");
                 }
+            }
+            // There was no room for it: what is said goes first.
+            Ok(Err(Refused::GaveUp { sent: false, .. })) => {
+                shown::forget_live_line(&self.turns, message).await;
             }
             Ok(Err(Refused::GaveUp { .. })) | Err(_) => self.stands = Some(LineState::Perhaps),
             Ok(Err(refused)) => {

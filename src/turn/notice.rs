@@ -63,25 +63,43 @@ async fn follow(turns: Turns, task: Task, over: CancellationToken) {
         () = over.cancelled() => return,
         () = sleep(turns.live_times.notice_after) => {}
     }
-    // What waits for a slot has its place shown by its live line.
-    if turns.running(task.channel).is_none_or(|running| running == task.message) {
-        return;
-    }
-    let Some(stands) = post(&turns, task, &over).await else { return };
+    let stands = loop {
+        // What waits for a slot has its place shown by its live line.
+        if turns.running(task.channel).is_none_or(|running| running == task.message) {
+            return;
+        }
+        match post(&turns, task, &over).await {
+            Attempt::Stands(stands) => break stands,
+            Attempt::Never => return,
+            Attempt::NoRoom => tokio::select! {
+                () = over.cancelled() => return,
+                () = sleep(turns.live_times.notice_after) => {}
+            },
+        }
+    };
     over.cancelled().await;
     shown::remove_notice(&turns, task.channel, task.message, task.asked(), stands).await;
 }
 
-/// Posts the notice; `None` where none stands.
-async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<LiveLine> {
+/// What came of a try to post the notice.
+enum Attempt {
+    /// It stands, or perhaps it does.
+    Stands(LiveLine),
+    /// What is said went first.
+    NoRoom,
+    /// None stands, and none will.
+    Never,
+}
+
+async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Attempt {
     let Task { message, channel, .. } = task;
     if let Err(error) = turns.store.set_notice(message, Some(LiveLine::Coming)).await {
         warn!(error = chain(&error), "no notice is posted that could not be removed later");
-        return None;
+        return Attempt::Never;
     }
     if over.is_cancelled() {
         shown::forget_notice(turns, message).await;
-        return None;
+        return Attempt::Never;
     }
     let post = Post {
         content: words::waits_for_a_turn(),
@@ -91,19 +109,23 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Option<Liv
         file: None,
         rows: vec![buttons(message)],
     };
-    match timeout(POSTED_WITHIN, turns.outbox.post(channel, post)).await {
+    match timeout(POSTED_WITHIN, turns.outbox.show(channel, post)).await {
         Ok(Ok(posted)) => {
             let stands = LiveLine::Stands(posted);
             if let Err(error) = turns.store.set_notice(message, Some(stands)).await {
                 debug!(error = chain(&error), "cannot record where the notice is");
             }
-            Some(stands)
+            Attempt::Stands(stands)
         }
-        Ok(Err(Refused::GaveUp { .. })) | Err(_) => Some(LiveLine::Coming),
+        Ok(Err(Refused::GaveUp { sent: false, .. })) => {
+            shown::forget_notice(turns, message).await;
+            Attempt::NoRoom
+        }
+        Ok(Err(Refused::GaveUp { .. })) | Err(_) => Attempt::Stands(LiveLine::Coming),
         Ok(Err(refused)) => {
             debug!(%refused, "the notice was not posted");
             shown::forget_notice(turns, message).await;
-            None
+            Attempt::Never
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Turns;
@@ -14,7 +15,7 @@ use super::buttons::ButtonId;
 use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
-use crate::outbox::{Posted, Refused};
+use crate::outbox::{Posted, Reacted, Refused};
 use crate::store::{LiveLine, Shown};
 use crate::view;
 
@@ -33,41 +34,48 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 pub struct Hourglass {
     task: Task,
     /// `None` where an earlier bot showed it.
-    shown: Option<JoinHandle<bool>>,
+    shown: Option<JoinHandle<Reacted>>,
+    /// Cancelled where it is too late to show it.
+    over: CancellationToken,
 }
 
 impl Hourglass {
     /// Shows it. It is in the store already, unless an earlier bot accepted the message.
     pub fn show(turns: &Turns, task: Task) -> Self {
-        let of_task = turns.clone();
+        let (of_task, over) = (turns.clone(), CancellationToken::new());
+        let unwanted = over.clone();
         let show = async move {
             if task.recovered
                 && let Err(error) = of_task.store.set_hourglass(task.message, true).await
             {
                 warn!(error = chain(&error), "⏳ is not shown: it could not be removed later");
-                return true;
+                return Reacted::No;
             }
-            of_task.outbox.react(task.channel, task.asked(), WAITING).await
+            of_task.outbox.react(task.channel, task.asked(), WAITING, unwanted).await
         };
-        Self { task, shown: Some(turns.0.tasks.spawn(show)) }
+        Self { task, shown: Some(turns.0.tasks.spawn(show)), over }
     }
 
     /// What an earlier bot may have shown.
     pub fn left_behind(task: Task) -> Self {
-        Self { task, shown: None }
+        Self { task, shown: None, over: CancellationToken::new() }
     }
 
     /// Removes it, without making the turn wait.
     pub fn remove(self, turns: &Turns) {
         let of_task = turns.clone();
+        self.over.cancel();
         turns.0.tasks.spawn(async move {
             // Not before it has been added.
-            let is_certain = match self.shown {
-                Some(shown) => shown.await.unwrap_or(false),
-                None => true,
+            let shown = match self.shown {
+                Some(shown) => shown.await.unwrap_or(Reacted::Perhaps),
+                None => Reacted::Yes,
             };
             let (channel, message, question) = (self.task.channel, self.task.message, self.task.asked());
-            if !is_certain {
+            if shown == Reacted::No {
+                return forget_hourglass(&of_task, message).await;
+            }
+            if shown == Reacted::Perhaps {
                 // Discord may still add it after the removal.
                 is_gone(&of_task, channel, Left::Hourglass(question)).await;
                 tokio::select! {
@@ -115,10 +123,14 @@ enum Left {
 }
 
 async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
-    if is_gone(turns, channel, Left::Hourglass(question)).await
-        && let Err(error) = turns.store.set_hourglass(turn, false).await
-    {
-        debug!(error = chain(&error), "cannot record that ⏳ was removed");
+    if is_gone(turns, channel, Left::Hourglass(question)).await {
+        forget_hourglass(turns, turn).await;
+    }
+}
+
+async fn forget_hourglass(turns: &Turns, turn: MessageId) {
+    if let Err(error) = turns.store.set_hourglass(turn, false).await {
+        debug!(error = chain(&error), "cannot record that there is no ⏳");
     }
 }
 
@@ -265,7 +277,7 @@ async fn is_gone(turns: &Turns, channel: ChannelId, left: Left) -> bool {
             // Whatever else is to be said there waits meanwhile.
             Left::Message(line) => match timeout(REMOVED_WITHIN, turns.outbox.delete(channel, line)).await {
                 Ok(removed) => removed,
-                Err(_) => Err(Refused::GaveUp { why: "no answer in time".to_owned() }),
+                Err(_) => Err(Refused::GaveUp { why: "no answer in time".to_owned(), sent: true }),
             },
         };
         match removed {

@@ -430,7 +430,9 @@ impl Stop {
 /// Marks the message, without making anybody wait.
 fn mark(turns: &Turns, task: Task) {
     let of_task = turns.clone();
-    turns.0.tasks.spawn(async move { of_task.outbox.react(task.channel, task.asked(), TAKEN_IN).await });
+    turns.0.tasks.spawn(async move {
+        of_task.outbox.react(task.channel, task.asked(), TAKEN_IN, CancellationToken::new()).await
+    });
 }
 
 impl Turns {

@@ -153,12 +153,14 @@ async fn a_bot_that_is_killed_while_it_reads_has_got_on_all_the_same() {
     let bot = Program::start(&stage).await;
     let asked_for = || stage.discord.calls().iter().any(|call| call.path == page(end_of_page));
     until("the next page to be asked for", || asked_for().then_some(())).await;
+    // A turn that the kill meets at work is another test's.
+    assert_eq!(outcome(&stage, first).await, "answered");
     bot.kill().await;
     stage.discord.heal();
     let before = stage.discord.calls().len();
     let _bot = Program::start(&stage).await;
+    assert_eq!(outcome(&stage, second).await, "answered");
     for message in [first, second] {
-        assert_eq!(outcome(&stage, message).await, "answered");
         assert_eq!(stage.parts(message).len(), 1);
     }
     let read_again = stage.discord.calls()[before..].iter().any(|call| call.path == page(heard));
