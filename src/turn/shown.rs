@@ -72,7 +72,8 @@ impl Hourglass {
                 None => Reacted::Yes,
             };
             let (channel, message, question) = (self.task.channel, self.task.message, self.task.asked());
-            if shown == Reacted::No {
+            // An earlier bot may have shown it.
+            if shown == Reacted::No && !self.task.recovered {
                 return forget_hourglass(&of_task, message).await;
             }
             if shown == Reacted::Perhaps {

@@ -3,7 +3,7 @@
 //!
 //! # What happens
 //! People write in 20 channels, also while the bot is down: short questions, slow ones, some that are shown at work,
-//! answers of many parts; they edit and delete what they wrote, and others talk in between. Discord has bad moments:
+//! answers of many parts; they edit and delete what they wrote, answer what Claude asks them, and others talk in between. Discord has bad moments:
 //! errors, limits, connections that end before or after the call had its effect, forgotten nonces. The bot is killed at a
 //! random time, or right at one of its calls, sometimes while it still starts, and started again. In the end everything is well once more and the bot has
 //! time to finish; then [`verdict`](crate::verdict) holds Discord's history, the agents' own record and the store against
@@ -24,7 +24,8 @@ use moonlane::local::{Event, Fault, What};
 
 use crate::crashes::until;
 use crate::evidence::{
-    Evidence, a_project_per_channel, agent_processes, channel_name, has_litter, knows_places, rows,
+    Evidence, a_project_per_channel, agent_processes, channel_name, has_litter, is_of_claude, knows_places,
+    rows,
 };
 use crate::separate::{Process, bot_on};
 use crate::support::{ONE_FOR_MANY, PATIENCE, Setup, Stage};
@@ -69,7 +70,7 @@ async fn whenever_it_is_killed_nothing_is_lost_and_nothing_is_said_twice() {
         }
     }
     let verdict = test.finish().await;
-    println!("crash test: seed {seed}, kills {kills}, {verdict}");
+    println!("crash test: seed {seed}, kills {kills}, Claude asked {}, {verdict}", verdict.claudes);
     let bad = verdict.of(&NEVER);
     assert!(bad.is_empty(), "seed {seed}:\n{bad}");
 }
@@ -126,8 +127,10 @@ impl CrashTest {
             (0..self.dice.usize(2..8)).for_each(|_| self.traffic.step(&discord));
         }
         (0..self.dice.usize(..3)).for_each(|_| bad_moment(&discord, &mut self.dice));
-        if self.dice.u8(..100) < 15 {
-            return self.at_a_live_line().await;
+        match self.dice.u8(..100) {
+            0..15 => return self.at_a_live_line().await,
+            15..35 => return self.at_a_question().await,
+            _ => {}
         }
         let from = discord.wait_for(|log| Some(log.len())).await;
         if self.dice.bool() {
@@ -179,6 +182,33 @@ impl CrashTest {
         let _ = tokio::time::timeout(Duration::from_secs(6), at_it).await;
         if self.dice.bool() {
             pause(&mut self.dice, 0..5).await;
+        }
+    }
+
+    /// Something happens to a question of Claude's: it is posted, somebody answers, it shows what became of it; and Discord
+    /// may not say that.
+    async fn at_a_question(&mut self) {
+        let discord = self.stage.discord.clone();
+        self.traffic.ask_what_needs_an_answer(&discord);
+        if self.dice.bool() {
+            let calls = ["POST /channels", "PATCH /channels"];
+            discord.fail_next(1, Fault::DropAfter, calls[self.dice.usize(..calls.len())]);
+        }
+        let happened = |log: &[Event]| {
+            let is_it = |event: &&Event| match &event.what {
+                What::Posted(it) | What::Edited(it) => is_of_claude(it),
+                _ => false,
+            };
+            log.iter().filter(is_it).count()
+        };
+        for _ in 0..self.dice.usize(1..4) {
+            let before = discord.wait_for(|log| Some(happened(log))).await;
+            let at_it = discord.wait_for(|log| (happened(log) > before).then_some(()));
+            let _ = tokio::time::timeout(Duration::from_millis(800), at_it).await;
+            self.traffic.press_one(&discord);
+        }
+        if self.dice.bool() {
+            pause(&mut self.dice, 0..20).await;
         }
     }
 
@@ -236,9 +266,10 @@ impl CrashTest {
     }
 
     /// Waits until all that was said is finished, or nothing moves any more.
-    async fn all_is_done(&self) {
+    async fn all_is_done(&mut self) {
         let mut last = (0, Instant::now());
         loop {
+            self.traffic.press_all(&self.stage.discord);
             let rows = rows(self.stage.root());
             let done = rows.values().filter(|row| !row.is_open()).count();
             let patience = match (done == rows.len(), self.traffic.wanted().all(|it| rows.contains_key(&it)))

@@ -6,11 +6,12 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use moonlane::local::{LocalDiscord, What};
+use moonlane::local::{LocalDiscord, Message, What};
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 
 use crate::busy::Stopwatch;
+use crate::commands::buttons;
 use crate::support::processes_where;
 
 /// All that is known of a run that is over.
@@ -30,7 +31,8 @@ pub struct Evidence {
 #[derive(Debug, Clone)]
 pub struct Question {
     pub message: u64,
-    /// What it says, and since when. Each text is there once in the whole run.
+    /// What it says, and since when. Each text is there once in the whole run. A press below a question that a restart has
+    /// left has none: what it says is the bot's.
     pub texts: Vec<(SystemTime, String)>,
     pub deleted: Option<SystemTime>,
 }
@@ -123,6 +125,11 @@ impl fmt::Display for Evidence {
     }
 }
 
+/// Whether this is a question of Claude's.
+pub fn is_of_claude(message: &Message) -> bool {
+    message.nonce.as_ref().is_some_and(|nonce| nonce.starts_with("q-"))
+}
+
 fn history(discord: &LocalDiscord) -> (Vec<Post>, Vec<String>) {
     let (mut posts, mut litter) = (Vec::new(), Vec::new());
     let (now, wall) = (Instant::now(), SystemTime::now());
@@ -143,6 +150,10 @@ fn history(discord: &LocalDiscord) -> (Vec<Post>, Vec<String>) {
     }
     for channel in channels {
         for message in discord.messages(channel) {
+            let is_left = message.content.contains("-# I was restarted before anybody answered");
+            if is_of_claude(&message) && !buttons(&message).is_empty() && !is_left {
+                litter.push(format!("dead buttons below {}: {}", message.id, message.content));
+            }
             if message.reactions.iter().any(|(_, user)| *user == discord.bot_id()) {
                 litter.push(format!("an hourglass on {}", message.id));
             }

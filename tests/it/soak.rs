@@ -110,6 +110,7 @@ async fn what_a_bot_holds_does_not_grow() {
     stage.discord.heal();
     let done = async {
         while open(stage.root()) > 0 || has_litter(&stage.discord) {
+            traffic.press_all(&stage.discord);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

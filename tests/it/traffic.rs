@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
-use moonlane::local::{Fault, Id, LocalDiscord, Say};
+use moonlane::local::{Fault, Id, LocalDiscord, Message, Say};
 
-use crate::evidence::{Question, channel_name};
+use crate::commands::buttons;
+use crate::evidence::{Question, channel_name, is_of_claude};
 
 /// The people, and what they have asked so far.
 pub struct Traffic {
@@ -22,9 +23,10 @@ impl Traffic {
     /// Somebody does something: mostly, to ask.
     pub fn step(&mut self, discord: &LocalDiscord) {
         match self.dice.u8(..100) {
-            0..75 => self.ask(discord),
-            75..85 => self.edit(discord),
-            85..93 => self.delete(discord),
+            0..70 => self.ask(discord),
+            70..79 => self.edit(discord),
+            79..86 => self.delete(discord),
+            86..93 => self.press_one(discord),
             _ => self.others_talk(discord, 5),
         }
     }
@@ -34,6 +36,47 @@ impl Traffic {
         self.ask_what(discord, |_, name| {
             format!("TEXT:I look first. ;; TOOL:Bash:sleep 2.4 ;; TOOL:Bash:sleep 1.6 ;; {name}")
         });
+    }
+
+    /// Somebody asks what Claude needs a permission for, or a choice.
+    pub fn ask_what_needs_an_answer(&mut self, discord: &LocalDiscord) {
+        self.ask_what(discord, any_question);
+    }
+
+    /// Somebody presses something below one of the questions that Claude has asked.
+    pub fn press_one(&mut self, discord: &LocalDiscord) {
+        let open = self.claudes_questions(discord);
+        if !open.is_empty() {
+            let question = &open[self.dice.usize(..open.len())];
+            self.press(discord, question);
+        }
+    }
+
+    /// Everybody answers, so that nothing waits for a person; what an earlier bot has left stays as it is.
+    pub fn press_all(&mut self, discord: &LocalDiscord) {
+        for question in self.claudes_questions(discord) {
+            if !buttons(&question).iter().any(|id| id.ends_with(":go_on")) {
+                self.press(discord, &question);
+            }
+        }
+    }
+
+    fn press(&mut self, discord: &LocalDiscord, question: &Message) {
+        let simple = |id: &String| {
+            [":allow", ":deny", ":pick0", ":pick1", ":go_on"].iter().any(|end| id.ends_with(end))
+        };
+        let ids: Vec<_> = buttons(question).into_iter().filter(simple).collect();
+        let Some(id) = self.dice.choice(&ids) else { return };
+        // Where a restart has left the question, the press becomes a turn under the interaction's id.
+        let Ok(press) = discord.press(question.id, discord.owner(), id) else { return };
+        self.asked.push(Question { message: press.get(), texts: Vec::new(), deleted: None });
+    }
+
+    /// What Claude has asked and can be answered.
+    fn claudes_questions(&self, discord: &LocalDiscord) -> Vec<Message> {
+        let channels = (0..self.channels).map(|number| discord.channel(&channel_name(number)));
+        let messages = channels.flat_map(|channel| discord.messages(channel));
+        messages.filter(|it| is_of_claude(it) && !buttons(it).is_empty()).collect()
     }
 
     fn ask(&mut self, discord: &LocalDiscord) {
@@ -53,7 +96,7 @@ impl Traffic {
     /// Somebody edits one of the newest questions.
     fn edit(&mut self, discord: &LocalDiscord) {
         let bot = discord.bot_id();
-        let Some(question) = self.one_of_the_newest() else { return };
+        let Some(question) = self.one_of_the_newest().filter(|it| !it.texts.is_empty()) else { return };
         let edited = format!("{} ;; TEXT:edited", question.texts[0].1);
         if question.texts.len() == 1
             && discord.edit(Id::from(question.message), &format!("<@{bot}> {edited}"))
@@ -92,7 +135,8 @@ impl Traffic {
 
     /// What somebody still wants an answer to.
     pub fn wanted(&self) -> impl Iterator<Item = u64> {
-        self.asked.iter().filter(|question| question.deleted.is_none()).map(|question| question.message)
+        let wanted = self.asked.iter().filter(|it| it.deleted.is_none() && !it.texts.is_empty());
+        wanted.map(|question| question.message)
     }
 }
 
@@ -102,8 +146,20 @@ fn any_text(dice: &mut Rng, name: String) -> String {
         50..65 => format!("SLEEP:0.2 ;; {name}"),
         65..75 => format!("DRIP:20 ;; {name} and some more words that come slowly, piece by piece"),
         75..93 => format!("{name} ;; LONG:{}", dice.usize(3_000..14_000)),
-        93..96 => format!("{name} ;; LONG:{}", dice.usize(20_000..40_000)),
+        93..95 => format!("{name} ;; LONG:{}", dice.usize(20_000..40_000)),
+        95..97 => any_question(dice, name),
         _ => format!("{name} ;; TOOL:Read:a.txt ;; {name}"),
+    }
+}
+
+/// What Claude answers only once a person has pressed something.
+fn any_question(dice: &mut Rng, name: String) -> String {
+    let once = name.replace("TEXT:", "");
+    if dice.bool() {
+        format!("ASK:Bash:echo {once} ;; {name}")
+    } else {
+        let choice = r#"[{"question":"Which?","header":"Which","options":[{"label":"A"},{"label":"B"}]}]"#;
+        format!(r#"ASK:AskUserQuestion:{{"questions":{choice}}} ;; {name}"#)
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Verdict {
     pub accepted: usize,
     /// Not accepted, and told so.
     pub refused: usize,
+    /// How many questions of Claude's were posted.
+    pub claudes: usize,
     pub wrong: Vec<(Wrong, String)>,
 }
 
@@ -120,8 +122,12 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         }
     }
     let mut posts = HashMap::<u64, BTreeMap<u32, Vec<&Post>>>::new();
+    let mut claudes = BTreeMap::<&str, usize>::new();
     for post in &evidence.posts {
         let Some((message, number)) = post.nonce.split_once('-') else { continue };
+        if post.nonce.starts_with("q-") {
+            *claudes.entry(&post.nonce).or_default() += 1;
+        }
         // Others are of lines of progress, and of news for operators.
         let (Ok(message), Ok(number)) = (message.parse(), number.parse()) else { continue };
         posts.entry(message).or_default().entry(number).or_default().push(post);
@@ -133,6 +139,10 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         let said = posts.remove(&question.message).unwrap_or_default();
         let on_its_way = ON_ITS_WAY.mul_f64(evidence.slowness);
         Case { question, row, asked: &asked, said: &said, on_its_way, verdict: &mut verdict }.judge();
+    }
+    verdict.claudes = claudes.len();
+    for (nonce, times) in claudes.into_iter().filter(|(_, times)| *times > 1) {
+        verdict.add(Wrong::Twice, format!("Claude's question {nonce} was posted {times} times"));
     }
     for (message, said) in posts {
         verdict.add(Wrong::Twice, format!("an answer to {message}, which nobody asked: {said:?}"));
@@ -158,8 +168,11 @@ impl Case<'_> {
     fn judge(mut self) {
         self.said_once();
         self.asked_once();
+        let is_press = self.question.texts.is_empty();
         let Some(row) = self.row else {
-            if self.is_refused() {
+            if is_press {
+                return;
+            } else if self.is_refused() {
                 self.verdict.refused += 1;
             } else if self.question.deleted.is_none() {
                 self.wrong(Wrong::Unseen, "was never accepted");
@@ -175,10 +188,17 @@ impl Case<'_> {
         }
         let whole = self.whole();
         match row.state.as_deref() {
+            Some("answered") if is_press => {}
             Some("answered") => {
-                let expected =
-                    self.asked.last().map(|note| answer_to(note.prompt.as_deref().unwrap_or_default()));
-                if expected.as_ref() != Some(&whole) {
+                let prompt = self.asked.last().and_then(|note| note.prompt.as_deref());
+                let expected = prompt.map(answer_to);
+                // What was decided stands before it.
+                let is_decided = prompt.is_some_and(|prompt| prompt.starts_with("ASK:"));
+                let is_there = |expected: &String| match is_decided {
+                    true => DECIDED.iter().any(|it| whole.starts_with(it)) && whole.ends_with(expected),
+                    false => whole == *expected,
+                };
+                if !expected.as_ref().is_some_and(is_there) {
                     let start = |text: &str| text.chars().take(80).collect::<String>();
                     let expected = expected.unwrap_or_default();
                     let words = format!(
@@ -194,7 +214,7 @@ impl Case<'_> {
             Some("interrupted") => {
                 if !self.told() {
                     self.wrong(Wrong::Lost, &format!("interrupted, and told only {whole:?}"));
-                } else if self.asked.is_empty() {
+                } else if self.asked.is_empty() && !is_press {
                     self.wrong(
                         Wrong::ToldInVain,
                         "was told that work on it was interrupted, and no agent had it",
@@ -207,7 +227,7 @@ impl Case<'_> {
     }
 
     fn wrong(&mut self, what: Wrong, words: &str) {
-        let (_, text) = &self.question.texts[0];
+        let text = self.question.texts.first().map_or("a press", |(_, text)| text);
         self.verdict.add(what, format!("{} ({text}): {words}", self.question.message));
     }
 
@@ -304,6 +324,9 @@ impl Case<'_> {
     }
 }
 
+/// How the demo agent begins to say what was decided, without white space.
+const DECIDED: [&str; 3] = ["Bashwas", "AskUserQuestionwas", "Theanswer:"];
+
 /// Whether this is a sentence about the end of a turn, and no answer.
 fn is_told(text: &str) -> bool {
     text.contains("⚠️")
@@ -322,7 +345,7 @@ fn answer_to(prompt: &str) -> String {
         match directive.split_once(':') {
             Some(("TEXT", words)) => said.push_str(words),
             // Only what comes after the last tool is the answer.
-            Some(("TOOL", _)) => said.clear(),
+            Some(("TOOL" | "ASK", _)) => said.clear(),
             Some(("LONG", length)) => {
                 let unit = "The quick brown fox jumps over the lazy dog. ";
                 said.extend(unit.chars().cycle().take(length.parse().unwrap()));
@@ -406,6 +429,16 @@ mod tests {
     fn what_is_missing_is_lost() {
         assert_eq!(wrong(|it| drop(it.posts.pop())), [Wrong::Lost]);
         assert_eq!(wrong(|it| it.posts[1].text.clear()), [Wrong::Lost]);
+        let decided = |text: &str| {
+            wrong(|it| {
+                let prompt = "ASK:Bash:make ;; TEXT:b";
+                it.questions[0].texts[0].1 = prompt.to_owned();
+                it.agents = vec![AgentNote::prompted(prompt, second(5))];
+                it.posts = vec![post(1, text), post(2, "b")];
+            })
+        };
+        assert_eq!(decided("Bash was denied: no."), []);
+        assert_eq!(decided("so"), [Wrong::Lost]);
         assert_eq!(wrong(|it| row(it).parts[1].1 = None), [Wrong::Lost]);
         assert_eq!(wrong(|it| interrupted(it, "a")), [Wrong::Lost]);
         assert_eq!(wrong(|it| row(it).state = Some("cancelled".to_owned())), [Wrong::Lost]);
@@ -421,6 +454,9 @@ mod tests {
         assert_eq!(wrong(|it| it.posts.push(post(3, ""))), [Wrong::Twice]);
         assert_eq!(wrong(|it| it.posts.push(post(0, ""))), [Wrong::Twice]);
         assert_eq!(wrong(|it| it.agents.push(it.agents[0].clone())), [Wrong::Twice]);
+        let of_claude = Post { nonce: "q-1".to_owned(), ..post(1, "?") };
+        assert_eq!(wrong(|it| it.posts.push(of_claude.clone())), []);
+        assert_eq!(wrong(|it| it.posts.extend([of_claude.clone(), of_claude.clone()])), [Wrong::Twice]);
         assert_eq!(
             wrong(|it| it.posts.push(Post { nonce: "8-1".to_owned(), ..post(1, "") })),
             [Wrong::Twice]
