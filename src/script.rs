@@ -59,6 +59,7 @@ pub use effect::{
 use facts::MessageFacts;
 use hooks::HookSet;
 pub use hooks::{HookAnswer, TurnFacts};
+use lint::CalledFunction;
 use problem::LuaFailure;
 pub use problem::{EntryPoint, FailureKind, ScriptError, ScriptProblem, Severity};
 use routing::{Context, Routing};
@@ -150,10 +151,12 @@ impl ScriptSet {
         let triggers_file = format!("{shown}/{TRIGGERS}.lua");
         let hooks_file = format!("{shown}/{HOOKS}.lua");
         let mut problems = Vec::new();
+        let mut called = Vec::new();
         let mut has_route = false;
         let routing = vm.module(ROUTING).map_err(|failure| ScriptProblem::in_code(&routing_file, failure));
         let routing = match routing {
             Ok(value) => {
+                called.extend(CalledFunction::of_routing(&value));
                 let context = Context { root, limits, file: &routing_file, config };
                 let (routing, route) = routing::decode(&value, &context, &mut problems);
                 has_route = route;
@@ -166,7 +169,10 @@ impl ScriptSet {
             }
         };
         let triggers = match vm.module(TRIGGERS) {
-            Ok(value) => triggers::decode(&value, &triggers_file, &mut problems),
+            Ok(value) => {
+                called.extend(CalledFunction::of_triggers(&value));
+                triggers::decode(&value, &triggers_file, &mut problems)
+            }
             Err(failure) => {
                 problems.push(ScriptProblem::in_code(&triggers_file, failure));
                 None
@@ -175,11 +181,14 @@ impl ScriptSet {
         let mut hooks = HookSet::default();
         if has_hooks {
             match vm.module(HOOKS) {
-                Ok(value) => hooks = hooks::decode(&value, &hooks_file, &mut problems),
+                Ok(value) => {
+                    called.extend(CalledFunction::of_hooks(&value));
+                    hooks = hooks::decode(&value, &hooks_file, &mut problems);
+                }
                 Err(failure) => problems.push(ScriptProblem::in_code(&hooks_file, failure)),
             }
         }
-        problems.extend(vm.lint());
+        problems.extend(vm.lint(&called));
         let limits = commands::CommandLimits { budget, waiting: config.max_waiting };
         let commands = CommandSet::load(&dir, &shown, limits, &mut problems).map_err(folder_problem)?;
         // Several files may require one that is broken, and what is found by reading may also be met by running.

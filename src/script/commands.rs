@@ -35,6 +35,7 @@ pub(super) use tools::{CommandInfo, names as tool_names};
 use super::command;
 use super::data::{BadValue, shown};
 use super::effect::Effect;
+use super::lint::CalledFunction;
 use super::problem::{EntryPoint, FailureKind, LuaFailure, ScriptError, ScriptProblem};
 use super::vm::{Budget, Vm};
 use crate::domain::{Author, ChannelId, Choice, Command, GuildId, Interaction, Invocation};
@@ -175,6 +176,7 @@ impl CommandSet {
         }
         let mut vm = Vm::new(dir.to_owned(), shown.to_owned(), limits.budget)?;
         let mut entries: Vec<CommandFile> = Vec::new();
+        let mut called = Vec::new();
         for name in files {
             let module = format!("{FOLDER}/{name}");
             let file = format!("{shown}/{module}.lua");
@@ -185,6 +187,7 @@ impl CommandSet {
                     continue;
                 }
             };
+            called.extend(CalledFunction::of_command(&value));
             let decoded = command::decode(&value).and_then(|command| {
                 match entries.iter().find(|other| other.command.name == command.name) {
                     None => Ok(command),
@@ -204,7 +207,7 @@ impl CommandSet {
             );
             problems.push(ScriptProblem::in_value(&folder, BadValue::here(message)));
         }
-        problems.extend(vm.lint());
+        problems.extend(vm.lint(&called));
         vm.seal();
         let definitions = entries.iter().map(|entry| Arc::clone(&entry.command)).collect();
         let entries: Arc<[CommandFile]> = entries.into();

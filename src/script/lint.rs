@@ -4,7 +4,11 @@
 //! words, and knows nothing of scopes: a name is wrong only where no line of the file gives it a meaning, as a variable,
 //! a parameter or a key. It misses some; but what it finds, no scope can make right.
 
+mod fields;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use fields::CalledFunction;
 
 use super::problem::{ScriptProblem, Severity};
 use crate::nearest::{misspelt, nearest};
@@ -66,7 +70,11 @@ pub fn not_there<'a>(path: &str, known: impl IntoIterator<Item = &'a str> + Clon
 }
 
 /// What is wrong with the names in these files, given by how errors name them.
-pub fn lint(files: &BTreeMap<String, String>, globals: &Globals) -> Vec<ScriptProblem> {
+pub fn lint(
+    files: &BTreeMap<String, String>,
+    globals: &Globals,
+    called: &[CalledFunction],
+) -> Vec<ScriptProblem> {
     let words: Vec<_> = files.iter().map(|(file, source)| (file, words(source))).collect();
     // A file may set a global for others.
     let assigned: BTreeSet<&str> = words.iter().flat_map(|(_, words)| set_globals(words)).collect();
@@ -92,6 +100,7 @@ pub fn lint(files: &BTreeMap<String, String>, globals: &Globals) -> Vec<ScriptPr
                 severity: if sure { Severity::Error } else { Severity::Warning },
             });
         }
+        problems.extend(fields::unknown_fields(file, words, called));
     }
     problems
 }
@@ -123,9 +132,17 @@ fn unknown<'a>(
         .then(|| (format!("{name}.{member}"), members.iter().map(String::as_str).collect()))
 }
 
-/// The names that a file gives a meaning anywhere, and more: the types beside them, keys of tables.
+/// The names that a file gives a meaning anywhere, and more: keys of tables.
 fn bound<'a>(words: &[Word<'a>]) -> BTreeSet<&'a str> {
-    let mut bound = BTreeSet::from(["self"]);
+    let mut bound = declared(words);
+    bound.insert("self");
+    bound.extend(set_globals(words));
+    bound
+}
+
+/// The names of local variables and parameters, and the types beside them.
+fn declared<'a>(words: &[Word<'a>]) -> BTreeSet<&'a str> {
+    let mut declared = BTreeSet::new();
     let mut place = 0;
     while let Some(word) = words.get(place) {
         let from = &words[place + 1..];
@@ -139,11 +156,10 @@ fn bound<'a>(words: &[Word<'a>]) -> BTreeSet<&'a str> {
             "function" => &from[..until(&[")"])],
             _ => &from[..0],
         };
-        bound.extend(names.iter().map(|it| it.text).filter(|name| is_name(name)));
+        declared.extend(names.iter().map(|it| it.text).filter(|name| is_name(name)));
         place += 1;
     }
-    bound.extend(set_globals(words));
-    bound
+    declared
 }
 
 /// The names that stand before `=`, be they variables or keys, or are functions.
@@ -159,7 +175,8 @@ fn is_name(word: &str) -> bool {
     first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && !KEYWORDS.contains(&word)
 }
 
-/// A name, a keyword or a sign; texts, numbers and comments are none.
+/// A name, a keyword or a sign; a text or a number is there as its first character. A backquoted text is `{` where an
+/// expression begins in it, and a backquote at its end.
 struct Word<'a> {
     text: &'a str,
     line: usize,
@@ -174,22 +191,35 @@ fn words(source: &str) -> Vec<Word<'_>> {
     while let Some(c) = rest.chars().next() {
         let length = match c {
             '-' if rest.starts_with("--") => 2 + comment(&rest[2..]),
-            '[' if long_bracket(rest).is_some() => long_bracket(rest).unwrap_or(1),
-            '"' | '\'' => 1 + quoted(&rest[1..], c),
-            '`' => 1 + backquoted(&rest[1..], &mut inside),
+            '[' if long_bracket(rest).is_some() => {
+                words.push(Word { text: "\"", line });
+                long_bracket(rest).unwrap_or(1)
+            }
+            '"' | '\'' => {
+                words.push(Word { text: &rest[..1], line });
+                1 + quoted(&rest[1..], c)
+            }
+            '`' => {
+                let length = 1 + backquoted(&rest[1..], &mut inside);
+                words.push(Word { text: &rest[length - 1..length], line });
+                length
+            }
             '{' if !inside.is_empty() => {
                 *inside.last_mut().unwrap_or(&mut 0) += 1;
                 1
             }
             '}' if inside.last() == Some(&0) => {
                 inside.pop();
-                1 + backquoted(&rest[1..], &mut inside)
+                let length = 1 + backquoted(&rest[1..], &mut inside);
+                words.push(Word { text: &rest[length - 1..length], line });
+                length
             }
             '}' if !inside.is_empty() => {
                 *inside.last_mut().unwrap_or(&mut 1) -= 1;
                 1
             }
             c if c.is_ascii_digit() => {
+                words.push(Word { text: &rest[..1], line });
                 rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len())
             }
             c if c.is_ascii_alphabetic() || c == '_' => {
@@ -278,7 +308,7 @@ mod tests {
 
     fn told(source: &str) -> String {
         let files = BTreeMap::from([("x.lua".to_owned(), source.to_owned())]);
-        lint(&files, &globals()).iter().map(|problem| format!("{problem}\n")).collect()
+        lint(&files, &globals(), &[]).iter().map(|problem| format!("{problem}\n")).collect()
     }
 
     #[test]

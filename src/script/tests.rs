@@ -239,7 +239,8 @@ async fn what_a_function_returns_is_a_decision_or_an_error_with_its_place() {
         (body, decided(&set, message("hi")).await)
     };
     let trigger = |body: &'static str| async move {
-        let set = set(&[("triggers.lua", &format!("return function(message) {body} end"))]);
+        let set =
+            set(&[("triggers.lua", &format!("return function(message) local message = message {body} end"))]);
         (body, decided(&set, unmentioned("hi")).await)
     };
     let snapshot = cases([

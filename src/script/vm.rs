@@ -32,7 +32,7 @@ use mlua::{Lua, LuaOptions, StdLib, VmState};
 use parking_lot::Mutex;
 
 use super::data::{cut, shown};
-use super::lint::{self, Globals};
+use super::lint::{self, CalledFunction, Globals};
 use super::problem::{FailureKind, LuaFailure, ScriptProblem};
 
 /// The largest script file.
@@ -179,14 +179,14 @@ impl Vm {
         place.filter(|_| ended.is_err_and(|failure| failure.kind == FailureKind::OutOfMemory))
     }
 
-    /// What is wrong with the names in the files that were loaded.
-    pub fn lint(&self) -> Vec<ScriptProblem> {
+    /// What is wrong with the names in the files that were loaded, of which the bot calls these functions.
+    pub fn lint(&self, called: &[CalledFunction]) -> Vec<ScriptProblem> {
         let files = self.files.lock();
         // What is no Lua has a problem already.
         let is_lua = |source: &str| self.lua.load(source).set_mode(ChunkMode::Text).into_function().is_ok();
         let sources = files.sources.iter().filter(|(_, source)| is_lua(source));
         let named = sources.map(|(file, source)| (files.shown_path(file), source.clone()));
-        lint::lint(&named.collect(), &self.globals)
+        lint::lint(&named.collect(), &self.globals, called)
     }
 
     /// From here on no more files are read: a script set is what its files were when it was loaded.

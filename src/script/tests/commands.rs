@@ -7,7 +7,9 @@ use crate::domain::{Controls, Dialog, InteractionId, Invocation, NamedChannel, N
 
 /// A file of a command `/test` that does this.
 pub(super) fn test_command(body: &str) -> String {
-    format!("return {{ name = 'test', description = 'A test', run = function(ctx, args)\n{body}\nend }}")
+    format!(
+        "return {{ name = 'test', description = 'A test', run = function(ctx, args) local ctx = ctx\n{body}\nend }}"
+    )
 }
 
 pub(super) fn commands(body: &str) -> ScriptSet {
@@ -540,7 +542,7 @@ async fn suggestions() {
     let suggest = async |kind: &str, body: &str, typed: OptionValue| {
         let file = format!(
             "return {{ name = 'test', description = 'x', run = print, options = {{ {{ name = 'first', description = 'x' }},
-  {{ name = 'what', description = 'x', type = '{kind}', autocomplete = function(ctx, typed) {body} end }} }} }}"
+  {{ name = 'what', description = 'x', type = '{kind}', autocomplete = function(ctx, typed) local ctx = ctx {body} end }} }} }}"
         );
         let set = set(&[("commands/test.lua", &file)]);
         let call = call_of("test", &[("what", typed)]);

@@ -15,11 +15,13 @@ fn turn() -> Arc<TurnFacts> {
     })
 }
 
-/// What a hook with this body makes of `text`; the body begins on line 2.
+/// What a hook with this body makes of `text`; the body begins on line 2. `check` follows no local variable.
 async fn hooked(hook: Hook, body: &str) -> String {
     let arguments = if hook == Hook::BeforePrompt { "turn" } else { "text, turn" };
-    let set =
-        set(&[("hooks.lua", &format!("return {{ {} = function({arguments})\n{body}\nend }}", hook.name()))]);
+    let set = set(&[(
+        "hooks.lua",
+        &format!("return {{ {} = function({arguments}) local turn = turn\n{body}\nend }}", hook.name()),
+    )]);
     let text = (hook != Hook::BeforePrompt).then_some("an answer");
     match set.try_hook(hook, text, &turn()).await {
         Ok(text) => format!("{:?}", text.map(|text| data::cut(text, 80))),

@@ -94,6 +94,43 @@ end }",
                 ("lib/names.lua", "return { all = function() return prnt() end }"),
             ]),
         ),
+        (
+            "fields that are not there, of what functions are given",
+            problems(&[
+                (
+                    "routing.lua",
+                    "local lib = require 'lib/route'\nreturn { projects = { site = { dir = '.' } }, route = lib.route }",
+                ),
+                (
+                    "lib/route.lua",
+                    "local function pick(message, prompt)
+  return message.channel.name == message.txet and 'site' or nil
+end
+return { route = pick }",
+                ),
+                ("triggers.lua", "return function(m)\n  return m.raw_txt\nend"),
+                (
+                    "hooks.lua",
+                    "return { before_prompt = function(turn) return turn.channel_id end, on_error = function(text, turn)
+  return text .. turn.author.nmae
+end }",
+                ),
+                (
+                    "commands/x.lua",
+                    "return { name = 'x', description = 'x', options = {
+  { name = 'y', description = 'y', autocomplete = function(ctx) return { ctx:reply 'z' } end },
+}, run = function(ctx)
+  ctx:repyl(ctx.user.nick)
+end }",
+                ),
+                (
+                    "commands/z.lua",
+                    "return { name = 'z', description = 'x', subcommands = {
+  { name = 'y', description = 'y', run = function(ctx) return ctx.guild end },
+} }",
+                ),
+            ]),
+        ),
     ]);
     snapshot!("problems_in_code", snapshot);
 }
