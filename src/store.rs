@@ -47,7 +47,7 @@ pub use questions::{
     Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, Resumption, StoredQuestion,
 };
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
-pub use shown::{LiveLine, Shown};
+pub use shown::{Shown, ShownMessage};
 pub use steering::SteeringEnd;
 pub use turns::{
     Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
@@ -525,8 +525,8 @@ mod tests {
         for id in [1, 2, 3] {
             begin(&store, id).await;
         }
-        store.set_live_line(message(2), Some(LiveLine::Coming)).await.unwrap();
-        store.set_live_line(message(3), Some(LiveLine::Stands(message(30)))).await.unwrap();
+        store.set_live_line(message(2), Some(ShownMessage::Coming)).await.unwrap();
+        store.set_live_line(message(3), Some(ShownMessage::Stands(message(30)))).await.unwrap();
         store.finish(message(2), finished(Outcome::Answered, &[])).await.unwrap();
         let shown = |id, hourglass, live_line| Shown {
             message: message(id),
@@ -536,7 +536,7 @@ mod tests {
             live_line,
             notice: None,
         };
-        let (coming, stands) = (Some(LiveLine::Coming), Some(LiveLine::Stands(message(30))));
+        let (coming, stands) = (Some(ShownMessage::Coming), Some(ShownMessage::Stands(message(30))));
         assert_eq!(
             store.shown().await.unwrap(),
             [shown(1, true, None), shown(2, true, coming), shown(3, false, stands)]

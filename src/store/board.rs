@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{LiveLine, Store, StoreError};
+use super::{ShownMessage, Store, StoreError};
 use crate::domain::{ChannelId, GuildId, InteractionId, MessageId};
 
 /// A board that stands, is about to, or is to go.
@@ -12,7 +12,7 @@ pub struct BoardRow {
     pub asked: MessageId,
     pub channel: ChannelId,
     /// The message, once it is known to stand there.
-    pub message: LiveLine,
+    pub message: ShownMessage,
     /// Whether it is the one that is to stand; there is one at most.
     pub is_wanted: bool,
 }
@@ -53,7 +53,7 @@ impl Store {
                 tx.prepare_cached(sql)?.execute(params![
                     asked.get().cast_signed(),
                     channel,
-                    LiveLine::Coming
+                    ShownMessage::Coming
                 ])?;
             }
             Ok(before > 0)

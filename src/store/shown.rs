@@ -16,14 +16,14 @@ pub struct Shown {
     /// Whether that message may have the ⏳ reaction.
     pub hourglass: bool,
     /// The message that shows it at work.
-    pub live_line: Option<LiveLine>,
+    pub live_line: Option<ShownMessage>,
     /// The message that says what can be done about it while it waits.
-    pub notice: Option<LiveLine>,
+    pub notice: Option<ShownMessage>,
 }
 
-/// A message that shows how a turn stands.
+/// A message that stands there for a while: a live line, a notice, the board. The next bot looks for one that is coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LiveLine {
+pub enum ShownMessage {
     /// It may be in the channel, or about to be.
     Coming,
     Stands(MessageId),
@@ -61,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn live_line(&self, message: MessageId) -> Result<Option<LiveLine>, StoreError> {
+    pub async fn live_line(&self, message: MessageId) -> Result<Option<ShownMessage>, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT live_line FROM turns WHERE message = ?1";
             Ok(tx.prepare_cached(sql)?.query_row([message], |row| row.get(0)).optional()?.flatten())
@@ -86,7 +86,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn set_live_line(&self, message: MessageId, line: Option<LiveLine>) -> Result<(), StoreError> {
+    pub async fn set_live_line(
+        &self,
+        message: MessageId,
+        line: Option<ShownMessage>,
+    ) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET live_line = ?2 WHERE message = ?1";
             tx.prepare_cached(sql)?.execute(params![message, line])?;
@@ -99,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn notice(&self, message: MessageId) -> Result<Option<LiveLine>, StoreError> {
+    pub async fn notice(&self, message: MessageId) -> Result<Option<ShownMessage>, StoreError> {
         self.step(move |tx| {
             let mut statement = tx.prepare_cached("SELECT notice FROM turns WHERE message = ?1")?;
             Ok(statement.query_row([message], |row| row.get(0)).optional()?.flatten())
@@ -111,7 +115,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn set_notice(&self, message: MessageId, notice: Option<LiveLine>) -> Result<(), StoreError> {
+    pub async fn set_notice(
+        &self,
+        message: MessageId,
+        notice: Option<ShownMessage>,
+    ) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE turns SET notice = ?2 WHERE message = ?1";
             tx.prepare_cached(sql)?.execute(params![message, notice])?;

@@ -9,7 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, V
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DeliveryState, LiveLine, Millis, TurnState, Unwanted};
+use super::{DeliveryState, Millis, ShownMessage, TurnState, Unwanted};
 use crate::domain::{
     ChannelId, GuildId, MessageId, MicroUsd, Outcome, PermissionMode, ProjectName, SessionId, UserId,
     Verbosity,
@@ -205,7 +205,7 @@ impl FromSql for Unwanted {
     }
 }
 
-impl ToSql for LiveLine {
+impl ToSql for ShownMessage {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         match self {
             // No message has this id.
@@ -215,7 +215,7 @@ impl ToSql for LiveLine {
     }
 }
 
-impl FromSql for LiveLine {
+impl FromSql for ShownMessage {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value.as_i64()? {
             0 => Ok(Self::Coming),

@@ -15,7 +15,7 @@ use crate::domain::{ChannelId, InteractionId, MessageId};
 use crate::lane::LaneView;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
-use crate::store::{BoardRow, LiveLine, StoreError};
+use crate::store::{BoardRow, ShownMessage, StoreError};
 use crate::view::{self, BoardTurn, Standing};
 use crate::words::live as words;
 
@@ -135,7 +135,7 @@ impl BoardState {
         match done {
             Ok(posted) => {
                 self.shown = Some((posted, text));
-                if board.message != LiveLine::Stands(posted) {
+                if board.message != ShownMessage::Stands(posted) {
                     turns.store.note_board(board.asked, posted).await?;
                 }
                 Ok(true)
@@ -164,7 +164,7 @@ impl BoardState {
 
     /// The message of this board, also where its post was not recorded.
     async fn where_it_stands(&self, turns: &Turns, board: BoardRow) -> Result<Option<MessageId>, Refused> {
-        if let LiveLine::Stands(message) = board.message {
+        if let ShownMessage::Stands(message) = board.message {
             return Ok(Some(message));
         }
         let mut history = turns.outbox.history(board.channel, board.asked, turns.me);

@@ -26,7 +26,7 @@ use crate::agent::Progress;
 use crate::domain::{ButtonStyle, File, MessageId, Row, UserId, Verbosity};
 use crate::logging::chain;
 use crate::outbox::{Notify, Outbox, Post, Refused};
-use crate::store::LiveLine;
+use crate::store::ShownMessage;
 use crate::view::{self, View};
 use crate::words::TAKE_IT_OUT;
 use crate::words::live as words;
@@ -269,7 +269,7 @@ impl LiveLineTask {
     async fn post(&mut self, line: String, rows: Vec<Row>) {
         let Task { message, channel, .. } = self.task;
         let store = &self.turns.store;
-        if let Err(error) = store.set_live_line(message, Some(LiveLine::Coming)).await {
+        if let Err(error) = store.set_live_line(message, Some(ShownMessage::Coming)).await {
             return warn!(error = chain(&error), "no live line is posted that could not be removed later");
         }
         if self.done.is_cancelled() {
@@ -286,7 +286,7 @@ impl LiveLineTask {
         match timeout(POSTED_WITHIN, self.turns.outbox.show(channel, post)).await {
             Ok(Ok(posted)) => {
                 self.stands = Some(LineState::Surely(posted, line));
-                if let Err(error) = store.set_live_line(message, Some(LiveLine::Stands(posted))).await {
+                if let Err(error) = store.set_live_line(message, Some(ShownMessage::Stands(posted))).await {
                     debug!(error = chain(&error), "cannot record where the live line is");
                 }
             }

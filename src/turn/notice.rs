@@ -16,7 +16,7 @@ use super::{Turns, shown};
 use crate::domain::{ButtonStyle, MessageId, Row};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
-use crate::store::LiveLine;
+use crate::store::ShownMessage;
 use crate::words;
 
 /// How long the post may take; after that it is looked for where it is to be removed.
@@ -84,7 +84,7 @@ async fn follow(turns: Turns, task: Task, over: CancellationToken) {
 /// What came of a try to post the notice.
 enum Attempt {
     /// It stands, or perhaps it does.
-    Stands(LiveLine),
+    Stands(ShownMessage),
     /// What is said went first.
     NoRoom,
     /// None stands, and none will.
@@ -93,7 +93,7 @@ enum Attempt {
 
 async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Attempt {
     let Task { message, channel, .. } = task;
-    if let Err(error) = turns.store.set_notice(message, Some(LiveLine::Coming)).await {
+    if let Err(error) = turns.store.set_notice(message, Some(ShownMessage::Coming)).await {
         warn!(error = chain(&error), "no notice is posted that could not be removed later");
         return Attempt::Never;
     }
@@ -111,7 +111,7 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Attempt {
     };
     match timeout(POSTED_WITHIN, turns.outbox.show(channel, post)).await {
         Ok(Ok(posted)) => {
-            let stands = LiveLine::Stands(posted);
+            let stands = ShownMessage::Stands(posted);
             if let Err(error) = turns.store.set_notice(message, Some(stands)).await {
                 debug!(error = chain(&error), "cannot record where the notice is");
             }
@@ -121,7 +121,7 @@ async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Attempt {
             shown::forget_notice(turns, message).await;
             Attempt::NoRoom
         }
-        Ok(Err(Refused::GaveUp { .. })) | Err(_) => Attempt::Stands(LiveLine::Coming),
+        Ok(Err(Refused::GaveUp { .. })) | Err(_) => Attempt::Stands(ShownMessage::Coming),
         Ok(Err(refused)) => {
             debug!(%refused, "the notice was not posted");
             shown::forget_notice(turns, message).await;

@@ -16,7 +16,7 @@ use super::task::Task;
 use crate::domain::{ChannelId, MessageId};
 use crate::logging::chain;
 use crate::outbox::{Posted, Reacted, Refused};
-use crate::store::{LiveLine, Shown};
+use crate::store::{Shown, ShownMessage};
 use crate::view;
 
 /// The reaction on a waiting message.
@@ -102,8 +102,8 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
                 remove_hourglass(&of_task, channel, message, question).await;
             }
             match live_line {
-                Some(LiveLine::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
-                Some(LiveLine::Coming) => find_live_line(&of_task, channel, message, question).await,
+                Some(ShownMessage::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
+                Some(ShownMessage::Coming) => find_live_line(&of_task, channel, message, question).await,
                 None => {}
             }
             if let Some(notice) = notice {
@@ -145,8 +145,8 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
 /// Removes what an earlier bot has shown of a turn that waits again.
 pub async fn remove_left_behind(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
     match turns.store.live_line(turn).await {
-        Ok(Some(LiveLine::Stands(line))) => remove_live_line(turns, channel, turn, line).await,
-        Ok(Some(LiveLine::Coming)) => find_live_line(turns, channel, turn, question).await,
+        Ok(Some(ShownMessage::Stands(line))) => remove_live_line(turns, channel, turn, line).await,
+        Ok(Some(ShownMessage::Coming)) => find_live_line(turns, channel, turn, question).await,
         Ok(None) => {}
         Err(error) => debug!(error = chain(&error), "cannot tell what an earlier bot has shown"),
     }
@@ -178,7 +178,7 @@ pub async fn remove_notice(
     channel: ChannelId,
     turn: MessageId,
     question: MessageId,
-    notice: LiveLine,
+    notice: ShownMessage,
 ) {
     let is_it = |posted: &Posted| {
         posted
@@ -187,8 +187,8 @@ pub async fn remove_notice(
             .any(|id| matches!(ButtonId::parse(id), Some(ButtonId::Waiting(of, _)) if of == turn))
     };
     let gone = match notice {
-        LiveLine::Stands(notice) => is_gone(turns, channel, Left::Message(notice)).await,
-        LiveLine::Coming => find_and_remove(turns, channel, question, is_it).await,
+        ShownMessage::Stands(notice) => is_gone(turns, channel, Left::Message(notice)).await,
+        ShownMessage::Coming => find_and_remove(turns, channel, question, is_it).await,
     };
     if gone {
         forget_notice(turns, turn).await;
