@@ -284,7 +284,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
 
     /// Follows the turn to its end.
     async fn watch(&mut self, process: &mut Process) -> PromptEnd {
-        let message = self.message.0.to_string();
         let turn_limit = self.limits().turn;
         let mut turn_deadline = self.begun + turn_limit;
         let mut waits_since: Option<Instant> = None;
@@ -320,7 +319,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
                         (self.progress)(Progress::Prompted);
                     }
                     Happening::Ended => return PromptEnd::Ended,
-                    Happening::Event(AgentEvent::Result(result)) if result.answers(&message) => {
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(self.message) => {
                         return PromptEnd::Result(result);
                     }
                     Happening::Event(event) => {
@@ -409,12 +408,11 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             Some(_) => process.request(json!({ "subtype": "interrupt", "cancel_queued": true })),
             None => process.request(json!({ "subtype": "interrupt" })),
         };
-        let message = self.message.0.to_string();
         let result = async {
             loop {
                 match process.next().await {
                     // The result of a turn that nobody asked for may come first.
-                    Happening::Event(AgentEvent::Result(result)) if result.answers(&message) => {
+                    Happening::Event(AgentEvent::Result(result)) if result.answers(self.message) => {
                         return Some(result);
                     }
                     Happening::Event(event) => drop(self.follow(process, event)),

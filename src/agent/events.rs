@@ -263,19 +263,20 @@ pub(super) struct Origin {
 }
 
 impl TurnResult {
-    /// Whether it answers the message that was sent with this id. A turn that nobody asked for (the end of a
+    /// Whether it answers the prompt that was sent with this id. A turn that nobody asked for (the end of a
     /// background task starts one) never does; one that took our message in on its way does.
-    pub fn answers(&self, message: &str) -> bool {
+    pub fn answers(&self, prompt: PromptId) -> bool {
         match self.user_message_uuids.as_deref().unwrap_or_default() {
             [] if self.is_empty() => false,
             [] => self.origin.as_ref().is_none_or(|origin| matches!(origin.kind.as_str(), "" | "human")),
-            _ => self.names(message),
+            _ => self.names(prompt),
         }
     }
 
-    /// Whether it says that this message is among those that it answers.
-    pub fn names(&self, message: &str) -> bool {
-        self.user_message_uuids.iter().flatten().any(|id| id == message)
+    /// Whether it says that this prompt is among those that it answers.
+    pub fn names(&self, prompt: PromptId) -> bool {
+        let prompt = prompt.0.to_string();
+        self.user_message_uuids.iter().flatten().any(|id| *id == prompt)
     }
 
     /// Whether nothing happened in it: such a result follows a message that asks for no answer (`shouldQuery`).
@@ -538,7 +539,7 @@ mod tests {
         let event = read(br#"{"result":"hi","is_error":false,"total_cost_usd":0.5,"type":"result"}"#);
         let AgentEvent::Result(result) = event else { panic!("{event:?}") };
         assert_eq!(result.result.as_deref(), Some("hi"));
-        assert!(result.answers("any"));
+        assert!(result.answers(PromptId::random()));
     }
 
     #[test]
@@ -547,19 +548,23 @@ mod tests {
             AgentEvent::Result(result) => result,
             event => panic!("{event:?}"),
         };
-        assert!(result(r#"{"type":"result","user_message_uuids":["a","b"]}"#).answers("b"));
-        assert!(!result(r#"{"type":"result","user_message_uuids":["a"]}"#).answers("b"));
-        assert!(result(r#"{"type":"result","num_turns":1,"user_message_uuids":[]}"#).answers("b"));
-        assert!(result(r#"{"type":"result","num_turns":0,"result":"2 files"}"#).answers("b"));
-        assert!(result(r#"{"type":"result","num_turns":0,"is_error":true}"#).answers("b"));
-        assert!(result(r#"{"type":"result","num_turns":0,"local_command":"clear"}"#).answers("b"));
+        let naming = |prompts: &[PromptId], more: &str| {
+            let ids: Vec<String> = prompts.iter().map(|prompt| prompt.0.to_string()).collect();
+            format!(r#"{{"type":"result","user_message_uuids":{ids:?}{more}}}"#)
+        };
+        let [a, b] = [PromptId::random(), PromptId::random()];
+        assert!(result(&naming(&[a, b], "")).answers(b));
+        assert!(!result(&naming(&[a], "")).answers(b));
+        assert!(result(r#"{"type":"result","num_turns":1,"user_message_uuids":[]}"#).answers(b));
+        assert!(result(r#"{"type":"result","num_turns":0,"result":"2 files"}"#).answers(b));
+        assert!(result(r#"{"type":"result","num_turns":0,"is_error":true}"#).answers(b));
+        assert!(result(r#"{"type":"result","num_turns":0,"local_command":"clear"}"#).answers(b));
         // What a message brings that asks for no answer.
-        assert!(!result(r#"{"type":"result","subtype":"success","result":""}"#).answers("b"));
-        assert!(!result(r#"{"type":"result","user_message_uuids":[]}"#).answers("b"));
+        assert!(!result(r#"{"type":"result","subtype":"success","result":""}"#).answers(b));
+        assert!(!result(r#"{"type":"result","user_message_uuids":[]}"#).answers(b));
         let unasked = r#"{"type":"result","origin":{"kind":"task-notification"}}"#;
-        assert!(!result(unasked).answers("b"));
-        let took_ours_in =
-            r#"{"type":"result","origin":{"kind":"task-notification"},"user_message_uuids":["b"]}"#;
-        assert!(result(took_ours_in).answers("b"));
+        assert!(!result(unasked).answers(b));
+        let took_ours_in = naming(&[b], r#","origin":{"kind":"task-notification"}"#);
+        assert!(result(&took_ours_in).answers(b));
     }
 }

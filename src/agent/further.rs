@@ -125,7 +125,7 @@ impl FurtherMessages {
     /// The turn has this result.
     pub fn note_result(&mut self, result: &TurnResult) {
         self.has_result = true;
-        if let Some(sent) = self.on_its_way.take_if(|sent| result.names(&sent.id.0.to_string())) {
+        if let Some(sent) = self.on_its_way.take_if(|sent| result.names(sent.id)) {
             self.taken_in.push(sent.id);
         }
     }

@@ -14,6 +14,7 @@ use super::Progress;
 use super::denial::{Denial, Remedy};
 use super::events::{AgentEvent, PASSED_OVER, read};
 use super::failure::Failure;
+use super::further::PromptId;
 use super::story::Story;
 use super::trouble::SessionTrouble;
 use crate::domain::{AnswerForm, TurnUsage};
@@ -168,7 +169,7 @@ fn shown(run: &Recorded) -> String {
     };
     let mut story = Story::new(AnswerForm::Last);
     let mut asked: Vec<Denial> = Vec::new();
-    let mut prompts: Vec<String> = Vec::new();
+    let mut prompts: Vec<PromptId> = Vec::new();
     let mut session = None;
     let mut stopped = false;
     let mut ended = false;
@@ -178,7 +179,7 @@ fn shown(run: &Recorded) -> String {
                 if sent["type"] == "user" {
                     let content = &sent["message"]["content"];
                     line(">", content.as_str().map_or(content.to_string(), str::to_owned).as_str());
-                    prompts.extend(sent["uuid"].as_str().map(str::to_owned));
+                    prompts.extend(sent["uuid"].as_str().and_then(|id| id.parse().ok()).map(PromptId));
                 } else if sent["request"]["subtype"] == "interrupt" {
                     stopped = true;
                     line(">", "(stop)");
@@ -190,7 +191,7 @@ fn shown(run: &Recorded) -> String {
         match event {
             AgentEvent::Result(result) => {
                 // Where the recording gave its prompts no id, any result that was asked for is the answer.
-                let ours = result.answers("none was given") || prompts.iter().any(|id| result.answers(id));
+                let ours = result.answers(PromptId::random()) || prompts.iter().any(|id| result.answers(*id));
                 for denial in &result.permission_denials {
                     asked
                         .iter()
