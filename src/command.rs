@@ -139,8 +139,11 @@ impl Commands {
                 return self.suggest(responder, invocation.clone(), option.clone()).await;
             }
             // Whatever knows of it has had it before.
-            InteractionKind::Press { .. } | InteractionKind::Form { .. } => {
-                return self.responders.refuse(responder.interaction(), words::OVER).await;
+            InteractionKind::Press { .. } => {
+                return self.responders.refuse(responder.interaction(), words::UNKNOWN_BUTTON).await;
+            }
+            InteractionKind::Form { .. } => {
+                return self.responders.refuse(responder.interaction(), words::FORM_CLOSED).await;
             }
         };
         if let Err(error) = responder.finish(&said).await {

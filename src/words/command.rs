@@ -161,7 +161,12 @@ pub fn takes_only(project: &ProjectName, what: &str, names: &str) -> String {
     format!("The project {project} only allows these {what}s: {names}.")
 }
 
-/// The dialog has ended.
+/// To a press of a button that the bot does not know, such as one of an older version.
+pub const UNKNOWN_BUTTON: &str = "This button no longer does anything.";
+/// To whoever submits a form that the bot does not know.
+pub const FORM_CLOSED: &str =
+    "This form is closed, so nothing came of it. If you still need it, open it again.";
+/// To a press in a dialog that has ended.
 pub const OVER: &str = "This question is closed. Use the command again if you still need it.";
 /// Below the question of a dialog that was open when the bot stopped.
 pub const INTERRUPTED: &str =

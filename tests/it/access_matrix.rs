@@ -42,7 +42,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("You don't have access here. Ask whoever runs this bot.", "not let in"),
     ("⚠️ You aren't allowed to do that there.", "not there"),
     ("Only the person who used the command can answer this.", "not theirs"),
-    ("This question is closed. Use the command again if you still need it.", "closed"),
+    ("This form is closed, so nothing came of it. If you still need it, open it again.", "closed"),
     ("⚠️ There is no project in direct messages.", "no project"),
     ("Nothing is running and nobody is waiting.", "shows none"),
     ("⚠️ Only operators can do that.", "not operator"),

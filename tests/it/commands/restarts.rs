@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use moonlane::local::{Fault, Id, Message};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::{add_shipped, buttons, let_in, said, says, shipped, use_as};
 use crate::busy::Stopwatch;
@@ -110,6 +111,27 @@ async fn after_a_kill_the_first_press_of_an_old_button_says_that_it_is_over() {
     let pressed = stage.discord.press(question.id, stage.discord.owner(), &buttons(&question)[0]).unwrap();
     let told = says(&stage, pressed).await;
     assert_eq!(told.content, "This question is closed. Use the command again if you still need it.");
+}
+
+#[tokio::test]
+async fn a_press_of_a_button_that_the_bot_does_not_know_says_so() {
+    let stage = shipped().await;
+    let _bot = Program::start(&stage).await;
+    let button = json!({ "type": 2, "style": 1, "label": "Old", "custom_id": "of an older version" });
+    let post = json!({ "content": "Old.", "components": [{ "type": 1, "components": [button] }] });
+    let general = stage.discord.channel("general");
+    let posted = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(format!("{}/api/v10/channels/{general}/messages", stage.discord.url()))
+        .header("authorization", format!("Bot {}", stage.discord.token()))
+        .json(&post)
+        .send();
+    let posted: Value = posted.await.unwrap().error_for_status().unwrap().json().await.unwrap();
+    let message = Id::from(posted["id"].as_str().unwrap().parse::<u64>().unwrap());
+    let pressed = stage.discord.press(message, stage.discord.owner(), "of an older version").unwrap();
+    assert_eq!(says(&stage, pressed).await.content, "This button no longer does anything.");
 }
 
 #[tokio::test]
