@@ -58,7 +58,7 @@ pub use effect::{
 };
 use facts::MessageFacts;
 use hooks::HookSet;
-pub use hooks::{HookAnswer, TurnFacts};
+pub use hooks::{HookAnswer, RequestFacts, ScriptDecision, TurnFacts};
 use lint::CalledFunction;
 use problem::LuaFailure;
 pub use problem::{EntryPoint, FailureKind, ScriptError, ScriptProblem, Severity};

@@ -33,6 +33,7 @@ mod prompt_message;
 mod question_modes;
 mod questions;
 mod recovery;
+mod rest;
 mod session;
 mod shares;
 mod shown;

@@ -63,6 +63,7 @@
 ---@field allow? ProjectAllow Who may work here, in place of the rule at the top of routing.lua.
 ---@field approvers? ProjectAllow Who may answer what Claude asks, besides whoever asked it.
 ---@field approve? Approve Who answers what Claude asks: "asker" for whoever asked it and the approvers, "approvers" for them alone; "asker" by default.
+---@field scripts_may_allow? boolean Whether what Claude asks leave for may be allowed by `on_permission` of hooks.lua; false by default: it can only deny.
 
 ---What Claude may do without asking, by Claude Code's own names.
 ---@alias PermissionMode "default"|"acceptEdits"|"plan"|"dontAsk"|"auto"|"bypassPermissions"
@@ -187,6 +188,7 @@
 ---@field before_prompt? fun(turn: Turn): string? Returns what is put before the turn's prompt: at most 100 KiB.
 ---@field after_answer? fun(text: string, turn: Turn): string? Returns what takes the answer's place. Called once, before the answer is stored.
 ---@field on_error? fun(error: string, turn: Turn): string? Returns what takes the place of the sentence about a failed turn: at most 1000 characters.
+---@field on_permission? fun(request: Request, turn: Turn): "allow"|Denial|nil Decides about a call that Claude wants leave for, before anybody is asked: "allow" allows this call, where the project says `scripts_may_allow = true`; `{ deny = "why" }` denies it; nil has people decide.
 
 ---One prompt, and all that Claude does until its answer.
 ---@class (exact) Turn
@@ -196,6 +198,18 @@
 ---@field author Person Who asked, as seen then.
 ---@field prompt string What is asked, without the files and without what `before_prompt` adds.
 ---@field model? string The turn's model; nil: the CLI chooses.
+
+---A call that Claude wants leave for.
+---@class (exact) Request
+---@field tool string The tool's own name, such as "Bash" or "mcp__tickets__close".
+---@field input table<string, any> What it is called with, by the tool's own names; what is not there is nil.
+---@field reason? string Why Claude Code asks, in its words; nil where it does not say.
+---@field blocked_path? string The path that Claude Code keeps the call from, if it is one.
+---@field subagent? string The id of the subagent that asks; nil: Claude itself.
+
+---Why a call is not made.
+---@class (exact) Denial
+---@field deny string The reason, which Claude reads: at most 1000 characters.
 
 ---What a file in commands/ returns: one slash command. It has either `run`, or subcommands that do.
 ---@class (exact) Command

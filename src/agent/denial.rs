@@ -37,6 +37,8 @@ pub enum Reason {
     Rule,
     /// A hook of the CLI's settings refused it, or wants a person to be asked.
     Hook,
+    /// A script of the project refused it.
+    Script,
     /// The CLI considers it too dangerous to be allowed by a rule.
     Dangerous,
     /// The permission mode rules it out.

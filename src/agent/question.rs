@@ -33,7 +33,7 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QuestionAbout {
     /// May this call be made?
-    Permission(PermissionRequest),
+    Permission(Box<PermissionRequest>),
     /// Which of these? One to four, asked together.
     Choices(Vec<ChoiceQuestion>),
     /// Is this plan good? The Markdown of it; empty where Claude wrote none.
@@ -45,6 +45,10 @@ pub enum QuestionAbout {
 pub struct PermissionRequest {
     /// The tool, by the name that people see.
     pub tool: String,
+    /// The tool's own name, by which rules know it.
+    pub name: String,
+    /// What it is called with, as the CLI has it.
+    pub input: Value,
     /// All that it is called with.
     pub call: RequestedCall,
     /// What the call is for, in Claude's words.
@@ -133,6 +137,8 @@ pub enum QuestionAnswer {
     Deny(String),
     /// The same where no person decided: the call counts as one that was not allowed.
     Refuse(String),
+    /// The same where a script of the project decided.
+    Forbid(String),
     /// By the text of each question that was answered: a label, several, or a person's own words.
     Choices(BTreeMap<String, Chosen>),
     /// A person's own words for all of it.
@@ -189,7 +195,7 @@ impl RawQuestion {
                 QuestionAbout::Choices(questions)
             }
             PLAN => QuestionAbout::Plan(self.input["plan"].as_str().unwrap_or_default().to_owned()),
-            _ => QuestionAbout::Permission(self.permission(&rules)),
+            _ => QuestionAbout::Permission(Box::new(self.permission(&rules))),
         };
         let question =
             Question { id: QuestionId(request.to_owned()), subagent: self.agent_id.clone(), about };
@@ -212,6 +218,8 @@ impl RawQuestion {
         };
         PermissionRequest {
             tool,
+            name: self.tool_name.clone(),
+            input: self.input.clone(),
             call,
             purpose,
             reason: text(&self.decision_reason),
@@ -325,7 +333,7 @@ impl AskedQuestion {
             QuestionAnswer::AllowAlways if !self.rules.is_empty() => rules("userSettings"),
             QuestionAnswer::AllowAlways => allow(&self.input),
             QuestionAnswer::ApprovePlan { accept_edits: true } => allow_and(accept_edits()),
-            QuestionAnswer::Deny(words) | QuestionAnswer::Refuse(words) => {
+            QuestionAnswer::Deny(words) | QuestionAnswer::Refuse(words) | QuestionAnswer::Forbid(words) => {
                 json!({ "behavior": "deny", "message": words })
             }
             QuestionAnswer::Choices(chosen) => {

@@ -96,6 +96,8 @@ pub struct Project {
     pub approvers: Allow,
     /// Whether whoever asked may answer Claude's questions, too.
     pub approve: Approve,
+    /// Whether the hook `on_permission` may allow what Claude asks leave for; it may always deny.
+    pub scripts_may_allow: bool,
 }
 
 impl Project {
@@ -138,6 +140,7 @@ impl Project {
             allow: None,
             approvers: Allow::default(),
             approve: Approve::default(),
+            scripts_may_allow: false,
         }
     }
 

@@ -52,6 +52,7 @@ fn set(new: &Project) -> impl Iterator<Item = &'static str> {
         ("env_from", !new.env_from.is_empty()),
         ("permission_mode", new.permission_mode.is_some()),
         ("permission_modes", new.permission_modes.is_some()),
+        ("scripts_may_allow", new.scripts_may_allow),
     ];
     keys.into_iter().filter_map(|(key, is_set)| is_set.then_some(key))
 }
@@ -65,6 +66,7 @@ fn changed(was: &Project, is: &Project) -> impl Iterator<Item = &'static str> {
         ("approve", was.approve != is.approve),
         ("permission_mode", was.permission_mode != is.permission_mode),
         ("permission_modes", was.permission_modes != is.permission_modes),
+        ("scripts_may_allow", was.scripts_may_allow != is.scripts_may_allow),
         ("dir", was.dir != is.dir),
         ("add_dirs", was.add_dirs != is.add_dirs),
         ("tools", was.tools != is.tools),

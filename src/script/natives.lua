@@ -124,16 +124,17 @@ setmetatable(_G, {
 -- What may be nil in the tables that scripts get from the bot: `tests/reference.rs` checks it.
 local OPTIONAL = {
   parent_id = true, model = true, permission_mode = true, content_type = true, permission = true, before = true, after = true,
+  reason = true, blocked_path = true, subagent = true,
 }
 
 -- What `tostring` gives for people, channels and roles.
 local MENTION = { author = "<@%s>", user = "<@%s>", channel = "<#%s>", role = "<@&%s>" }
 
 -- Makes a table that comes from the bot, and the tables in it, raise an error if a script reads a key that they do not
--- have. `name` is what errors call the table.
+-- have. `name` is what errors call the table. What `args` and `input` hold is not the bot's: there any key may be absent.
 local function dress(name, value)
   for key, inner in value do
-    if type(inner) == "table" and key ~= "args" then
+    if type(inner) == "table" and key ~= "args" and key ~= "input" then
       dress(type(key) == "string" and key or name, inner)
     end
   end

@@ -116,6 +116,9 @@ pub(super) struct RawProject {
     /// Who answers what Claude asks: "asker" for whoever asked it and the approvers, "approvers" for them alone; "asker" by default.
     #[serde(default)]
     approve: Approve,
+    /// Whether what Claude asks leave for may be allowed by `on_permission` of hooks.lua; false by default: it can only deny.
+    #[serde(default)]
+    scripts_may_allow: bool,
 }
 
 /// How an answer becomes Discord messages.
@@ -272,6 +275,7 @@ pub(super) fn project(
         allow: raw.allow.map(|allow| Allow { users: ids(allow.users), roles: ids(allow.roles) }),
         approvers: Allow { users: ids(raw.approvers.users), roles: ids(raw.approvers.roles) },
         approve: raw.approve,
+        scripts_may_allow: raw.scripts_may_allow,
         run_as: found.or_none("run_as", run_as),
         ..plain
     };

@@ -47,6 +47,8 @@ pub enum QuestionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decider {
     Person(UserId),
+    /// A script of the project.
+    Script,
     /// The time limit.
     Time,
     /// Nobody had to.
@@ -115,6 +117,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
         state: row.get(8)?,
         decided_by: match (source.as_deref(), row.get(10)?) {
             (Some("person"), Some(person)) => Some(Decider::Person(person)),
+            (Some("script"), _) => Some(Decider::Script),
             (Some("time"), _) => Some(Decider::Time),
             (Some(_), _) => Some(Decider::Nobody),
             (None, _) => None,
@@ -174,6 +177,7 @@ impl Store {
                        WHERE id = ?1 AND state = ?2";
             let (source, person) = match by {
                 Decider::Person(person) => ("person", Some(person)),
+                Decider::Script => ("script", None),
                 Decider::Time => ("time", None),
                 Decider::Nobody => ("nobody", None),
             };

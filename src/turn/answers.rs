@@ -269,7 +269,8 @@ pub fn in_words(answer: &QuestionAnswer) -> Option<String> {
         QuestionAnswer::Allow
         | QuestionAnswer::AllowForSession
         | QuestionAnswer::AllowAlways
-        | QuestionAnswer::Refuse(_) => return None,
+        | QuestionAnswer::Refuse(_)
+        | QuestionAnswer::Forbid(_) => return None,
     })
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Turns;
-use crate::domain::{Format, Project};
-use crate::script::{HookAnswer, ScriptSet, TurnFacts};
+use crate::agent::{PermissionRequest, Question, QuestionAbout};
+use crate::domain::{Format, Project, ProjectName};
+use crate::script::{HookAnswer, RequestFacts, ScriptDecision, ScriptSet, TurnFacts};
 use crate::store::{ChannelRow, Turn};
 use crate::text;
 
@@ -51,8 +52,33 @@ impl TurnHooks {
         self.told(self.set.after_answer(&answer, &self.turn).await).unwrap_or(answer)
     }
 
+    /// Whether a script is to be asked about this, before anybody else is.
+    pub fn decides(&self, question: &Question) -> bool {
+        matches!(question.about, QuestionAbout::Permission(_)) && self.set.decides_permissions()
+    }
+
+    /// What the script decides about leave for a call; `None` where people decide.
+    pub async fn decide(&self, question: &Question, project: &Project) -> Option<ScriptDecision> {
+        let QuestionAbout::Permission(permission) = &question.about else { return None };
+        let PermissionRequest { name, input, reason, blocked, .. } = &**permission;
+        let request = RequestFacts {
+            tool: name.clone(),
+            input: input.clone(),
+            reason: reason.clone(),
+            blocked_path: blocked.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            subagent: question.subagent.clone(),
+        };
+        let may_allow = project.scripts_may_allow && self.may_still_allow(&project.name);
+        self.told(self.set.on_permission(request, &self.turn, may_allow).await)
+    }
+
+    /// Whether the scripts that are live now let the project's scripts allow calls.
+    fn may_still_allow(&self, project: &ProjectName) -> bool {
+        self.turns.scripts.borrow().project(project).is_some_and(|project| project.scripts_may_allow)
+    }
+
     /// What the hook gave. Operators are told where it failed.
-    fn told(&self, answer: HookAnswer) -> Option<String> {
+    fn told<T>(&self, answer: HookAnswer<T>) -> Option<T> {
         answer.unwrap_or_else(|problem| {
             self.turns.tell_operators_of_problem(&problem);
             None

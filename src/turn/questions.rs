@@ -16,20 +16,21 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::answers;
 use super::buttons::ButtonId;
+use super::hooks::TurnHooks;
+use super::rest::Rest;
 use super::steer::OpenTurn;
 use super::task::Task;
 use super::{Turns, delivery, question_modes, shown};
 use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
 use crate::domain::{ChannelId, MessageId, Project, ProjectName, SessionId};
-use crate::lane::Slot;
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
+use crate::script::ScriptDecision;
 use crate::store::{
     Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
 };
@@ -52,7 +53,7 @@ pub struct OpenQuestion {
     /// The message that asks, once it stands.
     pub(super) posted: OnceLock<MessageId>,
     further: mpsc::UnboundedSender<Further>,
-    slot: Slot,
+    rest: Rest,
     state: watch::Sender<QuestionState>,
 }
 
@@ -63,23 +64,23 @@ pub struct TurnQuestions {
     project: Arc<Project>,
     /// The session that waits for the answers.
     session: SessionId,
-    slot: Slot,
+    hooks: Arc<TurnHooks>,
+    rest: Rest,
     further: mpsc::UnboundedSender<Further>,
-    typing: AbortHandle,
     open: Mutex<Vec<Arc<OpenQuestion>>>,
 }
 
 impl TurnQuestions {
     /// None yet, of a turn whose agent `way` leads to.
-    pub fn new(turns: &Turns, task: Task, way: &OpenTurn, slot: Slot, typing: AbortHandle) -> Self {
+    pub fn new(turns: &Turns, task: Task, way: &OpenTurn, hooks: Arc<TurnHooks>, rest: Rest) -> Self {
         Self {
             turns: turns.clone(),
             task,
             project: Arc::clone(&way.project),
             session: way.session,
-            slot,
+            hooks,
+            rest,
             further: way.further(),
-            typing,
             open: Mutex::default(),
         }
     }
@@ -93,11 +94,7 @@ impl TurnQuestions {
                 ids.retain(|known| known != id);
                 ids.is_empty()
             }),
-            Progress::Waits(true) => {
-                // The line says that somebody is waited for.
-                self.typing.abort();
-                self.slot.give_back();
-            }
+            Progress::Waits(waits) => self.rest.all_waits(*waits),
             _ => {}
         }
     }
@@ -120,7 +117,7 @@ impl TurnQuestions {
             ids: Mutex::new(vec![question.id.clone()]),
             posted: OnceLock::new(),
             further: self.further.clone(),
-            slot: self.slot.clone(),
+            rest: self.rest.clone(),
             state: watch::Sender::new(QuestionState::Open),
         });
         open.push(Arc::clone(&new));
@@ -133,9 +130,16 @@ impl TurnQuestions {
             let redact = |text: &str| turns.outbox.redact(text).into_owned();
             view::draw_question(question, task.author, &self.project.dir, redact)
         };
+        let by_script = self.hooks.decides(question).then(|| {
+            self.rest.script_begins();
+            let (hooks, project, question) =
+                (Arc::clone(&self.hooks), Arc::clone(&self.project), question.clone());
+            async move { hooks.decide(&question, &project).await }
+        });
         self.turns.0.tasks.spawn(async move {
             let open = Arc::clone(&new);
-            if AssertUnwindSafe(follow(turns, task, new, drawn, limit)).catch_unwind().await.is_err() {
+            let followed = follow(turns, task, new, drawn, limit, by_script);
+            if AssertUnwindSafe(followed).catch_unwind().await.is_err() {
                 error!("a question panicked");
                 open.tell(QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned())).await;
             }
@@ -171,13 +175,14 @@ impl Drop for TurnQuestions {
     }
 }
 
-/// Posts one question and waits for its end.
+/// Has a script decide about one question, if there is one; else posts it, and waits for its end.
 async fn follow(
     turns: Turns,
     task: Task,
     open: Arc<OpenQuestion>,
     drawn: view::DrawnQuestion,
     limit: Option<Duration>,
+    by_script: Option<impl Future<Output = Option<ScriptDecision>>>,
 ) {
     let (kind, body) = match &open.about {
         QuestionAbout::Permission(_) => (QuestionKind::Permission, String::new()),
@@ -196,6 +201,13 @@ async fn follow(
         }
     };
     turns.questions().insert(key, Arc::clone(&open));
+    if let Some(by_script) = by_script {
+        let is_decided = decide(&turns, key, by_script.await).await;
+        open.rest.script_ends(is_decided);
+        if is_decided {
+            return drop(turns.questions().remove(&key));
+        }
+    }
     let mut state = open.state.subscribe();
     let posted = tokio::select! {
         posted = post(&turns, task, key, &open, drawn) => posted,
@@ -230,6 +242,30 @@ async fn follow(
     turns.show_question(key).await;
 }
 
+/// Takes what a script has decided as the answer; whether it is one. Nothing is posted then.
+async fn decide(turns: &Turns, key: QuestionKey, decision: Option<ScriptDecision>) -> bool {
+    let (answer, state) = match decision {
+        None => return false,
+        Some(ScriptDecision::Allow) => (QuestionAnswer::Allow, QuestionState::Allowed),
+        Some(ScriptDecision::Deny(reason)) => {
+            (QuestionAnswer::Forbid(words::forbidden_because(&reason)), QuestionState::Denied)
+        }
+    };
+    match turns.settle(key, answer, state, Decider::Script, None).await {
+        Ok(true) => {
+            if let Err(error) = turns.store.set_question_shown(key, state).await {
+                debug!(error = chain(&error), "cannot record that a question is not shown");
+            }
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            warn!(error = chain(&error), "what a script has decided could not be written down");
+            false
+        }
+    }
+}
+
 async fn post(
     turns: &Turns,
     task: Task,
@@ -257,7 +293,7 @@ async fn post(
 impl OpenQuestion {
     /// Tells the agent, once the turn has its slot again.
     async fn tell(&self, answer: QuestionAnswer) {
-        self.slot.regain().await;
+        self.rest.slot.regain().await;
         for id in self.ids.lock().drain(..) {
             // Where the turn is over, nobody needs it.
             let _ = self.further.send(Further::Answer { question: id, answer: answer.clone() });

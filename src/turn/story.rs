@@ -15,6 +15,7 @@ use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
 use super::questions::TurnQuestions;
+use super::rest::Rest;
 use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
 use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
@@ -330,7 +331,7 @@ async fn try_to_ask(
         None => session::open(turns, &turn, project).await?,
         Some(begun) => session::of_begun(turns, &turn, begun).await?,
     };
-    let hooks = TurnHooks::begin(turns, &turn, channel, Some(project));
+    let hooks = Arc::new(TurnHooks::begin(turns, &turn, channel, Some(project)));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
     let (prompt, unread) = tokio::select! {
@@ -382,7 +383,8 @@ async fn try_to_ask(
         has_begun
     };
     let slot = ticket.slot();
-    let questions = TurnQuestions::new(turns, task, &opening.way, slot, typing.abort_handle());
+    let rest = Rest::new(slot, typing.abort_handle());
+    let questions = TurnQuestions::new(turns, task, &opening.way, Arc::clone(&hooks), rest);
     let hear = |progress: Progress| {
         live.hear(&progress);
         opening.way.hear(&progress);

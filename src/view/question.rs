@@ -193,6 +193,8 @@ mod tests {
     fn drawn(call: RequestedCall) -> DrawnQuestion {
         let permission = PermissionRequest {
             tool: "Tool".to_owned(),
+            name: "Tool".to_owned(),
+            input: Value::Null,
             call,
             purpose: Some("x".repeat(9000)),
             reason: Some("`@everyone` https://example.org".repeat(90)),
@@ -200,7 +202,7 @@ mod tests {
             blocked: Some("/b".repeat(3000).into()),
             grant: None,
         };
-        let about = QuestionAbout::Permission(permission);
+        let about = QuestionAbout::Permission(Box::new(permission));
         let question = Question { id: QuestionId("1".to_owned()), subagent: None, about };
         draw(&question, UserId::new(1).unwrap(), Path::new("/p"), str::to_owned)
     }

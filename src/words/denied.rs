@@ -63,6 +63,7 @@ enum Refusal {
     Unallowed,
     Rule,
     Hook,
+    Script,
     Dangerous,
     Mode,
     Untold,
@@ -75,6 +76,7 @@ impl Refusal {
         let refusal = match denial.reason {
             Reason::Rule => Self::Rule,
             Reason::Hook => Self::Hook,
+            Reason::Script => Self::Script,
             Reason::Dangerous => Self::Dangerous,
             Reason::Mode => Self::Mode,
             Reason::Untold => Self::Untold,
@@ -126,6 +128,7 @@ impl Refusal {
             ),
             Self::Rule => format!("Forbidden by a rule in Claude Code's settings: {calls}"),
             Self::Hook => format!("Refused by a hook in Claude Code's settings: {calls}"),
+            Self::Script => format!("Refused by a script of this project: {calls}"),
             Self::Dangerous => {
                 format!("Not done, because Claude Code asks before this whatever is allowed: {calls}")
             }
@@ -187,6 +190,7 @@ mod tests {
             denial("Task", None, Reason::Untold),
             denial("Bash", Some("git push"), Reason::Rule),
             denial("Bash", Some("curl x"), Reason::Hook),
+            denial("Bash", Some("make deploy"), Reason::Script),
             denial("Bash", Some("rm -rf ~"), Reason::Dangerous),
             denial("Bash", Some("touch x"), Reason::Mode),
         ];
@@ -194,6 +198,7 @@ mod tests {
         -# Not allowed here: `Bash(/usr/bin/make 'all' now)`, `Write(src/a.rs)`. See `allowed_tools` and `add_dirs` of `projects.site` in routing.lua
         -# Forbidden by a rule in Claude Code's settings: `Bash(git push)`
         -# Refused by a hook in Claude Code's settings: `Bash(curl x)`
+        -# Refused by a script of this project: `Bash(make deploy)`
         -# Not done, because Claude Code asks before this whatever is allowed: `Bash(rm -rf ~)`
         -# Not possible in this permission mode: `Bash(touch x)`
         -# Not allowed here: `Task`

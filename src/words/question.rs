@@ -92,6 +92,10 @@ pub fn nobody_answered(limit: Duration) -> String {
          the end what is left and why."
     )
 }
+/// To Claude, where a script of the project denied a call for this reason.
+pub fn forbidden_because(reason: &str) -> String {
+    format!("A rule of this project denies this: {reason}")
+}
 /// To Claude, where the question could not be put to anybody.
 pub const NOBODY_TO_ASK: &str = "This is not allowed here, and nobody can be asked. Go on without it.";
 
@@ -99,6 +103,7 @@ pub const NOBODY_TO_ASK: &str = "This is not allowed here, and nobody can be ask
 pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<String> {
     let by = match by {
         Some(Decider::Person(person)) => format!(" by {}", mention(person)),
+        Some(Decider::Script) => " by a script".to_owned(),
         Some(Decider::Time | Decider::Nobody) | None => String::new(),
     };
     Some(match state {

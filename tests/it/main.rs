@@ -40,6 +40,7 @@ mod load;
 mod long_answers;
 mod messages_api;
 mod paying;
+mod permission_hook;
 mod picture;
 mod process_tests;
 mod processes;

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::NamedChannel;
-use crate::script::hooks::Hook;
+use crate::script::hooks::{Hook, HookInput, changed, decided, decided_without_allowing};
+use crate::script::{RequestFacts, ScriptDecision};
 
 fn turn() -> Arc<TurnFacts> {
     Arc::new(TurnFacts {
@@ -22,8 +23,11 @@ async fn hooked(hook: Hook, body: &str) -> String {
         "hooks.lua",
         &format!("return {{ {} = function({arguments}) local turn = turn\n{body}\nend }}", hook.name()),
     )]);
-    let text = (hook != Hook::BeforePrompt).then_some("an answer");
-    match set.try_hook(hook, text, &turn()).await {
+    let input = match hook {
+        Hook::BeforePrompt => HookInput::Nothing,
+        _ => HookInput::Text("an answer".to_owned()),
+    };
+    match set.try_hook(hook, input, &turn(), changed).await {
         Ok(text) => format!("{:?}", text.map(|text| data::cut(text, 80))),
         Err(failure) => format!("{:?}: {failure}", failure.kind),
     }
@@ -60,6 +64,63 @@ async fn a_hook_changes_something_or_fails_with_file_and_line() {
     snapshot!("hooks", cases(shown.iter().map(|(name, text)| (name.as_str(), text.clone()))));
 }
 
+fn request() -> RequestFacts {
+    RequestFacts {
+        tool: "Bash".to_owned(),
+        input: serde_json::json!({ "command": "git push", "env": { "A": [1, null] } }),
+        reason: Some("This command requires approval".to_owned()),
+        blocked_path: None,
+        subagent: None,
+    }
+}
+
+/// What `on_permission` with this body decides about a command.
+async fn decision(body: &str, may_allow: bool) -> String {
+    let set = set(&[(
+        "hooks.lua",
+        &format!("return {{ on_permission = function(request, turn) local request = request\n{body}\nend }}"),
+    )]);
+    let (input, read) = (HookInput::Request(Box::new(request())), decided_without_allowing);
+    let read = if may_allow { decided } else { read };
+    match set.try_hook(Hook::OnPermission, input, &turn(), read).await {
+        Ok(decision) => format!("{decision:?}"),
+        Err(failure) => format!("{:?}: {failure}", failure.kind),
+    }
+}
+
+#[tokio::test]
+async fn a_script_allows_denies_has_people_decide_or_fails_with_file_and_line() {
+    let bodies = [
+        "return nil",
+        "return false",
+        "return 'allow'",
+        "return { deny = ' never push ' }",
+        "if request.tool == 'Bash' and request.input.command:match('^git push') then return { deny = turn.author.name .. ': ' .. request.reason } end",
+        "return { deny = tostring(request.input.nothing) .. tostring(request.input.env.B) .. tostring(request.blocked_path) .. tostring(request.subagent) .. request.input.env.A[1] }",
+        "return request.nothing",
+        "return 'deny'",
+        "return 'Allow'",
+        "return true",
+        "return {}",
+        "return { 'allow' }",
+        "return { deny = ' ' }",
+        "return { deny = 'x', allow = true }",
+        "return { dney = 'x' }",
+        "return { deny = string.rep('x', 1001) }",
+        "\nerror('boom')",
+        "while true do end",
+    ];
+    let mut shown = Vec::new();
+    for body in bodies {
+        shown.push((body, decision(body, true).await));
+    }
+    shown.push(("without scripts_may_allow: return 'allow'", decision("return 'allow'", false).await));
+    shown.push(("without it: return { deny = 'x' }", decision("return { deny = 'x' }", false).await));
+    snapshot!("permissions", cases(shown));
+    let longest = decision("return { deny = string.rep('x', 1000) }", false).await;
+    assert_eq!(longest, format!("{:?}", Some(ScriptDecision::Deny("x".repeat(1000)))));
+}
+
 #[tokio::test]
 async fn what_each_hook_may_return_has_its_own_limit() {
     for (hook, most) in
@@ -91,7 +152,7 @@ async fn after_a_hook_has_used_up_the_memory_the_next_call_works() {
             error('full')
         end }";
     let set = set(&[("hooks.lua", hooks)]);
-    set.try_hook(Hook::AfterAnswer, Some("large"), &turn()).await.unwrap_err();
+    set.after_answer("large", &turn()).await.unwrap_err();
     assert_eq!(set.after_answer("small", &turn()).await.unwrap().as_deref(), Some("4000000 bytes"));
     assert!(set.after_answer("large", &turn()).await.is_err());
 }
@@ -103,8 +164,11 @@ async fn without_the_file_or_the_function_nothing_is_changed() {
     {
         let set = set(files);
         for hook in [Hook::BeforePrompt, Hook::AfterAnswer, Hook::OnError] {
-            assert_eq!(set.try_hook(hook, Some("text"), &turn()).await, Ok(None));
+            let text = HookInput::Text("text".to_owned());
+            assert_eq!(set.try_hook(hook, text, &turn(), changed).await, Ok(None));
         }
+        assert!(!set.decides_permissions());
+        assert_eq!(set.on_permission(request(), &turn(), true).await, Ok(None));
     }
 }
 

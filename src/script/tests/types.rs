@@ -14,6 +14,7 @@ use crate::script::budget::RawBudget;
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
 use crate::script::effect::{accepted_keys, least_answers};
+use crate::script::hooks::RawDenial;
 use crate::script::project::{RawFormat, RawProject, RawProjectAllow, RawProjectLimits};
 use crate::script::routing::{RawAllow, RawRoute};
 use crate::script::triggers::RawTriggerTable;
@@ -141,6 +142,14 @@ fn the_type_file_has_the_same_keys() {
         model: None,
     };
     let turn = serde_json::to_value(turn).unwrap();
+    let request = RequestFacts {
+        tool: String::new(),
+        input: json!({}),
+        reason: None,
+        blocked_path: None,
+        subagent: None,
+    };
+    let request = serde_json::to_value(request).unwrap();
     let hooks = crate::script::hooks::keys().map(|key| format!("{key}?"));
     let routing = crate::script::routing::keys()
         .map(|key| if key == "projects" { key.to_owned() } else { format!("{key}?") });
@@ -156,6 +165,8 @@ fn the_type_file_has_the_same_keys() {
         ("TriggerTable", accepted::<RawTriggerTable>()),
         ("Hooks", hooks.into()),
         ("Turn", given(&turn)),
+        ("Request", given(&request)),
+        ("Denial", accepted::<RawDenial>()),
         ("Message", given(&message)),
         ("Person", given(&message["author"])),
         ("Attachment", given(&message["attachments"][0])),
