@@ -259,6 +259,11 @@ impl Outbox {
         self.post_as(CallKind::Show, channel, post).await
     }
 
+    /// Whether [`Self::show`] would most likely find room now.
+    pub fn has_room(&self, channel: ChannelId) -> bool {
+        self.0.sender.has_room(CallKind::Show, channel.get())
+    }
+
     async fn post_as(&self, kind: CallKind, channel: ChannelId, post: Post) -> Result<MessageId, Refused> {
         let reply_to = post.reply_to.filter(|_| !self.is_forbidden(Favour::Replies, channel));
         match self.create(kind, channel, &post, reply_to).await {

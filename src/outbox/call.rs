@@ -181,6 +181,11 @@ impl Sender {
         }
     }
 
+    /// Whether the rate limits leave room for such a call now.
+    pub(super) fn has_room(&self, kind: CallKind, place: u64) -> bool {
+        self.pace.lock().room(kind, place, Instant::now()).is_ok()
+    }
+
     /// Makes the call and decodes its answer, retrying as long as the outbox's patience allows.
     ///
     /// Dropping the future cancels the call, unless it is already on its way.

@@ -105,6 +105,13 @@ pub(super) struct Pace {
 impl Pace {
     /// Lets a call go now, or says when to ask again. Whoever makes the call tells of its end, too ([`Pace::end`]).
     pub(super) fn admit(&mut self, kind: CallKind, channel: u64, now: Instant) -> Result<(), Instant> {
+        self.room(kind, channel, now)?;
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    /// Whether a call could go now, or when to ask again.
+    pub(super) fn room(&mut self, kind: CallKind, channel: u64, now: Instant) -> Result<(), Instant> {
         let bucket = (self.bucket(kind), channel);
         let waits = [self.silence, self.closed.get(&bucket).copied()];
         if let Some(until) = waits.into_iter().flatten().max().filter(|until| *until > now) {
@@ -118,7 +125,6 @@ impl Pace {
             // A call that is still on its way counts for a window at least.
             return Err(self.ended.get(too_many).map_or(now, |ended| *ended) + WINDOW);
         }
-        self.in_flight += 1;
         Ok(())
     }
 

@@ -268,6 +268,9 @@ impl LiveLineTask {
 
     async fn post(&mut self, line: String, rows: Vec<Row>) {
         let Task { message, channel, .. } = self.task;
+        if !self.turns.outbox.has_room(channel) {
+            return;
+        }
         let store = &self.turns.store;
         if let Err(error) = store.set_live_line(message, Some(ShownMessage::Coming)).await {
             return warn!(error = chain(&error), "no live line is posted that could not be removed later");

@@ -93,6 +93,9 @@ enum Attempt {
 
 async fn post(turns: &Turns, task: Task, over: &CancellationToken) -> Attempt {
     let Task { message, channel, .. } = task;
+    if !turns.outbox.has_room(channel) {
+        return Attempt::NoRoom;
+    }
     if let Err(error) = turns.store.set_notice(message, Some(ShownMessage::Coming)).await {
         warn!(error = chain(&error), "no notice is posted that could not be removed later");
         return Attempt::Never;

@@ -420,12 +420,10 @@ impl Turns {
 
 /// Takes up what an earlier bot has left, in the background.
 pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
-    let left = turns.store.leave_questions().await?;
-    let of_task = turns.clone();
-    turns.0.tasks.spawn(async move {
-        for question in left {
-            of_task.show_question(question.key).await;
-        }
-    });
+    for question in turns.store.leave_questions().await? {
+        // Each for itself: a channel that the bot may not write to must not hold up the others.
+        let of_task = turns.clone();
+        turns.0.tasks.spawn(async move { of_task.show_question(question.key).await });
+    }
     Ok(())
 }

@@ -91,27 +91,26 @@ impl Hourglass {
 
 /// Removes what earlier turns have left behind, in the background.
 pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
-    let left = turns.store.shown().await?;
-    let of_task = turns.clone();
-    turns.0.tasks.spawn(async move {
-        for Shown { message, channel, question, hourglass, live_line, notice } in left {
-            if of_task.0.ending.is_cancelled() {
-                return;
-            }
-            if hourglass {
-                remove_hourglass(&of_task, channel, message, question).await;
-            }
-            match live_line {
-                Some(ShownMessage::Stands(line)) => remove_live_line(&of_task, channel, message, line).await,
-                Some(ShownMessage::Coming) => find_live_line(&of_task, channel, message, question).await,
-                None => {}
-            }
-            if let Some(notice) = notice {
-                remove_notice(&of_task, channel, message, question, notice).await;
-            }
-        }
-    });
+    for left in turns.store.shown().await? {
+        // Each for itself: what Discord has not answered is looked for once more a minute later.
+        turns.0.tasks.spawn(remove(turns.clone(), left));
+    }
     Ok(())
+}
+
+async fn remove(turns: Turns, left: Shown) {
+    let Shown { message, channel, question, hourglass, live_line, notice } = left;
+    if hourglass {
+        remove_hourglass(&turns, channel, message, question).await;
+    }
+    match live_line {
+        Some(ShownMessage::Stands(line)) => remove_live_line(&turns, channel, message, line).await,
+        Some(ShownMessage::Coming) => find_live_line(&turns, channel, message, question).await,
+        None => {}
+    }
+    if let Some(notice) = notice {
+        remove_notice(&turns, channel, message, question, notice).await;
+    }
 }
 
 /// What is left to be removed.

@@ -45,6 +45,7 @@ mod picture;
 mod process_tests;
 mod processes;
 mod question_access;
+mod question_kills;
 mod questions;
 mod real_advice;
 mod real_claude;
