@@ -68,8 +68,9 @@ use tracing::warn;
 pub use denial::{Denial, Reason, Remedy};
 pub use events::{EndedCall, Fallback};
 pub use failure::{AccountTrouble, Failure, Poison};
-pub use further::{Further, PromptId};
+pub use further::Further;
 pub use leftovers::clean_daily;
+pub use lifecycle::PromptId;
 pub use question::{
     ChoiceQuestion, Chosen, Grant, PermissionRequest, Question, QuestionAbout, QuestionAnswer, QuestionId,
     QuestionOption, RequestedCall,

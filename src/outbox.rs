@@ -138,6 +138,23 @@ impl Refused {
         }
     }
 
+    /// Discord's code for an archived thread.
+    pub const ARCHIVED: u32 = 50_083;
+
+    /// Whether the same call may succeed later: Discord is down, a permission is missing, a thread is closed.
+    pub fn is_passing(&self) -> bool {
+        /// Discord's codes for temporary conditions that it reports as an invalid call. Slow mode, the limit for
+        /// announcements, the limits of a channel and of a guild for writing, messages switched off for a while, a service
+        /// that is limited, an archived thread, a locked thread.
+        const PASSING: [u32; 8] =
+            [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, Refused::ARCHIVED, 160_005];
+        match self {
+            Self::GaveUp { .. } | Self::Token | Self::Forbidden { .. } => true,
+            Self::Invalid { code: Some(code), .. } => PASSING.contains(code),
+            Self::NotFound { .. } | Self::Invalid { .. } => false,
+        }
+    }
+
     /// Whether there is no such message any more, or no such channel.
     pub fn is_of_what_is_gone(&self) -> bool {
         const GONE: [u32; 2] = [10_003, 10_008];

@@ -19,7 +19,9 @@ mod budget;
 mod buttons;
 mod continuation;
 mod delivery;
+mod edits;
 mod ending;
+mod enter;
 mod for_commands;
 mod hooks;
 mod instead;
@@ -33,12 +35,14 @@ mod prompt_message;
 mod question_modes;
 mod questions;
 mod recovery;
+mod refused_turns;
 mod rest;
 mod session;
 mod shares;
 mod shown;
 mod spent;
 mod steer;
+mod step;
 mod story;
 mod task;
 mod turn_text;
@@ -329,9 +333,9 @@ impl Turns {
                 }
                 Some(Inbound::MissedAll(channel)) => bounds.forget(channel),
                 Some(Inbound::Told(channel, message)) => seen.up_to(channel, message),
-                Some(Inbound::Gone(channels)) => intake::channels_deleted(self, channels).await,
+                Some(Inbound::Gone(channels)) => edits::channels_deleted(self, channels).await,
                 Some(Inbound::Edited(message)) => intake::edited(self, message).await,
-                Some(Inbound::Deleted(messages)) => intake::deleted(self, messages).await,
+                Some(Inbound::Deleted(messages)) => edits::deleted(self, messages).await,
                 Some(Inbound::Changed) => self.stir(None),
                 Some(Inbound::Anew) => drop(self.0.anew.fetch_add(1, Ordering::Relaxed)),
                 None => return seen.write(self).await,

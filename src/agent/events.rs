@@ -12,8 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::denial::{Denial, RawDenial, Reason};
-use super::further::PromptId;
-use super::lifecycle::MessageState;
+use super::lifecycle::{MessageState, PromptId};
 use super::question::{AskedQuestion, QuestionId, RawQuestion};
 use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;

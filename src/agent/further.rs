@@ -6,25 +6,12 @@
 //! certain what the agent does with that one: it may read nothing any more, or be about to give it back.
 
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::Progress;
-use super::elsewhere::message_id;
 use super::events::{AgentEvent, TurnResult};
-use super::lifecycle::MessageState;
+use super::lifecycle::{MessageState, PromptId};
 use super::process::Process;
 use super::question::{QuestionAnswer, QuestionId};
-
-/// The id of one prompt of ours, as the CLI knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptId(pub Uuid);
-
-impl PromptId {
-    /// A new one.
-    pub fn random() -> Self {
-        Self(message_id())
-    }
-}
 
 /// What somebody wants of a turn that runs.
 #[derive(Debug)]

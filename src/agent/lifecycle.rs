@@ -1,9 +1,20 @@
-//! What shows that an agent is at work on a message.
+//! What a prompt is known by, and what the CLI says of it.
 
 use serde::Deserialize;
+use uuid::Uuid;
 
-use super::events::AgentEvent;
-use super::further::PromptId;
+use super::elsewhere::message_id;
+
+/// The id of one prompt of ours, as the CLI knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptId(pub Uuid);
+
+impl PromptId {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(message_id())
+    }
+}
 
 /// What `command_lifecycle` says of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -20,24 +31,4 @@ pub enum MessageState {
     /// A word that we do not know.
     #[serde(other)]
     Other,
-}
-
-impl AgentEvent {
-    /// Whether it shows that a turn has begun, or that the message with this id was read. What is left of an earlier turn,
-    /// and an answer to a control request, which a process gives in every state, show neither.
-    pub fn shows_work_on(&self, message: Option<PromptId>) -> bool {
-        match self {
-            Self::Lifecycle { message: of, state } => {
-                Some(*of) == message && !matches!(state, MessageState::Other)
-            }
-            Self::Reply { .. }
-            | Self::Idle
-            | Self::Mode(_)
-            | Self::WritesLost
-            | Self::PassedOver
-            | Self::Unknown { .. }
-            | Self::Unreadable { .. } => false,
-            _ => true,
-        }
-    }
 }

@@ -23,11 +23,10 @@ use tracing::{error, info, warn};
 
 use super::events::{self, AgentEvent};
 use super::failure::Failure;
-use super::further::PromptId;
 use super::guard;
 use super::kin::{self, Kin};
 use super::launch::{Conversation, DirectoryId, Launch, Manner};
-use super::lifecycle::MessageState;
+use super::lifecycle::{MessageState, PromptId};
 use super::lines::{LONGEST_LINE, Lines, PipeLine};
 use crate::domain::{PermissionMode, SessionId};
 
@@ -431,5 +430,25 @@ impl CountedProcess {
 impl Drop for CountedProcess {
     fn drop(&mut self) {
         self.0.send_modify(|live| *live -= 1);
+    }
+}
+
+impl AgentEvent {
+    /// Whether it shows that a turn has begun, or that the message with this id was read. What is left of an earlier turn,
+    /// and an answer to a control request, which a process gives in every state, show neither.
+    pub fn shows_work_on(&self, message: Option<PromptId>) -> bool {
+        match self {
+            Self::Lifecycle { message: of, state } => {
+                Some(*of) == message && !matches!(state, MessageState::Other)
+            }
+            Self::Reply { .. }
+            | Self::Idle
+            | Self::Mode(_)
+            | Self::WritesLost
+            | Self::PassedOver
+            | Self::Unknown { .. }
+            | Self::Unreadable { .. } => false,
+            _ => true,
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::Progress;
 use super::denial::{Denial, Remedy};
 use super::events::{AgentEvent, PASSED_OVER, read};
 use super::failure::Failure;
-use super::further::PromptId;
+use super::lifecycle::PromptId;
 use super::story::Story;
 use super::trouble::SessionTrouble;
 use crate::domain::{AnswerForm, TurnUsage};

@@ -42,6 +42,21 @@ const ABSENT: [(&str, &str); 22] = [
     ("time", "it is `moonlane.time`"),
 ];
 
+/// Former keys, and what to write now.
+const MOVED: [(&str, &str); 5] = [
+    ("channel_id", "channel.id"),
+    ("channel_name", "channel.name"),
+    ("parent_channel_id", "channel.parent_id"),
+    ("user_id", "user.id"),
+    ("user_name", "user.name"),
+];
+
+/// What there is in place of a key that was there once. A message and a turn have an author; a command has a user.
+pub fn moved(key: &str, has_author: bool) -> Option<String> {
+    let (_, now) = MOVED.iter().find(|(old, _)| *old == key)?;
+    Some(if has_author { now.replace("user.", "author.") } else { (*now).to_owned() })
+}
+
 const KEYWORDS: [&str; 22] = [
     "and", "break", "continue", "do", "else", "elseif", "end", "false", "for", "function", "if", "in",
     "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::ending::{asker, cancelled, unwanted};
-use super::story::{finish, tell_end};
+use super::ending::{asker, cancelled, finish, tell_end, unwanted};
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;

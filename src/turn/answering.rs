@@ -7,8 +7,9 @@ use tracing::{info, warn};
 use super::answers::{self, Picks};
 use super::buttons::QuestionPress;
 use super::questions::OpenQuestion;
+use super::step::Step;
 use super::task::Task;
-use super::{Turns, intake, story};
+use super::{Turns, enter};
 use crate::agent::{QuestionAbout, QuestionAnswer};
 use crate::domain::{Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
 use crate::logging::chain;
@@ -166,7 +167,7 @@ impl Turns {
                         );
                     }
                 }
-                intake::enter(self, Task::of_waiting(&turn), story::Step::Ask(None));
+                enter::enter(self, Task::of_waiting(&turn), Step::Ask(None));
                 self.0.picks.lock().remove(&key);
                 let of_task = self.clone();
                 self.0.tasks.spawn(async move { of_task.show_question(key).await });

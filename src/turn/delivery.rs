@@ -27,8 +27,8 @@ use tracing::{debug, error, info, warn};
 
 use super::Turns;
 use super::buttons::ButtonId;
-use super::continuation::{self, rows, with_what_comes_of_it};
 use super::live::LiveLineHandle;
+use super::refused_turns::{self, rows, with_what_comes_of_it};
 use crate::domain::{ChannelId, File, MessageId};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Posted, Refused};
@@ -47,7 +47,7 @@ const STIRRED: u32 = 10;
 enum Stuck {
     #[error("the ledger cannot be read or written")]
     Store(#[from] StoreError),
-    /// Only those for which [`is_passing`] holds.
+    /// Only those for which [`Refused::is_passing`] holds.
     #[error("Discord takes nothing now")]
     Discord(#[source] Refused),
 }
@@ -97,7 +97,7 @@ impl Waits {
 /// sees fail.
 pub async fn may_speak(turns: &Turns, channel: ChannelId) -> bool {
     match turns.outbox.may_type(channel).await {
-        Err(refused) if is_passing(&refused) => {
+        Err(refused) if refused.is_passing() => {
             info!(error = %refused, "a turn waits until the bot may write in its channel");
             false
         }
@@ -195,7 +195,7 @@ async fn continue_delivery(turns: &Turns, message: MessageId, may_be_posted: boo
     match post_parts(turns, message, delivery, may_be_posted).await {
         Ok(()) if is_refused_turn => {
             // Somebody may have decided before it was recorded where the answer is.
-            continuation::show_all(turns);
+            refused_turns::show_all(turns);
             Ok(())
         }
         Err(Stuck::Discord(refused)) if since(written) > turns.keep_trying => {
@@ -219,22 +219,6 @@ async fn stop(turns: &Turns, message: MessageId) -> Result<(), Stuck> {
 fn since(time: Millis) -> Duration {
     Duration::from_millis(Millis::now().0.saturating_sub(time.0).try_into().unwrap_or(0))
 }
-
-/// Whether the same call may succeed later: Discord is down, a permission is missing, a thread is closed.
-pub(super) fn is_passing(refused: &Refused) -> bool {
-    /// Discord's codes for temporary conditions that it reports as an invalid call:
-    /// <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json-json-error-codes>. Slow mode, the
-    /// limit for announcements, the limits of a channel and of a guild for writing, messages switched off for a while,
-    /// a service that is limited, an archived thread, a locked thread.
-    const PASSING: [u32; 8] = [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, ARCHIVED, 160_005];
-    match refused {
-        Refused::GaveUp { .. } | Refused::Token | Refused::Forbidden { .. } => true,
-        Refused::Invalid { code: Some(code), .. } => PASSING.contains(code),
-        Refused::NotFound { .. } | Refused::Invalid { .. } => false,
-    }
-}
-
-const ARCHIVED: u32 = 50_083;
 
 /// How a part can be recognized in the channel.
 struct Look<'a> {
@@ -273,7 +257,7 @@ async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery)
         let own = match history.next().await {
             Ok(Some(own)) => own,
             Ok(None) => return Ok(()),
-            Err(refused) if is_passing(&refused) => return Err(Stuck::Discord(refused)),
+            Err(refused) if refused.is_passing() => return Err(Stuck::Discord(refused)),
             Err(refused) => {
                 debug!(error = %refused, "cannot read the history; relying on the nonce");
                 return Ok(());
@@ -307,7 +291,7 @@ async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'
         // A reply to a message that had been deleted shows no reference.
         (Some(question), None) => match turns.outbox.stands(channel, question).await {
             Ok(stands) => Ok(!stands),
-            Err(refused) if is_passing(&refused) => Err(Stuck::Discord(refused)),
+            Err(refused) if refused.is_passing() => Err(Stuck::Discord(refused)),
             Err(_) => Ok(false),
         },
         (wanted, is) => Ok(wanted == is),
@@ -351,7 +335,7 @@ async fn post_parts(
             }
             Err(refused) => refused,
         };
-        if refused.code() == Some(ARCHIVED) && !reopened {
+        if refused.code() == Some(Refused::ARCHIVED) && !reopened {
             reopened = true;
             match turns.outbox.reopen(delivery.channel).await {
                 Ok(()) => continue,
@@ -365,7 +349,7 @@ async fn post_parts(
             delivery.parts = turns.store.without_file(message).await?;
             continue;
         }
-        if is_passing(&refused) {
+        if refused.is_passing() {
             return Err(Stuck::Discord(refused));
         }
         // Discord rejects the words of this part (a link, AutoMod); the other parts may pass.
@@ -386,7 +370,7 @@ async fn post_parts(
 /// If none is, it may just have been granted, unless this is not the first try (`again`).
 async fn holds_up_words_too(turns: &Turns, channel: ChannelId, refused: &Refused, again: bool) -> bool {
     if !matches!(refused, Refused::Forbidden { .. }) {
-        return is_passing(refused);
+        return refused.is_passing();
     }
     match turns.outbox.access(channel, turns.me).await {
         Ok(access) if access.permissions.suffice(access.is_thread) => {

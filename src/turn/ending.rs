@@ -1,14 +1,16 @@
 //! How a turn ends: its outcome, and what is said of it.
 
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::hooks::TurnHooks;
 use super::task::Task;
 use super::turn_text::{Most, TurnText};
-use super::{Stop, StopReason};
+use super::written::until_written;
+use super::{Stop, StopReason, Turns};
 use crate::agent::{AskEnd, AskResult, Failure};
 use crate::domain::{Format, MessageId, Outcome};
-use crate::store::{Finished, PromptMessage, Turn, Unwanted};
+use crate::store::{Finished, PromptMessage, StoreError, Turn, Unwanted};
 use crate::words;
 
 /// The note that says who asked, if the reply itself does not show it.
@@ -74,4 +76,29 @@ pub fn finished_with(outcome: Outcome, sentence: &str, task: Task, note: Option<
     let sentence = words::failure(sentence, task.message);
     let said = TurnText { sentence, notes: Vec::from_iter(note), ..TurnText::default() };
     said.finished(outcome, None, &Format::default(), Most::default())
+}
+
+/// Writes down the end of a turn that will not be asked any more.
+pub async fn tell_end(
+    turns: &Turns,
+    task: Task,
+    outcome: Outcome,
+    mut sentence: String,
+) -> Result<(), StoreError> {
+    let mut note = None;
+    let for_ever = CancellationToken::new();
+    let read =
+        || async { Ok((turns.store.turn(task.message).await?, turns.store.channel(task.channel).await?)) };
+    if let (Some(row), channel) = until_written(turns, &for_ever, read).await? {
+        let project = turns.scripts.borrow().project(&row.turn.project).cloned();
+        sentence = TurnHooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
+        note = asker(&row.turn);
+    }
+    finish(turns, task, finished_with(outcome, &sentence, task, note)).await
+}
+
+/// Writes down the end of a turn, however long the database fails: nothing is said before it is written.
+pub async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
+    let for_ever = CancellationToken::new();
+    until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }

@@ -1,24 +1,21 @@
 //! From a message to a turn with a place in its lane: scripts, gate, lane, store.
 
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
+use super::enter::{continue_turn, register};
 use super::shares::TooMuch;
-use super::story::{self, Step};
+use super::step::Step;
 use super::task::Task;
-use super::written::until_written;
-use super::{Settled, Stop, StopReason, Turns, continuation, delivery, prompt};
-use crate::domain::{ChannelId, Format, GuildId, Message, MessageId, Route, Work};
+use super::{Settled, Turns, delivery, edits, prompt};
+use crate::domain::{Format, GuildId, Message, MessageId, Route, Work};
 use crate::gate::{self, Verdict};
-use crate::lane::{LanePosition, LaneView, Ticket};
+use crate::lane::LanePosition;
 use crate::logging::chain;
 use crate::script::{EntryPoint, ScriptError, ScriptSet};
-use crate::store::{Accepted, DirectReply, Millis, PromptMessage, StoreError, Turn, TurnEdit, Unwanted};
+use crate::store::{Accepted, DirectReply, Millis, PromptMessage, StoreError, Turn};
 use crate::text;
 use crate::words;
 
@@ -92,59 +89,13 @@ pub async fn act(
     }
 }
 
-/// If its turn still waits, an edited message is asked with its new text, in the project that this routes to. Whether
-/// its author's roles allow that is checked when the turn begins.
+/// A message was edited.
 pub async fn edited(turns: &Turns, message: Message) {
-    let Some(stop) = turns.stops().get(&message.id).cloned() else {
-        return asks_at_last(turns, message).await;
-    };
-    if stop.turn != message.id {
-        return debug!("an edit of a question changes nothing in the turn that goes on with it");
+    let stop = turns.stops().get(&message.id).cloned();
+    match stop {
+        Some(stop) => edits::edited(turns, stop, message).await,
+        None => asks_at_last(turns, message).await,
     }
-    let scripts = turns.scripts.borrow().clone();
-    let id = message.id;
-    let may_ask = |work: &Work| {
-        has_content(work, &message.attachments)
-            && !turns.gate.excludes(&scripts, Some(&work.project), &message.author)
-    };
-    let edit = match scripts.decide(message.clone()).await {
-        Ok(Route::Turn(work)) if may_ask(&work) => Some(TurnEdit::of(work, message.attachments.clone())),
-        // It no longer asks for anything here, or may not: treated as deleted, but only while it waits.
-        Ok(_) => None,
-        Err(error) => {
-            return warn!(id = %id.short(), error = %error, "an edited message keeps its first text: the scripts failed");
-        }
-    };
-    let (turns_of_task, stop_of_task) = (turns.clone(), Arc::clone(&stop));
-    let write = move || {
-        let (turns, stop, edit) = (turns_of_task.clone(), Arc::clone(&stop_of_task), edit.clone());
-        async move {
-            // What is on its way into another turn is asked for back first; where it is in there, the edit comes too late.
-            stop.recall().await;
-            match edit {
-                Some(edit) => drop(turns.store.edit(id, edit).await?),
-                None if turns.store.cancel_waiting(id).await? => drop(stop.stop(StopReason::Deleted)),
-                None => {}
-            }
-            Ok(())
-        }
-    };
-    // After an earlier edit that is still being retried, which would undo this one.
-    let mut edits = Box::pin(Arc::clone(&stop.edits).lock_owned());
-    let free = edits.as_mut().now_or_never();
-    // The agent answers at once or never; the messages after this one do not wait for it.
-    if free.is_some() && !stop.offered.borrow().is_open() {
-        let Err(error) = write().await else { return };
-        error!(id = %id.short(), error = chain(&error), "an edit could not be written down yet");
-    }
-    let turns_of_task = turns.clone();
-    turns.0.tasks.spawn(async move {
-        let _edits = match free {
-            Some(edits) => edits,
-            None => edits.await,
-        };
-        let _ = until_written(&turns_of_task, &stop.token, write).await;
-    });
 }
 
 /// An edit may be the first to address the bot; it is then taken like a new message. A message that was answered is
@@ -162,39 +113,6 @@ fn age(message: MessageId) -> Duration {
     const DISCORDS_EPOCH: u64 = 1_420_070_400_000;
     let now = u64::try_from(Millis::now().0).unwrap_or(0);
     Duration::from_millis(now.saturating_sub(message.made().saturating_add(DISCORDS_EPOCH)))
-}
-
-/// The turns of deleted messages do not begin; a running one is stopped.
-pub async fn deleted(turns: &Turns, messages: Vec<MessageId>) {
-    for id in messages {
-        continuation::deleted(turns, id).await;
-        let Some(stop) = turns.stops().get(&id).cloned() else { continue };
-        let id = stop.turn;
-        if let Err(error) = turns.store.cancel(id, Unwanted::Deleted).await {
-            error!(id = %id.short(), error = chain(&error), "a deletion could not be written down yet");
-            // The turn and its stop may be gone by then, but without this it would run after a restart.
-            let (turns_of_task, for_ever) = (turns.clone(), CancellationToken::new());
-            turns.0.tasks.spawn(async move {
-                let cancel = || turns_of_task.store.cancel(id, Unwanted::Deleted);
-                let _ = until_written(&turns_of_task, &for_ever, cancel).await;
-            });
-        }
-        stop.stop(StopReason::Deleted);
-    }
-}
-
-/// Channels were deleted, and with them their messages and conversations.
-pub async fn channels_deleted(turns: &Turns, channels: Vec<ChannelId>) {
-    info!(?channels, "gone");
-    let lanes = turns.lanes.view().into_iter().filter(|lane| channels.contains(&lane.channel));
-    let there = |lane: LaneView| {
-        let waiting = lane.waiting.into_iter().map(|(turn, _)| turn);
-        lane.running.map(|(turn, ..)| turn).into_iter().chain(waiting).collect::<Vec<_>>()
-    };
-    deleted(turns, lanes.flat_map(there).collect()).await;
-    for channel in channels {
-        turns.agents.close(channel);
-    }
 }
 
 /// Whether the author passes the gate of the work's project, or the global one; if not, a log line says so.
@@ -239,10 +157,6 @@ async fn failed_script(
     Some((let_in, words::failure(error.sentence(), message.id)))
 }
 
-fn has_content(work: &Work, files: &[crate::domain::Attachment]) -> bool {
-    !prompt::is_blank(&work.prompt) || files.iter().any(prompt::is_readable)
-}
-
 /// Starts a turn, if its author is let in and there is something to ask.
 /// `is_new`: as in [`consider`].
 pub async fn start(
@@ -262,7 +176,7 @@ pub async fn start(
     if !turns.0.shares.take(message.author.id, message.id) {
         return too_much(turns, &message, let_in, TooMuch::Messages).await;
     }
-    if !has_content(&work, &message.attachments) {
+    if !prompt::has_content(&work.prompt, &message.attachments) {
         let unread = prompt::unread(&turns.outbox, &message.attachments);
         let text = if !unread.is_empty() {
             words::only_unread(&unread)
@@ -323,46 +237,6 @@ pub async fn start(
             not_written(turns, &message, &error);
         }
     }
-}
-
-/// Registers the way to stop a turn that is about to enter its lane; `None` if it has entered already.
-fn register(turns: &Turns, turn: MessageId) -> Option<Arc<Stop>> {
-    let stop = match turns.stops().entry(turn) {
-        Entry::Occupied(_) => return None,
-        Entry::Vacant(free) => Arc::clone(free.insert(Arc::new(Stop::of(turn)))),
-    };
-    if turns.0.ending.is_cancelled() {
-        stop.stop(StopReason::Shutdown);
-    }
-    Some(stop)
-}
-
-/// Puts what an earlier bot left into its lane.
-pub fn enter(turns: &Turns, task: Task, step: Step) {
-    let Some(stop) = register(turns, task.message) else { return };
-    if !matches!(step, Step::Ask(..)) {
-        // Its turn is over; what is left to stop is what it has to say.
-        stop.close();
-    }
-    let (place, ticket) = turns.lanes.enter(task.channel, task.message, task.author);
-    continue_turn(turns, task, step, place, ticket, stop);
-}
-
-/// From here on the turn is a task of its own.
-fn continue_turn(
-    turns: &Turns,
-    task: Task,
-    step: Step,
-    place: LanePosition,
-    ticket: Ticket,
-    stop: Arc<Stop>,
-) {
-    let span = tracing::info_span!("turn", id = %task.message.short(), channel = %task.channel);
-    let turns_of_task = turns.clone();
-    turns.0.tasks.spawn(
-        async move { story::carry_out(&turns_of_task, task, step, place, ticket, stop).await }
-            .instrument(span),
-    );
 }
 
 /// Refuses a message for good. Its author hears why, unless they have been told since they last had room, or may turn

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::task::Task;
-use super::{Turns, intake};
+use super::{Turns, edits};
 use crate::domain::{Reread, Stands};
 use crate::lane::Ticket;
 use crate::store::PromptMessage;
@@ -21,8 +21,13 @@ const WITH_SLOT: Duration = Duration::from_secs(1);
 pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
     let (answered, _) = ticket.aside_after(WITH_SLOT, timeout(WITHIN, stands(turns, task))).await;
     match answered {
-        Ok(Some(Stands::Deleted)) => intake::deleted(turns, vec![task.message]).await,
-        Ok(Some(Stands::Edited(message))) => intake::edited(turns, *message).await,
+        Ok(Some(Stands::Deleted)) => edits::deleted(turns, vec![task.message]).await,
+        Ok(Some(Stands::Edited(message))) => {
+            let stop = turns.stops().get(&message.id).cloned();
+            if let Some(stop) = stop {
+                edits::edited(turns, stop, *message).await;
+            }
+        }
         Ok(Some(Stands::Unchanged) | None) | Err(_) => {}
     }
 }

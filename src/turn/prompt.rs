@@ -162,6 +162,11 @@ fn append(prompt: &mut String, name: &str, text: &str) {
     prompt.push_str(&format!("Attached file `{name}`:\n{fence}\n{text}{newline}{fence}"));
 }
 
+/// Whether there is anything to ask: words, or files that can be read.
+pub fn has_content(prompt: &str, files: &[Attachment]) -> bool {
+    !is_blank(prompt) || files.iter().any(is_readable)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use super::task::Task;
 use super::written::until_written;
-use super::{Stop, Turns, delivery};
+use super::{Stop, Turns};
 use crate::domain::{File, MessageId};
 use crate::lane::Ticket;
 use crate::logging::chain;
@@ -45,7 +45,7 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
         }
         match try_to_post(turns, task, stop, may_be_posted).await {
             Ok(asked) => return asked,
-            Err(refused) if delivery::is_passing(&refused) => {
+            Err(refused) if refused.is_passing() => {
                 error!(error = chain(&refused), "a question cannot be posted now; next try in {wait:?}");
             }
             Err(refused) => {

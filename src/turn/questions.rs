@@ -25,7 +25,7 @@ use super::hooks::TurnHooks;
 use super::rest::Rest;
 use super::steer::OpenTurn;
 use super::task::Task;
-use super::{Turns, delivery, question_modes, shown};
+use super::{Turns, question_modes, shown};
 use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
 use crate::domain::{ChannelId, MessageId, Project, ProjectName, SessionId};
 use crate::logging::chain;
@@ -392,7 +392,7 @@ impl Turns {
                     }
                     return;
                 }
-                Err(refused) if delivery::is_passing(&refused) => {
+                Err(refused) if refused.is_passing() => {
                     debug!(%refused, "what became of a question is not shown yet");
                 }
                 Err(refused) => return debug!(%refused, "what became of a question is not shown"),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::story::Step;
+use super::step::Step;
 use super::task::Task;
-use super::{Turns, intake, shown};
+use super::{Turns, enter, shown};
 use crate::domain::Outcome;
 use crate::store::{Remaining, StoreError, Unfinished};
 use crate::words;
@@ -27,7 +27,7 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
         let step = step(&unfinished, away);
         let Unfinished { message, channel, author, question, .. } = unfinished;
         let task = Task { message, channel, author, question, recovered: true, let_in: true };
-        intake::enter(turns, task, step);
+        enter::enter(turns, task, step);
     }
     Ok(())
 }

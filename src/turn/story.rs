@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::admission::still_admitted;
-use super::ending::{asker, finished_with, unwanted, what_to_say};
+use super::ending::{asker, finish, finished_with, tell_end, unwanted, what_to_say};
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
@@ -19,13 +19,14 @@ use super::rest::Rest;
 use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
 use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
+use super::step::Step;
 use super::task::Task;
 use super::turn_text::Most;
 use super::typing::Typing;
 use super::written::until_written;
 use super::{
-    Settled, Stop, StopReason, Turns, budget, continuation, delivery, instead, look_up, prompt,
-    prompt_message, spent, turn_text,
+    Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, prompt_message,
+    refused_turns, spent, turn_text,
 };
 use crate::agent::{Ask, AskEnd, Denial, Progress};
 use crate::domain::{Outcome, Project};
@@ -37,20 +38,6 @@ use crate::store::{
 };
 use crate::view::footer;
 use crate::words;
-
-/// What to do once the lane lets it run.
-pub enum Step {
-    /// Ask Claude, then deliver the answer. The turn and its project, where its author has just passed the gate.
-    Ask(Option<Box<(Turn, Arc<Project>)>>),
-    /// End the turn with this outcome, and tell the person this.
-    Tell(Outcome, String),
-    /// End the turn as cancelled; say that somebody stopped it, or nothing.
-    Cancel(Unwanted),
-    /// Only continue to deliver what was written down earlier.
-    Deliver,
-    /// It has begun: the agent of the turn before has its prompt.
-    GoOn(GoesOn),
-}
 
 /// Waits for the lane, does the step, and leaves the lane: by dropping the ticket, whatever happens here.
 pub async fn carry_out(
@@ -226,31 +213,6 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &
             broken(turns, task, stop).await;
         }
     }
-}
-
-/// Writes down the end of a turn that will not be asked any more.
-pub(super) async fn tell_end(
-    turns: &Turns,
-    task: Task,
-    outcome: Outcome,
-    mut sentence: String,
-) -> Result<(), StoreError> {
-    let mut note = None;
-    let for_ever = CancellationToken::new();
-    let read =
-        || async { Ok((turns.store.turn(task.message).await?, turns.store.channel(task.channel).await?)) };
-    if let (Some(row), channel) = until_written(turns, &for_ever, read).await? {
-        let project = turns.scripts.borrow().project(&row.turn.project).cloned();
-        sentence = TurnHooks::begin(turns, &row.turn, channel, project.as_deref()).error(sentence).await;
-        note = asker(&row.turn);
-    }
-    finish(turns, task, finished_with(outcome, &sentence, task, note)).await
-}
-
-/// Writes down the end of a turn, however long the database fails: nothing is said before it is written.
-pub(super) async fn finish(turns: &Turns, task: Task, end: Finished) -> Result<(), StoreError> {
-    let for_ever = CancellationToken::new();
-    until_written(turns, &for_ever, || turns.store.finish(task.message, end.clone())).await.map(drop)
 }
 
 /// Runs the turn and writes down its end.
@@ -450,8 +412,8 @@ async fn try_to_ask(
     }
     let session = asked.session.as_ref().map(|seen| SessionUpdate { id: seen.id, cost: seen.cost });
     let usage = spent::usage(&asked, before);
-    let offer = continuation::offer(&asked);
-    notes.extend(continuation::notes(turns, &turn, &asked).await);
+    let offer = refused_turns::offer(&asked);
+    notes.extend(refused_turns::notes(turns, &turn, &asked).await);
     notes.extend(footer::compaction(&usage));
     let (outcome, mut said) = what_to_say(asked, offer.is_some(), stop, &hooks, task.message, notes).await;
     if outcome == Outcome::Answered {
@@ -460,7 +422,7 @@ async fn try_to_ask(
     info!(?outcome, "ends");
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };
     let finished = said.redacted(&turns.outbox).finished(outcome, session, &project.format, most);
-    let finished = continuation::offered(Finished { usage: Some(usage), ..finished }, offer);
+    let finished = refused_turns::offered(Finished { usage: Some(usage), ..finished }, offer);
     if ends.iter().any(|(_, end)| *end == SteeringEnd::Steered) {
         stop.answers_others.store(true, Ordering::Relaxed);
     }

@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::{Word, declared, is_name};
+use super::{Word, declared, is_name, moved};
 use crate::nearest::nearest;
 use crate::script::hooks;
 use crate::script::problem::{ScriptProblem, Severity};
-use crate::script::vm::global::moved;
 
 const TYPES: &str = include_str!("../../../scripts/types/moonlane.d.lua");
 

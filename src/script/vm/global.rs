@@ -34,21 +34,6 @@ const TIME_FORMAT: &str = "%Y-%m-%d %H:%M";
 /// The longest format, in bytes.
 const MAX_FORMAT: usize = 200;
 
-/// Former keys, and what to write now.
-const MOVED: [(&str, &str); 5] = [
-    ("channel_id", "channel.id"),
-    ("channel_name", "channel.name"),
-    ("parent_channel_id", "channel.parent_id"),
-    ("user_id", "user.id"),
-    ("user_name", "user.name"),
-];
-
-/// What there is in place of a key that was there once. A message and a turn have an author; a command has a user.
-pub(in crate::script) fn moved(key: &str, has_author: bool) -> Option<String> {
-    let (_, now) = MOVED.iter().find(|(old, _)| *old == key)?;
-    Some(if has_author { now.replace("user.", "author.") } else { (*now).to_owned() })
-}
-
 /// A function of `moonlane`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::script) enum MoonlaneFunction {
@@ -101,7 +86,7 @@ pub(super) fn tools(lua: &Lua, clock: Arc<Clock>) -> mlua::Result<mlua::Table> {
     tools.raw_set("functions", functions)?;
     let unknown = |_: &Lua, (table, key, mut known): (String, mlua::Value, Vec<String>)| {
         let name = key.as_string().map(|key| key.to_string_lossy()).unwrap_or_default();
-        if let Some(now) = moved(&name, known.iter().any(|key| key == "author")) {
+        if let Some(now) = lint::moved(&name, known.iter().any(|key| key == "author")) {
             return Ok(format!("`{table}.{name}` is now `{table}.{now}`"));
         }
         known.sort();
