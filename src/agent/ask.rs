@@ -17,11 +17,10 @@ use super::events::{AgentEvent, TurnResult};
 use super::failure::Failure;
 use super::further::{Further, FurtherMessages};
 use super::launch::{Launch, Manner};
-use super::lifecycle::PromptId;
 use super::process::{Happening, Process};
 use super::question::{OpenQuestions, QuestionAnswer, QuestionId};
 use super::story::Story;
-use super::{About, Ask, AskEnd, AskResult, Pool, Progress, SessionSeen, SessionStart};
+use super::{About, Ask, AskEnd, AskResult, Pool, Progress, PromptId, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId, TurnUsage};
 
 /// How long an interrupted turn may take to end.

@@ -12,7 +12,7 @@ use super::question::{rule_in_settings, suggested_rules, suggests_accepting_edit
 
 /// A tool's call that was not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "RawDenial")]
+#[serde(from = "ReportedDenial")]
 pub struct Denial {
     /// The tool; one call may have two names for it (`Agent` and `Task`).
     pub tool: String,
@@ -81,7 +81,7 @@ impl Denial {
 /// The fields that these events have in common. The result calls the input `tool_input`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct RawDenial {
+pub struct ReportedDenial {
     tool_name: String,
     tool_use_id: String,
     #[serde(alias = "tool_input")]
@@ -92,15 +92,15 @@ pub struct RawDenial {
     blocked_path: Value,
 }
 
-impl From<RawDenial> for Denial {
+impl From<ReportedDenial> for Denial {
     /// A call that the CLI denied by itself.
-    fn from(told: RawDenial) -> Self {
+    fn from(told: ReportedDenial) -> Self {
         let reason = told.decision_reason_type.as_str().map_or(Reason::Untold, Reason::of_denial);
         told.with(reason)
     }
 }
 
-impl RawDenial {
+impl ReportedDenial {
     /// A call that the CLI asks about.
     pub fn asked(self) -> Denial {
         let reason = match self.decision_reason_type.as_str() {

@@ -11,7 +11,7 @@ mod usage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::denial::{Denial, RawDenial, Reason};
+use super::denial::{Denial, Reason, ReportedDenial};
 use super::lifecycle::{MessageState, PromptId};
 use super::question::{AskedQuestion, QuestionId, RawQuestion};
 use super::usage_limit::UsageLimit;
@@ -393,7 +393,7 @@ struct CancelledRequest {
 fn request(Request { request_id: request, request: body }: Request) -> serde_json::Result<AgentEvent> {
     Ok(match body["subtype"].as_str() {
         Some("can_use_tool") => {
-            let denial = RawDenial::deserialize(&body)?.asked();
+            let denial = ReportedDenial::deserialize(&body)?.asked();
             let question = RawQuestion::deserialize(body)?.read(&request).map(Box::new);
             AgentEvent::MayIUse { request, denial, question }
         }
