@@ -1,6 +1,6 @@
 //! `moonlane format`: a Markdown text to the parts that the bot would post.
 
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,8 +12,11 @@ use crate::text::{parts, ruled};
 /// `plain` leaves alone what Discord does not know.
 pub fn run(file: Option<PathBuf>, json: bool, plain: bool) -> ExitCode {
     let source = file.filter(|file| file.as_os_str() != "-");
-    match read(source.as_deref()).and_then(|markdown| write(&formatted(&markdown, json, plain))) {
-        Ok(()) => ExitCode::SUCCESS,
+    match read(source.as_deref()) {
+        Ok(markdown) => {
+            print::exactly(formatted(&markdown, json, plain));
+            ExitCode::SUCCESS
+        }
         Err(problem) => {
             print::complaint(format_args!("moonlane: {problem}"));
             ExitCode::FAILURE
@@ -57,13 +60,4 @@ fn read(file: Option<&Path>) -> Result<String, String> {
     })?;
     // Some editors put a byte order mark first.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
-fn write(output: &str) -> Result<(), String> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| format!("cannot write to standard output: {error}")),
-    }
 }

@@ -11,7 +11,13 @@ const NOBODY_READS: i32 = 141;
 /// Prints a line on standard output. Where nobody reads it any more the program ends quietly; where it cannot be
 /// written, with a sentence.
 pub fn line(text: impl Display) {
-    let Err(error) = writeln!(io::stdout().lock(), "{text}") else { return };
+    exactly(format_args!("{text}\n"));
+}
+
+/// The same of a text with its line ends.
+pub fn exactly(text: impl Display) {
+    let mut stdout = io::stdout().lock();
+    let Err(error) = write!(stdout, "{text}").and_then(|()| stdout.flush()) else { return };
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(NOBODY_READS);
     }

@@ -104,13 +104,13 @@ async fn what_cannot_be_read_is_said_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn who_reads_only_the_beginning_hears_of_no_error() {
+async fn who_reads_only_the_beginning_hears_of_no_error_and_a_program_sees_the_exit_code() {
     let folder = TempDir::new().unwrap();
     let mut child = command(&folder, &[]).spawn().unwrap();
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(long().as_bytes()).await.unwrap();
     let output = within("the end of format", child.wait_with_output()).await.unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), b"".as_slice()));
 }
 
 #[tokio::test]
