@@ -199,12 +199,12 @@ impl Commands {
 
     async fn run(&self, responder: &Responder, scripts: &ScriptSet, call: CommandCall) -> String {
         let name = call.invocation.command.clone();
-        let questions = AtomicU64::new(0);
+        let turns_begun = AtomicU64::new(0);
         let mut step = scripts.call(call).await;
         loop {
             match step {
                 CommandStep::Effect(effect, waiting) => {
-                    let answer = perform::perform(self, responder, &questions, effect).await;
+                    let answer = perform::perform(self, responder, &turns_begun, effect).await;
                     if responder.is_over() {
                         return words::UNFINISHED.to_owned();
                     }

@@ -239,7 +239,7 @@ mod tests {
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
             }],
-            question: PromptMessage::Coming,
+            prompt_message: PromptMessage::Coming,
             accepted: Millis(i64::MAX),
         }
     }
@@ -495,17 +495,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_question_of_a_command_is_answered_where_it_stands() {
+    async fn the_prompt_of_a_command_is_answered_where_it_stands() {
         let (_dir, store) = store();
         store.accept(turn(1), false).await.unwrap();
-        let theirs = Turn { question: PromptMessage::Theirs, ..turn(2) };
+        let theirs = Turn { prompt_message: PromptMessage::Theirs, ..turn(2) };
         store.accept(theirs.clone(), false).await.unwrap();
         for id in [1, 2] {
-            store.set_question(message(id), message(10 + id)).await.unwrap();
+            store.set_prompt_message(message(id), message(10 + id)).await.unwrap();
             store.finish(message(id), finished(Outcome::Answered, &["x"])).await.unwrap();
         }
         assert_eq!(
-            store.turn(message(1)).await.unwrap().unwrap().turn.question,
+            store.turn(message(1)).await.unwrap().unwrap().turn.prompt_message,
             PromptMessage::Posted(message(11))
         );
         assert_eq!(store.turn(message(2)).await.unwrap().unwrap().turn, theirs);
@@ -531,7 +531,7 @@ mod tests {
         let shown = |id, hourglass, live_line| Shown {
             message: message(id),
             channel: turn(id).channel,
-            question: message(id),
+            prompt_message: message(id),
             hourglass,
             live_line,
             notice: None,

@@ -57,7 +57,7 @@ pub fn only_unread(files: &[UnreadFile]) -> String {
     format!("I can't read {}. Write what I should do, or attach a text file of up to 100 KB.", reasons(files))
 }
 
-/// The note below an answer whose question had files that were not read.
+/// The note below an answer to a message with files that were not read.
 pub fn unread(files: &[UnreadFile]) -> String {
     text::small(&format!("Not read: {}", reasons(files)))
 }
@@ -159,21 +159,21 @@ pub fn no_words() -> String {
 }
 
 /// What somebody has asked by a command.
-pub fn question(name: &str, prompt: &str) -> String {
+pub fn asks(name: &str, prompt: &str) -> String {
     format!("**{name}** asks:\n{prompt}")
 }
 
-/// The name of the file that a long question comes in.
-pub const QUESTION_FILE: &str = "question.md";
+/// The name of the file that a long prompt comes in.
+pub const PROMPT_FILE: &str = "prompt.md";
 
-/// The same, of a question that is too long for a message.
-pub fn long_question(name: &str, start: &str) -> String {
-    let more = text::small(&format!("The full text is in `{QUESTION_FILE}`"));
-    format!("{}…\n{more}", question(name, start))
+/// The same, of a prompt that is too long for a message.
+pub fn asks_at_length(name: &str, start: &str) -> String {
+    let more = text::small(&format!("The full text is in `{PROMPT_FILE}`"));
+    format!("{}…\n{more}", asks(name, start))
 }
 
-/// Discord does not take a question.
-pub fn question_refused() -> String {
+/// Discord does not take the prompt of a command.
+pub fn prompt_refused() -> String {
     "Discord refused to post the question, so I didn't start. Rephrase it, or mention me in a message."
         .to_owned()
 }

@@ -29,20 +29,15 @@ type Answer = Result<Value, String>;
 const PROMPT_START: usize = 200;
 
 /// Performs an effect: on the routes and behind the gate as they are now, whichever scripts the command began with.
-/// `questions` counts those of this use of the command.
-pub async fn perform(
-    deps: &CommandDeps,
-    responder: &Responder,
-    questions: &AtomicU64,
-    effect: Effect,
-) -> Answer {
+/// `begun` counts the turns that this use of the command has started.
+pub async fn perform(deps: &CommandDeps, responder: &Responder, begun: &AtomicU64, effect: Effect) -> Answer {
     let only_says = matches!(effect, Effect::Reply(_) | Effect::Edit(_) | Effect::Defer { .. });
     if deps.responders.is_closing() && !only_says {
         return Err(words::UNFINISHED.to_owned());
     }
     let asked = responder.interaction();
     let access = UserAccess::of(&deps.turns, asked).await;
-    let used = Use { deps, access, responder, asked, questions };
+    let used = Use { deps, access, responder, asked, begun };
     match effect {
         Effect::Reply(reply) => answer_of(responder.reply(&reply).await),
         Effect::Edit(reply) => answer_of(responder.edit(&reply).await),
@@ -79,7 +74,7 @@ struct Use<'a> {
     access: UserAccess<'a>,
     responder: &'a Responder,
     asked: &'a Interaction,
-    questions: &'a AtomicU64,
+    begun: &'a AtomicU64,
 }
 
 impl Use<'_> {
@@ -306,7 +301,7 @@ impl Use<'_> {
         self.stored(self.deps.turns.take_out(turn).await).map(Value::Bool)
     }
 
-    /// Starts a turn. Its question is posted, so that everybody sees what is answered.
+    /// Starts a turn. Its prompt is posted, so that everybody sees what is answered.
     async fn ask(&self, request: TurnRequest) -> Answer {
         let asked = self.asked;
         let Some(mut message) = as_message(asked, &request.prompt) else {
@@ -334,8 +329,8 @@ impl Use<'_> {
         if let Some(why) = self.deps.turns.too_much(asked.channel_id, asked.author.id, asked.id.made()) {
             return Err(why);
         }
-        // Nothing else has an id of this use of the command; a further question counts up.
-        let id = asked.id.get().saturating_add(self.questions.fetch_add(1, Ordering::Relaxed));
+        // Nothing else has an id of this use of the command; a further turn of it counts up.
+        let id = asked.id.get().saturating_add(self.begun.fetch_add(1, Ordering::Relaxed));
         message.id = MessageId::new(id).ok_or_else(|| words::UNASKABLE.to_owned())?;
         let id = message.id;
         match self.deps.turns.start(&self.access.scripts, message, work).await {

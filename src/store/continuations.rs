@@ -28,7 +28,7 @@ pub enum Continuation {
     Left(u64),
     /// A turn goes on with it.
     Begun,
-    /// Its session or its question is gone.
+    /// Its session or the message that it answers is gone.
     Dropped,
 }
 
@@ -183,16 +183,16 @@ impl Store {
         .await
     }
 
-    /// The question is deleted: its refused turn does not go on.
+    /// The message that it answers is deleted: its refused turn does not go on.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn drop_continuation_of(&self, question: MessageId) -> Result<bool, StoreError> {
+    pub async fn drop_continuation_of(&self, prompt_message: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let sql = "UPDATE continuations SET state = 'dropped', turn = NULL, due = NULL
                        WHERE state IN ('offered', 'wanted') AND message IN (SELECT message FROM turns
-                           WHERE message = ?1 AND ours = 0 OR question = ?1)";
-            Ok(tx.prepare_cached(sql)?.execute([question])? > 0)
+                           WHERE message = ?1 AND ours = 0 OR prompt_message = ?1)";
+            Ok(tx.prepare_cached(sql)?.execute([prompt_message])? > 0)
         })
         .await
     }
@@ -237,13 +237,13 @@ impl Store {
                     }
                 };
                 settle(tx, session, Continuation::Begun)?;
-                let question = PromptMessage::Posted(refused.question.id(refused.message));
+                let prompt_message = PromptMessage::Posted(refused.prompt_message.id(refused.message));
                 let turn = Turn {
                     message: turn,
                     prompt: prompt.clone(),
                     fresh: false,
                     attachments: Vec::new(),
-                    question,
+                    prompt_message,
                     accepted: now,
                     ..refused
                 };

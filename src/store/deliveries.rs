@@ -124,7 +124,7 @@ impl Store {
     /// If the database fails.
     pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT channel, author, written, coalesce(question, id)
+            let sql = "SELECT channel, author, written, coalesce(prompt_message, id)
                        FROM deliveries JOIN messages ON id = deliveries.message
                        LEFT JOIN turns ON turns.message = id
                        WHERE id = ?1 AND deliveries.state = 'open'";

@@ -17,7 +17,7 @@ pub enum PromptMessage {
 }
 
 impl PromptMessage {
-    /// From the columns `ours` and `question`.
+    /// From the columns `ours` and `prompt_message`.
     pub(super) fn from_columns(ours: bool, posted: Option<MessageId>) -> Self {
         match (ours, posted) {
             (false, _) => Self::Theirs,
@@ -26,7 +26,7 @@ impl PromptMessage {
         }
     }
 
-    /// The columns `ours` and `question`.
+    /// The columns `ours` and `prompt_message`.
     pub(super) fn columns(self) -> (bool, Option<MessageId>) {
         match self {
             Self::Theirs => (false, None),
@@ -35,7 +35,7 @@ impl PromptMessage {
         }
     }
 
-    /// The message's id for this turn; the turn's own id if the question is not posted yet.
+    /// The message's id for this turn; the turn's own id if that message is not posted yet.
     pub fn id(self, turn: MessageId) -> MessageId {
         match self {
             Self::Posted(posted) => posted,
@@ -45,27 +45,27 @@ impl PromptMessage {
 }
 
 impl Store {
-    /// Records the message that a command's question was posted as.
+    /// Records the message that a command's prompt was posted as.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn set_question(&self, message: MessageId, posted: MessageId) -> Result<(), StoreError> {
+    pub async fn set_prompt_message(&self, message: MessageId, posted: MessageId) -> Result<(), StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE turns SET question = ?2 WHERE message = ?1 AND ours = 1";
+            let sql = "UPDATE turns SET prompt_message = ?2 WHERE message = ?1 AND ours = 1";
             tx.prepare_cached(sql)?.execute(params![message, posted])?;
             Ok(())
         })
         .await
     }
 
-    /// Whether a message of the bot is recorded as some part of some delivery, or as some turn's question.
+    /// Whether a message of the bot is recorded as some part of some delivery, or as the prompt of some turn.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn is_known(&self, posted: MessageId) -> Result<bool, StoreError> {
         self.step(move |tx| {
             let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)
-                           OR EXISTS (SELECT 1 FROM turns WHERE question = ?1)
+                           OR EXISTS (SELECT 1 FROM turns WHERE prompt_message = ?1)
                            OR EXISTS (SELECT 1 FROM questions WHERE posted = ?1)";
             Ok(tx.prepare_cached(sql)?.query_one([posted], |row| row.get(0))?)
         })

@@ -250,7 +250,7 @@ impl Store {
                 prompt,
                 fresh: false,
                 attachments: Vec::new(),
-                question: PromptMessage::Posted(pressed),
+                prompt_message: PromptMessage::Posted(pressed),
                 accepted: Millis::now(),
                 ..before
             };

@@ -11,8 +11,8 @@
 //! - `project`: the project's name. The project itself is looked up in the scripts when the turn runs.
 //! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
 //! - `attachments`: a JSON array of the domain's `Attachment`.
-//! - `ours`: 1 where it was asked by a command: the id is the one of the command's use, and the bot posts the question.
-//! - `question`: that message, once it stands there; NULL in all others.
+//! - `ours`: 1 where it was asked by a command: the id is the one of the command's use, and the bot posts the prompt.
+//! - `prompt_message`: that message, once it stands there; NULL in all others.
 //! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself:
 //!   `answered`, `failed`, `cancelled`, `interrupted`. One column, so that there is no running turn with an outcome and no ended one without.
 //! - `steered_into`: the turn into which it was put: of a `running` one, that it is on its way there or in it; of an `answered`
@@ -67,7 +67,7 @@
 //! - `session`: the session that holds its prompt.
 //! - `resets`: when the limit is reset, in Unix seconds.
 //! - `state`: `offered` until somebody decides; `wanted`, or `left` where nobody wants it to go on; `begun` once a turn is
-//!   accepted that goes on with it; `dropped` where the session or the question is gone.
+//!   accepted that goes on with it; `dropped` where the session or the message that it answers is gone.
 //! - `turn`, `due`: the id of that turn, and when it is to begin, in Unix milliseconds; those of one session have the same.
 //! - `shown`: the state that its answer shows.
 //!
@@ -123,7 +123,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 19] = ["
+const MIGRATIONS: [&str; 20] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -315,6 +315,8 @@ const MIGRATIONS: [&str; 19] = ["
     CREATE TRIGGER grants_do_not_pass_to_another_session AFTER UPDATE OF id ON sessions WHEN NEW.id <> OLD.id
         BEGIN DELETE FROM grants WHERE session = OLD.id; END;
     ALTER TABLE questions ADD COLUMN mode TEXT;
+", "
+    ALTER TABLE turns RENAME COLUMN question TO prompt_message;
 "];
 
 /// The newest version that this program knows.

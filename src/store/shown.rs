@@ -12,7 +12,7 @@ pub struct Shown {
     pub message: MessageId,
     pub channel: ChannelId,
     /// The message that it answers.
-    pub question: MessageId,
+    pub prompt_message: MessageId,
     /// Whether that message may have the ⏳ reaction.
     pub hourglass: bool,
     /// The message that shows it at work.
@@ -36,7 +36,8 @@ impl Store {
     /// If the database fails.
     pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT message, channel, hourglass, live_line, notice, coalesce(question, message)
+            let sql =
+                "SELECT message, channel, hourglass, live_line, notice, coalesce(prompt_message, message)
                        FROM turns JOIN messages ON id = message
                        WHERE (hourglass = 1 OR live_line IS NOT NULL OR notice IS NOT NULL)
                            AND turns.state <> 'waiting'
@@ -49,7 +50,7 @@ impl Store {
                     hourglass: row.get(2)?,
                     live_line: row.get(3)?,
                     notice: row.get(4)?,
-                    question: row.get(5)?,
+                    prompt_message: row.get(5)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)

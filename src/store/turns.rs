@@ -31,7 +31,7 @@ pub struct Turn {
     /// The files attached to the message.
     pub attachments: Vec<Attachment>,
     /// The message that is answered.
-    pub question: PromptMessage,
+    pub prompt_message: PromptMessage,
     /// When the bot took it.
     pub accepted: Millis,
 }
@@ -156,7 +156,7 @@ pub struct Unfinished {
     pub channel: ChannelId,
     pub author: UserId,
     /// The message that is answered.
-    pub question: PromptMessage,
+    pub prompt_message: PromptMessage,
     /// What is left to do.
     pub stage: Remaining,
 }
@@ -296,7 +296,7 @@ impl Store {
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
             let sql =
-                "SELECT id, channel, author, turns.state, unwanted, coalesce(ours, 0), question FROM messages
+                "SELECT id, channel, author, turns.state, unwanted, coalesce(ours, 0), prompt_message FROM messages
                        LEFT JOIN turns ON turns.message = id
                        LEFT JOIN deliveries ON deliveries.message = id
                        WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
@@ -307,9 +307,9 @@ impl Store {
                     Some(TurnState::Running | TurnState::Offered) => Remaining::Running(row.get(4)?),
                     Some(TurnState::Ended(_)) | None => Remaining::Undelivered,
                 };
-                let question = PromptMessage::from_columns(row.get(5)?, row.get(6)?);
+                let prompt_message = PromptMessage::from_columns(row.get(5)?, row.get(6)?);
                 let (message, channel, author) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(Unfinished { message, channel, author, question, stage })
+                Ok(Unfinished { message, channel, author, prompt_message, stage })
             })?;
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
@@ -329,14 +329,14 @@ impl Store {
 
 /// Writes a waiting turn; whether its message was not there yet.
 pub(super) fn insert(tx: &Transaction<'_>, turn: &Turn, hourglass: bool) -> rusqlite::Result<bool> {
-    let Turn { message, channel, author, project, prompt, model, fresh, question, accepted, .. } = turn;
+    let Turn { message, channel, author, project, prompt, model, fresh, prompt_message, accepted, .. } = turn;
     if !insert_message(tx, *message, *channel, author, *accepted)? {
         return Ok(false);
     }
-    let (ours, posted) = question.columns();
+    let (ours, posted) = prompt_message.columns();
     let attachments = Json(&turn.attachments);
     let sql = "INSERT INTO turns
-                   (message, project, prompt, model, fresh, attachments, ours, question, state, hourglass)
+                   (message, project, prompt, model, fresh, attachments, ours, prompt_message, state, hourglass)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9)";
     let values = params![message, project, prompt, model, fresh, attachments, ours, posted, hourglass];
     tx.prepare_cached(sql)?.execute(values)?;
@@ -412,7 +412,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
     let usage = usage::row(tx, message)?;
     let sql =
         "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
-                      question, accepted, state, steered_into
+                      prompt_message, accepted, state, steered_into
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -426,7 +426,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
                 model: row.get(6)?,
                 fresh: row.get(7)?,
                 attachments: row.get::<_, Json<_>>(8)?.0,
-                question: PromptMessage::from_columns(row.get(9)?, row.get(10)?),
+                prompt_message: PromptMessage::from_columns(row.get(9)?, row.get(10)?),
                 accepted: row.get(11)?,
             },
             state: TurnState::from_columns(row.get(12)?, row.get(13)?)?,

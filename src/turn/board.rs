@@ -218,8 +218,10 @@ impl BoardState {
             let Some(row) = turns.store.turn(turn).await? else { continue };
             let guild = turns.store.guild_of(channel).await?;
             let place = guild.map_or_else(|| "@me".to_owned(), |guild| guild.to_string());
-            let link =
-                format!("https://discord.com/channels/{place}/{channel}/{}", row.turn.question.id(turn));
+            let link = format!(
+                "https://discord.com/channels/{place}/{channel}/{}",
+                row.turn.prompt_message.id(turn)
+            );
             let since = match is_running {
                 true => self.on_the_wall(since),
                 // Also over a restart.

@@ -289,7 +289,7 @@ async fn is_it(turns: &Turns, channel: ChannelId, posted: &Posted, look: &Look<'
     }
     match (look.reply_to, posted.reply_to) {
         // A reply to a message that had been deleted shows no reference.
-        (Some(question), None) => match turns.outbox.stands(channel, question).await {
+        (Some(answered), None) => match turns.outbox.stands(channel, answered).await {
             Ok(stands) => Ok(!stands),
             Err(refused) if refused.is_passing() => Err(Stuck::Discord(refused)),
             Err(_) => Ok(false),

@@ -17,7 +17,7 @@ use crate::store::{TurnEdit, Unwanted};
 /// its author's roles allow that is checked when the turn begins.
 pub async fn edited(turns: &Turns, stop: Arc<Stop>, message: Message) {
     if stop.turn != message.id {
-        return debug!("an edit of a question changes nothing in the turn that goes on with it");
+        return debug!("an edit changes nothing in the turn that goes on with the message's own");
     }
     let scripts = turns.scripts.borrow().clone();
     let id = message.id;

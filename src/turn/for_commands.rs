@@ -12,7 +12,7 @@ use super::{StopReason, Stopped, Turns, intake};
 
 impl Turns {
     /// Starts a turn that this person has asked by a command: `message` says what, under an id of the command's use.
-    /// The bot posts the question; the gate is asked once more. Returns `false`, and does nothing, once the bot stops.
+    /// The bot posts the prompt; the gate is asked once more. Returns `false`, and does nothing, once the bot stops.
     pub async fn start(&self, scripts: &ScriptSet, message: Message, work: Work) -> bool {
         // The bot's end waits for what got past this, so that it is written down as a whole.
         let _begins = self.0.tasks.token();

@@ -164,12 +164,12 @@ pub async fn start(
     scripts: &ScriptSet,
     message: Message,
     work: Work,
-    question: PromptMessage,
+    prompt_message: PromptMessage,
     is_new: bool,
 ) {
     let let_in = match let_in(turns, scripts, &message, Some(&work)).await {
-        // A command's question would be posted before Discord is asked again.
-        Some(LetIn::IfServed(_)) if question == PromptMessage::Coming => None,
+        // A command's prompt would be posted before Discord is asked again.
+        Some(LetIn::IfServed(_)) if prompt_message == PromptMessage::Coming => None,
         let_in => let_in,
     };
     let Some(let_in) = let_in else { return turns.settled(message.id, Settled::Ignored) };
@@ -204,12 +204,13 @@ pub async fn start(
         model: work.model.clone(),
         fresh: work.fresh,
         attachments: message.attachments.clone(),
-        question,
+        prompt_message,
         accepted: Millis::now(),
     };
     let (channel, author) = (message.channel_id, message.author.id);
     let is_let_in = let_in == LetIn::Yes;
-    let task = Task { message: message.id, channel, author, question, recovered: false, let_in: is_let_in };
+    let task =
+        Task { message: message.id, channel, author, prompt_message, recovered: false, let_in: is_let_in };
     // It can be stopped as soon as it is visible in its lane.
     let Some(stop) = register(turns, task.message) else {
         return debug!("ignored: Discord delivered it twice");
@@ -223,8 +224,8 @@ pub async fn start(
     };
     turns.0.shares.took(task.author, task.channel);
     let waits = matches!(place, LanePosition::Waits(_));
-    // A turn changes when its question is posted.
-    let is_known = !waits && is_new && is_let_in && question == PromptMessage::Theirs;
+    // A turn changes when its prompt is posted.
+    let is_known = !waits && is_new && is_let_in && prompt_message == PromptMessage::Theirs;
     let step = Step::Ask(is_known.then(|| Box::new((turn.clone(), work.project))));
     match turns.store.accept(turn, waits).await {
         Ok(Accepted::New) => continue_turn(turns, task, step, place, ticket, stop),

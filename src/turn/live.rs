@@ -230,7 +230,7 @@ impl LiveLineTask {
     /// Turns the line into a file with all that the turn did. Where that does not work, the line goes.
     async fn file(self, calls: usize, text: String) {
         let Task { message, channel, .. } = self.task;
-        // Nobody wants anything of a turn whose question is deleted.
+        // Nobody wants anything of a turn whose message is deleted.
         let is_wanted = self.stop.reason() != Some(StopReason::Deleted);
         if let (true, Some(LineState::Surely(posted, _))) = (is_wanted, &self.stands) {
             let file = File { name: words::WORK_FILE.to_owned(), content: text };

@@ -1,7 +1,7 @@
-//! The question of a turn that was asked by a command. The bot posts it, so that everybody sees what is
+//! The prompt of a turn that was asked by a command. The bot posts it, so that everybody sees what is
 //! answered.
 //!
-//! The turn is written down first, so a bot that dies in between posts and answers the question after its next start.
+//! The turn is written down first, so a bot that dies in between posts and answers the prompt after its next start.
 //! All of it is shown, as a file if it is too long for a message.
 
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::store::PromptMessage;
 use crate::text;
 use crate::words;
 
-/// The wait before a question that could not be posted is retried; it doubles each time, up to the longest.
+/// The wait before a prompt that could not be posted is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How much of a long question stands in the message itself, in characters.
+/// How much of a long prompt stands in the message itself, in characters.
 const SHOWN: usize = 1500;
 
-/// How posting the question ended.
+/// How posting the prompt ended.
 pub enum PromptPosting {
     /// It is in the channel.
     Posted(MessageId),
@@ -35,7 +35,7 @@ pub enum PromptPosting {
     GivenUp,
 }
 
-/// Posts a turn's question unless it has been posted already, however long that takes. It holds no slot between tries.
+/// Posts a turn's prompt unless it has been posted already, however long that takes. It holds no slot between tries.
 pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -> PromptPosting {
     let mut may_be_posted = task.recovered;
     let mut wait = FIRST_WAIT;
@@ -46,10 +46,10 @@ pub async fn post(turns: &Turns, task: Task, ticket: &mut Ticket, stop: &Stop) -
         match try_to_post(turns, task, stop, may_be_posted).await {
             Ok(asked) => return asked,
             Err(refused) if refused.is_passing() => {
-                error!(error = chain(&refused), "a question cannot be posted now; next try in {wait:?}");
+                error!(error = chain(&refused), "a prompt cannot be posted now; next try in {wait:?}");
             }
             Err(refused) => {
-                warn!(error = %refused, "Discord refused a question");
+                warn!(error = %refused, "Discord refused a prompt");
                 return PromptPosting::Refused;
             }
         }
@@ -69,7 +69,7 @@ async fn try_to_post(
 ) -> Result<PromptPosting, Refused> {
     let stored = until_written(turns, &stop.token, || turns.store.turn(task.message)).await;
     let Ok(Some(row)) = stored else { return Ok(PromptPosting::GivenUp) };
-    if let PromptMessage::Posted(posted) = row.turn.question {
+    if let PromptMessage::Posted(posted) = row.turn.prompt_message {
         return Ok(PromptPosting::Posted(posted));
     }
     let prompt = turns.outbox.redact(&row.turn.prompt);
@@ -84,26 +84,26 @@ async fn try_to_post(
             turns.outbox.post(task.channel, post).await?
         }
     };
-    let write = || turns.store.set_question(task.message, posted);
+    let write = || turns.store.set_prompt_message(task.message, posted);
     match until_written(turns, &stop.token, write).await {
         Ok(()) => Ok(PromptPosting::Posted(posted)),
         Err(_) => Ok(PromptPosting::GivenUp),
     }
 }
 
-/// The question as a message, with a file if it does not fit. `prompt`: without secrets, for half of one is not known as
+/// The prompt as a message, with a file if it does not fit. `prompt`: without secrets, for half of one is not known as
 /// one.
 fn shown(author_name: &str, prompt: &str) -> (String, Option<File>) {
-    let whole = words::question(author_name, prompt);
+    let whole = words::asks(author_name, prompt);
     if whole.encode_utf16().count() <= text::LIMIT {
         return (whole, None);
     }
     let start: String = prompt.chars().take(SHOWN).collect();
-    let file = File { name: words::QUESTION_FILE.to_owned(), content: prompt.to_owned() };
-    (words::long_question(author_name, &start), Some(file))
+    let file = File { name: words::PROMPT_FILE.to_owned(), content: prompt.to_owned() };
+    (words::asks_at_length(author_name, &start), Some(file))
 }
 
-/// The question, if it is in the channel already: a message of the bot that replies to nothing and belongs to no other
+/// The prompt, if it is in the channel already: a message of the bot that replies to nothing and belongs to no other
 /// turn.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
     let content = turns.outbox.redact(content);

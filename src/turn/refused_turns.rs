@@ -60,7 +60,7 @@ pub async fn notes(turns: &Turns, turn: &Turn, asked: &AskResult) -> Vec<String>
     {
         notes.push(words::warning(&warning.kind, warning.used, warning.resets));
     }
-    if matches!(turn.question, PromptMessage::Posted(_))
+    if matches!(turn.prompt_message, PromptMessage::Posted(_))
         && turns.store.is_continuation(turn.message).await.unwrap_or(false)
     {
         notes.push(words::goes_on());
@@ -107,9 +107,9 @@ pub fn show_all(turns: &Turns) {
     });
 }
 
-/// The questions are deleted: what was refused of them does not go on.
-pub async fn deleted(turns: &Turns, question: MessageId) {
-    match turns.store.drop_continuation_of(question).await {
+/// The message is deleted: the refused turn that answers it does not go on.
+pub async fn deleted(turns: &Turns, prompt_message: MessageId) {
+    match turns.store.drop_continuation_of(prompt_message).await {
         Ok(true) => {
             look_again(turns).await;
             show_all(turns);

@@ -71,20 +71,21 @@ impl Hourglass {
                 Some(shown) => shown.await.unwrap_or(Reacted::Perhaps),
                 None => Reacted::Yes,
             };
-            let (channel, message, question) = (self.task.channel, self.task.message, self.task.asked());
+            let (channel, message, prompt_message) =
+                (self.task.channel, self.task.message, self.task.asked());
             // An earlier bot may have shown it.
             if shown == Reacted::No && !self.task.recovered {
                 return forget_hourglass(&of_task, message).await;
             }
             if shown == Reacted::Perhaps {
                 // Discord may still add it after the removal.
-                is_gone(&of_task, channel, Left::Hourglass(question)).await;
+                is_gone(&of_task, channel, Left::Hourglass(prompt_message)).await;
                 tokio::select! {
                     () = of_task.0.ending.cancelled() => return,
                     () = sleep(LATE) => {}
                 }
             }
-            remove_hourglass(&of_task, channel, message, question).await;
+            remove_hourglass(&of_task, channel, message, prompt_message).await;
         });
     }
 }
@@ -99,17 +100,17 @@ pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
 }
 
 async fn remove(turns: Turns, left: Shown) {
-    let Shown { message, channel, question, hourglass, live_line, notice } = left;
+    let Shown { message, channel, prompt_message, hourglass, live_line, notice } = left;
     if hourglass {
-        remove_hourglass(&turns, channel, message, question).await;
+        remove_hourglass(&turns, channel, message, prompt_message).await;
     }
     match live_line {
         Some(ShownMessage::Stands(line)) => remove_live_line(&turns, channel, message, line).await,
-        Some(ShownMessage::Coming) => find_live_line(&turns, channel, message, question).await,
+        Some(ShownMessage::Coming) => find_live_line(&turns, channel, message, prompt_message).await,
         None => {}
     }
     if let Some(notice) = notice {
-        remove_notice(&turns, channel, message, question, notice).await;
+        remove_notice(&turns, channel, message, prompt_message, notice).await;
     }
 }
 
@@ -122,8 +123,8 @@ enum Left {
     Message(MessageId),
 }
 
-async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
-    if is_gone(turns, channel, Left::Hourglass(question)).await {
+async fn remove_hourglass(turns: &Turns, channel: ChannelId, turn: MessageId, prompt_message: MessageId) {
+    if is_gone(turns, channel, Left::Hourglass(prompt_message)).await {
         forget_hourglass(turns, turn).await;
     }
 }
@@ -142,10 +143,15 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
 }
 
 /// Removes what an earlier bot has shown of a turn that waits again.
-pub async fn remove_left_behind(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+pub async fn remove_left_behind(
+    turns: &Turns,
+    channel: ChannelId,
+    turn: MessageId,
+    prompt_message: MessageId,
+) {
     match turns.store.live_line(turn).await {
         Ok(Some(ShownMessage::Stands(line))) => remove_live_line(turns, channel, turn, line).await,
-        Ok(Some(ShownMessage::Coming)) => find_live_line(turns, channel, turn, question).await,
+        Ok(Some(ShownMessage::Coming)) => find_live_line(turns, channel, turn, prompt_message).await,
         Ok(None) => {}
         Err(error) => debug!(error = chain(&error), "cannot tell what an earlier bot has shown"),
     }
@@ -160,13 +166,13 @@ pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
 
 /// Removes the message that showed the turn at work, if it is there: the bot died while it posted it, or Discord did not
 /// answer in time.
-pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, question: MessageId) {
+pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, prompt_message: MessageId) {
     let is_it = |posted: &Posted| {
-        let is_of_turn = posted.reply_to == Some(question)
+        let is_of_turn = posted.reply_to == Some(prompt_message)
             || posted.custom_ids.iter().any(|id| ButtonId::parse(id) == Some(ButtonId::Stop(turn)));
         posted.silent && is_of_turn && view::is_line(&posted.content)
     };
-    if find_and_remove(turns, channel, question, is_it).await {
+    if find_and_remove(turns, channel, prompt_message, is_it).await {
         forget_live_line(turns, turn).await;
     }
 }
@@ -176,7 +182,7 @@ pub async fn remove_notice(
     turns: &Turns,
     channel: ChannelId,
     turn: MessageId,
-    question: MessageId,
+    prompt_message: MessageId,
     notice: ShownMessage,
 ) {
     let is_it = |posted: &Posted| {
@@ -187,7 +193,7 @@ pub async fn remove_notice(
     };
     let gone = match notice {
         ShownMessage::Stands(notice) => is_gone(turns, channel, Left::Message(notice)).await,
-        ShownMessage::Coming => find_and_remove(turns, channel, question, is_it).await,
+        ShownMessage::Coming => find_and_remove(turns, channel, prompt_message, is_it).await,
     };
     if gone {
         forget_notice(turns, turn).await;
@@ -201,17 +207,17 @@ pub async fn forget_notice(turns: &Turns, turn: MessageId) {
     }
 }
 
-/// Removes a message below the question, if it is there; whether it is surely gone. What Discord carries out late is looked
+/// Removes a message below the message that the turn answers, if it is there; whether it is surely gone. What Discord carries out late is looked
 /// for once more.
 async fn find_and_remove(
     turns: &Turns,
     channel: ChannelId,
-    question: MessageId,
+    prompt_message: MessageId,
     is_it: impl Fn(&Posted) -> bool,
 ) -> bool {
     let mut looked = 0;
     loop {
-        match look_for(turns, channel, question, &is_it).await {
+        match look_for(turns, channel, prompt_message, &is_it).await {
             Some(Some(found)) => return is_gone(turns, channel, Left::Message(found)).await,
             Some(None) if looked > 0 => return true,
             Some(None) => looked += 1,
@@ -225,17 +231,17 @@ async fn find_and_remove(
     }
 }
 
-/// Finds a message of the bot's below the question, however long Discord takes to say; `None` where it is not there, or the
+/// Finds a message of the bot's below the message that the turn answers, however long Discord takes to say; `None` where it is not there, or the
 /// bot stops. What Discord carries out late is looked for once more.
 pub async fn find(
     turns: &Turns,
     channel: ChannelId,
-    question: MessageId,
+    prompt_message: MessageId,
     is_it: impl Fn(&Posted) -> bool,
 ) -> Option<MessageId> {
     let mut looked = 0;
     loop {
-        match look_for(turns, channel, question, &is_it).await {
+        match look_for(turns, channel, prompt_message, &is_it).await {
             Some(Some(found)) => return Some(found),
             Some(None) if looked > 0 => return None,
             Some(None) => looked += 1,
@@ -253,10 +259,10 @@ pub async fn find(
 async fn look_for(
     turns: &Turns,
     channel: ChannelId,
-    question: MessageId,
+    prompt_message: MessageId,
     is_it: impl Fn(&Posted) -> bool,
 ) -> Option<Option<MessageId>> {
-    let mut history = turns.outbox.history(channel, question, turns.me);
+    let mut history = turns.outbox.history(channel, prompt_message, turns.me);
     while let Some(own) = history.next().await.ok()? {
         for posted in own {
             if is_it(&posted) && !turns.store.is_known(posted.id).await.ok()? {

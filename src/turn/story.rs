@@ -80,16 +80,18 @@ async fn wait_and_run(
     ticket: &mut Ticket,
     stop: &Arc<Stop>,
 ) {
-    if task.question == PromptMessage::Coming && matches!(step, Step::Ask(..)) {
+    if task.prompt_message == PromptMessage::Coming && matches!(step, Step::Ask(..)) {
         match prompt_message::post(turns, *task, ticket, stop).await {
-            prompt_message::PromptPosting::Posted(posted) => task.question = PromptMessage::Posted(posted),
+            prompt_message::PromptPosting::Posted(posted) => {
+                task.prompt_message = PromptMessage::Posted(posted)
+            }
             prompt_message::PromptPosting::Refused => {
-                step = Step::Tell(Outcome::Failed, words::question_refused())
+                step = Step::Tell(Outcome::Failed, words::prompt_refused())
             }
             prompt_message::PromptPosting::GivenUp => {}
         }
     }
-    if let PromptMessage::Posted(posted) = task.question {
+    if let PromptMessage::Posted(posted) = task.prompt_message {
         // Whoever deletes it does not want the answer.
         turns.stops().insert(posted, Arc::clone(stop));
     }
@@ -370,7 +372,7 @@ async fn try_to_ask(
     if let Some((next, _)) = ends.iter().find(|(_, end)| *end == SteeringEnd::GoesOn) {
         ticket.pass_on(*next);
     }
-    // The agent is done. The lane stays ours: answers keep the order of their questions.
+    // The agent is done. The lane stays ours: answers keep the order of what was asked.
     ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);

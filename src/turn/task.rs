@@ -13,7 +13,7 @@ pub struct Task {
     /// Who asked: slots are dealt to people.
     pub author: UserId,
     /// The message that is answered.
-    pub question: PromptMessage,
+    pub prompt_message: PromptMessage,
     /// It was accepted by an earlier bot, which may have left its ⏳ on the message.
     pub recovered: bool,
     /// Its author was known to have access when it was accepted. Otherwise Discord did not say, and an author who turns
@@ -23,14 +23,14 @@ pub struct Task {
 
 impl Task {
     /// Of a turn that an earlier bot has accepted, or that begins without a message of its own just now: as one that has
-    /// waited, so its question is looked for, and whether its person may still do this is asked before it begins.
+    /// waited, so its prompt is looked for in the channel, and whether its person may still do this is asked before it begins.
     pub fn of_waiting(turn: &Turn) -> Self {
-        let Turn { message, channel, question, .. } = *turn;
-        Self { message, channel, author: turn.author.id, question, recovered: true, let_in: true }
+        let Turn { message, channel, prompt_message, .. } = *turn;
+        Self { message, channel, author: turn.author.id, prompt_message, recovered: true, let_in: true }
     }
 
     /// The id of the message that is answered.
     pub fn asked(self) -> MessageId {
-        self.question.id(self.message)
+        self.prompt_message.id(self.message)
     }
 }

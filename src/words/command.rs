@@ -123,9 +123,9 @@ pub const NO_PROJECT_THERE: &str = "That channel has no project.";
 pub const NO_DATABASE: &str = "My database isn't responding. Tell whoever runs this bot.";
 /// The effect is for operators.
 pub const OPERATORS_ONLY: &str = "Only operators can do that.";
-/// A question of somebody else's is to be taken out of the queue.
+/// Somebody else's message is to be taken out of the queue.
 pub const ASKER_ONLY: &str = "Only the person who asked can take it out.";
-/// A question without an id.
+/// A turn that gets no id.
 pub const UNASKABLE: &str = "I can't ask that.";
 
 /// The command names a project that is not there.
