@@ -107,12 +107,12 @@ async fn a_long_question_is_shown_whole() {
     let [question, _] = answered(&stage).await;
     let [file] = &question.attachments[..] else { panic!("no file: {question:?}") };
     let whole = stage.discord.file(file.id).unwrap().bytes;
-    assert_eq!((file.name.as_str(), &whole[..]), ("question.md", prompt.as_bytes()));
+    assert_eq!((file.name.as_str(), &whole[..]), ("prompt.md", prompt.as_bytes()));
     insta::assert_snapshot!(question.content.replace("word ", ""), @"
     **ada** asks:
     TEXT:yes
     w…
-    -# The full text is in `question.md`
+    -# The full text is in `prompt.md`
     ");
 }
 
