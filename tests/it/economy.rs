@@ -123,7 +123,9 @@ async fn twenty_channels_at_work_keep_to_discords_limits_and_show_it_in_time() {
     let mut setup =
         Setup { config: format!("{ONE_FOR_MANY}[agent]\nmax_running = {CHANNELS}\n"), ..Setup::default() };
     setup.discord.rate_limits = RateLimits::On;
-    let mut stage = Stage::with(setup).await;
+    let mut stage = Stage::without_bot(setup).await;
+    stage.adjust = |_| ();
+    stage.start().await;
     let work = prompt(Duration::from_secs(SECONDS.into()), SECONDS).replace("TEXT:done", "LONG:3000");
     let whole: String = "The quick brown fox jumps over the lazy dog. ".chars().cycle().take(3000).collect();
     let begun = Instant::now();

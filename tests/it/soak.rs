@@ -98,6 +98,8 @@ async fn what_a_bot_holds_does_not_grow() {
         if open(stage.root()) < AT_ONCE {
             (0..4).for_each(|_| traffic.step(&stage.discord));
         }
+        // An agent that waits for a person is not idle, and would be held.
+        traffic.press_all(&stage.discord);
         if dice.u8(..100) < 30 {
             bad_moment(&stage.discord, &mut dice);
         }

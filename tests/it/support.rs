@@ -98,6 +98,12 @@ pub struct AgentEvent {
     pub prompt: Option<String>,
 }
 
+/// A turn that is quick where the machine is not busy shows nothing but its answer, however busy it is.
+fn quiet(config: &mut Config) {
+    let times = &mut config.discord.live_times;
+    (times.shown_after, times.notice_after) = (PATIENCE, PATIENCE);
+}
+
 /// A bot on a local Discord, with a folder of its own.
 pub struct Stage {
     pub discord: LocalDiscord,
@@ -136,7 +142,7 @@ impl Stage {
         std::fs::write(root.join("scripts/triggers.lua"), filled(root, &setup.triggers)).unwrap();
         std::fs::write(root.join("config/moonlane.toml"), with_agent(&setup.config, &setup.agent)).unwrap();
         let (_, settling) = mpsc::unbounded_channel();
-        Self { discord, folder, adjust: |_| (), bot: None, settling, settled: HashMap::new() }
+        Self { discord, folder, adjust: quiet, bot: None, settling, settled: HashMap::new() }
     }
 
     /// The stage's folder: `--root` for a separate process.

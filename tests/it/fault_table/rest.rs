@@ -8,7 +8,7 @@ use moonlane::local::Fault;
 use super::disk::ask;
 use super::{Judged, assert_right, seconds, table, until_done};
 use crate::evidence::{Evidence, a_project_per_channel, channel_name, rows};
-use crate::support::{Setup, Stage};
+use crate::support::{PATIENCE, Setup, Stage};
 
 /// What a bot here gives a request.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -66,6 +66,7 @@ async fn under(calls: usize, fault: Fault) -> (Vec<String>, Judged) {
     stage.adjust = |config| {
         config.discord.request_limit = REQUEST;
         config.discord.live_times.shown_after = Duration::from_millis(300);
+        config.discord.live_times.notice_after = PATIENCE;
     };
     stage.start().await;
     let mut questions = Vec::new();
