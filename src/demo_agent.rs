@@ -14,19 +14,19 @@
 //! RUN:s:command    run a command, which takes s seconds
 //! ASK:Name:arg     ask for permission, then say what was decided
 //! FORM:server      ask people as an MCP server of this name does
-//! ERR:status       fail as the API does        STALL         tell nothing more
+//! ERR:status       fail as the API does        STALL         report nothing more
 //! RETRY:n:ms       the API is overloaded n times, ms apart
-//! FALLBACK:model   another model goes on       CLEAR         go on in another session
-//! COMPACT:a:b[:ms] make room in the context, which had a tokens, and has b then
+//! FALLBACK:model   switch to another model     CLEAR         continue in another session
+//! COMPACT:a:b[:ms] compact the context from a tokens to b
 //! USAGE:i,o,r,w    from here on a request reports these tokens: input, output, cache read and written
-//! USAGE:none       tell nothing of tokens and cost   COST:d   the turn costs d dollars
+//! USAGE:none       report neither tokens nor cost   COST:d   the turn costs d dollars
 //! CRASH[:code]     exit without a result       DEAF          ignore interrupts and SIGTERM from now on
 //! NOIDLE           never become idle, never exit when stdin ends
-//! LIMIT:s          fail because a usage limit is reached, which is reset in s seconds; LIMIT alone does not say when
-//! WARN:n           tell that n per cent of a usage limit are used
-//! UNREAD           read nothing any more, and never exit
-//! BACK             go on once a message is asked back, which comes only after the result
-//! IDLE             begin no further turn, but answer control requests
+//! LIMIT:s          fail because a usage limit is reached that resets in s seconds; LIMIT alone does not say when
+//! WARN:n           report that n percent of a usage limit is used
+//! UNREAD           stop reading, and never exit
+//! BACK             wait until a message is asked for, and give it back only after the result
+//! IDLE             start no further turn, but answer control requests
 //! FORK             leave a process in the group that holds stdout and stderr
 //! SETSID           leave a process in a session of its own
 //! GARBAGE          print lines that are no events
@@ -40,14 +40,14 @@
 //! MODE             say model and mode          MODE:mode     change the mode, as EnterPlanMode does
 //! ```
 //!
-//! The prompts `permission` and `plan` ask, and `work` and `compact` stand for scripts that show what a channel sees meanwhile; `work 20` does it twenty times
-//! as fast.
+//! The prompts `permission` and `plan` ask something; `work` and `compact` stand for scripts that show what a channel sees of a
+//! turn at work. `work 20` runs twenty times as fast.
 //!
 //! A message that comes while a turn runs is taken in when a tool ends, and done like the prompt; where no tool ends any more,
 //! it is a turn of its own after the result.
 //!
-//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt (once more where it is taken in, or taken back), interrupt, result and exit, with the time in
-//! nanoseconds: tests prove order and overlap by it. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
+//! `DEMO_AGENT_LOG` names a file that gets one JSON line for each start, prompt (again when it is taken in or taken back),
+//! interrupt, result and exit, with the time in nanoseconds: tests use it to prove order and overlap. `DEMO_AGENT_LANE` names a file that an agent locks while it is at
 //! work; a prompt that comes while it, or another agent, has the lock is logged as an `overlap` as well.
 
 mod friendly;

@@ -24,8 +24,8 @@
 //! a whole: nothing is missed by looking late.
 //!
 //! # What it leaves out
-//! Shards, voice, more than one bot, a second guild but for its channels; the limits of identifies and of invalid requests;
-//! components of the second version are not looked at; forms have no rows, files, or menus of users and channels; a late
+//! Shards, voice, more than one bot, a second guild beyond its channels; the limits of identifies and of invalid requests;
+//! version-2 components are not checked; forms have no rows, files, or menus of users and channels; a late
 //! heartbeat is forgiven.
 //!
 //! # Control by HTTP
@@ -453,7 +453,7 @@ impl LocalDiscord {
         self.hub().change(|state| state.change_channel(thread, |channel| channel.closed = how))
     }
 
-    /// The file server loses every file that was attached so far; the messages go on naming them.
+    /// The file server loses every file that was attached so far; messages still refer to them.
     pub fn lose_files(&self) {
         self.hub().change(|state| state.world.files.clear());
     }

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use super::wire::Wire;
 
-/// Tells that the limit is reached, and reset in so many seconds; without a number not when. The turn fails with this status.
+/// Reports that the limit is reached and resets in this many seconds; without a number, it does not say when. The turn fails
+/// with this status.
 pub fn reach(wire: &mut Wire, seconds: &str) -> u16 {
     let resets = seconds.parse().ok().map(|seconds: i64| now().saturating_add_signed(seconds));
     wire.emit(event("rejected", resets, 1.0));
     429
 }
 
-/// So many per cent of it are used, in a window that ends with the day after this one.
+/// Reports that this percentage of it is used, in a window that ends with the day after this one.
 pub fn near(percent: &str) -> Value {
     event("allowed_warning", Some((now() / 86_400 + 2) * 86_400), percent.parse().unwrap_or(90.0) / 100.0)
 }

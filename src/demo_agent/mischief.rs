@@ -14,7 +14,7 @@ pub fn leave_behind(how: &str) {
 
 /// From now on SIGTERM does nothing.
 pub fn ignore_sigterm() {
-    // A handler of tokio's is never taken away again, and nobody listens to this one.
+    // tokio never removes a handler, and nobody listens to this one.
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
         let _inside = runtime.enter();
         drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()));

@@ -60,7 +60,7 @@ struct ScriptedTurn<'a> {
     args: &'a [String],
     prompt: &'a Prompt,
     message: u32,
-    /// How many things to do it has listed.
+    /// How many to-dos it has listed.
     todos: u32,
     said: Vec<String>,
     denied: Vec<Value>,
@@ -69,7 +69,7 @@ struct ScriptedTurn<'a> {
     idle: bool,
     ghost_later: bool,
     usage: DemoUsage,
-    /// The messages that came in on its way.
+    /// The messages that it took in while it ran.
     taken_in: Vec<String>,
 }
 
@@ -276,7 +276,7 @@ impl ScriptedTurn<'_> {
         self.wire.emit(json!({ "type": "stream_event", "event": event, "parent_tool_use_id": null }));
     }
 
-    /// Makes room in the context, as the real one does where it is full: `before:after`, in tokens.
+    /// Compacts the context, as the real one does when it is full: `before:after`, in tokens.
     fn compact(&mut self, argument: &str) -> Result<(), ScriptAborted> {
         let mut numbers = argument.split(':').map(|number| number.parse::<u64>().unwrap_or(0));
         let (from, to) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
@@ -307,7 +307,7 @@ impl ScriptedTurn<'_> {
         Ok(())
     }
 
-    /// Uses a tool, which takes this long where it may.
+    /// Uses a tool, which takes this long if it is allowed.
     fn tool(&mut self, call: &str, ask: bool, seconds: Option<f64>) -> Result<(), ScriptAborted> {
         let (name, argument) = call.split_once(':').unwrap_or((call, ""));
         self.message += 1;

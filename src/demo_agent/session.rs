@@ -72,7 +72,7 @@ impl DemoSession {
         &self.id
     }
 
-    /// Goes on under another id, with nothing said, as `/clear` does.
+    /// Continues under another id with an empty history, as `/clear` does.
     pub fn clear(&mut self, id: String) {
         *self = Self { file: folder().join(format!("{id}.jsonl")), id, prompts: Vec::new(), cost: 0.0 };
         self.add("CLEAR");
@@ -88,7 +88,7 @@ impl DemoSession {
         self.cost
     }
 
-    /// What the present turn costs, in place of what every turn does.
+    /// Sets what the present turn costs, in place of the usual amount.
     pub fn pay(&mut self, dollars: f64) {
         self.cost += dollars - TURN_COSTS;
         self.write(&json!({ "cost": self.cost }));

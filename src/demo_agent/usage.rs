@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What stands in the context of a new session, in tokens.
+/// The size of a new session's context, in tokens.
 const FRESH: u64 = 12_000;
 /// The context window that the demo agent claims to have.
 const WINDOW: u64 = 200_000;
@@ -19,19 +19,19 @@ pub struct DemoTokens {
 /// What the turn has used so far.
 #[derive(Debug, Default)]
 pub struct DemoUsage {
-    /// The agent tells nothing of it, as one of another make may.
+    /// The agent reports none of it, as other agents may.
     pub untold: bool,
     all: DemoTokens,
-    /// What a directive says that the next requests report.
+    /// What the next requests report, as a directive says.
     pub set: Option<DemoTokens>,
     /// The model that answers in place of the one that was asked for.
     pub answers: Option<String>,
-    /// What is left of the context since room was made in it.
+    /// The size of the context since it was compacted.
     pub compacted_to: Option<u64>,
 }
 
 impl DemoUsage {
-    /// Counts one request, of a session with so many turns, and gives what its message says of it.
+    /// Counts one request of a session with this many turns; returns the usage for its message.
     pub fn request(&mut self, turns: usize) -> Option<Value> {
         let known = self.compacted_to.unwrap_or(FRESH + 500 * turns as u64);
         let one =
@@ -43,7 +43,7 @@ impl DemoUsage {
         (!self.untold).then(|| by_api_names(one))
     }
 
-    /// Adds to a result what was used.
+    /// Adds the usage to a result.
     pub fn tell(&self, result: &mut Value, model: &str, cost: f64) {
         if self.untold {
             return;

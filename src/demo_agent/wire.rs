@@ -38,7 +38,7 @@ pub struct Wire {
     pub unread: Arc<AtomicBool>,
     /// Messages are given back only after the result.
     pub gives_back_late: bool,
-    /// The request for one that is to be given back then: its id, and itself.
+    /// The request for a message that is to be given back then: its id, and the message.
     pub asked_back: Option<(Value, Value)>,
 }
 
@@ -189,7 +189,7 @@ impl Wire {
             .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))
     }
 
-    /// Asks people on behalf of this MCP server; what is answered.
+    /// Asks people on behalf of this MCP server; returns their answer.
     pub fn elicit(&mut self, server: &str) -> Result<Value, Interrupted> {
         self.requests += 1;
         let id = format!("demo-{}", self.requests);
@@ -224,7 +224,7 @@ impl Wire {
                     }
                     self.take(&line, at)?;
                 }
-                // As the real one: it finishes the turn first.
+                // Like the real one, it finishes the turn first.
                 Ok(WireInput::End) => self.ended = true,
                 Err(RecvTimeoutError::Timeout) => return Ok(None),
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(left),
@@ -370,12 +370,12 @@ impl Wire {
         }
     }
 
-    /// What has come while a turn runs, for that turn.
+    /// Takes what came while a turn ran, for that turn.
     pub fn take_queued(&mut self) -> VecDeque<Prompt> {
         std::mem::take(&mut self.queued)
     }
 
-    /// Whether something has come while a turn ran, and was not taken.
+    /// Whether something came while a turn ran and was not taken.
     pub fn has_queued(&self) -> bool {
         !self.queued.is_empty()
     }

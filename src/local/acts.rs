@@ -1,4 +1,4 @@
-//! Everything that can happen in the guild: it changes the world, stands in the log, and reaches the gateway.
+//! Everything that can happen in the guild: each act changes the world, is logged, and reaches the gateway.
 //!
 //! What the bot does comes through here with Discord's rules and can be refused; what the test's people do cannot.
 

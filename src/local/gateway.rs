@@ -337,7 +337,7 @@ impl Connection {
         }
     }
 
-    /// One frame of the bot's.
+    /// Handles one frame from the bot.
     async fn take(&mut self, frame: &[u8], live: &UnboundedSender<Out>) -> Result<(), End> {
         if self.silent {
             return Ok(());

@@ -15,7 +15,7 @@ pub(super) const BUTTON: u64 = 2;
 pub(super) const STRING_SELECT: u64 = 3;
 /// The menus of users, roles, both, and channels.
 const OTHER_SELECTS: [u64; 4] = [5, 6, 7, 8];
-/// The styles of a button that opens a link, and of one that sells.
+/// The styles of link buttons and of premium buttons.
 const LINK: u64 = 5;
 const PREMIUM: u64 = 6;
 
@@ -120,7 +120,7 @@ pub(super) fn check_string_select(at: &str, select: &Value, mistakes: &mut Mista
     }
 }
 
-/// So many options, each with a label and a value of its own.
+/// Options within these counts, each with its own label and value.
 pub(super) fn check_options(
     at: &str,
     component: &Value,
@@ -150,7 +150,7 @@ pub(super) fn component<'a>(rows: &'a [Value], custom_id: &str) -> Option<&'a Va
     inner.into_iter().find(|component| component["custom_id"] == custom_id)
 }
 
-/// Components as Discord gives them back: numbered, with what was left out.
+/// Components as Discord returns them: those without an id get a number.
 pub(super) fn numbered(mut rows: Vec<Value>) -> Vec<Value> {
     let mut count = 0;
     let mut number = |component: &mut Value| {

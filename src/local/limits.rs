@@ -1,4 +1,4 @@
-//! Discord's rate limits. Only the global one is documented; the others are what everybody observes.
+//! Discord's rate limits. Only the global one is documented; the others are as observed.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

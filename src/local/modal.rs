@@ -92,7 +92,7 @@ fn check_field(at: &str, field: &Value, mistakes: &mut Mistakes) {
             mistakes.one_of(&format!("{at}.type"), &field["type"], &known);
         }
     }
-    // A group from which nothing need be chosen, and something must.
+    // A group that requires a choice and allows none.
     if field["min_values"] == 0 && is_required(field) {
         let message = "min_values must be at least 1 if the component is required.";
         mistakes.add(&format!("{at}.min_values"), "NUMBER_TYPE_MIN", message);
@@ -120,7 +120,7 @@ fn is_required(field: &Value) -> bool {
     field["required"] != false
 }
 
-/// A form's components as Discord gives them back: numbered.
+/// A form's components as Discord returns them: numbered.
 pub(super) fn numbered(mut form: Value) -> Value {
     let mut count = 0;
     let mut number = |component: &mut Value| {
@@ -139,7 +139,7 @@ pub(super) fn numbered(mut form: Value) -> Value {
     form
 }
 
-/// The field in one item of a form, and what stands at it; `None` for what is only to be read.
+/// The field in one item of a form, and its label; `None` for an item that is only read.
 pub fn field_in(item: &Value) -> Option<(&Value, &str)> {
     let (field, label) = match item["type"].as_u64()? {
         LABEL => (&item["component"], &item["label"]),

@@ -222,7 +222,7 @@ impl State {
         Ok(id)
     }
 
-    /// The bot edits one of its answers; a deferred one is there from then on.
+    /// The bot edits one of its answers; this is what makes a deferred one appear.
     pub(super) fn bot_edits_answer(
         &mut self,
         place: (Id, &str, &str),

@@ -15,7 +15,7 @@ use super::world::{Attachment, Channel, File, Id, Message, Right, World};
 /// Discord's limit for bots, in code points (its OpenAPI description says 4000, which is for other clients).
 const LONGEST: usize = 2000;
 
-/// Discord's way to say no.
+/// A refusal of Discord's.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,

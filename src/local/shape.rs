@@ -330,7 +330,7 @@ impl World {
         json
     }
 
-    /// The guild as the bot finds it in the list of its own.
+    /// The guild as the list of the bot's guilds has it.
     pub(super) fn own_guild_json(&self) -> Value {
         json!({
             "id": self.guild,

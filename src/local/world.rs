@@ -143,7 +143,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// One in which nothing was said.
+    /// An empty one.
     pub(super) fn new(id: Id, name: &str, kind: ChannelKind, guild: Option<Id>) -> Self {
         Self {
             id,

@@ -227,6 +227,7 @@ impl LiveLineTask {
             Some(LineState::Perhaps) => true,
         }
     }
+
     /// Turns the line into a file with all that the turn did. Where that does not work, the line goes.
     async fn file(self, calls: usize, text: String) {
         let Task { message, channel, .. } = self.task;
