@@ -73,7 +73,7 @@ pub use leftovers::clean_daily;
 pub use lifecycle::PromptId;
 pub use question::{
     ChoiceQuestion, Chosen, Grant, PermissionRequest, Question, QuestionAbout, QuestionAnswer, QuestionId,
-    QuestionOption, RequestedCall,
+    QuestionOption, RequestedCall, Subagent,
 };
 pub use todos::{Todo, TodoStatus};
 pub use tool::ToolAction;

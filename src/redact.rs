@@ -159,9 +159,10 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     // ASCII word boundaries: the others would make the search slow in every language but English.
     let tokens = format!(r"(?-u:\b)(?:{})", forms.join("|"));
     let webhook = r"(?<host>discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{15,20}/)[A-Za-z0-9_-]{60,}";
-    // Its last line stays, and so do the line breaks before it: the end of a code block may follow.
+    // Long lines only, without blanks: what stands there may be words, and in a question the command that is to be run. The last
+    // line stays, and so do the line breaks before it: the end of a code block may follow.
     let key =
-        r"(?<begin>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:\\n|[A-Za-z0-9+/=\r\n\t ]){40,}[A-Za-z0-9+/=]";
+        r"(?<begin>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:(?:\\[rn]|[\r\n\t ])*[A-Za-z0-9+/=]{40,})+";
     Regex::new(&format!("{tokens}|{webhook}|{key}")).expect("it is a constant")
 });
 
@@ -279,6 +280,9 @@ mod tests {
         }
         let in_json = format!(r#"{{"key": "-----BEGIN PRIVATE KEY-----\n{}\n"}}"#, token("", 64));
         assert!(!redacted(&in_json).contains(&token("", 64)), "{}", redacted(&in_json));
+        let commands =
+            "echo -----BEGIN PRIVATE KEY-----\nreboot\nbash /tmp/x/install now or never /tmp/y\nrm r /home";
+        assert_eq!(redacted(commands), commands);
         let talk = "A file that begins with `-----BEGIN PRIVATE KEY-----` is to be kept to yourself, whatever it is.";
         assert_eq!(redacted(talk), talk);
     }

@@ -352,8 +352,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     fn follow(&mut self, process: &mut Process, event: AgentEvent) -> Option<Failure> {
         match &event {
             AgentEvent::MayIUse { question: Some(asked), denial, .. } => {
-                self.questions.open((**asked).clone(), denial.clone());
-                (self.progress)(Progress::Asked(Box::new(asked.question.clone())));
+                let question = self.questions.open(asked.named(self.story.subagents()), denial.clone());
+                (self.progress)(Progress::Asked(Box::new(question)));
             }
             AgentEvent::MayIUse { request, denial, question: None } => {
                 let unclear = "This cannot be shown to a person. Write the question as your answer.";

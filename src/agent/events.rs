@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::denial::{Denial, Reason, ReportedDenial};
 use super::lifecycle::{MessageState, PromptId};
-use super::question::{AskedQuestion, QuestionId, RawQuestion};
+use super::question::{AskedQuestion, QuestionId, RawQuestion, Subagent};
 use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;
 pub use usage::ReportedUsage;
@@ -44,8 +44,8 @@ pub enum AgentEvent {
         /// What the tool returned, in a form of its own; the messages of current versions have one result each.
         result: Value,
     },
-    /// A subagent has begun its work, under this id.
-    SubagentStarted(String),
+    /// A subagent has begun its work.
+    SubagentStarted(Subagent),
     /// It has ended it.
     SubagentEnded(String),
     /// The CLI makes room in the context, or no longer does.
@@ -343,10 +343,15 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         }
         ("system", "compact_boundary") => usage::compacted(from(line)?),
         ("system", "task_started") => {
-            let Subtask { task_id, task_type } = from(line)?;
+            let Subtask { task_id, task_type, subagent_type, description } = from(line)?;
+            let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
             // Not a command in the background.
             match task_type.as_str() == Some("local_agent") {
-                true => AgentEvent::SubagentStarted(task_id),
+                true => AgentEvent::SubagentStarted(Subagent {
+                    id: task_id,
+                    kind: text(subagent_type),
+                    task: text(description),
+                }),
                 false => AgentEvent::PassedOver,
             }
         }
@@ -475,6 +480,10 @@ struct Subtask {
     task_id: String,
     #[serde(default)]
     task_type: Value,
+    #[serde(default)]
+    subagent_type: Value,
+    #[serde(default)]
+    description: Value,
 }
 
 #[derive(Deserialize)]

@@ -26,8 +26,18 @@ pub struct QuestionId(pub String);
 pub struct Question {
     pub id: QuestionId,
     /// The subagent that asks, where it is one.
-    pub subagent: Option<String>,
+    pub subagent: Option<Subagent>,
     pub about: QuestionAbout,
+}
+
+/// An agent that Claude has given a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subagent {
+    pub id: String,
+    /// What kind of agent it is, such as `general-purpose`; empty where that was not told.
+    pub kind: String,
+    /// Its task, in a few words.
+    pub task: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +53,7 @@ pub enum QuestionAbout {
 /// A call that the CLI asks leave for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionRequest {
-    /// The tool, by the name that people see.
+    /// The tool, by the name that it has for people: the one of an MCP server chooses it.
     pub tool: String,
     /// The tool's own name, by which rules know it.
     pub name: String,
@@ -51,6 +61,8 @@ pub struct PermissionRequest {
     pub input: Value,
     /// All that it is called with.
     pub call: RequestedCall,
+    /// How long a command may take, as it stands in the call.
+    pub timeout: Option<String>,
     /// What the call is for, in Claude's words.
     pub purpose: Option<String>,
     /// Why the CLI asks, in its words.
@@ -76,6 +88,12 @@ pub enum RequestedCall {
     Write {
         path: String,
         content: String,
+    },
+    /// A cell of a notebook, with what is told about it: `edit_mode: delete`.
+    Cell {
+        path: String,
+        source: String,
+        told: Vec<String>,
     },
     /// Anything else: its input as indented JSON.
     Other(String),
@@ -197,15 +215,19 @@ impl RawQuestion {
             PLAN => QuestionAbout::Plan(self.input["plan"].as_str().unwrap_or_default().to_owned()),
             _ => QuestionAbout::Permission(Box::new(self.permission(&rules))),
         };
-        let question =
-            Question { id: QuestionId(request.to_owned()), subagent: self.agent_id.clone(), about };
+        let subagent = self.agent_id.map(|id| Subagent { id, ..Subagent::default() });
+        let question = Question { id: QuestionId(request.to_owned()), subagent, about };
         Some(AskedQuestion { question, call: self.tool_use_id, input: self.input, rules })
     }
 
     fn permission(&self, rules: &[Value]) -> PermissionRequest {
         let text = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.trim().is_empty());
-        let tool = text(&self.display_name).unwrap_or_else(|| self.tool_name.clone());
         let call = RequestedCall::of(&self.tool_name, &self.input);
+        let timeout = match (&call, &self.input["timeout"]) {
+            (RequestedCall::Command(_), Value::Null) => None,
+            (RequestedCall::Command(_), timeout) => Some(timeout.to_string()),
+            _ => None,
+        };
         // Where the model gives none, the CLI repeats the call itself.
         let purpose = text(&self.description).filter(|purpose| !call.says(purpose));
         let names: Vec<String> = rules.iter().filter_map(rule_in_settings).collect();
@@ -217,10 +239,11 @@ impl RawQuestion {
             None
         };
         PermissionRequest {
-            tool,
+            tool: text(&self.display_name).unwrap_or_else(|| self.tool_name.clone()),
             name: self.tool_name.clone(),
             input: self.input.clone(),
             call,
+            timeout,
             purpose,
             reason: text(&self.decision_reason),
             is_dangerous: self.decision_reason_type == "safetyCheck",
@@ -289,8 +312,22 @@ impl RequestedCall {
             "Write" if only(&["file_path", "content"]) => {
                 (|| Some(Self::Write { path: text("file_path")?, content: text("content")? }))()
             }
+            "NotebookEdit" if only(&["notebook_path", "new_source", "cell_id", "cell_type", "edit_mode"]) => {
+                (|| {
+                    let told = ["cell_id", "cell_type", "edit_mode"].into_iter();
+                    let told = told.filter_map(|key| Some(format!("{key}: {}", text(key)?))).collect();
+                    Some(Self::Cell { path: text("notebook_path")?, source: text("new_source")?, told })
+                })()
+            }
             _ => None,
         };
+        // A field of another type than expected is none that was read.
+        let is_read = |(key, value): (&String, &Value)| match key.as_str() {
+            "replace_all" => value.is_boolean(),
+            "timeout" => true,
+            _ => value.is_string(),
+        };
+        let known = known.filter(|_| fields.iter().all(is_read));
         known.unwrap_or_else(|| Self::Other(pretty(input)))
     }
 
@@ -298,7 +335,9 @@ impl RequestedCall {
     fn says(&self, text: &str) -> bool {
         match self {
             Self::Command(command) => command.trim() == text.trim(),
-            Self::Edit { path, .. } | Self::Write { path, .. } => path.ends_with(text),
+            Self::Edit { path, .. } | Self::Write { path, .. } | Self::Cell { path, .. } => {
+                path.ends_with(text)
+            }
             Self::Other(input) => input.contains(text),
         }
     }
@@ -345,6 +384,17 @@ impl AskedQuestion {
         }
     }
 
+    /// The same with what is known of the subagent that asks: the CLI tells only its id.
+    pub fn named(&self, subagents: &[Subagent]) -> Self {
+        let mut named = self.clone();
+        if let Some(subagent) = &mut named.question.subagent
+            && let Some(known) = subagents.iter().find(|known| known.id == subagent.id)
+        {
+            subagent.clone_from(known);
+        }
+        named
+    }
+
     /// What [`QuestionAnswer::AllowForSession`] grants.
     pub fn grant(&self) -> Option<&Grant> {
         match &self.question.about {
@@ -381,8 +431,11 @@ impl OpenQuestions {
         self.0.is_empty()
     }
 
-    pub fn open(&mut self, asked: AskedQuestion, denial: Denial) {
+    /// Waits with one; returns it.
+    pub fn open(&mut self, asked: AskedQuestion, denial: Denial) -> Question {
+        let question = asked.question.clone();
         self.0.push((asked, denial));
+        question
     }
 
     /// Takes one out, as it is answered or withdrawn; `None` where that has happened already.
@@ -393,8 +446,11 @@ impl OpenQuestions {
 
     /// Whether all of the agent waits, with these subagents at work: calls of one message that need leave are made one
     /// after another, so nothing else runs beside a question of the main thread but subagents.
-    pub fn hold_up_all(&self, subagents: &[String]) -> bool {
-        let asks = |id: &String| self.0.iter().any(|(asked, _)| asked.question.subagent.as_ref() == Some(id));
+    pub fn hold_up_all(&self, subagents: &[Subagent]) -> bool {
+        let asks = |known: &Subagent| {
+            let by = self.0.iter().filter_map(|(asked, _)| asked.question.subagent.as_ref());
+            by.into_iter().any(|it| it.id == known.id)
+        };
         !self.is_empty() && subagents.iter().all(asks)
     }
 }
@@ -498,6 +554,34 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_has_its_own_name_and_each_field_of_a_call_is_read_or_shown_with_the_rest() {
+        let read = |tool: &str, input: Value| {
+            permission(&asked(json!({"tool_name": tool, "display_name": "Read a file", "input": input})))
+                .clone()
+        };
+        let wipe = read("mcp__evil__wipe", json!({}));
+        assert_eq!((wipe.name.as_str(), wipe.tool.as_str()), ("mcp__evil__wipe", "Read a file"));
+        let bash = read("Bash", json!({"command": "make", "timeout": 600_000}));
+        assert_eq!(bash.timeout.as_deref(), Some("600000"));
+        let cell = read(
+            "NotebookEdit",
+            json!({"notebook_path": "/p/a.ipynb", "new_source": "1", "edit_mode": "insert"}),
+        );
+        let told = vec!["edit_mode: insert".to_owned()];
+        assert_eq!(
+            cell.call,
+            RequestedCall::Cell { path: "/p/a.ipynb".to_owned(), source: "1".to_owned(), told }
+        );
+        for (tool, input) in [
+            ("Bash", json!({"command": "make", "description": ["x"]})),
+            ("Edit", json!({"file_path": "a", "old_string": "a", "new_string": "b", "replace_all": "yes"})),
+            ("NotebookEdit", json!({"notebook_path": "a", "new_source": "b", "cell_id": 7})),
+        ] {
+            assert!(matches!(read(tool, input).call, RequestedCall::Other(_)), "{tool}");
+        }
+    }
+
+    #[test]
     fn choices_are_told_by_their_question_and_several_as_an_array() {
         let request = json!({
             "tool_name": ASK, "tool_use_id": "t",
@@ -549,8 +633,10 @@ mod tests {
             };
             raw.read(id).unwrap()
         };
-        let subagents = ["a".to_owned(), "b".to_owned()];
-        open.open(of("1", Some("a")), Denial::default());
+        let subagents = ["a", "b"].map(|id| Subagent { id: id.to_owned(), ..Subagent::default() });
+        let named =
+            of("1", Some("a")).named(&[Subagent { kind: "general".to_owned(), ..subagents[0].clone() }]);
+        assert_eq!(open.open(named, Denial::default()).subagent.unwrap().kind, "general");
         assert!(open.hold_up_all(&subagents[..1]) && !open.hold_up_all(&subagents));
         open.open(of("2", Some("b")), Denial::default());
         assert!(open.hold_up_all(&subagents));

@@ -4,7 +4,7 @@ use super::Progress;
 use super::denial::{Denial, Reason};
 use super::events::{AgentEvent, ContentBlock, Fallback, TurnResult};
 use super::failure::Failure;
-use super::question;
+use super::question::{self, Subagent};
 use super::todos::TodoList;
 use super::tool::ToolAction;
 use super::trouble::Trouble;
@@ -34,8 +34,8 @@ pub struct Story {
     /// Calls without a result: id and name.
     running: Vec<(String, String)>,
     todos: TodoList,
-    /// The subagents at work, by their ids.
-    subagents: Vec<String>,
+    /// The subagents at work.
+    subagents: Vec<Subagent>,
     denied: Vec<Denial>,
     /// The MCP servers that wanted something of a person, each once.
     elicited: Vec<String>,
@@ -104,12 +104,12 @@ impl Story {
                 let ended = Progress::ToolsEnded { calls };
                 std::iter::once(ended).chain(todos.map(Progress::Todos)).collect()
             }
-            AgentEvent::SubagentStarted(id) => {
-                self.subagents.push(id);
+            AgentEvent::SubagentStarted(subagent) => {
+                self.subagents.push(subagent);
                 vec![Progress::Subagents(self.subagents.len())]
             }
             AgentEvent::SubagentEnded(id) => {
-                self.subagents.retain(|known| *known != id);
+                self.subagents.retain(|known| known.id != id);
                 vec![Progress::Subagents(self.subagents.len())]
             }
             AgentEvent::Compacting(compacting) => vec![Progress::Compacting(compacting)],
@@ -219,8 +219,8 @@ impl Story {
         self.used.usage()
     }
 
-    /// The subagents at work, by their ids.
-    pub fn subagents(&self) -> &[String] {
+    /// The subagents at work.
+    pub fn subagents(&self) -> &[Subagent] {
         &self.subagents
     }
 

@@ -67,7 +67,7 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, offers: Offers) -> Vec<Row>
             match only_choice(questions) {
                 Some(one) => {
                     let pick = |(number, option): (usize, &QuestionOption)| {
-                        button(&option.label, Press::Pick(number), ButtonStyle::Primary)
+                        button(&label(number, option), Press::Pick(number), ButtonStyle::Primary)
                     };
                     let buttons: Vec<Button> = one.options.iter().enumerate().map(pick).collect();
                     vec![Row::Buttons(buttons.into_iter().chain([other]).collect())]
@@ -132,18 +132,25 @@ fn only_choice(questions: &[ChoiceQuestion]) -> Option<&ChoiceQuestion> {
 
 fn menu(key: QuestionKey, number: usize, question: &ChoiceQuestion) -> Select {
     let option = |(number, option): (usize, &QuestionOption)| SelectOption {
-        label: cut(&option.label, LONGEST_ENTRY),
+        label: cut(&label(number, option), LONGEST_ENTRY),
         value: number.to_string(),
-        description: Some(cut(&option.description, LONGEST_ENTRY)).filter(|text| !text.is_empty()),
+        description: Some(cut(&view::visible_words(&option.description), LONGEST_ENTRY))
+            .filter(|text| !text.trim().is_empty()),
         chosen: false,
     };
     Select {
         custom_id: ButtonId::Question(key, Press::Menu(number)).custom_id(),
-        placeholder: Some(cut(&question.question, LONGEST_ENTRY)),
+        placeholder: Some(cut(&view::visible_words(&question.question), LONGEST_ENTRY)),
         options: question.options.iter().enumerate().take(25).map(option).collect(),
         most: if question.several { question.options.len().min(25) } else { 1 },
         disabled: false,
     }
+}
+
+/// An option, as it is seen; by its number where nothing of it is.
+fn label(number: usize, option: &QuestionOption) -> String {
+    let label = view::visible_words(&option.label);
+    if label.trim().is_empty() { (number + 1).to_string() } else { label }
 }
 
 /// The form that a press opens; `None` where it needs no words.
@@ -165,12 +172,17 @@ pub fn form(key: QuestionKey, press: Press, about: &QuestionAbout) -> Option<For
         }
         (Press::Other, QuestionAbout::Choices(questions)) => {
             let label = |question: &ChoiceQuestion| match question.header.trim() {
-                "" => cut(&question.question, LONGEST_LABEL),
-                header => header.to_owned(),
+                "" => view::visible_words(&question.question),
+                header => view::visible_words(header),
             };
             let is_only = questions.len() == 1;
             let of = |(number, question): (usize, &ChoiceQuestion)| {
-                field(&number.to_string(), &label(question), is_only, Some(&question.question))
+                field(
+                    &number.to_string(),
+                    &label(question),
+                    is_only,
+                    Some(&view::visible_words(&question.question)),
+                )
             };
             (words::IN_YOUR_WORDS, questions.iter().enumerate().map(of).collect())
         }

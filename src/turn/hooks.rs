@@ -66,7 +66,7 @@ impl TurnHooks {
             input: input.clone(),
             reason: reason.clone(),
             blocked_path: blocked.as_ref().map(|path| path.to_string_lossy().into_owned()),
-            subagent: question.subagent.clone(),
+            subagent: question.subagent.as_ref().map(|it| it.id.clone()),
         };
         let may_allow = project.scripts_may_allow && self.may_still_allow(&project.name);
         self.told(self.set.on_permission(request, &self.turn, may_allow).await)

@@ -71,6 +71,7 @@ async fn a_permission_is_asked_in_the_channel_and_a_press_decides() {
             ```sh
             git push origin main
             ```
+            -# “Allow for this session” also allows `Bash(git *)`
             ");
         }
         stage.discord.press(asked.id, stage.discord.owner(), &button(&asked, press)).unwrap();
