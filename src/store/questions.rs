@@ -35,6 +35,8 @@ pub enum QuestionState {
     Answered,
     /// Nobody answered in time.
     Expired,
+    /// It was too long for a message, and Discord took no file.
+    NotShown,
     /// Claude wants no answer any more: its turn was stopped or is over.
     Withdrawn,
     /// The bot was restarted before anybody answered.
@@ -335,7 +337,7 @@ const KINDS: [(QuestionKind, &str); 3] = [
     (QuestionKind::Choices, "choices"),
     (QuestionKind::Plan, "plan"),
 ];
-const STATES: [(QuestionState, &str); 10] = [
+const STATES: [(QuestionState, &str); 11] = [
     (QuestionState::Open, "open"),
     (QuestionState::Allowed, "allowed"),
     (QuestionState::AllowedForSession, "allowed_for_session"),
@@ -343,6 +345,7 @@ const STATES: [(QuestionState, &str); 10] = [
     (QuestionState::Denied, "denied"),
     (QuestionState::Answered, "answered"),
     (QuestionState::Expired, "expired"),
+    (QuestionState::NotShown, "not_shown"),
     (QuestionState::Withdrawn, "withdrawn"),
     (QuestionState::Left, "left"),
     (QuestionState::Resumed, "resumed"),

@@ -27,7 +27,7 @@ use super::steer::OpenTurn;
 use super::task::Task;
 use super::{Turns, question_modes, shown};
 use crate::agent::{Further, Progress, Question, QuestionAbout, QuestionAnswer, QuestionId};
-use crate::domain::{ChannelId, MessageId, Project, ProjectName, SessionId};
+use crate::domain::{ChannelId, MessageId, Project, ProjectName, Row, SessionId};
 use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::script::ScriptDecision;
@@ -210,15 +210,14 @@ async fn follow(
     }
     let mut state = open.state.subscribe();
     let posted = tokio::select! {
-        posted = post(&turns, task, key, &open, drawn) => posted,
+        posted = post_whole(&turns, task, key, &open, drawn) => posted,
         // It stays open in the store, and the next bot takes it up. Nor does the bot's end wait for Discord.
         () = turns.0.ending.cancelled() => return drop(turns.questions().remove(&key)),
     };
-    if let Err(refused) = posted {
-        warn!(%refused, "a question could not be posted");
-        let answer = QuestionAnswer::Refuse(words::NOBODY_TO_ASK.to_owned());
+    if let Err((state, told)) = posted {
+        let answer = QuestionAnswer::Refuse(told.to_owned());
         // Where it stands after all, its message says so.
-        drop(turns.settle(key, answer, QuestionState::Withdrawn, Decider::Nobody, None).await);
+        drop(turns.settle(key, answer, state, Decider::Nobody, None).await);
     }
     let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
     tokio::select! {
@@ -266,12 +265,41 @@ async fn decide(turns: &Turns, key: QuestionKey, decision: Option<ScriptDecision
     }
 }
 
+/// Posts a question, with its file where it has one. What nobody can read whole, nobody can allow: where Discord takes no file,
+/// the message only says so.
+///
+/// # Errors
+/// How the question ends where it could not be posted, and what Claude is told.
+async fn post_whole(
+    turns: &Turns,
+    task: Task,
+    key: QuestionKey,
+    open: &OpenQuestion,
+    drawn: view::DrawnQuestion,
+) -> Result<(), (QuestionState, &'static str)> {
+    let ends = drawn.file.is_some().then(|| drawn.text.clone());
+    let rows = answers::rows(key, &open.about, turns.offers(&open.project));
+    let Err(refused) = post(turns, task, key, open, drawn, rows).await else { return Ok(()) };
+    warn!(%refused, "a question could not be posted");
+    let is_about_file = matches!(refused, Refused::Forbidden { .. } | Refused::Invalid { .. });
+    let Some(ends) = ends.filter(|_| is_about_file) else {
+        return Err((QuestionState::Withdrawn, words::NOBODY_TO_ASK));
+    };
+    let text = format!("{ends}\n{}", text::small(words::NOT_SHOWN));
+    let drawn = view::DrawnQuestion { text, file: None };
+    if let Err(refused) = post(turns, task, key, open, drawn, Vec::new()).await {
+        debug!(%refused, "that a question is too long is not said");
+    }
+    Err((QuestionState::NotShown, words::TOO_LONG_TO_ASK))
+}
+
 async fn post(
     turns: &Turns,
     task: Task,
     key: QuestionKey,
     open: &OpenQuestion,
     drawn: view::DrawnQuestion,
+    rows: Vec<Row>,
 ) -> Result<(), Refused> {
     let post = Post {
         content: drawn.text,
@@ -279,7 +307,7 @@ async fn post(
         reply_to: Some(task.asked()),
         notify: Notify::Person(task.author),
         file: drawn.file,
-        rows: answers::rows(key, &open.about, turns.offers(&open.project)),
+        rows,
     };
     let posted = turns.outbox.post(task.channel, post).await?;
     // It is posted once.

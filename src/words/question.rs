@@ -96,6 +96,12 @@ pub fn nobody_answered(limit: Duration) -> String {
 pub fn forbidden_because(reason: &str) -> String {
     format!("A rule of this project denies this: {reason}")
 }
+/// To Claude, where it is too long to be shown to anybody.
+pub const TOO_LONG_TO_ASK: &str = "This is too long to be shown to a person here, so nobody could decide about it. Do it in \
+     smaller steps, or go on without it.";
+/// The line below the ends of a question for whose whole Discord took no file.
+pub const NOT_SHOWN: &str = "🚫 Denied: Discord did not take the file with all of it, and nobody can allow what they cannot \
+     read. For files, my role needs Attach Files";
 /// To Claude, where the question could not be put to anybody.
 pub const NOBODY_TO_ASK: &str = "This is not allowed here, and nobody can be asked. Go on without it.";
 
@@ -114,6 +120,7 @@ pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<St
         QuestionState::Denied => format!("🚫 Denied{by}"),
         QuestionState::Answered => format!("✅ Answered{by}"),
         QuestionState::Expired => "⌛ Nobody answered in time, so it is denied".to_owned(),
+        QuestionState::NotShown => NOT_SHOWN.to_owned(),
         QuestionState::Withdrawn => "Not needed any more: the turn was stopped or is over".to_owned(),
         QuestionState::Left => "I was restarted before anybody answered".to_owned(),
         QuestionState::Resumed => format!("Went on{by}"),

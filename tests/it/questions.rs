@@ -1,7 +1,7 @@
 //! What Claude asks, answered in the channel.
 
 use moonlane::domain::Outcome;
-use moonlane::local::{EPHEMERAL, Fault, Id, Message, Say};
+use moonlane::local::{EPHEMERAL, Fault, Id, Message, Right, Say};
 use moonlane::turn::Settled;
 
 use crate::commands::{buttons, says};
@@ -452,4 +452,48 @@ async fn the_line_says_whom_it_waits_for() {
     stage.say("general", "ASK:Bash:make");
     let general = stage.discord.channel("general");
     line_with(&stage, general, &format!("-# ⏸ Waiting for <@{}>", stage.discord.owner())).await;
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_whole_nobody_can_allow() {
+    let mut stage = Stage::open().await;
+    let general = stage.discord.channel("general");
+    let command = format!("{}; rm -rf ~", "echo a; ".repeat(230));
+    let prompt = format!("ASK:Bash:{command}");
+    let asked_with_file = stage.say("general", &prompt);
+    let asked = question(&stage, "general").await;
+    let [file] = &asked.attachments[..] else { panic!("{:?}", asked.attachments) };
+    let whole = reqwest::get(&file.url).await.unwrap().text().await.unwrap();
+    assert!(whole.contains(&format!("```sh\n{command}\n```")), "{whole}");
+    assert!(asked.content.contains("read all of it in `question.txt`"), "{}", asked.content);
+    stage.discord.press(asked.id, stage.discord.owner(), &button(&asked, "allow")).unwrap();
+    stage.settled(asked_with_file).await;
+
+    for is_forbidden in [true, false] {
+        if is_forbidden {
+            stage.discord.forbid(general, Right::Attach);
+        } else {
+            // Too large: said by something before Discord.
+            stage.discord.allow(general, Right::Attach);
+            stage.discord.fail_next(1, Fault::Status(413), &format!("POST /channels/{general}/messages"));
+        }
+        let turn = stage.say("general", &prompt);
+        assert_eq!(stage.settled(turn).await, Settled::Ended(Outcome::Answered));
+        let answer = stage.answer(turn);
+        assert!(
+            answer.starts_with("Bash was denied: This is too long to be shown to a person here"),
+            "{answer}"
+        );
+        let found = stage.discord.wait_until(|discord| {
+            let messages = discord.messages(general);
+            messages.into_iter().find(|it| {
+                it.reply_to == Some(turn) && it.nonce.as_ref().is_some_and(|it| it.starts_with("q-"))
+            })
+        });
+        let said = within("the sentence", found).await;
+        assert!(buttons(&said).is_empty() && said.attachments.is_empty(), "{said:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said.content.lines().last().unwrap(), @"-# 🚫 Denied: Discord did not take the file with all of it, and nobody can allow what they cannot read. For files, my role needs Attach Files");
+        }
+    }
 }
