@@ -352,6 +352,19 @@ mod tests {
     }
 
     #[test]
+    fn what_labels_hide_is_seen_and_the_answer_is_the_label_itself() {
+        let about = QuestionAbout::Choices(vec![question("Go\u{200b}?", &["Yes\u{202e}\n2", " "], false)]);
+        let rows = rows(QuestionKey(1), &about, Offers { edits: true, always: true });
+        let [Row::Buttons(buttons)] = &rows[..] else { panic!("{rows:?}") };
+        let labels: Vec<&str> = buttons.iter().map(|button| button.label.as_str()).collect();
+        assert_eq!(labels, ["Yes⟨U+202E⟩␊2", "2", "Other…"]);
+        let form = form(QuestionKey(1), Press::Other, &about).unwrap();
+        assert_eq!(form.fields[0].label, "Go⟨U+200B⟩?");
+        let (told, _) = answer(&about, Press::Pick(0), &Picks::new(), &FormValues::new()).unwrap();
+        assert_eq!(Some(told), choices(&[("Go\u{200b}?", Chosen::One("Yes\u{202e}\n2".to_owned()))]));
+    }
+
+    #[test]
     fn every_form_and_every_label_is_one_that_discord_takes() {
         let long = "x𝕊".repeat(2000);
         let questions: Vec<_> = (0..4)

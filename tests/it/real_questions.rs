@@ -285,3 +285,20 @@ async fn a_plan_that_is_not_approved_is_worked_on() {
     assert!(answer.contains("The person does not approve the plan yet and said: less of it"), "{answer}");
     real.bot.stop().await;
 }
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn the_subagent_that_asks_is_named() {
+    let real = Real::open().await;
+    let task = json!({ "description": "Look at `A`", "subagent_type": "general-purpose", "prompt": bash("touch sub") });
+    real.stage.say("general", &format!("TOOL:Agent:{task}"));
+    let (asked, _) = real.answers("allow").await;
+    let (first, _) = asked.split_once('\n').unwrap();
+    assert!(
+        first.ends_with(
+            "> The subagent `general-purpose` (`Look at ⟨U+0060⟩A⟨U+0060⟩`) wants to run a command:"
+        ),
+        "{first}"
+    );
+    real.bot.stop().await;
+}
