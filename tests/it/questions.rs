@@ -497,3 +497,21 @@ async fn what_nobody_can_read_whole_nobody_can_allow() {
         }
     }
 }
+
+#[tokio::test]
+async fn whatever_a_question_shows_it_notifies_nobody_but_who_asked() {
+    for prompt in [
+        "ASK:Bash:echo @everyone @here WHO; echo '```' WHO",
+        r#"ASK:Write:{"file_path":"@everyone WHO","content":"```\n@everyone WHO"}"#,
+        r#"ASK:mcp__x__@everyone:{"WHO":"@everyone"}"#,
+        r#"ASK:AskUserQuestion:{"questions":[{"question":"@everyone WHO?","header":"WHO","options":[
+            {"label":"@everyone","description":"WHO","preview":"```\n@everyone WHO"},{"label":"WHO"}]}]}"#,
+        r##"ASK:ExitPlanMode:{"plan":"# @everyone\n```\nWHO\n```\nWHO @here"}"##,
+    ] {
+        let stage = Stage::open().await;
+        let who = format!("<@{}>", stage.discord.user("bob"));
+        stage.say("general", &prompt.replace('\n', "").replace("WHO", &who));
+        let asked = question(&stage, "general").await;
+        assert_eq!(asked.pinged, [stage.discord.owner()], "{}", asked.content);
+    }
+}
