@@ -23,7 +23,8 @@
 //! - `reach`: what a user of this machine can reach
 //! - [`redact`]: secrets, taken out of what is posted and logged
 //! - [`doctor`]: what is missing on this machine and in Discord
-//! - [`mod@format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand
+//! - [`mod@format`]: Markdown to parts, by hand; [`try_out`]: what the scripts decide, by hand;
+//!   [`show_turn`]: what was decided in a turn
 //! - [`mod@print`]: what the commands print
 //! - [`host`]: who on this machine may look into the bot
 //! - [`local`]: the local Discord; [`demo_agent`]: the scripted agent. Both stand apart.
@@ -59,6 +60,7 @@ pub mod reload;
 pub mod respond;
 pub mod script;
 mod secret;
+pub mod show_turn;
 pub mod store;
 pub mod text;
 pub mod try_out;

@@ -17,7 +17,7 @@ use moonlane::domain::{ChannelId, Ids, RoleId, UserId};
 use moonlane::local::{LocalDiscord, Options};
 use moonlane::script::{ScriptProblem, ScriptSet, Severity};
 use moonlane::try_out::{self, TriedMessage};
-use moonlane::{demo_agent, doctor, format, host, logging, playground, print};
+use moonlane::{demo_agent, doctor, format, host, logging, playground, print, show_turn};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -69,6 +69,11 @@ enum CliCommand {
         no_mention: bool,
         /// The text, without the mention.
         text: String,
+    },
+    /// Show what was decided in a turn, and by whom.
+    Turns {
+        /// Its id: that of the message which asked, or the six characters in messages and log lines.
+        id: String,
     },
     /// Look for what is missing on this machine and in Discord; costs nothing, changes nothing.
     Doctor,
@@ -217,6 +222,7 @@ async fn with_config(root: PathBuf, command: CliCommand, hidden: io::Result<()>,
                 None => failed(&*error),
             }
         }),
+        CliCommand::Turns { id } => show_turn::run(&config, &id),
         CliCommand::Try { channel, parent, channel_name, user, roles, no_mention, text } => {
             // What a script prints.
             logging::to_stderr(&config.log_level, host::redactor(&config, ""));

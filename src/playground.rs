@@ -342,7 +342,7 @@ impl Terminal {
         self.lines.retain(|line| line.id != message.id);
         self.lines.push(message.clone());
         let channel = self.names.get(&message.channel).cloned().unwrap_or_default();
-        let text = screen::without_escapes(&screen::with_times(&message.content, now()));
+        let text = screen::without_escapes(&self.as_people_see(&message.content));
         let rows = text.lines().map(|line| line.strip_prefix("-# ").unwrap_or(line));
         let mut rows: Vec<String> = rows.map(|line| format!("┊ {line}")).collect();
         if let Some(first) = rows.first_mut() {
@@ -399,7 +399,7 @@ impl Terminal {
         let title = format!("── {who} in #{}{} ", self.channel_of(event), only.unwrap_or_default());
         let length = format!(" {} ──", message.content.chars().count());
         let rule = "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
-        self.print(&format!("{title}{rule}{length}\n{}", screen::with_times(&message.content, now())));
+        self.print(&format!("{title}{rule}{length}\n{}", self.as_people_see(&message.content)));
         for embed in &message.embeds {
             self.show_embed(embed);
         }
@@ -464,6 +464,12 @@ impl Terminal {
 
     fn name(&self, person: Id) -> String {
         self.discord.name_of(person).unwrap_or_default()
+    }
+
+    /// The text with names and times as people in Discord see them.
+    fn as_people_see(&self, text: &str) -> String {
+        let name = |person| self.discord.name_of(person);
+        screen::with_names(&screen::with_times(text, now()), name)
     }
 
     fn channel_of(&self, event: &Event) -> &str {

@@ -10,7 +10,7 @@
 //! end. If a step can no longer be taken, the returned value says so, and nothing changes.
 //!
 //! Where to look: `schema` explains the tables; `turns`, `prompt_message`, `questions`, `deliveries`, `shown`, `sessions`, `grants`, `choices`, `usage` and
-//! `command_guilds` hold the methods; `open` decides which file is fit to be used.
+//! `command_guilds` hold the methods; `open` decides which file is fit to be used, and `report` reads one that a bot may have open.
 
 mod board;
 mod choices;
@@ -22,6 +22,7 @@ mod open;
 mod places;
 mod prompt_message;
 mod questions;
+mod report;
 mod schema;
 mod sessions;
 mod shown;
@@ -44,8 +45,10 @@ pub use open::{Holder, OpenError, look};
 pub use places::{ChannelRow, SeenChannel};
 pub use prompt_message::PromptMessage;
 pub use questions::{
-    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, Resumption, StoredQuestion,
+    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionReport, QuestionState, Resumption,
+    StoredQuestion,
 };
+pub use report::{TurnReport, report};
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{Shown, ShownMessage};
 pub use steering::SteeringEnd;

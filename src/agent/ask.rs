@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::denial::{Denial, Reason};
 use super::elsewhere;
 use super::events::{AgentEvent, TurnResult};
 use super::failure::Failure;
@@ -395,7 +394,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
         process.respond(&question.0, &asked.response(answer));
         match answer {
             QuestionAnswer::Refuse(_) => self.story.deny(denial),
-            QuestionAnswer::Forbid(_) => self.story.deny(Denial { reason: Reason::Script, ..denial }),
+            QuestionAnswer::Forbid(_) => self.story.deny(denial.by_script()),
             _ => self.story.decide(asked.call),
         }
         if self.questions.hold_up_all(self.story.subagents()) {

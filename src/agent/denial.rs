@@ -65,6 +65,11 @@ pub enum Remedy {
 }
 
 impl Denial {
+    /// The same, where a script of the project refused the call.
+    pub fn by_script(self) -> Self {
+        Self { reason: Reason::Script, ..self }
+    }
+
     /// Fills in what is still unknown from another report of the same call.
     pub fn complete(&mut self, other: Self) {
         self.what = self.what.take().or(other.what);

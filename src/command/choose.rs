@@ -31,12 +31,24 @@ pub fn mode(name: &str, project: Option<&Project>) -> Result<PermissionMode, Str
         });
     };
     if takes(&mode) {
-        return Ok(mode);
+        let is_root = rustix::process::geteuid().is_root();
+        return match project.is_some_and(|project| is_refused_as_root(mode, project, is_root)) {
+            true => Err(words::NOT_AS_ROOT.to_owned()),
+            false => Ok(mode),
+        };
     }
     match project {
         Some(project) => Err(only("permission mode", project, None, modes)),
         None => Err(words::mode_must_be_named(name)),
     }
+}
+
+/// Whether Claude Code would not start in this mode: it refuses to bypass permissions as root, unless it is told that it is in
+/// a sandbox (measured). `is_root`: the bot is root; what a project's `command` makes of it is unknown.
+fn is_refused_as_root(mode: PermissionMode, project: &Project, is_root: bool) -> bool {
+    let agent_is_root = is_root && project.run_as.is_none() && project.command.is_empty();
+    let is_in_sandbox = project.env.get("IS_SANDBOX").is_some_and(|it| it == "1");
+    mode == PermissionMode::BypassPermissions && agent_is_root && !is_in_sandbox
 }
 
 fn only<'a>(

@@ -21,7 +21,7 @@ pub fn friendly(prompt: &str, turn: usize) -> String {
         parts.push((1..=60).map(line).collect::<Vec<_>>().join("\n"));
     }
     if parts.len() == 1 {
-        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, `limit` to see a usage limit reached, or `permission` or `plan` to be asked something.".to_owned());
+        parts.push("Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, `limit` to see a usage limit reached, or `permission`, `plan`, `question` or `questions` to be asked something.".to_owned());
     }
     parts.join("\n\n")
 }

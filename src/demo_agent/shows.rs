@@ -2,8 +2,15 @@
 //! makes it so many times as fast: `work 20`.
 
 /// The scripts by their prompts. The times in braces are seconds, or milliseconds where a directive wants those.
-const SHOWS: [(&str, &str); 5] =
-    [("work", WORK), ("compact", COMPACT), ("limit", LIMIT), ("permission", PERMISSION), ("plan", PLAN)];
+const SHOWS: [(&str, &str); 7] = [
+    ("work", WORK),
+    ("compact", COMPACT),
+    ("limit", LIMIT),
+    ("permission", PERMISSION),
+    ("plan", PLAN),
+    ("question", QUESTION),
+    ("questions", QUESTIONS),
+];
 
 /// Leave to run a command.
 const PERMISSION: &str = "TEXT:The change is ready. I push it.\nASK:Bash:git push origin main";
@@ -12,6 +19,18 @@ const PERMISSION: &str = "TEXT:The change is ready. I push it.\nASK:Bash:git pus
 const PLAN: &str = r##"
 TEXT:I have read how the greeting is made. This is what I would do.
 ASK:ExitPlanMode:{"plan":"# A friendlier greeting\n\n1. Change the greeting in `src/greeting.rs`.\n2. Add a test for it.\n3. Run all tests.","planFilePath":"/home/demo/.claude/plans/a-friendlier-greeting.md"}
+"##;
+
+/// One choice.
+const QUESTION: &str = r#"
+TEXT:There are two ways to greet.
+ASK:AskUserQuestion:{"questions":[{"question":"How shall I greet people?","header":"Greeting","options":[{"label":"By name","description":"Hello, Ada!"},{"label":"By time of day","description":"Good morning!"}],"multiSelect":false}]}
+"#;
+
+/// Several at once: one choice of which previews are shown, and one of several.
+const QUESTIONS: &str = r##"
+TEXT:Before I begin, I need to know two things.
+ASK:AskUserQuestion:{"questions":[{"question":"How shall the greeting look?","header":"Look","options":[{"label":"Plain","description":"One line","preview":"Hello, Ada!"},{"label":"Framed","description":"In a box","preview":"+-------------+\n| Hello, Ada! |\n+-------------+"}],"multiSelect":false},{"question":"Which languages shall it speak?","header":"Languages","options":[{"label":"English","description":"Hello"},{"label":"French","description":"Bonjour"},{"label":"Spanish, of Mexico","description":"Hola"}],"multiSelect":true}]}
 "##;
 
 /// A usage limit that is reached.

@@ -151,6 +151,20 @@ pub(super) fn with_times(text: &str, now: u64) -> String {
     shown
 }
 
+/// The text with `<@ID>` as people in Discord see it: by the name of whoever has one.
+pub(super) fn with_names(text: &str, name: impl Fn(Id) -> Option<String>) -> String {
+    let mut parts = text.split("<@");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let person = part.split_once('>').and_then(|(id, rest)| Some((id.parse::<u64>().ok()?, rest)));
+        match person.and_then(|(id, rest)| Some((name(Id::from(id))?, rest))) {
+            Some((name, rest)) => shown += &format!("@{name}{rest}"),
+            None => shown += &format!("<@{part}"),
+        }
+    }
+    shown
+}
+
 /// Markdown that is there to be shown as it is, as people in Discord see it.
 pub(super) fn without_escapes(text: &str) -> String {
     let (mut shown, mut is_code) = (String::new(), false);
@@ -324,6 +338,8 @@ mod tests {
         let shown = with_times("since <t:100:R>, in <t:7300:R>, <t:x:R> <t:100:f>", 101);
         assert_eq!(shown, "since 1 second ago, in in 1 hour, <t:x:R> <t:100:f>");
         assert_eq!(with_times("<t:0:R>", 200_000), "2 days ago");
+        let name = |person: Id| (person == id(7)).then(|| "ada".to_owned());
+        assert_eq!(with_names("<@7> and <@8>, <@&7> <@x <@7", name), "@ada and <@8>, <@&7> <@x <@7");
         assert_eq!(without_escapes(r"\`a\_b\` \ \\ c:\d `\.`"), r"`a_b` \ \ c:\d `\.`");
     }
 }

@@ -59,9 +59,11 @@ pub struct RequestFacts {
 }
 
 /// Why a call is not made.
+///
+/// Lua class: `Denial`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table such as { deny = \"why\" }")]
-pub(super) struct RawDenial {
+pub(super) struct RawScriptDenial {
     /// The reason, which Claude reads: at most 1000 characters.
     deny: String,
 }
@@ -277,7 +279,7 @@ pub(super) fn decided(_: Hook, value: Option<Data>) -> Result<Option<ScriptDecis
     let denial = match value {
         None | Some(Data::Bool(false)) => return Ok(None),
         Some(Data::Text(word)) if word == "allow" => return Ok(Some(ScriptDecision::Allow)),
-        Some(Data::Map(denial)) => data::decode::<RawDenial>(Data::Map(denial))?,
+        Some(Data::Map(denial)) => data::decode::<RawScriptDenial>(Data::Map(denial))?,
         Some(other) => {
             let form = format!("expected \"allow\", {{ deny = \"why\" }} or nil, found {other}");
             return Err(BadValue::here(form));

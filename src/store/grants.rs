@@ -1,6 +1,6 @@
 //! What people have allowed for a whole session.
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
 use crate::domain::{PermissionMode, SessionGrants, SessionId};
@@ -31,20 +31,20 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn grants(&self, session: SessionId) -> Result<SessionGrants, StoreError> {
-        self.step(move |tx| {
-            let mut grants = SessionGrants::default();
-            let mut statement = tx.prepare_cached("SELECT kind, what FROM grants WHERE session = ?1")?;
-            let mut rows = statement.query([session])?;
-            while let Some(row) = rows.next()? {
-                match row.get::<_, String>(0)?.as_str() {
-                    "rule" => grants.rules.push(row.get(1)?),
-                    _ => {
-                        grants.accept_edits |= row.get::<_, PermissionMode>(1)? == PermissionMode::AcceptEdits
-                    }
-                }
-            }
-            Ok(grants)
-        })
-        .await
+        self.step(move |tx| Ok(of(tx, session)?)).await
     }
+}
+
+/// What is allowed in a session.
+pub(super) fn of(tx: &Transaction<'_>, session: SessionId) -> rusqlite::Result<SessionGrants> {
+    let mut grants = SessionGrants::default();
+    let mut statement = tx.prepare_cached("SELECT kind, what FROM grants WHERE session = ?1")?;
+    let mut rows = statement.query([session])?;
+    while let Some(row) = rows.next()? {
+        match row.get::<_, String>(0)?.as_str() {
+            "rule" => grants.rules.push(row.get(1)?),
+            _ => grants.accept_edits |= row.get::<_, PermissionMode>(1)? == PermissionMode::AcceptEdits,
+        }
+    }
+    Ok(grants)
 }

@@ -227,7 +227,7 @@ fn lock(path: &Path) -> Result<Lock, OpenError> {
 }
 
 /// Refuses a file that is damaged, newer or not ours, without writing to it.
-fn examine(path: &Path) -> Result<(), OpenError> {
+pub(super) fn examine(path: &Path) -> Result<(), OpenError> {
     let Ok(metadata) = path.metadata() else { return Ok(()) };
     if metadata.len() == 0 {
         return Ok(());
@@ -249,7 +249,7 @@ fn examine(path: &Path) -> Result<(), OpenError> {
 }
 
 /// A connection that cannot write, and leaves no new file beside the database.
-fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     // Without a log the file is the whole truth, and `immutable` keeps SQLite from creating a log. A log that
     // is there must be read: it may hold what an earlier process wrote just before it was killed.
     let has_log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
@@ -316,7 +316,7 @@ pub fn forget_old(connection: &Connection, now: Millis) -> rusqlite::Result<usiz
     )
 }
 
-fn from_sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
     let file = path.display().to_string();
     let detail = error.to_string();
     match error.sqlite_error_code() {

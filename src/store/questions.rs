@@ -1,7 +1,7 @@
 //! What Claude has asked people, what became of it, and who decided.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension, Row, ToSql, params};
+use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
 use super::choices::{NewChoice, set_choice};
 use super::{Millis, PromptMessage, Store, StoreError, Turn, turns};
@@ -100,6 +100,24 @@ pub struct StoredQuestion {
     pub mode: Option<PermissionMode>,
 }
 
+/// A question with its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionReport {
+    pub question: StoredQuestion,
+    pub asked: Millis,
+    pub decided: Option<Millis>,
+}
+
+impl QuestionReport {
+    /// The person who decided, where it was one.
+    pub fn person(&self) -> Option<UserId> {
+        match self.question.decided_by {
+            Some(Decider::Person(person)) => Some(person),
+            _ => None,
+        }
+    }
+}
+
 const COLUMNS: &str =
     "questions.id, questions.turn, messages.channel, messages.author, questions.kind, questions.text,
     questions.body, questions.posted, questions.state, questions.source, questions.person, questions.mode";
@@ -126,6 +144,18 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
         },
         mode: row.get(11)?,
     })
+}
+
+/// What was asked in a turn, in order.
+pub(super) fn of_turn(tx: &Transaction<'_>, turn: MessageId) -> rusqlite::Result<Vec<QuestionReport>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, questions.asked, questions.decided {FROM} WHERE questions.turn = ?1
+         ORDER BY questions.id"
+    );
+    let report = |row: &Row<'_>| {
+        Ok(QuestionReport { question: stored(row)?, asked: row.get(12)?, decided: row.get(13)? })
+    };
+    tx.prepare_cached(&sql)?.query_map([turn], report)?.collect()
 }
 
 impl Store {

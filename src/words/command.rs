@@ -161,6 +161,10 @@ pub fn takes_only(project: &ProjectName, what: &str, names: &str) -> String {
     format!("The project {project} only allows these {what}s: {names}.")
 }
 
+/// To whoever chooses a mode in which no agent of the project would start.
+pub const NOT_AS_ROOT: &str = "Claude Code refuses `bypassPermissions` as root, and this project's agents run as root. Whoever \
+     runs this bot can give the project, or the bot, a user of its own.";
+
 /// To a press of a button that the bot does not know, such as one of an older version.
 pub const UNKNOWN_BUTTON: &str = "This button no longer does anything.";
 /// To whoever submits a form that the bot does not know.

@@ -8,7 +8,7 @@ use crate::commands::{add_shipped, says};
 use crate::support::{Setup, Stage};
 
 const ROUTING: &str = r#"return {
-    projects = { here = { dir = "WORK", env = { DEMO_AGENT_LOG = "LOG" }, model = "sonnet", permission_mode = "acceptEdits" } },
+    projects = { here = { dir = "WORK", env = { DEMO_AGENT_LOG = "LOG", IS_SANDBOX = "1" }, model = "sonnet", permission_mode = "acceptEdits" } },
     route = function(message, prompt)
         local model = prompt:match("^with (%w+)")
         return { project = "here", model = model }
@@ -237,4 +237,20 @@ async fn model_and_status_say_what_the_next_turn_will_really_use() {
     let by_ada = stage.say_as("ada", "fixed", "MODE");
     stage.settled(by_ada).await;
     assert_eq!(stage.answer(by_ada), "haiku acceptEdits");
+}
+
+#[tokio::test]
+async fn what_claude_code_refuses_as_root_is_refused_at_the_command() {
+    let lists = r#"permission_modes = { "plan", "bypassPermissions" }, env = { DEMO_AGENT_LOG = "LOG" },"#;
+    let routing = ROUTING.replace(r#"env = { DEMO_AGENT_LOG = "LOG", IS_SANDBOX = "1" },"#, lists);
+    let mut stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
+    add_shipped(&stage);
+    stage.start().await;
+    let told = reads(&stage, "mode", "mode", "bypassPermissions").await;
+    if rustix::process::geteuid().is_root() {
+        insta::assert_snapshot!(told, @"⚠️ Claude Code refuses `bypassPermissions` as root, and this project's agents run as root. Whoever runs this bot can give the project, or the bot, a user of its own.");
+        assert_eq!(stage.ask("general", "MODE").await, "sonnet acceptEdits");
+    } else {
+        assert!(told.contains("**bypassPermissions**"), "{told}");
+    }
 }

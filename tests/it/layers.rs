@@ -21,11 +21,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "playground",
             "print",
             "script",
+            "show_turn",
             "try_out",
         ],
     ),
     ("doctor", &["agent", "config", "domain", "host", "logging", "outbox", "print", "script", "store"]),
     ("format", &["domain", "print", "text"]),
+    ("show_turn", &["config", "domain", "logging", "print", "store"]),
     ("try_out", &["config", "domain", "gate", "print", "script"]),
     ("playground", &["bot", "config", "domain", "host", "local", "logging", "turn", "view"]),
     (

@@ -243,6 +243,66 @@ async fn claude_reads_which_option_was_chosen() {
     real.bot.stop().await;
 }
 
+/// Two questions, the second with several choices, of which one has a comma.
+fn two_questions() -> String {
+    let asks = json!({ "questions": [
+        { "question": "Which colour?", "header": "Colour", "multiSelect": false,
+          "options": [{ "label": "Red", "description": "warm" }, { "label": "Blue", "description": "cold" }] },
+        { "question": "Which toppings?", "header": "Toppings", "multiSelect": true,
+          "options": [{ "label": "Ham", "description": "pink" }, { "label": "Olives, green", "description": "salty" },
+                      { "label": "Corn", "description": "sweet" }] },
+    ] });
+    format!("TOOL:AskUserQuestion:{asks}")
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn claude_reads_the_answers_to_several_questions_and_each_of_several_choices() {
+    let real = Real::open().await;
+    let turn = real.stage.say("general", &two_questions());
+    let asked = question(&real.stage, "general").await;
+    for (menu, chosen) in [("menu0", &["1"][..]), ("menu1", &["0", "1"])] {
+        let (owner, id) = (real.stage.discord.owner(), button(&asked, menu));
+        let did = real.stage.discord.choose(asked.id, owner, &id, chosen).unwrap();
+        crate::support::within("a choice", real.stage.discord.acknowledged(did)).await;
+    }
+    let (_, end) = real.answers("send").await;
+    assert_eq!(end, "-# ✅ Answered by @owner");
+    insta::assert_snapshot!(real.answer(turn).await, @r#"the tool said: "Your questions have been answered: \"Which colour?\"=\"Blue\", \"Which toppings?\"=\"Ham,Olives, green\". You can now continue with these answers in mind.""#);
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn claude_reads_which_option_was_chosen_of_those_with_previews() {
+    let real = Real::open().await;
+    let asks = json!({ "questions": [{
+        "question": "Which greeting?", "header": "Greeting", "multiSelect": false,
+        "options": [
+            { "label": "Plain", "description": "One line", "preview": "Hello, Ada!" },
+            { "label": "Framed", "description": "In a box", "preview": "+--------+\n| Hello! |\n+--------+" },
+        ],
+    }] });
+    let turn = real.stage.say("general", &format!("TOOL:AskUserQuestion:{asks}"));
+    let (_, end) = real.answers("pick1").await;
+    assert_eq!(end, "-# ✅ Answered by @owner");
+    insta::assert_snapshot!(real.answer(turn).await, @r#"the tool said: "Your questions have been answered: \"Which greeting?\"=\"Framed\". You can now continue with these answers in mind.""#);
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn claude_reads_what_a_person_types_in_place_of_a_choice() {
+    let real = Real::open().await;
+    let turn = real.stage.say("general", &two_questions());
+    let asked = question(&real.stage, "general").await;
+    let typed = [("0", "a \"darker\" one"), ("1", "tuna, and capers")];
+    fill_in(&real.stage, &asked, "other", &typed).await;
+    assert!(ended(&real.stage, &asked).await.ends_with("-# ✅ Answered by @owner"));
+    insta::assert_snapshot!(real.answer(turn).await, @r#"the tool said: "The user answered: \"Which colour?\"=\"a \"darker\" one\", \"Which toppings?\"=\"tuna, and capers\". Read the answers carefully — they may request clarification, changes, or that you not proceed — and follow what they actually say.""#);
+    real.bot.stop().await;
+}
+
 impl Real {
     /// Has Claude write this plan where the CLI wants it, and present it.
     async fn presents(&self, plan: &str) -> moonlane::local::Id {

@@ -14,7 +14,7 @@ use crate::script::budget::RawBudget;
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
 use crate::script::effect::{accepted_keys, least_answers};
-use crate::script::hooks::RawDenial;
+use crate::script::hooks::RawScriptDenial;
 use crate::script::project::{RawFormat, RawProject, RawProjectAllow, RawProjectLimits};
 use crate::script::routing::{RawAllow, RawRoute};
 use crate::script::triggers::RawTriggerTable;
@@ -166,7 +166,7 @@ fn the_type_file_has_the_same_keys() {
         ("Hooks", hooks.into()),
         ("Turn", given(&turn)),
         ("Request", given(&request)),
-        ("Denial", accepted::<RawDenial>()),
+        ("Denial", accepted::<RawScriptDenial>()),
         ("Message", given(&message)),
         ("Person", given(&message["author"])),
         ("Attachment", given(&message["attachments"][0])),

@@ -1,0 +1,86 @@
+//! The playground as somebody sees it who waits for what the bot says before they go on.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{ChildStdin, ChildStdout};
+
+use crate::separate::clean;
+use crate::support::{MOONLANE, Stage, within};
+
+struct Playground {
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    said: String,
+}
+
+impl Playground {
+    async fn types(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next line with this in it.
+    async fn shows(&mut self, what: &str) -> String {
+        let find = async {
+            while let Some(line) = self.output.next_line().await.unwrap() {
+                self.said += &format!("{line}\n");
+                if line.contains(what) {
+                    return Some(line);
+                }
+            }
+            None
+        };
+        let found = within(what, find).await;
+        found.unwrap_or_else(|| panic!("no {what} in:\n{}", self.said))
+    }
+
+    /// Presses what has this label in a line of buttons.
+    async fn presses(&mut self, buttons: &str, label: &str) {
+        let before = buttons.split(&format!("] {label}")).next().unwrap();
+        let number = before.rsplit('[').next().unwrap().to_owned();
+        assert!(number.parse::<u8>().is_ok(), "no {label} in {buttons}");
+        self.types(&number).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_demo_agent_asks_can_be_answered_and_people_have_their_names() {
+    let stage = Stage::without_bot(Default::default()).await;
+    let mut command = clean(MOONLANE, stage.root());
+    command.arg("playground").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut playground = Playground {
+        input: process.stdin.take().unwrap(),
+        output: BufReader::new(process.stdout.take().unwrap()).lines(),
+        said: String::new(),
+    };
+
+    playground.types("question").await;
+    playground.shows("@owner Claude asks").await;
+    let buttons = playground.shows("] By name").await;
+    playground.presses(&buttons, "By time of day").await;
+    playground.shows("✅ Answered by @owner").await;
+    let answer = playground.shows("The answer: ").await;
+    assert!(answer.contains(r#"{"answers":{"How shall I greet people?":"By time of day"}}"#), "{answer}");
+
+    playground.types("questions").await;
+    let buttons = playground.shows("] Framed").await;
+    for label in ["Framed", "Spanish, of Mexico", "Send"] {
+        playground.presses(&buttons, label).await;
+    }
+    let answer = playground.shows("The answer: ").await;
+    assert!(answer.contains(r#""How shall the greeting look?":"Framed""#), "{answer}");
+    assert!(answer.contains(r#""Which languages shall it speak?":["Spanish, of Mexico"]"#), "{answer}");
+
+    for (prompt, press, answer) in
+        [("permission", "Allow once", "Bash was allowed."), ("plan", "Approve", "ExitPlanMode was allowed.")]
+    {
+        playground.types(prompt).await;
+        let buttons = playground.shows(&format!("] {press}")).await;
+        playground.presses(&buttons, press).await;
+        playground.shows(answer).await;
+    }
+    drop(playground.input);
+    assert!(within("its end", process.wait()).await.unwrap().success());
+    assert!(!playground.said.contains("<@"), "{}", playground.said);
+}
