@@ -6,16 +6,17 @@ use super::Commands;
 use super::access::UserAccess;
 use crate::domain::{Approve, Interaction, InteractionKind};
 use crate::logging::chain;
-use crate::outbox::Callback;
+use crate::outbox::{Callback, Change};
 use crate::respond::RespondError;
 use crate::store::{QuestionKey, StoreError};
-use crate::turn::{ButtonId, PressEnd, QuestionAct};
+use crate::turn::{ButtonId, PressEnd, QuestionAct, QuestionPress};
 use crate::words::question as words;
 
 impl Commands {
     /// Handles what has passed the gate, where it is done with a question; whether it is.
     pub(super) async fn acted_on_question(&self, asked: &Interaction) -> bool {
         let Some((key, act)) = act(asked) else { return false };
+        let is_confirmed = act.press == QuestionPress::SaveRule;
         let answered = match self.answer(asked, key, act).await {
             Ok(PressEnd::Opens(form)) => match self.responders.take(asked.clone()).await {
                 Some(responder) => responder.open_form(&form).await,
@@ -25,10 +26,14 @@ impl Commands {
                 Some(responder) => responder.reply(&reply).await,
                 None => return true,
             },
-            // The message itself says what became of it.
+            // The message that asks says what became of it; what only asked once more has nothing left to press.
             Ok(PressEnd::Answered | PressEnd::Noted) => {
-                let deferred = self.discord.answer(asked, Callback::DeferUpdate).await;
-                deferred.map(drop).map_err(RespondError::Discord)
+                let callback = match is_confirmed {
+                    true => Callback::Update(Change::Rows(&[])),
+                    false => Callback::DeferUpdate,
+                };
+                let answered = self.discord.answer(asked, callback).await;
+                answered.map(drop).map_err(RespondError::Discord)
             }
             Ok(PressEnd::Nothing) => return self.refuse_answer(asked, words::CHOOSE_FIRST).await,
             Ok(PressEnd::TooLate) => return self.refuse_answer(asked, words::ANSWERED).await,

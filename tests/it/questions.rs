@@ -404,7 +404,9 @@ pub async fn allow_always(stage: &Stage, asked: &Message) -> String {
     let press = stage.discord.press(asked.id, owner, &button(asked, "always")).unwrap();
     let shown = says(stage, press).await;
     assert_ne!(shown.flags & EPHEMERAL, 0);
-    stage.discord.press(shown.id, owner, &button(&shown, "save")).unwrap();
+    let press = stage.discord.press(shown.id, owner, &button(&shown, "save")).unwrap();
+    let saved = within("the end of the button", stage.discord.acknowledged(press)).await.message;
+    assert!(saved.is_some_and(|it| it.content == shown.content && buttons(&it).is_empty()));
     shown.content
 }
 

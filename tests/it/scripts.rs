@@ -316,11 +316,11 @@ async fn the_playground_answers_what_is_piped_in_and_its_code_says_whether_a_tur
     moonlane playground. A scripted demo agent answers: no account, no cost (--agent claude asks the real one).
     @owner: hello
     · moonlane is typing in #general
-    ── moonlane in #general ───────────────────────────────────────── 345 ──
+    ── moonlane in #general ───────────────────────────────────────── 370 ──
     Hello! I am the **demo agent**: no model, no account, no cost. This is turn 1 of this session, and you said:
     > hello
 
-    Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, `limit` to see a usage limit reached, or `permission` or `plan` to be asked something.
+    Ask me for `code`, a `table` or something `long` to see how answers arrive, or say `work` to see a turn at work, `compact` to see room made, `limit` to see a usage limit reached, or `permission`, `plan`, `question` or `questions` to be asked something.
     exit 0
     ");
     insta::assert_snapshot!(playground("").await, @"
