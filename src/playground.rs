@@ -11,6 +11,7 @@ mod fill;
 mod hands;
 mod input;
 mod screen;
+mod show;
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -25,7 +26,7 @@ use crate::bot::Bot;
 use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
 use crate::host;
-use crate::local::{Event, Id, LOADING, LocalDiscord, Message, Options, RateLimits, Say, What};
+use crate::local::{Event, Id, LocalDiscord, Message, Options, RateLimits, Say, What};
 use crate::logging::{self, Levels};
 use crate::turn::Settled;
 use crate::view;
@@ -100,6 +101,9 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
 /// How often what changes is redrawn: the times in it are told in seconds.
 const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 
+/// How long after the last event it is certain that a press has answered nothing, once the input has ended.
+const UNANSWERED_AFTER: Duration = Duration::from_secs(2);
+
 /// How long the bot has to acknowledge a command or a press, as with Discord.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -170,6 +174,7 @@ impl Terminal {
             let ready = open && (self.interactive || self.asked.is_empty());
             let unanswered = self.unanswered();
             let ticks = self.screen.redraws();
+            let in_vain = !open && self.asked.is_empty() && self.waits_for_answers_only();
             tokio::select! {
                 biased;
                 fresh = discord.wait_for(|log| (log.len() > printed).then(|| log[printed..].to_vec())) => {
@@ -182,6 +187,10 @@ impl Terminal {
                 () = until(unanswered), if unanswered.is_some() => self.give_up(),
                 // The times in it go on.
                 () = tokio::time::sleep(REDRAWN_EVERY), if ticks => self.redraw(),
+                () = tokio::time::sleep(UNANSWERED_AFTER), if in_vain => {
+                    self.print("· ended: nobody is left to answer what Claude asks");
+                    break;
+                }
                 line = lines.recv(), if ready => match line {
                     Some(InputLine::Text(line)) => self.line(&line),
                     Some(InputLine::NotText) => self.refuse_line(),
@@ -248,6 +257,14 @@ impl Terminal {
             Some(value) => self.discord.choose(*message, self.person, custom_id, &[value]),
         };
         self.asked(format!("“{label}”"), done.map_err(|refused| refused.to_string()));
+    }
+
+    /// Whether each message that is not settled is one that Claude asks something about.
+    fn waits_for_answers_only(&self) -> bool {
+        let asks = self.targets.iter().flatten().filter(|target| target.is_of_question());
+        let asked_about: Vec<Id> =
+            asks.filter_map(|target| self.discord.message(target.message)?.reply_to).collect();
+        self.pending.keys().all(|message| asked_about.iter().any(|about| about.get() == *message))
     }
 
     fn asked(&mut self, what: String, done: Result<Id, String>) {
@@ -337,106 +354,6 @@ impl Terminal {
         }
     }
 
-    /// Shows what a turn is at, in place of what it was at before.
-    fn show_line(&mut self, message: &Message) {
-        self.lines.retain(|line| line.id != message.id);
-        self.lines.push(message.clone());
-        let channel = self.names.get(&message.channel).cloned().unwrap_or_default();
-        let text = screen::without_escapes(&self.as_people_see(&message.content));
-        let rows = text.lines().map(|line| line.strip_prefix("-# ").unwrap_or(line));
-        let mut rows: Vec<String> = rows.map(|line| format!("┊ {line}")).collect();
-        if let Some(first) = rows.first_mut() {
-            *first += &format!(" · #{channel}");
-        }
-        let buttons = self.buttons(message);
-        if !buttons.is_empty() {
-            rows.push(format!("┊ {buttons}"));
-        }
-        let written = self.screen.change(message.id, rows);
-        self.put(&written);
-    }
-
-    /// Whether it was a line.
-    fn forget_line(&mut self, message: Id) -> bool {
-        self.lines.retain(|line| line.id != message);
-        let Some(written) = self.screen.forget(message) else { return false };
-        self.put(&written);
-        true
-    }
-
-    fn redraw(&mut self) {
-        for line in self.lines.clone() {
-            self.show_line(&line);
-        }
-    }
-
-    /// What can be pressed on a message, each with its number, which it keeps.
-    fn buttons(&mut self, message: &Message) -> String {
-        let mut shown = Vec::new();
-        let found = hands::targets(message);
-        for known in
-            self.targets.iter_mut().filter(|known| known.as_ref().is_some_and(|it| it.message == message.id))
-        {
-            known.take_if(|known| !found.contains(known));
-        }
-        for target in found {
-            let known = self.targets.iter().position(|known| known.as_ref() == Some(&target));
-            let place = known.unwrap_or_else(|| {
-                self.targets.push(Some(target.clone()));
-                self.targets.len() - 1
-            });
-            shown.push(format!("[{}] {}", place + 1, target.label));
-        }
-        shown.join("  ")
-    }
-
-    fn show_message(&mut self, event: &Event, message: &Message, who: &str) {
-        self.forget_targets(message.id);
-        if message.flags & LOADING != 0 {
-            return self.print(&format!("· moonlane is thinking in #{}", self.channel_of(event)));
-        }
-        let only = message.ephemeral_to.map(|person| format!(", only to @{}", self.name(person)));
-        let title = format!("── {who} in #{}{} ", self.channel_of(event), only.unwrap_or_default());
-        let length = format!(" {} ──", message.content.chars().count());
-        let rule = "─".repeat(72_usize.saturating_sub(title.chars().count() + length.chars().count()));
-        self.print(&format!("{title}{rule}{length}\n{}", self.as_people_see(&message.content)));
-        for embed in &message.embeds {
-            self.show_embed(embed);
-        }
-        for file in &message.attachments {
-            self.print(&format!("[file {}, {}]", file.name, size(file.size)));
-        }
-        let buttons = self.buttons(message);
-        if !buttons.is_empty() {
-            self.print(&buttons);
-        }
-    }
-
-    fn show_embed(&mut self, embed: &serde_json::Value) {
-        for text in [&embed["title"], &embed["description"]] {
-            self.show_quoted(text.as_str().unwrap_or_default());
-        }
-        for field in embed["fields"].as_array().into_iter().flatten() {
-            let (name, value) = (field["name"].as_str(), field["value"].as_str());
-            self.show_quoted(&format!("{}: {}", name.unwrap_or_default(), value.unwrap_or_default()));
-        }
-        self.show_quoted(embed["footer"]["text"].as_str().unwrap_or_default());
-    }
-
-    fn show_quoted(&mut self, text: &str) {
-        for line in text.lines() {
-            self.print(&format!("│ {line}"));
-        }
-    }
-
-    fn forget_targets(&mut self, message: Id) {
-        for target in &mut self.targets {
-            if target.as_ref().is_some_and(|target| target.message == message) {
-                *target = None;
-            }
-        }
-    }
-
     /// Prompts the person, unless the bot still has to answer, or to take its line away.
     fn prompt(&mut self) {
         let is_quiet = self.pending.is_empty() && self.asked.is_empty() && self.lines.is_empty();
@@ -493,14 +410,6 @@ fn width() -> Option<usize> {
 /// In Unix seconds.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// A file's size for people.
-fn size(bytes: usize) -> String {
-    match bytes {
-        ..1000 => format!("{bytes} bytes"),
-        _ => format!("{} KB", (bytes + 500) / 1000),
-    }
 }
 
 async fn until(time: Option<Instant>) {

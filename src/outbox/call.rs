@@ -55,7 +55,7 @@ pub(super) struct Call {
     /// Overrides the outbox's own.
     pub(super) give_up_after: Option<Duration>,
     /// Once this is cancelled, nobody wants the call any more; it is made only if it is on its way.
-    pub(super) unwanted: Option<CancellationToken>,
+    pub(super) unwanted: CancellationToken,
 }
 
 /// What a call carries.
@@ -103,7 +103,13 @@ fn redacted(json: &[u8], redactor: &Redactor) -> Vec<u8> {
 
 impl Call {
     pub(super) fn get(kind: CallKind, place: u64, path: String) -> Self {
-        Self { kind, place, method: Method::GET, path, body: None, give_up_after: None, unwanted: None }
+        let unwanted = CancellationToken::new();
+        Self { kind, place, method: Method::GET, path, body: None, give_up_after: None, unwanted }
+    }
+
+    /// Whether it puts something into the channel that is taken away again later.
+    fn puts_what_is_removed(&self) -> bool {
+        matches!(self.kind, CallKind::Show | CallKind::React) && self.method != Method::DELETE
     }
 }
 
@@ -200,11 +206,10 @@ impl Sender {
 
     async fn tries<T>(&self, call: &Call, decode: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Refused> {
         let place = self.enter(call.place);
-        let unwanted = call.unwanted.clone().unwrap_or_default();
         let unsent = |why: &str| Refused::GaveUp { why: why.to_owned(), sent: false };
         let _next = tokio::select! {
             biased;
-            () = unwanted.cancelled() => return Err(unsent("it is not wanted any more")),
+            () = call.unwanted.cancelled() => return Err(unsent("it is not wanted any more")),
             next = place.queues().next[call.kind as usize].lock() => next,
         };
         let patience = call.give_up_after.unwrap_or(self.patience.give_up_after);
@@ -218,7 +223,7 @@ impl Sender {
         for attempt in 1.. {
             let in_flight = loop {
                 let in_flight = place.queues().in_flight.lock().await;
-                if unwanted.is_cancelled() {
+                if call.unwanted.is_cancelled() {
                     return Err(Refused::GaveUp { why: last, sent });
                 }
                 let admitted = self.pace.lock().admit(call.kind, call.place, Instant::now());
@@ -230,7 +235,7 @@ impl Sender {
                     Err(until) => {
                         drop(in_flight);
                         // Whether or not it was cancelled, it is asked again above.
-                        let _ = timeout_at(until, unwanted.cancelled()).await;
+                        let _ = timeout_at(until, call.unwanted.cancelled()).await;
                     }
                 }
             };
@@ -238,6 +243,10 @@ impl Sender {
             drop(in_flight);
             let (why, limited) = match tried {
                 Ok(answer) => return Ok(answer),
+                // What an earlier try has put there still stands.
+                Err(FailedTry::Final(refused)) if sent && call.puts_what_is_removed() => {
+                    return Err(Refused::GaveUp { why: refused.to_string(), sent });
+                }
                 Err(FailedTry::Final(refused)) => return Err(refused),
                 Err(FailedTry::Passing { why, limited }) => (why, limited),
             };

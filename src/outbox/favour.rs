@@ -66,7 +66,7 @@ impl Outbox {
     ) -> Reacted {
         let call = Call {
             method: Method::PUT,
-            unwanted: Some(unwanted),
+            unwanted,
             ..Call::get(CallKind::React, channel.get(), own_reaction(channel, message, emoji))
         };
         self.favour(Favour::Reactions, channel, call, Duration::from_secs(30)).await

@@ -111,6 +111,18 @@ async fn a_refusal_that_is_not_discords_own_is_tried_again_for_a_message_only() 
     assert_eq!(refused.to_string(), "forbidden: 403 Forbidden");
 }
 
+/// The last call that fits into its window, which is over after so many seconds.
+fn last_in_window(seconds: &str) -> Answer {
+    Answer {
+        headers: vec![
+            ("x-ratelimit-bucket", "b".into()),
+            ("x-ratelimit-remaining", "0".into()),
+            ("x-ratelimit-reset-after", seconds.into()),
+        ],
+        ..answer(200, json!({"id": "1"}))
+    }
+}
+
 fn channel(id: u64) -> ChannelId {
     ChannelId::new(id).unwrap()
 }
@@ -200,15 +212,7 @@ async fn parts_keep_their_order_and_go_one_by_one_while_other_channels_go_on() {
 
 #[tokio::test]
 async fn a_full_window_holds_up_its_kind_but_not_the_others() {
-    let full = Answer {
-        headers: vec![
-            ("x-ratelimit-bucket", "b".into()),
-            ("x-ratelimit-remaining", "0".into()),
-            ("x-ratelimit-reset-after", "0.5".into()),
-        ],
-        ..answer(200, json!({"id": "1"}))
-    };
-    let (server, outbox) = Server::start([full]).await;
+    let (server, outbox) = Server::start([last_in_window("0.5")]).await;
     let begin = Instant::now();
     outbox.post(channel(7), post("one")).await.unwrap();
     let second = outbox.post(channel(7), post("two"));
@@ -223,15 +227,7 @@ async fn a_full_window_holds_up_its_kind_but_not_the_others() {
 
 #[tokio::test]
 async fn what_only_shows_something_is_sent_at_once_or_not_at_all() {
-    let full = Answer {
-        headers: vec![
-            ("x-ratelimit-bucket", "b".into()),
-            ("x-ratelimit-remaining", "0".into()),
-            ("x-ratelimit-reset-after", "0.3".into()),
-        ],
-        ..answer(200, json!({"id": "1"}))
-    };
-    let (server, outbox) = Server::start([full]).await;
+    let (server, outbox) = Server::start([last_in_window("0.3")]).await;
     outbox.show(channel(7), post("a line")).await.unwrap();
     let refused = outbox.show(channel(7), post("another")).await.unwrap_err();
     assert!(matches!(refused, Refused::GaveUp { sent: false, .. }), "{refused:?}");
@@ -241,15 +237,7 @@ async fn what_only_shows_something_is_sent_at_once_or_not_at_all() {
 
 #[tokio::test]
 async fn a_reaction_that_comes_too_late_is_not_made() {
-    let full = Answer {
-        headers: vec![
-            ("x-ratelimit-bucket", "b".into()),
-            ("x-ratelimit-remaining", "0".into()),
-            ("x-ratelimit-reset-after", "0.3".into()),
-        ],
-        ..answer(204, json!({}))
-    };
-    let (server, outbox) = Server::start([full]).await;
+    let (server, outbox) = Server::start([last_in_window("0.3")]).await;
     let unwanted = CancellationToken::new();
     let react = |n| outbox.react(channel(7), message(n), "⏳", unwanted.clone());
     assert_eq!(react(1).await, Reacted::Yes);
@@ -262,6 +250,22 @@ async fn a_reaction_that_comes_too_late_is_not_made() {
     assert_eq!((second, third), (Reacted::No, Reacted::No));
     assert_eq!(react(4).await, Reacted::No);
     assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_try_may_have_put_there_is_not_taken_for_gone() {
+    let refusals =
+        || [answer(500, json!({})), answer(403, json!({"code": 90001, "message": "Reaction blocked"}))];
+    let (server, outbox) = Server::start(refusals()).await;
+    let react = |n| outbox.react(channel(7), message(n), "⏳", CancellationToken::new());
+    assert_eq!(react(1).await, Reacted::Perhaps);
+    server.0.lock().answers.extend(refusals());
+    let refused = outbox.show(channel(7), post("a line")).await.unwrap_err();
+    assert!(matches!(refused, Refused::GaveUp { sent: true, .. }), "{refused:?}");
+    // What is taken away is gone, whichever try did it.
+    server.0.lock().answers.extend([answer(500, json!({})), answer(404, json!({"code": 10014}))]);
+    let gone = outbox.unreact(channel(7), message(1), "⏳").await.unwrap_err();
+    assert!(matches!(gone, Refused::NotFound { .. }), "{gone:?}");
 }
 
 #[tokio::test]

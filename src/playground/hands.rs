@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::local::{Id, LocalDiscord, Message, UseCommand};
+use crate::turn::ButtonId;
 
 /// The command in a line such as `/model opus` or `/queue drop which=3 why="no time"`: options by name, and what has
 /// none goes to the first option that is not named.
@@ -107,6 +108,13 @@ pub(super) struct Target {
     pub(super) value: Option<String>,
     /// What is written on it.
     pub(super) label: String,
+}
+
+impl Target {
+    /// Whether it answers something that Claude asks.
+    pub(super) fn is_of_question(&self) -> bool {
+        matches!(ButtonId::parse(&self.custom_id), Some(ButtonId::Question(..)))
+    }
 }
 
 /// What can be pressed on a message.

@@ -3,7 +3,7 @@
 //! It is progress and not part of the answer, so it is not in the ledger. It is posted once the turn has lasted for a
 //! while, edited as the work goes on, less and less often, and deleted once the answer stands below it. There is at most one
 //! call on its way: what happens meanwhile is in the next one, so nothing queues up. Once the agent is done, an
-//! edit is dropped, and the post is waited for no longer than [`POSTED_WITHIN`], so the answer hardly waits for either. What
+//! edit is dropped, and the post is waited for no longer than three seconds, so the answer hardly waits for either. What
 //! a bot that is killed in between leaves behind, the next one deletes ([`shown`]).
 //!
 //! Where all of a turn is shown ([`Verbosity::Full`]), the line is not deleted in the end but becomes a file with all of it,
@@ -17,22 +17,19 @@ use tokio::sync::{SetOnce, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::buttons::ButtonId;
+use super::shown::{Attempt, ShownAs};
 use super::task::Task;
 use super::{Stop, StopReason, Turns, shown};
 use crate::agent::Progress;
 use crate::domain::{ButtonStyle, File, MessageId, Row, UserId, Verbosity};
-use crate::logging::chain;
-use crate::outbox::{Notify, Outbox, Post, Refused};
-use crate::store::ShownMessage;
+use crate::outbox::{Outbox, Refused};
 use crate::view::{self, View};
 use crate::words::TAKE_IT_OUT;
 use crate::words::live as words;
 
-/// How long the post of the line may take. An answer that comes meanwhile waits for it.
-const POSTED_WITHIN: Duration = Duration::from_secs(3);
 /// How long the line may take to become a file. What else is to be said in the channel waits meanwhile.
 const FILED_WITHIN: Duration = Duration::from_secs(3);
 
@@ -237,7 +234,7 @@ impl LiveLineTask {
             let file = File { name: words::WORK_FILE.to_owned(), content: text };
             let filed = self.turns.outbox.edit_with_file(channel, *posted, words::what_was_done(calls), file);
             match timeout(FILED_WITHIN, filed).await {
-                Ok(Ok(())) => return shown::forget_live_line(&self.turns, message).await,
+                Ok(Ok(())) => return shown::forget(&self.turns, message, ShownAs::LiveLine).await,
                 Ok(Err(refused)) => debug!(%refused, "the live line did not become a file"),
                 Err(_) => debug!("the live line did not become a file in time"),
             }
@@ -268,42 +265,12 @@ impl LiveLineTask {
     }
 
     async fn post(&mut self, line: String, rows: Vec<Row>) {
-        let Task { message, channel, .. } = self.task;
-        if !self.turns.outbox.has_room(channel) {
-            return;
-        }
-        let store = &self.turns.store;
-        if let Err(error) = store.set_live_line(message, Some(ShownMessage::Coming)).await {
-            return warn!(error = chain(&error), "no live line is posted that could not be removed later");
-        }
-        if self.done.is_cancelled() {
-            return shown::forget_live_line(&self.turns, message).await;
-        }
-        let post = Post {
-            content: line.clone(),
-            nonce: format!("r-{message}"),
-            reply_to: Some(self.task.asked()),
-            notify: Notify::Nobody,
-            file: None,
-            rows,
-        };
-        match timeout(POSTED_WITHIN, self.turns.outbox.show(channel, post)).await {
-            Ok(Ok(posted)) => {
-                self.stands = Some(LineState::Surely(posted, line));
-                if let Err(error) = store.set_live_line(message, Some(ShownMessage::Stands(posted))).await {
-                    debug!(error = chain(&error), "cannot record where the live line is");
-                }
-            }
-            // There was no room for it: what is said goes first.
-            Ok(Err(Refused::GaveUp { sent: false, .. })) => {
-                shown::forget_live_line(&self.turns, message).await;
-            }
-            Ok(Err(Refused::GaveUp { .. })) | Err(_) => self.stands = Some(LineState::Perhaps),
-            Ok(Err(refused)) => {
-                debug!(%refused, "the live line was not posted");
-                self.freeze_unless_passing(&refused);
-                shown::forget_live_line(&self.turns, message).await;
-            }
+        let posting = shown::post(&self.turns, self.task, ShownAs::LiveLine, line.clone(), rows, &self.done);
+        match posting.await {
+            Attempt::Posted(posted) => self.stands = Some(LineState::Surely(posted, line)),
+            Attempt::Unclear => self.stands = Some(LineState::Perhaps),
+            Attempt::NotNow | Attempt::Over => {}
+            Attempt::Refused(refused) => self.freeze_unless_passing(&refused),
         }
     }
 

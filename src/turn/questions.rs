@@ -22,7 +22,7 @@ use tracing::{debug, error, info, warn};
 use super::answers;
 use super::buttons::ButtonId;
 use super::hooks::TurnHooks;
-use super::rest::Rest;
+use super::standby::Standby;
 use super::steer::OpenTurn;
 use super::task::Task;
 use super::{Turns, question_modes, shown};
@@ -53,7 +53,7 @@ pub struct OpenQuestion {
     /// The message that asks, once it stands.
     pub(super) posted: OnceLock<MessageId>,
     further: mpsc::UnboundedSender<Further>,
-    rest: Rest,
+    standby: Standby,
     state: watch::Sender<QuestionState>,
 }
 
@@ -65,21 +65,21 @@ pub struct TurnQuestions {
     /// The session that waits for the answers.
     session: SessionId,
     hooks: Arc<TurnHooks>,
-    rest: Rest,
+    standby: Standby,
     further: mpsc::UnboundedSender<Further>,
     open: Mutex<Vec<Arc<OpenQuestion>>>,
 }
 
 impl TurnQuestions {
     /// None yet, of a turn whose agent `way` leads to.
-    pub fn new(turns: &Turns, task: Task, way: &OpenTurn, hooks: Arc<TurnHooks>, rest: Rest) -> Self {
+    pub fn new(turns: &Turns, task: Task, way: &OpenTurn, hooks: Arc<TurnHooks>, standby: Standby) -> Self {
         Self {
             turns: turns.clone(),
             task,
             project: Arc::clone(&way.project),
             session: way.session,
             hooks,
-            rest,
+            standby,
             further: way.further(),
             open: Mutex::default(),
         }
@@ -94,7 +94,7 @@ impl TurnQuestions {
                 ids.retain(|known| known != id);
                 ids.is_empty()
             }),
-            Progress::Waits(waits) => self.rest.all_waits(*waits),
+            Progress::Waits(waits) => self.standby.all_waits(*waits),
             _ => {}
         }
     }
@@ -117,7 +117,7 @@ impl TurnQuestions {
             ids: Mutex::new(vec![question.id.clone()]),
             posted: OnceLock::new(),
             further: self.further.clone(),
-            rest: self.rest.clone(),
+            standby: self.standby.clone(),
             state: watch::Sender::new(QuestionState::Open),
         });
         open.push(Arc::clone(&new));
@@ -131,7 +131,7 @@ impl TurnQuestions {
             view::draw_question(question, task.author, &self.project.dir, redact)
         };
         let by_script = self.hooks.decides(question).then(|| {
-            self.rest.script_begins();
+            self.standby.script_begins();
             let (hooks, project, question) =
                 (Arc::clone(&self.hooks), Arc::clone(&self.project), question.clone());
             async move { hooks.decide(&question, &project).await }
@@ -203,7 +203,7 @@ async fn follow(
     turns.questions().insert(key, Arc::clone(&open));
     if let Some(by_script) = by_script {
         let is_decided = decide(&turns, key, by_script.await).await;
-        open.rest.script_ends(is_decided);
+        open.standby.script_ends(is_decided);
         if is_decided {
             return drop(turns.questions().remove(&key));
         }
@@ -321,7 +321,7 @@ async fn post(
 impl OpenQuestion {
     /// Tells the agent, once the turn has its slot again.
     async fn tell(&self, answer: QuestionAnswer) {
-        self.rest.slot.regain().await;
+        self.standby.slot.regain().await;
         for id in self.ids.lock().drain(..) {
             // Where the turn is over, nobody needs it.
             let _ = self.further.send(Further::Answer { question: id, answer: answer.clone() });

@@ -13,10 +13,10 @@ use tracing::{debug, warn};
 use super::Turns;
 use super::buttons::ButtonId;
 use super::task::Task;
-use crate::domain::{ChannelId, MessageId};
+use crate::domain::{ChannelId, MessageId, Row};
 use crate::logging::chain;
-use crate::outbox::{Posted, Reacted, Refused};
-use crate::store::{Shown, ShownMessage};
+use crate::outbox::{Notify, Post, Posted, Reacted, Refused};
+use crate::store::{Shown, ShownMessage, StoreError};
 use crate::view;
 
 /// The reaction on a waiting message.
@@ -26,7 +26,9 @@ const WAITING: &str = "⏳";
 const LATE: Duration = Duration::from_secs(60);
 /// The wait before a removal is retried; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// How long one removal of a live line may take.
+/// How long the post of a message may take. An answer that comes meanwhile waits for it.
+const POSTED_WITHIN: Duration = Duration::from_secs(3);
+/// How long one removal of a message may take.
 const REMOVED_WITHIN: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
@@ -90,8 +92,101 @@ impl Hourglass {
     }
 }
 
+/// A message that shows a turn and is no part of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownAs {
+    /// What it does, or that it waits for a slot.
+    LiveLine,
+    /// That it waits behind another of its channel.
+    Notice,
+}
+
+/// What came of a try to post one.
+pub enum Attempt {
+    Posted(MessageId),
+    /// Discord has not said whether it has posted it.
+    Unclear,
+    /// Not now: what is said goes first, or the database fails.
+    NotNow,
+    /// It is too late for it.
+    Over,
+    /// It does not stand, and this is why.
+    Refused(Refused),
+}
+
+/// Posts one silently, unless it is `over` before that; whatever comes of it, the store knows.
+pub async fn post(
+    turns: &Turns,
+    task: Task,
+    shown: ShownAs,
+    content: String,
+    rows: Vec<Row>,
+    over: &CancellationToken,
+) -> Attempt {
+    let Task { message, channel, .. } = task;
+    if !turns.outbox.has_room(channel) {
+        return Attempt::NotNow;
+    }
+    if let Err(error) = record(turns, message, shown, Some(ShownMessage::Coming)).await {
+        warn!(error = chain(&error), ?shown, "not posted: it could not be removed later");
+        return Attempt::NotNow;
+    }
+    if over.is_cancelled() {
+        forget(turns, message, shown).await;
+        return Attempt::Over;
+    }
+    let prefix = match shown {
+        ShownAs::LiveLine => 'r',
+        ShownAs::Notice => 'w',
+    };
+    let post = Post {
+        content,
+        nonce: format!("{prefix}-{message}"),
+        reply_to: Some(task.asked()),
+        notify: Notify::Nobody,
+        file: None,
+        rows,
+    };
+    match timeout(POSTED_WITHIN, turns.outbox.show(channel, post)).await {
+        Ok(Ok(posted)) => {
+            if let Err(error) = record(turns, message, shown, Some(ShownMessage::Stands(posted))).await {
+                debug!(error = chain(&error), ?shown, "cannot record where it stands");
+            }
+            Attempt::Posted(posted)
+        }
+        Ok(Err(Refused::GaveUp { sent: true, .. })) | Err(_) => Attempt::Unclear,
+        Ok(Err(refused)) => {
+            debug!(%refused, ?shown, "not posted");
+            forget(turns, message, shown).await;
+            match refused {
+                Refused::GaveUp { .. } => Attempt::NotNow,
+                _ => Attempt::Refused(refused),
+            }
+        }
+    }
+}
+
+/// Records that it does not stand in the channel.
+pub async fn forget(turns: &Turns, turn: MessageId, shown: ShownAs) {
+    if let Err(error) = record(turns, turn, shown, None).await {
+        debug!(error = chain(&error), ?shown, "cannot record that it is gone");
+    }
+}
+
+async fn record(
+    turns: &Turns,
+    turn: MessageId,
+    shown: ShownAs,
+    stands: Option<ShownMessage>,
+) -> Result<(), StoreError> {
+    match shown {
+        ShownAs::LiveLine => turns.store.set_live_line(turn, stands).await,
+        ShownAs::Notice => turns.store.set_notice(turn, stands).await,
+    }
+}
+
 /// Removes what earlier turns have left behind, in the background.
-pub async fn sweep(turns: &Turns) -> Result<(), crate::store::StoreError> {
+pub async fn sweep(turns: &Turns) -> Result<(), StoreError> {
     for left in turns.store.shown().await? {
         // Each for itself: what Discord has not answered is looked for once more a minute later.
         turns.0.tasks.spawn(remove(turns.clone(), left));
@@ -138,7 +233,7 @@ async fn forget_hourglass(turns: &Turns, turn: MessageId) {
 /// Removes the message that showed the turn at work.
 pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, line: MessageId) {
     if is_gone(turns, channel, Left::Message(line)).await {
-        forget_live_line(turns, turn).await;
+        forget(turns, turn, ShownAs::LiveLine).await;
     }
 }
 
@@ -157,13 +252,6 @@ pub async fn remove_left_behind(
     }
 }
 
-/// Records that no live line of the turn stands in the channel.
-pub async fn forget_live_line(turns: &Turns, turn: MessageId) {
-    if let Err(error) = turns.store.set_live_line(turn, None).await {
-        debug!(error = chain(&error), "cannot record that there is no live line");
-    }
-}
-
 /// Removes the message that showed the turn at work, if it is there: the bot died while it posted it, or Discord did not
 /// answer in time.
 pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, prompt_message: MessageId) {
@@ -173,7 +261,7 @@ pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, 
         posted.silent && is_of_turn && view::is_line(&posted.content)
     };
     if find_and_remove(turns, channel, prompt_message, is_it).await {
-        forget_live_line(turns, turn).await;
+        forget(turns, turn, ShownAs::LiveLine).await;
     }
 }
 
@@ -196,14 +284,7 @@ pub async fn remove_notice(
         ShownMessage::Coming => find_and_remove(turns, channel, prompt_message, is_it).await,
     };
     if gone {
-        forget_notice(turns, turn).await;
-    }
-}
-
-/// Records that no notice of the turn stands in the channel.
-pub async fn forget_notice(turns: &Turns, turn: MessageId) {
-    if let Err(error) = turns.store.set_notice(turn, None).await {
-        debug!(error = chain(&error), "cannot record that there is no notice");
+        forget(turns, turn, ShownAs::Notice).await;
     }
 }
 

@@ -15,9 +15,9 @@ use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
 use super::questions::TurnQuestions;
-use super::rest::Rest;
 use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
+use super::standby::Standby;
 use super::steer::{self, GoesOn, OfferEnd, OpeningTurn};
 use super::step::Step;
 use super::task::Task;
@@ -347,8 +347,8 @@ async fn try_to_ask(
         has_begun
     };
     let slot = ticket.slot();
-    let rest = Rest::new(slot, typing.abort_handle());
-    let questions = TurnQuestions::new(turns, task, &opening.way, Arc::clone(&hooks), rest);
+    let standby = Standby::new(slot, typing.abort_handle());
+    let questions = TurnQuestions::new(turns, task, &opening.way, Arc::clone(&hooks), standby);
     let hear = |progress: Progress| {
         live.hear(&progress);
         opening.way.hear(&progress);

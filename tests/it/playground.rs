@@ -3,20 +3,36 @@
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::separate::clean;
 use crate::support::{MOONLANE, Stage, within};
 
 struct Playground {
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
     said: String,
 }
 
 impl Playground {
+    fn start(stage: &Stage) -> (Child, Self) {
+        let mut command = clean(MOONLANE, stage.root());
+        command.arg("playground").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let playground = Self {
+            input: process.stdin.take(),
+            output: BufReader::new(process.stdout.take().unwrap()).lines(),
+            said: String::new(),
+        };
+        (process, playground)
+    }
+
     async fn types(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    fn ends_input(&mut self) {
+        self.input = None;
     }
 
     /// The next line with this in it.
@@ -46,14 +62,7 @@ impl Playground {
 #[tokio::test]
 async fn what_the_demo_agent_asks_can_be_answered_and_people_have_their_names() {
     let stage = Stage::without_bot(Default::default()).await;
-    let mut command = clean(MOONLANE, stage.root());
-    command.arg("playground").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut process = command.spawn().unwrap();
-    let mut playground = Playground {
-        input: process.stdin.take().unwrap(),
-        output: BufReader::new(process.stdout.take().unwrap()).lines(),
-        said: String::new(),
-    };
+    let (mut process, mut playground) = Playground::start(&stage);
 
     playground.types("question").await;
     playground.shows("@owner Claude asks").await;
@@ -80,7 +89,21 @@ async fn what_the_demo_agent_asks_can_be_answered_and_people_have_their_names() 
         playground.presses(&buttons, press).await;
         playground.shows(answer).await;
     }
-    drop(playground.input);
+    playground.ends_input();
     assert!(within("its end", process.wait()).await.unwrap().success());
     assert!(!playground.said.contains("<@"), "{}", playground.said);
+}
+
+#[tokio::test]
+async fn where_nobody_is_left_to_answer_a_piped_playground_says_so_and_ends() {
+    let stage = Stage::without_bot(Default::default()).await;
+    let (mut process, mut playground) = Playground::start(&stage);
+    playground.types("question").await;
+    playground.types("@ada").await;
+    let buttons = playground.shows("] By name").await;
+    // A stranger's press answers nothing.
+    playground.presses(&buttons, "By name").await;
+    playground.ends_input();
+    playground.shows("· ended: nobody is left to answer what Claude asks").await;
+    assert_eq!(within("its end", process.wait()).await.unwrap().code(), Some(1));
 }

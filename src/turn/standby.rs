@@ -9,23 +9,23 @@ use tokio::task::AbortHandle;
 
 use crate::lane::Slot;
 
-/// The rest of one turn; clones are about the same one.
+/// The standby of one turn; clones are about the same one.
 #[derive(Clone)]
-pub struct Rest {
+pub struct Standby {
     pub slot: Slot,
     typing: AbortHandle,
-    state: Arc<Mutex<RestState>>,
+    state: Arc<Mutex<StandbyState>>,
 }
 
 #[derive(Default)]
-struct RestState {
+struct StandbyState {
     /// All of the agent waits for answers.
     all_waits: bool,
     /// How many of its questions a script decides about.
     scripts: usize,
 }
 
-impl Rest {
+impl Standby {
     pub fn new(slot: Slot, typing: AbortHandle) -> Self {
         Self { slot, typing, state: Arc::default() }
     }
@@ -34,7 +34,7 @@ impl Rest {
     pub fn all_waits(&self, waits: bool) {
         let mut state = self.state.lock();
         state.all_waits = waits;
-        self.rest_if_due(&state);
+        self.stand_by_if_due(&state);
     }
 
     /// A script is asked from now on.
@@ -47,11 +47,11 @@ impl Rest {
         let mut state = self.state.lock();
         state.scripts -= 1;
         if !decided {
-            self.rest_if_due(&state);
+            self.stand_by_if_due(&state);
         }
     }
 
-    fn rest_if_due(&self, state: &RestState) {
+    fn stand_by_if_due(&self, state: &StandbyState) {
         if state.all_waits && state.scripts == 0 {
             // The line says that somebody is waited for.
             self.typing.abort();
