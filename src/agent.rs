@@ -39,6 +39,7 @@ mod leftovers;
 mod lifecycle;
 mod lines;
 mod process;
+mod prompt;
 mod question;
 mod sandbox;
 mod story;
@@ -53,7 +54,7 @@ mod version;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -71,6 +72,7 @@ pub use failure::{AccountTrouble, Failure, Poison};
 pub use further::Further;
 pub use leftovers::clean_daily;
 pub use lifecycle::PromptId;
+pub use prompt::{Media, MediaKind, Prompt};
 pub use question::{
     ChoiceQuestion, Chosen, Grant, PermissionRequest, Question, QuestionAbout, QuestionAnswer, QuestionId,
     QuestionOption, RequestedCall, Subagent,
@@ -112,7 +114,9 @@ pub struct Ask {
     pub session: SessionStart,
     /// What was allowed for the whole session.
     pub grants: SessionGrants,
-    pub prompt: String,
+    pub prompt: Prompt,
+    /// A folder that the agent may open besides those of its project; the same for all turns of the channel.
+    pub files: Option<PathBuf>,
     /// The channel's agent has the prompt already, under this id, and has gone on with it by itself
     /// ([`AskResult::goes_on`]).
     pub sent: Option<PromptId>,
@@ -387,7 +391,8 @@ impl Agents {
             permission_mode: None,
             session,
             grants: SessionGrants::default(),
-            prompt: String::new(),
+            prompt: Prompt::default(),
+            files: None,
             sent: None,
         };
         let further = FurtherMessages::new(mpsc::unbounded_channel().1);

@@ -12,6 +12,7 @@ use crate::agent::{Agents, guard};
 use crate::command::{self, Commands, UnderWay};
 use crate::config::Config;
 use crate::domain::{ChannelId, MessageId};
+use crate::files::Files;
 use crate::gate::Gate;
 use crate::gateway::{self, Gateway, GatewayError};
 use crate::host;
@@ -27,6 +28,8 @@ use crate::store::{OpenError, Store, StoreError};
 use crate::turn::{Settled, TurnDeps, Turns};
 use crate::words;
 
+/// How often the files of old messages are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often old, finished messages are removed.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a starting bot waits for its commands to be registered.
@@ -177,12 +180,14 @@ impl Bot {
             config.discord.guilds.clone(),
             config.discord.gate_times,
         );
+        let files = Files::new(config.files.clone());
         let turns = Turns::new(TurnDeps {
             scripts,
             store,
             lanes: Lanes::new(config.agent.max_running, config.share.running),
             agents,
             outbox: outbox.clone(),
+            files,
             me: me.user,
             share: config.share,
             gate: gate.clone(),
@@ -269,6 +274,7 @@ impl Bot {
         self.tasks.extend([
             self.panics.spawn("the liveness marker", stay_marked_alive(store.clone())),
             self.panics.spawn("the cleanup of old messages", clean_up_daily(store.clone())),
+            self.panics.spawn("the cleanup of kept files", sweep_hourly(self.turns.files.clone())),
             self.panics.spawn("the owner lookup", gate.keep_owners()),
         ]);
         self.news = news.map(|(channel, to_post)| {
@@ -384,6 +390,17 @@ async fn clean_up_daily(store: Store) {
                 warn!(error = chain(&error), "cannot delete old messages; next try in a day")
             }
         }
+    }
+}
+
+/// Removes the files of old messages, at the start and then once an hour.
+async fn sweep_hourly(files: Files) {
+    loop {
+        let swept = files.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || swept.sweep()).await {
+            warn!(%error, "cannot remove the files of old messages; next try in an hour");
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 

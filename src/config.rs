@@ -4,6 +4,7 @@
 //! or missing. An environment variable `MOONLANE_SECTION__KEY` overrides a key.
 
 mod defaults;
+mod files;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use crate::domain::{ChannelId, GateTimes, GuildId, Limits, LiveTimes, Share};
 use crate::logging::Levels;
 use crate::nearest::reword;
+pub use files::FilesConfig;
 pub use values::duration_as;
 
 /// The file, relative to the root.
@@ -64,6 +66,8 @@ pub struct Config {
     pub min_free: ByteSize,
     /// How agents are started and kept.
     pub agent: Agent,
+    /// How long the files of messages are kept, and how much of them.
+    pub files: FilesConfig,
     /// What one person can take up.
     pub share: Share,
     /// The default time limits of a turn.
@@ -171,6 +175,7 @@ struct RawConfig {
     discord: Discord,
     scripts: ScriptsConfig,
     store: StoreConfig,
+    files: FilesConfig,
     agent: Agent,
     person: RawShare,
     limits: RawLimits,
@@ -376,10 +381,12 @@ impl Config {
         let store_path = root.join(raw.store.path);
         let place = |what, path, is_folder, is_private| OwnPlace { what, path, is_folder, is_private };
         let private = |what, path| place(what, path, false, true);
+        let files_dir = store_path.with_file_name("files");
         let mut own = vec![
             place("the scripts", scripts_dir.clone(), true, false),
             place("the configuration", root.join(FILE), false, false),
             private("the database", store_path.clone()),
+            place("the files of messages", files_dir.clone(), true, true),
         ];
         own.extend(token_file.clone().map(|path| private("the token", path)));
         let mut hidden = vec![root.clone(), scripts_dir.clone()];
@@ -395,6 +402,7 @@ impl Config {
                 ..raw.scripts
             },
             store_path,
+            files: FilesConfig { dir: files_dir, ..raw.files },
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
             limits: Limits {
@@ -575,8 +583,10 @@ mod tests {
         config.agent.hidden.clear();
         let strip = |path: &Path| path.strip_prefix(&config.root).unwrap().to_owned();
         let (dir, store) = (strip(&config.scripts.dir), strip(&config.store_path));
+        let files = strip(&config.files.dir);
         config.scripts.dir = dir;
         config.store_path = store;
+        config.files.dir = files;
         let root = &config.root;
         let own = config.scripts.own.iter_mut();
         own.for_each(|place| place.path = place.path.strip_prefix(root).unwrap().to_owned());

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here knows the types of Discord, Lua, SQLite or the CLI: each outer module converts at
 //! its edge.
 
+mod blank;
 mod footer;
 mod form;
 mod grants;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 #[cfg(test)]
 pub(crate) use form::tests as form_tests;
 
+pub use blank::{is_blank, shows_nothing};
 pub use footer::FooterField;
 pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER};
 pub use grants::SessionGrants;
@@ -293,22 +295,30 @@ impl fmt::Display for MicroUsd {
     }
 }
 
-/// A file that does not go into the prompt.
+/// A file of a message that the agent does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadFile {
     pub name: String,
     pub why: UnreadReason,
 }
 
-/// Why a file does not go into the prompt.
+/// Why the agent does not get a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnreadReason {
-    TooLarge,
-    NotText,
-    /// It is called text, and is not in UTF-8.
-    NotUtf8,
+    /// It has more than so many bytes.
+    TooLarge { bytes: u64 },
+    /// With those before it, it has more than so many bytes.
+    TooMuch { bytes: u64 },
+    /// Discord does not have it any more.
+    Lost,
     /// It could not be had from Discord.
     NotFetched,
+    /// It is longer than Discord said.
+    NotAsAnnounced,
+    /// The disk did not take it.
+    NotKept,
+    /// It is kept, but the project's agents run as a user who cannot read it there.
+    NotReadable,
 }
 
 /// How a turn ended.

@@ -42,6 +42,7 @@ pub mod config;
 pub mod demo_agent;
 pub mod doctor;
 pub mod domain;
+pub mod files;
 pub mod format;
 pub mod gate;
 pub mod gateway;

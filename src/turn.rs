@@ -69,6 +69,7 @@ pub use steer::NotFitting;
 
 use crate::agent::Agents;
 use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, Reread, Share, UserId};
+use crate::files::Files;
 use crate::gate::Gate;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
@@ -95,6 +96,8 @@ pub struct TurnDeps {
     pub lanes: Lanes,
     pub agents: Agents,
     pub outbox: Outbox,
+    /// The files of people's messages.
+    pub files: Files,
     pub me: UserId,
     /// What one person may take.
     pub share: Share,

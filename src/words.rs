@@ -54,7 +54,7 @@ pub fn invisible() -> String {
 
 /// A message that is nothing but files that are not read.
 pub fn only_unread(files: &[UnreadFile]) -> String {
-    format!("I can't read {}. Write what I should do, or attach a text file of up to 100 KB.", reasons(files))
+    format!("I can't read {}. Write what I should do, or attach it once more.", reasons(files))
 }
 
 /// The note below an answer to a message with files that were not read.
@@ -65,14 +65,30 @@ pub fn unread(files: &[UnreadFile]) -> String {
 fn reasons(files: &[UnreadFile]) -> String {
     let reason = |file: &UnreadFile| {
         let why = match file.why {
-            UnreadReason::TooLarge => "over 100 KB",
-            UnreadReason::NotText => "not text",
-            UnreadReason::NotUtf8 => "not UTF-8",
-            UnreadReason::NotFetched => "the download failed",
+            UnreadReason::TooLarge { bytes } => format!("over {}", size(bytes)),
+            UnreadReason::TooMuch { bytes } => format!("over {} together with the others", size(bytes)),
+            UnreadReason::Lost => "Discord doesn't have it any more".to_owned(),
+            UnreadReason::NotFetched => "the download failed".to_owned(),
+            UnreadReason::NotAsAnnounced => "longer than Discord said".to_owned(),
+            UnreadReason::NotKept => "I couldn't save it".to_owned(),
+            UnreadReason::NotReadable => "Claude runs as another user here and can't open it".to_owned(),
         };
         format!("{} ({why})", quoted(&file.name))
     };
     files.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+/// A number of bytes, in units of 1024 as Discord's limits are.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        1 => "1 byte".to_owned(),
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
+        _ => match bytes % 1_048_576 * 10 / 1_048_576 {
+            0 => format!("{} MB", bytes / 1_048_576),
+            tenths => format!("{}.{tenths} MB", bytes / 1_048_576),
+        },
+    }
 }
 
 /// Enough of the person's messages wait in this channel.
@@ -112,15 +128,15 @@ pub fn in_file(posted: usize, parts: usize) -> String {
 
 /// Where an answer of so many bytes continues in the file; the rest is never posted as messages.
 pub fn only_in_file(bytes: usize) -> String {
-    text::small(&format!("This answer is {} long: the full text is in `{ANSWER_FILE}`", size(bytes)))
+    text::small(&format!("This answer is {} long: the full text is in `{ANSWER_FILE}`", size(bytes as u64)))
 }
 
 /// The same, where even the file cannot hold all of it.
 pub fn cut_in_file(bytes: usize, filed: usize) -> String {
     text::small(&format!(
         "This answer is {} long, more than Discord accepts: the first {} are in `{ANSWER_FILE}`",
-        size(bytes),
-        size(filed)
+        size(bytes as u64),
+        size(filed as u64)
     ))
 }
 
@@ -134,15 +150,8 @@ pub fn too_long(bytes: usize) -> String {
     format!(
         "This answer is {} long. That's too much for messages, and Discord refused it as a file, for which my \
          role needs Attach Files. Ask me for the rest in pieces.",
-        size(bytes)
+        size(bytes as u64)
     )
-}
-
-fn size(bytes: usize) -> String {
-    match bytes {
-        0..1_048_576 => format!("{} KB", bytes.div_ceil(1024)),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
-    }
 }
 
 /// The note below a long answer that had to come as messages.

@@ -80,7 +80,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     ) -> Result<Self, Failure> {
         // One that is at work already has its own.
         let secrets = if ask.sent.is_some() { BTreeMap::new() } else { pool.secrets(&ask.project)? };
-        let launch = Launch::new(&pool.config, &pool.environment, &ask.project, &secrets);
+        let launch =
+            Launch::new(&pool.config, &pool.environment, &ask.project, &secrets, ask.files.as_deref());
         let model = ask.model.clone().or_else(|| ask.project.model.clone());
         let manner = Manner { model, mode: ask.mode() };
         let story = Story::new(ask.project.answer);
@@ -278,7 +279,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Sends the prompt and follows the turn to its end.
     async fn prompt(&mut self, process: &mut Process) -> PromptEnd {
         process.begin_turn(self.message);
-        process.send_prompt(self.message, &self.ask.prompt);
+        process.send_prompt(self.message, self.ask.prompt.content());
         self.watch(process).await
     }
 

@@ -70,7 +70,7 @@ impl FurtherMessages {
         match (further, &mut self.on_its_way) {
             (Further::Put { id, prompt }, None) => {
                 self.on_its_way = Some(OnItsWay { id, is_read: false, asked_back: None });
-                process.send_prompt(id, &prompt);
+                process.send_prompt(id, prompt.into());
             }
             (Further::TakeBack(id), Some(sent)) if sent.id == id => {
                 sent.asked_back = Some(process.take_back(id));

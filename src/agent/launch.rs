@@ -89,12 +89,13 @@ const UNWANTED_TOOLS: &[&str] = &[
 ];
 
 impl Launch {
-    /// What this project's agents are started with, with these secrets among their variables.
+    /// What this project's agents are started with, with these secrets among their variables, and this folder to be read besides.
     pub fn new(
         config: &config::Agent,
         inherited: &BTreeMap<OsString, OsString>,
         project: &Project,
         secrets: &BTreeMap<String, String>,
+        files: Option<&Path>,
     ) -> Self {
         let mut command = project.command.iter().chain(&config.command);
         let program = command.next().map(OsString::from).unwrap_or_default();
@@ -102,10 +103,11 @@ impl Launch {
         let prefix = arguments.len();
         arguments.extend(protocol_arguments());
         arguments.extend(project_arguments(project));
+        arguments.extend(files.map(|folder| format!("--add-dir={}", folder.to_string_lossy())));
         let environment = environment(config, inherited, project, secrets);
         let (guard, umask) = (config.guard.clone(), config.umask);
         let before = match project.sandbox {
-            Some(Sandbox::Bwrap) => sandbox::command(&program, &environment, &config.hidden, project),
+            Some(Sandbox::Bwrap) => sandbox::command(&program, &environment, &config.hidden, project, files),
             None => Vec::new(),
         };
         let (dir, run_as) = (project.dir.clone(), project.run_as.clone());
@@ -543,7 +545,7 @@ mod tests {
     #[test]
     fn what_a_session_allows_is_added_to_what_the_project_allows_and_cannot_become_more() {
         let launch = |project: &Project| {
-            Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &BTreeMap::new())
+            Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &BTreeMap::new(), None)
         };
         let allowed = |launch: &Launch, rules: &[&str]| {
             let rules: Vec<String> = rules.iter().map(|&rule| rule.to_owned()).collect();
@@ -601,7 +603,8 @@ mod tests {
         assert_eq!(ours.collect::<Vec<_>>(), expected);
 
         project.command = ["podman", "exec", "-i", "box"].map(str::to_owned).to_vec();
-        let launch = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project, &BTreeMap::new());
+        let launch =
+            Launch::new(&config::Agent::default(), &BTreeMap::new(), &project, &BTreeMap::new(), None);
         assert_eq!(launch.program, "podman");
         assert_eq!(launch.arguments[..5], ["exec", "-i", "box", "claude", "-p"]);
     }
@@ -609,8 +612,9 @@ mod tests {
     #[test]
     fn an_agent_fits_only_while_every_key_is_the_same() {
         let none = BTreeMap::new();
-        let launch =
-            |project: &Project| Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &none);
+        let launch = |project: &Project| {
+            Launch::new(&config::Agent::default(), &BTreeMap::new(), project, &none, None)
+        };
         let changes: [fn(&mut Project); 14] = [
             |project| project.effort = Some(Effort::Low),
             |project| project.fallback_model = Some("haiku".to_owned()),
@@ -635,7 +639,7 @@ mod tests {
             assert_ne!(before, launch(&changed), "change {place}");
         }
         let key = BTreeMap::from([("KEY".to_owned(), "rotated".to_owned())]);
-        let with_key = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project(), &key);
+        let with_key = Launch::new(&config::Agent::default(), &BTreeMap::new(), &project(), &key, None);
         assert_ne!(before, with_key);
         // The same name and home, but another user.
         let other = |user| Ids { user, ..site().ids };

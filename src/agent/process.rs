@@ -225,13 +225,13 @@ impl Process {
         self.begun_with.contains(&id)
     }
 
-    /// Sends a person's message.
-    pub fn send_prompt(&mut self, id: PromptId, prompt: &str) {
+    /// Sends a person's message, with this content.
+    pub fn send_prompt(&mut self, id: PromptId, content: Value) {
         // `client_composed`: the CLI treats `/command` and `@path` in it as plain text. That alone would give what goes
         // into a running turn the authority of a system message; `origin` makes it a person's again.
         self.send(&json!({
             "type": "user",
-            "message": { "role": "user", "content": prompt },
+            "message": { "role": "user", "content": content },
             "uuid": id.0,
             "client_composed": true,
             "origin": { "kind": "human" },

@@ -15,12 +15,14 @@ use crate::reach::Reach;
 /// The program.
 const BWRAP: &str = "bwrap";
 
-/// The command to prepend to the agent's own. `hidden` are the bot's own files and folders.
+/// The command to prepend to the agent's own. `hidden` are the bot's own files and folders; the folder `files` among them
+/// is to be read all the same.
 pub fn command(
     program: &OsStr,
     environment: &BTreeMap<OsString, OsString>,
     hidden: &[PathBuf],
     project: &Project,
+    files: Option<&Path>,
 ) -> Vec<OsString> {
     let mut command = BwrapCommand(vec![BWRAP.into()]);
     // Bubblewrap fails at a path that its user may not look at. The agent cannot see what is there anyway.
@@ -77,6 +79,9 @@ pub fn command(
     }
     for dir in project.dirs() {
         command.same("--bind", dir);
+    }
+    if let Some(files) = files {
+        command.same("--ro-bind", files);
     }
     command.words(["--chdir"]).0.push((&project.dir).into());
     command.words(["--"]);

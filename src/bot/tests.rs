@@ -85,7 +85,8 @@ async fn scripts_that_are_loaded_by_nobody_any_more_end_the_bot() {
 
 #[tokio::test]
 async fn a_task_that_the_bot_cannot_do_without_ends_it_when_it_panics() {
-    const ALL: [&str; 8] = [
+    const ALL: [&str; 9] = [
+        "the cleanup of kept files",
         "the cleanup of old messages",
         "the command handler",
         "the command registration",

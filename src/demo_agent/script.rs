@@ -11,7 +11,7 @@ use super::mischief::{ignore_sigterm, leave_behind};
 use super::session::DemoSession;
 use super::shows;
 use super::usage::{DemoUsage, tokens};
-use super::wire::{Interrupted, Prompt, Wire};
+use super::wire::{Interrupted, SentPrompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
     "TEXT", "LONG", "FORM", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF",
@@ -58,7 +58,7 @@ struct ScriptedTurn<'a> {
     wire: &'a mut Wire,
     session: &'a mut DemoSession,
     args: &'a [String],
-    prompt: &'a Prompt,
+    prompt: &'a SentPrompt,
     message: u32,
     /// How many to-dos it has listed.
     todos: u32,
@@ -377,7 +377,7 @@ impl ScriptedTurn<'_> {
 
     /// Takes in what has come meanwhile, as the real one does when a tool has ended, and does what it says.
     fn take_in(&mut self) -> Result<(), ScriptAborted> {
-        for Prompt { id, text } in self.wire.take_queued() {
+        for SentPrompt { id, text } in self.wire.take_queued() {
             self.wire.lifecycle(id.as_deref(), "started");
             self.wire.log("taken in", Some(&text));
             self.session.add(&text);

@@ -17,7 +17,7 @@ const VERSION: &str = "2.1.330";
 pub struct Wire {
     input: Receiver<WireInput>,
     /// Prompts that came while a turn ran.
-    queued: VecDeque<Prompt>,
+    queued: VecDeque<SentPrompt>,
     ended: bool,
     log: Option<File>,
     /// Held while a turn is at work, so that a second agent in the same lane would be seen.
@@ -43,7 +43,7 @@ pub struct Wire {
 }
 
 /// A message to answer.
-pub struct Prompt {
+pub struct SentPrompt {
     /// Its id, if the sender gave one.
     pub id: Option<String>,
     /// What it says.
@@ -115,7 +115,7 @@ impl Wire {
     }
 
     /// Waits for the next prompt; `None` when stdin has ended.
-    pub fn prompt(&mut self) -> Option<Prompt> {
+    pub fn prompt(&mut self) -> Option<SentPrompt> {
         loop {
             if let Some(prompt) = self.queued.pop_front() {
                 if !self.at_work {
@@ -238,7 +238,7 @@ impl Wire {
             Some("user") => {
                 let content = &line["message"]["content"];
                 let text = match content.as_array() {
-                    Some(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect(),
+                    Some(blocks) => read_blocks(blocks),
                     None => content.as_str().unwrap_or_default().to_owned(),
                 };
                 self.write_log("prompt", Some(&text), at);
@@ -248,7 +248,7 @@ impl Wire {
                 if !self.takes_the_lane() {
                     self.write_log("overlap", Some(&text), at);
                 }
-                let prompt = Prompt { id: line["uuid"].as_str().map(str::to_owned), text };
+                let prompt = SentPrompt { id: line["uuid"].as_str().map(str::to_owned), text };
                 self.lifecycle(prompt.id.as_deref(), "queued");
                 self.queued.push_back(prompt);
                 Ok(())
@@ -371,7 +371,7 @@ impl Wire {
     }
 
     /// Takes what came while a turn ran, for that turn.
-    pub fn take_queued(&mut self) -> VecDeque<Prompt> {
+    pub fn take_queued(&mut self) -> VecDeque<SentPrompt> {
         std::mem::take(&mut self.queued)
     }
 
@@ -413,4 +413,19 @@ impl Wire {
         }
         drop(file.write_all(format!("{line}\n").as_bytes()));
     }
+}
+
+/// The text of a prompt, and a line below it for each image and document.
+fn read_blocks(blocks: &[Value]) -> String {
+    let text: String = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+    let media = blocks.iter().filter(|block| block["source"].is_object()).map(|block| {
+        let source = &block["source"];
+        let length = source["data"].as_str().unwrap_or_default().len();
+        format!(
+            "\n[{} {}, {length} characters]",
+            block["type"].as_str().unwrap_or_default(),
+            source["media_type"]
+        )
+    });
+    media.fold(text, |text, line| text + &line)
 }

@@ -420,20 +420,25 @@ async fn a_gateway_address_that_is_none_is_an_error() {
 #[tokio::test]
 async fn attachments_come_from_discord_only_without_the_token_and_within_the_limit() {
     let (server, outbox) = Server::start([answer(200, json!("12345678"))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("a.txt");
     let own = format!("{}/files/a.txt", outbox.0.api.origin().ascii_serialization());
-    assert_eq!(outbox.download(&own, 10).await, Ok(b"\"12345678\"".to_vec()));
+    assert_eq!(outbox.download(&own, 10, &into).await, Ok(()));
+    assert_eq!(std::fs::read(&into).unwrap(), b"\"12345678\"");
     assert_eq!(server.calls()[0].headers.get("authorization"), None);
 
     server.0.lock().answers.push_back(answer(200, json!("123456789")));
-    assert_eq!(outbox.download(&own, 10).await, Err(DownloadError::TooLarge(10)));
+    assert_eq!(outbox.download(&own, 10, &into).await, Err(DownloadError::Longer(10)));
     server.0.lock().answers.push_back(answer(404, json!({})));
-    assert!(matches!(outbox.download(&own, 10).await, Err(DownloadError::Refused(_))));
+    assert!(matches!(outbox.download(&own, 10, &into).await, Err(DownloadError::Refused(_))));
     for _ in 0..3 {
         let elsewhere =
             Answer { headers: vec![("location", "http://10.0.0.1/".into())], ..answer(302, json!({})) };
         server.0.lock().answers.push_back(elsewhere);
     }
-    assert!(matches!(outbox.download(&own, 10).await, Err(DownloadError::Failed(_))));
+    assert!(matches!(outbox.download(&own, 10, &into).await, Err(DownloadError::Failed(_))));
+    let nowhere = folder.path().join("none/a.txt");
+    assert!(matches!(outbox.download(&own, 10, &nowhere).await, Err(DownloadError::NotWritten(_))));
 
     for url in [
         "http://169.254.169.254/latest/meta-data",
@@ -445,7 +450,7 @@ async fn attachments_come_from_discord_only_without_the_token_and_within_the_lim
         "http://127.0.0.1:1/x",
         "",
     ] {
-        assert_eq!(outbox.download(url, 10).await, Err(DownloadError::NotDiscord), "{url}");
+        assert_eq!(outbox.download(url, 10, &into).await, Err(DownloadError::NotDiscord), "{url}");
     }
     assert!(
         outbox.serves_files(&Url::parse("https://cdn.discordapp.com/attachments/1/2/a.txt?ex=1").unwrap())

@@ -177,10 +177,7 @@ pub async fn start(
         return too_much(turns, &message, let_in, TooMuch::Messages).await;
     }
     if !prompt::has_content(&work.prompt, &message.attachments) {
-        let unread = prompt::unread(&turns.outbox, &message.attachments);
-        let text = if !unread.is_empty() {
-            words::only_unread(&unread)
-        } else if let Some(extra) = message.extra {
+        let text = if let Some(extra) = message.extra {
             words::only_extra(extra)
         } else if message.raw_text.is_empty() && message.mentions_me {
             words::text_withheld()

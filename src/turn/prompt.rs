@@ -1,203 +1,174 @@
-//! What the agent is asked: the person's text, and those of the attached files that can be read.
+//! What the agent is asked: the person's text, and below it the files of their message.
+//!
+//! Each file has a line with the place where it is kept. What the model can look at goes along with the prompt, and short texts
+//! stand in it; all else the agent opens for itself.
 
-use futures_util::future::join_all;
+use std::path::Path;
 
-use crate::domain::{Attachment, UnreadFile, UnreadReason};
-use crate::outbox::{DownloadError, Outbox};
+use tracing::warn;
 
-/// Text files up to this size go into the prompt. Discord turns a paste of over 2,000 characters into one.
-pub const READ_AT_MOST: usize = 100 * 1024;
+use super::Turns;
+use crate::agent::{Media, MediaKind, Prompt};
+use crate::domain::{Attachment, Project, UnreadFile, UnreadReason, is_blank};
+use crate::files::{Encoding, FileKind, KeptFile};
+use crate::store::Turn;
+use crate::words;
 
-/// Extensions of text files for which Discord names no media type, or not a textual one.
-const TEXT_EXTENSIONS: &[&str] = &[
-    "txt",
-    "md",
-    "log",
-    "json",
-    "jsonl",
-    "toml",
-    "yaml",
-    "yml",
-    "xml",
-    "csv",
-    "tsv",
-    "ini",
-    "conf",
-    "cfg",
-    "env",
-    "rs",
-    "py",
-    "js",
-    "mjs",
-    "ts",
-    "tsx",
-    "jsx",
-    "lua",
-    "go",
-    "java",
-    "kt",
-    "c",
-    "h",
-    "cc",
-    "cpp",
-    "hpp",
-    "cs",
-    "rb",
-    "php",
-    "swift",
-    "sh",
-    "bash",
-    "zsh",
-    "sql",
-    "html",
-    "css",
-    "scss",
-    "vue",
-    "svelte",
-    "diff",
-    "patch",
-    "tex",
-    "proto",
-    "gradle",
-    "cmake",
-    "dockerfile",
-    "makefile",
-    "lock",
-    "snap",
-];
+/// How many bytes of images and documents go along with a prompt at most; the API takes requests of 32 MB, in base64. The agent
+/// opens further ones for itself.
+const MEDIA_AT_MOST: u64 = 20 << 20;
 
-/// Whether a text shows nothing: it is empty, or only white space and invisible characters.
-pub fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || shows_nothing(c))
+/// Whether there is anything to ask: words or files.
+pub fn has_content(prompt: &str, files: &[Attachment]) -> bool {
+    !is_blank(prompt) || !files.is_empty()
 }
 
-/// Unicode's `Default_Ignorable_Code_Point` (DerivedCoreProperties, which reserves ranges for it, so that it hardly ever
-/// grows), and the empty braille pattern, which no such property names.
-fn shows_nothing(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// Whether the file will be read, judged by what Discord says of it.
-pub fn is_readable(file: &Attachment) -> bool {
-    why_not(file).is_none()
-}
-
-fn why_not(file: &Attachment) -> Option<UnreadReason> {
-    if !looks_like_text(file) {
-        return Some(UnreadReason::NotText);
+/// The turn's prompt with the files of its message, which are fetched for it, and those that the agent does not get.
+pub async fn with_files(turns: &Turns, turn: &Turn, project: &Project) -> (Prompt, Vec<UnreadFile>) {
+    let mut prompt = Prompt::from(turn.prompt.clone());
+    if turn.attachments.is_empty() {
+        return (prompt, Vec::new());
     }
-    (file.size > READ_AT_MOST as u64).then_some(UnreadReason::TooLarge)
-}
-
-fn looks_like_text(file: &Attachment) -> bool {
-    let media = file.content_type.as_deref().unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    let textual = media.starts_with("text/")
-        || ["json", "xml", "yaml", "toml", "javascript", "sql", "x-sh"]
-            .iter()
-            .any(|kind| media.strip_prefix("application/").is_some_and(|rest| rest.ends_with(kind)));
-    let extension = file.name.rsplit('.').next().unwrap_or_default().to_lowercase();
-    textual || (TEXT_EXTENSIONS.contains(&extension.as_str()) && !media.starts_with("image/"))
-}
-
-/// The files that will not be read.
-pub fn unread(outbox: &Outbox, files: &[Attachment]) -> Vec<UnreadFile> {
-    let judge = |file: &Attachment| why_not(file).map(|why| UnreadFile { name: name(outbox, file), why });
-    files.iter().filter_map(judge).collect()
-}
-
-/// The prompt with its readable files below it, each under its name, and the files that could not be read.
-pub async fn with_files(outbox: &Outbox, prompt: &str, files: &[Attachment]) -> (String, Vec<UnreadFile>) {
-    let mut whole = prompt.to_owned();
+    let kept = turns.files.keep(&turns.outbox, turn.channel, turn.message, &turn.attachments).await;
     let mut unread = Vec::new();
-    // Concurrently: the turn holds its lane while it waits for them.
-    let read = join_all(files.iter().map(|file| read(outbox, file))).await;
-    for (file, read) in files.iter().zip(read) {
-        match read {
-            Ok(text) => append(&mut whole, &file.name, &text),
-            Err(why) => unread.push(UnreadFile { name: name(outbox, file), why }),
-        }
-    }
-    (whole, unread)
-}
-
-/// Redacted before it is shortened: half a secret would not be recognized.
-fn name(outbox: &Outbox, file: &Attachment) -> String {
-    outbox.redact(&file.name).into_owned()
-}
-
-async fn read(outbox: &Outbox, file: &Attachment) -> Result<String, UnreadReason> {
-    if let Some(why) = why_not(file) {
-        return Err(why);
-    }
-    let bytes = outbox.download(&file.url, READ_AT_MOST).await.map_err(|error| {
-        tracing::warn!(name = %file.name, %error, "an attachment could not be fetched");
-        if matches!(error, DownloadError::TooLarge(_)) {
-            UnreadReason::TooLarge
+    let mut room = MEDIA_AT_MOST;
+    for (file, attachment) in kept.into_iter().zip(&turn.attachments) {
+        let file = match file {
+            Ok(file) => file,
+            Err(file) => {
+                unread.push(file);
+                continue;
+            }
+        };
+        let media = media(&file, &mut room).await;
+        let is_told = media.is_some() || matches!(file.kind, FileKind::Text { .. } | FileKind::Empty);
+        if may_open(project) || is_told {
+            append(&mut prompt.text, &described(&file, may_open(project)));
+            prompt.media.extend(media);
         } else {
-            UnreadReason::NotFetched
+            let name = turns.outbox.redact(&attachment.name).into_owned();
+            unread.push(UnreadFile { name, why: UnreadReason::NotReadable });
         }
-    })?;
-    let text = String::from_utf8(bytes).map_err(|_| UnreadReason::NotUtf8)?;
-    // NUL is valid UTF-8, but no text file contains it.
-    if text.contains('\0') { Err(UnreadReason::NotText) } else { Ok(text) }
+    }
+    (prompt, unread)
 }
 
-/// Appends a file in a fence that is longer than any run of backticks in it, so that its end is never in doubt.
-fn append(prompt: &mut String, name: &str, text: &str) {
-    if !prompt.is_empty() {
-        prompt.push_str("\n\n");
+/// Whether the project's agents can open what the bot keeps: as another user they cannot.
+pub fn may_open(project: &Project) -> bool {
+    project.run_as.is_none()
+}
+
+/// What the model looks at, where it can and there is room left for it.
+async fn media(file: &KeptFile, room: &mut u64) -> Option<Media> {
+    let kind = match &file.kind {
+        FileKind::Image(image) => MediaKind::Image { media_type: image.media_type() },
+        FileKind::Pdf => MediaKind::Pdf { title: file_name(&file.path) },
+        _ => return None,
+    };
+    let left = room.checked_sub(file.size)?;
+    match tokio::fs::read(&file.path).await {
+        Ok(bytes) => {
+            *room = left;
+            Some(Media::new(kind, &bytes))
+        }
+        Err(error) => {
+            warn!(file = %file.path.display(), %error, "a kept file cannot be read");
+            None
+        }
     }
-    let name: String = name.chars().map(|c| if c.is_control() || c == '`' { '_' } else { c }).collect();
-    if text.is_empty() {
-        return prompt.push_str(&format!("Attached file `{name}` is empty."));
+}
+
+/// A line about the file, and below it its text.
+fn described(file: &KeptFile, with_place: bool) -> String {
+    let name = if with_place { file.path.to_string_lossy().into_owned() } else { file_name(&file.path) };
+    let name = if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name };
+    let size = words::size(file.size);
+    let what = match &file.kind {
+        FileKind::Empty => "empty".to_owned(),
+        FileKind::Image(image) => format!("{} image, {size}", image.name()),
+        FileKind::Pdf => format!("PDF, {size}"),
+        FileKind::Text { encoding: Encoding::Windows1252, .. } => {
+            format!("text, {size}, read as Windows-1252, which is a guess")
+        }
+        FileKind::Text { .. } | FileKind::LongText => format!("text, {size}"),
+        FileKind::Other(Some(media_type)) => format!("{media_type}, {size}"),
+        FileKind::Other(None) => format!("unknown type, {size}"),
+    };
+    let line = format!("Attached: {name} ({what})");
+    match &file.kind {
+        FileKind::Text { text, .. } => format!("{line}:\n{}", fenced(text)),
+        _ => line,
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// In a fence that is longer than any run of backticks in the text, so that its end is never in doubt.
+fn fenced(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    prompt.push_str(&format!("Attached file `{name}`:\n{fence}\n{text}{newline}{fence}"));
+    format!("{fence}\n{text}{newline}{fence}")
 }
 
-/// Whether there is anything to ask: words, or files that can be read.
-pub fn has_content(prompt: &str, files: &[Attachment]) -> bool {
-    !is_blank(prompt) || files.iter().any(is_readable)
+/// Lines about files stand together; what has a text below it stands apart.
+fn append(prompt: &mut String, file: &str) {
+    let is_line = |text: &str| text.starts_with("Attached: ") && !text.contains('\n');
+    let last = prompt.rsplit('\n').next().unwrap_or_default();
+    match prompt.is_empty() {
+        true => {}
+        false if is_line(last) && is_line(file) => prompt.push('\n'),
+        false => prompt.push_str("\n\n"),
+    }
+    prompt.push_str(file);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::ImageType;
 
-    fn file(name: &str, content_type: Option<&str>, size: u64) -> Attachment {
-        let content_type = content_type.map(str::to_owned);
-        Attachment { name: name.to_owned(), size, content_type, url: String::new() }
+    fn file(path: &str, kind: FileKind) -> KeptFile {
+        KeptFile { path: path.into(), size: 2_345, kind }
+    }
+
+    fn text(text: &str) -> FileKind {
+        FileKind::Text { text: text.to_owned(), encoding: Encoding::Utf8 }
     }
 
     #[test]
-    fn text_is_read_and_the_rest_is_not() {
-        assert!(is_readable(&file("message.txt", Some("text/plain; charset=utf-8"), 5_000)));
-        assert!(is_readable(&file("Cargo.lock", None, 5_000)));
-        assert!(is_readable(&file("a.json", Some("application/json"), 5_000)));
-        assert!(!is_readable(&file("message.txt", Some("text/plain"), 102_401)));
-        assert!(!is_readable(&file("a.png", Some("image/png"), 10)));
-        assert!(!is_readable(&file("archive", None, 10)));
-        assert!(!is_readable(&file("tricky.png.exe", Some("application/x-msdownload"), 10)));
-    }
-
-    #[test]
-    fn blank_is_what_shows_nothing() {
-        assert!(is_blank("") && is_blank(" \n\u{3000}\u{a0}") && is_blank("\u{200b}\u{2060} \u{feff}"));
-        assert!(is_blank("\u{2800}\u{3164}\u{ad}\u{fe0f}\u{e0020}\u{115f}\u{202e}\u{206f}\u{ffa0}"));
-        assert!(!is_blank("\u{200b}.") && !is_blank("👍") && !is_blank("⠁") && !is_blank("ᄀ"));
-    }
-
-    #[test]
-    fn a_file_cannot_end_its_own_fence() {
+    fn each_file_has_a_line_and_cannot_end_its_own_fence() {
         let mut prompt = "Look:".to_owned();
-        append(&mut prompt, "a`\n.md", "```rust\n````\n");
-        assert_eq!(prompt, "Look:\n\nAttached file `a__.md`:\n`````\n```rust\n````\n`````");
+        for file in [
+            file("/f/1/2/shot.png", FileKind::Image(ImageType::Png)),
+            file("/f/1/2/a b.pdf", FileKind::Pdf),
+            file("/f/1/2/a.md", text("```rust\n````\n")),
+            file("/f/1/2/x.zip", FileKind::Other(Some("application/zip"))),
+            file("/f/1/2/x", FileKind::Other(None)),
+        ] {
+            append(&mut prompt, &described(&file, true));
+        }
+        insta::assert_snapshot!(prompt, @r#"
+        Look:
+
+        Attached: /f/1/2/shot.png (PNG image, 3 KB)
+        Attached: "/f/1/2/a b.pdf" (PDF, 3 KB)
+
+        Attached: /f/1/2/a.md (text, 3 KB):
+        `````
+        ```rust
+        ````
+        `````
+
+        Attached: /f/1/2/x.zip (application/zip, 3 KB)
+        Attached: /f/1/2/x (unknown type, 3 KB)
+        "#);
+    }
+
+    #[test]
+    fn where_the_agent_cannot_open_it_a_file_has_its_name_only() {
+        assert_eq!(described(&file("/f/1/2/a.pdf", FileKind::Pdf), false), "Attached: a.pdf (PDF, 3 KB)");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::admission::still_admitted;
 use super::ending::{asker, finish, finished_with, tell_end, unwanted, what_to_say};
@@ -28,8 +28,8 @@ use super::{
     Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, prompt_message,
     refused_turns, spent, turn_text,
 };
-use crate::agent::{Ask, AskEnd, Denial, Progress};
-use crate::domain::{Outcome, Project};
+use crate::agent::{Ask, AskEnd, Denial, Progress, Prompt};
+use crate::domain::{Outcome, Project, is_blank};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::store::{
@@ -298,22 +298,24 @@ async fn try_to_ask(
     let hooks = Arc::new(TurnHooks::begin(turns, &turn, channel, Some(project)));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
-    let (prompt, unread) = tokio::select! {
+    let (mut prompt, unread): (Prompt, _) = tokio::select! {
         biased;
         // It has its prompt.
-        () = std::future::ready(()), if begun.is_some() => (turn.prompt.clone(), Vec::new()),
+        () = std::future::ready(()), if begun.is_some() => (turn.prompt.clone().into(), Vec::new()),
         // Nobody will read the files; the agent is told to stop at once.
-        () = stop.token.cancelled() => (turn.prompt.clone(), Vec::new()),
-        read = prompt::with_files(&turns.outbox, &turn.prompt, &turn.attachments) => read,
+        () = stop.token.cancelled() => (turn.prompt.clone().into(), Vec::new()),
+        read = prompt::with_files(turns, &turn, project) => read,
     };
-    if prompt::is_blank(&prompt) && !stop.token.is_cancelled() {
-        // There are only files, and none of them turned out to be readable.
+    if is_blank(&prompt.text) && !stop.token.is_cancelled() {
+        // There are only files, and none of them can be had.
         let sentence = hooks.error(words::only_unread(&unread)).await;
         let told = finished_with(Outcome::Failed, &sentence, task, asker);
         finish(turns, task, told).await?;
         return Ok(Tried::Written);
     }
-    let prompt = if begun.is_some() { prompt } else { hooks.prompt(prompt).await };
+    if begun.is_none() {
+        prompt.text = hooks.prompt(prompt.text).await;
+    }
     let grants = turns.store.grants(session.id()).await?;
     let verbosity = choice.verbosity.unwrap_or(project.live);
     let ask = Ask {
@@ -324,6 +326,7 @@ async fn try_to_ask(
         session,
         grants,
         prompt,
+        files: folder(turns, task, project),
         sent: begun.map(|begun| begun.sent),
     };
     let (opening, further) = OpeningTurn::new(turns, &turn, &ask);
@@ -430,6 +433,15 @@ async fn try_to_ask(
     }
     opening.finish(finished, ends).await?;
     Ok(Tried::Written)
+}
+
+/// The folder of the files of the channel's messages, where the project's agents can open it.
+fn folder(turns: &Turns, task: Task, project: &Project) -> Option<PathBuf> {
+    if !prompt::may_open(project) {
+        return None;
+    }
+    let folder = turns.files.folder(task.channel);
+    folder.inspect_err(|error| warn!(%error, "the folder for the files of messages cannot be created")).ok()
 }
 
 /// These directories, with links resolved as well.

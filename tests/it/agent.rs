@@ -83,7 +83,8 @@ impl Bench {
             permission_mode: None,
             grants: SessionGrants::default(),
             session: self.session,
-            prompt: prompt.to_owned(),
+            prompt: prompt.to_owned().into(),
+            files: None,
             sent: None,
         }
     }

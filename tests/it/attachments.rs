@@ -1,4 +1,4 @@
-//! Files: text goes into the prompt under its name, everything else is named as not read.
+//! Files: they are kept, named in the prompt, and shown to the model where it can look at them.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -39,132 +39,169 @@ fn prompt(stage: &Stage) -> String {
     stage.agent_log().into_iter().rev().find_map(|event| event.prompt).unwrap_or_default()
 }
 
+/// The same, with the folder of kept files as `FILES`.
+fn prompt_without_place(stage: &Stage, message: Id) -> String {
+    let folder = stage.root().join(format!("files/{}/{message}", stage.discord.channel("general")));
+    prompt(stage).replace(&*folder.to_string_lossy(), "FILES")
+}
+
 #[tokio::test]
-async fn text_files_go_into_the_prompt_under_their_names() {
+async fn each_file_is_named_with_its_place_and_short_texts_stand_in_the_prompt() {
     let mut stage = Stage::open().await;
     let files = vec![
         text("message.txt", "a long paste\n"),
-        file("Cargo.toml", "", b"[package]"),
         file("data.json", "application/json", b"{}\n"),
         text("empty.txt", ""),
         text("fences.md", "```rust\n````\n"),
         text("\u{fffd}../`pass\nwd`.txt", "月\r\n"),
+        file("latin 1.txt", "text/plain", b"caf\xe9"),
+        text("long.log", &"line\n".repeat(20_000)),
+        file("tool.exe", "image/png", b"MZ\x90\0"),
+        file("tool.exe", "", b"\0\x01"),
     ];
     let question = say(&stage, "TEXT:read", files);
     assert_eq!(stage.settled(question).await, ANSWERED);
     assert_eq!(stage.answer(question), "read");
-    insta::assert_snapshot!(prompt(&stage), @"
+    insta::assert_snapshot!(prompt_without_place(&stage, question), @"
     TEXT:read
 
-    Attached file `message.txt`:
+    Attached: FILES/message.txt (text, 13 bytes):
     ```
     a long paste
     ```
 
-    Attached file `Cargo.toml`:
-    ```
-    [package]
-    ```
-
-    Attached file `data.json`:
+    Attached: FILES/data.json (text, 3 bytes):
     ```
     {}
     ```
 
-    Attached file `empty.txt` is empty.
+    Attached: FILES/empty.txt (empty)
 
-    Attached file `fences.md`:
+    Attached: FILES/fences.md (text, 13 bytes):
     `````
     ```rust
     ````
     `````
 
-    Attached file `_..__pass_wd_.txt`:
+    Attached: FILES/_..__pass_wd_.txt (text, 5 bytes):
     ```
     月
     ```
+
+    Attached: FILES/latin_1.txt (text, 4 bytes, read as Windows-1252, which is a guess):
+    ```
+    café
+    ```
+
+    Attached: FILES/long.log (text, 98 KB)
+    Attached: FILES/tool.exe (application/vnd.microsoft.portable-executable, 4 bytes)
+    Attached: FILES/tool-2.exe (unknown type, 2 bytes)
     ");
+    let folder = stage.root().join(format!("files/{}/{question}", stage.discord.channel("general")));
+    assert_eq!(std::fs::read(folder.join("latin_1.txt")).unwrap(), b"caf\xe9");
+}
+
+#[tokio::test]
+async fn images_and_documents_go_along_with_the_prompt_by_what_they_are() {
+    let mut stage = Stage::open().await;
+    let files = vec![
+        picture("shot.txt"),
+        file("a b.pdf", "application/pdf", b"%PDF-1.7\n"),
+        file("fake.png", "image/png", b"no picture"),
+        file("empty.png", "image/png", b""),
+    ];
+    let question = say(&stage, "TEXT:seen", files);
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert_eq!(stage.answer(question), "seen");
+    insta::assert_snapshot!(prompt_without_place(&stage, question), @r#"
+    TEXT:seen
+
+    Attached: FILES/shot.txt (PNG image, 9 bytes)
+    Attached: FILES/a_b.pdf (PDF, 9 bytes)
+
+    Attached: FILES/fake.png (text, 10 bytes):
+    ```
+    no picture
+    ```
+
+    Attached: FILES/empty.png (empty)
+    [image "image/png", 12 characters]
+    [document "application/pdf", 12 characters]
+    "#);
 }
 
 #[tokio::test]
 async fn a_file_alone_is_the_prompt() {
     let mut stage = Stage::open().await;
-    let question = say(&stage, "", vec![text("message.txt", "TEXT:asked in a file")]);
+    let question = say(&stage, "", vec![picture("shot.png")]);
     assert_eq!(stage.settled(question).await, ANSWERED);
-    assert_eq!(stage.answer(question), "asked in a file");
+    insta::assert_snapshot!(prompt_without_place(&stage, question), @r#"
+    Attached: FILES/shot.png (PNG image, 9 bytes)
+    [image "image/png", 12 characters]
+    "#);
     assert_eq!(fetched(&stage).len(), 1);
 }
 
 #[tokio::test]
-async fn a_file_of_the_largest_size_arrives_byte_for_byte_and_one_byte_more_does_not() {
-    let mut stage = Stage::open().await;
-    let largest = "0123456789abcde\n".repeat(100 * 64);
-    assert_eq!(largest.len(), 100 * 1024);
-    let question = say(&stage, "TEXT:read", vec![text("largest.txt", &largest)]);
-    assert_eq!(stage.settled(question).await, ANSWERED);
-    assert_eq!(stage.answer(question), "read");
-    assert_eq!(prompt(&stage), format!("TEXT:read\n\nAttached file `largest.txt`:\n```\n{largest}```"));
-
-    let question = say(&stage, "TEXT:not read", vec![text("larger.txt", &format!("{largest}."))]);
-    assert_eq!(stage.settled(question).await, ANSWERED);
-    assert_eq!(prompt(&stage), "TEXT:not read");
-    insta::assert_snapshot!(stage.answer(question), @"
-    not read
-
-    -# Not read: `larger.txt` (over 100 KB)
-    ");
-}
-
-#[tokio::test]
-async fn what_cannot_be_read_is_named_below_the_answer_with_its_reason() {
-    let mut stage = Stage::open().await;
+async fn what_is_too_large_is_named_below_the_answer_and_never_fetched() {
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let limits = "\n[files]\nmax_file = 2048\nmax_message = 3072\n";
+    let config = stage.root().join("config/moonlane.toml");
+    let text_before = std::fs::read_to_string(&config).unwrap_or_default();
+    std::fs::write(&config, text_before + limits).unwrap();
+    stage.start().await;
+    let of = |name: &str, bytes| text(name, &"x".repeat(bytes));
     let files = vec![
-        picture("shot.png"),
-        text("good.txt", "good"),
-        file("tool.exe", "application/x-msdownload", b"MZ"),
-        file("latin1.txt", "text/plain", b"caf\xe9"),
-        text("zeros.txt", "a\0b"),
-        text("big.log", &"x".repeat(102_401)),
-        file("noextension", "", b"words"),
-        picture("`@everyone`.png"),
+        of("large.txt", 2049),
+        of("first.txt", 2048),
+        of("second.txt", 1025),
+        of("`@everyone`.txt", 1024),
     ];
     let question = say(&stage, "TEXT:looked", files);
     assert_eq!(stage.settled(question).await, ANSWERED);
     insta::assert_snapshot!(stage.answer(question), @"
     looked
 
-    -# Not read: `shot.png` (not text), `tool.exe` (not text), `latin1.txt` (not UTF-8), `zeros.txt` (not text), `big.log` (over 100 KB), `noextension` (not text), `__everyone_.png` (not text)
+    -# Not read: `large.txt` (over 2 KB), `second.txt` (over 3 KB together with the others)
     ");
-    assert_eq!(prompt(&stage), "TEXT:looked\n\nAttached file `good.txt`:\n```\ngood\n```");
-}
-
-#[tokio::test]
-async fn ten_files_with_the_longest_names_are_one_line() {
-    let mut stage = Stage::open().await;
-    let files = (0..10).map(|n| picture(&format!("{n}{}.png", "x".repeat(250)))).collect();
-    let question = say(&stage, "TEXT:seen", files);
-    assert_eq!(stage.settled(question).await, ANSWERED);
-    let parts = stage.parts(question);
-    assert_eq!(parts.len(), 1);
-    let note = parts[0].content.lines().last().unwrap();
-    assert!(note.starts_with("-# Not read: `0x") && note.matches("(not text)").count() == 10, "{note}");
-}
-
-#[tokio::test]
-async fn nothing_but_files_that_cannot_be_read_is_a_sentence_and_no_turn() {
-    let mut stage = Stage::open().await;
-    let question = say(&stage, "", vec![picture("shot.png"), text("big.log", &"x".repeat(102_401))]);
-    assert_eq!(stage.settled(question).await, Settled::Said);
-    insta::assert_snapshot!(stage.answer(question), @"I can't read `shot.png` (not text), `big.log` (over 100 KB). Write what I should do, or attach a text file of up to 100 KB.");
-    // Discord calls it text, and it is none.
-    let question = say(&stage, "", vec![file("latin1.txt", "text/plain", b"caf\xe9")]);
+    assert_eq!(fetched(&stage).len(), 2);
+    let question = say(&stage, "", vec![of("large.txt", 2049)]);
     assert_eq!(stage.settled(question).await, FAILED);
     insta::assert_snapshot!(stage.answer(question), @"
-    ⚠️ I can't read `latin1.txt` (not UTF-8). Write what I should do, or attach a text file of up to 100 KB.
+    ⚠️ I can't read `large.txt` (over 2 KB). Write what I should do, or attach it once more.
     -# id ID
     ");
-    assert!(stage.agent_log().is_empty(), "no agent was asked for nothing");
-    assert_eq!(stage.ask("general", "TEXT:next").await, "next");
+}
+
+#[tokio::test]
+async fn a_file_that_an_edit_adds_to_a_waiting_message_counts() {
+    let mut stage = Stage::open().await;
+    let first = stage.held("general").await;
+    let question = say(&stage, "TEXT:read", vec![]);
+    stage.reacted(question, "⏳").await;
+    assert!(stage.discord.attach(question, vec![text("late.txt", "late")]));
+    stage.let_go("first").await;
+    assert_eq!((stage.settled(first).await, stage.settled(question).await), (ANSWERED, ANSWERED));
+    insta::assert_snapshot!(prompt_without_place(&stage, question), @"
+    TEXT:read
+
+    Attached: FILES/late.txt (text, 4 bytes):
+    ```
+    late
+    ```
+    ");
+}
+
+#[tokio::test]
+async fn the_channels_agent_may_open_its_folder_and_no_other() {
+    let mut stage = Stage::open().await;
+    let arguments = stage.ask("general", "ARGS").await;
+    let folder = stage.root().join(format!("files/{}", stage.discord.channel("general")));
+    assert!(folder.is_dir());
+    let added: Vec<&str> =
+        arguments.split_whitespace().filter(|argument| argument.contains("--add-dir")).collect();
+    assert_eq!(added.len(), 1, "{arguments}");
+    assert!(added[0].contains(&format!("--add-dir={}", folder.display())), "{added:?}");
 }
 
 #[tokio::test]
@@ -196,11 +233,11 @@ async fn a_file_that_discord_has_lost_is_named_as_not_read() {
     insta::assert_snapshot!(stage.answer(with_words), @"
     without it
 
-    -# Not read: `lost.txt` (the download failed)
+    -# Not read: `lost.txt` (Discord doesn't have it any more)
     ");
     assert_eq!(stage.settled(alone).await, FAILED);
     insta::assert_snapshot!(stage.answer(alone), @"
-    ⚠️ I can't read `lost.txt` (the download failed). Write what I should do, or attach a text file of up to 100 KB.
+    ⚠️ I can't read `lost.txt` (Discord doesn't have it any more). Write what I should do, or attach it once more.
     -# id ID
     ");
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use moonlane::agent::Agents;
 use moonlane::domain::{Author, ChannelId, GateTimes, GuildId, Inbound, Message, MessageId, Outcome, UserId};
+use moonlane::files::Files;
 use moonlane::gate::Gate;
 use moonlane::lane::Lanes;
 use moonlane::local::{Fault, Id};
@@ -286,6 +287,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         )
         .await,
         outbox: outbox.clone(),
+        files: Files::new(config.files.clone()),
         me: me.user,
         share: config.share,
         gate: Gate::new(outbox, me.owners, Vec::new(), GateTimes::default()),

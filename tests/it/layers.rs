@@ -33,15 +33,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "bot",
         &[
-            "agent", "command", "config", "domain", "gate", "gateway", "host", "lane", "logging", "outbox",
-            "panics", "redact", "reload", "respond", "script", "store", "turn", "words",
+            "agent", "command", "config", "domain", "files", "gate", "gateway", "host", "lane", "logging",
+            "outbox", "panics", "redact", "reload", "respond", "script", "store", "turn", "words",
         ],
     ),
     ("gateway", &["domain", "logging", "outbox", "panics", "store", "words"]),
     (
         "turn",
-        &["agent", "domain", "gate", "lane", "logging", "outbox", "script", "store", "text", "view", "words"],
+        &[
+            "agent", "domain", "files", "gate", "lane", "logging", "outbox", "script", "store", "text",
+            "view", "words",
+        ],
     ),
+    ("files", &["config", "domain", "outbox"]),
     ("view", &["agent", "domain", "text"]),
     ("gate", &["domain", "outbox", "script"]),
     ("reload", &["config", "domain", "panics", "script", "words"]),
@@ -357,7 +361,8 @@ const BEGUN: &[(&str, usize, &str)] = &[
         "the control group or the marked processes of one agent; the guard has ended them before",
     ),
     ("agent/leftovers.rs", 1, "temporary folders are cleared a day later"),
-    ("bot.rs", 1, "nobody is warned of places where the token lies about"),
+    ("bot.rs", 2, "nobody is warned of places where the token lies about; old files go an hour later"),
+    ("files.rs", 2, "one file, or those of one message, which counts as not read"),
     ("command.rs", 1, "one command or press, whose person is told"),
     ("demo_agent/wire.rs", 1, "one demo agent"),
     ("gateway.rs", 1, "the bot ends: `Gateway::stopped`"),

@@ -1,10 +1,11 @@
 //! Whether a message may go into the turn that runs: it would do there what it does by itself, and somebody can pay.
 
 use super::OpenTurn;
+use crate::domain::is_blank;
 use crate::store::{StoreError, Turn, TurnRow, TurnState};
 use crate::turn::hooks::TurnHooks;
 use crate::turn::task::Task;
-use crate::turn::{Turns, budget, prompt};
+use crate::turn::{Turns, budget};
 
 /// Why a message cannot go into the turn that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn
     let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
     let prompt = hooks.prompt(turn.prompt.clone()).await;
-    match prompt::is_blank(&prompt) {
+    match is_blank(&prompt) {
         true => Err(NotFitting::HasFiles),
         false => Ok((turn, prompt)),
     }

@@ -1,4 +1,4 @@
-//! The table of the configuration in README.md: the keys are those of the structs in src/config.rs, their meanings are the doc
+//! The table of the configuration in README.md: the keys are those of the structs in src/config.rs and below, their meanings are the doc
 //! comments there, and the defaults are what config/moonlane.toml shows, which a test of its own holds to the program.
 
 use std::collections::BTreeMap;
@@ -43,10 +43,10 @@ fn keys(of: &ItemStruct) -> Vec<(String, String, String)> {
 
 /// One row for each key.
 pub fn table() -> String {
-    let file = syn::parse_file(&read("src/config.rs")).unwrap();
-    let structs: BTreeMap<String, &ItemStruct> = file
-        .items
+    let files = ["src/config.rs", "src/config/files.rs"].map(|file| syn::parse_file(&read(file)).unwrap());
+    let structs: BTreeMap<String, &ItemStruct> = files
         .iter()
+        .flat_map(|file| &file.items)
         .filter_map(|item| match item {
             Item::Struct(it) => Some((it.ident.to_string(), it)),
             _ => None,
