@@ -5,12 +5,13 @@
 //!
 //! # Layout
 //! - `values`: what goes in and out of [`LocalDiscord`]
-//! - `world`: the guild as plain data, and its ids
+//! - `world`, `message`, `id`: the guild as plain data, its messages and files, and its ids
 //! - `acts`: everything that can happen in it; `rules`: what Discord refuses
+//! - `people`: what people write; `threads`: threads and posts of forums; `files`: what files are and how they are served
 //! - `commands`: what the bot registers; `layout`: its embeds and components; `form`: how their mistakes are reported
 //! - `interactions`: what people do with them; `responses`: what the bot answers; `modal`: forms and their submission
-//! - `shape`: the world as Discord's JSON
-//! - `rest`, `webhooks`, `limits`: the calls that a bot makes, and how many it may make
+//! - `shape`, `message_json`: the world as Discord's JSON
+//! - `rest`, `channels`, `webhooks`: the calls that a bot makes; `body`: what they carry; `limits`: how many it may make
 //! - `gateway`: sessions and the WebSocket
 //! - `connection`: connections that can be cut
 //! - `control`: the HTTP interface for a separate process
@@ -24,8 +25,8 @@
 //! a whole: nothing is missed by looking late.
 //!
 //! # What it leaves out
-//! Shards, voice, more than one bot, a second guild beyond its channels; the limits of identifies and of invalid requests;
-//! version-2 components are not checked; forms have no rows, files, or menus of users and channels; a late
+//! Shards, speech, more than one bot, a second guild beyond its channels; the limits of identifies and of invalid requests;
+//! version-2 components are not checked; threads go into the archive only by hand, and forums have no required tags; forms have no rows, files, or menus of users and channels; a late
 //! heartbeat is forgiven.
 //!
 //! # Control by HTTP
@@ -34,12 +35,24 @@
 //! C=http://127.0.0.1:4800/control
 //! curl $C/say -d '{"channel": "general", "user": "owner", "text": "hello", "mention": true}'     # → {"id": "…"}
 //! curl $C/say -d '{"channel": "general/idea", "user": "anna", "text": "and?", "reply_to": "1234"}'
+//! curl $C/say -d '{"channel": "general", "user": "anna", "mention": true, "files": [{"name": "a.txt", "text": "hello"}]}'
+//! #   a file's "path": it has what is in that file here; its "fault": {"status": 404}, {"redirect": "http://…"}, "slow",
+//! #   "never_ends", {"more_bytes": 9}, {"fewer_bytes": 1}, {"cut_after": 3}; also {"stickers": ["wave"]}, {"voice": 2.5},
+//! #   {"forward_of": "1234"}, {"embeds": [{"title": "t"}]}, {"poll": {"question": "when?", "answers": ["now", "later"]}}
+//! curl $C/attach -d '{"message": "1234", "files": [{"name": "b.txt", "text": "more"}]}'
+//! curl $C/detach -d '{"message": "1234", "name": "b.txt"}'
+//! curl $C/break-file -d '{"message": "1234", "name": "a.txt", "fault": "slow"}'
+//! curl $C/boost -d '{"level": 2}'                                  # a file may have 10 MiB; at 2 50 MiB, at 3 100 MiB
+//! curl $C/open-thread -d '{"message": "1234", "user": "anna", "name": "idea"}'
+//! curl $C/close-thread -d '{"channel": "general/idea", "how": "archived"}'   # or "locked"; null opens it again
+//! curl $C/add-to-thread -d '{"channel": "general/idea", "user": "moonlane"}'   # also /remove-from-thread
+//! curl $C/post-in-forum -d '{"channel": "help", "title": "It fails", "tags": ["bug"], "user": "anna", "text": "why?"}'
 //! curl "$C/messages?channel=general"                               # → [{"id": "…", "author": …, "content": …}, …]
 //! curl $C/edit -d '{"message": "1234", "text": "hello there"}'
 //! curl $C/delete -d '{"message": "1234"}'
 //! curl $C/redeliver -d '{"message": "1234"}'                       # the same MESSAGE_CREATE once more
 //! curl $C/react -d '{"message": "1234", "user": "anna", "emoji": "👍"}'
-//! curl $C/forbid -d '{"channel": "general", "right": "post"}'      # view, post, history, attach, react
+//! curl $C/forbid -d '{"channel": "general", "right": "post"}'      # view, post, history, attach, react, threads
 //! curl $C/allow -d '{"channel": "general", "right": "post"}'
 //! curl $C/drop-gateway -d '{"how": "cut"}'      # op7, silence, {"op9": {"resumable": true}}, {"close": 4000}
 //! curl $C/refuse-gateway -d '{"connects": 2}'
@@ -59,21 +72,29 @@
 //! ```
 
 mod acts;
+mod body;
+mod channels;
 mod commands;
 mod connection;
 mod control;
+mod files;
 mod form;
 mod gateway;
+mod id;
 mod interactions;
 mod layout;
 mod limits;
+mod message;
+mod message_json;
 mod modal;
+mod people;
 mod responses;
 mod rest;
 mod rules;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod values;
 mod webhooks;
 mod world;
@@ -94,8 +115,8 @@ pub use modal::{check_filled, field_in};
 pub use responses::Response;
 pub use values::{Call, Event, Fault, Options, RateLimits, Say, What};
 pub use world::{
-    Attachment, Closed, EPHEMERAL, File, Id, LOADING, Message, Owner, Right, SUPPRESS_EMBEDS,
-    SUPPRESS_NOTIFICATIONS,
+    Attachment, Closed, EPHEMERAL, File, FileFault, HAS_THREAD, Id, LOADING, Message, Owner, Poll, Right,
+    SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, Sticker, Thread, VOICE_MESSAGE,
 };
 
 use connection::{Connections, Cut, CuttableListener};
@@ -209,25 +230,28 @@ impl LocalDiscord {
         self.hub().change(|state| state.channel_by_name(name))
     }
 
-    /// The thread of this name in `parent`, created on demand.
-    pub fn thread(&self, parent: Id, name: &str) -> Id {
-        self.hub().change(|state| state.channel(Some(parent), name))
-    }
-
-    /// The private thread of this name in `parent`, created on demand.
-    pub fn private_thread(&self, parent: Id, name: &str) -> Id {
-        self.hub().change(|state| {
-            let guild = state.world.guild_of(parent);
-            state.channel_of(guild, ChannelKind::PrivateThread, Some(parent), name)
-        })
-    }
-
     /// The forum of this name, created on demand. People write in its threads.
     pub fn forum(&self, name: &str) -> Id {
-        self.hub().change(|state| {
-            let guild = Some(state.world.guild);
-            state.channel_of(guild, ChannelKind::Forum, None, name)
-        })
+        self.channel_of_kind(ChannelKind::Forum, name)
+    }
+
+    /// The media channel of this name, created on demand: a forum for pictures.
+    pub fn media_channel(&self, name: &str) -> Id {
+        self.channel_of_kind(ChannelKind::Media, name)
+    }
+
+    /// The voice channel of this name, created on demand; one can write in it too.
+    pub fn voice_channel(&self, name: &str) -> Id {
+        self.channel_of_kind(ChannelKind::Voice, name)
+    }
+
+    /// The announcement channel of this name, created on demand.
+    pub fn announcement_channel(&self, name: &str) -> Id {
+        self.channel_of_kind(ChannelKind::Announcement, name)
+    }
+
+    fn channel_of_kind(&self, kind: ChannelKind, name: &str) -> Id {
+        self.hub().change(|state| state.channel_of(state.world.guild, kind, name))
     }
 
     /// Another guild, into which somebody has taken the bot.
@@ -237,20 +261,12 @@ impl LocalDiscord {
 
     /// The channel of this name in the other guild, created on demand.
     pub fn channel_elsewhere(&self, name: &str) -> Id {
-        self.hub().change(|state| {
-            let guild = Some(state.world.other_guild);
-            state.channel_of(guild, ChannelKind::Text, None, name)
-        })
+        self.hub().change(|state| state.channel_of(state.world.other_guild, ChannelKind::Text, name))
     }
 
     /// The direct messages between the bot and a user, created on demand.
     pub fn direct(&self, user: Id) -> Id {
         self.hub().change(|state| state.direct(user))
-    }
-
-    /// Renames a channel. False if there is no such channel.
-    pub fn rename_channel(&self, channel: Id, name: &str) -> bool {
-        self.hub().change(|state| state.change_channel(channel, |it| name.clone_into(&mut it.name)))
     }
 
     /// Deletes a channel, with its threads. False if there is no such channel.
@@ -313,32 +329,6 @@ impl LocalDiscord {
         self.hub().change(|state| state.change_channel(channel, permit))
     }
 
-    /// Somebody writes. The new message's id.
-    ///
-    /// # Panics
-    /// Where there is no such channel or user.
-    pub fn say(&self, say: Say) -> Id {
-        self.hub().change(|state| state.say(say))
-    }
-
-    /// A message of another type than an ordinary one, such as 7 (somebody joined) or 6 (somebody pinned).
-    ///
-    /// # Panics
-    /// Where there is no such channel or user.
-    pub fn system_message(&self, channel: Id, user: Id, kind: u8) -> Id {
-        self.say(Say { kind, ..Say::new(channel, user, "") })
-    }
-
-    /// Somebody edits a message. False if there is no such message.
-    pub fn edit(&self, message: Id, text: &str) -> bool {
-        self.hub().change(|state| state.edit(message, text))
-    }
-
-    /// Somebody edits a message and adds files to it. False if there is no such message.
-    pub fn attach(&self, message: Id, files: Vec<File>) -> bool {
-        self.hub().change(|state| state.attach(message, files))
-    }
-
     /// Somebody deletes a message. False if there is no such message.
     pub fn delete(&self, message: Id) -> bool {
         self.hub().change(|state| state.delete(message))
@@ -352,11 +342,6 @@ impl LocalDiscord {
     /// Somebody reacts. False if there is no such message.
     pub fn react(&self, user: Id, message: Id, emoji: &str) -> bool {
         self.hub().change(|state| state.react(user, message, emoji))
-    }
-
-    /// Discord adds the preview of a link to a message: an update that is no edit. False if there is no such message.
-    pub fn unfurl(&self, message: Id) -> bool {
-        self.hub().change(|state| state.unfurl(message))
     }
 
     /// Dispatches a message's MESSAGE_CREATE again, as Discord does now and then after a resume. False if there is no
@@ -445,12 +430,6 @@ impl LocalDiscord {
     /// Gives it back. False if there is no such channel.
     pub fn allow(&self, channel: Id, right: Right) -> bool {
         self.hub().change(|state| state.set_right(channel, right, true))
-    }
-
-    /// Archives a thread, so that it takes no posts, or reopens it (`None`). False if there is no such
-    /// thread.
-    pub fn close_thread(&self, thread: Id, how: Option<Closed>) -> bool {
-        self.hub().change(|state| state.change_channel(thread, |channel| channel.closed = how))
     }
 
     /// The file server loses every file that was attached so far; messages still refer to them.

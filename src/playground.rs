@@ -2,7 +2,8 @@
 //!
 //! A line is a message that mentions the bot; `#name` alone switches the channel, `@name` alone the person who
 //! speaks; `/name option=value` uses a command, and a number alone presses the button, or chooses the option of a
-//! menu, that is shown with it. A form that opens is filled in line by line. With piped input a line is read as soon as the command before it has its answer, and
+//! menu, that is shown with it. `/attach PATH`, or a path alone, sends a file with the next line, or alone with an empty
+//! one; `/reply TEXT` answers the bot's last message, and `/forward` forwards it. A form that opens is filled in line by line. With piped input a line is read as soon as the command before it has its answer, and
 //! it ends when all messages are settled and all commands answered.
 //!
 //! What shows a turn at work stands below everything else and is redrawn in place, where the output is a terminal.
@@ -10,6 +11,7 @@
 mod fill;
 mod hands;
 mod input;
+mod saying;
 mod screen;
 mod show;
 
@@ -26,7 +28,7 @@ use crate::bot::Bot;
 use crate::config::Config;
 use crate::domain::{MessageId, Outcome};
 use crate::host;
-use crate::local::{Event, Id, LocalDiscord, Message, Options, RateLimits, Say, What};
+use crate::local::{Event, File, Id, LocalDiscord, Message, Options, RateLimits, Say, What};
 use crate::logging::{self, Levels};
 use crate::turn::Settled;
 use crate::view;
@@ -78,6 +80,7 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         asked: Vec::new(),
         targets: Vec::new(),
         filling: None,
+        files: Vec::new(),
         lines: Vec::new(),
         failed: false,
         gone: false,
@@ -136,6 +139,8 @@ struct Terminal {
     targets: Vec<Option<Target>>,
     /// The form that is being filled in.
     filling: Option<Filling>,
+    /// The files that go with the next line.
+    files: Vec<File>,
     /// The messages that show turns at work.
     lines: Vec<Message>,
     failed: bool,
@@ -154,7 +159,8 @@ impl Terminal {
         if self.interactive {
             self.print(
                 "A line is a message to the bot. #name switches the channel, @name the speaker, /name uses a command, \
-                 a number presses a button; Ctrl-D ends.",
+                 a number presses a button, /attach PATH sends a file, /reply TEXT and /forward take up the last answer; \
+                 Ctrl-D ends.",
             );
         }
     }
@@ -194,7 +200,10 @@ impl Terminal {
                 line = lines.recv(), if ready => match line {
                     Some(InputLine::Text(line)) => self.line(&line),
                     Some(InputLine::NotText) => self.refuse_line(),
-                    None => open = false,
+                    None => {
+                        open = false;
+                        self.say_files();
+                    }
                 },
                 _ = &mut ctrl_c => break,
             }
@@ -216,13 +225,15 @@ impl Terminal {
         if let Some(filling) = self.filling.take() {
             self.fill_in(filling, line);
         } else if let Some(name) = name_after(line, '#') {
-            self.channel = self.discord.channel(name);
-            self.names.insert(self.channel, name.to_owned());
+            self.switch_to(name);
         } else if let Some(name) = name_after(line, '@') {
             self.person = self.discord.user(name);
         } else if !line.is_empty() {
             if !self.interactive {
                 self.print(&format!("@{}: {line}", self.name(self.person)));
+            }
+            if let Some(command) = saying::own_command(line) {
+                return self.do_own(command);
             }
             if let Some(command) = line.strip_prefix('/').filter(|rest| begins_with_name(rest)) {
                 return self.use_command(command);
@@ -230,8 +241,9 @@ impl Terminal {
             if let Some(target) = self.target(line) {
                 return self.press(&target);
             }
-            let message = self.discord.say(Say::to_bot(self.channel, self.person, line));
-            self.pending.insert(message.get(), self.person);
+            self.say(Say::to_bot(self.channel, self.person, line));
+        } else {
+            self.say_files();
         }
     }
 
@@ -339,6 +351,9 @@ impl Terminal {
                 if self.forget_line(*message) && !self.screen.is_terminal() {
                     self.print(&format!("· moonlane took its line away in #{}", self.channel_of(event)));
                 }
+            }
+            What::ThreadOpened { .. } | What::ThreadChanged => {
+                self.name_thread(event.channel.unwrap_or(self.channel));
             }
             What::Typing { .. } if self.typing != event.channel => {
                 self.typing = event.channel;

@@ -2,7 +2,7 @@
 //!
 //! What the bot does comes through here with Discord's rules and can be refused; what the test's people do cannot.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -11,11 +11,12 @@ use super::gateway::{GUILD_MESSAGE_REACTIONS, GUILD_MESSAGE_TYPING, GUILD_MESSAG
 use super::layout::numbered;
 use super::rules::{AllowedMentions, Draft, Nonce, Refusal, checked};
 use super::shape::{PERMISSIONS, with_guild};
+use super::threads::NewThread;
 use super::world::{
-    Channel, ChannelKind, Closed, File, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS,
+    Channel, ChannelKind, Id, Message, Right, Role, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, VOICE_MESSAGE,
     World,
 };
-use super::{Say, State, What};
+use super::{State, What};
 
 /// How long Discord remembers a nonce: "a few minutes" in its documentation.
 const NONCE_MEMORY: Duration = Duration::from_secs(5 * 60);
@@ -30,9 +31,62 @@ fn message_intent(message: &Message) -> u64 {
     if message.ephemeral_to.is_some() { private(GUILD_MESSAGES) } else { GUILD_MESSAGES }
 }
 
+fn channel_is_private(world: &World, id: Id) -> bool {
+    world.channels.get(&id).is_some_and(|channel| channel.kind == ChannelKind::PrivateThread)
+}
+
+impl World {
+    /// What the bot posts as a message, which is not posted yet.
+    fn composed(&mut self, id: Id, channel: Id, draft: Draft) -> Result<Message, Refusal> {
+        let is_there = self.channels.contains_key(&channel);
+        if is_there && !draft.files.is_empty() && self.denied(channel, Right::Attach) {
+            return Err(Refusal::missing_permissions());
+        }
+        self.check_files(channel, &draft.files)?;
+        let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();
+        draft.check_layout(0)?;
+        let nonce = draft.nonce.map(Nonce::checked).transpose()?;
+        let embeds = draft.embeds.unwrap_or_default();
+        let components = numbered(draft.components.unwrap_or_default());
+        if content.is_empty() && embeds.is_empty() && components.is_empty() && draft.files.is_empty() {
+            return Err(Refusal::empty_message());
+        }
+        if let Some(allowed) = &draft.allowed_mentions {
+            allowed.check()?;
+        }
+        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::everything);
+        let replied = self.replied(channel, draft.message_reference.as_ref())?;
+        let reply_to = replied.map(|message| message.id);
+        let mentions = self.mentions(&content, &allowed, replied.map(|message| message.author));
+        // What else a bot may set when it posts: components of the second version, voice messages.
+        let settable = SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS | VOICE_MESSAGE | 1 << 15;
+        let flags = draft.flags.unwrap_or(0) & settable;
+        let pinged = match flags & SUPPRESS_NOTIFICATIONS {
+            0 => self.pinged(&mentions, self.bot),
+            _ => Vec::new(),
+        };
+        Ok(Message {
+            by_bot: true,
+            content,
+            kind: if reply_to.is_some() { 19 } else { 0 },
+            reply_to,
+            flags,
+            nonce,
+            mentions: mentions.users,
+            mention_roles: mentions.roles,
+            mention_everyone: mentions.everyone,
+            pinged,
+            attachments: self.attach(channel, draft.files),
+            embeds,
+            components,
+            ..Message::new(id, channel, self.bot)
+        })
+    }
+}
+
 impl State {
     /// Tells everybody who can see the channel and asked for such events.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         channel: Id,
         intent: u64,
@@ -52,11 +106,15 @@ impl State {
     /// Puts a finished message into its channel, and dispatches it.
     pub(super) fn post(&mut self, message: Message) -> Id {
         let (id, channel) = (message.id, message.channel);
+        self.add_who_speaks(&message);
         if message.ephemeral_to.is_some() {
             self.world.ephemeral.insert(id, message.clone());
         } else if let Some(channel) = self.world.channels.get_mut(&channel) {
             channel.last_message = Some(id);
             channel.messages.insert(id, message.clone());
+            if let Some(thread) = &mut channel.thread {
+                thread.sent += 1;
+            }
         }
         self.note(Some(channel), What::Posted(message));
         self.deliver(id);
@@ -72,128 +130,42 @@ impl State {
         true
     }
 
-    /// A person (or another bot, or the webhook) writes.
-    pub(super) fn say(&mut self, say: Say) -> Id {
-        let world = &mut self.world;
-        assert!(world.channels.contains_key(&say.channel), "no channel {}", say.channel);
-        assert!(world.users.contains_key(&say.user), "no user {}", say.user);
-        let mut content = say.text;
-        for (wanted, mention) in [
-            (say.everyone, "@everyone".to_owned()),
-            (say.by_role, format!("<@&{}>", world.bot_role)),
-            (say.mention, format!("<@{}>", world.bot)),
-        ] {
-            if wanted {
-                content = format!("{mention} {content}");
-            }
-        }
-        let content = content.trim().to_owned();
-        let author = if say.webhook && !say.forged { world.webhook } else { say.user };
-        let replied = say.reply_to.filter(|_| say.reply_pings);
-        let replied = replied.and_then(|id| world.message(id)).map(|message| message.author);
-        let mentions = world.mentions(&content, &AllowedMentions::everything(), replied);
-        let pinged = world.pinged(&mentions, author);
-        let id = world.new_id();
-        let attachments = world.attach(say.channel, say.files);
-        self.post(Message {
-            id,
-            channel: say.channel,
-            author,
-            by_bot: author == self.world.bot,
-            content,
-            kind: if say.reply_to.is_some() { 19 } else { say.kind },
-            reply_to: say.reply_to,
-            flags: 0,
-            nonce: None,
-            mentions: mentions.users,
-            mention_roles: mentions.roles,
-            mention_everyone: mentions.everyone,
-            pinged,
-            attachments,
-            reactions: Vec::new(),
-            embeds: Vec::new(),
-            components: Vec::new(),
-            webhook: say.webhook.then_some(self.world.webhook),
-            interaction: None,
-            ephemeral_to: None,
-            edited: None,
-            at: Instant::now(),
-        })
-    }
-
     /// The bot posts. Answers with the message, which is an older one if the nonce says so.
     pub(super) fn bot_posts(&mut self, channel: Id, draft: Draft) -> Result<Id, Refusal> {
         let world = &mut self.world;
-        world.visible(channel)?;
-        let may_attach = draft.files.is_empty() || !world.denied(channel, Right::Attach);
-        if world.denied(channel, Right::Post) || !may_attach {
+        if world.visible(channel)?.kind.is_forum() {
+            let message = "Cannot send messages in a non-text channel";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, 50008, message));
+        }
+        if world.denied(channel, Right::Post) {
             return Err(Refusal::missing_permissions());
         }
-        if world.channels.get(&channel).is_some_and(|channel| channel.closed.is_some()) {
-            return Err(Refusal::closed_thread());
-        }
-        let content = checked(draft.content.as_deref().unwrap_or_default())?.to_owned();
-        draft.check_layout(0)?;
-        let nonce = draft.nonce.map(Nonce::checked).transpose()?;
-        let embeds = draft.embeds.unwrap_or_default();
-        let components = numbered(draft.components.unwrap_or_default());
-        if content.is_empty() && embeds.is_empty() && components.is_empty() && draft.files.is_empty() {
-            return Err(Refusal::empty_message());
-        }
-        if let Some(allowed) = &draft.allowed_mentions {
-            allowed.check()?;
-        }
-        let allowed = draft.allowed_mentions.unwrap_or_else(AllowedMentions::everything);
-        let replied = world.replied(channel, draft.message_reference.as_ref())?;
-        let reply_to = replied.map(|message| message.id);
-        let mentions = world.mentions(&content, &allowed, replied.map(|message| message.author));
-
-        let now = Instant::now();
-        if draft.enforce_nonce == Some(true)
-            && let Some((known, at)) = nonce.as_ref().and_then(|nonce| world.nonces.get(nonce))
-            && now.duration_since(*at) < NONCE_MEMORY
-            && world.message(*known).is_some_and(|message| message.channel == channel)
-        {
-            return Ok(*known);
-        }
-
-        let author = world.bot;
-        // What else a bot may set when it posts: components of the second version, voice messages.
-        let settable = SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS | 1 << 13 | 1 << 15;
-        let flags = draft.flags.unwrap_or(0) & settable;
-        let pinged = match flags & SUPPRESS_NOTIFICATIONS {
-            0 => world.pinged(&mentions, author),
-            _ => Vec::new(),
-        };
-        let attachments = world.attach(channel, draft.files);
+        world.check_open(channel, true)?;
+        let enforced = draft.enforce_nonce == Some(true);
         let id = world.new_id();
-        if let Some(nonce) = &nonce {
-            world.nonces.insert(nonce.clone(), (id, now));
+        let message = world.composed(id, channel, draft)?;
+        if let Some(nonce) = &message.nonce {
+            let known = world.nonces.get(nonce).filter(|(_, at)| message.at.duration_since(*at) < NONCE_MEMORY);
+            if let Some((known, _)) = known.filter(|_| enforced)
+                && world.message(*known).is_some_and(|message| message.channel == channel)
+            {
+                return Ok(*known);
+            }
+            world.nonces.insert(nonce.clone(), (id, message.at));
         }
-        Ok(self.post(Message {
-            id,
-            channel,
-            author,
-            by_bot: true,
-            content,
-            kind: if reply_to.is_some() { 19 } else { 0 },
-            reply_to,
-            flags,
-            nonce,
-            mentions: mentions.users,
-            mention_roles: mentions.roles,
-            mention_everyone: mentions.everyone,
-            pinged,
-            attachments,
-            reactions: Vec::new(),
-            embeds,
-            components,
-            webhook: None,
-            interaction: None,
-            ephemeral_to: None,
-            edited: None,
-            at: now,
-        }))
+        self.wake(channel);
+        Ok(self.post(message))
+    }
+
+    /// The bot opens a post of a forum: a thread and its first message, with one id.
+    pub(super) fn bot_posts_in_forum(&mut self, new: NewThread, draft: Draft) -> Result<Id, Refusal> {
+        let id = self.world.new_id();
+        if !draft.files.is_empty() && self.world.denied(new.parent, Right::Attach) {
+            return Err(Refusal::missing_permissions());
+        }
+        let first = self.world.composed(id, id, draft).map_err(|refusal| refusal.within("message"))?;
+        self.open_thread(id, new);
+        Ok(self.post(first))
     }
 
     /// The bot edits one of its own messages.
@@ -207,6 +179,8 @@ impl State {
             return Err(Refusal::missing_permissions());
         }
         let message = message.clone();
+        self.world.check_open(channel, false)?;
+        self.world.check_files(channel, &draft.files)?;
         let edited = self.edited(message, draft)?;
         self.replace(edited);
         Ok(())
@@ -246,40 +220,6 @@ impl State {
         Ok(edited)
     }
 
-    /// A person edits. False if there is no such message.
-    pub(super) fn edit(&mut self, id: Id, text: &str) -> bool {
-        let Some(mut message) = self.world.message(id).cloned() else { return false };
-        message.content = text.trim().to_owned();
-        message.edited = Some(SystemTime::now());
-        // A reply that pinged goes on mentioning the one it replied to.
-        let replied = message.reply_to.and_then(|id| self.world.message(id)).map(|it| it.author);
-        let replied = replied.filter(|author| message.mentions.contains(author));
-        let mentions = self.world.mentions(&message.content, &AllowedMentions::everything(), replied);
-        message.mentions = mentions.users;
-        message.mention_roles = mentions.roles;
-        message.mention_everyone = mentions.everyone;
-        self.replace(message);
-        true
-    }
-
-    /// A person edits and adds files. False if there is no such message.
-    pub(super) fn attach(&mut self, id: Id, files: Vec<File>) -> bool {
-        let Some(mut message) = self.world.message(id).cloned() else { return false };
-        message.attachments.extend(self.world.attach(message.channel, files));
-        message.edited = Some(SystemTime::now());
-        self.replace(message);
-        true
-    }
-
-    /// Discord adds the preview of a link. False if there is no such message.
-    pub(super) fn unfurl(&mut self, id: Id) -> bool {
-        let Some(message) = self.world.message_mut(id) else { return false };
-        message.embeds = vec![json!({ "type": "link", "url": "https://example.com/", "title": "Example" })];
-        let message = message.clone();
-        self.tell_update(&message);
-        true
-    }
-
     pub(super) fn replace(&mut self, message: Message) {
         if let Some(place) = self.world.message_mut(message.id) {
             place.clone_from(&message);
@@ -288,7 +228,7 @@ impl State {
         self.note(Some(message.channel), What::Edited(message));
     }
 
-    fn tell_update(&mut self, message: &Message) {
+    pub(super) fn tell_update(&mut self, message: &Message) {
         self.tell(message.channel, message_intent(message), "MESSAGE_UPDATE", None, |world, content| {
             world.message_event_json(message, content)
         });
@@ -337,6 +277,7 @@ impl State {
         if self.world.denied(channel, Right::History) || self.world.denied(channel, Right::React) {
             return Err(Refusal::missing_permissions());
         }
+        self.world.check_open(channel, false)?;
         if emoji.is_empty() || (emoji.is_ascii() && !emoji.contains(':')) {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, 10014, "Unknown Emoji"));
         }
@@ -380,13 +321,11 @@ impl State {
 
     /// The bot types.
     pub(super) fn bot_types(&mut self, channel: Id) -> Result<(), Refusal> {
-        let closed = self.world.visible(channel)?.closed;
+        self.world.visible(channel)?;
         if self.world.denied(channel, Right::Post) {
             return Err(Refusal::missing_permissions());
         }
-        if closed.is_some() {
-            return Err(Refusal::closed_thread());
-        }
+        self.world.check_open(channel, false)?;
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         self.tell(channel, GUILD_MESSAGE_TYPING, "TYPING_START", None, |world, _| {
             let json = json!({ "channel_id": channel, "user_id": world.bot, "timestamp": seconds });
@@ -402,33 +341,21 @@ impl State {
 
     /// The channel of this name, or the thread of this name in `parent`, created on demand.
     pub(super) fn channel(&mut self, parent: Option<Id>, name: &str) -> Id {
-        let kind = if parent.is_some() { ChannelKind::Thread } else { ChannelKind::Text };
-        let guild = parent.map_or(Some(self.world.guild), |parent| self.world.guild_of(parent));
-        self.channel_of(guild, kind, parent, name)
+        match parent {
+            Some(parent) => self.thread_named(parent, ChannelKind::Thread, name),
+            None => self.channel_of(self.world.guild, ChannelKind::Text, name),
+        }
     }
 
-    /// The same of another kind, or in another guild.
-    pub(super) fn channel_of(
-        &mut self,
-        guild: Option<Id>,
-        kind: ChannelKind,
-        parent: Option<Id>,
-        name: &str,
-    ) -> Id {
-        if let Some(known) = self.world.channel_named(guild, parent, name) {
+    /// The same of another kind, or in another guild; no thread.
+    pub(super) fn channel_of(&mut self, guild: Id, kind: ChannelKind, name: &str) -> Id {
+        let guild = Some(guild);
+        if let Some(known) = self.world.channel_named(guild, None, name) {
             return known;
         }
         let id = self.world.new_id();
-        let channel = Channel { parent, ..Channel::new(id, name, kind, guild) };
-        self.world.channels.insert(id, channel);
-        let event = if parent.is_some() { "THREAD_CREATE" } else { "CHANNEL_CREATE" };
-        self.tell(id, GUILDS, event, None, |world, _| {
-            let mut json = world.channel_json(&world.channels[&id]);
-            if parent.is_some() {
-                json["newly_created"] = true.into();
-            }
-            json
-        });
+        self.world.channels.insert(id, Channel::new(id, name, kind, guild));
+        self.tell(id, GUILDS, "CHANNEL_CREATE", None, |world, _| world.channel_json(&world.channels[&id]));
         id
     }
 
@@ -449,29 +376,31 @@ impl State {
         change(channel);
         let event = if channel.parent.is_some() { "THREAD_UPDATE" } else { "CHANNEL_UPDATE" };
         let body = self.world.channel_json(&self.world.channels[&id]);
-        // Also to a bot that no longer sees it: the event is how it learns that.
-        self.sessions.dispatch(GUILDS, event, None, |_| body.clone());
+        if channel_is_private(&self.world, id) {
+            self.tell(id, GUILDS, event, None, |_, _| body.clone());
+        } else {
+            // Also to a bot that no longer sees it: the event is how it learns that.
+            self.sessions.dispatch(GUILDS, event, None, |_| body.clone());
+        }
+        if event == "THREAD_UPDATE" {
+            self.note(Some(id), What::ThreadChanged);
+        }
         true
     }
 
     /// Gives the bot a right in a channel, or takes it. False if there is no such channel.
     pub(super) fn set_right(&mut self, id: Id, right: Right, given: bool) -> bool {
-        self.change_channel(id, |channel| {
+        let found = self.change_channel(id, |channel| {
             if given {
                 channel.denied.remove(&right);
             } else {
                 channel.denied.insert(right);
             }
-        })
-    }
-
-    /// The bot reopens a thread.
-    pub(super) fn bot_reopens(&mut self, id: Id) -> Result<(), Refusal> {
-        if self.world.visible(id)?.closed == Some(Closed::Locked) {
-            return Err(Refusal::missing_permissions());
+        });
+        if found && given && right == Right::View {
+            self.sync_threads(id);
         }
-        self.change_channel(id, |channel| channel.closed = None);
-        Ok(())
+        found
     }
 
     /// Deletes a channel with its threads. False if there is no such channel.
@@ -501,6 +430,7 @@ impl State {
         self.sessions.dispatch(GUILDS, "GUILD_ROLE_CREATE", None, |_| body.clone());
         id
     }
+
     /// Lets the members of a role do more. False if there is no such role.
     pub(super) fn permit(&mut self, role: Id, permissions: u64) -> bool {
         let Some(role) = self.world.roles.get_mut(&role) else { return false };

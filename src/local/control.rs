@@ -1,5 +1,7 @@
 //! The control interface of a separate local Discord: what [`super::LocalDiscord`] does, by HTTP. See `local`.
 
+mod writing;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,17 +14,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::world::{File, Id, Right};
-use super::{DropGateway, Fault, Hub, Refused, Say, UseCommand, rest};
+use super::world::{Id, Right};
+use super::{DropGateway, Fault, Hub, Refused, UseCommand, rest};
 
 type Shared = State<Arc<Hub>>;
 type Answer = Result<Response, Response>;
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<S> {
     Router::new()
-        .route("/say", post(say))
         .route("/messages", get(messages))
-        .route("/edit", post(edit))
         .route("/delete", post(delete))
         .route("/redeliver", post(redeliver))
         .route("/react", post(react))
@@ -40,6 +40,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(hub: Arc<Hub>) -> Router<
         .route("/choose", post(choose))
         .route("/submit", post(submit))
         .route("/response", get(response))
+        .merge(writing::routes())
         .with_state(hub)
 }
 
@@ -61,56 +62,6 @@ fn done(found: bool) -> Answer {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SayBody {
-    channel: String,
-    user: String,
-    #[serde(default)]
-    text: String,
-    #[serde(default)]
-    mention: bool,
-    #[serde(default)]
-    by_role: bool,
-    #[serde(default)]
-    everyone: bool,
-    reply_to: Option<Id>,
-    #[serde(default)]
-    webhook: bool,
-    #[serde(default)]
-    bot: bool,
-    #[serde(default)]
-    files: Vec<FileBody>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileBody {
-    name: String,
-    content_type: Option<String>,
-    text: String,
-}
-
-async fn say(State(hub): Shared, body: Bytes) -> Answer {
-    let body: SayBody = read(&body)?;
-    let files = body.files.into_iter();
-    let files = files.map(|it| File { name: it.name, content_type: it.content_type, bytes: it.text.into() });
-    let id = hub.change(|state| {
-        let channel = state.channel_by_name(&body.channel);
-        let user = state.world.user(&body.user, body.bot);
-        state.say(Say {
-            mention: body.mention,
-            by_role: body.by_role,
-            everyone: body.everyone,
-            reply_to: body.reply_to,
-            webhook: body.webhook,
-            files: files.collect(),
-            ..Say::new(channel, user, body.text)
-        })
-    });
-    Ok(Json(json!({ "id": id })).into_response())
-}
-
-#[derive(Deserialize)]
 struct InChannel {
     channel: String,
 }
@@ -127,18 +78,6 @@ async fn messages(State(hub): Shared, Query(query): Query<InChannel>) -> Respons
 #[serde(deny_unknown_fields)]
 struct OfMessage {
     message: Id,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EditBody {
-    message: Id,
-    text: String,
-}
-
-async fn edit(State(hub): Shared, body: Bytes) -> Answer {
-    let body: EditBody = read(&body)?;
-    done(hub.change(|state| state.edit(body.message, &body.text)))
 }
 
 async fn delete(State(hub): Shared, body: Bytes) -> Answer {

@@ -3,6 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::extract::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
 use super::world::Id;
 
 /// What a call counts against, together with its channel.
@@ -63,6 +69,26 @@ impl Window {
 pub(super) struct Exceeded {
     pub(super) after: Duration,
     pub(super) global: bool,
+}
+
+impl IntoResponse for Exceeded {
+    /// 429 as Discord says it: seconds with a fraction in the body, whole seconds in the header.
+    fn into_response(self) -> Response {
+        let body = json!({
+            "message": "You are being rate limited.",
+            "retry_after": self.after.as_secs_f64(),
+            "global": self.global,
+        });
+        let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.after.as_secs_f64().ceil() as u64));
+        let scope = if self.global { "global" } else { "user" };
+        headers.insert("x-ratelimit-scope", HeaderValue::from_static(scope));
+        if self.global {
+            headers.insert("x-ratelimit-global", HeaderValue::from_static("true"));
+        }
+        response
+    }
 }
 
 /// One call's verdict and the headers for its answer.

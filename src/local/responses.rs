@@ -3,7 +3,7 @@
 //! The first answer, the callback, must come within three seconds and only once. From then on the token is that of a
 //! webhook for fifteen minutes: it gives, edits and deletes the first answer (`@original`) and posts others.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -280,32 +280,27 @@ impl State {
         let ephemeral_to = (flags & EPHEMERAL != 0).then_some(interaction.user);
         let quiet = flags & (EPHEMERAL | SUPPRESS_NOTIFICATIONS) != 0;
         let pinged = if quiet { Vec::new() } else { world.pinged(&mentions, world.bot) };
+        world.check_files(interaction.channel, &draft.files)?;
         let attachments = world.attach(interaction.channel, draft.files);
         let reply_to = interaction.original.or(interaction.message);
         let id = world.new_id();
         Ok(self.post(Message {
-            id,
-            channel: interaction.channel,
-            author: self.world.bot,
             by_bot: true,
             content,
             kind: if reply_to.is_some() { 19 } else { 20 },
             reply_to,
             flags,
-            nonce: None,
             mentions: mentions.users,
             mention_roles: mentions.roles,
             mention_everyone: mentions.everyone,
             pinged,
             attachments,
-            reactions: Vec::new(),
             embeds,
             components,
             webhook: Some(self.world.application),
             interaction: Some(interaction.id),
             ephemeral_to,
-            edited: None,
-            at: Instant::now(),
+            ..Message::new(id, interaction.channel, self.world.bot)
         }))
     }
 }

@@ -6,32 +6,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::Body;
-use axum::extract::multipart::MultipartError;
-use axum::extract::{
-    ConnectInfo, DefaultBodyLimit, FromRequest, Json, Multipart, Path, Query, Request, State,
-};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Json, Path, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, DATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Router, body};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::body::{Answer, LARGEST_BODY, Shared, draft};
 use super::connection::Cut;
 use super::limits::{Exceeded, Kind};
-use super::rules::{Draft, Refusal};
-use super::world::{File, Id, Right};
-use super::{Call, Fault, Hub, gateway, webhooks};
-
-/// Discord's limit for the files of a message.
-pub(super) const LARGEST_UPLOAD: usize = 10 << 20;
-
-pub(super) type Shared = State<Arc<Hub>>;
-pub(super) type Answer = Result<Response, Refusal>;
+use super::rules::Refusal;
+use super::world::{Id, Right};
+use super::{Call, Fault, Hub, channels, files, gateway, webhooks};
 
 /// All routes that the bot uses.
 pub(super) fn routes(hub: Arc<Hub>) -> Router {
@@ -45,21 +35,21 @@ pub(super) fn routes(hub: Arc<Hub>) -> Router {
         .route("/users/@me/guilds", get(guilds))
         .route("/guilds/{guild}", get(guild))
         .route("/guilds/{guild}/members/{user}", get(member))
-        .route("/channels/{channel}", get(channel).patch(change_channel))
         .route("/channels/{channel}/messages", get(messages).post(create_message))
         .route("/channels/{channel}/messages/{message}", message)
         .route("/channels/{channel}/messages/{message}/reactions/{emoji}/@me", put(react).delete(unreact))
         .route("/channels/{channel}/typing", post(typing))
+        .merge(channels::routes())
         .merge(webhooks::routes())
         .fallback(async || (StatusCode::NOT_FOUND, Json(json!({ "message": "404: Not Found", "code": 0 }))))
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "message": "405: Method Not Allowed", "code": 0 })))
         })
-        .layer(DefaultBodyLimit::max(LARGEST_UPLOAD + (1 << 16)))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(hub.clone(), gate));
     Router::new()
         .nest("/api/v10", api)
-        .route("/attachments/{channel}/{id}/{name}", get(attachment))
+        .route("/attachments/{channel}/{id}/{name}", get(files::served))
         .route("/", get(gateway::connect))
         .with_state(hub)
 }
@@ -98,8 +88,8 @@ async fn gate(
         (Some(Fault::Status(status)), _) => {
             failure(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         }
-        (Some(Fault::RateLimited { after, global }), _) => too_many(Exceeded { after, global }),
-        (_, Some(exceeded)) => too_many(exceeded),
+        (Some(Fault::RateLimited { after, global }), _) => Exceeded { after, global }.into_response(),
+        (_, Some(exceeded)) => exceeded.into_response(),
         (Some(Fault::Delay(delay)), None) => {
             tokio::time::sleep(delay).await;
             next.run(request).await
@@ -139,7 +129,7 @@ fn classify(method: &Method, path: &str) -> (Kind, Option<Id>) {
         ("DELETE", ["messages", _]) => Kind::Delete,
         ("PUT" | "DELETE", ["messages", _, "reactions", ..]) => Kind::React,
         ("POST", ["typing"]) => Kind::Typing,
-        ("GET", ["messages", ..]) => Kind::Read,
+        ("GET", ["messages"] | ["messages", _]) => Kind::Read,
         _ => Kind::Other,
     };
     (kind, Some(channel))
@@ -150,34 +140,6 @@ fn failure(status: StatusCode) -> Response {
     let reason = status.canonical_reason().unwrap_or("Error");
     let message = format!("{}: {reason}", status.as_u16());
     (status, Json(json!({ "message": message, "code": 0 }))).into_response()
-}
-
-/// 429 as Discord says it: seconds with a fraction in the body, whole seconds in the header.
-fn too_many(exceeded: Exceeded) -> Response {
-    let body = json!({
-        "message": "You are being rate limited.",
-        "retry_after": exceeded.after.as_secs_f64(),
-        "global": exceeded.global,
-    });
-    let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.after.as_secs_f64().ceil() as u64));
-    let scope = if exceeded.global { "global" } else { "user" };
-    headers.insert("x-ratelimit-scope", HeaderValue::from_static(scope));
-    if exceeded.global {
-        headers.insert("x-ratelimit-global", HeaderValue::from_static("true"));
-    }
-    response
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut body = json!({ "message": self.message, "code": self.code });
-        if let Some(errors) = self.errors {
-            body["errors"] = errors;
-        }
-        (self.status, Json(body)).into_response()
-    }
 }
 
 async fn gateway_url(State(hub): Shared) -> Response {
@@ -220,32 +182,6 @@ async fn guild(State(hub): Shared, Path(guild): Path<u64>) -> Answer {
         return Err(Refusal::new(StatusCode::NOT_FOUND, 10004, "Unknown Guild"));
     }
     Ok(Json(state.world.guild_json()).into_response())
-}
-
-async fn channel(State(hub): Shared, Path(channel): Path<u64>) -> Answer {
-    let state = hub.lock();
-    let channel = state.world.visible(channel.into())?;
-    Ok(Json(state.world.channel_json(channel)).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChannelChange {
-    archived: bool,
-}
-
-/// The only change to a channel that the bot makes: it reopens a thread.
-async fn change_channel(
-    State(hub): Shared,
-    Path(channel): Path<u64>,
-    Json(change): Json<ChannelChange>,
-) -> Answer {
-    if change.archived {
-        return Err(Refusal::missing_permissions());
-    }
-    hub.change(|state| state.bot_reopens(channel.into()))?;
-    let state = hub.lock();
-    Ok(Json(state.world.channel_json(state.world.visible(channel.into())?)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -337,76 +273,6 @@ async fn typing(State(hub): Shared, Path(channel): Path<u64>) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// A message's file, for anybody who knows its address, as on Discord's own content network.
-async fn attachment(State(hub): Shared, uri: Uri, Path((_, id, _)): Path<(u64, u64, String)>) -> Response {
-    let (file, fault) = hub.change(|state| {
-        let file = state.world.files.get(&Id::from(id)).cloned();
-        let status = Some(if file.is_some() { 200 } else { 404 });
-        let path = uri.path().to_owned();
-        state.calls.push(Call { method: "GET".to_owned(), path, status, at: Instant::now() });
-        (file, state.faults.strike(&Method::GET, uri.path()))
-    });
-    match fault {
-        None => {}
-        Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-        Some(_) => return StatusCode::BAD_GATEWAY.into_response(),
-    }
-    let Some(file) = file else { return StatusCode::NOT_FOUND.into_response() };
-    let kind = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-    ([(CONTENT_TYPE, kind)], file.bytes).into_response()
-}
-
-/// The body of a message.
-pub(super) async fn draft(request: Request) -> Result<Draft, Refusal> {
-    let (draft, files) = form(request).await?;
-    Ok(Draft { files, ..draft })
-}
-
-/// A body with files: JSON, or a form with JSON in `payload_json` and files in `files[n]`.
-pub(super) async fn form<T: DeserializeOwned + Default>(
-    request: Request<Body>,
-) -> Result<(T, Vec<File>), Refusal> {
-    let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, 40005, "Request entity too large");
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("multipart/form-data") {
-        let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await.map_err(|_| too_large())?;
-        return Ok((parse(&bytes)?, Vec::new()));
-    }
-    let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");
-    let refused = |error: MultipartError| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => bad_form(),
-    };
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
-    let (mut payload, mut files) = (T::default(), Vec::new());
-    while let Some(field) = form.next_field().await.map_err(refused)? {
-        if field.name() == Some("payload_json") {
-            payload = parse(&field.bytes().await.map_err(refused)?)?;
-        } else if let Some(name) = field.file_name().map(str::to_owned) {
-            let content_type = field.content_type().map(str::to_owned);
-            files.push(File { name, content_type, bytes: field.bytes().await.map_err(refused)? });
-        }
-    }
-    if files.iter().map(|file| file.bytes.len()).sum::<usize>() > LARGEST_UPLOAD {
-        return Err(too_large());
-    }
-    Ok((payload, files))
-}
-
-pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
-    let value: Value = serde_json::from_slice(json).map_err(|_| {
-        Refusal::new(StatusCode::BAD_REQUEST, 50109, "The request body contains invalid JSON.")
-    })?;
-    parse_value(value)
-}
-
-pub(super) fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let at = error.path().to_string().replace('[', ".").replace(']', "");
-        Refusal::field(&at, "BASE_TYPE_BAD_TYPE", &error.inner().to_string())
-    })
-}
-
 /// Faults that are planned for calls to come.
 #[derive(Default)]
 pub(super) struct Faults(Vec<Planned>);
@@ -423,7 +289,7 @@ impl Faults {
     }
 
     /// The fault that hits this call, if one is planned for it.
-    fn strike(&mut self, method: &Method, path: &str) -> Option<Fault> {
+    pub(super) fn strike(&mut self, method: &Method, path: &str) -> Option<Fault> {
         let call = format!("{method} {path}");
         let place = self.0.iter().position(|planned| call.contains(&planned.only))?;
         let planned = &mut self.0[place];

@@ -10,10 +10,15 @@ use serde_json::Value;
 
 use super::form::Mistakes;
 use super::layout::{COMPONENTS_V2, check_components, check_embeds};
-use super::world::{Attachment, Channel, File, Id, Message, Right, World};
+use super::shape::MANAGE_THREADS;
+use super::world::{Channel, File, Id, Message, Right, Thread, World};
 
 /// Discord's limit for bots, in code points (its OpenAPI description says 4000, which is for other clients).
 const LONGEST: usize = 2000;
+/// How many files a message may have.
+const MOST_FILES: usize = 10;
+/// How large a file may be where a guild has all boosts, in bytes.
+pub(super) const LARGEST_UPLOAD: usize = 100 << 20;
 
 /// A refusal of Discord's.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +70,15 @@ impl Refusal {
 
     pub(super) fn closed_thread() -> Self {
         Self::new(StatusCode::BAD_REQUEST, 50083, "Thread is archived")
+    }
+
+    /// For what needs another kind of channel.
+    pub(super) fn wrong_channel() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 50024, "Cannot execute action on this channel type")
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, 40005, "Request entity too large")
     }
 
     pub(super) fn empty_message() -> Self {
@@ -213,18 +227,6 @@ impl World {
         members.map(|user| user.id).filter(|id| *id != author).collect()
     }
 
-    pub(super) fn attach(&mut self, channel: Id, files: Vec<File>) -> Vec<Attachment> {
-        let attach = |file: File| {
-            let id = self.new_id();
-            let name = file.name.replace(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)), "_");
-            let url = format!("{}/attachments/{channel}/{id}/{name}", self.url);
-            let (content_type, size) = (file.content_type.clone(), file.bytes.len());
-            self.files.insert(id, file);
-            Attachment { id, name, content_type, size, url }
-        };
-        files.into_iter().map(attach).collect()
-    }
-
     /// The channel, if the bot may see it.
     pub(super) fn visible(&self, channel: Id) -> Result<&Channel, Refusal> {
         let found = self.channels.get(&channel).ok_or_else(Refusal::unknown_channel)?;
@@ -232,6 +234,40 @@ impl World {
             return Err(Refusal::missing_access());
         }
         Ok(found)
+    }
+
+    /// The thread, if the bot may see it.
+    pub(super) fn visible_thread(&self, id: Id) -> Result<(&Channel, &Thread), Refusal> {
+        let channel = self.visible(id)?;
+        channel.thread.as_ref().map(|thread| (channel, thread)).ok_or_else(Refusal::wrong_channel)
+    }
+
+    /// Refuses what cannot be done in a thread that is in the archive, or that is locked. A new message takes it out.
+    pub(super) fn check_open(&self, channel: Id, is_new_message: bool) -> Result<(), Refusal> {
+        let thread = self.channels.get(&channel).and_then(|channel| channel.thread.as_ref());
+        let Some(thread) = thread else { return Ok(()) };
+        let locked = thread.locked && !self.manages(channel, MANAGE_THREADS);
+        if locked || thread.archived && !is_new_message {
+            return Err(Refusal::closed_thread());
+        }
+        Ok(())
+    }
+
+    /// Refuses files that are too many or too large: the limit is for each of them.
+    pub(super) fn check_files(&self, channel: Id, files: &[File]) -> Result<(), Refusal> {
+        if files.len() > MOST_FILES {
+            let message = "Maximum number of attachments in a message reached (10)";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, 30015, message));
+        }
+        let limit = match self.boosts {
+            2 if !self.is_direct(channel) => 50 << 20,
+            3 if !self.is_direct(channel) => LARGEST_UPLOAD,
+            _ => 10 << 20,
+        };
+        if files.iter().any(|file| file.bytes.len() > limit) {
+            return Err(Refusal::too_large());
+        }
+        Ok(())
     }
 
     /// The message, if the bot may see its channel.

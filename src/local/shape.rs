@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use humantime_serde::re::humantime::format_rfc3339_micros;
 use serde_json::{Value, json};
 
-use super::world::{Attachment, Channel, Closed, Id, Message, Right, Role, User, World};
+use super::world::{Channel, ChannelKind, Id, Right, Role, Tag, Thread, User, World};
 
 /// Everything an ordinary member may do here, as a bit set: view, write (also in threads), embed, attach, read the
-/// history, mention everyone, react, use the own and others' emoji, change the own name, use commands.
+/// history, mention everyone, react, use the own and others' emoji, change the own name, use commands, open threads.
 pub(super) const PERMISSIONS: u64 = 1 << 6
     | 1 << 10
     | 1 << 11
@@ -22,7 +22,11 @@ pub(super) const PERMISSIONS: u64 = 1 << 6
     | 1 << 18
     | 1 << 26
     | 1 << 31
+    | 1 << 35
+    | 1 << 36
     | 1 << 38;
+pub(super) const MANAGE_CHANNELS: u64 = 1 << 4;
+pub(super) const MANAGE_THREADS: u64 = 1 << 34;
 /// Everything: what the owner of the guild may do.
 const ALL_PERMISSIONS: u64 = (1 << 53) - 1;
 const ADMINISTRATOR: u64 = 1 << 3;
@@ -34,6 +38,7 @@ fn bit(right: Right) -> u64 {
         Right::Attach => 1 << 15,
         Right::Post => 1 << 11 | 1 << 38,
         Right::History => 1 << 16,
+        Right::Threads => 1 << 35 | 1 << 36,
     }
 }
 
@@ -45,7 +50,7 @@ pub(super) fn with_guild(guild: Option<Id>, mut json: Value) -> Value {
     json
 }
 
-fn time(time: SystemTime) -> Value {
+pub(super) fn time(time: SystemTime) -> Value {
     format_rfc3339_micros(time).to_string().into()
 }
 
@@ -84,7 +89,7 @@ impl World {
     }
 
     /// The user, or the webhook, with this id.
-    fn author_json(&self, id: Id) -> Value {
+    pub(super) fn author_json(&self, id: Id) -> Value {
         if let Some(user) = self.users.get(&id) {
             return self.user_json(user);
         }
@@ -144,16 +149,56 @@ impl World {
         if user.id == self.owner && self.guild_of(channel) == Some(self.guild) {
             return ALL_PERMISSIONS;
         }
-        let everybody = self.roles.get(&self.guild).map_or(0, |role| role.permissions);
-        let roles = user.roles.iter().filter_map(|role| self.roles.get(role));
-        let given = roles.fold(everybody, |all, role| all | role.permissions);
+        let given = self.given(user);
         if given & ADMINISTRATOR != 0 {
             return ALL_PERMISSIONS;
         }
         let given = given | self.permitted(channel, user.id);
-        let rights = [Right::View, Right::Post, Right::History, Right::Attach, Right::React];
+        let rights =
+            [Right::View, Right::Post, Right::History, Right::Attach, Right::React, Right::Threads];
         let denied = rights.into_iter().filter(|right| user.id == self.bot && self.denied(channel, *right));
         denied.fold(given, |left, right| left & !bit(right))
+    }
+
+    /// What the roles give a user.
+    fn given(&self, user: &User) -> u64 {
+        let everybody = self.roles.get(&self.guild).map_or(0, |role| role.permissions);
+        let roles = user.roles.iter().filter_map(|role| self.roles.get(role));
+        roles.fold(everybody, |all, role| all | role.permissions)
+    }
+
+    /// Whether the bot has one of the permissions to manage something in a channel.
+    pub(super) fn manages(&self, channel: Id, permission: u64) -> bool {
+        let given = self.users.get(&self.bot).map_or(0, |bot| self.given(bot));
+        (given | self.permitted(channel, self.bot)) & (permission | ADMINISTRATOR) != 0
+    }
+
+    /// Somebody's place in a thread, as Discord's JSON.
+    pub(super) fn thread_member_json(&self, thread: Id, user: Id) -> Value {
+        json!({ "id": thread, "user_id": user, "join_timestamp": time(thread.time()), "flags": 0 })
+    }
+
+    fn add_thread_json(&self, channel: &Channel, thread: &Thread, json: &mut Value) {
+        json["owner_id"] = json!(thread.owner);
+        json["message_count"] = channel.messages.len().into();
+        json["total_message_sent"] = thread.sent.into();
+        json["member_count"] = thread.members.len().min(50).into();
+        json["thread_metadata"] = json!({
+            "archived": thread.archived,
+            "archive_timestamp": time(thread.archive_changed),
+            "auto_archive_duration": thread.auto_archive_minutes,
+            "locked": thread.locked,
+            "create_timestamp": time(channel.id.time()),
+        });
+        if channel.kind == ChannelKind::PrivateThread {
+            json["thread_metadata"]["invitable"] = true.into();
+        }
+        if !thread.applied_tags.is_empty() {
+            json["applied_tags"] = json!(thread.applied_tags);
+        }
+        if thread.members.contains(&self.bot) {
+            json["member"] = self.thread_member_json(channel.id, self.bot);
+        }
     }
 
     pub(super) fn channel_json(&self, channel: &Channel) -> Value {
@@ -175,19 +220,23 @@ impl World {
             "rate_limit_per_user": 0,
             "flags": 0,
         });
-        if channel.parent.is_some() {
-            json["owner_id"] = json!(self.owner);
-            json["message_count"] = channel.messages.len().into();
-            json["total_message_sent"] = channel.messages.len().into();
-            json["member_count"] = 1.into();
-            json["thread_metadata"] = json!({
-                "archived": channel.closed.is_some(),
-                "archive_timestamp": time(channel.id.time()),
-                "auto_archive_duration": 4320,
-                "locked": channel.closed == Some(Closed::Locked),
-                "create_timestamp": time(channel.id.time()),
-            });
+        if let Some(thread) = &channel.thread {
+            self.add_thread_json(channel, thread, &mut json);
             return json;
+        }
+        if channel.kind.is_forum() {
+            let tag = |tag: &Tag| {
+                json!({ "id": tag.id, "name": tag.name, "moderated": false, "emoji_id": null, "emoji_name": null })
+            };
+            json["available_tags"] = channel.tags.iter().map(tag).collect();
+            json["default_reaction_emoji"] = Value::Null;
+            json["default_sort_order"] = Value::Null;
+            json["default_forum_layout"] = 0.into();
+        }
+        if channel.kind == ChannelKind::Voice {
+            json["bitrate"] = 64_000.into();
+            json["user_limit"] = 0.into();
+            json["rtc_region"] = Value::Null;
         }
         let denied: u64 = channel.denied.iter().map(|right| bit(*right)).fold(0, |all, bit| all | bit);
         let overwrite = |id: Id, allow: u64, deny: u64| json!({ "id": id, "type": 1, "allow": allow.to_string(), "deny": deny.to_string() });
@@ -197,136 +246,6 @@ impl World {
         json["position"] = 0.into();
         json["topic"] = Value::Null;
         json["nsfw"] = false.into();
-        json
-    }
-
-    fn attachment_json(&self, file: &Attachment) -> Value {
-        let mut json = json!({
-            "id": file.id, "filename": file.name, "size": file.size, "url": file.url, "proxy_url": file.url,
-        });
-        if let Some(kind) = &file.content_type {
-            json["content_type"] = kind.as_str().into();
-        }
-        json
-    }
-
-    /// Whether the bot may see the text of this message, given whether it may see every text.
-    ///
-    /// Without the privileged intent it sees its own messages, direct ones, and those that mention it by name.
-    fn readable(&self, message: &Message, content: bool) -> bool {
-        let own = message.author == self.bot || self.is_direct(message.channel);
-        content || own || message.mentions.contains(&self.bot)
-    }
-
-    fn bare_message_json(&self, message: &Message, content: bool) -> Value {
-        let readable = self.readable(message, content);
-        let mut json = json!({
-            "id": message.id,
-            "channel_id": message.channel,
-            "type": message.kind,
-            "author": self.author_json(message.author),
-            "content": if readable { &message.content } else { "" },
-            "timestamp": time(message.id.time()),
-            "edited_timestamp": message.edited.map(time),
-            "tts": false,
-            "mention_everyone": message.mention_everyone,
-            "mentions": message.mentions.iter().map(|id| self.author_json(*id)).collect::<Vec<_>>(),
-            "mention_roles": message.mention_roles,
-            "attachments": [],
-            "embeds": [],
-            "components": [],
-            "pinned": false,
-            "flags": message.flags,
-        });
-        if readable {
-            let files = message.attachments.iter().map(|file| self.attachment_json(file));
-            json["attachments"] = files.collect();
-            json["embeds"] = message.embeds.clone().into();
-            json["components"] = message.components.clone().into();
-        }
-        if let Some(nonce) = &message.nonce {
-            json["nonce"] = nonce.as_str().into();
-        }
-        if let Some(webhook) = message.webhook {
-            json["webhook_id"] = json!(webhook);
-        }
-        if let Some(replied) = message.reply_to {
-            let reference = json!({ "type": 0, "channel_id": message.channel, "message_id": replied });
-            json["message_reference"] = with_guild(self.guild_of(message.channel), reference);
-        }
-        if let Some(interaction) = message.interaction.and_then(|id| self.interactions.get(&id)) {
-            json["application_id"] = json!(self.application);
-            json["interaction_metadata"] = self.interaction_metadata_json(interaction);
-        }
-        let mut counts: Vec<(&str, u64, bool)> = Vec::new();
-        for (emoji, user) in &message.reactions {
-            let me = *user == self.bot;
-            match counts.iter_mut().find(|(name, ..)| name == emoji) {
-                Some((_, count, mine)) => (*count, *mine) = (*count + 1, *mine || me),
-                None => counts.push((emoji, 1, me)),
-            }
-        }
-        if !counts.is_empty() {
-            let counts = counts.into_iter().map(|(emoji, count, me)| {
-                json!({
-                    "emoji": emoji_json(emoji), "count": count, "me": me, "me_burst": false, "burst_colors": [],
-                    "count_details": { "normal": count, "burst": 0 },
-                })
-            });
-            json["reactions"] = counts.collect();
-        }
-        json
-    }
-
-    /// A message as REST gives it. A reply carries the message that it replies to, or null if that is gone.
-    pub(super) fn message_json(&self, message: &Message, content: bool) -> Value {
-        let mut json = self.bare_message_json(message, content);
-        if let Some(replied) = message.reply_to {
-            let replied = self.message(replied).filter(|it| it.channel == message.channel);
-            json["referenced_message"] =
-                replied.map_or(Value::Null, |replied| self.bare_message_json(replied, content));
-        }
-        json
-    }
-
-    /// A message as the gateway gives it: with the guild, and with who is a member of it.
-    pub(super) fn message_event_json(&self, message: &Message, content: bool) -> Value {
-        let json = self.message_json(message, content);
-        // Ephemeral ones come as if they were direct messages.
-        let guild = self.guild_of(message.channel).filter(|_| message.ephemeral_to.is_none());
-        let mut json = with_guild(guild, json);
-        if guild.is_none() {
-            return json;
-        }
-        if let Some(user) = self.users.get(&message.author) {
-            json["member"] = self.partial_member_json(user);
-        }
-        for (place, id) in message.mentions.iter().enumerate() {
-            if let Some(user) = self.users.get(id) {
-                json["mentions"][place]["member"] = self.partial_member_json(user);
-            }
-        }
-        json
-    }
-
-    pub(super) fn reaction_json(&self, message: &Message, user: Id, emoji: &str, added: bool) -> Value {
-        let json = json!({
-            "user_id": user,
-            "channel_id": message.channel,
-            "message_id": message.id,
-            "emoji": emoji_json(emoji),
-            "burst": false,
-            "type": 0,
-        });
-        let guild = self.guild_of(message.channel);
-        let mut json = with_guild(guild, json);
-        if added {
-            if guild.is_some() {
-                json["member"] = self.member_json(&self.users[&user]);
-            }
-            json["message_author_id"] = json!(message.author);
-            json["burst_colors"] = json!([]);
-        }
         json
     }
 
@@ -374,7 +293,7 @@ impl World {
             "max_stage_video_channel_users": 50,
             "max_video_channel_users": 25,
             "vanity_url_code": null,
-            "premium_tier": 0,
+            "premium_tier": self.boosts,
             "premium_subscription_count": 0,
             "preferred_locale": "en-US",
             "rules_channel_id": null,
@@ -394,7 +313,7 @@ impl World {
     pub(super) fn guild_event_json(&self) -> Value {
         let mut json = self.guild_json();
         let visible = |channel: &&Channel| {
-            let open = channel.closed.is_none() && !self.denied(channel.id, Right::View);
+            let open = channel.thread.as_ref().is_none_or(|it| !it.archived) && !self.denied(channel.id, Right::View);
             open && channel.guild == Some(self.guild)
         };
         let (threads, channels): (Vec<_>, Vec<_>) =
@@ -472,13 +391,5 @@ impl World {
         let made_up = User { id: team, name: format!("team{team}"), bot: false, roles: Default::default() };
         json["owner"] = self.user_json(&made_up);
         json
-    }
-}
-
-/// A Unicode emoji as it is, or a custom one as `name:id`.
-fn emoji_json(emoji: &str) -> Value {
-    match emoji.split_once(':') {
-        Some((name, id)) => json!({ "id": id, "name": name }),
-        None => json!({ "id": null, "name": emoji }),
     }
 }

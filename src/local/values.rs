@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::world::{File, Id, Message, Owner};
+use serde_json::Value;
+
+use super::world::{File, FileFault, Id, Message, Owner, Poll};
 
 /// How a local Discord behaves.
 #[derive(Debug, Clone)]
@@ -47,7 +49,7 @@ impl Default for Options {
 pub enum RateLimits {
     /// As Discord does it.
     On,
-    /// Not at all.
+    /// Not at all, but for the names of channels: two changes in ten minutes each.
     Off,
 }
 
@@ -89,6 +91,16 @@ pub enum What {
         /// A Unicode emoji, or `name:id`.
         emoji: String,
     },
+    /// Somebody opened a thread: the event's channel.
+    ThreadOpened {
+        /// The channel or forum that it is in.
+        parent: Id,
+        /// Who.
+        by: Id,
+    },
+    /// A thread, which is the event's channel, was renamed, closed, reopened, or changed otherwise: see
+    /// [`LocalDiscord::thread_state`](super::LocalDiscord::thread_state).
+    ThreadChanged,
     /// The bot types.
     Typing {
         /// Who: the bot.
@@ -170,6 +182,20 @@ pub struct Say {
     pub reply_pings: bool,
     /// Files.
     pub files: Vec<File>,
+    /// How single files are served badly, by their names.
+    pub file_faults: Vec<(String, FileFault)>,
+    /// Whether the bot is told the names of the files as they are; Discord cleans them.
+    pub raw_names: bool,
+    /// This is a voice message of this length: its file is the recording.
+    pub voice: Option<Duration>,
+    /// The message that this one forwards; then it has no text of its own.
+    pub forward_of: Option<Id>,
+    /// Stickers, by their names.
+    pub stickers: Vec<String>,
+    /// A poll.
+    pub poll: Option<Poll>,
+    /// Embeds as Discord gives them. Only bots and webhooks can post any.
+    pub embeds: Vec<Value>,
     /// Post it through a webhook, which is then its author in place of the user.
     pub webhook: bool,
     /// Give what comes through the webhook the user's own id, which no webhook of the real Discord can do.
@@ -191,6 +217,13 @@ impl Say {
             reply_to: None,
             reply_pings: true,
             files: Vec::new(),
+            file_faults: Vec::new(),
+            raw_names: false,
+            voice: None,
+            forward_of: None,
+            stickers: Vec::new(),
+            poll: None,
+            embeds: Vec::new(),
             webhook: false,
             forged: false,
             kind: 0,

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Hub;
+use super::body::{Answer, LARGEST_BODY, Shared, draft, form, parse, parse_value};
 use super::responses::{Callback, FORM, SUGGESTIONS};
-use super::rest::{Answer, LARGEST_UPLOAD, Shared, draft, form, parse, parse_value};
 use super::rules::{Draft, Refusal};
 use super::world::{Id, World};
 
@@ -77,7 +77,7 @@ async fn overwrite_in_guild(
 }
 
 async fn replace(hub: &Hub, application: u64, guild: Option<u64>, request: Request<Body>) -> Answer {
-    let bytes = body::to_bytes(request.into_body(), LARGEST_UPLOAD).await;
+    let bytes = body::to_bytes(request.into_body(), LARGEST_BODY).await;
     let wanted: Value = parse(&bytes.unwrap_or_default())?;
     hub.change(|state| {
         let guild = check_scope(&state.world, application, guild)?;

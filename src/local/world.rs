@@ -1,68 +1,20 @@
 //! The guild as plain data: users, roles, channels, messages, files. No rules here, no JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::commands::Command;
+pub use super::id::Id;
+use super::id::next_id;
 use super::interactions::Interaction;
-use super::shape::PERMISSIONS;
-
-/// A Discord snowflake: of a user, a role, a channel, a message … It is a string in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(u64);
-
-/// Discord's snowflakes count milliseconds from the start of 2015.
-const EPOCH: Duration = Duration::from_millis(1_420_070_400_000);
-
-impl Id {
-    /// The number.
-    pub fn get(self) -> u64 {
-        self.0
-    }
-
-    /// When it was made, to the millisecond.
-    pub fn time(self) -> SystemTime {
-        UNIX_EPOCH + EPOCH + Duration::from_millis(self.0 >> 22)
-    }
-}
-
-impl From<u64> for Id {
-    fn from(id: u64) -> Self {
-        Self(id)
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// Takes a string or a number, as Discord does.
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Number(u64),
-            Text(String),
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Number(id) => Ok(Self(id)),
-            Form::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
-        }
-    }
-}
+pub use super::message::{
+    Attachment, EPHEMERAL, File, FileFault, HAS_THREAD, LOADING, Message, Poll, SUPPRESS_EMBEDS,
+    SUPPRESS_NOTIFICATIONS, Sticker, VOICE_MESSAGE,
+};
+pub(super) use super::message::{STARTER, TELLS_OF_THREAD};
+use super::shape::{MANAGE_THREADS, PERMISSIONS};
 
 /// A person or a bot.
 #[derive(Debug, Clone)]
@@ -98,14 +50,17 @@ pub enum Right {
     Attach,
     /// To add reactions: 50013 without it.
     React,
+    /// To open threads: 50013 without it.
+    Threads,
 }
 
-/// A thread in the archive, where every post answers 50083.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a thread is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Closed {
-    /// The bot may take it out.
+    /// It is in the archive. A post takes it out; until then edits, reactions and typing there answer 50083.
     Archived,
-    /// Only moderators may.
+    /// It is in the archive and locked: posts answer 50083 too, and only who manages threads may take it out.
     Locked,
 }
 
@@ -114,10 +69,54 @@ pub enum Closed {
 pub(super) enum ChannelKind {
     Text = 0,
     Direct = 1,
+    Voice = 2,
+    Announcement = 5,
+    AnnouncementThread = 10,
     Thread = 11,
     PrivateThread = 12,
     /// It has threads only.
     Forum = 15,
+    /// A forum for pictures.
+    Media = 16,
+}
+
+impl ChannelKind {
+    /// Whether nothing but threads can be in it.
+    pub(super) fn is_forum(self) -> bool {
+        matches!(self, Self::Forum | Self::Media)
+    }
+}
+
+/// What a thread has beyond other channels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Thread {
+    /// The channel or forum that it is in.
+    pub parent: Id,
+    /// Who opened it.
+    pub owner: Id,
+    /// Who is in it.
+    pub members: BTreeSet<Id>,
+    /// Whether it is in the archive.
+    pub archived: bool,
+    /// Whether only who manages threads may post there and take it out of the archive.
+    pub locked: bool,
+    /// After how many idle minutes it leaves the list of threads: 60, 1440, 4320 or 10080.
+    pub auto_archive_minutes: u64,
+    /// Of a forum's post: its tags.
+    pub applied_tags: Vec<Id>,
+    /// When it last went into the archive or out of it.
+    #[serde(skip)]
+    pub archive_changed: SystemTime,
+    /// How many messages there ever were.
+    #[serde(skip)]
+    pub(super) sent: usize,
+}
+
+/// A tag that the posts of a forum can have.
+#[derive(Debug, Clone)]
+pub(super) struct Tag {
+    pub(super) id: Id,
+    pub(super) name: String,
 }
 
 /// A text channel, a thread of one, or direct messages.
@@ -130,11 +129,15 @@ pub(super) struct Channel {
     pub(super) guild: Option<Id>,
     /// The channel that this is a thread of.
     pub(super) parent: Option<Id>,
+    /// Of a thread, what other channels do not have.
+    pub(super) thread: Option<Thread>,
+    /// Of a forum, the tags that its posts can have.
+    pub(super) tags: Vec<Tag>,
+    /// When the bot last renamed it, by this world's clock.
+    pub(super) renames: Vec<SystemTime>,
     /// The person that the bot talks with here, in direct messages.
     pub(super) direct: Option<Id>,
     pub(super) denied: BTreeSet<Right>,
-    /// Of a thread, that it is in the archive, and who may take it out.
-    pub(super) closed: Option<Closed>,
     /// What single people may do here besides, as Discord's bits.
     pub(super) permitted: BTreeMap<Id, u64>,
     pub(super) messages: BTreeMap<Id, Message>,
@@ -151,103 +154,16 @@ impl Channel {
             kind,
             guild,
             parent: None,
+            thread: None,
+            tags: Vec::new(),
+            renames: Vec::new(),
             direct: None,
             denied: BTreeSet::new(),
-            closed: None,
             permitted: BTreeMap::new(),
             messages: BTreeMap::new(),
             last_message: None,
         }
     }
-}
-
-/// A message as it stands in a channel now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Message {
-    /// Its id.
-    pub id: Id,
-    /// The channel or thread that it stands in.
-    pub channel: Id,
-    /// Who wrote it: a user, or the webhook.
-    pub author: Id,
-    /// Whether it was the bot under test.
-    pub by_bot: bool,
-    /// The text, trimmed as Discord trims it.
-    pub content: String,
-    /// Discord's number of its type: 0 is an ordinary message, 19 a reply, 7 a join.
-    pub kind: u8,
-    /// The message that it replies to.
-    pub reply_to: Option<Id>,
-    /// Discord's flags, such as [`SUPPRESS_EMBEDS`] and [`SUPPRESS_NOTIFICATIONS`].
-    pub flags: u64,
-    /// The nonce that its author gave it.
-    pub nonce: Option<String>,
-    /// The users that it mentions, as far as `allowed_mentions` lets it, and the author of the message that it replies to
-    /// if the reply pings.
-    pub mentions: Vec<Id>,
-    /// The roles that it mentions, likewise.
-    pub mention_roles: Vec<Id>,
-    /// Whether it mentions everybody.
-    pub mention_everyone: bool,
-    /// The users that get a notification for it: the mentioned ones, unless the message was posted silently. An
-    /// edit changes nothing here, for it notifies nobody.
-    pub pinged: Vec<Id>,
-    /// The files.
-    pub attachments: Vec<Attachment>,
-    /// The reactions on it now: which emoji, by whom.
-    pub reactions: Vec<(String, Id)>,
-    /// Embeds, as they were sent.
-    pub embeds: Vec<serde_json::Value>,
-    /// Components (buttons …), as they were sent, with Discord's numbers as their `id`.
-    pub components: Vec<serde_json::Value>,
-    /// The webhook that posted it; for an answer to an interaction that is the application.
-    pub webhook: Option<Id>,
-    /// The interaction that it answers, if it does.
-    pub interaction: Option<Id>,
-    /// The only person who sees it, if it is ephemeral. The bot cannot fetch it, react to it or reply to it.
-    pub ephemeral_to: Option<Id>,
-    /// When its text was last changed.
-    #[serde(skip)]
-    pub edited: Option<SystemTime>,
-    /// When it was posted.
-    #[serde(skip)]
-    pub at: Instant,
-}
-
-/// The flag of a message that hides the previews of links.
-pub const SUPPRESS_EMBEDS: u64 = 1 << 2;
-/// The flag of a silent message: it mentions, but notifies nobody.
-pub const SUPPRESS_NOTIFICATIONS: u64 = 1 << 12;
-
-/// The flag of a message that only one person sees.
-pub const EPHEMERAL: u64 = 1 << 6;
-/// The flag of a deferred answer: people see that the bot is thinking.
-pub const LOADING: u64 = 1 << 7;
-
-/// A file on a message. Its bytes are served under its URL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Attachment {
-    /// Its id.
-    pub id: Id,
-    /// The file name.
-    pub name: String,
-    /// The media type, if it is known.
-    pub content_type: Option<String>,
-    /// The size in bytes.
-    pub size: usize,
-    /// Where it is served.
-    pub url: String,
-}
-
-/// A file before it is attached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// The file name.
-    pub name: String,
-    /// The media type, if it is known.
-    pub content_type: Option<String>,
-    /// What is in it.
-    pub bytes: Bytes,
 }
 
 /// Who owns the application.
@@ -285,6 +201,10 @@ pub(super) struct World {
     pub(super) roles: BTreeMap<Id, Role>,
     pub(super) channels: BTreeMap<Id, Channel>,
     pub(super) files: HashMap<Id, File>,
+    /// How the files are served that are not served as they are.
+    pub(super) file_faults: HashMap<Id, FileFault>,
+    /// The level to which people have boosted the guild: 0 to 3.
+    pub(super) boosts: u8,
     /// The bot's nonces, and when they were used.
     pub(super) nonces: HashMap<String, (Id, Instant)>,
     /// The messages that only one person sees. They are in no channel's history.
@@ -316,6 +236,8 @@ impl World {
             roles: BTreeMap::new(),
             channels: BTreeMap::new(),
             files: HashMap::new(),
+            file_faults: HashMap::new(),
+            boosts: 0,
             nonces: HashMap::new(),
             ephemeral: BTreeMap::new(),
             commands: Vec::new(),
@@ -364,7 +286,20 @@ impl World {
             return true;
         }
         let inherited = channel.parent.is_some_and(|parent| self.denied(parent, right));
-        inherited || channel.denied.contains(&right)
+        inherited
+            || channel.denied.contains(&right)
+            || right == Right::View && channel.kind == ChannelKind::PrivateThread && !self.may_enter(channel)
+    }
+
+    /// Whether the bot is in this private thread, or manages threads.
+    fn may_enter(&self, channel: &Channel) -> bool {
+        let is_member = channel.thread.as_ref().is_some_and(|thread| thread.members.contains(&self.bot));
+        is_member || self.manages(channel.id, MANAGE_THREADS)
+    }
+
+    /// The time by this world's clock.
+    pub(super) fn now(&self) -> SystemTime {
+        SystemTime::now() + self.ahead
     }
 
     /// What this person may do besides in this channel, or in the channel that this is a thread of.
@@ -404,14 +339,6 @@ impl World {
         let ordinary = self.channels.values_mut().map(|channel| &mut channel.messages);
         ordinary.chain([&mut self.ephemeral]).find_map(|messages| messages.get_mut(&id))
     }
-}
-
-/// Real snowflakes: the time in the high bits; within a millisecond they count up.
-fn next_id(last: &mut u64, ahead: Duration) -> Id {
-    let since_epoch = (SystemTime::now() + ahead).duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
-    let now = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX >> 22) << 22;
-    *last = now.max(*last + 1);
-    Id(*last)
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Terminal {
 }
 
 /// A file's size for people.
-fn size(bytes: usize) -> String {
+pub(super) fn size(bytes: usize) -> String {
     match bytes {
         ..1000 => format!("{bytes} bytes"),
         _ => format!("{} KB", (bytes + 500) / 1000),
