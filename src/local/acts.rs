@@ -145,7 +145,8 @@ impl State {
         let id = world.new_id();
         let message = world.composed(id, channel, draft)?;
         if let Some(nonce) = &message.nonce {
-            let known = world.nonces.get(nonce).filter(|(_, at)| message.at.duration_since(*at) < NONCE_MEMORY);
+            let known =
+                world.nonces.get(nonce).filter(|(_, at)| message.at.duration_since(*at) < NONCE_MEMORY);
             if let Some((known, _)) = known.filter(|_| enforced)
                 && world.message(*known).is_some_and(|message| message.channel == channel)
             {

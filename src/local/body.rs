@@ -43,7 +43,8 @@ pub(super) async fn form<T: DeserializeOwned + Default>(
 ) -> Result<(T, Vec<File>), Refusal> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("multipart/form-data") {
-        let bytes = body::to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| Refusal::too_large())?;
+        let bytes =
+            body::to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| Refusal::too_large())?;
         return Ok((parse(&bytes)?, Vec::new()));
     }
     let bad_form = || Refusal::new(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body");

@@ -171,7 +171,13 @@ async fn thread(State(hub): Shared, Path(channel): Path<u64>, request: Request) 
         let kind = match body["type"].as_u64().unwrap_or(12) {
             12 if public == ChannelKind::Thread => ChannelKind::PrivateThread,
             10 | 11 => public,
-            _ => return Err(Refusal::field("type", "BASE_TYPE_CHOICES", "Value must be one of {10, 11, 12}.")),
+            _ => {
+                return Err(Refusal::field(
+                    "type",
+                    "BASE_TYPE_CHOICES",
+                    "Value must be one of {10, 11, 12}.",
+                ));
+            }
         };
         let new = world.new_thread(parent, kind, &body)?;
         let (id, by, name) = (state.world.new_id(), new.owner, new.name.clone());
@@ -208,7 +214,9 @@ async fn archived_threads(State(hub): Shared, Path(channel): Path<u64>, Query(pa
         }
     };
     let is_wanted = |thread: &super::world::Thread| {
-        thread.parent == parent && thread.archived && before.is_none_or(|before| thread.archive_changed < before)
+        thread.parent == parent
+            && thread.archived
+            && before.is_none_or(|before| thread.archive_changed < before)
     };
     let mut found: Vec<(SystemTime, Id)> = Vec::new();
     for channel in world.channels.values().filter(|it| it.kind != ChannelKind::PrivateThread) {

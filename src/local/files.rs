@@ -101,7 +101,8 @@ fn pixels(bytes: &[u8]) -> Option<(u32, u32)> {
     loop {
         let [0xff, kind, high, low] = *bytes.get(at..at + 4)? else { return None };
         if matches!(kind, 0xc0..=0xc2) {
-            let side = |at: usize| Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
+            let side =
+                |at: usize| Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
             return Some((side(at + 7)?, side(at + 5)?));
         }
         at += 2 + usize::from(u16::from_be_bytes([high, low]));

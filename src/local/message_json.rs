@@ -129,8 +129,7 @@ impl World {
             json["components"] = message.components.clone().into();
         }
         if !message.stickers.is_empty() {
-            let sticker =
-                |it: &Sticker| json!({ "id": it.id, "name": it.name, "format_type": 1 });
+            let sticker = |it: &Sticker| json!({ "id": it.id, "name": it.name, "format_type": 1 });
             json["sticker_items"] = message.stickers.iter().map(sticker).collect();
         }
     }

@@ -45,7 +45,10 @@ impl State {
         let mentions = world.mentions(&content, &AllowedMentions::everything(), replied);
         let pinged = world.pinged(&mentions, author);
         let forwarded = say.forward_of.map(|of| {
-            assert!(content.is_empty(), "a forward has no text of its own: people send one as another message");
+            assert!(
+                content.is_empty(),
+                "a forward has no text of its own: people send one as another message"
+            );
             let of = world.message(of).unwrap_or_else(|| panic!("no message {of}"));
             // Of a forward, what it forwards is forwarded.
             Box::new(of.forwarded.as_deref().unwrap_or(of).clone())

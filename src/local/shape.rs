@@ -154,8 +154,7 @@ impl World {
             return ALL_PERMISSIONS;
         }
         let given = given | self.permitted(channel, user.id);
-        let rights =
-            [Right::View, Right::Post, Right::History, Right::Attach, Right::React, Right::Threads];
+        let rights = [Right::View, Right::Post, Right::History, Right::Attach, Right::React, Right::Threads];
         let denied = rights.into_iter().filter(|right| user.id == self.bot && self.denied(channel, *right));
         denied.fold(given, |left, right| left & !bit(right))
     }
@@ -225,9 +224,7 @@ impl World {
             return json;
         }
         if channel.kind.is_forum() {
-            let tag = |tag: &Tag| {
-                json!({ "id": tag.id, "name": tag.name, "moderated": false, "emoji_id": null, "emoji_name": null })
-            };
+            let tag = |tag: &Tag| json!({ "id": tag.id, "name": tag.name, "moderated": false, "emoji_id": null, "emoji_name": null });
             json["available_tags"] = channel.tags.iter().map(tag).collect();
             json["default_reaction_emoji"] = Value::Null;
             json["default_sort_order"] = Value::Null;
@@ -313,7 +310,8 @@ impl World {
     pub(super) fn guild_event_json(&self) -> Value {
         let mut json = self.guild_json();
         let visible = |channel: &&Channel| {
-            let open = channel.thread.as_ref().is_none_or(|it| !it.archived) && !self.denied(channel.id, Right::View);
+            let open = channel.thread.as_ref().is_none_or(|it| !it.archived)
+                && !self.denied(channel.id, Right::View);
             open && channel.guild == Some(self.guild)
         };
         let (threads, channels): (Vec<_>, Vec<_>) =

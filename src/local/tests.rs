@@ -1,10 +1,13 @@
 //! The local Discord as its users see it: the real serenity client, and plain HTTP.
 
 mod commands;
+mod files;
 mod forms;
 mod interactions;
 mod layout;
 mod messages;
+mod threads;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use serenity::all::{
     ChannelId, Client, Context, CreateAllowedMentions, CreateMessage, EditMessage, EventHandler,
     GatewayIntents, Guild, GuildChannel, GuildId, HttpBuilder, MessageFlags, MessageId, MessageUpdateEvent,
-    Reaction, ReactionType, Ready, ResumedEvent, TypingStartEvent, async_trait,
+    PartialGuildChannel, Reaction, ReactionType, Ready, ResumedEvent, TypingStartEvent, async_trait,
 };
 use serenity::model::event::{Event as SerenityEvent, GatewayEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -36,6 +39,11 @@ enum Heard {
     ReactionRemove,
     Channel(GuildChannel),
     Thread(GuildChannel),
+    ThreadUpdate(GuildChannel),
+    ThreadDelete(ChannelId),
+    ThreadSync(Vec<GuildChannel>),
+    ThreadMember,
+    ThreadMembers(Box<serenity::all::ThreadMembersUpdateEvent>),
     Interaction(Box<serenity::all::Interaction>),
 }
 
@@ -91,6 +99,21 @@ impl EventHandler for Ear {
     async fn thread_create(&self, _: Context, thread: GuildChannel) {
         self.hear(Heard::Thread(thread));
     }
+    async fn thread_update(&self, _: Context, _: Option<GuildChannel>, thread: GuildChannel) {
+        self.hear(Heard::ThreadUpdate(thread));
+    }
+    async fn thread_delete(&self, _: Context, thread: PartialGuildChannel, _: Option<GuildChannel>) {
+        self.hear(Heard::ThreadDelete(thread.id));
+    }
+    async fn thread_list_sync(&self, _: Context, sync: serenity::all::ThreadListSyncEvent) {
+        self.hear(Heard::ThreadSync(sync.threads));
+    }
+    async fn thread_member_update(&self, _: Context, _: serenity::all::ThreadMember) {
+        self.hear(Heard::ThreadMember);
+    }
+    async fn thread_members_update(&self, _: Context, update: serenity::all::ThreadMembersUpdateEvent) {
+        self.hear(Heard::ThreadMembers(Box::new(update)));
+    }
     async fn interaction_create(&self, _: Context, interaction: serenity::all::Interaction) {
         self.hear(Heard::Interaction(Box::new(interaction)));
     }
@@ -138,6 +161,28 @@ impl Bot {
             _ => None,
         })
         .await
+    }
+
+    /// The names of the events that are heard next about threads and messages, this many.
+    async fn next_events(&mut self, count: usize) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        while names.len() < count {
+            names.push(
+                self.hear(|heard| match heard {
+                    Heard::Message(_) => Some("message"),
+                    Heard::Update(_) => Some("update"),
+                    Heard::Thread(_) => Some("thread"),
+                    Heard::ThreadUpdate(_) => Some("thread update"),
+                    Heard::ThreadDelete(_) => Some("thread delete"),
+                    Heard::ThreadSync(_) => Some("thread sync"),
+                    Heard::ThreadMember => Some("thread member"),
+                    Heard::ThreadMembers(_) => Some("thread members"),
+                    _ => None,
+                })
+                .await,
+            );
+        }
+        names
     }
 
     async fn interaction(&mut self) -> serenity::all::Interaction {
@@ -263,6 +308,21 @@ fn every_event_is_one_that_serenity_knows() {
     state.react(user, told, "👍");
     state.use_command(&UseCommand::new(direct, user, "model")).unwrap();
     state.permit(role, 1 << 13);
+    let starter = state.say(Say { stickers: vec!["wave".into()], ..Say::new(channel, user, "for a thread") });
+    let task = state.person_opens_thread(starter, user, "task").unwrap();
+    state.close_thread(task, Some(Closed::Archived));
+    let poll = Poll { question: "when?".into(), answers: vec!["now".into(), "later".into()] };
+    state.say(Say { poll: Some(poll), ..Say::to_bot(task, user, "") });
+    state.say(Say { forward_of: Some(said), ..Say::new(task, user, "") });
+    let file = File { name: "voice-message.ogg".into(), content_type: None, bytes: "x".into() };
+    let voice = Some(Duration::from_secs(2));
+    state.say(Say { voice, files: vec![file], ..Say::new(task, user, "") });
+    state.add_or_remove(task, state.world.bot, user, false);
+    let forum = state.channel_of(state.world.guild, ChannelKind::Forum, "help");
+    let tag = state.tag(forum, "bug");
+    state.post_in_forum(Say::new(forum, user, "it fails"), "why?", &[tag]);
+    state.set_right(channel, Right::View, true);
+    state.delete_channel(task);
     state.delete(said);
     state.delete_bulk(channel, &[answer, webhook]);
     state.change_channel(channel, |channel| channel.name.push('x'));
@@ -283,7 +343,10 @@ fn every_event_is_one_that_serenity_knows() {
     let expected = "READY GUILD_CREATE THREAD_UPDATE CHANNEL_CREATE THREAD_CREATE GUILD_ROLE_CREATE MESSAGE_CREATE \
          MESSAGE_UPDATE MESSAGE_CREATE MESSAGE_REACTION_ADD MESSAGE_CREATE MESSAGE_REACTION_REMOVE TYPING_START \
          MESSAGE_UPDATE INTERACTION_CREATE MESSAGE_CREATE INTERACTION_CREATE MESSAGE_CREATE MESSAGE_REACTION_ADD \
-         INTERACTION_CREATE GUILD_ROLE_UPDATE MESSAGE_DELETE MESSAGE_DELETE_BULK CHANNEL_UPDATE THREAD_DELETE CHANNEL_DELETE";
+         INTERACTION_CREATE GUILD_ROLE_UPDATE MESSAGE_CREATE THREAD_CREATE MESSAGE_UPDATE MESSAGE_CREATE THREAD_UPDATE \
+         THREAD_CREATE THREAD_MEMBER_UPDATE THREAD_MEMBERS_UPDATE MESSAGE_CREATE THREAD_MEMBERS_UPDATE MESSAGE_CREATE \
+         CHANNEL_CREATE CHANNEL_UPDATE THREAD_CREATE MESSAGE_CREATE CHANNEL_UPDATE THREAD_LIST_SYNC THREAD_DELETE \
+         MESSAGE_DELETE MESSAGE_DELETE_BULK CHANNEL_UPDATE THREAD_DELETE CHANNEL_DELETE";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
 }
 
@@ -573,7 +636,12 @@ async fn it_can_be_controlled_by_http() {
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
-    let said = json!({ "channel": "general/idea", "user": "anna", "text": "hello", "mention": true });
+    let files = json!([{ "name": "a.txt", "text": "abc", "fault": { "status": 404 } }, { "name": "b.txt" }]);
+    let poll = json!({ "question": "when?", "answers": ["now"] });
+    let said = json!({
+        "channel": "general/idea", "user": "anna", "text": "hello", "mention": true, "files": files, "voice": 2.5,
+        "stickers": ["wave"], "poll": poll, "embeds": [{ "title": "t" }],
+    });
     let (status, body) = control("say", said).await;
     assert_eq!(status, 200, "{body}");
     let message = id(&serde_json::from_str(&body).unwrap());
@@ -582,7 +650,29 @@ async fn it_can_be_controlled_by_http() {
     let url = format!("{}/control/messages?channel=general/idea", local.url());
     let messages: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     assert_eq!(messages[0]["content"], "x");
+    let whole = local.message(message).unwrap();
+    assert_eq!((whole.attachments.len(), whole.stickers.len(), whole.embeds.len()), (2, 1, 1));
+    assert_eq!(whole.poll.unwrap().answers, ["now"]);
+    assert_eq!(reqwest::get(&whole.attachments[0].url).await.unwrap().status(), 404);
+    let asked = local.say(Say::new(local.channel("general"), local.user("anna"), "for a thread"));
+    let first =
+        json!({ "channel": "help", "user": "anna", "text": "why?", "title": "It fails", "tags": ["bug"] });
+    let (status, body) = control("post-in-forum", first).await;
+    assert_eq!(status, 200, "{body}");
+    let post = id(&serde_json::from_str(&body).unwrap());
+    assert_eq!(local.thread_state(post).unwrap().applied_tags, [local.tag(local.forum("help"), "bug")]);
     for (path, body) in [
+        ("attach", json!({ "message": message, "files": [{ "name": "c.txt", "text": "c" }] })),
+        ("detach", json!({ "message": message, "name": "c.txt" })),
+        ("break-file", json!({ "message": message, "name": "b.txt", "fault": { "fewer_bytes": 1 } })),
+        ("break-file", json!({ "message": message, "name": "b.txt", "fault": null })),
+        ("boost", json!({ "level": 2 })),
+        ("say", json!({ "channel": "general", "user": "anna", "forward_of": message })),
+        ("open-thread", json!({ "message": asked, "user": "anna", "name": "task" })),
+        ("close-thread", json!({ "channel": "general/task", "how": "locked" })),
+        ("close-thread", json!({ "channel": "general/task", "how": null })),
+        ("add-to-thread", json!({ "channel": "general/task", "user": "bob" })),
+        ("remove-from-thread", json!({ "channel": "general/task", "user": "bob" })),
         ("react", json!({ "message": message, "user": "anna", "emoji": "👍" })),
         ("redeliver", json!({ "message": message })),
         ("forbid", json!({ "channel": "general", "right": "post" })),
@@ -598,6 +688,9 @@ async fn it_can_be_controlled_by_http() {
         assert_eq!(control(path, body).await.0, 200, "{path}");
     }
     assert_eq!(control("delete", json!({ "message": message })).await.0, 404);
+    let own_text = json!({ "channel": "general", "user": "anna", "forward_of": message, "text": "look" });
+    assert_eq!(control("say", own_text).await.0, 400);
+    assert_eq!(control("open-thread", json!({ "message": asked, "user": "anna", "name": "x" })).await.0, 400);
     let (status, body) = control("say", json!({ "chanel": "general" })).await;
     assert_eq!(status, 400);
     assert!(body.contains("chanel"), "{body}");

@@ -74,13 +74,16 @@ impl World {
             || change.auto_archive_minutes.is_some()
             || change.applied_tags.is_some();
         let may = manages
-            || !thread.locked && change.locked.is_none() && (!is_more_than_waking || thread.owner == self.bot);
+            || !thread.locked
+                && change.locked.is_none()
+                && (!is_more_than_waking || thread.owner == self.bot);
         if may { Ok(()) } else { Err(Refusal::missing_permissions()) }
     }
 
     /// How long the bot has to wait before it may change the name of this channel, if it has to, and wants to.
     pub(super) fn rename_wait(&self, id: Id, change: &Change) -> Option<Duration> {
-        let channel = self.channels.get(&id).filter(|it| change.name.as_ref().is_some_and(|to| *to != it.name))?;
+        let channel =
+            self.channels.get(&id).filter(|it| change.name.as_ref().is_some_and(|to| *to != it.name))?;
         let now = self.now();
         let ends = channel.renames.iter().map(|at| *at + RENAMES.1).filter(|end| *end > now);
         let mut ends: Vec<_> = ends.collect();
@@ -157,7 +160,10 @@ impl State {
         let id = self.world.new_id();
         let owner = self.world.owner;
         let (name, applied_tags) = (name.to_owned(), Vec::new());
-        self.open_thread(id, NewThread { parent, kind, owner, name, auto_archive_minutes: 4320, applied_tags });
+        self.open_thread(
+            id,
+            NewThread { parent, kind, owner, name, auto_archive_minutes: 4320, applied_tags },
+        );
         id
     }
 
@@ -198,7 +204,10 @@ impl State {
         let id = self.world.new_id();
         let (kind, name) = (ChannelKind::Thread, title.to_owned());
         let applied_tags = tags.to_vec();
-        self.open_thread(id, NewThread { parent, kind, owner, name, auto_archive_minutes: 4320, applied_tags });
+        self.open_thread(
+            id,
+            NewThread { parent, kind, owner, name, auto_archive_minutes: 4320, applied_tags },
+        );
         let first = self.said(id, Say { channel: id, ..say });
         self.post(first)
     }
@@ -363,7 +372,10 @@ impl State {
 
 impl World {
     /// Those of these threads that the bot sees, the youngest first, and its place in each that it is in.
-    pub(super) fn threads_json(&self, wanted: impl Fn(&Channel, &Thread) -> bool) -> (Vec<Value>, Vec<Value>) {
+    pub(super) fn threads_json(
+        &self,
+        wanted: impl Fn(&Channel, &Thread) -> bool,
+    ) -> (Vec<Value>, Vec<Value>) {
         let seen = self.channels.values().rev().filter(|channel| {
             channel.thread.as_ref().is_some_and(|thread| wanted(channel, thread))
                 && self.visible(channel.id).is_ok()

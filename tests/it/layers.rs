@@ -219,7 +219,6 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
         &["commands", "form", "interactions", "layout", "rules", "shape", "world"],
         "parts of one world, and what may be in it",
     ),
-    ("local", &["rest", "webhooks"], "webhooks are a part of REST"),
     (
         "outbox",
         &["form", "interaction", "wire"],

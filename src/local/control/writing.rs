@@ -91,7 +91,8 @@ impl FileBody {
 #[expect(clippy::result_large_err, reason = "an answer is an answer")]
 fn said(
     body: SayBody,
-) -> Result<impl FnOnce(&mut Everything, Option<ChannelKind>) -> Result<Say, String>, axum::response::Response> {
+) -> Result<impl FnOnce(&mut Everything, Option<ChannelKind>) -> Result<Say, String>, axum::response::Response>
+{
     let faults = body.files.iter().filter_map(|it| Some((it.name.clone(), it.fault.clone()?))).collect();
     let files = body.files.into_iter().map(FileBody::file).collect::<Result<Vec<File>, _>>()?;
     Ok(move |state: &mut Everything, kind: Option<ChannelKind>| {
@@ -175,7 +176,6 @@ async fn edit(State(hub): Shared, body: Bytes) -> Answer {
     let body: EditBody = read(&body)?;
     done(hub.change(|state| state.edit(body.message, &body.text)))
 }
-
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
