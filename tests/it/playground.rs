@@ -107,3 +107,29 @@ async fn where_nobody_is_left_to_answer_a_piped_playground_says_so_and_ends() {
     playground.shows("· ended: nobody is left to answer what Claude asks").await;
     assert_eq!(within("its end", process.wait()).await.unwrap().code(), Some(1));
 }
+
+#[tokio::test]
+async fn a_line_goes_with_a_file_and_the_last_answer_can_be_answered_and_forwarded() {
+    let stage = Stage::without_bot(Default::default()).await;
+    let (mut process, mut playground) = Playground::start(&stage);
+    let path = stage.root().join("the notes.txt");
+    std::fs::write(&path, "three words here").unwrap();
+
+    playground.types("/forward").await;
+    playground.shows("· moonlane has said nothing yet that could be forwarded").await;
+    playground.types(&format!("'{}'", path.display())).await;
+    playground.shows("· the notes.txt, 16 bytes, goes with the next line").await;
+    playground.types("hello").await;
+    playground.shows("── moonlane in #general").await;
+    playground.types("/reply and more").await;
+    playground.shows("── moonlane in #general").await;
+    playground.types("/forward").await;
+    playground.shows("· no answer: not meant for the bot").await;
+    playground.types(&format!("/attach {}", path.display())).await;
+    playground.types("").await;
+    playground.shows("── moonlane in #general").await;
+    playground.types("/attach /nowhere/at/all").await;
+    playground.shows("· cannot attach /nowhere/at/all: ").await;
+    playground.ends_input();
+    assert_eq!(within("its end", process.wait()).await.unwrap().code(), Some(1), "a file was not sent");
+}

@@ -260,6 +260,7 @@ struct MemberBody {
     user: String,
 }
 
+#[expect(clippy::result_large_err, reason = "an answer is an answer")]
 fn add_or_remove(hub: &Hub, body: &MemberBody, added: bool) -> Answer {
     done(hub.change(|state| {
         let thread = state.channel_by_name(&body.channel);
