@@ -58,6 +58,9 @@ fn told(report: &TurnReport) -> Vec<String> {
         lines.push(String::new());
         lines.push(decision(&asked.question, who));
         lines.push(format!("  asked at {}{}", time(asked.asked), decided.unwrap_or_default()));
+        let reason = asked.reason.as_deref().unwrap_or_default().lines();
+        let marks = std::iter::once("why:").chain(std::iter::repeat("    "));
+        lines.extend(marks.zip(reason).map(|(mark, line)| format!("  {mark} {line}")));
         let mention = format!("<@{}> ", asked.question.asker);
         let text = asked.question.text.strip_prefix(&mention).unwrap_or(&asked.question.text);
         lines.extend(text.lines().map(|line| format!("  {line}")));

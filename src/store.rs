@@ -45,7 +45,7 @@ pub use open::{Holder, OpenError, look};
 pub use places::{ChannelRow, SeenChannel};
 pub use prompt_message::PromptMessage;
 pub use questions::{
-    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionReport, QuestionState, Resumption,
+    Decider, NewQuestion, QuestionEnd, QuestionKey, QuestionKind, QuestionReport, QuestionState, Resumption,
     StoredQuestion,
 };
 pub use report::{TurnReport, report};

@@ -57,6 +57,24 @@ pub enum Decider {
     Nobody,
 }
 
+/// How a question ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionEnd {
+    pub state: QuestionState,
+    pub by: Decider,
+    /// Why it is denied, in the words of who decided.
+    pub reason: Option<String>,
+    /// The message that answers it.
+    pub reply: Option<MessageId>,
+}
+
+impl QuestionEnd {
+    /// Without a word, and not by a message.
+    pub fn new(state: QuestionState, by: Decider) -> Self {
+        Self { state, by, reason: None, reply: None }
+    }
+}
+
 /// A question that is about to be posted.
 #[derive(Debug, Clone)]
 pub struct NewQuestion {
@@ -100,12 +118,14 @@ pub struct StoredQuestion {
     pub mode: Option<PermissionMode>,
 }
 
-/// A question with its times.
+/// A question with its times, and why it was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionReport {
     pub question: StoredQuestion,
     pub asked: Millis,
     pub decided: Option<Millis>,
+    /// In the words of who decided.
+    pub reason: Option<String>,
 }
 
 impl QuestionReport {
@@ -149,11 +169,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredQuestion> {
 /// What was asked in a turn, in order.
 pub(super) fn of_turn(tx: &Transaction<'_>, turn: MessageId) -> rusqlite::Result<Vec<QuestionReport>> {
     let sql = format!(
-        "SELECT {COLUMNS}, questions.asked, questions.decided {FROM} WHERE questions.turn = ?1
+        "SELECT {COLUMNS}, questions.asked, questions.decided, questions.reason {FROM} WHERE questions.turn = ?1
          ORDER BY questions.id"
     );
     let report = |row: &Row<'_>| {
-        Ok(QuestionReport { question: stored(row)?, asked: row.get(12)?, decided: row.get(13)? })
+        let (asked, decided, reason) = (row.get(12)?, row.get(13)?, row.get(14)?);
+        Ok(QuestionReport { question: stored(row)?, asked, decided, reason })
     };
     tx.prepare_cached(&sql)?.query_map([turn], report)?.collect()
 }
@@ -191,29 +212,22 @@ impl Store {
         .await
     }
 
-    /// Writes down what became of a question, where it is in the state `from`; whether it was. The first decision counts.
-    /// `reply`: the message that answers it.
+    /// Writes down what became of an open question; whether it was open. The first decision counts.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn decide_question(
-        &self,
-        question: QuestionKey,
-        from: QuestionState,
-        to: QuestionState,
-        by: Decider,
-        reply: Option<MessageId>,
-    ) -> Result<bool, StoreError> {
+    pub async fn decide_question(&self, question: QuestionKey, end: QuestionEnd) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE questions SET state = ?3, source = ?4, person = ?5, decided = ?6, reply = ?7
-                       WHERE id = ?1 AND state = ?2";
-            let (source, person) = match by {
+            let sql = "UPDATE questions SET state = ?2, source = ?3, person = ?4, decided = ?5, reason = ?6, reply = ?7
+                       WHERE id = ?1 AND state = 'open'";
+            let (source, person) = match end.by {
                 Decider::Person(person) => ("person", Some(person)),
                 Decider::Script => ("script", None),
                 Decider::Time => ("time", None),
                 Decider::Nobody => ("nobody", None),
             };
-            let decided = params![question, from, to, source, person, Millis::now(), reply];
+            let decided =
+                params![question, end.state, source, person, Millis::now(), end.reason, end.reply];
             Ok(tx.prepare_cached(sql)?.execute(decided)? > 0)
         })
         .await

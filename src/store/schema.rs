@@ -82,6 +82,7 @@
 //! - `posted`: the message that asks; NULL until it is known to be posted.
 //! - `state`: `open`, or what became of it.
 //! - `source`, `person`: who decided; NULL while it is open.
+//! - `reason`: why it is denied, in the words of who decided; NULL where they gave none.
 //! - `shown`: the state that its message shows.
 //! - `reply`: the message that answered it in words; NULL where none did.
 //! - `mode`: the permission mode of the next turn, where the answer to a plan was about it; NULL in all others.
@@ -123,7 +124,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 20] = ["
+const MIGRATIONS: [&str; 21] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -317,6 +318,8 @@ const MIGRATIONS: [&str; 20] = ["
     ALTER TABLE questions ADD COLUMN mode TEXT;
 ", "
     ALTER TABLE turns RENAME COLUMN question TO prompt_message;
+", "
+    ALTER TABLE questions ADD COLUMN reason TEXT;
 "];
 
 /// The newest version that this program knows.

@@ -13,7 +13,7 @@ use super::{Turns, enter};
 use crate::agent::{QuestionAbout, QuestionAnswer};
 use crate::domain::{Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
 use crate::logging::chain;
-use crate::store::{Decider, QuestionKey, QuestionState, Resumption, StoreError};
+use crate::store::{Decider, QuestionEnd, QuestionKey, QuestionState, Resumption, StoreError};
 use crate::words::question as words;
 
 /// What comes of a press on a question.
@@ -72,8 +72,8 @@ impl Turns {
             return Ok(false);
         }
         let answer = QuestionAnswer::Words(words.to_owned());
-        let by = Decider::Person(message.author.id);
-        self.settle(key, answer, QuestionState::Answered, by, Some(message.id)).await
+        let end = QuestionEnd::new(QuestionState::Answered, Decider::Person(message.author.id));
+        self.settle(key, answer, QuestionEnd { reply: Some(message.id), ..end }).await
     }
 
     /// Takes in what somebody did with a question's message who may answer it.
@@ -93,7 +93,9 @@ impl Turns {
             }
             return Ok(match self.answer_of(key, &open.about, &act) {
                 Ok((answer, state)) => {
-                    match self.settle(key, answer, state, Decider::Person(act.by), None).await? {
+                    let reason = answers::reason(act.press, act.typed.as_ref());
+                    let end = QuestionEnd { reason, ..QuestionEnd::new(state, Decider::Person(act.by)) };
+                    match self.settle(key, answer, end).await? {
                         true => PressEnd::Answered,
                         false => PressEnd::TooLate,
                     }

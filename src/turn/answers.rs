@@ -200,7 +200,7 @@ pub fn answer(
     picks: &Picks,
     typed: &FormValues,
 ) -> Option<(QuestionAnswer, QuestionState)> {
-    let said = typed.get(WORDS).map(|words| words.trim()).filter(|words| !words.is_empty());
+    let said = said(typed);
     Some(match about {
         QuestionAbout::Permission(permission) => match press {
             Press::Allow => (QuestionAnswer::Allow, QuestionState::Allowed),
@@ -240,6 +240,17 @@ pub fn answer(
             (QuestionAnswer::Choices(chosen), QuestionState::Answered)
         }
     })
+}
+
+/// Why a person denies something, where this press says so.
+pub fn reason(press: Press, typed: Option<&FormValues>) -> Option<String> {
+    let tells_why = matches!(press, Press::DenyWithWords | Press::KeepPlanning);
+    typed.filter(|_| tells_why).and_then(said).map(str::to_owned)
+}
+
+/// What was typed in a form with a single field.
+fn said(typed: &FormValues) -> Option<&str> {
+    typed.get(WORDS).map(|words| words.trim()).filter(|words| !words.is_empty())
 }
 
 /// What was chosen and typed, by the text of each question; what was left out is not in it.

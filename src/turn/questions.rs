@@ -32,7 +32,7 @@ use crate::logging::chain;
 use crate::outbox::{Notify, Post, Refused};
 use crate::script::ScriptDecision;
 use crate::store::{
-    Decider, NewQuestion, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
+    Decider, NewQuestion, QuestionEnd, QuestionKey, QuestionKind, QuestionState, StoreError, StoredQuestion,
 };
 use crate::words::question as words;
 use crate::{text, view};
@@ -217,7 +217,7 @@ async fn follow(
     if let Err((state, told)) = posted {
         let answer = QuestionAnswer::Refuse(told.to_owned());
         // Where it stands after all, its message says so.
-        drop(turns.settle(key, answer, state, Decider::Nobody, None).await);
+        drop(turns.settle(key, answer, QuestionEnd::new(state, Decider::Nobody)).await);
     }
     let ended = async { drop(state.wait_for(|state| *state != QuestionState::Open).await) };
     tokio::select! {
@@ -226,13 +226,13 @@ async fn follow(
         () = ended => {}
         () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
             let answer = QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default()));
-            drop(turns.settle(key, answer, QuestionState::Expired, Decider::Time, None).await);
+            drop(turns.settle(key, answer, QuestionEnd::new(QuestionState::Expired, Decider::Time)).await);
         }
     }
     let ends_as = *open.state.borrow();
     if ends_as == QuestionState::Withdrawn {
-        let (was, nobody) = (QuestionState::Open, Decider::Nobody);
-        if let Err(error) = turns.store.decide_question(key, was, ends_as, nobody, None).await {
+        let end = QuestionEnd::new(ends_as, Decider::Nobody);
+        if let Err(error) = turns.store.decide_question(key, end).await {
             debug!(error = chain(&error), "that a question is withdrawn is not written down");
         }
     }
@@ -243,14 +243,16 @@ async fn follow(
 
 /// Takes what a script has decided as the answer; whether it is one. Nothing is posted then.
 async fn decide(turns: &Turns, key: QuestionKey, decision: Option<ScriptDecision>) -> bool {
-    let (answer, state) = match decision {
+    let (answer, state, reason) = match decision {
         None => return false,
-        Some(ScriptDecision::Allow) => (QuestionAnswer::Allow, QuestionState::Allowed),
+        Some(ScriptDecision::Allow) => (QuestionAnswer::Allow, QuestionState::Allowed, None),
         Some(ScriptDecision::Deny(reason)) => {
-            (QuestionAnswer::Forbid(words::forbidden_because(&reason)), QuestionState::Denied)
+            let answer = QuestionAnswer::Forbid(words::forbidden_because(&reason));
+            (answer, QuestionState::Denied, Some(reason))
         }
     };
-    match turns.settle(key, answer, state, Decider::Script, None).await {
+    let end = QuestionEnd { reason, ..QuestionEnd::new(state, Decider::Script) };
+    match turns.settle(key, answer, end).await {
         Ok(true) => {
             if let Err(error) = turns.store.set_question_shown(key, state).await {
                 debug!(error = chain(&error), "cannot record that a question is not shown");
@@ -340,21 +342,20 @@ impl Turns {
         questions.values().any(|open| open.turn == turn && *open.state.borrow() == QuestionState::Open)
     }
 
-    /// Writes down how an open question ends, and tells its agent. `false`: it has ended before. `reply`: the message that
-    /// answers it.
+    /// Writes down how an open question ends, and tells its agent. `false`: it has ended before.
     pub(super) async fn settle(
         &self,
         key: QuestionKey,
         answer: QuestionAnswer,
-        state: QuestionState,
-        by: Decider,
-        reply: Option<MessageId>,
+        mut end: QuestionEnd,
     ) -> Result<bool, StoreError> {
         let Some(open) = self.questions().get(&key).cloned() else { return Ok(false) };
         if *open.state.borrow() != QuestionState::Open {
             return Ok(false);
         }
-        if !self.store.decide_question(key, QuestionState::Open, state, by, reply).await? {
+        let (state, by) = (end.state, end.by);
+        end.reason = end.reason.map(|reason| self.outbox.redact(&reason).into_owned());
+        if !self.store.decide_question(key, end).await? {
             return Ok(false);
         }
         info!(turn = %open.turn.short(), ?state, ?by, "a question is answered");

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use moonlane::domain::MessageId;
 use moonlane::local::Id;
+use serde_json::json;
 
 use crate::questions::{COLOURS, button, ended, question};
 use crate::separate::clean;
@@ -61,9 +62,14 @@ async fn every_decision_of_a_turn_is_shown_with_who_decided() {
         .join(" ;; ");
     let last = "ASK:Bash:printf '\\e[2J'";
     let turn = stage.say_as("ada", "general", &format!("{asks} ;; {} ;; {last}", COLOURS.replace('\n', "")));
-    for (person, press) in [(ada, "session"), (bob, "deny"), (carl, "allow"), (ada, "pick1")] {
+    for (person, press) in [(ada, "session"), (bob, "why"), (carl, "allow"), (ada, "pick1")] {
         let asked = question(&stage, "general").await;
-        stage.discord.press(asked.id, person, &button(&asked, press)).unwrap();
+        let pressed = stage.discord.press(asked.id, person, &button(&asked, press)).unwrap();
+        if press == "why" {
+            within("a form", stage.discord.form(pressed)).await;
+            let words = json!("Not before Friday.\nAnd not \u{1b}[2J then.");
+            stage.discord.submit(pressed, &[("words", words)]).unwrap();
+        }
         ended(&stage, &asked).await;
     }
     let asked = question(&stage, "general").await;
@@ -86,6 +92,7 @@ async fn every_decision_of_a_turn_is_shown_with_who_decided() {
 
     denied by a script
       asked at TIME, decided at TIME
+      why: nobody pushes
       Claude wants to run a command:
       ```sh
       git push
@@ -102,6 +109,8 @@ async fn every_decision_of_a_turn_is_shown_with_who_decided() {
 
     denied by bob (BOB)
       asked at TIME, decided at TIME
+      why: Not before Friday.
+           And not \u{1b}[2J then.
       Claude wants to run a command:
       ```sh
       rm x
