@@ -216,7 +216,7 @@ impl Bot {
         let start = gateway::GatewayOptions {
             token: token.to_owned(),
             me: me.user,
-            message_content: reloader.message_content(),
+            message_content: reloader.message_content(me.message_content),
             store: turns.store.clone(),
             panics: panics.clone(),
             missed,

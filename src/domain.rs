@@ -10,6 +10,7 @@ mod grants;
 mod interaction;
 mod live;
 mod project;
+mod quoted;
 mod reply;
 mod usage;
 
@@ -38,6 +39,7 @@ pub use project::{
     MAX_PARTS, PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share,
     Source, TOOLS, is_model_name,
 };
+pub use quoted::{Extra, QuoteOrigin, Quoted};
 pub use reply::{
     Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,
     Row, Select, SelectOption,
@@ -189,18 +191,12 @@ pub struct Message {
     pub mentions_me: bool,
     /// The files attached to it.
     pub attachments: Vec<Attachment>,
-    /// The message that it replies to, or forwards. Scripts are not told about it.
+    /// The message that it replies to. Scripts are not told about it.
     pub reply_to: Option<MessageId>,
-    /// What else it contains that bots cannot read. Scripts are not told about it.
-    pub extra: Option<Extra>,
-}
-
-/// What a message can contain besides text and files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extra {
-    Sticker,
-    Poll,
-    Forward,
+    /// What that says, or what this message forwards. Scripts are not told about it.
+    pub quoted: Option<Quoted>,
+    /// What else it contains. Scripts are not told about it.
+    pub extras: Vec<Extra>,
 }
 
 /// A person. `tostring` of it is the mention.

@@ -33,6 +33,8 @@ mod event;
 mod interaction;
 mod life;
 mod pace;
+mod person;
+mod quote;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};

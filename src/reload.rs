@@ -22,6 +22,7 @@ mod widening;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -77,8 +78,8 @@ pub struct ReloadState {
     pub tried: u64,
     /// What was wrong with the last one tried: errors if it failed, otherwise warnings.
     pub problems: Vec<ScriptProblem>,
-    /// Whether the first set needed the content of messages that do not mention the bot.
-    message_content: bool,
+    /// Whether the bot is sent the content of messages that do not mention it.
+    message_content: Arc<AtomicBool>,
 }
 
 /// What the reloader hears.
@@ -149,10 +150,11 @@ impl Reloader {
         self.0.state.clone()
     }
 
-    /// Whether the first set needed the content of messages that do not mention the bot, which the gateway asks for when it
-    /// connects.
-    pub fn message_content(&self) -> bool {
-        self.0.state.borrow().message_content
+    /// Whether the gateway is to ask for the content of messages that do not mention the bot when it connects: where the first set
+    /// needs it, or Discord has it switched on (`is_on`). No later set lacks it then.
+    pub fn message_content(&self, is_on: bool) -> bool {
+        let state = self.0.state.borrow();
+        state.message_content.fetch_or(is_on, Ordering::Relaxed) || is_on
     }
 
     /// Loads all files now, changed or not. Returns the new generation.
@@ -240,7 +242,7 @@ fn begin(
         Ok(loaded) => loaded,
         Err(problems) => return drop(first.send(Err(problems))),
     };
-    let message_content = set.needs_message_content();
+    let message_content = Arc::new(AtomicBool::new(set.needs_message_content()));
     let said_routed = routed(&set);
     source.make_work(&set);
     let (scripts, watched) = watch::channel(set);
@@ -419,7 +421,7 @@ impl ReloadThread {
             info!(channels = %routed, "the scripts now route other channels");
             self.said_routed = routed;
         }
-        let lacks_content = needs_content && !self.state.borrow().message_content;
+        let lacks_content = needs_content && !self.state.borrow().message_content.load(Ordering::Relaxed);
         if lacks_content && !self.lacks_content {
             warn!("{}", words::NEEDS_RESTART);
             self.send(format!("⚠️ {}.", words::NEEDS_RESTART));

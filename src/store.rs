@@ -208,8 +208,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Attachment, Author, ChannelId, Compaction, ContextFill, MicroUsd, Outcome, PermissionMode,
-        ProjectName, RoleId, SessionId, Tokens, TurnUsage, UsageBy, UserId, Verbosity,
+        Attachment, Author, ChannelId, Compaction, ContextFill, Extra, MicroUsd, Outcome, PermissionMode,
+        ProjectName, QuoteOrigin, Quoted, RoleId, SessionId, Tokens, TurnUsage, UsageBy, UserId, Verbosity,
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -242,6 +242,12 @@ mod tests {
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
             }],
+            quoted: Some(Quoted {
+                origin: QuoteOrigin::Reply { message: message(5), author: "ann".to_owned(), is_mine: false },
+                text: "before".to_owned(),
+                attachments: Vec::new(),
+                extras: vec![Extra::Voice { seconds: 3 }],
+            }),
             prompt_message: PromptMessage::Coming,
             accepted: Millis(i64::MAX),
         }
@@ -267,7 +273,7 @@ mod tests {
 
     fn edit(prompt: &str) -> TurnEdit {
         let Turn { project, model, fresh, .. } = turn(1);
-        TurnEdit { project, prompt: prompt.to_owned(), model, fresh, attachments: Vec::new() }
+        TurnEdit { project, prompt: prompt.to_owned(), model, fresh, attachments: Vec::new(), quoted: None }
     }
 
     async fn state(store: &Store, id: u64) -> TurnState {

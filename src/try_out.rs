@@ -93,7 +93,8 @@ fn message(said: TriedMessage) -> Message {
         mentions_me: said.mention,
         attachments: Vec::new(),
         reply_to: None,
-        extra: None,
+        quoted: None,
+        extras: Vec::new(),
     }
 }
 

@@ -34,6 +34,7 @@ mod prompt;
 mod prompt_message;
 mod question_modes;
 mod questions;
+mod quote;
 mod recovery;
 mod refused_turns;
 mod session;

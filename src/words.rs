@@ -15,7 +15,7 @@ pub mod script;
 pub use budget::budget_spent;
 pub use denied::{ToolRules, denied};
 
-use crate::domain::{ChannelId, Extra, MessageId, ProjectName, UnreadFile, UnreadReason, UserId};
+use crate::domain::{ChannelId, MessageId, ProjectName, QuoteOrigin, UnreadFile, UnreadReason, UserId};
 use crate::text;
 
 /// A failure as the person reads it: the sentence and the short id that finds it in the log.
@@ -37,14 +37,22 @@ pub fn text_withheld() -> String {
     "Discord hides the text of that message from me. Mention me directly, not my role.".to_owned()
 }
 
-/// A message that holds nothing but what bots cannot read.
-pub fn only_extra(extra: Extra) -> String {
-    let what = match extra {
-        Extra::Sticker => "stickers",
-        Extra::Poll => "polls",
-        Extra::Forward => "forwarded messages",
+/// A message that says nothing itself, and whose reply or forward Discord withholds.
+pub fn only_withheld(origin: &QuoteOrigin) -> String {
+    format!("{} Write what I should do.", not_shown(origin))
+}
+
+/// The note below an answer to a message whose reply or forward Discord withholds.
+pub fn withheld(origin: &QuoteOrigin) -> String {
+    text::small(&not_shown(origin))
+}
+
+fn not_shown(origin: &QuoteOrigin) -> String {
+    let what = match origin {
+        QuoteOrigin::Reply { .. } => "the message you replied to",
+        QuoteOrigin::Forward => "the forwarded message",
     };
-    format!("I can't read {what}. Write what I should do.")
+    format!("Discord doesn't show me {what}: for that, I need the Message Content intent.")
 }
 
 /// A message of characters that show nothing.

@@ -242,6 +242,7 @@ pub fn as_message(asked: &Interaction, text: &str) -> Option<Message> {
         mentions_me: true,
         attachments: Vec::new(),
         reply_to: None,
-        extra: None,
+        quoted: None,
+        extras: Vec::new(),
     })
 }

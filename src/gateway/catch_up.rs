@@ -28,7 +28,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::event::{WireMember, WireMessage};
+use super::event::WireMessage;
+use super::person::WireMember;
 use crate::domain::{ChannelId, GuildId, MessageId, RoleId, UserId};
 use crate::outbox::{CallKind, Outbox, Refused};
 
@@ -132,7 +133,7 @@ impl Gap {
         hand_over: &mut impl FnMut(Page),
     ) -> Result<usize, Refused> {
         let own = page.iter().filter(|said| said.author.id == self.me);
-        let replied_to: HashSet<_> = own.filter_map(WireMessage::refers_to).collect();
+        let replied_to: HashSet<_> = own.filter_map(WireMessage::replies_to).collect();
         let is_missed =
             |said: &WireMessage| said.id > after && self.counts(said) && !replied_to.contains(&said.id);
         let mut said: Vec<WireMessage> = page.into_iter().filter(is_missed).collect();

@@ -19,10 +19,13 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::catch_up;
-use super::event::{self, Person, WireEvent, WireMember, WireMessage};
+use super::event::{self, WireEvent, WireMessage};
+use super::person::{Person, WireMember};
+use super::quote::{WireAttachment, WireQuote};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{
-    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, Reread, RoleId, UserId,
+    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, QuoteOrigin, Quoted, Reread,
+    RoleId, UserId,
 };
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
 use crate::panics::Panics;
@@ -364,38 +367,14 @@ impl Converter {
         self.send(as_what(message));
     }
 
-    fn message(&self, said: WireMessage, guild: GuildId) -> Message {
-        let my_role = |id: &RoleId| self.roles.get(id).is_some_and(|role| role.mine);
-        let mentions_me =
-            said.mentions.iter().any(|user| user.id == self.me) || said.mention_roles.iter().any(my_role);
-        let text = readable(&said.content, |mention| match mention {
-            Mention::User(id) if id == self.me => Reading::Me,
-            Mention::Role(id) if my_role(&id) => Reading::Me,
-            Mention::User(id) => {
-                let user = said.mentions.iter().find(|user| user.id == id);
-                user.map_or(Reading::Unknown, |user| named('@', &shown_name(user, user.member.as_ref())))
-            }
-            Mention::Role(id) => self
-                .roles
-                .get(&id)
-                .filter(|role| role.guild == Some(guild))
-                .map_or(Reading::Unknown, |role| named('@', role.name.trim_start_matches('@'))),
-            Mention::Channel(id) => {
-                // The author may not know the names of another guild.
-                let place = self.places.get(&id).filter(|place| place.guild == Some(guild));
-                place.map_or(Reading::Unknown, |place| named('#', &place.name))
-            }
-        });
+    fn message(&self, mut said: WireMessage, guild: GuildId) -> Message {
+        let mentions_me = said.mentions.iter().any(|user| user.id == self.me)
+            || said.mention_roles.iter().any(|role| self.is_my_role(*role));
+        let text = self.readable(&said.content, &said.mentions, guild, true);
         let place = self.places.get(&said.channel_id);
         let bot = said.is_bots();
-        let extra = said.extra();
-        let reply_to = said.refers_to();
-        let files = said.attachments.into_iter().map(|file| Attachment {
-            name: file.filename,
-            size: file.size,
-            content_type: file.content_type,
-            url: file.url,
-        });
+        let (extras, reply_to) = (said.extras(), said.replies_to());
+        let quoted = said.quote().map(|quote| self.quoted(quote, guild));
         Message {
             id: said.id,
             channel_id: said.channel_id,
@@ -411,11 +390,65 @@ impl Converter {
             text,
             raw_text: said.content,
             mentions_me,
-            attachments: files.collect(),
+            attachments: attachments(said.attachments),
             reply_to,
-            extra,
+            quoted,
+            extras,
         }
     }
+
+    fn quoted(&self, quote: WireQuote, guild: GuildId) -> Quoted {
+        let (origin, content) = match quote {
+            WireQuote::Forward(content) => (QuoteOrigin::Forward, content),
+            WireQuote::Reply(mut replied) => {
+                let author = shown_name(&replied.author, replied.author.member.as_ref());
+                let is_mine = replied.author.id == self.me;
+                (QuoteOrigin::Reply { message: replied.id, author, is_mine }, replied.content())
+            }
+        };
+        Quoted {
+            origin,
+            text: self.readable(&content.text, &content.mentions, guild, false),
+            extras: content.extras(),
+            attachments: attachments(content.attachments),
+        }
+    }
+
+    fn is_my_role(&self, role: RoleId) -> bool {
+        self.roles.get(&role).is_some_and(|role| role.mine)
+    }
+
+    /// The text with mentions as names; the bot's own are taken out where it is spoken to.
+    fn readable(&self, text: &str, mentioned: &[Person], guild: GuildId, is_to_me: bool) -> String {
+        readable(text, |mention| match mention {
+            Mention::User(id) if is_to_me && id == self.me => Reading::Me,
+            Mention::Role(id) if is_to_me && self.is_my_role(id) => Reading::Me,
+            Mention::User(id) => {
+                let user = mentioned.iter().find(|user| user.id == id);
+                user.map_or(Reading::Unknown, |user| named('@', &shown_name(user, user.member.as_ref())))
+            }
+            Mention::Role(id) => self
+                .roles
+                .get(&id)
+                .filter(|role| role.guild == Some(guild))
+                .map_or(Reading::Unknown, |role| named('@', role.name.trim_start_matches('@'))),
+            Mention::Channel(id) => {
+                // The author may not know the names of another guild.
+                let place = self.places.get(&id).filter(|place| place.guild == Some(guild));
+                place.map_or(Reading::Unknown, |place| named('#', &place.name))
+            }
+        })
+    }
+}
+
+fn attachments(files: Vec<WireAttachment>) -> Vec<Attachment> {
+    let file = |file: WireAttachment| Attachment {
+        name: file.filename,
+        size: file.size,
+        content_type: file.content_type,
+        url: file.url,
+    };
+    files.into_iter().map(file).collect()
 }
 
 impl Queue {

@@ -4,11 +4,13 @@
 //! a field that is newer than itself. Both are read here from the JSON once more, but only for what is needed: so a
 //! message counts even where serenity has not understood all of it. The same types read messages fetched over REST.
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serenity::model::event::Event;
 
+use super::person::{Person, WireMember, null_is_default};
+use super::quote::{WireAttachment, WireExtras, WireQuote, WireReplied, WireSnapshot};
 use crate::domain::{ChannelId, Extra, GuildId, MessageId, Reread, RoleId, UserId};
 
 /// One event.
@@ -139,35 +141,43 @@ pub(super) struct WireMessage {
     pub(super) mention_roles: Vec<RoleId>,
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) attachments: Vec<WireAttachment>,
+    #[serde(flatten)]
+    extras: WireExtras,
     #[serde(default, deserialize_with = "null_is_default")]
-    sticker_items: Vec<IgnoredAny>,
-    poll: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    message_snapshots: Vec<IgnoredAny>,
+    message_snapshots: Vec<WireSnapshot>,
     message_reference: Option<WireReference>,
+    referenced_message: Option<Box<WireReplied>>,
 }
 
 /// What a reply or a forward refers to.
 #[derive(Debug, Clone, Deserialize)]
 struct WireReference {
     message_id: Option<MessageId>,
+    /// 0 of a reply, 1 of a forward.
+    #[serde(rename = "type", default)]
+    kind: u8,
 }
 
 impl WireMessage {
-    /// The message that this one refers to.
-    pub(super) fn refers_to(&self) -> Option<MessageId> {
-        self.message_reference.as_ref()?.message_id
+    /// The message that this one replies to.
+    pub(super) fn replies_to(&self) -> Option<MessageId> {
+        self.message_reference.as_ref().filter(|reference| reference.kind == 0)?.message_id
+    }
+
+    /// What it replies to or forwards, if Discord tells.
+    pub(super) fn quote(&mut self) -> Option<WireQuote> {
+        if let Some(snapshot) = self.message_snapshots.pop() {
+            return Some(WireQuote::Forward(snapshot.content()));
+        }
+        self.replies_to()?;
+        self.referenced_message.take().map(WireQuote::Reply)
     }
 
     /// What it holds besides text and files.
-    pub(super) fn extra(&self) -> Option<Extra> {
-        if !self.message_snapshots.is_empty() {
-            Some(Extra::Forward)
-        } else if self.poll.is_some() {
-            Some(Extra::Poll)
-        } else {
-            (!self.sticker_items.is_empty()).then_some(Extra::Sticker)
-        }
+    pub(super) fn extras(&self) -> Vec<Extra> {
+        let mut extras = self.extras.without_embeds();
+        extras.extend(self.attachments.iter().find_map(WireAttachment::voice));
+        extras
     }
 
     /// Whether a person wrote it: an ordinary message or a reply, not a pin or a boost.
@@ -183,36 +193,6 @@ impl WireMessage {
     pub(super) fn is_bots(&self) -> bool {
         self.author.bot || self.webhook_id.is_some()
     }
-}
-
-/// A user, as author or in a mention.
-#[derive(Debug, Deserialize)]
-pub(super) struct Person {
-    pub(super) id: UserId,
-    #[serde(default)]
-    pub(super) username: String,
-    pub(super) global_name: Option<String>,
-    #[serde(default)]
-    pub(super) bot: bool,
-    pub(super) member: Option<WireMember>,
-}
-
-/// A user in a guild.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct WireMember {
-    pub(super) nick: Option<String>,
-    #[serde(default)]
-    pub(super) roles: Vec<RoleId>,
-}
-
-/// An attachment.
-#[derive(Debug, Deserialize)]
-pub(super) struct WireAttachment {
-    pub(super) filename: String,
-    #[serde(default)]
-    pub(super) size: u64,
-    pub(super) content_type: Option<String>,
-    pub(super) url: String,
 }
 
 /// Whether the bot listens to this event at all.
@@ -343,12 +323,6 @@ fn decode(name: &str, data: Value) -> serde_json::Result<Option<WireEvent>> {
         }
         _ => return Ok(None),
     }))
-}
-
-pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

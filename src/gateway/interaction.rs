@@ -11,7 +11,8 @@ use serenity::model::event::Event;
 use tracing::debug;
 
 use super::convert::shown_name;
-use super::event::{Person, WireChannel, WireMember, WireRole, null_is_default};
+use super::event::{WireChannel, WireRole};
+use super::person::{Person, WireMember, null_is_default};
 use crate::domain::{
     Author, ChannelId, GuildId, Interaction, InteractionId, InteractionKind, InteractionToken, Invocation,
     MessageId, NamedChannel, NamedRole, OptionValue, RoleId, UserId,

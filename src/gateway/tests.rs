@@ -296,13 +296,20 @@ async fn a_message_is_told_as_a_person_reads_it() {
 
     // What it holds besides text and files.
     let extras = [
-        ("sticker_items", json!([{"id": "1", "name": "Wave", "format_type": 1}]), Extra::Sticker),
-        ("poll", json!({"question": {"text": "Tea?"}}), Extra::Poll),
-        ("message_snapshots", json!([{"message": {"content": "hi"}}]), Extra::Forward),
+        (
+            "sticker_items",
+            json!([{"id": "1", "name": "Wave", "format_type": 1}]),
+            Extra::Sticker("Wave".to_owned()),
+        ),
+        (
+            "poll",
+            json!({"question": {"text": "Tea?"}, "answers": [{"poll_media": {"text": "Yes"}}, {"answer_id": 2}]}),
+            Extra::Poll { question: "Tea?".to_owned(), answers: vec!["Yes".to_owned(), String::new()] },
+        ),
     ];
     for (n, (key, value, extra)) in (90..).zip(extras) {
         connection.tell(n, "MESSAGE_CREATE", with(message(n, CHANNEL, "<@7>"), key, value)).await;
-        assert_eq!(next_message(&mut heard).await.extra, Some(extra), "{key}");
+        assert_eq!(next_message(&mut heard).await.extras, [extra], "{key}");
     }
 
     // The bot's own role counts; another's, everybody and a mere name do not.

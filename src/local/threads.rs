@@ -290,6 +290,8 @@ impl State {
     pub(super) fn enter(&mut self, thread: Id, user: Id) -> bool {
         let known = self.world.users.contains_key(&user);
         let found = self.world.channels.get_mut(&thread).and_then(|channel| channel.thread.as_mut());
+        // Nobody comes into one that is in the archive.
+        let found = found.filter(|thread| !thread.archived);
         if !known || !found.is_some_and(|thread| thread.members.insert(user)) {
             return false;
         }

@@ -114,7 +114,8 @@ fn message(text: &str) -> Message {
         mentions_me: true,
         attachments: Vec::new(),
         reply_to: None,
-        extra: None,
+        quoted: None,
+        extras: Vec::new(),
     }
 }
 

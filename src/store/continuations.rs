@@ -243,6 +243,7 @@ impl Store {
                     prompt: prompt.clone(),
                     fresh: false,
                     attachments: Vec::new(),
+                    quoted: None,
                     prompt_message,
                     accepted: now,
                     ..refused

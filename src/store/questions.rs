@@ -296,6 +296,7 @@ impl Store {
                 prompt,
                 fresh: false,
                 attachments: Vec::new(),
+                quoted: None,
                 prompt_message: PromptMessage::Posted(pressed),
                 accepted: Millis::now(),
                 ..before

@@ -11,6 +11,8 @@
 //! - `project`: the project's name. The project itself is looked up in the scripts when the turn runs.
 //! - `prompt`, `model`, `fresh`: what the route decided; `model` is NULL for the project's own.
 //! - `attachments`: a JSON array of the domain's `Attachment`.
+//! - `quoted`: the domain's `Quoted` as JSON: the message that its message replies to or forwards; NULL where it does neither.
+//! - `session`: the UUID of the session that it ended in; NULL where none is known.
 //! - `ours`: 1 where it was asked by a command: the id is the one of the command's use, and the bot posts the prompt.
 //! - `prompt_message`: that message, once it stands there; NULL in all others.
 //! - `state`: `waiting` until just before an agent gets the prompt, `running`, or, once ended, the outcome itself:
@@ -124,7 +126,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 21] = ["
+const MIGRATIONS: [&str; 22] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -320,6 +322,9 @@ const MIGRATIONS: [&str; 21] = ["
     ALTER TABLE turns RENAME COLUMN question TO prompt_message;
 ", "
     ALTER TABLE questions ADD COLUMN reason TEXT;
+", "
+    ALTER TABLE turns ADD COLUMN quoted TEXT;
+    ALTER TABLE turns ADD COLUMN session TEXT;
 "];
 
 /// The newest version that this program knows.

@@ -8,8 +8,8 @@ use super::prompt_message::PromptMessage;
 use super::values::Json;
 use super::{Accepted, Millis, Offer, Store, StoreError, continuations, usage};
 use crate::domain::{
-    Attachment, Author, ChannelId, MessageId, MicroUsd, Outcome, ProjectName, SessionId, TurnUsage, UserId,
-    Work,
+    Attachment, Author, ChannelId, Message, MessageId, MicroUsd, Outcome, ProjectName, Quoted, SessionId,
+    TurnUsage, UserId, Work,
 };
 
 /// A message that starts a turn, and what the turn should do.
@@ -30,6 +30,8 @@ pub struct Turn {
     pub fresh: bool,
     /// The files attached to the message.
     pub attachments: Vec<Attachment>,
+    /// What the message replies to or forwards.
+    pub quoted: Option<Quoted>,
     /// The message that is answered.
     pub prompt_message: PromptMessage,
     /// When the bot took it.
@@ -44,13 +46,15 @@ pub struct TurnEdit {
     pub model: Option<String>,
     pub fresh: bool,
     pub attachments: Vec<Attachment>,
+    pub quoted: Option<Quoted>,
 }
 
 impl TurnEdit {
-    /// What the scripts decided for the edited message, and its files now.
-    pub fn of(work: Work, attachments: Vec<Attachment>) -> Self {
+    /// What the scripts decided for the edited message, and what it holds now.
+    pub fn of(work: Work, message: &Message) -> Self {
         let Work { project, prompt, model, fresh } = work;
-        Self { project: project.name.clone(), prompt, model, fresh, attachments }
+        let (attachments, quoted) = (message.attachments.clone(), message.quoted.clone());
+        Self { project: project.name.clone(), prompt, model, fresh, attachments, quoted }
     }
 }
 
@@ -204,12 +208,14 @@ impl Store {
     /// If the database fails.
     pub async fn edit(&self, message: MessageId, edit: TurnEdit) -> Result<bool, StoreError> {
         self.step(move |tx| {
-            let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6
+            let sql = "UPDATE turns SET project = ?2, prompt = ?3, model = ?4, fresh = ?5, attachments = ?6,
+                           quoted = ?7
                        WHERE message = ?1 AND state = 'waiting'";
-            let TurnEdit { project, prompt, model, fresh, attachments } = edit;
-            let attachments = Json(attachments);
+            let TurnEdit { project, prompt, model, fresh, attachments, quoted } = edit;
+            let (attachments, quoted) = (Json(attachments), quoted.map(Json));
             let mut statement = tx.prepare_cached(sql)?;
-            let changed = statement.execute(params![message, project, prompt, model, fresh, attachments])?;
+            let changed =
+                statement.execute(params![message, project, prompt, model, fresh, attachments, quoted])?;
             Ok(changed > 0)
         })
         .await
@@ -318,6 +324,23 @@ impl Store {
         .await
     }
 
+    /// The session that has what this message says: it was asked there, or the bot has said it there. `None` where none is
+    /// known.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn session_with(&self, said: MessageId) -> Result<Option<SessionId>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT session FROM turns WHERE message IN
+                           (SELECT message FROM parts WHERE posted = ?1
+                            UNION SELECT message FROM turns WHERE prompt_message = ?1 UNION SELECT ?1)
+                       ORDER BY session IS NULL LIMIT 1";
+            let mut statement = tx.prepare_cached(sql)?;
+            Ok(statement.query_row([said], |row| row.get(0)).optional()?.flatten())
+        })
+        .await
+    }
+
     /// All that is known of a turn; `None` where the message started none (or it was pruned).
     ///
     /// # Errors
@@ -334,11 +357,12 @@ pub(super) fn insert(tx: &Transaction<'_>, turn: &Turn, hourglass: bool) -> rusq
         return Ok(false);
     }
     let (ours, posted) = prompt_message.columns();
-    let attachments = Json(&turn.attachments);
+    let (attachments, quoted) = (Json(&turn.attachments), turn.quoted.as_ref().map(Json));
     let sql = "INSERT INTO turns
-                   (message, project, prompt, model, fresh, attachments, ours, prompt_message, state, hourglass)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?9)";
-    let values = params![message, project, prompt, model, fresh, attachments, ours, posted, hourglass];
+                   (message, project, prompt, model, fresh, attachments, quoted, ours, prompt_message, state, hourglass)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting', ?10)";
+    let values =
+        params![message, project, prompt, model, fresh, attachments, quoted, ours, posted, hourglass];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(true)
 }
@@ -353,6 +377,10 @@ pub(super) fn finish_turn(tx: &Transaction<'_>, message: MessageId, end: Finishe
         update_session(tx, turn.channel, &turn.project, update)?;
     }
     set_state(tx, message, TurnState::Ended(end.outcome))?;
+    if let Some(update) = end.session {
+        let mut statement = tx.prepare_cached("UPDATE turns SET session = ?2 WHERE message = ?1")?;
+        statement.execute(params![message, update.id])?;
+    }
     match state {
         // An agent had it, so it has used something, whether that is known or not.
         TurnState::Running => usage::write(tx, message, Millis::now(), &end.usage.unwrap_or_default())?,
@@ -412,7 +440,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
     let usage = usage::row(tx, message)?;
     let sql =
         "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
-                      prompt_message, accepted, state, steered_into
+                      prompt_message, accepted, state, steered_into, quoted
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -426,6 +454,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
                 model: row.get(6)?,
                 fresh: row.get(7)?,
                 attachments: row.get::<_, Json<_>>(8)?.0,
+                quoted: row.get::<_, Option<Json<_>>>(14)?.map(|quoted| quoted.0),
                 prompt_message: PromptMessage::from_columns(row.get(9)?, row.get(10)?),
                 accepted: row.get(11)?,
             },

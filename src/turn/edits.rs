@@ -22,11 +22,12 @@ pub async fn edited(turns: &Turns, stop: Arc<Stop>, message: Message) {
     let scripts = turns.scripts.borrow().clone();
     let id = message.id;
     let may_ask = |work: &Work| {
-        prompt::has_content(&work.prompt, &message.attachments)
+        prompt::has_content(&work.prompt, &message)
             && !turns.gate.excludes(&scripts, Some(&work.project), &message.author)
     };
-    let edit = match scripts.decide(message.clone()).await {
-        Ok(Route::Turn(work)) if may_ask(&work) => Some(TurnEdit::of(work, message.attachments.clone())),
+    let decided = scripts.decide(message.clone()).await;
+    let edit = match decided.map(|route| prompt::with_extras(route, &message)) {
+        Ok(Route::Turn(work)) if may_ask(&work) => Some(TurnEdit::of(work, &message)),
         // It no longer asks for anything here, or may not: treated as deleted, but only while it waits.
         Ok(_) => None,
         Err(error) => {

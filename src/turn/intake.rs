@@ -67,7 +67,7 @@ pub async fn act(
     is_new: bool,
 ) {
     let id = message.id;
-    let said = match decided {
+    let said = match decided.map(|route| prompt::with_extras(route, &message)) {
         Ok(Route::NotForMe) => None,
         Ok(Route::Unrouted) if !message.mentions_me => None,
         Ok(Route::Unrouted) => {
@@ -176,9 +176,9 @@ pub async fn start(
     if !turns.0.shares.take(message.author.id, message.id) {
         return too_much(turns, &message, let_in, TooMuch::Messages).await;
     }
-    if !prompt::has_content(&work.prompt, &message.attachments) {
-        let text = if let Some(extra) = message.extra {
-            words::only_extra(extra)
+    if !prompt::has_content(&work.prompt, &message) {
+        let text = if let Some(quoted) = &message.quoted {
+            words::only_withheld(&quoted.origin)
         } else if message.raw_text.is_empty() && message.mentions_me {
             words::text_withheld()
         } else if !work.prompt.trim().is_empty() {
@@ -201,6 +201,7 @@ pub async fn start(
         model: work.model.clone(),
         fresh: work.fresh,
         attachments: message.attachments.clone(),
+        quoted: message.quoted.clone(),
         prompt_message,
         accepted: Millis::now(),
     };

@@ -1,4 +1,4 @@
-//! What the agent is asked: the person's text, and below it the files of their message.
+//! What the agent is asked: what the message refers to, the person's text, and below it the files of their message.
 //!
 //! Each file has a line with the place where it is kept. What the model can look at goes along with the prompt, and short texts
 //! stand in it; all else the agent opens for itself.
@@ -7,9 +7,11 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::Turns;
+use super::{Turns, quote};
 use crate::agent::{Media, MediaKind, Prompt};
-use crate::domain::{Attachment, Project, UnreadFile, UnreadReason, is_blank};
+use crate::domain::{
+    Attachment, Message, Project, QuoteOrigin, Quoted, Route, SessionId, UnreadFile, UnreadReason, is_blank,
+};
 use crate::files::{Encoding, FileKind, KeptFile};
 use crate::store::Turn;
 use crate::words;
@@ -18,39 +20,89 @@ use crate::words;
 /// opens further ones for itself.
 const MEDIA_AT_MOST: u64 = 20 << 20;
 
-/// Whether there is anything to ask: words or files.
-pub fn has_content(prompt: &str, files: &[Attachment]) -> bool {
-    !is_blank(prompt) || !files.is_empty()
+/// The route, where it is a turn with a line below its prompt for each sticker and the like that the message holds.
+pub fn with_extras(mut route: Route, message: &Message) -> Route {
+    let extras = quote::lines(&message.extras);
+    if let Route::Turn(work) = &mut route
+        && !extras.is_empty()
+    {
+        let gap = if is_blank(&work.prompt) { "" } else { "\n\n" };
+        work.prompt = format!("{}{gap}{extras}", work.prompt.trim_end());
+    }
+    route
 }
 
-/// The turn's prompt with the files of its message, which are fetched for it, and those that the agent does not get.
-pub async fn with_files(turns: &Turns, turn: &Turn, project: &Project) -> (Prompt, Vec<UnreadFile>) {
-    let mut prompt = Prompt::from(turn.prompt.clone());
-    if turn.attachments.is_empty() {
-        return (prompt, Vec::new());
+/// Whether there is anything to ask: words, files, or what the message replies to or forwards.
+pub fn has_content(prompt: &str, message: &Message) -> bool {
+    let quotes = message.quoted.as_ref().is_some_and(|quoted| !quoted.is_withheld());
+    !is_blank(prompt) || !message.attachments.is_empty() || quotes
+}
+
+/// What the agent is asked, and what it does not get of that.
+#[derive(Default)]
+pub struct Composed {
+    pub prompt: Prompt,
+    /// Files that it does not get.
+    pub unread: Vec<UnreadFile>,
+    /// Discord withholds what the message replies to or forwards.
+    pub withheld: Option<QuoteOrigin>,
+}
+
+/// The turn's prompt with what its message quotes before it, and below it its files, which are fetched for it. `session` is the
+/// one in which it is asked: what that has already is not quoted.
+pub async fn compose(turns: &Turns, turn: &Turn, project: &Project, session: SessionId) -> Composed {
+    let mut composed = Composed { prompt: turn.prompt.clone().into(), ..Composed::default() };
+    let quoted = match &turn.quoted {
+        Some(quoted) if quoted.is_withheld() => {
+            composed.withheld = Some(quoted.origin.clone());
+            None
+        }
+        Some(quoted) if is_known(turns, quoted, session).await => None,
+        quoted => quoted.as_ref(),
+    };
+    let of_quoted = quoted.map_or(&[][..], |quoted| &quoted.attachments);
+    let files: Vec<Attachment> = of_quoted.iter().chain(&turn.attachments).cloned().collect();
+    if files.is_empty() && quoted.is_none() {
+        return composed;
     }
-    let kept = turns.files.keep(&turns.outbox, turn.channel, turn.message, &turn.attachments).await;
-    let mut unread = Vec::new();
-    let mut room = MEDIA_AT_MOST;
-    for (file, attachment) in kept.into_iter().zip(&turn.attachments) {
-        let file = match file {
-            Ok(file) => file,
-            Err(file) => {
-                unread.push(file);
-                continue;
+    let (mut before, mut below) = (String::new(), turn.prompt.clone());
+    if let Some(quoted) = quoted {
+        before = quote::block(quoted);
+    }
+    if !files.is_empty() {
+        let kept = turns.files.keep(&turns.outbox, turn.channel, turn.message, &files).await;
+        let mut room = MEDIA_AT_MOST;
+        for (place, file) in kept.into_iter().enumerate() {
+            let text = if place < of_quoted.len() { &mut before } else { &mut below };
+            match file {
+                Ok(file) => {
+                    let media = media(&file, &mut room).await;
+                    let is_told =
+                        media.is_some() || matches!(file.kind, FileKind::Text { .. } | FileKind::Empty);
+                    if may_open(project) || is_told {
+                        append(text, &described(&file, may_open(project)));
+                        composed.prompt.media.extend(media);
+                    } else {
+                        let name = turns.outbox.redact(&files[place].name).into_owned();
+                        composed.unread.push(UnreadFile { name, why: UnreadReason::NotReadable });
+                    }
+                }
+                Err(file) => composed.unread.push(file),
             }
-        };
-        let media = media(&file, &mut room).await;
-        let is_told = media.is_some() || matches!(file.kind, FileKind::Text { .. } | FileKind::Empty);
-        if may_open(project) || is_told {
-            append(&mut prompt.text, &described(&file, may_open(project)));
-            prompt.media.extend(media);
-        } else {
-            let name = turns.outbox.redact(&attachment.name).into_owned();
-            unread.push(UnreadFile { name, why: UnreadReason::NotReadable });
         }
     }
-    (prompt, unread)
+    composed.prompt.text = match (before.is_empty(), is_blank(&below)) {
+        (true, _) => below,
+        (false, true) => before,
+        (false, false) => format!("{before}\n\n{below}"),
+    };
+    composed
+}
+
+/// Whether the session has the quoted message already. Where the database does not say, it is quoted once too often.
+async fn is_known(turns: &Turns, quoted: &Quoted, session: SessionId) -> bool {
+    let QuoteOrigin::Reply { message, .. } = quoted.origin else { return false };
+    turns.store.session_with(message).await.is_ok_and(|with| with == Some(session))
 }
 
 /// Whether the project's agents can open what the bot keeps: as another user they cannot.
@@ -151,20 +203,20 @@ mod tests {
             append(&mut prompt, &described(&file, true));
         }
         insta::assert_snapshot!(prompt, @r#"
-        Look:
+    Look:
 
-        Attached: /f/1/2/shot.png (PNG image, 3 KB)
-        Attached: "/f/1/2/a b.pdf" (PDF, 3 KB)
+    Attached: /f/1/2/shot.png (PNG image, 3 KB)
+    Attached: "/f/1/2/a b.pdf" (PDF, 3 KB)
 
-        Attached: /f/1/2/a.md (text, 3 KB):
-        `````
-        ```rust
-        ````
-        `````
+    Attached: /f/1/2/a.md (text, 3 KB):
+    `````
+    ```rust
+    ````
+    `````
 
-        Attached: /f/1/2/x.zip (application/zip, 3 KB)
-        Attached: /f/1/2/x (unknown type, 3 KB)
-        "#);
+    Attached: /f/1/2/x.zip (application/zip, 3 KB)
+    Attached: /f/1/2/x (unknown type, 3 KB)
+    "#);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::ending::{asker, finish, finished_with, tell_end, unwanted, what_to_sa
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
+use super::prompt::Composed;
 use super::questions::TurnQuestions;
 use super::session::{self, OpenedSession};
 use super::shown::Hourglass;
@@ -28,7 +29,7 @@ use super::{
     Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, prompt_message,
     refused_turns, spent, turn_text,
 };
-use crate::agent::{Ask, AskEnd, Denial, Progress, Prompt};
+use crate::agent::{Ask, AskEnd, Denial, Progress};
 use crate::domain::{Outcome, Project, is_blank};
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
@@ -298,13 +299,14 @@ async fn try_to_ask(
     let hooks = Arc::new(TurnHooks::begin(turns, &turn, channel, Some(project)));
     let asker = asker(&turn);
     let typing = Typing::start(turns.outbox.clone(), task.channel);
-    let (mut prompt, unread): (Prompt, _) = tokio::select! {
+    let as_it_is = || Composed { prompt: turn.prompt.clone().into(), ..Composed::default() };
+    let Composed { mut prompt, unread, withheld } = tokio::select! {
         biased;
         // It has its prompt.
-        () = std::future::ready(()), if begun.is_some() => (turn.prompt.clone().into(), Vec::new()),
+        () = std::future::ready(()), if begun.is_some() => as_it_is(),
         // Nobody will read the files; the agent is told to stop at once.
-        () = stop.token.cancelled() => (turn.prompt.clone().into(), Vec::new()),
-        read = prompt::with_files(turns, &turn, project) => read,
+        () = stop.token.cancelled() => as_it_is(),
+        composed = prompt::compose(turns, &turn, project, session.id()) => composed,
     };
     if is_blank(&prompt.text) && !stop.token.is_cancelled() {
         // There are only files, and none of them can be had.
@@ -395,6 +397,7 @@ async fn try_to_ask(
     if !unread.is_empty() {
         notes.push(words::unread(&unread));
     }
+    notes.extend(withheld.as_ref().map(words::withheld));
     for Denial { tool, what, reason, .. } in &asked.denied {
         info!(tool, what, ?reason, "Claude was not allowed to use a tool");
     }

@@ -187,7 +187,8 @@ fn message(channel: &str) -> Message {
         mentions_me: true,
         attachments: Vec::new(),
         reply_to: None,
-        extra: None,
+        quoted: None,
+        extras: Vec::new(),
     }
 }
 

@@ -630,9 +630,9 @@ async fn who_may_work_where() {
     let (owner, hal) = (people[0], scene.hal);
     let [general, vault] = ["general", "vault"].map(|name| discord.channel(name));
     let [forum, vaults_forum] = ["forum", "forum of the vault"].map(|name| discord.forum(name));
-    // Discord tells the bot of no thread that is in the archive, and does not answer when it asks.
+    // Discord tells the bot of no thread that stays in the archive, and does not answer when it asks.
     let untold = discord.thread(vault, "untold");
-    discord.close_thread(untold, Some(Closed::Archived));
+    discord.close_thread(untold, Some(Closed::Locked));
     discord.fail_next(usize::MAX, Fault::Status(500), &format!("GET /channels/{untold}"));
     scene.start(&people).await;
     let places = [

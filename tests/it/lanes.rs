@@ -320,7 +320,8 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         mentions_me: true,
         attachments: Vec::new(),
         reply_to: None,
-        extra: None,
+        quoted: None,
+        extras: Vec::new(),
     };
     let id = message.id;
     let (_, ahead) = lanes.enter(channel, MessageId::new(1).unwrap(), owner);

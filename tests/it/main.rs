@@ -48,6 +48,7 @@ mod processes;
 mod question_access;
 mod question_kills;
 mod questions;
+mod quotes;
 mod real_advice;
 mod real_claude;
 mod real_failures;

@@ -1,11 +1,11 @@
 //! Whether a message may go into the turn that runs: it would do there what it does by itself, and somebody can pay.
 
 use super::OpenTurn;
-use crate::domain::is_blank;
+use crate::domain::{Quoted, is_blank};
 use crate::store::{StoreError, Turn, TurnRow, TurnState};
 use crate::turn::hooks::TurnHooks;
 use crate::turn::task::Task;
-use crate::turn::{Turns, budget};
+use crate::turn::{Turns, budget, prompt};
 
 /// Why a message cannot go into the turn that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum NotFitting {
     NothingRuns,
     /// It does not wait any more.
     Gone,
-    /// What is attached to it may take long to fetch, or turn out to be unreadable.
+    /// What it holds or refers to besides its words may take long to fetch, or turn out to be unreadable.
     HasFiles,
     /// It is for another project, or the project was changed meanwhile.
     OtherProject,
@@ -47,7 +47,8 @@ pub async fn fits(turns: &Turns, turn: &Turn, open: &OpenTurn) -> Result<(), Not
     let Some(project) = project.filter(|project| *project == open.project) else {
         return Err(NotFitting::OtherProject);
     };
-    if !turn.attachments.is_empty() {
+    let quotes_more = |quoted: &Quoted| !quoted.attachments.is_empty() || quoted.is_withheld();
+    if !turn.attachments.is_empty() || turn.quoted.as_ref().is_some_and(quotes_more) {
         return Err(NotFitting::HasFiles);
     }
     if project.max_usd.is_some() {
@@ -72,7 +73,8 @@ pub async fn fitting(turns: &Turns, task: Task, open: &OpenTurn) -> Result<(Turn
     has_budget(turns, &turn, open).await?;
     let channel = turns.store.channel(turn.channel).await.map_err(|_| NotFitting::Unknown)?;
     let hooks = TurnHooks::begin(turns, &turn, channel, Some(&open.project));
-    let prompt = hooks.prompt(turn.prompt.clone()).await;
+    let composed = prompt::compose(turns, &turn, &open.project, open.session).await;
+    let prompt = hooks.prompt(composed.prompt.text).await;
     match is_blank(&prompt) {
         true => Err(NotFitting::HasFiles),
         false => Ok((turn, prompt)),
