@@ -159,7 +159,7 @@ pub fn with_id(sentence: &str, id: &str) -> String {
 
 /// The length in UTF-16 units, which [`LIMIT`] is about.
 pub fn units(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
+    if text.is_ascii() { text.len() } else { text.bytes().map(line::units_of).sum() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! The rules are CommonMark's, with GFM's strike-through, but for tokens ([`token`]), whose stars and underscores are
 //! letters. Every step is linear in the text, also for text made to be slow.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -198,21 +197,31 @@ pub fn run_length(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().take_while(|&&b| b == bytes[at]).count()
 }
 
-/// For each run of backticks, the next one of the same length.
+/// The runs of backticks in order, each with the next one of the same length.
 #[derive(Default)]
-pub struct Ticks(HashMap<usize, Option<usize>>);
+pub struct Ticks(Vec<(usize, Option<usize>)>);
 
 impl Ticks {
     /// Of this text.
     pub fn new(text: &str) -> Self {
-        let runs: Vec<_> = tick_runs(text).collect();
-        let mut later = HashMap::new();
-        Self(runs.into_iter().rev().map(|(at, length)| (at, later.insert(length, at))).collect())
+        let mut runs: Vec<(usize, usize)> = tick_runs(text).collect();
+        let longest = runs.iter().map(|&(_, length)| length).max().unwrap_or(0);
+        let mut later = vec![None; longest + 1];
+        runs.reverse();
+        let mut next: Vec<_> = runs.into_iter().map(|(at, length)| (at, later[length].replace(at))).collect();
+        next.reverse();
+        Self(next)
+    }
+
+    /// Where the run is that closes the one here.
+    fn next(&self, at: usize) -> Option<usize> {
+        let place = self.0.binary_search_by_key(&at, |&(start, _)| start).ok()?;
+        self.0[place].1
     }
 
     /// Where the code ends that begins with the backticks here, or else these.
     pub fn end(&self, text: &str, at: usize) -> usize {
-        let end = self.0.get(&at).copied().flatten().unwrap_or(at);
+        let end = self.next(at).unwrap_or(at);
         end + run_length(text.as_bytes(), at)
     }
 }
@@ -266,9 +275,9 @@ impl Reader<'_> {
 
     fn code(&mut self, at: usize, ticks: &Ticks) -> usize {
         let length = run_length(self.text.as_bytes(), at);
-        match ticks.0.get(&at) {
-            Some(&Some(end)) => self.push(at..end + length, SpanKind::Code(length)),
-            _ => {
+        match ticks.next(at) {
+            Some(end) => self.push(at..end + length, SpanKind::Code(length)),
+            None => {
                 self.loose.push(at..at + length);
                 at + length
             }

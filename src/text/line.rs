@@ -3,7 +3,7 @@
 //! CommonMark's fences are runs of three or more backticks or tildes, and a block ends at a run of the same kind that is at
 //! least as long. Discord only knows three backticks, wherever they are.
 
-use super::INDENT;
+use super::{INDENT, units};
 
 /// Longer info strings are cut to this many UTF-16 units.
 const INFO: usize = 80;
@@ -173,18 +173,26 @@ pub fn is_block_start(text: &str) -> bool {
 /// How many bytes of the text are at most this many UTF-16 units.
 pub fn fitting(text: &str, mut room: usize) -> usize {
     let bytes = text.as_bytes();
-    let ascii = bytes.iter().take(room.min(bytes.len())).take_while(|b| b.is_ascii()).count();
-    room -= ascii;
-    for (offset, c) in text[ascii..].char_indices() {
-        if c.len_utf16() > room {
-            return ascii + offset;
+    if bytes[..room.min(bytes.len())].is_ascii() {
+        return room.min(bytes.len());
+    }
+    for (offset, &byte) in bytes.iter().enumerate() {
+        let units = units_of(byte);
+        if units > room {
+            return offset;
         }
-        room -= c.len_utf16();
+        room -= units;
     }
     text.len()
 }
 
+/// The UTF-16 units of a text that this byte of it stands for: each character has one byte that continues no other, and those of
+/// four bytes have two units.
+pub fn units_of(byte: u8) -> usize {
+    usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0)
+}
+
 /// Whether the text has at most this many UTF-16 units; does not count all of a long one.
 pub fn fits(text: &str, room: usize) -> bool {
-    text.len() <= room || (text.len() <= 3 * room && fitting(text, room) == text.len())
+    text.len() <= room || (text.len() <= 3 * room && units(text) <= room)
 }
