@@ -323,7 +323,7 @@ pub fn is_whole_details(text: &str) -> bool {
 
 /// Whether a line is about a `<details>` block.
 pub fn is_details(text: &str) -> bool {
-    TAGS.iter().any(|tag| tag_end(text, tag).is_some())
+    text.starts_with('<') && TAGS.iter().any(|tag| tag_end(text, tag).is_some())
 }
 
 const TAGS: [&str; 4] = ["<details", "</details", "<summary", "</summary"];

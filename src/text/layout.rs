@@ -297,12 +297,13 @@ fn cuts(
             LineKind::Code(_) => blank &= is_blank_code(text),
             _ => blank = false,
         }
+        let size = units(text);
         if let Some((quality, next)) = boundary(document, number).filter(|_| !blank) {
-            let fill = used + units(trimmed) + closing;
-            cuts.push(Cut { quality, fill, end: offset + trimmed.len(), next });
+            let own = if trimmed.len() == text.len() { size } else { units(trimmed) };
+            cuts.push(Cut { quality, fill: used + own + closing, end: offset + trimmed.len(), next });
         }
         passed.push((place, used));
-        used += units(text) + 1;
+        used += size + 1;
         offset = line.range.end + 1;
     }
     None
