@@ -27,6 +27,7 @@ pub mod as_user;
 mod ask;
 pub mod cgroup;
 mod denial;
+mod elicitation;
 mod elsewhere;
 mod events;
 mod failure;
@@ -67,6 +68,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 pub use denial::{Denial, Reason, Remedy};
+pub use elicitation::{
+    ElicitationRequest, Elicited, ElicitedLink, EntryKind, EntryMistake, EntryOption, FormEntry,
+};
 pub use events::{EndedCall, Fallback};
 pub use failure::{AccountTrouble, Failure, Poison};
 pub use further::Further;

@@ -232,7 +232,7 @@ struct RawLimits {
     /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
     #[serde(deserialize_with = "values::duration")]
     continue_spread: Duration,
-    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    /// How long Claude waits for leave to use a tool and for a word on its plan, and an MCP server for a person.
     #[serde(deserialize_with = "values::duration")]
     question: Duration,
     /// How long Claude waits for an answer to what it asks; 0 for as long as it takes.

@@ -13,7 +13,7 @@
 //! TOOL:Name:arg    use a tool (`TOOL:Bash:sleep 5` takes 5 s; `until FILE` waits for a file)
 //! RUN:s:command    run a command, which takes s seconds
 //! ASK:Name:arg     ask for permission, then say what was decided
-//! FORM:server      ask people as an MCP server of this name does
+//! FORM:server      ask people as an MCP server of this name does, then say what they answered; `FORM:server:{json}` asks this
 //! ERR:status       fail as the API does        STALL         report nothing more
 //! RETRY:n:ms       the API is overloaded n times, ms apart
 //! FALLBACK:model   switch to another model     CLEAR         continue in another session
@@ -40,8 +40,8 @@
 //! MODE             say model and mode          MODE:mode     change the mode, as EnterPlanMode does
 //! ```
 //!
-//! The prompts `permission` and `plan` ask something; `work` and `compact` stand for scripts that show what a channel sees of a
-//! turn at work. `work 20` runs twenty times as fast.
+//! The prompts `permission`, `plan`, `question`, `questions` and `form` ask something; `work` and `compact` stand for scripts that
+//! show what a channel sees of a turn at work. `work 20` runs twenty times as fast.
 //!
 //! A message that comes while a turn runs is taken in when a tool ends, and done like the prompt; where no tool ends any more,
 //! it is a turn of its own after the result.

@@ -27,7 +27,7 @@ pub(crate) use form::tests as form_tests;
 
 pub use blank::{is_blank, shows_nothing};
 pub use footer::FooterField;
-pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER};
+pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, MOST_FIELDS};
 pub use grants::SessionGrants;
 pub use interaction::{
     Choice, Command, CommandOption, Interaction, InteractionKind, InteractionToken, Invocation, NamedChannel,
@@ -41,8 +41,8 @@ pub use project::{
 };
 pub use quoted::{Extra, QuoteOrigin, Quoted};
 pub use reply::{
-    Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File, Reply,
-    Row, Select, SelectOption,
+    Action, Button, ButtonStyle, Controls, Dialog, DialogButton, DialogEnd, Embed, EmbedField, File,
+    MOST_MENUS, MOST_OPTIONS, Reply, Row, Select, SelectOption,
 };
 pub use usage::{
     Compaction, ContextFill, SpendingBudget, Tokens, TurnUsage, UsageBy, UsagePeriod, turn_cost,

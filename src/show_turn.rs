@@ -77,6 +77,7 @@ fn told(report: &TurnReport) -> Vec<String> {
 /// What became of what was asked, and who decided.
 fn decision(question: &StoredQuestion, who: impl Fn(UserId) -> String) -> String {
     let is_plan = question.kind == QuestionKind::Plan;
+    let is_elicitation = question.kind == QuestionKind::Elicitation;
     let what = match question.state {
         QuestionState::Open => "waits for an answer",
         QuestionState::Allowed if is_plan => "approved",
@@ -84,7 +85,10 @@ fn decision(question: &StoredQuestion, who: impl Fn(UserId) -> String) -> String
         QuestionState::AllowedForSession => "allowed for this session",
         QuestionState::AllowedAlways => "always allowed",
         QuestionState::Denied if is_plan => "not approved",
+        QuestionState::Denied if is_elicitation => "declined",
+        QuestionState::Expired if is_elicitation => "cancelled",
         QuestionState::Denied | QuestionState::Expired => "denied",
+        QuestionState::Dismissed => "cancelled",
         QuestionState::Answered => "answered",
         QuestionState::NotShown => "denied: it was too long to be shown",
         QuestionState::Withdrawn => "withdrawn: the turn was stopped or was over",

@@ -20,6 +20,7 @@ mod buttons;
 mod continuation;
 mod delivery;
 mod edits;
+mod elicited;
 mod ending;
 mod enter;
 mod for_commands;
@@ -30,6 +31,7 @@ mod live;
 mod look_up;
 mod missed;
 mod notice;
+mod picks;
 mod prompt;
 mod prompt_message;
 mod question_modes;
@@ -139,8 +141,7 @@ struct TurnsInner {
     anew: AtomicU64,
     /// What Claude has asked in turns that run.
     questions: Mutex<HashMap<QuestionKey, Arc<questions::OpenQuestion>>>,
-    /// What was chosen from the menus of questions, before it is sent.
-    picks: Mutex<HashMap<QuestionKey, answers::Picks>>,
+    unsent: Mutex<picks::Unsent>,
     /// When the next turn goes on that a usage limit has refused.
     continues: watch::Sender<Option<Millis>>,
     /// Every task of a turn or a delivery, for the end.
@@ -282,7 +283,7 @@ impl Turns {
             board_wanted: watch::Sender::new(()),
             anew: AtomicU64::new(0),
             questions: Mutex::default(),
-            picks: Mutex::default(),
+            unsent: Mutex::default(),
             continues: watch::Sender::new(None),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),

@@ -17,7 +17,7 @@ pub use board::{BoardTurn, Standing, draw_board, is_board};
 use details::Details;
 pub use draw::{is_line, waiting};
 pub use question::{DrawnQuestion, draw as draw_question};
-pub use visible::{in_one_line as visible_words, line as visible_line};
+pub use visible::{in_one_line as visible_words, line as visible_line, name as visible_short_line};
 
 /// How many of the last calls are listed.
 const CALLS: usize = 5;

@@ -90,7 +90,7 @@
 ---@field turn? Duration The whole turn.
 ---@field after_result? Duration From the result until Claude is idle.
 ---@field continue_spread? Duration How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
----@field question? Duration How long Claude waits for leave to use a tool, and for a word on its plan.
+---@field question? Duration How long Claude waits for leave to use a tool and for a word on its plan, and an MCP server for a person.
 ---@field question_choice? Duration How long Claude waits for an answer to what it asks; 0 for as long as it takes.
 
 ---Which of Claude's texts are the answer.

@@ -1,5 +1,6 @@
 //! One ask: claim or start a process, send the prompt, follow the events, conclude or cut the turn off.
 
+mod asking;
 mod start;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use super::failure::Failure;
 use super::further::{Further, FurtherMessages};
 use super::launch::{Launch, Manner};
 use super::process::{Happening, Process};
-use super::question::{OpenQuestions, QuestionAnswer, QuestionId};
+use super::question::OpenQuestions;
 use super::story::Story;
 use super::{About, Ask, AskEnd, AskResult, Pool, Progress, PromptId, SessionSeen, SessionStart};
 use crate::domain::{Limits, MicroUsd, SessionId, TurnUsage};
@@ -351,21 +352,8 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
     /// Takes in an event that is not our result; a failure ends the turn early.
     fn follow(&mut self, process: &mut Process, event: AgentEvent) -> Option<Failure> {
         match &event {
-            AgentEvent::MayIUse { question: Some(asked), denial, .. } => {
-                let question = self.questions.open(asked.named(self.story.subagents()), denial.clone());
-                (self.progress)(Progress::Asked(Box::new(question)));
-            }
-            AgentEvent::MayIUse { request, denial, question: None } => {
-                let unclear = "This cannot be shown to a person. Write the question as your answer.";
-                process.respond(request, &json!({ "behavior": "deny", "message": unclear }));
-                self.story.deny(denial.clone());
-            }
-            AgentEvent::Withdrawn(question) if self.questions.close(question).is_some() => {
-                (self.progress)(Progress::Withdrawn(question.clone()));
-            }
-            AgentEvent::Elicits { request, server } => {
-                process.respond(request, &json!({ "action": "cancel" }));
-                self.story.elicit(server);
+            AgentEvent::MayIUse { .. } | AgentEvent::Elicits { .. } | AgentEvent::Withdrawn(_) => {
+                self.hear_question(process, &event);
             }
             AgentEvent::OtherRequest { request, subtype } => {
                 debug!(%subtype, "refused a request of the agent");
@@ -387,20 +375,6 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             (self.progress)(step);
         }
         None
-    }
-
-    /// Passes on the answer to a question, unless it was answered or withdrawn before. Where others hold it up, it waits again.
-    fn tell(&mut self, process: &mut Process, question: &QuestionId, answer: &QuestionAnswer) {
-        let Some((asked, denial)) = self.questions.close(question) else { return };
-        process.respond(&question.0, &asked.response(answer));
-        match answer {
-            QuestionAnswer::Refuse(_) => self.story.deny(denial),
-            QuestionAnswer::Forbid(_) => self.story.deny(denial.by_script()),
-            _ => self.story.decide(asked.call),
-        }
-        if self.questions.hold_up_all(self.story.subagents()) {
-            (self.progress)(Progress::Waits(true));
-        }
     }
 
     /// Asks the agent to give up the turn. Returns whether it did, and can serve another.

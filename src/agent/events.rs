@@ -79,6 +79,8 @@ pub enum AgentEvent {
         request: String,
         /// Its name in the settings; empty where it is not told.
         server: String,
+        /// What a person is asked; `None` where that cannot be shown.
+        question: Option<Box<AskedQuestion>>,
     },
     /// The agent asks for something that we do not support, and waits for the answer.
     OtherRequest {
@@ -158,6 +160,7 @@ pub const PASSED_OVER: &[(&str, &str)] = &[
     ("system/task_updated", "a notification follows"),
     ("conversation_reset", "its id is not the session's; the next result has that"),
     // ----
+    ("system/elicitation_complete", "whoever has opened the address says so"),
     ("keep_alive", "a sign of life, and nothing else"),
     ("tool_progress", "a sign of life, and nothing else"),
     ("tool_use_summary", "the answer says what was done"),
@@ -404,7 +407,8 @@ fn request(Request { request_id: request, request: body }: Request) -> serde_jso
         }
         Some("elicitation") => {
             let server = body["mcp_server_name"].as_str().unwrap_or_default().to_owned();
-            AgentEvent::Elicits { request, server }
+            let question = AskedQuestion::of_elicitation(&request, &body).map(Box::new);
+            AgentEvent::Elicits { request, server, question }
         }
         Some(subtype) => AgentEvent::OtherRequest { subtype: subtype.to_owned(), request },
         None => return Err(serde::de::Error::missing_field("subtype")),

@@ -1,7 +1,8 @@
 //! Questions from Claude: what the CLI wants to know before it goes on, and how it is told.
 //!
-//! All of them come as `can_use_tool` requests over the control protocol: leave to use a tool, and two tools whose only
-//! purpose is to ask. The CLI waits without a limit, and takes the first answer to each. Measured with 2.1.332.
+//! Leave to use a tool, and two tools whose only purpose is to ask, come as `can_use_tool` requests over the control protocol;
+//! what an MCP server wants of people comes as a request of its own. The CLI waits without a limit, and takes the first answer
+//! to each. Measured with 2.1.332.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::denial::Denial;
+use super::elicitation::ElicitationRequest;
 use crate::domain::SessionGrants;
 
 /// The tool that asks a person to choose.
@@ -48,6 +50,8 @@ pub enum QuestionAbout {
     Choices(Vec<ChoiceQuestion>),
     /// Is this plan good? The Markdown of it; empty where Claude wrote none.
     Plan(String),
+    /// What an MCP server wants of a person.
+    Elicitation(Box<ElicitationRequest>),
 }
 
 /// A call that the CLI asks leave for.
@@ -161,6 +165,12 @@ pub enum QuestionAnswer {
     Choices(BTreeMap<String, Chosen>),
     /// A person's own words for all of it.
     Words(String),
+    /// What an MCP server wants is done: the form is filled in like this, or the address is opened.
+    Accept(Option<Map<String, Value>>),
+    /// A person does not want to do that.
+    Decline,
+    /// A person wants neither, or nobody has answered in time.
+    Dismiss,
 }
 
 /// What somebody chose.
@@ -174,7 +184,7 @@ pub enum Chosen {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AskedQuestion {
     pub question: Question,
-    /// The call that it is about.
+    /// The call that it is about; empty where that is not told.
     pub call: String,
     input: Value,
     /// The suggested rules, as the CLI wrote them.
@@ -349,8 +359,23 @@ fn pretty(input: &Value) -> String {
 }
 
 impl AskedQuestion {
+    /// Reads what an MCP server wants of a person; `None` where that cannot be shown.
+    pub fn of_elicitation(request: &str, body: &Value) -> Option<Self> {
+        let about = QuestionAbout::Elicitation(Box::new(ElicitationRequest::read(body)?));
+        let question = Question { id: QuestionId(request.to_owned()), subagent: None, about };
+        Some(Self { question, call: String::new(), input: Value::Null, rules: Vec::new() })
+    }
+
     /// What the CLI is told.
     pub fn response(&self, answer: &QuestionAnswer) -> Value {
+        if matches!(self.question.about, QuestionAbout::Elicitation(_)) {
+            return match answer {
+                QuestionAnswer::Accept(Some(content)) => json!({ "action": "accept", "content": content }),
+                QuestionAnswer::Accept(None) => json!({ "action": "accept" }),
+                QuestionAnswer::Decline => json!({ "action": "decline" }),
+                _ => Self::nobody_answers(),
+            };
+        }
         let allow = |input: &Value| json!({ "behavior": "allow", "updatedInput": input });
         let allow_and = |update: Value| json!({ "behavior": "allow", "updatedInput": self.input, "updatedPermissions": [update] });
         let rules = |destination: &str| {
@@ -381,7 +406,15 @@ impl AskedQuestion {
                 allow(&self.with("answers", Value::Object(answers)))
             }
             QuestionAnswer::Words(words) => allow(&self.with("response", Value::from(words.as_str()))),
+            QuestionAnswer::Accept(_) | QuestionAnswer::Decline | QuestionAnswer::Dismiss => {
+                json!({ "behavior": "deny", "message": "This is no answer to it." })
+            }
         }
+    }
+
+    /// What the CLI is told where nobody answers what an MCP server wants.
+    pub fn nobody_answers() -> Value {
+        json!({ "action": "cancel" })
     }
 
     /// The same with what is known of the subagent that asks: the CLI tells only its id.
@@ -399,7 +432,7 @@ impl AskedQuestion {
     pub fn grant(&self) -> Option<&Grant> {
         match &self.question.about {
             QuestionAbout::Permission(permission) => permission.grant.as_ref(),
-            QuestionAbout::Choices(_) | QuestionAbout::Plan(_) => None,
+            QuestionAbout::Choices(_) | QuestionAbout::Plan(_) | QuestionAbout::Elicitation(_) => None,
         }
     }
 
@@ -422,9 +455,18 @@ impl Chosen {
     }
 }
 
-/// The questions that one agent waits with, each with what is said of its call where nobody decides.
+/// What is told below the answer where nobody decides.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undecided {
+    /// This call was not allowed.
+    Call(Denial),
+    /// This MCP server got no answer.
+    Server(String),
+}
+
+/// The questions that one agent waits with.
 #[derive(Debug, Default)]
-pub struct OpenQuestions(Vec<(AskedQuestion, Denial)>);
+pub struct OpenQuestions(Vec<(AskedQuestion, Undecided)>);
 
 impl OpenQuestions {
     pub fn is_empty(&self) -> bool {
@@ -432,14 +474,14 @@ impl OpenQuestions {
     }
 
     /// Waits with one; returns it.
-    pub fn open(&mut self, asked: AskedQuestion, denial: Denial) -> Question {
+    pub fn open(&mut self, asked: AskedQuestion, undecided: Undecided) -> Question {
         let question = asked.question.clone();
-        self.0.push((asked, denial));
+        self.0.push((asked, undecided));
         question
     }
 
     /// Takes one out, as it is answered or withdrawn; `None` where that has happened already.
-    pub fn close(&mut self, id: &QuestionId) -> Option<(AskedQuestion, Denial)> {
+    pub fn close(&mut self, id: &QuestionId) -> Option<(AskedQuestion, Undecided)> {
         let place = self.0.iter().position(|(asked, _)| asked.question.id == *id)?;
         Some(self.0.remove(place))
     }
@@ -609,6 +651,22 @@ mod tests {
     }
 
     #[test]
+    fn an_mcp_server_hears_what_was_filled_in_or_which_of_two_noes_it_is() {
+        let body = json!({"mode": "form", "requested_schema": {"properties": {"a": {"type": "string"}}}});
+        let asked = AskedQuestion::of_elicitation("r", &body).unwrap();
+        let content = Map::from_iter([("a".to_owned(), json!("b"))]);
+        for (answer, told) in [
+            (QuestionAnswer::Accept(Some(content)), json!({"action": "accept", "content": {"a": "b"}})),
+            (QuestionAnswer::Accept(None), json!({"action": "accept"})),
+            (QuestionAnswer::Decline, json!({"action": "decline"})),
+            (QuestionAnswer::Dismiss, json!({"action": "cancel"})),
+            (QuestionAnswer::Refuse("nobody".to_owned()), json!({"action": "cancel"})),
+        ] {
+            assert_eq!(asked.response(&answer), told);
+        }
+    }
+
+    #[test]
     fn a_question_that_cannot_be_shown_is_none() {
         for input in [
             json!(null),
@@ -636,9 +694,9 @@ mod tests {
         let subagents = ["a", "b"].map(|id| Subagent { id: id.to_owned(), ..Subagent::default() });
         let named =
             of("1", Some("a")).named(&[Subagent { kind: "general".to_owned(), ..subagents[0].clone() }]);
-        assert_eq!(open.open(named, Denial::default()).subagent.unwrap().kind, "general");
+        assert_eq!(open.open(named, Undecided::Call(Denial::default())).subagent.unwrap().kind, "general");
         assert!(open.hold_up_all(&subagents[..1]) && !open.hold_up_all(&subagents));
-        open.open(of("2", Some("b")), Denial::default());
+        open.open(of("2", Some("b")), Undecided::Call(Denial::default()));
         assert!(open.hold_up_all(&subagents));
         assert!(open.close(&QuestionId("1".to_owned())).is_some());
         assert!(open.close(&QuestionId("1".to_owned())).is_none(), "the first answer counts");

@@ -233,7 +233,7 @@ fn shown(run: &Recorded) -> String {
             }
             AgentEvent::Unreadable { .. } => line("?", "(a line that is no event)"),
             AgentEvent::Unknown { kind } => line("?", &format!("(unknown: {kind})")),
-            AgentEvent::Elicits { server, .. } => line("·", &format!("(refused what {server} asks people)")),
+            AgentEvent::Elicits { server, .. } => line("·", &format!("({server} asks people)")),
             AgentEvent::OtherRequest { subtype, .. } => line("·", &format!("(refused a request: {subtype})")),
             AgentEvent::WritesLost => line("·", "(the disk is full; in the log)"),
             // Some were allowed; the result names those that were not.

@@ -36,6 +36,7 @@ impl Commands {
                 answered.map(drop).map_err(RespondError::Discord)
             }
             Ok(PressEnd::Nothing) => return self.refuse_answer(asked, words::CHOOSE_FIRST).await,
+            Ok(PressEnd::Unfit(said)) => return self.refuse_answer(asked, &said).await,
             Ok(PressEnd::TooLate) => return self.refuse_answer(asked, words::ANSWERED).await,
             Ok(PressEnd::Gone) => return self.refuse_answer(asked, words::CONVERSATION_GONE).await,
             Err(refusal) => return self.refuse_answer(asked, &refusal).await,

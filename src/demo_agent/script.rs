@@ -145,8 +145,13 @@ impl ScriptedTurn<'_> {
             }
             "ASK" => self.tool(argument, true, None)?,
             "FORM" => {
-                let action = self.wire.elicit(argument)?;
-                self.say(&format!("{argument} got: {action}"))?;
+                let (server, request) = argument.split_once(':').unwrap_or((argument, ""));
+                let request = serde_json::from_str(request).unwrap_or_else(|_| {
+                    let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+                    json!({ "message": "What is your name?", "mode": "form", "requested_schema": schema })
+                });
+                let action = self.wire.elicit(server, request)?;
+                self.say(&format!("{server} got: `{action}`"))?;
             }
             "RUN" => {
                 let (seconds, command) = argument.split_once(':').unwrap_or(("", argument));

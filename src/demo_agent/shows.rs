@@ -2,7 +2,7 @@
 //! makes it so many times as fast: `work 20`.
 
 /// The scripts by their prompts. The times in braces are seconds, or milliseconds where a directive wants those.
-const SHOWS: [(&str, &str); 7] = [
+const SHOWS: [(&str, &str); 8] = [
     ("work", WORK),
     ("compact", COMPACT),
     ("limit", LIMIT),
@@ -10,6 +10,7 @@ const SHOWS: [(&str, &str); 7] = [
     ("plan", PLAN),
     ("question", QUESTION),
     ("questions", QUESTIONS),
+    ("form", FORM),
 ];
 
 /// Leave to run a command.
@@ -32,6 +33,12 @@ const QUESTIONS: &str = r##"
 TEXT:Before I begin, I need to know two things.
 ASK:AskUserQuestion:{"questions":[{"question":"How shall the greeting look?","header":"Look","options":[{"label":"Plain","description":"One line","preview":"Hello, Ada!"},{"label":"Framed","description":"In a box","preview":"+-------------+\n| Hello, Ada! |\n+-------------+"}],"multiSelect":false},{"question":"Which languages shall it speak?","header":"Languages","options":[{"label":"English","description":"Hello"},{"label":"French","description":"Bonjour"},{"label":"Spanish, of Mexico","description":"Hola"}],"multiSelect":true}]}
 "##;
+
+/// A form of an MCP server.
+const FORM: &str = r#"
+TEXT:I sign you up for the newsletter.
+FORM:newsletter:{"message":"Where shall the newsletter go?","property_order":["email","often"],"requested_schema":{"type":"object","required":["email"],"properties":{"email":{"type":"string","title":"E-mail address","format":"email"},"often":{"type":"string","title":"How often","oneOf":[{"const":"w","title":"Every week"},{"const":"m","title":"Every month"}],"default":"m"}}}}
+"#;
 
 /// A usage limit that is reached.
 const LIMIT: &str = "TEXT:I begin with it.\nLIMIT:30";

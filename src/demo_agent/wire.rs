@@ -189,21 +189,24 @@ impl Wire {
             .unwrap_or_else(|| json!({ "behavior": "deny", "message": "Tool permission stream closed" })))
     }
 
-    /// Asks people on behalf of this MCP server; returns their answer.
-    pub fn elicit(&mut self, server: &str) -> Result<Value, Interrupted> {
+    /// Asks people on behalf of this MCP server, with these fields of the request; returns their answer.
+    pub fn elicit(&mut self, server: &str, mut request: Value) -> Result<Value, Interrupted> {
         self.requests += 1;
         let id = format!("demo-{}", self.requests);
-        let request = json!({
-            "subtype": "elicitation", "mcp_server_name": server, "message": "What is your name?", "mode": "form",
-            "requested_schema": { "type": "object", "properties": { "name": { "type": "string" } } },
-        });
+        self.state("requires_action");
+        (request["subtype"], request["mcp_server_name"]) = ("elicitation".into(), server.into());
         self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
         let answer = self.wait_for(None, |line| {
             let response = &line["response"];
             (line["type"] == "control_response" && response["request_id"] == id.as_str())
                 .then(|| response.get("response").unwrap_or(&response["error"]).clone())
         });
-        Ok(answer?.unwrap_or(Value::Null))
+        if answer.is_err() {
+            self.emit(json!({ "type": "control_cancel_request", "request_id": id }));
+        }
+        let answer = answer?.unwrap_or(Value::Null);
+        self.state("running");
+        Ok(answer)
     }
 
     fn wait_for<T>(

@@ -15,7 +15,7 @@ const LONGEST_ID: usize = 100;
 /// The most characters of a form's title.
 const LONGEST_TITLE: usize = 45;
 /// The most fields in a form.
-const MOST_FIELDS: usize = 5;
+pub const MOST_FIELDS: usize = 5;
 /// The most characters of a field's label.
 pub const LONGEST_LABEL: usize = 45;
 /// The most characters of what a field shows while it is empty.

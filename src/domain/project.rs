@@ -442,7 +442,7 @@ pub struct Limits {
     pub after_result: Duration,
     /// How long after the reset of a usage limit a turn goes on at most; at random, so that not all begin at once. May be 0.
     pub continue_spread: Duration,
-    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    /// How long Claude waits for leave to use a tool and for a word on its plan, and an MCP server for a person.
     pub question: Duration,
     /// How long it waits for an answer to what it asks; `None`: for as long as it takes.
     pub question_choice: Option<Duration>,

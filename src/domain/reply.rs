@@ -75,6 +75,11 @@ pub enum Row {
     Select(Select),
 }
 
+/// The most menus in a message that has a row of buttons, too.
+pub const MOST_MENUS: usize = 4;
+/// The most options of a menu.
+pub const MOST_OPTIONS: usize = 25;
+
 /// A button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {

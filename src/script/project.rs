@@ -194,7 +194,7 @@ pub(super) struct RawProjectLimits {
     after_result: Option<Seconds>,
     /// How long after a usage limit's reset a turn goes on at most, at random; 0 for at once.
     continue_spread: Option<Seconds>,
-    /// How long Claude waits for leave to use a tool, and for a word on its plan.
+    /// How long Claude waits for leave to use a tool and for a word on its plan, and an MCP server for a person.
     question: Option<Seconds>,
     /// How long Claude waits for an answer to what it asks; 0 for as long as it takes.
     question_choice: Option<Seconds>,

@@ -20,6 +20,8 @@ pub enum QuestionKind {
     Choices,
     /// Whether a plan is good.
     Plan,
+    /// What an MCP server wants of a person.
+    Elicitation,
 }
 
 /// What became of a question.
@@ -31,8 +33,10 @@ pub enum QuestionState {
     AllowedForSession,
     AllowedAlways,
     Denied,
-    /// Chosen, or told in words.
+    /// Chosen, told in words, or done.
     Answered,
+    /// A person wants to answer neither yes nor no.
+    Dismissed,
     /// Nobody answered in time.
     Expired,
     /// It was too long for a message, and Discord took no file.
@@ -377,18 +381,20 @@ impl ToSql for QuestionKey {
 }
 
 /// Each value with its text in the column.
-const KINDS: [(QuestionKind, &str); 3] = [
+const KINDS: [(QuestionKind, &str); 4] = [
     (QuestionKind::Permission, "permission"),
     (QuestionKind::Choices, "choices"),
     (QuestionKind::Plan, "plan"),
+    (QuestionKind::Elicitation, "elicitation"),
 ];
-const STATES: [(QuestionState, &str); 11] = [
+const STATES: [(QuestionState, &str); 12] = [
     (QuestionState::Open, "open"),
     (QuestionState::Allowed, "allowed"),
     (QuestionState::AllowedForSession, "allowed_for_session"),
     (QuestionState::AllowedAlways, "allowed_always"),
     (QuestionState::Denied, "denied"),
     (QuestionState::Answered, "answered"),
+    (QuestionState::Dismissed, "dismissed"),
     (QuestionState::Expired, "expired"),
     (QuestionState::NotShown, "not_shown"),
     (QuestionState::Withdrawn, "withdrawn"),

@@ -76,7 +76,7 @@
 //! **questions**: what Claude has asked people in a turn.
 //! - `id`: the key; never used twice, for buttons carry it.
 //! - `turn`: the turn.
-//! - `kind`: leave for a call of a tool (`permission`), `choices`, or a `plan`.
+//! - `kind`: leave for a call of a tool (`permission`), `choices`, a `plan`, or what an MCP server wants (`elicitation`).
 //! - `session`: the session that waits for the answer.
 //! - `text`: what its message says, without what became of it.
 //! - `body`: all that is needed to answer it after a restart, in the form of whoever asked.
@@ -126,7 +126,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 22] = ["
+const MIGRATIONS: [&str; 23] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -325,6 +325,13 @@ const MIGRATIONS: [&str; 22] = ["
 ", "
     ALTER TABLE turns ADD COLUMN quoted TEXT;
     ALTER TABLE turns ADD COLUMN session TEXT;
+", "
+    -- A column's check cannot be changed.
+    ALTER TABLE questions ADD COLUMN new_kind TEXT NOT NULL DEFAULT 'permission'
+        CHECK (new_kind IN ('permission', 'choices', 'plan', 'elicitation'));
+    UPDATE questions SET new_kind = kind;
+    ALTER TABLE questions DROP COLUMN kind;
+    ALTER TABLE questions RENAME COLUMN new_kind TO kind;
 "];
 
 /// The newest version that this program knows.
@@ -425,6 +432,30 @@ mod tests {
         let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let kept: (i64, i64, i64, Option<i64>) = tx.query_one(sql, (), columns).unwrap();
         assert_eq!(kept, (1, 5, 70, None));
+    }
+
+    #[test]
+    fn what_was_asked_before_keeps_its_kind_and_no_key_is_used_twice() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate_with(&tx, &MIGRATIONS[..20]).unwrap();
+        let ask =
+            "INSERT INTO questions (turn, kind, session, text, body, asked) VALUES (1, ?1, '', '', '', 7)";
+        tx.execute_batch(
+            "INSERT INTO messages (id, channel, author, author_name, accepted) VALUES (1, 1, 1, '', 5)",
+        )
+        .unwrap();
+        for kind in ["plan", "choices", "permission"] {
+            tx.execute(ask, [kind]).unwrap();
+        }
+        tx.execute("DELETE FROM questions WHERE id = 3", ()).unwrap();
+        migrate_with(&tx, &MIGRATIONS).unwrap();
+        tx.execute(ask, ["elicitation"]).unwrap();
+        tx.execute(ask, ["nonsense"]).unwrap_err();
+        let mut statement = tx.prepare("SELECT id || ' ' || kind FROM questions ORDER BY id").unwrap();
+        let kinds: Vec<String> =
+            statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(kinds, ["1 plan", "2 choices", "4 elicitation"]);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::answers::{self, Picks};
+use super::answers;
 use super::buttons::QuestionPress;
+use super::elicited::{self, ElicitedPress};
+use super::picks::Picks;
 use super::questions::OpenQuestion;
 use super::step::Step;
 use super::task::Task;
@@ -13,7 +15,7 @@ use super::{Turns, enter};
 use crate::agent::{QuestionAbout, QuestionAnswer};
 use crate::domain::{Form, FormValues, InteractionId, Message, MessageId, Reply, UserId};
 use crate::logging::chain;
-use crate::store::{Decider, QuestionEnd, QuestionKey, QuestionState, Resumption, StoreError};
+use crate::store::{Decider, QuestionEnd, QuestionKey, QuestionKind, QuestionState, Resumption, StoreError};
 use crate::words::question as words;
 
 /// What comes of a press on a question.
@@ -28,6 +30,8 @@ pub enum PressEnd {
     Noted,
     /// Nothing was chosen.
     Nothing,
+    /// What was chosen or typed does not do; what is said about it.
+    Unfit(String),
     /// It was answered before, or is not asked any more.
     TooLate,
     /// The bot was restarted since, and the conversation is gone.
@@ -108,8 +112,11 @@ impl Turns {
             return Ok(PressEnd::TooLate);
         };
         let prompt = match answers::about(&question) {
-            None if act.press == QuestionPress::GoOn => Some(words::ASK_AGAIN.to_owned()),
-            None => None,
+            None => (act.press == QuestionPress::GoOn).then(|| {
+                let is_elicitation = question.kind == QuestionKind::Elicitation;
+                let again = if is_elicitation { words::CALL_AGAIN } else { words::ASK_AGAIN };
+                again.to_owned()
+            }),
             Some(about) => match self.answer_of(key, &about, &act) {
                 Ok((answer, _)) => answers::in_words(&answer),
                 Err(end) => return Ok(end),
@@ -128,11 +135,25 @@ impl Turns {
         about: &QuestionAbout,
         act: &QuestionAct,
     ) -> Result<(QuestionAnswer, QuestionState), PressEnd> {
-        let mut picks = self.0.picks.lock();
+        let mut unsent = self.0.unsent.lock();
         if let QuestionPress::Menu(number) = act.press {
             let chosen = act.values.iter().filter_map(|value| value.parse().ok()).collect();
-            picks.entry(key).or_default().insert(number, chosen);
+            unsent.picks.entry(key).or_default().insert(number, chosen);
             return Err(PressEnd::Noted);
+        }
+        let (nothing, untyped) = (Picks::new(), FormValues::new());
+        let picks = unsent.picks.get(&key).unwrap_or(&nothing);
+        if let QuestionAbout::Elicitation(elicitation) = about {
+            let before = unsent.typed.get(&(key, act.by)).unwrap_or(&untyped);
+            return match elicited::press(key, elicitation, act.press, picks, act.typed.as_ref(), before) {
+                ElicitedPress::Answers(answer, state) => Ok((answer, state)),
+                ElicitedPress::Opens(form) => Err(PressEnd::Opens(form)),
+                ElicitedPress::Nothing => Err(PressEnd::TooLate),
+                ElicitedPress::Unfit(said) => {
+                    unsent.typed.extend(act.typed.clone().map(|typed| ((key, act.by), typed)));
+                    Err(PressEnd::Unfit(said))
+                }
+            };
         }
         if let Some(reply) = answers::confirmation(key, act.press, about) {
             return Err(PressEnd::Confirm(Box::new(reply)));
@@ -140,9 +161,8 @@ impl Turns {
         if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, about)) {
             return Err(PressEnd::Opens(form));
         }
-        let (nothing, untyped) = (Picks::new(), FormValues::new());
         let typed = act.typed.as_ref().unwrap_or(&untyped);
-        let answer = answers::answer(about, act.press, picks.get(&key).unwrap_or(&nothing), typed);
+        let answer = answers::answer(about, act.press, picks, typed);
         answer.ok_or(match act.press {
             QuestionPress::Send | QuestionPress::Other => PressEnd::Nothing,
             _ => PressEnd::TooLate,
@@ -170,7 +190,7 @@ impl Turns {
                     }
                 }
                 enter::enter(self, Task::of_waiting(&turn), Step::Ask(None));
-                self.0.picks.lock().remove(&key);
+                self.0.unsent.lock().forget(key);
                 let of_task = self.clone();
                 self.0.tasks.spawn(async move { of_task.show_question(key).await });
                 Ok(PressEnd::Answered)

@@ -6,25 +6,21 @@
 use std::collections::BTreeMap;
 
 use super::buttons::{ButtonId, QuestionPress as Press};
+use super::elicited;
+use super::picks::{LONGEST_BUTTON, LONGEST_ENTRY, Picks, cut};
 use crate::agent::{ChoiceQuestion, Chosen, Grant, QuestionAbout, QuestionAnswer, QuestionOption};
 use crate::domain::{
-    Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, Reply, Row, Select,
-    SelectOption,
+    Button, ButtonStyle, Form, FormField, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, MOST_OPTIONS,
+    Reply, Row, Select, SelectOption,
 };
 use crate::store::{QuestionKey, QuestionKind, QuestionState, StoredQuestion};
 use crate::words::question as words;
 use crate::{text, view};
 
-/// The most characters of a button's label, and of an entry of a menu and its description.
-const LONGEST_BUTTON: usize = 80;
-const LONGEST_ENTRY: usize = 100;
 /// The most options that stand as buttons, besides the one for words.
 const MOST_BUTTONS: usize = 4;
 /// The id of the only field of a form.
 const WORDS: &str = "words";
-
-/// What was chosen from menus so far: the numbers of the options, by the number of the question.
-pub type Picks = BTreeMap<usize, Vec<usize>>;
 
 /// What a project lets people press.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +50,7 @@ pub fn rows(key: QuestionKey, about: &QuestionAbout, offers: Offers) -> Vec<Row>
             buttons.push(button(words::DENY_WITH_WORDS, Press::DenyWithWords, red));
             vec![Row::Buttons(buttons)]
         }
+        QuestionAbout::Elicitation(elicitation) => elicited::rows(key, elicitation),
         QuestionAbout::Plan(_) => {
             let mut buttons = vec![button(words::APPROVE, Press::Approve, green)];
             if offers.edits {
@@ -95,10 +92,11 @@ pub fn confirmation(key: QuestionKey, press: Press, about: &QuestionAbout) -> Op
     Some(Reply { rows: vec![Row::Buttons(vec![save])], ..Reply::ephemeral(told) })
 }
 
-/// What a question was about that a restart has left; `None` for leave to use a tool, which the CLI asks for anew.
+/// What a question was about that a restart has left; `None` for leave to use a tool, and for what an MCP server wants: the CLI
+/// asks anew.
 pub fn about(question: &StoredQuestion) -> Option<QuestionAbout> {
     match question.kind {
-        QuestionKind::Permission => None,
+        QuestionKind::Permission | QuestionKind::Elicitation => None,
         QuestionKind::Choices => Some(QuestionAbout::Choices(choices(question))),
         QuestionKind::Plan => Some(QuestionAbout::Plan(String::new())),
     }
@@ -141,8 +139,8 @@ fn menu(key: QuestionKey, number: usize, question: &ChoiceQuestion) -> Select {
     Select {
         custom_id: ButtonId::Question(key, Press::Menu(number)).custom_id(),
         placeholder: Some(cut(&view::visible_words(&question.question), LONGEST_ENTRY)),
-        options: question.options.iter().enumerate().take(25).map(option).collect(),
-        most: if question.several { question.options.len().min(25) } else { 1 },
+        options: question.options.iter().enumerate().take(MOST_OPTIONS).map(option).collect(),
+        most: if question.several { question.options.len().min(MOST_OPTIONS) } else { 1 },
         disabled: false,
     }
 }
@@ -192,7 +190,8 @@ pub fn form(key: QuestionKey, press: Press, about: &QuestionAbout) -> Option<For
     Some(Form { custom_id, title: title.to_owned(), fields })
 }
 
-/// What a press answers, and what then has become of the question; `None` where it is no answer to it. `picks`: what was
+/// What a press answers, and what then has become of the question; `None` where it is no answer to it (to what an MCP server
+/// wants, `elicited` has the answers). `picks`: what was
 /// chosen before; `typed`: what was filled in, where it is a form.
 pub fn answer(
     about: &QuestionAbout,
@@ -216,6 +215,7 @@ pub fn answer(
             }
             _ => return None,
         },
+        QuestionAbout::Elicitation(_) => return None,
         QuestionAbout::Plan(_) => match press {
             Press::Approve => (QuestionAnswer::ApprovePlan { accept_edits: false }, QuestionState::Allowed),
             Press::ApproveAndEdit => {
@@ -293,17 +293,11 @@ pub fn in_words(answer: &QuestionAnswer) -> Option<String> {
         | QuestionAnswer::AllowForSession
         | QuestionAnswer::AllowAlways
         | QuestionAnswer::Refuse(_)
-        | QuestionAnswer::Forbid(_) => return None,
+        | QuestionAnswer::Forbid(_)
+        | QuestionAnswer::Accept(_)
+        | QuestionAnswer::Decline
+        | QuestionAnswer::Dismiss => return None,
     })
-}
-
-/// As much of the text as Discord takes there, with a mark where it is cut.
-fn cut(text: &str, most: usize) -> String {
-    // Discord counts UTF-16 in some places; nothing counts more.
-    match text::units(text) <= most {
-        true => text.to_owned(),
-        false => format!("{}…", &text[..text::fitting(text, most - 1)]),
-    }
 }
 
 #[cfg(test)]
@@ -402,7 +396,5 @@ mod tests {
                 }
             }
         }
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abcd", 3), "ab…");
     }
 }

@@ -63,6 +63,14 @@ pub enum QuestionPress {
     Send,
     /// Opens a form for a person's own words.
     Other,
+    /// The address that an MCP server has given is opened.
+    Done,
+    /// Opens the form that an MCP server wants to have filled in, or sends what was chosen where nothing is to be typed.
+    FillIn,
+    /// An MCP server does not get what it wants.
+    Decline,
+    /// It gets neither that nor a no.
+    Dismiss,
 }
 
 impl ButtonId {
@@ -88,6 +96,10 @@ impl ButtonId {
                 QuestionPress::ApproveAndEdit => format!("ask:{key}:edits"),
                 QuestionPress::KeepPlanning => format!("ask:{key}:plan"),
                 QuestionPress::GoOn => format!("ask:{key}:go_on"),
+                QuestionPress::Done => format!("ask:{key}:done"),
+                QuestionPress::FillIn => format!("ask:{key}:fill_in"),
+                QuestionPress::Decline => format!("ask:{key}:decline"),
+                QuestionPress::Dismiss => format!("ask:{key}:dismiss"),
                 QuestionPress::Pick(option) => format!("ask:{key}:pick{option}"),
             },
         }
@@ -133,6 +145,10 @@ impl QuestionPress {
             "edits" => Self::ApproveAndEdit,
             "plan" => Self::KeepPlanning,
             "go_on" => Self::GoOn,
+            "done" => Self::Done,
+            "fill_in" => Self::FillIn,
+            "decline" => Self::Decline,
+            "dismiss" => Self::Dismiss,
             _ => match press.strip_prefix("menu") {
                 Some(question) => Self::Menu(question.parse().ok()?),
                 None => Self::Pick(press.strip_prefix("pick")?.parse().ok()?),
@@ -167,6 +183,10 @@ mod tests {
                 Press::ApproveAndEdit,
                 Press::KeepPlanning,
                 Press::GoOn,
+                Press::Done,
+                Press::FillIn,
+                Press::Decline,
+                Press::Dismiss,
             ]),
             any::<usize>().prop_map(Press::Pick),
             any::<usize>().prop_map(Press::Menu),

@@ -124,7 +124,9 @@ impl TurnQuestions {
         let (turns, task) = (self.turns.clone(), self.task);
         let limit = match question.about {
             QuestionAbout::Choices(_) => self.project.limits.question_choice,
-            QuestionAbout::Permission(_) | QuestionAbout::Plan(_) => Some(self.project.limits.question),
+            QuestionAbout::Permission(_) | QuestionAbout::Plan(_) | QuestionAbout::Elicitation(_) => {
+                Some(self.project.limits.question)
+            }
         };
         let drawn = {
             let redact = |text: &str| turns.outbox.redact(text).into_owned();
@@ -191,6 +193,7 @@ async fn follow(
             (QuestionKind::Choices, serde_json::to_string(questions).unwrap_or_default())
         }
         QuestionAbout::Plan(_) => (QuestionKind::Plan, String::new()),
+        QuestionAbout::Elicitation(_) => (QuestionKind::Elicitation, String::new()),
     };
     let new = NewQuestion { turn: task.message, session: open.session, kind, text: drawn.text.clone(), body };
     let key = match turns.store.open_question(new).await {
@@ -225,7 +228,10 @@ async fn follow(
         () = turns.0.ending.cancelled() => return drop(turns.questions().remove(&key)),
         () = ended => {}
         () = sleep(limit.unwrap_or_default()), if limit.is_some() => {
-            let answer = QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default()));
+            let answer = match open.about {
+                QuestionAbout::Elicitation(_) => QuestionAnswer::Dismiss,
+                _ => QuestionAnswer::Refuse(words::nobody_answered(limit.unwrap_or_default())),
+            };
             drop(turns.settle(key, answer, QuestionEnd::new(QuestionState::Expired, Decider::Time)).await);
         }
     }
@@ -237,7 +243,7 @@ async fn follow(
         }
     }
     turns.questions().remove(&key);
-    turns.0.picks.lock().remove(&key);
+    turns.0.unsent.lock().forget(key);
     turns.show_question(key).await;
 }
 
@@ -410,7 +416,12 @@ impl Turns {
                 QuestionKind::Plan => {
                     words::what_became_of_plan(question.state, question.decided_by, question.mode)
                 }
-                _ => words::what_became_of_it(question.state, question.decided_by),
+                QuestionKind::Elicitation => {
+                    words::what_became_of_elicitation(question.state, question.decided_by)
+                }
+                QuestionKind::Permission | QuestionKind::Choices => {
+                    words::what_became_of_it(question.state, question.decided_by)
+                }
             };
             let text = format!("{}\n{}", question.text, line.as_deref().map(text::small).unwrap_or_default());
             let rows = answers::rows_at_end(&question, takes_edits);

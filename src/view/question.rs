@@ -4,6 +4,8 @@
 //! Claude. So all of that stands in code or is neutralised (`visible`), nothing of it is left out silently, and what is too long
 //! is attached as a whole.
 
+mod elicitation;
+
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -141,6 +143,7 @@ impl QuestionBody {
                 };
                 Self { head: who.own(" asks:"), content, notes: Vec::new() }
             }
+            QuestionAbout::Elicitation(elicitation) => Self::of_elicitation(elicitation, redact),
             QuestionAbout::Plan(plan) if plan.trim().is_empty() => {
                 let head = who.own(" has a plan, but has written none down.");
                 Self {

@@ -18,6 +18,8 @@ const QUOTES: &str = "‘’‛“”„‟′″´";
 const MOST_BLANKS: usize = 40;
 /// The same of line ends.
 const MOST_LINE_ENDS: usize = 6;
+/// The most UTF-16 units of a name in a sentence.
+const LONGEST_NAME: usize = 100;
 /// More marks on one letter reach into other lines.
 const MOST_ON_A_LETTER: usize = 4;
 
@@ -44,6 +46,11 @@ pub fn short_line(text: &str, most: usize) -> (String, bool) {
         0 => (in_code(begin), true),
         _ => (in_code(&format!("{begin}…{end}")), false),
     }
+}
+
+/// The same of a name in a sentence.
+pub fn name(text: &str) -> String {
+    short_line(text, LONGEST_NAME).0
 }
 
 fn in_code(line: &str) -> String {

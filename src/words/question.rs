@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::agent::EntryMistake;
 use crate::domain::{PermissionMode, UserId};
 use crate::store::{Decider, QuestionState};
 
@@ -17,6 +18,10 @@ pub const KEEP_PLANNING: &str = "Keep planning";
 pub const OTHER: &str = "Other…";
 pub const SEND: &str = "Send answers";
 pub const GO_ON: &str = "Go on";
+pub const DONE: &str = "Done";
+pub const FILL_IN: &str = "Answer";
+pub const DECLINE: &str = "Decline";
+pub const CANCEL: &str = "Cancel";
 
 /// To whoever would always allow a call: the rules, each in a line of code, and where they are saved.
 pub fn what_is_saved(rules: &[String]) -> String {
@@ -34,8 +39,22 @@ pub const RULE_TOO_LONG: &str =
 pub const WHY: &str = "Why not, or what to do instead?";
 pub const WHAT_TO_CHANGE: &str = "What should change?";
 pub const IN_YOUR_WORDS: &str = "In your own words";
+/// The option of a menu for what need not be chosen.
+pub const LEAVE_OUT: &str = "(leave it out)";
 /// To a press on “Send answers” where nothing was chosen.
 pub const CHOOSE_FIRST: &str = "Choose something first.";
+
+/// To whoever has filled in a form in a way that does not do: of the entry with this name, which has to be what is `wanted`.
+pub fn mistake(name: &str, mistake: EntryMistake, wanted: &str) -> String {
+    match mistake {
+        EntryMistake::Missing => format!("{name} is missing: it has to be {wanted}."),
+        EntryMistake::Unfit => format!("{name} has to be {wanted}."),
+    }
+}
+/// The same where something was typed, too.
+pub fn mistake_is_kept(mistake: &str) -> String {
+    format!("{mistake} What you wrote is kept: press “{FILL_IN}” again.")
+}
 
 /// To a press of somebody who may not answer.
 pub const NOT_YOURS_TO_ANSWER: &str =
@@ -53,6 +72,10 @@ pub const CONVERSATION_GONE: &str = "The conversation in which this was asked is
 /// The prompt of a turn that goes on after a restart while Claude waited for leave.
 pub const ASK_AGAIN: &str = "I was restarted while you waited for leave to use a tool, so nobody decided about it and it did \
      not run. Go on with what you were doing; where you still need it, try again.";
+/// The same while an MCP server waited for a person, and with it the call that it is about.
+pub const CALL_AGAIN: &str = "I was restarted while an MCP server waited for what it had asked of a person. Nobody answered, \
+     and the call of its tool was cut off: it may have done a part of its work. Go on with what you were doing; where you still \
+     need it, see what is done, and call it again.";
 /// The same while it waited for a word on its plan, which is good.
 pub const PLAN_IS_GOOD: &str =
     "I was restarted while you waited for a word on your plan. It is approved now: carry it out.";
@@ -119,6 +142,7 @@ pub fn what_became_of_it(state: QuestionState, by: Option<Decider>) -> Option<St
         QuestionState::AllowedAlways => format!("✅ Always allowed{by}"),
         QuestionState::Denied => format!("🚫 Denied{by}"),
         QuestionState::Answered => format!("✅ Answered{by}"),
+        QuestionState::Dismissed => format!("✖️ Cancelled{by}"),
         QuestionState::Expired => "⌛ Nobody answered in time, so it is denied".to_owned(),
         QuestionState::NotShown => NOT_SHOWN.to_owned(),
         QuestionState::Withdrawn => "Not needed any more: the turn was stopped or is over".to_owned(),
@@ -149,6 +173,17 @@ pub fn what_became_of_plan(
         QuestionState::Denied => Some(format!("✏️ Not approved yet{by_person}")),
         QuestionState::Resumed => Some(format!("Went on{by_person}{of_mode}")),
         other => what_became_of_it(other, by),
+    }
+}
+
+/// The same below what an MCP server wants of a person.
+pub fn what_became_of_elicitation(state: QuestionState, by: Option<Decider>) -> Option<String> {
+    match (state, by) {
+        (QuestionState::Denied, Some(Decider::Person(person))) => {
+            Some(format!("🚫 Declined by {}", mention(person)))
+        }
+        (QuestionState::Expired, _) => Some("⌛ Nobody answered in time".to_owned()),
+        (other, by) => what_became_of_it(other, by),
     }
 }
 

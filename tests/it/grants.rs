@@ -67,22 +67,6 @@ async fn what_a_session_allows_is_handed_to_its_next_process_and_gone_once_it_is
 }
 
 #[tokio::test]
-async fn what_an_mcp_server_asks_people_is_not_answered_and_the_person_is_told() {
-    let mut stage = stage("").await;
-    let told = stage.ask("general", "FORM:forms ;; FORM:forms ;; FORM:`x`").await;
-    insta::assert_snapshot!(told, @r#"
-    forms got: {"action":"cancel"}
-
-    forms got: {"action":"cancel"}
-
-    `x` got: {"action":"cancel"}
-
-    -# The MCP servers `forms`, `'x'` wanted something of a person, which can't be answered here
-    "#);
-    assert!(!stage.ask("general", "TEXT:on").await.contains("MCP"));
-}
-
-#[tokio::test]
 async fn a_mode_that_a_person_chooses_counts_from_the_next_turn_on_in_the_same_process() {
     let mut stage = stage("permission_mode = 'acceptEdits'").await;
     assert_eq!(stage.ask("general", "MODE").await, "demo acceptEdits");

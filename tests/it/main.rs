@@ -22,6 +22,7 @@ mod deliveries;
 mod doctor;
 mod documents;
 mod economy;
+mod elicitations;
 mod env_from;
 mod evidence;
 mod fault_table;

@@ -8,13 +8,14 @@ use serde_json::json;
 
 use crate::access_matrix::snapshot;
 use crate::commands::{add_shipped, buttons, says};
+use crate::elicitations::PAY;
 use crate::questions::{COLOURS, PLAN, TWO, button, ended, question};
 use crate::support::{ONE_FOR_MANY, Setup, Stage, routing_with, within};
 
 /// A way to answer: what is asked, the button, and whether it opens a form with this field. Always… takes two presses.
 type Way = (&'static str, &'static str, Option<&'static str>);
 
-const WAYS: [Way; 12] = [
+const WAYS: [Way; 16] = [
     ("ASK:Bash:make", "allow", None),
     ("ASK:Bash:make", "session", None),
     ("ASK:Bash:make", "deny", None),
@@ -27,6 +28,10 @@ const WAYS: [Way; 12] = [
     (COLOURS, "other", Some("0")),
     (TWO, "menu0", None),
     (TWO, "reply", None),
+    ("FORM:forms", "fill_in", Some("0")),
+    ("FORM:forms", "decline", None),
+    ("FORM:forms", "dismiss", None),
+    (PAY, "done", None),
 ];
 
 /// What came of one person's attempt to answer a question of ada's turn.

@@ -9,10 +9,11 @@ use crate::questions::{COLOURS, PLAN, button};
 use crate::support::{Setup, Stage, routing_with};
 
 /// What is asked, what answers it, and what answers it once a restart has left it.
-const KINDS: [(&str, &str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str, &str); 4] = [
     ("permission", "ASK:Bash:make", "allow", "go_on"),
     ("choice", COLOURS, "pick1", "pick1"),
     ("plan", PLAN, "approve", "approve"),
+    ("elicitation", "FORM:forms", "decline", "go_on"),
 ];
 
 /// Where the bot is killed.
@@ -168,9 +169,9 @@ async fn whenever_the_bot_is_killed_a_question_is_told_once_and_answered_at_most
         }
         table
     };
-    let [one, two, three] = KINDS;
-    let (one, two, three) = tokio::join!(all_of(one), all_of(two), all_of(three));
-    let table = format!("{one}\n{two}\n{three}");
+    let [one, two, three, four] = KINDS;
+    let (one, two, three, four) = tokio::join!(all_of(one), all_of(two), all_of(three), all_of(four));
+    let table = format!("{one}\n{two}\n{three}\n{four}");
     println!("{table}");
     crate::access_matrix::snapshot("kills_and_questions", &table);
 }

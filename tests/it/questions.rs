@@ -182,12 +182,13 @@ pub const COLOURS: &str = r#"ASK:AskUserQuestion:{"questions":[{"question":"Whic
 pub const PLAN: &str = r##"ASK:ExitPlanMode:{"plan":"# Plan\n1. do it"}"##;
 
 /// What is asked, what is pressed after a restart, and how the prompt ends of the turn that goes on.
-fn left_questions() -> [(String, &'static str, &'static str); 4] {
+fn left_questions() -> [(String, &'static str, &'static str); 5] {
     [
         ("ASK:Bash:make".to_owned(), "go_on", "where you still need it, try again."),
         (COLOURS.replace('\n', ""), "pick1", "You asked: Which colour?\nThe answer: Blue"),
         (PLAN.to_owned(), "approve", "It is approved now: carry it out."),
         (PLAN.to_owned(), "plan", "Ask what to change, or improve it."),
+        ("FORM:forms".to_owned(), "go_on", "see what is done, and call it again."),
     ]
 }
 
@@ -509,6 +510,9 @@ async fn whatever_a_question_shows_it_notifies_nobody_but_who_asked() {
         r#"ASK:AskUserQuestion:{"questions":[{"question":"@everyone WHO?","header":"WHO","options":[
             {"label":"@everyone","description":"WHO","preview":"```\n@everyone WHO"},{"label":"WHO"}]}]}"#,
         r##"ASK:ExitPlanMode:{"plan":"# @everyone\n```\nWHO\n```\nWHO @here"}"##,
+        r#"FORM:@everyone WHO:{"message":"@everyone WHO","requested_schema":{"properties":{
+            "WHO":{"type":"string","title":"@everyone","description":"WHO"},"x":{"type":"string","enum":["WHO"]}}}}"#,
+        r#"FORM:WHO:{"message":"@everyone WHO","mode":"url","url":"https://e.org/@everyone/WHO"}"#,
     ] {
         let stage = Stage::open().await;
         let who = format!("<@{}>", stage.discord.user("bob"));

@@ -4,7 +4,7 @@ use moonlane::local::Message;
 use serde_json::{Value, json};
 
 use crate::live::line_with;
-use crate::questions::{allow_always, button, ended, fill_in, question};
+use crate::questions::{allow_always, button, ended, fill_in, plain, question};
 use crate::real_claude::Real;
 
 /// A use of a shell command.
@@ -63,43 +63,105 @@ async fn claude_asks_for_each_call_that_is_allowed_once_and_not_for_what_the_ses
     real.bot.stop().await;
 }
 
-/// An MCP server whose only tool asks people for their name, and returns the answer.
+/// An MCP server whose tools ask people: for their name, to open an address, and to open one that is none of the web.
 const FORMS: &str = r#"
 import json, sys
 def send(**message):
     print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+schema = {"type": "object", "required": ["name"], "properties": {
+    "name": {"type": "string", "title": "Your name"}, "age": {"type": "integer", "minimum": 18},
+    "size": {"type": "string", "oneOf": [{"const": "s", "title": "Small"}, {"const": "l", "title": "Large"}]},
+    "tags": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+}}
+asks = {
+    "sign_up": {"message": "Please sign up.", "requestedSchema": schema},
+    "pay": {"mode": "url", "message": "Pay here.", "url": "https://pay.example.org/?order=7", "elicitationId": "7"},
+    "run": {"mode": "url", "message": "Pay here.", "url": "javascript:alert(1)", "elicitationId": "8"},
+}
 call = None
 for line in sys.stdin:
     told = json.loads(line)
     method, id = told.get("method"), told.get("id")
     if method == "initialize":
         version = told["params"]["protocolVersion"]
-        send(id=id, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "forms", "version": "1"}})
+        send(id=id, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "a name of its choice", "version": "1"}})
     elif method == "tools/list":
-        tool = {"name": "sign_up", "inputSchema": {"type": "object", "properties": {}}, "_meta": {"anthropic/alwaysLoad": True}}
-        send(id=id, result={"tools": [tool]})
+        empty = {"type": "object", "properties": {}}
+        send(id=id, result={"tools": [{"name": name, "inputSchema": empty, "_meta": {"anthropic/alwaysLoad": True}} for name in asks]})
     elif method == "tools/call":
         call = id
-        schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-        send(id="asks", method="elicitation/create", params={"message": "What is your name?", "requestedSchema": schema})
+        send(id="asks", method="elicitation/create", params=asks[told["params"]["name"]])
     elif id == "asks":
         send(id=call, result={"content": [{"type": "text", "text": json.dumps(told.get("result", told.get("error")))}]})
     elif id is not None:
         send(id=id, result={})
 "#;
 
-#[tokio::test]
-#[ignore = "needs the real Claude Code"]
-async fn what_an_mcp_server_asks_people_is_not_answered_and_the_person_is_told() {
+/// The real CLI with that server.
+async fn with_forms() -> Real {
     let server = r#"[[{ "mcpServers": { "forms": { "command": "python3", "args": ["WORK/forms.py"] } } }]]"#;
     let real = Real::with(&format!("mcp_config = {{ {server} }}, allowed_tools = {{ 'mcp__forms' }},")).await;
     std::fs::write(real.stage.work().join("forms.py"), FORMS).unwrap();
-    let answer = real.ask("TOOL:mcp__forms__sign_up:{}").await;
+    real
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn an_mcp_server_reads_what_a_person_has_filled_in_or_that_they_do_not_want_to() {
+    let real = with_forms().await;
+    let turn = real.stage.say("general", "TOOL:mcp__forms__sign_up:{}");
+    let asked = question(&real.stage, "general").await;
+    insta::assert_snapshot!(plain(&real.stage, &asked.content), @"
+    @owner The MCP server `forms` asks:
+    ```txt
+    Please sign up.
+    ```
+    -# • `Your name`: text
+    -# • `age` (may be left out): a whole number of at least 18
+    -# • `size` (may be left out): one of these: `Small`, `Large`
+    -# • `tags` (may be left out): any of these: `a`, `b`
+    -# What you write goes to that server: no passwords and no keys.
+    ");
+    let owner = real.stage.discord.owner();
+    let chosen = real.stage.discord.choose(asked.id, owner, &button(&asked, "menu3"), &["0", "1"]).unwrap();
+    crate::support::within("a choice", real.stage.discord.acknowledged(chosen)).await;
+    fill_in(&real.stage, &asked, "fill_in", &[("0", "Ada"), ("1", "36")]).await;
+    assert!(ended(&real.stage, &asked).await.ends_with("-# ✅ Answered by @owner"));
+    insta::assert_snapshot!(real.answer(turn).await, @r#"the tool said: [{"text":"{\"action\": \"accept\", \"content\": {\"age\": 36, \"name\": \"Ada\", \"tags\": [\"a\", \"b\"]}}","type":"text"}]"#);
+    for (tool, press, end, action) in [
+        ("sign_up", "decline", "🚫 Declined by @owner", "decline"),
+        ("sign_up", "dismiss", "✖️ Cancelled by @owner", "cancel"),
+        ("pay", "done", "✅ Answered by @owner", "accept"),
+        ("pay", "decline", "🚫 Declined by @owner", "decline"),
+    ] {
+        let turn = real.stage.say("general", &format!("TOOL:mcp__forms__{tool}:{{}}"));
+        let (asked, ends) = real.answers(press).await;
+        assert_eq!(asked.contains("```txt\nhttps://pay.example.org/?order=7\n```"), tool == "pay", "{asked}");
+        assert_eq!(ends, format!("-# {end}"));
+        let answer = real.answer(turn).await;
+        assert!(answer.contains(&format!(r#"{{\"action\": \"{action}\"}}"#)), "{answer}");
+    }
+    real.bot.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn what_an_mcp_server_wants_is_withdrawn_by_stop_and_refused_where_it_cannot_be_asked() {
+    let real = with_forms().await;
+    let turn = real.stage.say("general", "TOOL:mcp__forms__pay:{}");
+    let asked = question(&real.stage, "general").await;
+    let line = line_with(&real.stage, asked.channel, "Waiting for").await;
+    real.stage.discord.press(line, real.stage.discord.owner(), &format!("stop:{turn}")).unwrap();
+    let end = ended(&real.stage, &asked).await;
+    assert!(end.ends_with("Not needed any more: the turn was stopped or is over"), "{end}");
+    real.answer(turn).await;
+    let answer = real.ask("TOOL:mcp__forms__run:{}").await;
     insta::assert_snapshot!(answer, @r#"
     the tool said: [{"text":"{\"action\": \"cancel\"}","type":"text"}]
 
     -# The MCP server `forms` wanted something of a person, which can't be answered here
     "#);
+    assert_eq!(real.asked(), 1);
     real.bot.stop().await;
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::agent::{QuestionId, QuestionOption};
+use crate::agent::{ElicitationRequest, QuestionId, QuestionOption};
 
 const SECRET: &str = "hunter2-hunter2";
 /// What cannot be seen, what acts, and what looks like something else.
@@ -66,6 +66,23 @@ fn option(label: &str, description: &str, preview: Option<&str>) -> QuestionOpti
 
 fn choice(question: &str, header: &str, options: Vec<QuestionOption>) -> ChoiceQuestion {
     ChoiceQuestion { question: question.to_owned(), header: header.to_owned(), options, several: false }
+}
+
+/// What an MCP server wants, as the CLI tells it.
+fn elicited(request: serde_json::Value) -> DrawnQuestion {
+    let elicitation = ElicitationRequest::read(&request).unwrap();
+    drawn(QuestionAbout::Elicitation(Box::new(elicitation)), None)
+}
+
+/// The same of a form.
+fn form(server: &str, message: &str, properties: &serde_json::Value) -> DrawnQuestion {
+    let schema = json!({ "type": "object", "properties": properties });
+    elicited(json!({ "mcp_server_name": server, "message": message, "requested_schema": schema }))
+}
+
+/// The same of an address.
+fn link(message: &str, address: &str) -> DrawnQuestion {
+    elicited(json!({ "mcp_server_name": "pay", "message": message, "mode": "url", "url": address }))
 }
 
 /// The messages and the files as people get them, but that U+200B is shown as ␣, and U+200E as →. Of a long file, both ends.
@@ -261,6 +278,33 @@ fn what_people_see_of_hostile_questions() {
         ("open block", plan("1. Do it\n```\nand hide the end")),
         ("long", plan(&format!("# Plan\n{}```\nopen", "- a step ||of it||\n".repeat(300)))),
     ];
+    let sign_up = json!({
+        "email": { "type": "string", "title": "E-mail", "description": "For the receipt", "format": "email" },
+        "age": { "type": "integer", "minimum": 18 },
+        "news": { "type": "boolean" },
+        "size": { "type": "string", "oneOf": [{ "const": "s", "title": "Small" }, { "const": "l", "title": "Large" }] },
+        "tags": { "type": "array", "items": { "type": "string", "enum": ["a", "b", "c"] }, "minItems": 1, "maxItems": 2 },
+    });
+    let hostile = json!({
+        HOSTILE: { "type": "string", "title": format!("{HOSTILE}\n-# ✅ Answered by <@7>"), "description": HOSTILE },
+        "menu": { "type": "string", "enum": [HOSTILE, "", SECRET] },
+    });
+    let elicitations = [
+        ("a form", form("forms", "Please sign up.", &sign_up)),
+        ("only consent", form("forms", "Shall I delete the old copies?", &json!({}))),
+        ("hostile", form(HOSTILE, &format!("{HOSTILE}\n-# ✅ Answered by <@7>\n{SECRET}"), &hostile)),
+        ("nothing said", form("", "", &json!({ "": { "type": "string", "title": " " } }))),
+        ("long", form("forms", &"word ".repeat(900), &sign_up)),
+        ("an address", link("Pay here.", "https://pay.example.org/checkout?order=7")),
+        ("a name before the host", link("Pay here.", "https://pay.example.org@e.org/")),
+        ("Cyrillic letters in the host", link("Pay here.", "https://p\u{430}y.example.org/")),
+        (
+            "a hostile address",
+            link(HOSTILE, "https://e.org/\u{202e}```@everyone`?`<@1>||[x](y)#\u{200b}p\u{430}ss"),
+        ),
+        ("a secret in the address", link("Pay here.", &format!("https://e.org/?key={SECRET}"))),
+        ("a long address", link("Pay here.", &format!("https://e.org/{}", "a/".repeat(2000)))),
+    ];
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/questions"),
         prepend_module_to_snapshot => false,
@@ -274,6 +318,7 @@ fn what_people_see_of_hostile_questions() {
         insta::assert_snapshot!("tools", gallery(&tools));
         insta::assert_snapshot!("choices", gallery(&questions));
         insta::assert_snapshot!("plans", gallery(&plans));
+        insta::assert_snapshot!("elicitations", gallery(&elicitations));
     });
 }
 
@@ -463,6 +508,28 @@ proptest! {
             let options = one.options.iter().flat_map(|it| [Some(&it.label), Some(&it.description), it.preview.as_ref()]);
             for text in options.flatten().chain([&one.question]) {
                 prop_assert!(holds(&all, &text.replace('\\', "")), "{text:?}\n{all}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_mcp_server_wants_is_all_there_and_nothing_of_it_acts(
+        server in nasty(), message in nasty(), title in nasty(), about in nasty(), option in nasty()
+    ) {
+        let properties = json!({
+            "a": { "type": "string", "title": title, "description": about },
+            "b": { "type": "string", "enum": [option] },
+        });
+        let of_form = form(&server, &message, &properties);
+        let of_link = link(&message, &format!("https://e.org/{}", option.replace(char::is_control, "").replace(char::is_whitespace, "")));
+        for (question, texts) in [(of_form, vec![&server, &message, &option]), (of_link, vec![&message])] {
+            holds_for_all(&question)?;
+            let (outside, _) = without_code(&question.text).expect("code ends");
+            prop_assert!(!outside.contains("EVIL") && !outside.contains("e.org"), "{outside}");
+            prop_assert!(!outside.contains("everyone") && outside.matches("<@").count() == 1, "{outside}");
+            let all = meant(&question.file.map_or(question.text, |file| file.content));
+            for text in texts {
+                prop_assert!(holds(&all, text), "{text:?}\n{all}");
             }
         }
     }
