@@ -24,6 +24,7 @@ pub struct ElicitationRequest {
     pub wants: Elicited,
 }
 
+/// What that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Elicited {
     /// An address to be opened by the person, somewhere else.
@@ -41,6 +42,7 @@ pub struct ElicitedLink {
     pub host: String,
 }
 
+/// One value that a form asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormEntry {
     /// How the server calls it.
@@ -52,6 +54,7 @@ pub struct FormEntry {
     pub kind: EntryKind,
 }
 
+/// What such a value has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
     /// A text of `least` to `most` characters.
@@ -77,6 +80,7 @@ pub enum EntryKind {
     },
 }
 
+/// The formats of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
     Email,
@@ -85,6 +89,7 @@ pub enum TextFormat {
     DateTime,
 }
 
+/// One of the values that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryOption {
     /// What the server gets.
@@ -110,6 +115,28 @@ impl ElicitationRequest {
             _ => Elicited::Form(entries(&body["requested_schema"], &body["property_order"])?),
         };
         Some(Self { server: text("mcp_server_name").to_owned(), message: text("message").to_owned(), wants })
+    }
+
+    /// Takes secrets out of all that becomes a label: half of one, cut to fit, would not be known any more. What the server gets
+    /// stays as it is.
+    pub fn redact_labels(&mut self, redact: impl Fn(&str) -> String) {
+        self.server = redact(&self.server);
+        let Elicited::Form(entries) = &mut self.wants else { return };
+        for entry in entries {
+            let title = redact(entry.title());
+            if title != entry.title() {
+                entry.title = Some(title);
+            }
+            entry.description = entry.description.as_deref().map(&redact);
+            match &mut entry.kind {
+                // Nobody should send what they cannot see.
+                EntryKind::Text { default, .. } => drop(default.take_if(|text| redact(text) != *text)),
+                EntryKind::Choice { options, .. } => {
+                    options.iter_mut().for_each(|option| option.label = redact(&option.label));
+                }
+                EntryKind::Number { .. } => {}
+            }
+        }
     }
 }
 
@@ -553,6 +580,24 @@ mod tests {
         assert_eq!(told(&tags, Some(vec![])), Err(EntryMistake::Missing));
         let optional = form(json!({ "a": tags }), json!([])).unwrap();
         assert_eq!(optional[0].chosen(None), Ok(None), "it is left out");
+    }
+
+    #[test]
+    fn no_label_holds_a_secret_and_the_server_gets_its_own_values() {
+        let properties = json!({
+            "key1": { "type": "string", "description": "not key1", "default": "key1" },
+            "menu": { "type": "string", "enum": ["key1", "b"] },
+        });
+        let body = json!({ "mcp_server_name": "key1", "requested_schema": { "properties": properties } });
+        let mut request = ElicitationRequest::read(&body).unwrap();
+        request.redact_labels(|text| text.replace("key1", "[redacted]"));
+        assert_eq!(request.server, "[redacted]");
+        let Elicited::Form(entries) = request.wants else { panic!() };
+        assert_eq!((entries[0].title(), entries[0].name.as_str()), ("[redacted]", "key1"));
+        assert_eq!(entries[0].description.as_deref(), Some("not [redacted]"));
+        assert!(matches!(&entries[0].kind, EntryKind::Text { default: None, .. }));
+        let EntryKind::Choice { options, .. } = &entries[1].kind else { panic!() };
+        assert_eq!((options[0].label.as_str(), &options[0].value), ("[redacted]", &json!("key1")));
     }
 
     #[test]

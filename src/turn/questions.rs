@@ -100,7 +100,11 @@ impl TurnQuestions {
     }
 
     fn ask(&self, question: &Question) {
-        let question = &question_modes::within(&self.project, question.clone());
+        let mut question = question_modes::within(&self.project, question.clone());
+        if let QuestionAbout::Elicitation(elicitation) = &mut question.about {
+            elicitation.redact_labels(|text| self.turns.outbox.redact(text).into_owned());
+        }
+        let question = &question;
         let mut open = self.open.lock();
         let is_same = |known: &&Arc<OpenQuestion>| {
             known.about == question.about && *known.state.borrow() == QuestionState::Open
