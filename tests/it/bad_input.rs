@@ -474,14 +474,15 @@ async fn corner_cases_of_edits_and_deletions() {
         (emptied, CANCELLED, ""),
         (bare, CANCELLED, ""),
         // The prompt in quotes is one line, in which three backticks make a code span like any other.
-        (with_file, ANSWERED, r#""ECHO\n\nAttached file `late.txt`:\n`\nlate\n`""#),
+        (with_file, ANSWERED, r#""ECHO\n\nAttached: FILES/late.txt (text, 4 bytes):\n`\nlate\n`""#),
         (previewed, ANSWERED, "https://example.com/"),
         (together[0], CANCELLED, ""),
         (together[1], CANCELLED, ""),
         (redelivered, CANCELLED, ""),
     ] {
         assert_eq!(stage.settled(message).await, settled, "{reads}");
-        assert_eq!(stage.answer(message), reads);
+        let folder = stage.root().join(format!("files/{channel}/{message}"));
+        assert_eq!(stage.answer(message).replace(&*folder.to_string_lossy(), "FILES"), reads);
     }
 
     stage.parts_posted(unasked, 1).await;
