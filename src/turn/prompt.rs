@@ -49,15 +49,16 @@ pub struct Composed {
 }
 
 /// The turn's prompt with what its message quotes before it, and below it its files, which are fetched for it. `session` is the
-/// one in which it is asked: what that has already is not quoted.
+/// one in which it is asked: what that has already is not quoted, unless the message says nothing else.
 pub async fn compose(turns: &Turns, turn: &Turn, project: &Project, session: SessionId) -> Composed {
     let mut composed = Composed { prompt: turn.prompt.clone().into(), ..Composed::default() };
+    let says_more = !is_blank(&turn.prompt) || !turn.attachments.is_empty();
     let quoted = match &turn.quoted {
         Some(quoted) if quoted.is_withheld() => {
             composed.withheld = Some(quoted.origin.clone());
             None
         }
-        Some(quoted) if is_known(turns, quoted, session).await => None,
+        Some(quoted) if says_more && is_known(turns, quoted, session).await => None,
         quoted => quoted.as_ref(),
     };
     let of_quoted = quoted.map_or(&[][..], |quoted| &quoted.attachments);
@@ -65,10 +66,7 @@ pub async fn compose(turns: &Turns, turn: &Turn, project: &Project, session: Ses
     if files.is_empty() && quoted.is_none() {
         return composed;
     }
-    let (mut before, mut below) = (String::new(), turn.prompt.clone());
-    if let Some(quoted) = quoted {
-        before = quote::block(quoted);
-    }
+    let (mut before, mut below) = (quoted.map(quote::block).unwrap_or_default(), turn.prompt.clone());
     if !files.is_empty() {
         let kept = turns.files.keep(&turns.outbox, turn.channel, turn.message, &files).await;
         let mut room = MEDIA_AT_MOST;

@@ -86,6 +86,10 @@ async fn what_the_session_has_is_not_quoted_until_there_is_another_one() {
         assert_eq!(stage.settled(question).await, ANSWERED);
         assert_eq!(prompt(&stage), "TEXT:go on");
     }
+    // Where nothing else is said, it is what is asked about.
+    let question = reply(&stage, answer, "");
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert_eq!(prompt(&stage), "This replies to what you wrote before:\n> first answer");
     stage.save(
         "routing.lua",
         &std::fs::read_to_string(stage.root().join("scripts/routing.lua")).unwrap().replace(
