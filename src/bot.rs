@@ -181,6 +181,7 @@ impl Bot {
             config.discord.gate_times,
         );
         let files = Files::new(config.files.clone());
+        let message_content = reloader.message_content(me.message_content);
         let turns = Turns::new(TurnDeps {
             scripts,
             store,
@@ -194,6 +195,7 @@ impl Bot {
             keep_trying: config.discord.keep_trying,
             live_times: config.discord.live_times,
             min_free: config.min_free.as_u64(),
+            message_content,
             rereads,
             news,
             settled,
@@ -216,7 +218,7 @@ impl Bot {
         let start = gateway::GatewayOptions {
             token: token.to_owned(),
             me: me.user,
-            message_content: reloader.message_content(me.message_content),
+            message_content,
             store: turns.store.clone(),
             panics: panics.clone(),
             missed,

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here knows the types of Discord, Lua, SQLite or the CLI: each outer module converts at
 //! its edge.
 
+mod arrival;
 mod blank;
 mod footer;
 mod form;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 #[cfg(test)]
 pub(crate) use form::tests as form_tests;
 
+pub use arrival::{Busy, ThreadMode};
 pub use blank::{is_blank, shows_nothing};
 pub use footer::FooterField;
 pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, MOST_FIELDS};
@@ -35,9 +37,9 @@ pub use interaction::{
 };
 pub use live::Verbosity;
 pub use project::{
-    Allow, AnswerForm, Approve, Busy, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES,
-    MAX_PARTS, PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share,
-    Source, TOOLS, is_model_name,
+    Allow, AnswerForm, Approve, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
+    PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share, Source, TOOLS,
+    is_model_name,
 };
 pub use quoted::{Extra, QuoteOrigin, Quoted};
 pub use reply::{
@@ -146,6 +148,13 @@ impl MessageId {
     }
 }
 
+impl MessageId {
+    /// The thread that is opened from this message: Discord gives it the same id.
+    pub fn thread(self) -> ChannelId {
+        ChannelId(self.0)
+    }
+}
+
 impl ChannelId {
     /// An id less than those of all messages in this channel: a channel is older than its messages.
     pub fn before_all(self) -> MessageId {
@@ -179,6 +188,10 @@ pub struct Message {
     pub parent_channel_id: Option<ChannelId>,
     /// The channel's name without `#`; empty if Discord has not told it.
     pub channel_name: String,
+    /// The tags of the forum's post that it is in.
+    pub channel_tags: Vec<String>,
+    /// Whether it is in a thread that the bot has opened, and the bot may read what does not mention it.
+    pub in_own_thread: bool,
     /// The guild it was written in.
     pub guild_id: GuildId,
     /// Who wrote it.
@@ -252,6 +265,8 @@ pub struct Work {
     pub model: Option<String>,
     /// Whether to forget the channel's session first.
     pub fresh: bool,
+    /// Whether it gets a thread of its own where it is asked by a command; of a message the project decides.
+    pub in_thread: bool,
 }
 
 /// Claude Code's own id of a conversation.

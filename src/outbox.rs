@@ -28,6 +28,7 @@ mod pace;
 mod people;
 mod redacted;
 mod rights;
+mod threads;
 mod wire;
 
 use std::collections::HashMap;
@@ -206,6 +207,10 @@ pub struct ChannelInfo {
     pub parent: Option<ChannelId>,
     /// Its guild; `None` for a direct message.
     pub guild: Option<GuildId>,
+    /// For a thread, who has opened it.
+    pub owner: Option<UserId>,
+    /// The ids of the tags of a forum's post.
+    pub tags: Vec<String>,
 }
 
 impl Outbox {
@@ -365,8 +370,10 @@ impl Outbox {
             self.get(CallKind::Channel, channel.get(), format!("/channels/{channel}")).await?;
         Ok(ChannelInfo {
             parent: answer.thread_parent(),
+            owner: answer.owner_id.filter(|_| answer.thread_parent().is_some()),
             name: answer.name.unwrap_or_default(),
             guild: answer.guild_id,
+            tags: answer.applied_tags,
         })
     }
 

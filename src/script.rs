@@ -365,7 +365,7 @@ impl RuleRunner {
         let parent = || message.parent_channel_id.and_then(|parent| channels.get(&parent));
         if let Some(project) = channels.get(&message.channel_id).or_else(parent) {
             let project = Arc::clone(project);
-            return Ok(Route::Turn(Work { project, prompt, model: None, fresh: false }));
+            return Ok(Route::Turn(Work { project, prompt, model: None, fresh: false, in_thread: false }));
         }
         if !rules.has_route {
             return Ok(Route::Unrouted);

@@ -27,6 +27,7 @@ mod schema;
 mod sessions;
 mod shown;
 mod steering;
+mod threads;
 mod turns;
 mod usage;
 mod values;
@@ -52,6 +53,7 @@ pub use report::{TurnReport, report};
 pub use sessions::{MAX_SESSIONS, Session, SessionRow};
 pub use shown::{Shown, ShownMessage};
 pub use steering::SteeringEnd;
+pub use threads::TurnThread;
 pub use turns::{
     Begin, Cancel, DirectReply, Finished, Remaining, SessionUpdate, Turn, TurnEdit, TurnRow, TurnState,
     Unfinished, Unwanted,
@@ -226,6 +228,7 @@ mod tests {
         Turn {
             message: message(id),
             channel: ChannelId::new(7).unwrap(),
+            thread: TurnThread::None,
             author: Author {
                 id: UserId::new(u64::MAX).unwrap(),
                 name: "Ada 🌙".to_owned(),
@@ -292,7 +295,7 @@ mod tests {
 
         assert!(store.finish(message(1), finished(Outcome::Answered, &["one", "two"])).await.unwrap());
         let delivery = store.undelivered(message(1)).await.unwrap().unwrap();
-        assert_eq!((delivery.reply_to, delivery.author), (message(1), turn(1).author.id));
+        assert_eq!((delivery.answered, delivery.author), (message(1), turn(1).author.id));
         let texts: Vec<_> = delivery.parts.iter().map(|p| (p.number, p.text.as_str(), p.posted)).collect();
         assert_eq!(texts, [(1, "one", None), (2, "two", None)]);
 
@@ -518,7 +521,7 @@ mod tests {
             PromptMessage::Posted(message(11))
         );
         assert_eq!(store.turn(message(2)).await.unwrap().unwrap().turn, theirs);
-        let reply_to = async |id| store.undelivered(message(id)).await.unwrap().unwrap().reply_to;
+        let reply_to = async |id| store.undelivered(message(id)).await.unwrap().unwrap().answered;
         assert_eq!((reply_to(1).await, reply_to(2).await), (message(11), message(2)));
         let known = async |id| store.is_known(message(id)).await.unwrap();
         assert!(known(11).await && !known(12).await);
@@ -540,6 +543,7 @@ mod tests {
         let shown = |id, hourglass, live_line| Shown {
             message: message(id),
             channel: turn(id).channel,
+            thread: TurnThread::None,
             prompt_message: message(id),
             hourglass,
             live_line,
@@ -659,6 +663,7 @@ mod tests {
             guild: crate::domain::GuildId::new(1).unwrap(),
             name: "den".to_owned(),
             parent: None,
+            owner: None,
             archived: false,
             seen: message(1),
         };
@@ -817,7 +822,7 @@ mod tests {
 
         let opus = ChannelChoice { model: Some("opus".to_owned()), ..nothing.clone() };
         let model = |name: &str| NewChoice::Model(Some(name.to_owned()));
-        assert_eq!(store.set_choice(here, model("opus")).await.unwrap(), nothing);
+        assert_eq!(store.set_choice(here, model("opus")).await.unwrap().0, nothing);
         assert_eq!(store.channel(here).await.unwrap().choice, opus);
         for mode in ["default", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"] {
             let mode: PermissionMode = serde_json::from_value(mode.into()).unwrap();
@@ -833,10 +838,10 @@ mod tests {
         let bypass = Some(PermissionMode::BypassPermissions);
         let both = ChannelChoice { permission_mode: bypass, ..opus };
         assert_eq!(again.channel(here).await.unwrap().choice, both);
-        assert_eq!(again.set_choice(here, NewChoice::Model(None)).await.unwrap(), both);
+        assert_eq!(again.set_choice(here, NewChoice::Model(None)).await.unwrap().0, both);
         let mode = ChannelChoice { permission_mode: bypass, ..nothing.clone() };
-        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), mode);
-        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap(), nothing);
+        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap().0, mode);
+        assert_eq!(again.set_choice(here, NewChoice::PermissionMode(None)).await.unwrap().0, nothing);
         for verbosity in [Verbosity::Off, Verbosity::Line, Verbosity::Full] {
             again.set_choice(here, NewChoice::Verbosity(Some(verbosity))).await.unwrap();
             let alone = ChannelChoice { verbosity: Some(verbosity), ..nothing.clone() };

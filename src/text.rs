@@ -64,12 +64,14 @@ mod runs;
 mod scan;
 mod show;
 mod table;
+mod title;
 mod token;
 
 use std::ops::Range;
 
 pub use line::fitting;
 pub use show::ruled;
+pub use title::title;
 
 use crate::domain::Format;
 use layout::{Next, PartStart};

@@ -81,6 +81,8 @@ fn message(said: TriedMessage) -> Message {
         channel_id: said.channel,
         parent_channel_id: said.parent,
         channel_name: said.channel_name,
+        channel_tags: Vec::new(),
+        in_own_thread: false,
         guild_id: GuildId::new(1).expect("1 is not 0"),
         author: Author {
             id: said.user.unwrap_or(UserId::new(1).expect("1 is not 0")),

@@ -48,6 +48,7 @@ mod steer;
 mod step;
 mod story;
 mod task;
+mod thread;
 mod turn_text;
 mod typing;
 mod written;
@@ -111,6 +112,8 @@ pub struct TurnDeps {
     pub live_times: LiveTimes,
     /// Nothing is accepted while the database's disk has less free space than this, in bytes.
     pub min_free: u64,
+    /// Whether the bot may read messages that do not mention it.
+    pub message_content: bool,
     /// Asks for messages to be read again that may have changed while the bot was not connected.
     pub rereads: mpsc::UnboundedSender<Reread>,
     /// What operators should read, a sentence each.

@@ -31,6 +31,16 @@ pub fn empty_mention() -> String {
     "What should I do? Mention me again, with your request in the same message.".to_owned()
 }
 
+/// The name of a thread for a message without words, or with words that Discord does not take.
+pub fn thread_of(author_name: &str) -> String {
+    format!("Question from {author_name}")
+}
+
+/// The note below the first answer in a thread, where the bot cannot read what does not mention it.
+pub fn mention_me_in_thread() -> String {
+    text::small("Mention me in this thread, too: I can't read other messages")
+}
+
 /// A mention whose text Discord withholds: without the message-content intent, a mention of the bot's role does not
 /// show it.
 pub fn text_withheld() -> String {

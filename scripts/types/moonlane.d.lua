@@ -56,6 +56,7 @@
 ---@field limits? ProjectLimits Time limits, in place of those in config/moonlane.toml.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
+---@field thread? ThreadMode Whether a message in a channel opens a thread, with a session of its own; "never" by default.
 ---@field format? Format How answers become Discord messages.
 ---@field live? Verbosity What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
 ---@field footer? FooterField[]|false What stands in small text below an answer, in this order; false: nothing. { "time", "model", "context" } by default.
@@ -104,6 +105,13 @@
 ---| "steer" # it goes into that turn, or waits where it cannot
 ---| "interrupt" # it ends that turn, and goes next
 
+---Whether a message in a channel gets a thread of its own, with a session of its own. In a thread and in a forum's post
+---a turn always stays where it is.
+---@alias ThreadMode
+---| "never" # it is answered in the channel
+---| "message" # each one opens a thread
+---| "task" # each one does, but for a reply to a message that has opened one: that goes on there
+
 ---How an answer becomes Discord messages.
 ---@class (exact) Format
 ---@field dialect? boolean Whether what Discord does not show (tables, task lists, images …) is rewritten; true by default.
@@ -138,7 +146,7 @@
 ---What a person wrote in Discord.
 ---@class (exact) Message
 ---@field id Id
----@field channel Channel
+---@field channel MessageChannel
 ---@field guild_id Id
 ---@field author Person
 ---@field text string The text without the mention of the bot; other mentions read as @name and #name.
@@ -146,11 +154,13 @@
 ---@field mentions_me boolean Whether it mentions the bot: by name, by the bot's own role, or by a reply that pings; never by @everyone.
 ---@field attachments Attachment[]
 
----A channel or a thread. `tostring` of it is the mention.
----@class (exact) Channel
----@field id Id Its id.
+---The channel or thread of a message. `tostring` of it is the mention.
+---@class (exact) MessageChannel
+---@field id Id
 ---@field name string Its name without `#`; empty if Discord has not told it.
----@field parent_id? Id The channel that a thread belongs to.
+---@field parent_id? Id The channel or forum that a thread belongs to.
+---@field own_thread boolean Whether it is a thread that the bot has opened, and the bot may read what does not mention it.
+---@field tags string[] The names of the tags of a forum's post.
 
 ---A person. `tostring` of it is the mention.
 ---@class (exact) Person
@@ -179,6 +189,7 @@
 
 ---@class (exact) TriggerTable
 ---@field mention? boolean Messages that mention the bot; true by default.
+---@field own_threads? boolean Messages in threads that the bot has opened, if it may read them, unless they begin with a mention of somebody else; true by default.
 ---@field prefixes? string[] Messages that begin with one of these; the prompt is the rest.
 ---@field patterns? string[] Messages that match one of these regular expressions, in Rust's syntax, of at most 1000 bytes each; the prompt is the first group if there is one.
 ---@field all_messages_in? Id[] Every message in these channels and their threads.
@@ -198,6 +209,12 @@
 ---@field author Person Who asked, as seen then.
 ---@field prompt string What is asked, without the files and without what `before_prompt` adds.
 ---@field model? string The turn's model; nil: the CLI chooses.
+
+---A channel or a thread. `tostring` of it is the mention.
+---@class (exact) Channel
+---@field id Id Its id.
+---@field name string Its name without `#`; empty if Discord has not told it.
+---@field parent_id? Id The channel that a thread belongs to.
 
 ---A call that Claude wants leave for.
 ---@class (exact) Request
@@ -306,6 +323,7 @@
 ---@field queue fun(self: Ctx, channel?: Id): QueueEntry[] The turns that are running and waiting, in order.
 ---@field take_out fun(self: Ctx, turn: Id): boolean Takes a turn of this person's out of the queue. Gives whether it was still waiting.
 ---@field ask fun(self: Ctx, ask: string|Ask): Id Starts a turn as this person, whatever the trigger says. Gives the turn's id.
+---@field open_thread fun(self: Ctx, open_thread: string|OpenThread): Channel Opens a thread in the channel where the command is used, and adds this person to it. Gives the thread.
 ---@field send fun(self: Ctx, send: Send) Says something in a channel that has a project.
 ---@field projects fun(self: Ctx): ProjectInfo[] All projects.
 ---@field status fun(self: Ctx): Status How the bot is doing.
@@ -378,6 +396,7 @@
 
 ---A channel's conversation with Claude in one project.
 ---@class (exact) Session
+---@field id Id Claude Code's id of it, which `claude --resume` takes in the project's directory.
 ---@field channel Channel Where it is.
 ---@field project string The project's name.
 ---@field model? string The model of the next turn; nil: the CLI chooses.
@@ -436,6 +455,11 @@
 ---@field project? string The project, in place of the channel's.
 ---@field model? string The model for this turn.
 ---@field fresh? boolean Whether to forget the channel's session first.
+---@field thread? boolean Whether it gets a thread of its own, with a session of its own.
+
+---@class (exact) OpenThread
+---@field [1]? string Its name; of a long one, the first words.
+---@field name? string The same.
 
 ---@class (exact) Send
 ---@field [1]? string The text: at most 20,000 characters, sent as several messages if need be.

@@ -235,6 +235,8 @@ pub fn as_message(asked: &Interaction, text: &str) -> Option<Message> {
         channel_id: asked.channel_id,
         parent_channel_id: asked.parent_channel_id,
         channel_name: asked.channel_name.clone(),
+        channel_tags: Vec::new(),
+        in_own_thread: false,
         guild_id: asked.guild_id?,
         author: asked.author.clone(),
         text: text.to_owned(),

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
-use tracing::error;
+use tracing::{debug, error};
 
 use super::access::{UserAccess, as_message};
 use super::{CommandDeps, choose, usage};
 use crate::domain::{
-    ChannelId, Dialog, DialogEnd, Format, Interaction, MessageId, PermissionMode, Project, ProjectName,
-    Reply, Route, UsageBy, UsagePeriod, Verbosity, Work,
+    ChannelId, Dialog, DialogEnd, Format, Interaction, MessageId, NamedChannel, PermissionMode, Project,
+    ProjectName, Reply, Route, UsageBy, UsagePeriod, Verbosity, Work,
 };
 use crate::logging::chain;
+use crate::outbox::Refused;
 use crate::respond::{RespondError, Responder};
 use crate::script::{
     Changed, Effect, NextTurn, ProjectInfo, QueueEntry, Reloaded, SessionFacts, StatusFacts, TurnRequest, YES,
@@ -60,6 +61,7 @@ pub async fn perform(deps: &CommandDeps, responder: &Responder, begun: &AtomicU6
         Effect::Queue { channel } => used.queue(channel).await,
         Effect::TakeOut { turn } => used.take_out(turn).await,
         Effect::Ask(request) => used.ask(request).await,
+        Effect::OpenThread { name } => used.open_thread(&name).await,
         Effect::Send { channel, text } => used.send(channel, &text).await,
         Effect::Projects => used.projects(),
         Effect::Status => used.status(),
@@ -152,6 +154,7 @@ impl Use<'_> {
         let queue = self.deps.turns.queue(row.channel);
         let cost = row.session.cost.0;
         SessionFacts {
+            id: row.session.id,
             channel,
             model: choice.model.or_else(|| project.and_then(|project| project.model.clone())),
             permission_mode: choice
@@ -171,18 +174,19 @@ impl Use<'_> {
         if let Some(model) = &model {
             choose::check_model(model, project.as_deref())?;
         }
-        let before = self.write_choice(channel, NewChoice::Model(model.clone()), project.as_deref()).await?;
+        let (before, after) = self.write_choice(channel, NewChoice::Model(model), project.as_deref()).await?;
         let own = || project.as_ref().and_then(|project| project.model.clone());
-        json(Changed { before: before.model.or_else(own), after: model.or_else(own) })
+        json(Changed { before: before.model.or_else(own), after: after.model.or_else(own) })
     }
 
     async fn set_permission_mode(&self, channel: Option<ChannelId>, mode: Option<String>) -> Answer {
         let (channel, project) = self.channel_and_project(channel).await?;
         let mode = mode.map(|mode| choose::mode(&mode, project.as_deref())).transpose()?;
-        let before = self.write_choice(channel, NewChoice::PermissionMode(mode), project.as_deref()).await?;
+        let (before, after) =
+            self.write_choice(channel, NewChoice::PermissionMode(mode), project.as_deref()).await?;
         let own = || project.as_ref().and_then(|project| project.permission_mode);
         let named = |mode: Option<PermissionMode>| mode.or_else(own).map(|mode| mode.as_str().to_owned());
-        json(Changed { before: named(before.permission_mode), after: named(mode) })
+        json(Changed { before: named(before.permission_mode), after: named(after.permission_mode) })
     }
 
     async fn verbosity(&self, channel: Option<ChannelId>) -> Answer {
@@ -193,10 +197,11 @@ impl Use<'_> {
 
     async fn set_verbosity(&self, channel: Option<ChannelId>, verbosity: Option<Verbosity>) -> Answer {
         let (channel, project) = self.channel_and_project(channel).await?;
-        let before = self.write_choice(channel, NewChoice::Verbosity(verbosity), project.as_deref()).await?;
+        let (before, after) =
+            self.write_choice(channel, NewChoice::Verbosity(verbosity), project.as_deref()).await?;
         let own = project.as_ref().map(|project| project.live);
         let named = |chosen: Option<Verbosity>| chosen.or(own).map(|level| level.as_str().to_owned());
-        json(Changed { before: named(before.verbosity), after: named(verbosity) })
+        json(Changed { before: named(before.verbosity), after: named(after.verbosity) })
     }
 
     async fn set_board(&self, channel: Option<ChannelId>) -> Answer {
@@ -221,18 +226,21 @@ impl Use<'_> {
         Ok((channel, work.map(|work| work.project)))
     }
 
-    /// Writes a choice down; returns what applied before.
+    /// Writes a choice down; returns what counted before, and what counts now: of a thread that takes its own back, what its
+    /// channel has chosen.
     async fn write_choice(
         &self,
         channel: ChannelId,
         new: NewChoice,
         project: Option<&Project>,
-    ) -> Result<ChannelChoice, String> {
-        let before = self.stored(self.deps.turns.store.set_choice(channel, new).await)?;
-        Ok(match project {
-            Some(project) => before.within(project),
-            None => before,
-        })
+    ) -> Result<(ChannelChoice, ChannelChoice), String> {
+        let store = &self.deps.turns.store;
+        let within = |choice: ChannelChoice| match project {
+            Some(project) => choice.within(project),
+            None => choice,
+        };
+        let (before, after) = self.stored(store.set_choice(channel, new).await)?;
+        Ok((within(before), within(after)))
     }
 
     async fn stop(&self, channel: Option<ChannelId>) -> Answer {
@@ -309,9 +317,13 @@ impl Use<'_> {
         };
         let work = match request.project {
             Some(name) => match self.access.scripts.project(&name) {
-                Some(project) => {
-                    Work { project: project.clone(), prompt: request.prompt, model: None, fresh: false }
-                }
+                Some(project) => Work {
+                    project: project.clone(),
+                    prompt: request.prompt,
+                    model: None,
+                    fresh: false,
+                    in_thread: false,
+                },
                 None => return Err(words::no_such_project(&name)),
             },
             None => match self.access.route(message.clone()).await? {
@@ -320,7 +332,11 @@ impl Use<'_> {
                 _ => return Err(words::NO_PROJECT_HERE.to_owned()),
             },
         };
-        let work = Work { model: request.model.or(work.model), fresh: request.fresh || work.fresh, ..work };
+        let (model, fresh) = (request.model.or(work.model), request.fresh || work.fresh);
+        let work = Work { model, fresh, in_thread: request.thread, ..work };
+        if work.in_thread {
+            self.check_may_have_threads()?;
+        }
         self.access.check_start(&work.project).await?;
         if let Some(model) = &work.model {
             choose::check_model(model, Some(&work.project))?;
@@ -337,6 +353,33 @@ impl Use<'_> {
             true => json(id),
             false => Err(words::UNFINISHED.to_owned()),
         }
+    }
+
+    /// Refuses a thread where there is one already.
+    fn check_may_have_threads(&self) -> Result<(), String> {
+        match self.asked.parent_channel_id {
+            Some(_) => Err(words::NO_THREAD_IN_THREAD.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a thread where this person may ask.
+    async fn open_thread(&self, name: &str) -> Answer {
+        let (channel, work) = self.access.channel_and_work(None).await?;
+        let Some(work) = work else { return Err(words::NO_PROJECT_HERE.to_owned()) };
+        self.access.check_start(&work.project).await?;
+        self.check_may_have_threads()?;
+        let (outbox, person) = (&self.deps.turns.outbox, &self.asked.author);
+        let name = text::title(&outbox.redact(name)).unwrap_or_else(|| words::thread_of(&person.name));
+        let opened = outbox.open_thread(channel, &name).await;
+        let thread = opened.map_err(|refused| match refused {
+            Refused::Forbidden { .. } => words::MAY_OPEN_NO_THREADS.to_owned(),
+            refused => words::no_thread(&refused.to_string()),
+        })?;
+        if let Err(refused) = outbox.add_to_thread(thread, person.id).await {
+            debug!(%refused, "somebody is not added to their thread");
+        }
+        json(NamedChannel { id: thread, name, parent_id: Some(channel) })
     }
 
     /// Says something in a channel that has a project.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FooterField, MicroUsd, RoleId, SpendingBudget, UserId, Verbosity};
+use super::{Busy, FooterField, MicroUsd, RoleId, SpendingBudget, ThreadMode, UserId, Verbosity};
 
 /// The name of a project in routing.lua.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub struct Project {
     pub answer: AnswerForm,
     /// What becomes of a message that comes while a turn runs in its channel.
     pub busy: Busy,
+    /// Whether a message opens a thread.
+    pub thread: ThreadMode,
     /// How its text becomes parts.
     pub format: Format,
     /// An answer with more parts than this is cut short, and all of it is attached as a file; `None`: never.
@@ -131,6 +133,7 @@ impl Project {
             limits,
             answer: AnswerForm::default(),
             busy: Busy::default(),
+            thread: ThreadMode::default(),
             format: Format::default(),
             max_parts: Some(MAX_PARTS),
             max_bytes: Some(MAX_BYTES),
@@ -366,19 +369,6 @@ pub enum AnswerForm {
     Last,
     /// every text
     All,
-}
-
-/// What becomes of a message that comes while a turn runs in its channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Busy {
-    /// it waits
-    #[default]
-    Queue,
-    /// it goes into that turn, or waits where it cannot
-    Steer,
-    /// it ends that turn, and goes next
-    Interrupt,
 }
 
 /// Who answers what Claude asks in a turn.

@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::catch_up;
-use super::event::{self, WireEvent, WireMessage};
+use super::event::{self, TagId, WireEvent, WireMessage};
 use super::person::{Person, WireMember};
 use super::quote::{WireAttachment, WireQuote};
 use super::text::{Mention, Reading, first_name, named, readable};
@@ -103,6 +103,12 @@ struct KnownChannel {
     name: String,
     parent: Option<ChannelId>,
     archived: bool,
+    /// Who has opened a thread, if Discord has told.
+    owner: Option<UserId>,
+    /// The tags of a forum's post, by id.
+    tags: Vec<TagId>,
+    /// The names of the tags that a forum has.
+    tag_names: HashMap<TagId, String>,
     /// Messages up to this one have been read.
     last: Option<MessageId>,
     /// For a channel that no event has announced: when to ask Discord about it.
@@ -257,11 +263,13 @@ impl Converter {
         let is_known = self.places.get(&channel).is_some_and(|place| place.ask_at.is_none());
         let place = match answer {
             _ if is_known => None,
-            Ok(ChannelInfo { name, parent, guild }) => {
+            Ok(ChannelInfo { name, parent, guild, owner, tags }) => {
                 // It is asked about before the first thing that was said there since is heard.
                 let first = self.queues.get(&channel).and_then(Queue::first);
                 let last = last.or(first.and_then(|id| MessageId::new(id.get() - 1)));
-                Some(KnownChannel { guild, name, parent, archived: false, last, ask_at: None })
+                let known =
+                    KnownChannel { guild, name, parent, owner, tags, last, ..KnownChannel::default() };
+                Some(known)
             }
             Err(refused) => {
                 warn!(%channel, "messages here are not accepted: Discord does not say what channel this is: {refused}");
@@ -380,6 +388,8 @@ impl Converter {
             channel_id: said.channel_id,
             parent_channel_id: place.and_then(|place| place.parent),
             channel_name: place.map(|place| place.name.clone()).unwrap_or_default(),
+            channel_tags: place.map(|place| self.tags_of(place)).unwrap_or_default(),
+            in_own_thread: self.everything && place.is_some_and(|place| place.owner == Some(self.me)),
             guild_id: guild,
             author: Author {
                 id: said.author.id,
@@ -412,6 +422,13 @@ impl Converter {
             extras: content.extras(),
             attachments: attachments(content.attachments),
         }
+    }
+
+    /// The names of a post's tags.
+    fn tags_of(&self, place: &KnownChannel) -> Vec<String> {
+        let forum = place.parent.and_then(|parent| self.places.get(&parent));
+        let names = place.tags.iter().filter_map(|tag| forum?.tag_names.get(tag));
+        names.cloned().collect()
     }
 
     fn is_my_role(&self, role: RoleId) -> bool {
@@ -469,6 +486,7 @@ impl KnownChannel {
             name: place.name.clone(),
             parent: place.parent,
             archived: place.archived,
+            owner: place.owner,
             last: Some(place.seen),
             ..Self::unknown()
         }

@@ -79,6 +79,25 @@ pub(super) struct WireChannel {
     parent_id: Option<ChannelId>,
     pub(super) last_message_id: Option<MessageId>,
     thread_metadata: Option<ThreadMetadata>,
+    /// Who has opened a thread.
+    pub(super) owner_id: Option<UserId>,
+    /// The tags that the posts of a forum may have.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) available_tags: Vec<WireTag>,
+    /// Those that a post has.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) applied_tags: Vec<TagId>,
+}
+
+/// The id of a tag, as Discord writes it.
+pub(super) type TagId = String;
+
+/// A tag of a forum.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireTag {
+    pub(super) id: TagId,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub(super) name: String,
 }
 
 #[derive(Debug, Deserialize)]

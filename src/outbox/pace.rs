@@ -32,6 +32,7 @@ pub(crate) enum CallKind {
     MayType,
     React,
     Channel,
+    Thread,
     History,
     Member,
     Commands,
@@ -51,9 +52,13 @@ impl CallKind {
             Self::Show | Self::Edit | Self::Delete | Self::Typing | Self::React | Self::History => {
                 MOST_LESSER
             }
-            Self::Create | Self::MayType | Self::Channel | Self::Member | Self::Commands | Self::Start => {
-                MOST
-            }
+            Self::Create
+            | Self::MayType
+            | Self::Channel
+            | Self::Thread
+            | Self::Member
+            | Self::Commands
+            | Self::Start => MOST,
         }
     }
 

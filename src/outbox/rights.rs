@@ -23,23 +23,26 @@ const VIEW: u64 = 1 << 10;
 const SEND: u64 = 1 << 11;
 const ATTACH: u64 = 1 << 15;
 const SEND_IN_THREADS: u64 = 1 << 38;
+const OPEN_THREADS: u64 = 1 << 35;
 const ADMINISTRATOR: u64 = 1 << 3;
 
 /// What the bot needs, the most important first.
-pub const NEEDED: [Need; 6] = [
+pub const NEEDED: [Need; 7] = [
     Need { bit: VIEW, name: "View Channel", without: "it hears nothing" },
     Need { bit: SEND, name: "Send Messages", without: "it cannot answer" },
     Need { bit: SEND_IN_THREADS, name: "Send Messages in Threads", without: "it cannot answer in threads" },
     Need { bit: 1 << 16, name: "Read Message History", without: "its answers are no replies" },
     Need { bit: ATTACH, name: "Attach Files", without: "long answers come as many messages" },
     Need { bit: 1 << 6, name: "Add Reactions", without: "nobody sees that a message waits" },
+    Need { bit: OPEN_THREADS, name: "Create Public Threads", without: "it opens no threads" },
 ];
 
 impl Permissions {
-    /// Which of [`NEEDED`] are missing. In a thread, `Send Messages` means nothing.
+    /// Which of [`NEEDED`] are missing. Some mean nothing in a thread.
     pub fn missing(self, in_thread: bool) -> impl Iterator<Item = Need> {
         let has = move |bit: u64| self.0 & (bit | ADMINISTRATOR) != 0;
-        NEEDED.into_iter().filter(move |need| !(has(need.bit) || in_thread && need.bit == SEND))
+        let is_needed = move |bit: u64| !(in_thread && matches!(bit, SEND | OPEN_THREADS));
+        NEEDED.into_iter().filter(move |need| is_needed(need.bit) && !has(need.bit))
     }
 
     /// Whether it can attach files.
@@ -215,7 +218,7 @@ mod tests {
         assert_eq!(names(u64::MAX, false), [""; 0]);
         assert_eq!(
             names(VIEW | SEND | 1 << 6, false),
-            ["Send Messages in Threads", "Read Message History", "Attach Files"]
+            ["Send Messages in Threads", "Read Message History", "Attach Files", "Create Public Threads"]
         );
         assert!(Permissions(VIEW | SEND).suffice(false) && !Permissions(VIEW | SEND).suffice(true));
         assert!(!Permissions(SEND).suffice(false) && Permissions(ADMINISTRATOR).suffice(true));

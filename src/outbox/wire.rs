@@ -114,6 +114,9 @@ pub(super) struct FetchedChannel {
     pub(super) name: Option<String>,
     parent_id: Option<ChannelId>,
     pub(super) guild_id: Option<GuildId>,
+    pub(super) owner_id: Option<UserId>,
+    #[serde(default)]
+    pub(super) applied_tags: Vec<String>,
 }
 
 impl FetchedChannel {
@@ -121,6 +124,11 @@ impl FetchedChannel {
     pub(super) fn thread_parent(&self) -> Option<ChannelId> {
         self.parent_id.filter(|_| matches!(self.kind, 10..=12))
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OpenedThread {
+    pub(super) id: ChannelId,
 }
 
 #[derive(Deserialize)]

@@ -5,14 +5,15 @@
 
 mod choices;
 mod decode;
+mod threads;
 mod usage;
 mod values;
 
 use serde::Serialize;
 
 use crate::domain::{
-    Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply, UsageBy,
-    UsagePeriod, Verbosity,
+    Author, ChannelId, Dialog, MessageId, NamedChannel, PermissionMode, ProjectName, Reply, SessionId,
+    UsageBy, UsagePeriod, Verbosity,
 };
 
 #[cfg(test)]
@@ -103,6 +104,11 @@ pub enum Effect {
     },
     /// See [`CtxFunction::Ask`].
     Ask(TurnRequest),
+    /// See [`CtxFunction::OpenThread`]. The answer is a [`NamedChannel`].
+    OpenThread {
+        /// Its name.
+        name: String,
+    },
     /// See [`CtxFunction::Send`].
     Send {
         /// Where.
@@ -199,6 +205,10 @@ pub enum CtxFunction {
     ///
     /// Lua: `fun(self: Ctx, ask: string|Ask): Id`
     Ask,
+    /// Opens a thread in the channel where the command is used, and adds this person to it. Gives the thread.
+    ///
+    /// Lua: `fun(self: Ctx, open_thread: string|OpenThread): Channel`
+    OpenThread,
     /// Says something in a channel that has a project.
     ///
     /// Lua: `fun(self: Ctx, send: Send)`
@@ -222,7 +232,7 @@ pub enum CtxFunction {
 }
 
 /// Every function with its name, and the key that its value stands for when it is given alone; empty if there is none.
-pub const FUNCTIONS: [(CtxFunction, &str, &str); 23] = [
+pub const FUNCTIONS: [(CtxFunction, &str, &str); 24] = [
     (CtxFunction::Reply, "reply", "text"),
     (CtxFunction::Edit, "edit", "text"),
     (CtxFunction::Defer, "defer", ""),
@@ -241,6 +251,7 @@ pub const FUNCTIONS: [(CtxFunction, &str, &str); 23] = [
     (CtxFunction::Queue, "queue", "channel"),
     (CtxFunction::TakeOut, "take_out", "turn"),
     (CtxFunction::Ask, "ask", "prompt"),
+    (CtxFunction::OpenThread, "open_thread", "name"),
     (CtxFunction::Send, "send", "text"),
     (CtxFunction::Projects, "projects", ""),
     (CtxFunction::Status, "status", ""),
@@ -268,11 +279,15 @@ pub struct TurnRequest {
     pub model: Option<String>,
     /// Whether to forget the session first.
     pub fresh: bool,
+    /// Whether it gets a thread of its own.
+    pub thread: bool,
 }
 
 /// A channel's conversation with Claude in one project.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionFacts {
+    /// Claude Code's id of it, which `claude --resume` takes in the project's directory.
+    pub id: SessionId,
     /// Where it is.
     pub channel: NamedChannel,
     /// The project's name.
@@ -386,6 +401,7 @@ pub(super) fn least_answers(channel: NamedChannel, user: Author) -> Vec<(&'stati
         by_route: false,
     };
     let session = SessionFacts {
+        id: SessionId::random(),
         channel,
         project: project.clone(),
         model: None,

@@ -128,7 +128,7 @@ local OPTIONAL = {
 }
 
 -- What `tostring` gives for people, channels and roles.
-local MENTION = { author = "<@%s>", user = "<@%s>", channel = "<#%s>", role = "<@&%s>" }
+local MENTION = { author = "<@%s>", user = "<@%s>", channel = "<#%s>", role = "<@&%s>", open_thread = "<#%s>" }
 
 -- Makes a table that comes from the bot, and the tables in it, raise an error if a script reads a key that they do not
 -- have. `name` is what errors call the table. What `args` and `input` hold is not the bot's: there any key may be absent.

@@ -21,7 +21,7 @@ use super::tool_rule::check_tool;
 use crate::config::WORK;
 use crate::domain::{
     Allow, AnswerForm, Approve, Busy, Effort, Format, Limits, MAX_BYTES, MAX_PARTS, PermissionMode, Project,
-    ProjectName, RoleId, RunAs, Sandbox, SecretSource, SettingSource, Source, UserId, Verbosity,
+    ProjectName, RoleId, RunAs, Sandbox, SecretSource, SettingSource, Source, ThreadMode, UserId, Verbosity,
     is_model_name,
 };
 use crate::reach::Right;
@@ -98,6 +98,9 @@ pub(super) struct RawProject {
     /// What becomes of a message that comes while a turn runs in its channel; "queue" by default.
     #[serde(default)]
     busy: Busy,
+    /// Whether a message in a channel opens a thread, with a session of its own; "never" by default.
+    #[serde(default)]
+    thread: ThreadMode,
     /// How answers become Discord messages.
     #[serde(default)]
     format: RawFormat,
@@ -263,6 +266,7 @@ pub(super) fn project(
         env_from,
         answer: raw.answer,
         busy: raw.busy,
+        thread: raw.thread,
         format: Format {
             dialect: raw.format.dialect.unwrap_or(Format::default().dialect),
             max_lines: found.or(None, "format.max_lines", length(raw.format.max_lines)),

@@ -339,7 +339,13 @@ pub fn route(
     let raw: RawRoute = match value {
         None | Some(Data::Bool(false)) => return Ok(Route::NotForMe),
         Some(Data::Text(name)) => {
-            return Ok(Route::Turn(Work { project: find(name)?, prompt, model: None, fresh: false }));
+            return Ok(Route::Turn(Work {
+                project: find(name)?,
+                prompt,
+                model: None,
+                fresh: false,
+                in_thread: false,
+            }));
         }
         Some(value @ (Data::Map(_) | Data::Empty)) => data::decode(value)?,
         Some(other) => {
@@ -363,6 +369,7 @@ pub fn route(
                 prompt: raw.prompt.unwrap_or(prompt),
                 model: raw.model,
                 fresh: raw.fresh,
+                in_thread: false,
             }))
         }
         (None, Some(reply)) => {

@@ -102,6 +102,8 @@ fn message(text: &str) -> Message {
         channel_id: "10".parse().unwrap(),
         parent_channel_id: None,
         channel_name: "general".to_owned(),
+        channel_tags: Vec::new(),
+        in_own_thread: false,
         guild_id: "30".parse().unwrap(),
         author: Author {
             id: "40".parse().unwrap(),

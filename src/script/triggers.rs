@@ -26,6 +26,7 @@ pub enum Triggers {
 #[derive(Debug)]
 pub struct TriggerTable {
     mention: bool,
+    own_threads: bool,
     prefixes: Vec<String>,
     patterns: Vec<Regex>,
     all_messages_in: Vec<ChannelId>,
@@ -36,6 +37,9 @@ pub struct TriggerTable {
 pub(super) struct RawTriggerTable {
     /// Messages that mention the bot; true by default.
     mention: bool,
+    /// Messages in threads that the bot has opened, if it may read them, unless they begin with a mention of somebody else; true
+    /// by default.
+    own_threads: bool,
     /// Messages that begin with one of these; the prompt is the rest.
     prefixes: Vec<String>,
     /// Messages that match one of these regular expressions, in Rust's syntax, of at most 1000 bytes each; the prompt is
@@ -47,7 +51,13 @@ pub(super) struct RawTriggerTable {
 
 impl Default for RawTriggerTable {
     fn default() -> Self {
-        Self { mention: true, prefixes: Vec::new(), patterns: Vec::new(), all_messages_in: Vec::new() }
+        Self {
+            mention: true,
+            own_threads: true,
+            prefixes: Vec::new(),
+            patterns: Vec::new(),
+            all_messages_in: Vec::new(),
+        }
     }
 }
 
@@ -89,7 +99,8 @@ pub fn decode(value: &mlua::Value, file: &str, problems: &mut Vec<ScriptProblem>
             "the bot answers nothing: there is no mention, prefix, pattern or channel",
         ));
     }
-    let table = TriggerTable { mention: raw.mention, prefixes: raw.prefixes, patterns, all_messages_in };
+    let RawTriggerTable { mention, own_threads, prefixes, .. } = raw;
+    let table = TriggerTable { mention, own_threads, prefixes, patterns, all_messages_in };
     Some(Triggers::Table(table))
 }
 
@@ -98,6 +109,10 @@ impl TriggerTable {
     pub fn prompt(&self, message: &Message) -> Option<String> {
         let text = message.text.as_str();
         if self.mention && message.mentions_me {
+            return Some(text.to_owned());
+        }
+        // Without a mention of the bot, one at the beginning is of somebody else.
+        if self.own_threads && message.in_own_thread && !message.raw_text.trim_start().starts_with("<@") {
             return Some(text.to_owned());
         }
         if let Some(rest) = self.prefixes.iter().find_map(|prefix| text.strip_prefix(prefix.as_str())) {

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::threads::parent;
 use super::{Store, StoreError, Turn};
 use crate::domain::{ChannelId, PermissionMode, Project, Verbosity};
 
@@ -51,23 +52,27 @@ pub enum NewChoice {
 }
 
 impl Store {
-    /// Writes what the channel chooses, and returns what it had chosen before. Its other choices stay as they are. A choice
-    /// of the permission mode takes the place of one that was allowed for a session.
+    /// Writes what the channel chooses, and returns what counted there before and what counts now. Its other choices stay as
+    /// they are. A choice of the permission mode takes the place of one that was allowed for a session.
     ///
     /// # Errors
     /// If the database fails; then nothing changes.
-    pub async fn set_choice(&self, channel: ChannelId, new: NewChoice) -> Result<ChannelChoice, StoreError> {
-        self.step(move |tx| Ok(set_choice(tx, channel, new)?)).await
+    pub async fn set_choice(
+        &self,
+        channel: ChannelId,
+        new: NewChoice,
+    ) -> Result<(ChannelChoice, ChannelChoice), StoreError> {
+        self.step(move |tx| {
+            let before = choice_there(tx, channel)?;
+            set_choice(tx, channel, new)?;
+            Ok((before, choice_there(tx, channel)?))
+        })
+        .await
     }
 }
 
-pub(super) fn set_choice(
-    tx: &Transaction<'_>,
-    channel: ChannelId,
-    new: NewChoice,
-) -> rusqlite::Result<ChannelChoice> {
-    let before = choice(tx, channel)?;
-    let mut after = before.clone();
+pub(super) fn set_choice(tx: &Transaction<'_>, channel: ChannelId, new: NewChoice) -> rusqlite::Result<()> {
+    let mut after = choice(tx, channel)?;
     match new {
         NewChoice::Model(model) => after.model = model,
         NewChoice::PermissionMode(mode) => {
@@ -85,14 +90,26 @@ pub(super) fn set_choice(
         let sql = "INSERT OR REPLACE INTO choices (channel, model, permission_mode, verbosity) VALUES (?1, ?2, ?3, ?4)";
         tx.prepare_cached(sql)?.execute(params![channel, model, permission_mode, verbosity])?;
     }
-    Ok(before)
+    Ok(())
 }
 
 /// What the channel has chosen; nothing by default.
-pub(super) fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
+fn choice(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
     let sql = "SELECT model, permission_mode, verbosity FROM choices WHERE channel = ?1";
     let found = tx.prepare_cached(sql)?.query_row([channel], |row| {
         Ok(ChannelChoice { model: row.get(0)?, permission_mode: row.get(1)?, verbosity: row.get(2)? })
     });
     Ok(found.optional()?.unwrap_or_default())
+}
+
+/// What counts there: of a thread, its own choices before those of its channel.
+pub(super) fn choice_there(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelChoice> {
+    let own = choice(tx, channel)?;
+    let Some(parent) = parent(tx, channel)? else { return Ok(own) };
+    let of_parent = choice(tx, parent)?;
+    Ok(ChannelChoice {
+        model: own.model.or(of_parent.model),
+        permission_mode: own.permission_mode.or(of_parent.permission_mode),
+        verbosity: own.verbosity.or(of_parent.verbosity),
+    })
 }

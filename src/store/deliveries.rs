@@ -2,15 +2,18 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Continuation, Millis, Store, StoreError, TurnState, continuations};
+use super::{Continuation, Millis, Store, StoreError, TurnState, TurnThread, continuations};
 use crate::domain::{ChannelId, MessageId, Outcome, UserId};
 
 /// What is to be said in answer to a message, and is not all said yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// Where it is said.
     pub channel: ChannelId,
     /// The message that is answered.
-    pub reply_to: MessageId,
+    pub answered: MessageId,
+    /// Whether that is where it is said, so that the answer can be a reply to it.
+    pub is_reply: bool,
     /// Who wrote that message: the one person whom the answer may notify.
     pub author: UserId,
     /// When it was written down.
@@ -124,17 +127,29 @@ impl Store {
     /// If the database fails.
     pub async fn undelivered(&self, message: MessageId) -> Result<Option<Delivery>, StoreError> {
         self.step(move |tx| {
-            let sql = "SELECT channel, author, written, coalesce(prompt_message, id)
+            let sql = "SELECT channel, author, written, coalesce(prompt_message, id), asked_in,
+                           coalesce(thread_open, 0)
                        FROM deliveries JOIN messages ON id = deliveries.message
                        LEFT JOIN turns ON turns.message = id
                        WHERE id = ?1 AND deliveries.state = 'open'";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement
-                .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+                .query_row([message], |row| {
+                    let thread = TurnThread::from_columns(row.get(4)?, row.get(5)?);
+                    Ok(Delivery {
+                        channel: thread.said_in(row.get(0)?),
+                        author: row.get(1)?,
+                        written: row.get(2)?,
+                        answered: row.get(3)?,
+                        is_reply: !thread.is_open(),
+                        parts: Vec::new(),
+                        continuation: None,
+                    })
+                })
                 .optional()?;
-            let Some((channel, author, written, reply_to)) = found else { return Ok(None) };
+            let Some(delivery) = found else { return Ok(None) };
             let (parts, continuation) = (parts(tx, message)?, continuations::state(tx, message)?);
-            Ok(Some(Delivery { channel, reply_to, author, written, parts, continuation }))
+            Ok(Some(Delivery { parts, continuation, ..delivery }))
         })
         .await
     }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::choices::{ChannelChoice, choice};
+use super::choices::{ChannelChoice, choice_there};
+use super::threads::parent;
 use super::{Millis, Store, StoreError};
-use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel};
+use crate::domain::{ChannelId, GuildId, MessageId, NamedChannel, UserId};
 
 /// A channel or a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct SeenChannel {
     pub name: String,
     /// For a thread, the channel that it belongs to.
     pub parent: Option<ChannelId>,
+    /// For a thread, who has opened it, if that is known.
+    pub owner: Option<UserId>,
     /// For a thread, whether it is archived.
     pub archived: bool,
     /// It has been read up to here. There need not be a message with this id.
@@ -28,16 +31,15 @@ pub struct SeenChannel {
 pub struct ChannelRow {
     /// The channel, as far as it is known.
     pub channel: NamedChannel,
-    /// What it has chosen.
+    /// What it has chosen; of a thread, what its channel has, where it has chosen nothing itself.
     pub choice: ChannelChoice,
 }
 
 pub(super) fn row(tx: &Transaction<'_>, channel: ChannelId) -> rusqlite::Result<ChannelRow> {
-    let mut statement = tx.prepare_cached("SELECT name, parent FROM places WHERE channel = ?1")?;
-    let found = statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let (name, parent_id) = found.unwrap_or_default();
-    let channel = NamedChannel { id: channel, name, parent_id };
-    Ok(ChannelRow { choice: choice(tx, channel.id)?, channel })
+    let mut statement = tx.prepare_cached("SELECT name FROM places WHERE channel = ?1")?;
+    let name = statement.query_row([channel], |row| row.get(0)).optional()?.unwrap_or_default();
+    let channel = NamedChannel { id: channel, name, parent_id: parent(tx, channel)? };
+    Ok(ChannelRow { choice: choice_there(tx, channel.id)?, channel })
 }
 
 impl Store {
@@ -47,7 +49,8 @@ impl Store {
     /// If the database fails.
     pub async fn places(&self) -> Result<Vec<SeenChannel>, StoreError> {
         self.step(|tx| {
-            let sql = "SELECT channel, guild, name, parent, archived, seen FROM places WHERE gone IS NULL";
+            let sql =
+                "SELECT channel, guild, name, parent, archived, seen, owner FROM places WHERE gone IS NULL";
             let mut statement = tx.prepare_cached(sql)?;
             let found = statement.query_map((), |row| {
                 Ok(SeenChannel {
@@ -57,6 +60,7 @@ impl Store {
                     parent: row.get(3)?,
                     archived: row.get(4)?,
                     seen: row.get(5)?,
+                    owner: row.get(6)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -71,12 +75,12 @@ impl Store {
     pub async fn learn_places(&self, places: Vec<SeenChannel>) -> Result<(), StoreError> {
         self.step(move |tx| {
             let sql =
-                "INSERT INTO places (channel, guild, name, parent, archived, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO places (channel, guild, name, parent, archived, seen, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                        ON CONFLICT DO UPDATE SET guild = ?2, name = ?3, parent = ?4, archived = ?5, gone = NULL,
-                           seen = iif(gone IS NULL, seen, ?6)";
+                           seen = iif(gone IS NULL, seen, ?6), owner = ?7";
             let mut statement = tx.prepare_cached(sql)?;
-            for SeenChannel { channel, guild, name, parent, archived, seen } in places {
-                statement.execute(params![channel, guild, name, parent, archived, seen])?;
+            for SeenChannel { channel, guild, name, parent, archived, seen, owner } in places {
+                statement.execute(params![channel, guild, name, parent, archived, seen, owner])?;
             }
             Ok(())
         })
@@ -175,6 +179,7 @@ mod tests {
             guild: GuildId::new(9).unwrap(),
             name: "general".to_owned(),
             parent: None,
+            owner: None,
             archived: false,
             seen: MessageId::new(1).unwrap(),
         };

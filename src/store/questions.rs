@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
 use super::choices::{NewChoice, set_choice};
-use super::{Millis, PromptMessage, Store, StoreError, Turn, turns};
+use super::{Millis, PromptMessage, Store, StoreError, Turn, TurnThread, turns};
 use crate::domain::{ChannelId, MessageId, PermissionMode, SessionId, UserId};
 
 /// Identifies a question for good; buttons carry it.
@@ -302,6 +302,7 @@ impl Store {
                 attachments: Vec::new(),
                 quoted: None,
                 prompt_message: PromptMessage::Posted(pressed),
+                thread: TurnThread::None,
                 accepted: Millis::now(),
                 ..before
             };

@@ -25,6 +25,9 @@
 //! - `live_line`: the message that shows the turn at work, until it is seen to be gone: 0 where it is on its way, NULL
 //!   where there is none.
 //! - `notice`: the message that says what can be done about one that waits; as `live_line`.
+//! - `asked_in`: the channel that its message is in, where the turn has a thread of its own; NULL in all others. Its `channel` is
+//!   the id of that thread, also before it stands.
+//! - `thread_open`: 1 once that thread stands.
 //!
 //! **usage**: what turns have used that are over and for which an agent got the prompt. What is not known is NULL, not 0.
 //! - `message`: the turn.
@@ -107,6 +110,7 @@
 //! - `channel`: the key.
 //! - `guild`, `parent`, `name`: where it is, and its name; `parent` is NULL outside threads.
 //! - `archived`: 1 in threads that are in the archive.
+//! - `owner`: who has opened a thread; NULL outside threads, and where Discord has not told.
 //! - `seen`: what was said up to this message is taken in.
 //! - `gone`: when it was deleted, or the bot thrown out, in Unix milliseconds; NULL where it is there.
 //!
@@ -126,7 +130,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 23] = ["
+const MIGRATIONS: [&str; 24] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -332,6 +336,10 @@ const MIGRATIONS: [&str; 23] = ["
     UPDATE questions SET new_kind = kind;
     ALTER TABLE questions DROP COLUMN kind;
     ALTER TABLE questions RENAME COLUMN new_kind TO kind;
+", "
+    ALTER TABLE turns ADD COLUMN asked_in INTEGER;
+    ALTER TABLE turns ADD COLUMN thread_open INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE places ADD COLUMN owner INTEGER;
 "];
 
 /// The newest version that this program knows.

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, TurnThread};
 use crate::domain::{ChannelId, MessageId};
 
 /// Something that a turn shows in Discord besides its answer, and that must be removed.
@@ -11,6 +11,8 @@ pub struct Shown {
     /// The turn.
     pub message: MessageId,
     pub channel: ChannelId,
+    /// Where its message is.
+    pub thread: TurnThread,
     /// The message that it answers.
     pub prompt_message: MessageId,
     /// Whether that message may have the ⏳ reaction.
@@ -37,7 +39,8 @@ impl Store {
     pub async fn shown(&self) -> Result<Vec<Shown>, StoreError> {
         self.step(|tx| {
             let sql =
-                "SELECT message, channel, hourglass, live_line, notice, coalesce(prompt_message, message)
+                "SELECT message, channel, hourglass, live_line, notice, coalesce(prompt_message, message),
+                           asked_in, thread_open
                        FROM turns JOIN messages ON id = message
                        WHERE (hourglass = 1 OR live_line IS NOT NULL OR notice IS NOT NULL)
                            AND turns.state <> 'waiting'
@@ -51,6 +54,7 @@ impl Store {
                     live_line: row.get(3)?,
                     notice: row.get(4)?,
                     prompt_message: row.get(5)?,
+                    thread: TurnThread::from_columns(row.get(6)?, row.get(7)?),
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)

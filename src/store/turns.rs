@@ -5,6 +5,7 @@ use tracing::error;
 
 use super::deliveries::{self, DeliveryState, FilePart};
 use super::prompt_message::PromptMessage;
+use super::threads::TurnThread;
 use super::values::Json;
 use super::{Accepted, Millis, Offer, Store, StoreError, continuations, usage};
 use crate::domain::{
@@ -17,7 +18,10 @@ use crate::domain::{
 pub struct Turn {
     /// The message, and so the turn.
     pub message: MessageId,
+    /// Its lane's channel.
     pub channel: ChannelId,
+    /// Where its message is.
+    pub thread: TurnThread,
     /// Who wrote it, as seen then.
     pub author: Author,
     /// The project it works in.
@@ -52,7 +56,7 @@ pub struct TurnEdit {
 impl TurnEdit {
     /// What the scripts decided for the edited message, and what it holds now.
     pub fn of(work: Work, message: &Message) -> Self {
-        let Work { project, prompt, model, fresh } = work;
+        let Work { project, prompt, model, fresh, .. } = work;
         let (attachments, quoted) = (message.attachments.clone(), message.quoted.clone());
         Self { project: project.name.clone(), prompt, model, fresh, attachments, quoted }
     }
@@ -158,6 +162,8 @@ pub struct SessionUpdate {
 pub struct Unfinished {
     pub message: MessageId,
     pub channel: ChannelId,
+    /// Where its message is.
+    pub thread: TurnThread,
     pub author: UserId,
     /// The message that is answered.
     pub prompt_message: PromptMessage,
@@ -302,7 +308,8 @@ impl Store {
     pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         self.step(|tx| {
             let sql =
-                "SELECT id, channel, author, turns.state, unwanted, coalesce(ours, 0), prompt_message FROM messages
+                "SELECT id, channel, author, turns.state, unwanted, coalesce(ours, 0), prompt_message, asked_in,
+                           coalesce(thread_open, 0) FROM messages
                        LEFT JOIN turns ON turns.message = id
                        LEFT JOIN deliveries ON deliveries.message = id
                        WHERE turns.state IN ('waiting', 'running') OR deliveries.state = 'open'";
@@ -314,8 +321,9 @@ impl Store {
                     Some(TurnState::Ended(_)) | None => Remaining::Undelivered,
                 };
                 let prompt_message = PromptMessage::from_columns(row.get(5)?, row.get(6)?);
+                let thread = TurnThread::from_columns(row.get(7)?, row.get(8)?);
                 let (message, channel, author) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(Unfinished { message, channel, author, prompt_message, stage })
+                Ok(Unfinished { message, channel, thread, author, prompt_message, stage })
             })?;
             let mut unfinished = found.collect::<Result<Vec<_>, _>>()?;
             unfinished.sort_by_key(|one| one.message);
@@ -357,12 +365,25 @@ pub(super) fn insert(tx: &Transaction<'_>, turn: &Turn, hourglass: bool) -> rusq
         return Ok(false);
     }
     let (ours, posted) = prompt_message.columns();
+    let (asked_in, is_open) = turn.thread.columns();
     let (attachments, quoted) = (Json(&turn.attachments), turn.quoted.as_ref().map(Json));
-    let sql = "INSERT INTO turns
-                   (message, project, prompt, model, fresh, attachments, quoted, ours, prompt_message, state, hourglass)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting', ?10)";
-    let values =
-        params![message, project, prompt, model, fresh, attachments, quoted, ours, posted, hourglass];
+    let sql = "INSERT INTO turns (message, project, prompt, model, fresh, attachments, quoted, ours, prompt_message,
+                                  asked_in, thread_open, state, hourglass)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'waiting', ?12)";
+    let values = params![
+        message,
+        project,
+        prompt,
+        model,
+        fresh,
+        attachments,
+        quoted,
+        ours,
+        posted,
+        asked_in,
+        is_open,
+        hourglass
+    ];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(true)
 }
@@ -440,7 +461,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
     let usage = usage::row(tx, message)?;
     let sql =
         "SELECT channel, author, author_name, author_roles, project, prompt, model, fresh, attachments, ours,
-                      prompt_message, accepted, state, steered_into, quoted
+                      prompt_message, accepted, state, steered_into, quoted, asked_in, thread_open
                FROM turns JOIN messages ON id = message WHERE message = ?1";
     let mut statement = tx.prepare_cached(sql)?;
     let found = statement.query_row([message], |row| {
@@ -448,6 +469,7 @@ pub(super) fn row(tx: &Transaction<'_>, message: MessageId) -> rusqlite::Result<
             turn: Turn {
                 message,
                 channel: row.get(0)?,
+                thread: TurnThread::from_columns(row.get(15)?, row.get(16)?),
                 author: author(row, 1)?,
                 project: row.get(4)?,
                 prompt: row.get(5)?,

@@ -36,7 +36,7 @@ pub async fn still_admitted(
         let asks = || async {
             let scripts = turns.scripts.borrow().clone();
             let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(None) };
-            let let_in = turns.gate.lets_begin(&scripts, &project, turn.channel, turn.author.id).await?;
+            let let_in = turns.gate.lets_begin(&scripts, &project, task.said_in(), turn.author.id).await?;
             Ok(Some((project, let_in)))
         };
         let answered = gate::until_answered("whether the author still has access", asks);

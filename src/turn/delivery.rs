@@ -233,7 +233,8 @@ impl<'a> Look<'a> {
     /// Of the part at this place, from 0.
     fn of(message: MessageId, delivery: &Delivery, place: usize, part: &'a StoredPart) -> Self {
         let is_last = place + 1 == delivery.parts.len();
-        let reply_to = (place == 0 || is_last).then_some(delivery.reply_to);
+        let is_reply = delivery.is_reply && (place == 0 || is_last);
+        let reply_to = is_reply.then_some(delivery.answered);
         let (text, decides_about) = match delivery.continuation.filter(|_| is_last) {
             Some(it) => (with_what_comes_of_it(&part.text, it).into(), Some(message)),
             None => (part.text.as_str().into(), None),
@@ -250,7 +251,7 @@ impl<'a> Look<'a> {
 /// post is neither a reply nor silent.
 async fn find_posted(turns: &Turns, message: MessageId, delivery: &mut Delivery) -> Result<(), Stuck> {
     let before = delivery.parts.iter().filter_map(|part| part.posted).next_back();
-    let after = before.unwrap_or(delivery.reply_to);
+    let after = before.unwrap_or(delivery.answered);
     let Some(place) = delivery.parts.iter().position(|part| part.posted.is_none()) else { return Ok(()) };
     let mut history = turns.outbox.history(delivery.channel, after, turns.me);
     loop {

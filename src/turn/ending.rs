@@ -15,7 +15,8 @@ use crate::words;
 
 /// The note that says who asked, if the reply itself does not show it.
 pub fn asker(turn: &Turn) -> Option<String> {
-    (turn.prompt_message != PromptMessage::Theirs).then(|| words::for_person(turn.author.id))
+    let shows_who_asked = turn.prompt_message == PromptMessage::Theirs && !turn.thread.is_open();
+    (!shows_who_asked).then(|| words::for_person(turn.author.id))
 }
 
 /// The outcome, and all that the person gets: the answer or what was written so far, what went wrong, and the notes.

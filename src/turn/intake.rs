@@ -9,7 +9,7 @@ use super::enter::{continue_turn, register};
 use super::shares::TooMuch;
 use super::step::Step;
 use super::task::Task;
-use super::{Settled, Turns, delivery, edits, prompt};
+use super::{Settled, Turns, delivery, edits, prompt, thread};
 use crate::domain::{Format, GuildId, Message, MessageId, Route, Work};
 use crate::gate::{self, Verdict};
 use crate::lane::LanePosition;
@@ -192,9 +192,14 @@ pub async fn start(
     if !has_room(turns, &message) {
         return;
     }
+    let (channel, thread) = match thread::place(turns, &message, &work, prompt_message).await {
+        Ok(place) => place,
+        Err(error) => return not_written(turns, &message, &error),
+    };
     let turn = Turn {
         message: message.id,
-        channel: message.channel_id,
+        channel,
+        thread,
         author: message.author.clone(),
         project: work.project.name.clone(),
         prompt: work.prompt.clone(),
@@ -205,10 +210,17 @@ pub async fn start(
         prompt_message,
         accepted: Millis::now(),
     };
-    let (channel, author) = (message.channel_id, message.author.id);
+    let (message_id, author) = (message.id, message.author.id);
     let is_let_in = let_in == LetIn::Yes;
-    let task =
-        Task { message: message.id, channel, author, prompt_message, recovered: false, let_in: is_let_in };
+    let task = Task {
+        message: message_id,
+        channel,
+        thread,
+        author,
+        prompt_message,
+        recovered: false,
+        let_in: is_let_in,
+    };
     // It can be stopped as soon as it is visible in its lane.
     let Some(stop) = register(turns, task.message) else {
         return debug!("ignored: Discord delivered it twice");

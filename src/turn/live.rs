@@ -120,9 +120,8 @@ enum LineState {
 impl LiveLineTask {
     /// Until the answer stands, or the turn is over without one.
     async fn follow(mut self, begun: Arc<SetOnce<BegunTurn>>, mut view: watch::Receiver<View>) {
-        let Task { message, channel, recovered, .. } = self.task;
-        if recovered {
-            shown::remove_left_behind(&self.turns, channel, message, self.task.asked()).await;
+        if self.task.recovered {
+            shown::remove_left_behind(&self.turns, self.task).await;
         }
         let begun = self.show_waiting(&begun).await;
         if let Some(begun) = begun {
@@ -288,7 +287,8 @@ impl LiveLineTask {
                 shown::remove_live_line(&self.turns, channel, message, posted).await;
             }
             Some(LineState::Perhaps) => {
-                shown::find_live_line(&self.turns, channel, message, self.task.asked()).await;
+                let (asked, reply_to) = (self.task.asked(), self.task.reply_to());
+                shown::find_live_line(&self.turns, channel, message, asked, reply_to).await;
             }
             None => {}
         }

@@ -34,7 +34,7 @@ pub async fn catch_up(turns: &Turns, task: Task, ticket: &mut Ticket) {
 
 /// `None`: Discord does not say.
 async fn stands(turns: &Turns, task: Task) -> Option<Stands> {
-    let channel = task.channel;
+    let channel = task.asked_in();
     if task.prompt_message == PromptMessage::Theirs {
         let (answer, answered) = oneshot::channel();
         // Nobody reads it when the bot is stopping.

@@ -81,7 +81,7 @@ async fn try_to_post(
             let nonce = format!("{}-q", task.message);
             let post =
                 Post { content, nonce, reply_to: None, notify: Notify::Channel, file, rows: Vec::new() };
-            turns.outbox.post(task.channel, post).await?
+            turns.outbox.post(task.asked_in(), post).await?
         }
     };
     let write = || turns.store.set_prompt_message(task.message, posted);
@@ -107,7 +107,7 @@ fn shown(author_name: &str, prompt: &str) -> (String, Option<File>) {
 /// turn.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
     let content = turns.outbox.redact(content);
-    let mut history = turns.outbox.history(task.channel, task.message, turns.me);
+    let mut history = turns.outbox.history(task.asked_in(), task.message, turns.me);
     while let Some(own) = history.next().await? {
         for posted in own {
             let may_be =

@@ -316,7 +316,7 @@ async fn post(
     let post = Post {
         content: drawn.text,
         nonce: format!("q-{}", key.0),
-        reply_to: Some(task.asked()),
+        reply_to: task.reply_to(),
         notify: Notify::Person(task.author),
         file: drawn.file,
         rows,

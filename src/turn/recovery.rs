@@ -25,8 +25,8 @@ pub async fn recover(turns: &Turns) -> Result<(), StoreError> {
     let away = turns.store.left().and_then(|left| left.elapsed().ok()).unwrap_or_default();
     for unfinished in left {
         let step = step(&unfinished, away);
-        let Unfinished { message, channel, author, prompt_message, .. } = unfinished;
-        let task = Task { message, channel, author, prompt_message, recovered: true, let_in: true };
+        let Unfinished { message, channel, thread, author, prompt_message, .. } = unfinished;
+        let task = Task { message, channel, thread, author, prompt_message, recovered: true, let_in: true };
         enter::enter(turns, task, step);
     }
     Ok(())

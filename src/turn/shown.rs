@@ -53,7 +53,7 @@ impl Hourglass {
                 warn!(error = chain(&error), "⏳ is not shown: it could not be removed later");
                 return Reacted::No;
             }
-            of_task.outbox.react(task.channel, task.asked(), WAITING, unwanted).await
+            of_task.outbox.react(task.asked_in(), task.asked(), WAITING, unwanted).await
         };
         Self { task, shown: Some(turns.0.tasks.spawn(show)), over }
     }
@@ -74,7 +74,7 @@ impl Hourglass {
                 None => Reacted::Yes,
             };
             let (channel, message, prompt_message) =
-                (self.task.channel, self.task.message, self.task.asked());
+                (self.task.asked_in(), self.task.message, self.task.asked());
             // An earlier bot may have shown it.
             if shown == Reacted::No && !self.task.recovered {
                 return forget_hourglass(&of_task, message).await;
@@ -123,7 +123,7 @@ pub async fn post(
     rows: Vec<Row>,
     over: &CancellationToken,
 ) -> Attempt {
-    let Task { message, channel, .. } = task;
+    let (message, channel) = (task.message, task.said_in());
     if !turns.outbox.has_room(channel) {
         return Attempt::NotNow;
     }
@@ -142,7 +142,7 @@ pub async fn post(
     let post = Post {
         content,
         nonce: format!("{prefix}-{message}"),
-        reply_to: Some(task.asked()),
+        reply_to: task.reply_to(),
         notify: Notify::Nobody,
         file: None,
         rows,
@@ -195,13 +195,16 @@ pub async fn sweep(turns: &Turns) -> Result<(), StoreError> {
 }
 
 async fn remove(turns: Turns, left: Shown) {
-    let Shown { message, channel, prompt_message, hourglass, live_line, notice } = left;
+    let Shown { message, channel, thread, prompt_message, hourglass, live_line, notice } = left;
+    let reply_to = (!thread.is_open()).then_some(prompt_message);
     if hourglass {
-        remove_hourglass(&turns, channel, message, prompt_message).await;
+        remove_hourglass(&turns, thread.asked_in(channel), message, prompt_message).await;
     }
     match live_line {
         Some(ShownMessage::Stands(line)) => remove_live_line(&turns, channel, message, line).await,
-        Some(ShownMessage::Coming) => find_live_line(&turns, channel, message, prompt_message).await,
+        Some(ShownMessage::Coming) => {
+            find_live_line(&turns, channel, message, prompt_message, reply_to).await;
+        }
         None => {}
     }
     if let Some(notice) = notice {
@@ -238,25 +241,29 @@ pub async fn remove_live_line(turns: &Turns, channel: ChannelId, turn: MessageId
 }
 
 /// Removes what an earlier bot has shown of a turn that waits again.
-pub async fn remove_left_behind(
-    turns: &Turns,
-    channel: ChannelId,
-    turn: MessageId,
-    prompt_message: MessageId,
-) {
-    match turns.store.live_line(turn).await {
-        Ok(Some(ShownMessage::Stands(line))) => remove_live_line(turns, channel, turn, line).await,
-        Ok(Some(ShownMessage::Coming)) => find_live_line(turns, channel, turn, prompt_message).await,
+pub async fn remove_left_behind(turns: &Turns, task: Task) {
+    let Task { channel, message, .. } = task;
+    match turns.store.live_line(message).await {
+        Ok(Some(ShownMessage::Stands(line))) => remove_live_line(turns, channel, message, line).await,
+        Ok(Some(ShownMessage::Coming)) => {
+            find_live_line(turns, channel, message, task.asked(), task.reply_to()).await;
+        }
         Ok(None) => {}
         Err(error) => debug!(error = chain(&error), "cannot tell what an earlier bot has shown"),
     }
 }
 
 /// Removes the message that showed the turn at work, if it is there: the bot died while it posted it, or Discord did not
-/// answer in time.
-pub async fn find_live_line(turns: &Turns, channel: ChannelId, turn: MessageId, prompt_message: MessageId) {
+/// answer in time. `reply_to`: what it replies to.
+pub async fn find_live_line(
+    turns: &Turns,
+    channel: ChannelId,
+    turn: MessageId,
+    prompt_message: MessageId,
+    reply_to: Option<MessageId>,
+) {
     let is_it = |posted: &Posted| {
-        let is_of_turn = posted.reply_to == Some(prompt_message)
+        let is_of_turn = posted.reply_to == reply_to
             || posted.custom_ids.iter().any(|id| ButtonId::parse(id) == Some(ButtonId::Stop(turn)));
         posted.silent && is_of_turn && view::is_line(&posted.content)
     };

@@ -431,7 +431,7 @@ impl Stop {
 fn mark(turns: &Turns, task: Task) {
     let of_task = turns.clone();
     turns.0.tasks.spawn(async move {
-        of_task.outbox.react(task.channel, task.asked(), TAKEN_IN, CancellationToken::new()).await
+        of_task.outbox.react(task.asked_in(), task.asked(), TAKEN_IN, CancellationToken::new()).await
     });
 }
 

@@ -27,7 +27,7 @@ use super::typing::Typing;
 use super::written::until_written;
 use super::{
     Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, prompt_message,
-    refused_turns, spent, turn_text,
+    refused_turns, spent, thread, turn_text,
 };
 use crate::agent::{Ask, AskEnd, Denial, Progress};
 use crate::domain::{Outcome, Project, is_blank};
@@ -77,7 +77,7 @@ async fn wait_and_run(
     turns: &Turns,
     task: &mut Task,
     mut step: Step,
-    place: LanePosition,
+    mut place: LanePosition,
     ticket: &mut Ticket,
     stop: &Arc<Stop>,
 ) {
@@ -95,6 +95,12 @@ async fn wait_and_run(
     if let PromptMessage::Posted(posted) = task.prompt_message {
         // Whoever deletes it does not want the answer.
         turns.stops().insert(posted, Arc::clone(stop));
+    }
+    if matches!(step, Step::Ask(..)) {
+        thread::open(turns, task, ticket, &mut place, stop).await;
+        if let Step::Ask(Some(known)) = &mut step {
+            (known.0.channel, known.0.thread) = (task.channel, task.thread);
+        }
     }
     let mut hourglass = match (place, &step) {
         (LanePosition::Waits(place), Step::Ask(..)) => {
@@ -202,14 +208,14 @@ async fn run(turns: &Turns, task: Task, step: Step, ticket: &mut Ticket, stop: &
         Step::Deliver => {
             stop.close();
             ticket.free_slot();
-            return delivery::resume(turns, task.channel, task.message, &stop.silence).await;
+            return delivery::resume(turns, task.said_in(), task.message, &stop.silence).await;
         }
     };
     stop.close();
     ticket.free_slot();
     match written {
         // The live line stands until the answer does.
-        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, Some(live)).await,
+        Ok(()) => delivery::deliver(turns, task.said_in(), task.message, &stop.silence, Some(live)).await,
         // Failed writes are retried, so either the store is closed or the turn was stopped.
         Err(error) => {
             error!(error = chain(&error), "a turn could not be written down");
@@ -381,6 +387,10 @@ async fn try_to_ask(
     ticket.free_slot();
 
     let mut notes = Vec::from_iter(asker);
+    let is_first_there = turn.thread.is_open() && turn.channel == task.asked().thread();
+    if is_first_there && !turns.message_content {
+        notes.push(words::mention_me_in_thread());
+    }
     notes.extend(opening.note(&ends, matches!(asked.end, AskEnd::Answered(_))));
     if asked.session_lost {
         notes.push(words::session_lost());
@@ -465,7 +475,7 @@ async fn broken(turns: &Turns, task: Task, stop: &Stop) {
         None => finished_with(Outcome::Failed, &words::broken(), task, None),
     };
     match finish(turns, task, end).await {
-        Ok(()) => delivery::deliver(turns, task.channel, task.message, &stop.silence, None).await,
+        Ok(()) => delivery::deliver(turns, task.said_in(), task.message, &stop.silence, None).await,
         Err(error) => error!(error = chain(&error), "the end of a turn is left for the next start"),
     }
 }

@@ -119,6 +119,21 @@ pub const NO_PROJECT: &str = "There is no project in direct messages.";
 pub const NO_PROJECT_HERE: &str = "This channel has no project.";
 /// The channel that the command names has no project.
 pub const NO_PROJECT_THERE: &str = "That channel has no project.";
+/// A thread was asked for in a thread.
+pub const NO_THREAD_IN_THREAD: &str = "A thread can't hold another one. Use this in its channel.";
+
+/// The bot may open no threads.
+pub const MAY_OPEN_NO_THREADS: &str =
+    "I may not open threads here. An admin can give me the permission Create Public Threads.";
+
+/// Discord has not opened a thread for another reason.
+pub fn no_thread(why: &str) -> String {
+    format!("Discord opened no thread: {why}")
+}
+
+/// The name of a thread for somebody.
+pub use super::thread_of;
+
 /// The store fails.
 pub const NO_DATABASE: &str = "My database isn't responding. Tell whoever runs this bot.";
 /// The effect is for operators.

@@ -175,6 +175,8 @@ fn message(channel: &str) -> Message {
         channel_id: channel.parse().unwrap(),
         parent_channel_id: None,
         channel_name: "general".to_owned(),
+        channel_tags: Vec::new(),
+        in_own_thread: false,
         guild_id: "30".parse().unwrap(),
         author: Author {
             id: "40".parse().unwrap(),

@@ -22,7 +22,7 @@ fn channel(stage: &Stage, name: &str) -> ChannelId {
 /// Chooses in the store of a bot that does not run; what was chosen before.
 pub async fn choose(stage: &Stage, name: &str, new: NewChoice) -> ChannelChoice {
     let store = Store::open(&stage.config().store_path).unwrap();
-    let before = store.set_choice(channel(stage, name), new).await.unwrap();
+    let (before, _) = store.set_choice(channel(stage, name), new).await.unwrap();
     store.close().await;
     before
 }

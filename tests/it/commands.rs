@@ -19,7 +19,7 @@ use moonlane::turn::Settled;
 use crate::support::{Setup, Stage, routing_with, within};
 
 /// How many commands come with moonlane.
-const SHIPPED: usize = 12;
+const SHIPPED: usize = 14;
 
 /// A stage with the commands that come with moonlane; ada is let in.
 async fn stage() -> Stage {
@@ -112,8 +112,10 @@ async fn commands_are_registered_once_and_again_when_a_definition_changes() {
             "ask",
             "board",
             "help",
+            "here",
             "mode",
             "model",
+            "new",
             "queue",
             "reload",
             "reset",

@@ -137,7 +137,7 @@ async fn permissions_are_missed_where_they_are_missing() {
     insta::assert_snapshot!(troubles(&stage, |_| {}).await, @"
     exit code 1
     ✗ channel #general (ID): give the bot's role Send Messages (without it, it cannot answer), Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
-    ✗ channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274878008384
+    ✗ channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=309237746752
     ✗ channel #idea (ID): give the bot's role Send Messages in Threads (without it, it cannot answer in threads), Read Message History (without it, its answers are no replies), Attach Files (without it, long answers come as many messages), Add Reactions (without it, nobody sees that a message waits)
     3 things are wrong.
     ");
@@ -188,7 +188,7 @@ async fn the_notify_channel_is_one_that_the_bot_can_post_in() {
     stage.discord.forbid(ops, Right::View);
     insta::assert_snapshot!(lines().await, @"
     exit code 1
-    ✗ notify channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274878008384
+    ✗ notify channel ID: the bot cannot see it: give it View Channel there, or invite it to that server with https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=309237746752
     ");
     stage.discord.delete_channel(ops);
     name(ops);

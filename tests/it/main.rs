@@ -68,6 +68,8 @@ mod shares;
 mod soak;
 mod steering;
 mod support;
+mod thread_kills;
+mod threads;
 mod traffic;
 mod troubles;
 mod try_out;

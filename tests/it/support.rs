@@ -241,7 +241,10 @@ impl Stage {
         let Some(channel) = channel.or_else(|| self.channel_of_deleted(message)) else { return Vec::new() };
         let ours = format!("{message}-");
         let is_part = |it: &Message| it.nonce.as_ref().is_some_and(|nonce| nonce.starts_with(&ours));
-        self.discord.messages(channel).into_iter().filter(is_part).collect()
+        // Perhaps in a thread that was opened from it.
+        let thread = Some(message).filter(|thread| *thread != channel);
+        let there = [channel].into_iter().chain(thread).flat_map(|channel| self.discord.messages(channel));
+        there.filter(is_part).collect()
     }
 
     fn channel_of_deleted(&self, message: Id) -> Option<Id> {

@@ -131,10 +131,12 @@ impl Converter {
     /// Writes that there are these places.
     pub(super) async fn write_places(&self, channels: impl IntoIterator<Item = ChannelId>) {
         let row = |channel| {
-            let KnownChannel { guild, name, parent, archived, last, .. } = self.places.get(&channel)?;
+            let KnownChannel { guild, name, parent, archived, owner, last, .. } =
+                self.places.get(&channel)?;
             let (guild, seen) = ((*guild)?, (*last)?);
             let name = name.clone();
-            Some(store::SeenChannel { channel, guild, name, parent: *parent, archived: *archived, seen })
+            let (parent, owner, archived) = (*parent, *owner, *archived);
+            Some(store::SeenChannel { channel, guild, name, parent, owner, archived, seen })
         };
         let rows: Vec<_> = channels.into_iter().filter_map(row).collect();
         if rows.is_empty() {
@@ -190,6 +192,10 @@ impl Converter {
         place.name.clone_from(&channel.name);
         place.parent = channel.thread_parent();
         place.archived = channel.is_archived();
+        place.owner = channel.owner_id.filter(|_| place.parent.is_some()).or(place.owner);
+        place.tags.clone_from(&channel.applied_tags);
+        place.tag_names =
+            channel.available_tags.iter().map(|tag| (tag.id.clone(), tag.name.clone())).collect();
         place.ask_at = None;
     }
 
@@ -199,16 +205,15 @@ impl Converter {
         for channel in channels {
             let of_guild = |place: &&KnownChannel| place.guild.is_some() && place.guild == channel.guild_id;
             let newest = self.places.values().filter(of_guild).filter_map(|place| place.last).max();
-            let before = self
-                .places
-                .get(&channel.id)
-                .map(|place| (place.name.clone(), place.parent, place.archived, place.last.is_some()));
+            let before = self.places.get(&channel.id).map(|place| {
+                (place.name.clone(), place.parent, place.archived, place.owner, place.last.is_some())
+            });
             self.learn(channel, channel.guild_id);
             let Some(place) = self.places.get_mut(&channel.id) else { continue };
             // What comes from now on is told.
             let now = newest.unwrap_or(channel.id.before_all()).max(channel.id.before_all());
             place.last = place.last.or(Some(now));
-            if before != Some((place.name.clone(), place.parent, place.archived, true)) {
+            if before != Some((place.name.clone(), place.parent, place.archived, place.owner, true)) {
                 changed.push(channel.id);
             }
         }

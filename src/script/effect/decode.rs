@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choices::{RawSetBoard, RawSetMode, RawSetModel, RawSetVerbosity};
+use super::threads::{MAX_NAME, RawOpenThread};
 use super::usage::RawUsageQuery;
 use super::values::{Color, TextOrPick};
 use super::{CtxFunction, Effect, FUNCTIONS, NO, TurnRequest, YES};
@@ -192,6 +193,9 @@ pub struct RawAsk {
     /// Whether to forget the channel's session first.
     #[serde(default)]
     fresh: bool,
+    /// Whether it gets a thread of its own, with a session of its own.
+    #[serde(default)]
+    thread: bool,
 }
 
 #[derive(Deserialize)]
@@ -247,6 +251,11 @@ pub fn decode(name: &str, value: &mlua::Value) -> Result<Effect, BadValue> {
             Effect::TakeOut { turn: raw.turn.0 }
         }
         CtxFunction::Ask => Effect::Ask(ask(data)?),
+        CtxFunction::OpenThread => {
+            let RawOpenThread { name } = data::decode(data)?;
+            check("name", &name, MAX_NAME)?;
+            Effect::OpenThread { name }
+        }
         CtxFunction::Send => {
             let raw: RawSend = data::decode(data)?;
             check("text", &raw.text, MAX_SEND)?;
@@ -449,6 +458,7 @@ fn ask(data: Data) -> Result<TurnRequest, BadValue> {
         project: raw.project.map(ProjectName),
         model: raw.model,
         fresh: raw.fresh,
+        thread: raw.thread,
     })
 }
 
@@ -501,6 +511,7 @@ pub fn accepted_keys() -> Vec<(&'static str, BTreeSet<String>)> {
         ("SetVerbosity", or_first::<RawSetVerbosity>("verbosity")),
         ("SetBoard", or_first::<RawSetBoard>("channel")),
         ("Ask", or_first::<RawAsk>("prompt")),
+        ("OpenThread", or_first::<RawOpenThread>("name")),
         ("Send", or_first::<RawSend>("text")),
         ("UsageQuery", or_first::<RawUsageQuery>("period")),
     ]

@@ -299,7 +299,7 @@ end, other = function(text) return message.none end }"#;
         insta::assert_snapshot!(told(wrong, "route", ROUTE), @"
         x.lua:2: there is no `message.txet`, did you mean `message.text`?
         x.lua:3: there is no `message.author.nmae`, did you mean `message.author.name`?
-        x.lua:3: there is no `message.channel:mention`; there is `id`, `name`, `parent_id`
+        x.lua:3: there is no `message.channel:mention`; there is `id`, `name`, `own_thread`, `parent_id`, `tags`
         x.lua:4: there is no `message.chanel`, did you mean `message.channel`?
         x.lua:4: there is no `message.foo`; there is `attachments`, `author`, `channel`, `guild_id`, `id`, `mentions_me`, `raw_text`, `text`
         x.lua:5: there is no `message.channel.parnet_id`, did you mean `message.channel.parent_id`?

@@ -229,7 +229,8 @@ ctx:stop()
 ctx:queue()
 ctx:take_out '9'
 ctx:ask 'why?'
-ctx:ask { 'why?', project = 'site', model = 'opus', fresh = true }
+ctx:ask { 'why?', project = 'site', model = 'opus', fresh = true, thread = true }
+ctx:open_thread 'A task'
 ctx:send { 'hi', channel = '5' }
 ctx:projects()
 ctx:status()

@@ -3,8 +3,10 @@
 use super::*;
 
 /// Examples that show a file in another way; each has a test that plays it, too.
-const VARIANTS: [&str; 3] = [
+const VARIANTS: [&str; 5] = [
     "routing.lua, with a rule for a role",
+    "routing.lua, with a thread for each task",
+    "routing.lua, for a forum",
     "routing.lua, with budgets and a footer",
     "hooks.lua, for a project with scripts_may_allow = true",
 ];

@@ -39,8 +39,10 @@ fn the_shipped_commands_are_these() {
             "ask",
             "board",
             "help",
+            "here",
             "mode",
             "model",
+            "new",
             "queue",
             "reload",
             "reset",
@@ -54,7 +56,7 @@ fn the_shipped_commands_are_these() {
 
 #[tokio::test]
 async fn the_shipped_commands_do_what_they_say() {
-    let session = json!({ "channel": { "id": "10", "name": "general" }, "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
+    let session = json!({ "channel": { "id": "10", "name": "general" }, "id": "SESSION", "project": "site", "turns": 3, "cost_usd": 0.25, "last_used": 0, "waiting": 0, "running": false });
     let turn = |id: &str, user: &str, running: bool| json!({ "id": id, "user": { "id": user, "name": "Ada", "roles": [], "bot": false }, "prompt": "why\nnot", "running": running, "steered": false, "answering": false, "seconds": 90.5 });
     let queue = json!([turn("1", "41", true), turn("2", "40", false), turn("3", "42", false)]);
     let there = [(
@@ -151,6 +153,11 @@ async fn the_shipped_commands_do_what_they_say() {
             )
             .await,
         ),
+        ("new", play(call_of("new", &[]), &[json!({ "id": "77", "name": "Task of Ada" })]).await),
+        ("new: with a prompt", play(call_of("new", &[text("prompt", "why?\nnow")]), &[json!("9")]).await),
+        ("here", play(call_of("here", &[]), &[next("opus"), session.clone()]).await),
+        ("here: no session", play(call_of("here", &[]), &[next("opus"), Value::Null]).await),
+        ("here: no project", play(call_of("here", &[]), &[Value::Null]).await),
         ("help", play(call_of("help", &[]), &[]).await),
         (
             "help: without permissions",

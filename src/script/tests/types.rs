@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{
     AnswerForm, Busy, Effort, FooterField, NamedChannel, NamedRole, OptionKind, PermissionMode, Sandbox,
-    SettingSource, UsageBy, UsagePeriod, Verbosity,
+    SettingSource, ThreadMode, UsageBy, UsagePeriod, Verbosity,
 };
 use crate::script::budget::RawBudget;
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
@@ -168,6 +168,7 @@ fn the_type_file_has_the_same_keys() {
         ("Request", given(&request)),
         ("Denial", accepted::<RawScriptDenial>()),
         ("Message", given(&message)),
+        ("MessageChannel", given(&message["channel"])),
         ("Person", given(&message["author"])),
         ("Attachment", given(&message["attachments"][0])),
         ("Command", accepted::<RawCommand>()),
@@ -209,6 +210,7 @@ fn the_type_file_has_the_same_words() {
     assert_eq!(documented_words("Sandbox"), words::<Sandbox>());
     assert_eq!(documented_words("AnswerForm"), words::<AnswerForm>());
     assert_eq!(documented_words("Busy"), words::<Busy>());
+    assert_eq!(documented_words("ThreadMode"), words::<ThreadMode>());
     assert_eq!(documented_words("FooterField"), words::<FooterField>());
     assert_eq!(documented_words("UsagePeriod"), words::<UsagePeriod>());
     assert_eq!(documented_words("UsageBy"), words::<UsageBy>());
