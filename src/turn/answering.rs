@@ -158,7 +158,8 @@ impl Turns {
         if let Some(reply) = answers::confirmation(key, act.press, about) {
             return Err(PressEnd::Confirm(Box::new(reply)));
         }
-        if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, about)) {
+        let shown = answers::without_secrets(about, |text| self.outbox.redact(text).into_owned());
+        if let (None, Some(form)) = (&act.typed, answers::form(key, act.press, &shown)) {
             return Err(PressEnd::Opens(form));
         }
         let typed = act.typed.as_ref().unwrap_or(&untyped);

@@ -31,6 +31,20 @@ pub struct Offers {
     pub always: bool,
 }
 
+/// The question without the secrets in it, for what is shown of it is cut to fit, and half of one would not be known any more. The
+/// answer is told by the question as it was asked.
+pub fn without_secrets(about: &QuestionAbout, redact: impl Fn(&str) -> String) -> QuestionAbout {
+    let mut about = about.clone();
+    if let QuestionAbout::Choices(questions) = &mut about {
+        for question in questions {
+            let options = question.options.iter_mut();
+            let texts = options.flat_map(|option| [&mut option.label, &mut option.description]);
+            texts.chain([&mut question.question, &mut question.header]).for_each(|text| *text = redact(text));
+        }
+    }
+    about
+}
+
 /// What can be pressed below an open question.
 pub fn rows(key: QuestionKey, about: &QuestionAbout, offers: Offers) -> Vec<Row> {
     let button = |label: &str, press: Press, style| {
@@ -107,12 +121,19 @@ fn choices(question: &StoredQuestion) -> Vec<ChoiceQuestion> {
 }
 
 /// The buttons below a question that has ended like this, in a project that takes accepted edits or does not.
-pub fn rows_at_end(question: &StoredQuestion, takes_edits: bool) -> Vec<Row> {
+pub fn rows_at_end(
+    question: &StoredQuestion,
+    takes_edits: bool,
+    redact: impl Fn(&str) -> String,
+) -> Vec<Row> {
     if question.state != QuestionState::Left {
         return Vec::new();
     }
     match about(question) {
-        Some(about) => rows(question.key, &about, Offers { edits: takes_edits, always: false }),
+        Some(about) => {
+            let offers = Offers { edits: takes_edits, always: false };
+            rows(question.key, &without_secrets(&about, redact), offers)
+        }
         None => {
             let go_on = ButtonId::Question(question.key, Press::GoOn);
             vec![Row::Buttons(vec![go_on.button(words::GO_ON, ButtonStyle::Primary)])]

@@ -290,7 +290,8 @@ async fn post_whole(
     drawn: view::DrawnQuestion,
 ) -> Result<(), (QuestionState, &'static str)> {
     let ends = drawn.file.is_some().then(|| drawn.text.clone());
-    let rows = answers::rows(key, &open.about, turns.offers(&open.project));
+    let about = answers::without_secrets(&open.about, |text| turns.outbox.redact(text).into_owned());
+    let rows = answers::rows(key, &about, turns.offers(&open.project));
     let Err(refused) = post(turns, task, key, open, drawn, rows).await else { return Ok(()) };
     warn!(%refused, "a question could not be posted");
     let is_about_file = matches!(refused, Refused::Forbidden { .. } | Refused::Invalid { .. });
@@ -428,7 +429,8 @@ impl Turns {
                 }
             };
             let text = format!("{}\n{}", question.text, line.as_deref().map(text::small).unwrap_or_default());
-            let rows = answers::rows_at_end(&question, takes_edits);
+            let redact = |text: &str| self.outbox.redact(text).into_owned();
+            let rows = answers::rows_at_end(&question, takes_edits, redact);
             match self.outbox.edit(question.channel, posted, text.trim_end(), &rows).await {
                 Ok(()) | Err(Refused::NotFound { .. }) => {
                     if let Err(error) = self.store.set_question_shown(key, question.state).await {

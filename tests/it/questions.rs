@@ -347,6 +347,26 @@ async fn a_choice_is_one_press_or_a_persons_own_words() {
 }
 
 #[tokio::test]
+async fn half_a_secret_is_in_no_label() {
+    let stage = Stage::open().await;
+    let token = stage.discord.token().to_owned();
+    // A button's label, a menu's entry and a placeholder are cut in the middle of it.
+    let near = |most: usize| format!("{} {token}", "x".repeat(most - 20));
+    let option = format!(r#"{{"label":"{}"}},{{"label":"Blue"}}"#, near(80));
+    let entry = format!(r#"{{"label":"{0}","description":"{0}"}},{{"label":"Blue"}}"#, near(100));
+    let one = format!(r#"{{"question":"Which?","header":"W","options":[{option}]}}"#);
+    let two =
+        format!(r#"{{"question":"{}","header":"V","options":[{entry}],"multiSelect":true}}"#, near(100));
+    for (channel, questions) in [("general", one.clone()), ("other", format!("{one},{two}"))] {
+        stage.say(channel, &format!(r#"ASK:AskUserQuestion:{{"questions":[{questions}]}}"#));
+        let asked = question(&stage, channel).await;
+        let shown = format!("{} {}", asked.content, serde_json::to_string(&asked.components).unwrap());
+        assert!(shown.contains("xxx [redacted"), "{shown}");
+        assert!(!shown.contains(&token[..8]), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn several_questions_are_answered_at_once_and_one_that_is_left_out_stays_so() {
     let mut stage = Stage::open().await;
     let owner = stage.discord.owner();
