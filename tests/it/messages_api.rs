@@ -197,9 +197,10 @@ fn newest(messages: &[Value]) -> (String, Option<String>) {
         };
         let texts = blocks.iter().filter_map(|block| block["text"].as_str());
         // What the CLI itself puts around a prompt.
-        let mut typed =
-            texts.filter(|text| !text.starts_with("<system-reminder>") && !text.starts_with("[Request"));
-        if let Some(prompt) = typed.next_back() {
+        let is_typed = |text: &&str| {
+            ["<system-reminder>", "[Request", "[Image: source:"].iter().all(|own| !text.starts_with(own))
+        };
+        if let Some(prompt) = texts.filter(is_typed).next_back() {
             return (prompt.to_owned(), result);
         }
         let results = blocks.iter().filter(|block| block["type"] == "tool_result");
