@@ -39,6 +39,7 @@ mod launch;
 mod leftovers;
 mod lifecycle;
 mod lines;
+mod own_tools;
 mod process;
 mod prompt;
 mod question;
@@ -76,6 +77,7 @@ pub use failure::{AccountTrouble, Failure, Poison};
 pub use further::Further;
 pub use leftovers::clean_daily;
 pub use lifecycle::PromptId;
+pub use own_tools::{OwnCallId, SendFiles};
 pub use prompt::{Media, MediaKind, Prompt};
 pub use question::{
     ChoiceQuestion, Chosen, Grant, PermissionRequest, Question, QuestionAbout, QuestionAnswer, QuestionId,
@@ -270,6 +272,8 @@ pub enum Progress {
     Asked(Box<Question>),
     /// It no longer waits for the answer to this.
     Withdrawn(QuestionId),
+    /// Claude hands over files, and waits for what becomes of them.
+    SendsFiles(SendFiles),
     /// All of the agent waits for answers, or no longer does. Told again where it still does after an answer.
     Waits(bool),
     /// A further message is in the turn now.

@@ -3,8 +3,10 @@
 //! Nothing here does I/O, and nothing here knows the types of Discord, Lua, SQLite or the CLI: each outer module converts at
 //! its edge.
 
+mod approve;
 mod arrival;
 mod blank;
+mod deny;
 mod footer;
 mod form;
 mod grants;
@@ -26,8 +28,10 @@ use tokio::sync::oneshot;
 #[cfg(test)]
 pub(crate) use form::tests as form_tests;
 
+pub use approve::Approve;
 pub use arrival::{Busy, ThreadMode};
 pub use blank::{is_blank, shows_nothing};
+pub use deny::{DENIED_FILES, denying};
 pub use footer::FooterField;
 pub use form::{Form, FormField, FormMisfit, FormValues, LONGEST_LABEL, LONGEST_PLACEHOLDER, MOST_FIELDS};
 pub use grants::SessionGrants;
@@ -37,7 +41,7 @@ pub use interaction::{
 };
 pub use live::Verbosity;
 pub use project::{
-    Allow, AnswerForm, Approve, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
+    Allow, AnswerForm, Effort, Format, GateTimes, Ids, Limits, LiveTimes, MAX_BYTES, MAX_PARTS,
     PermissionMode, Project, ProjectName, RunAs, Sandbox, SecretSource, SettingSource, Share, Source, TOOLS,
     is_model_name,
 };

@@ -6,6 +6,7 @@
 
 mod kind;
 mod name;
+mod outgoing;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -24,6 +25,7 @@ use crate::outbox::{DownloadError, Outbox};
 #[cfg(test)]
 pub use kind::ImageType;
 pub use kind::{Encoding, FileKind};
+pub use outgoing::{HandOver, NotHandedOver, OutgoingFile};
 
 /// Text files up to this size, in bytes, go into the prompt; Discord turns a paste of over 2,000 characters into one.
 pub const INLINE_AT_MOST: usize = 64 * 1024;
@@ -58,6 +60,24 @@ impl Files {
         let folder = self.config.dir.join(channel.to_string());
         create(&folder)?;
         Ok(folder)
+    }
+
+    /// The folder for the copies of what Claude hands over in this call of a turn; it need not exist. What is forgotten there goes like the
+    /// files of messages.
+    pub fn outgoing(&self, turn: MessageId, number: u32) -> PathBuf {
+        self.config.dir.join("out").join(format!("{turn}-{number}"))
+    }
+
+    /// Removes all copies of what was handed over but these: a bot that died between two steps has left them. Blocks.
+    pub fn forget_outgoing(&self, but: &[(MessageId, u32)]) {
+        let kept: Vec<PathBuf> = but.iter().map(|(turn, number)| self.outgoing(*turn, *number)).collect();
+        for path in subfolders(&self.config.dir.join("out")).unwrap_or_default() {
+            if !kept.contains(&path)
+                && let Err(error) = std::fs::remove_dir_all(&path)
+            {
+                debug!(folder = %path.display(), %error, "not removed");
+            }
+        }
     }
 
     /// Fetches the files of a message and keeps them. Where a message is asked about once more, they are fetched anew. Each file

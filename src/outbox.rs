@@ -21,6 +21,7 @@ mod commands;
 mod download;
 mod favour;
 mod filed;
+mod files;
 mod form;
 mod history;
 mod interaction;

@@ -24,6 +24,7 @@ mod elicited;
 mod ending;
 mod enter;
 mod for_commands;
+mod handed;
 mod hooks;
 mod instead;
 mod intake;
@@ -300,7 +301,7 @@ impl Turns {
         board::keep(self);
         continuation::recover(self).await;
         questions::recover(self).await?;
-        Ok(())
+        handed::recover(self).await
     }
 
     /// Takes in what Discord sends, until the sender is dropped or `shutdown` is cancelled. What is said now goes

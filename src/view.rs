@@ -159,6 +159,7 @@ impl View {
                 false
             }
             Progress::Asked(_)
+            | Progress::SendsFiles(_)
             | Progress::Withdrawn(_)
             | Progress::Started { .. }
             | Progress::Ready

@@ -54,6 +54,8 @@
 ---@field env? table<string, string> Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
 ---@field env_from? table<string, string> Variables with secrets that stand elsewhere: "env:NAME", of the bot's own environment, or "file:/run/secrets/x".
 ---@field limits? ProjectLimits Time limits, in place of those in config/moonlane.toml.
+---@field send_files? boolean Whether Claude may hand over files of the project; true by default, and never where `run_as` is set.
+---@field deny_files? string[] Files that Claude may not hand over, by name, with `*` and `?`; a name counts for a folder with all in it, too.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
 ---@field thread? ThreadMode Whether a message in a channel opens a thread, with a session of its own; "never" by default.

@@ -355,6 +355,7 @@ impl<'a, P: FnMut(Progress) + Send> RunningAsk<'a, P> {
             AgentEvent::MayIUse { .. } | AgentEvent::Elicits { .. } | AgentEvent::Withdrawn(_) => {
                 self.hear_question(process, &event);
             }
+            AgentEvent::SendsFiles(files) => (self.progress)(Progress::SendsFiles(files.clone())),
             AgentEvent::OtherRequest { request, subtype } => {
                 debug!(%subtype, "refused a request of the agent");
                 process.refuse(request);

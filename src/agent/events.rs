@@ -5,15 +5,17 @@
 //! in [`PASSED_OVER`], with the reason; any other type becomes [`AgentEvent::Unknown`], and a line that cannot be read
 //! [`AgentEvent::Unreadable`]. None of them does harm.
 
+mod requests;
 mod speech;
 mod usage;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::denial::{Denial, Reason, ReportedDenial};
+use super::denial::{Denial, Reason};
 use super::lifecycle::{MessageState, PromptId};
-use super::question::{AskedQuestion, QuestionId, RawQuestion, Subagent};
+use super::own_tools::SendFiles;
+use super::question::{AskedQuestion, QuestionId, Subagent};
 use super::usage_limit::UsageLimit;
 use crate::domain::Compaction;
 pub use usage::ReportedUsage;
@@ -82,6 +84,10 @@ pub enum AgentEvent {
         /// What a person is asked; `None` where that cannot be shown.
         question: Option<Box<AskedQuestion>>,
     },
+    /// The agent speaks to the server of our own tools, and gets this answer.
+    OwnServer { request: String, reply: Value },
+    /// Claude hands over files.
+    SendsFiles(SendFiles),
     /// The agent asks for something that we do not support, and waits for the answer.
     OtherRequest {
         /// To be repeated in the answer.
@@ -319,10 +325,8 @@ fn try_read(line: &[u8]) -> serde_json::Result<AgentEvent> {
         ("user", _) => speech::user(from(line)?),
         ("stream_event", _) => speech::delta(from(line)?),
         ("result", _) => AgentEvent::Result(Box::new(from(line)?)),
-        ("control_request", _) => request(from(line)?)?,
-        ("control_cancel_request", _) => {
-            AgentEvent::Withdrawn(QuestionId(from::<CancelledRequest>(line)?.request_id))
-        }
+        ("control_request", _) => requests::request(from(line)?)?,
+        ("control_cancel_request", _) => requests::withdrawn(from(line)?),
         ("control_response", _) => reply(from(line)?),
         ("system", "session_state_changed") => {
             let RawState { state } = from(line)?;
@@ -385,34 +389,6 @@ fn from<'de, T: Deserialize<'de>>(line: &'de [u8]) -> serde_json::Result<T> {
 struct RawLifecycle {
     command_uuid: String,
     state: MessageState,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    request_id: String,
-    request: Value,
-}
-
-#[derive(Deserialize)]
-struct CancelledRequest {
-    request_id: String,
-}
-
-fn request(Request { request_id: request, request: body }: Request) -> serde_json::Result<AgentEvent> {
-    Ok(match body["subtype"].as_str() {
-        Some("can_use_tool") => {
-            let denial = ReportedDenial::deserialize(&body)?.asked();
-            let question = RawQuestion::deserialize(body)?.read(&request).map(Box::new);
-            AgentEvent::MayIUse { request, denial, question }
-        }
-        Some("elicitation") => {
-            let server = body["mcp_server_name"].as_str().unwrap_or_default().to_owned();
-            let question = AskedQuestion::of_elicitation(&request, &body).map(Box::new);
-            AgentEvent::Elicits { request, server, question }
-        }
-        Some(subtype) => AgentEvent::OtherRequest { subtype: subtype.to_owned(), request },
-        None => return Err(serde::de::Error::missing_field("subtype")),
-    })
 }
 
 #[derive(Deserialize)]

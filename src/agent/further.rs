@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Progress;
 use super::events::{AgentEvent, TurnResult};
 use super::lifecycle::{MessageState, PromptId};
+use super::own_tools::OwnCallId;
 use super::process::Process;
 use super::question::{QuestionAnswer, QuestionId};
 
@@ -22,6 +23,8 @@ pub enum Further {
         question: QuestionId,
         answer: QuestionAnswer,
     },
+    /// Tell the agent what became of a call of our own tools: in words for the model, `Err` where it failed.
+    Called { call: OwnCallId, told: Result<String, String> },
     /// Put it into the turn.
     Put {
         /// Its id from now on.
@@ -75,6 +78,7 @@ impl FurtherMessages {
             (Further::TakeBack(id), Some(sent)) if sent.id == id => {
                 sent.asked_back = Some(process.take_back(id));
             }
+            (Further::Called { call, told }, _) => process.respond(&call.request, &call.response(&told)),
             (Further::Put { .. } | Further::TakeBack(_) | Further::Answer { .. }, _) => {}
         }
     }

@@ -17,6 +17,7 @@ use super::as_user;
 use super::failure::Failure;
 use super::guard::SpawnError;
 use super::kin::{self, Kin};
+use super::own_tools;
 use super::sandbox;
 use super::version::Version;
 use crate::config;
@@ -303,8 +304,10 @@ fn project_arguments(project: &Project) -> Vec<String> {
     if let Some(tools) = &project.tools {
         arguments.push(format!("--tools={}", tools.join(",")));
     }
-    if !project.allowed_tools.is_empty() {
-        arguments.push(format!("{ALLOWED}{}", project.allowed_tools.join(",")));
+    let own = project.sends_files().then_some(own_tools::SEND_FILE_RULE);
+    let allowed: Vec<&str> = project.allowed_tools.iter().map(String::as_str).chain(own).collect();
+    if !allowed.is_empty() {
+        arguments.push(format!("{ALLOWED}{}", allowed.join(",")));
     }
     let named = project.tools.as_deref().unwrap_or_default();
     let unwanted = UNWANTED_TOOLS.iter().filter(|&&tool| !named.iter().any(|name| name == tool));
@@ -553,6 +556,8 @@ mod tests {
             let found: Vec<_> = arguments.into_iter().filter(|it| it.starts_with(ALLOWED)).collect();
             found.join(" ")
         };
+        assert_eq!(allowed(&launch(&project()), &[]), "--allowedTools=mcp__moonlane__send_file");
+        let project = || Project { send_files: false, ..project() };
         let bare = launch(&project());
         assert_eq!(allowed(&bare, &[]), "");
         let session = ["Bash(git push *)", "WebSearch", "mcp__a-b__c", "WebFetch(domain:example.com)"];

@@ -160,6 +160,7 @@ impl Process {
             let drained = self.drained.unwrap_or_else(Instant::now);
             tokio::select! {
                 line = next_line(&mut self.output) => match line {
+                    Some(AgentEvent::OwnServer { request, reply }) => self.respond(&request, &reply),
                     Some(event) => {
                         self.note(&event);
                         return Happening::Event(event);

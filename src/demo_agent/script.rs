@@ -14,7 +14,7 @@ use super::usage::{DemoUsage, tokens};
 use super::wire::{Interrupted, SentPrompt, Wire};
 
 const DIRECTIVES: &[&str] = &[
-    "TEXT", "LONG", "FORM", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF",
+    "TEXT", "LONG", "FORM", "SEND", "SLEEP", "UNTIL", "DRIP", "TOOL", "ASK", "ERR", "STALL", "CRASH", "DEAF",
     "NOIDLE", "FORK", "SETSID", "GARBAGE", "BIG", "STDERR", "SAY", "ECHO", "ENV", "CWD", "ARGS", "MODE",
     "GHOST", "FLOOD", "UNENDED", "RETRY", "FALLBACK", "CLEAR", "READ", "USAGE", "COST", "COMPACT", "RUN",
     "UNREAD", "IDLE", "LIMIT", "WARN", "BACK",
@@ -152,6 +152,11 @@ impl ScriptedTurn<'_> {
                 });
                 let action = self.wire.elicit(server, request)?;
                 self.say(&format!("{server} got: `{action}`"))?;
+            }
+            "SEND" => {
+                let arguments = serde_json::from_str(argument).unwrap_or_else(|_| json!({ "paths": [argument] }));
+                let told = self.wire.call_bot("send_file", arguments)?;
+                self.say(&told)?;
             }
             "RUN" => {
                 let (seconds, command) = argument.split_once(':').unwrap_or(("", argument));

@@ -38,6 +38,8 @@ pub struct Wire {
     pub unread: Arc<AtomicBool>,
     /// Messages are given back only after the result.
     pub gives_back_late: bool,
+    /// The bot serves tools of its own.
+    serves_tools: bool,
     /// The request for a message that is to be given back then: its id, and the message.
     pub asked_back: Option<(Value, Value)>,
 }
@@ -110,6 +112,7 @@ impl Wire {
             idles: false,
             unread,
             gives_back_late: false,
+            serves_tools: false,
             asked_back: None,
         }
     }
@@ -191,10 +194,31 @@ impl Wire {
 
     /// Asks people on behalf of this MCP server, with these fields of the request; returns their answer.
     pub fn elicit(&mut self, server: &str, mut request: Value) -> Result<Value, Interrupted> {
-        self.requests += 1;
-        let id = format!("demo-{}", self.requests);
         self.state("requires_action");
         (request["subtype"], request["mcp_server_name"]) = ("elicitation".into(), server.into());
+        let answer = self.request(request)?;
+        self.state("running");
+        Ok(answer)
+    }
+
+    /// Calls the bot's own tool; what it says to the model.
+    pub fn call_bot(&mut self, tool: &str, arguments: Value) -> Result<String, Interrupted> {
+        if !self.serves_tools {
+            return Ok(format!("No such tool available: mcp__moonlane__{tool}"));
+        }
+        let params = json!({ "name": tool, "arguments": arguments });
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let request = json!({ "subtype": "mcp_message", "server_name": "moonlane", "message": message });
+        let answer = self.request(request)?;
+        let result = &answer["mcp_response"]["result"];
+        let text = result["content"][0]["text"].as_str().unwrap_or("no text");
+        Ok(if result["isError"] == true { format!("error: {text}") } else { text.to_owned() })
+    }
+
+    /// Asks the bot for something, and waits.
+    fn request(&mut self, request: Value) -> Result<Value, Interrupted> {
+        self.requests += 1;
+        let id = format!("demo-{}", self.requests);
         self.emit(json!({ "type": "control_request", "request_id": id, "request": request }));
         let answer = self.wait_for(None, |line| {
             let response = &line["response"];
@@ -204,9 +228,7 @@ impl Wire {
         if answer.is_err() {
             self.emit(json!({ "type": "control_cancel_request", "request_id": id }));
         }
-        let answer = answer?.unwrap_or(Value::Null);
-        self.state("running");
-        Ok(answer)
+        Ok(answer?.unwrap_or(Value::Null))
     }
 
     fn wait_for<T>(
@@ -265,10 +287,13 @@ impl Wire {
         let text = |key: &str| request[key].as_str().map(str::to_owned);
         let mut interrupted = false;
         let body = match request["subtype"].as_str().unwrap_or_default() {
-            "initialize" => json!({
+            "initialize" => {
+                self.serves_tools = request["sdkMcpServers"].is_array();
+                json!({
                 "commands": [], "models": [], "pid": std::process::id(), "claude_code_version": VERSION,
                 "account": { "tokenSource": "none", "apiKeySource": "nothing: it is the demo agent" },
-            }),
+                })
+            }
             "interrupt" if self.deaf => return Ok(()),
             "interrupt" => {
                 interrupted = true;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Busy, FooterField, MicroUsd, RoleId, SpendingBudget, ThreadMode, UserId, Verbosity};
+use super::{
+    Approve, Busy, DENIED_FILES, FooterField, MicroUsd, RoleId, SpendingBudget, ThreadMode, UserId, Verbosity,
+};
 
 /// The name of a project in routing.lua.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +76,10 @@ pub struct Project {
     pub env_from: BTreeMap<String, SecretSource>,
     /// The time limits: those of the configuration, unless the project overrides them.
     pub limits: Limits,
+    /// Whether Claude may hand over files.
+    pub send_files: bool,
+    /// Which files it may not, whatever they hold.
+    pub deny_files: Vec<String>,
     /// Which of Claude's texts are the answer.
     pub answer: AnswerForm,
     /// What becomes of a message that comes while a turn runs in its channel.
@@ -131,6 +137,8 @@ impl Project {
             env: BTreeMap::new(),
             env_from: BTreeMap::new(),
             limits,
+            send_files: true,
+            deny_files: DENIED_FILES.map(str::to_owned).to_vec(),
             answer: AnswerForm::default(),
             busy: Busy::default(),
             thread: ThreadMode::default(),
@@ -145,6 +153,11 @@ impl Project {
             approve: Approve::default(),
             scripts_may_allow: false,
         }
+    }
+
+    /// Whether its agents get the tool that hands files over. The bot reads files as its own user, so not where they run as another.
+    pub fn sends_files(&self) -> bool {
+        self.send_files && self.run_as.is_none()
     }
 
     /// The directories in which Claude may work, its own first.
@@ -369,24 +382,6 @@ pub enum AnswerForm {
     Last,
     /// every text
     All,
-}
-
-/// Who answers what Claude asks in a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Approve {
-    /// whoever asked Claude, and the approvers
-    #[default]
-    Asker,
-    /// only the approvers
-    Approvers,
-}
-
-impl Approve {
-    /// Whether this person may answer in a turn of this asker's, approver or not.
-    pub fn lets_answer(self, asker: UserId, person: UserId) -> bool {
-        self == Self::Asker && asker == person
-    }
 }
 
 /// How Markdown becomes parts.

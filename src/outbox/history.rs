@@ -20,6 +20,8 @@ pub struct Posted {
     pub silent: bool,
     /// The ids of what can be pressed below it.
     pub custom_ids: Vec<String>,
+    /// The names of the files that came with it.
+    pub files: Vec<String>,
 }
 
 /// What the bot has posted in a channel, read page by page.

@@ -15,6 +15,11 @@ impl Outbox {
         self
     }
 
+    /// What takes secrets out of what is posted.
+    pub fn redactor(&self) -> Redactor {
+        self.0.sender.redactor.clone()
+    }
+
     /// The text as it would be posted. Redact a text before splitting it, or half of a secret may end up in each part.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.0.sender.redactor.redact(text)

@@ -44,6 +44,13 @@ pub(super) struct Written {
     message_reference: Option<Referenced>,
     #[serde(default)]
     components: Value,
+    #[serde(default)]
+    attachments: Vec<WrittenFile>,
+}
+
+#[derive(Deserialize)]
+struct WrittenFile {
+    filename: String,
 }
 
 #[derive(Deserialize)]
@@ -54,13 +61,14 @@ struct Referenced {
 impl Written {
     /// As what a bot without a webhook has posted; the answers of commands come through one.
     pub(super) fn posted(self) -> Option<Posted> {
-        let Self { id, content, flags, webhook_id, message_reference, components, .. } = self;
+        let Self { id, content, flags, webhook_id, message_reference, components, attachments, .. } = self;
         let reply_to = message_reference.and_then(|reference| reference.message_id);
         let silent = flags & SUPPRESS_NOTIFICATIONS != 0;
         let rows = components.as_array().into_iter().flatten();
         let pressed = rows.filter_map(|row| row["components"].as_array()).flatten();
         let custom_ids = pressed.filter_map(|it| it["custom_id"].as_str().map(str::to_owned)).collect();
-        webhook_id.is_none().then_some(Posted { id, content, reply_to, silent, custom_ids })
+        let files = attachments.into_iter().map(|file| file.filename).collect();
+        webhook_id.is_none().then_some(Posted { id, content, reply_to, silent, custom_ids, files })
     }
 }
 

@@ -92,6 +92,10 @@ pub(super) struct RawProject {
     /// Time limits, in place of those in config/moonlane.toml.
     #[serde(default)]
     limits: RawProjectLimits,
+    /// Whether Claude may hand over files of the project; true by default, and never where `run_as` is set.
+    send_files: Option<bool>,
+    /// Files that Claude may not hand over, by name, with `*` and `?`; a name counts for a folder with all in it, too.
+    deny_files: Option<Vec<String>>,
     /// Which of Claude's texts are the answer; "last" by default.
     #[serde(default)]
     answer: AnswerForm,
@@ -264,6 +268,11 @@ pub(super) fn project(
         command: raw.command,
         env: raw.env,
         env_from,
+        send_files: raw.send_files.unwrap_or(plain.send_files),
+        deny_files: match &raw.deny_files {
+            Some(names) => found.each("deny_files", names, |name| denied_name(name)),
+            None => plain.deny_files,
+        },
         answer: raw.answer,
         busy: raw.busy,
         thread: raw.thread,
@@ -471,6 +480,13 @@ fn env_from(raw: &RawProject, context: &Context<'_>, found: &mut Found) -> BTree
         }
     };
     raw.env_from.iter().filter_map(|pair| found.or(None, "env_from", source(pair))).collect()
+}
+
+fn denied_name(pattern: &str) -> Result<String, BadValue> {
+    match pattern.is_empty() || pattern.contains('/') || pattern.len() > 100 {
+        false => Ok(pattern.to_owned()),
+        true => Err(BadValue::here("must be a name without folders, such as \"*.key\" or \".git\"")),
+    }
 }
 
 fn check_variable(name: &str) -> Result<(), BadValue> {

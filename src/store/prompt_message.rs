@@ -66,7 +66,8 @@ impl Store {
         self.step(move |tx| {
             let sql = "SELECT EXISTS (SELECT 1 FROM parts WHERE posted = ?1)
                            OR EXISTS (SELECT 1 FROM turns WHERE prompt_message = ?1)
-                           OR EXISTS (SELECT 1 FROM questions WHERE posted = ?1)";
+                           OR EXISTS (SELECT 1 FROM questions WHERE posted = ?1)
+                           OR EXISTS (SELECT 1 FROM handed_files WHERE posted = ?1)";
             Ok(tx.prepare_cached(sql)?.query_one([posted], |row| row.get(0))?)
         })
         .await

@@ -100,6 +100,14 @@
 //! - `kind`: the limit, as the CLI names it.
 //! - `resets`: when the window is over that was told of, in Unix seconds.
 //!
+//! **handed_files**: files that Claude has handed over in a turn; those of one row come as one message.
+//! - `turn`, `number`: the turn, and the number of the call in it, from 1.
+//! - `channel`, `caption`, `names`: where they are posted, what is said with them, and their names as a JSON array; the copies are beside the
+//!   database.
+//! - `written`: when they were written down, in Unix milliseconds.
+//! - `state`: `open` until they are `posted`, or `refused` by Discord.
+//! - `posted`: the message that they are in.
+//!
 //! **choices**: what channels have chosen for themselves, in place of what their project says; no row where that is
 //! nothing.
 //! - `channel`: the key.
@@ -130,7 +138,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6d6f_6f6e;
 
 /// Each entry takes a file one version further. Entries are never changed once released, only added.
-const MIGRATIONS: [&str; 24] = ["
+const MIGRATIONS: [&str; 25] = ["
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
         channel INTEGER NOT NULL,
@@ -340,6 +348,20 @@ const MIGRATIONS: [&str; 24] = ["
     ALTER TABLE turns ADD COLUMN asked_in INTEGER;
     ALTER TABLE turns ADD COLUMN thread_open INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE places ADD COLUMN owner INTEGER;
+", "
+    CREATE TABLE handed_files (
+        turn INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        channel INTEGER NOT NULL,
+        caption TEXT NOT NULL,
+        names TEXT NOT NULL,
+        written INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'posted', 'refused')),
+        posted INTEGER CHECK ((state = 'posted') = (posted IS NOT NULL)),
+        PRIMARY KEY (turn, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX handed_files_to_post ON handed_files (written) WHERE state = 'open';
+    CREATE INDEX handed_files_by_message ON handed_files (posted) WHERE posted IS NOT NULL;
 "];
 
 /// The newest version that this program knows.

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::admission::still_admitted;
 use super::ending::{asker, finish, finished_with, tell_end, unwanted, what_to_say};
+use super::handed::FileSender;
 use super::hooks::TurnHooks;
 use super::live::LiveLineHandle;
 use super::notice::Notice;
@@ -360,7 +361,9 @@ async fn try_to_ask(
     let slot = ticket.slot();
     let standby = Standby::new(slot, typing.abort_handle());
     let questions = TurnQuestions::new(turns, task, &opening.way, Arc::clone(&hooks), standby);
+    let files = FileSender::new(turns, task, project, opening.way.further());
     let hear = |progress: Progress| {
+        files.hear(&progress);
         live.hear(&progress);
         opening.way.hear(&progress);
         questions.hear(&progress);

@@ -460,8 +460,13 @@ fn table(corner: &str, columns: &[&str], rows: &[(String, Vec<String>)]) -> Stri
 }
 
 pub fn snapshot(name: &str, table: &str) {
+    snapshot_in("access", name, table);
+}
+
+/// The same in another folder of the snapshots.
+pub fn snapshot_in(folder: &str, name: &str, table: &str) {
     insta::with_settings!({
-        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/access"),
+        snapshot_path => format!("{}/snapshots/{folder}", env!("CARGO_MANIFEST_DIR")),
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, { insta::assert_snapshot!(name, table) });

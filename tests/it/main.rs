@@ -63,6 +63,7 @@ mod run_as;
 mod runaway;
 mod scripts;
 mod secrets;
+mod send_file;
 mod separate;
 mod sessions;
 mod shares;

@@ -195,12 +195,12 @@ fn newest(messages: &[Value]) -> (String, Option<String>) {
             Value::String(text) => vec![json!({ "type": "text", "text": text })],
             blocks => blocks.as_array().unwrap().clone(),
         };
-        let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+        let mut texts = blocks.iter().filter_map(|block| block["text"].as_str());
         // What the CLI itself puts around a prompt.
         let is_typed = |text: &&str| {
             ["<system-reminder>", "[Request", "[Image: source:"].iter().all(|own| !text.starts_with(own))
         };
-        if let Some(prompt) = texts.filter(is_typed).next_back() {
+        if let Some(prompt) = texts.rfind(is_typed) {
             return (prompt.to_owned(), result);
         }
         let results = blocks.iter().filter(|block| block["type"] == "tool_result");

@@ -61,3 +61,28 @@ async fn an_image_and_a_pdf_reach_the_model_and_text_stays_text() {
     assert_eq!(blocks(&real.api.asked("and now?").await.body, "image").len(), 1);
     assert_eq!(real.agents_started(), 1);
 }
+
+#[tokio::test]
+#[ignore = "needs the real Claude Code"]
+async fn claude_hands_over_a_file_in_every_mode_and_reads_what_became_of_it() {
+    for mode in ["default", "plan", "dontAsk"] {
+        let real = Real::with(&format!("permission_mode = {mode:?},")).await;
+        std::fs::write(real.stage.work().join("report.txt"), "all is well").unwrap();
+        let call = |path: &str| {
+            let arguments = serde_json::json!({ "paths": [path], "caption": "The report" });
+            format!("TOOL:mcp__moonlane__send_file:{arguments}")
+        };
+        let asked = real.stage.say("general", &call("report.txt"));
+        real.stage.parts_posted(asked, 2).await;
+        let answer = real.stage.answer(asked);
+        assert!(answer.contains("Posted in the channel: report.txt."), "{mode}: {answer}");
+        let general = real.stage.discord.channel("general");
+        let messages = real.stage.discord.messages(general);
+        let posted: Vec<_> = messages.iter().filter(|it| it.by_bot && !it.attachments.is_empty()).collect();
+        assert_eq!((posted.len(), posted[0].content.as_str()), (1, "The report"), "{mode}");
+        assert_eq!(&real.stage.discord.uploads(posted[0].id)[0].bytes[..], b"all is well");
+        let refused = real.ask(&call("/etc/passwd")).await;
+        assert!(refused.contains("it is outside the project"), "{mode}: {refused}");
+        assert_eq!(real.agents_started(), 1);
+    }
+}

@@ -11,6 +11,7 @@ use crate::agent::events::AgentEvent;
 use crate::agent::failure::Failure;
 use crate::agent::guard::SpawnError;
 use crate::agent::launch::{Conversation, Manner};
+use crate::agent::own_tools;
 use crate::agent::process::{Happening, Process};
 use crate::agent::trouble::SessionTrouble;
 use crate::agent::version::{OLDEST, Version};
@@ -94,7 +95,7 @@ impl<P: FnMut(Progress) + Send> RunningAsk<'_, P> {
     }
 
     async fn get_ready(&mut self, process: &mut Process) -> Result<(), Unready> {
-        let request = process.request(json!({ "subtype": "initialize" }));
+        let request = process.request(own_tools::initialize(self.ask.project.sends_files()));
         let mut told = String::new();
         let replied = async {
             loop {
