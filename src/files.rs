@@ -68,6 +68,16 @@ impl Files {
         self.config.dir.join("out").join(format!("{turn}-{number}"))
     }
 
+    /// Writes texts into the folder of a call, under these names. Blocks.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write_outgoing(&self, turn: MessageId, number: u32, texts: &[(String, String)]) -> io::Result<()> {
+        let folder = self.outgoing(turn, number);
+        create(&folder)?;
+        texts.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))
+    }
+
     /// Removes all copies of what was handed over but these: a bot that died between two steps has left them. Blocks.
     pub fn forget_outgoing(&self, but: &[(MessageId, u32)]) {
         let kept: Vec<PathBuf> = but.iter().map(|(turn, number)| self.outgoing(*turn, *number)).collect();

@@ -29,6 +29,7 @@ mod pace;
 mod people;
 mod redacted;
 mod rights;
+mod said;
 mod threads;
 mod wire;
 
@@ -57,6 +58,7 @@ pub use interaction::{Callback, Change, Interactions, Unanswered};
 pub(crate) use pace::CallKind;
 pub use people::Identity;
 pub use rights::{Access, JoinedGuild, NEEDED, Need, Permissions};
+pub use said::SaidMessage;
 
 /// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
 const USER_AGENT: &str = concat!("DiscordBot (https://moonlane.invalid, ", env!("CARGO_PKG_VERSION"), ")");

@@ -15,6 +15,7 @@
 mod budget;
 mod command;
 mod commands;
+mod context;
 mod data;
 mod effect;
 mod env_from;

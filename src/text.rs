@@ -47,6 +47,7 @@
 //! | a control character, but in ` ```ansi ` | its symbol |
 //! | a letter that Discord would take for a marker | `\` before it |
 
+mod blocks;
 mod clean;
 mod cut;
 mod dialect;
@@ -69,6 +70,7 @@ mod token;
 
 use std::ops::Range;
 
+pub use blocks::{LongBlock, long_blocks};
 pub use line::fitting;
 pub use show::ruled;
 pub use title::title;

@@ -17,6 +17,7 @@ mod board;
 mod branch;
 mod budget;
 mod buttons;
+mod context;
 mod continuation;
 mod delivery;
 mod edits;

@@ -36,6 +36,11 @@ pub fn thread_of(author_name: &str) -> String {
     format!("Question from {author_name}")
 }
 
+/// The note below an answer whose prompt lacks what was said before it.
+pub fn lacks_context() -> String {
+    text::small("I couldn't read what was said here before")
+}
+
 /// The note below the first answer in a thread, where the bot cannot read what does not mention it.
 pub fn mention_me_in_thread() -> String {
     text::small("Mention me in this thread, too: I can't read other messages")
@@ -134,6 +139,11 @@ pub fn unrouted(channel: ChannelId) -> String {
 
 /// The name of the file that a long answer becomes.
 pub const ANSWER_FILE: &str = "answer.md";
+
+/// What stands in place of a code block that is a file: laid out with the answer, as Markdown.
+pub fn code_in_file(name: &str, lines: usize) -> String {
+    format!("📎 `{name}` ({lines} lines)")
+}
 
 /// Where an answer of `parts` parts continues in the file, after `posted` of them.
 pub fn in_file(posted: usize, parts: usize) -> String {

@@ -54,10 +54,12 @@
 ---@field env? table<string, string> Variables to add to the agent's environment. SSH_AUTH_SOCK and XDG_RUNTIME_DIR get there only in this way.
 ---@field env_from? table<string, string> Variables with secrets that stand elsewhere: "env:NAME", of the bot's own environment, or "file:/run/secrets/x".
 ---@field limits? ProjectLimits Time limits, in place of those in config/moonlane.toml.
+---@field file_over? integer A code block of an answer with more lines than this comes as a file in its own message; never by default.
 ---@field send_files? boolean Whether Claude may hand over files of the project; true by default, and never where `run_as` is set.
 ---@field deny_files? string[] Files that Claude may not hand over, by name, with `*` and `?`; a name counts for a folder with all in it, too.
 ---@field answer? AnswerForm Which of Claude's texts are the answer; "last" by default.
 ---@field busy? Busy What becomes of a message that comes while a turn runs in its channel; "queue" by default.
+---@field context? Context What was said in the channel before a prompt goes with it, if the bot may read it; nothing by default.
 ---@field thread? ThreadMode Whether a message in a channel opens a thread, with a session of its own; "never" by default.
 ---@field format? Format How answers become Discord messages.
 ---@field live? Verbosity What a channel sees of a turn at work, unless it chooses something else by /verbosity; "line" by default.
@@ -106,6 +108,10 @@
 ---| "queue" # it waits
 ---| "steer" # it goes into that turn, or waits where it cannot
 ---| "interrupt" # it ends that turn, and goes next
+
+---What was said in the channel before a prompt.
+---@class (exact) Context
+---@field messages? integer How many messages at most, since the turn before; 100 at most.
 
 ---Whether a message in a channel gets a thread of its own, with a session of its own. In a thread and in a forum's post
 ---a turn always stays where it is.

@@ -76,6 +76,8 @@ pub struct Project {
     pub env_from: BTreeMap<String, SecretSource>,
     /// The time limits: those of the configuration, unless the project overrides them.
     pub limits: Limits,
+    /// A code block of an answer with more lines than this becomes a file; `None`: never.
+    pub file_over: Option<NonZeroUsize>,
     /// Whether Claude may hand over files.
     pub send_files: bool,
     /// Which files it may not, whatever they hold.
@@ -84,6 +86,8 @@ pub struct Project {
     pub answer: AnswerForm,
     /// What becomes of a message that comes while a turn runs in its channel.
     pub busy: Busy,
+    /// How many of the messages before a prompt go with it.
+    pub context: usize,
     /// Whether a message opens a thread.
     pub thread: ThreadMode,
     /// How its text becomes parts.
@@ -137,10 +141,12 @@ impl Project {
             env: BTreeMap::new(),
             env_from: BTreeMap::new(),
             limits,
+            file_over: None,
             send_files: true,
             deny_files: DENIED_FILES.map(str::to_owned).to_vec(),
             answer: AnswerForm::default(),
             busy: Busy::default(),
+            context: 0,
             thread: ThreadMode::default(),
             format: Format::default(),
             max_parts: Some(MAX_PARTS),

@@ -11,6 +11,7 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::budget::{RawBudget, budget, dollars};
+use super::context::RawContext;
 use super::data::{self, BadValue, Data, Found, Id, Seconds, ids, kind, segment, shown};
 use super::env_from::secret_source;
 use super::footer::FieldsOrFalse;
@@ -92,6 +93,10 @@ pub(super) struct RawProject {
     /// Time limits, in place of those in config/moonlane.toml.
     #[serde(default)]
     limits: RawProjectLimits,
+    /// A code block of an answer with more lines than this comes as a file in its own message; never by default.
+    ///
+    /// Lua: `integer`
+    file_over: Option<f64>,
     /// Whether Claude may hand over files of the project; true by default, and never where `run_as` is set.
     send_files: Option<bool>,
     /// Files that Claude may not hand over, by name, with `*` and `?`; a name counts for a folder with all in it, too.
@@ -102,6 +107,8 @@ pub(super) struct RawProject {
     /// What becomes of a message that comes while a turn runs in its channel; "queue" by default.
     #[serde(default)]
     busy: Busy,
+    /// What was said in the channel before a prompt goes with it, if the bot may read it; nothing by default.
+    context: Option<RawContext>,
     /// Whether a message in a channel opens a thread, with a session of its own; "never" by default.
     #[serde(default)]
     thread: ThreadMode,
@@ -268,6 +275,7 @@ pub(super) fn project(
         command: raw.command,
         env: raw.env,
         env_from,
+        file_over: found.or(None, "file_over", length(raw.file_over)),
         send_files: raw.send_files.unwrap_or(plain.send_files),
         deny_files: match &raw.deny_files {
             Some(names) => found.each("deny_files", names, |name| denied_name(name)),
@@ -275,6 +283,7 @@ pub(super) fn project(
         },
         answer: raw.answer,
         busy: raw.busy,
+        context: found.or(0, "context.messages", raw.context.unwrap_or_default().checked()),
         thread: raw.thread,
         format: Format {
             dialect: raw.format.dialect.unwrap_or(Format::default().dialect),

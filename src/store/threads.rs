@@ -95,6 +95,24 @@ impl Store {
         .await
     }
 
+    /// The last turn that was asked in this channel before this message.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn turn_before(
+        &self,
+        asked_in: ChannelId,
+        before: MessageId,
+    ) -> Result<Option<MessageId>, StoreError> {
+        self.step(move |tx| {
+            let sql = "SELECT coalesce(prompt_message, message) FROM turns JOIN messages ON id = message
+                       WHERE message < ?2 AND coalesce(asked_in, channel) = ?1
+                       ORDER BY message DESC LIMIT 1";
+            Ok(tx.prepare_cached(sql)?.query_row(params![asked_in, before], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
     /// The thread that was opened from this message of the channel; `None` where the bot has opened none, or not yet.
     ///
     /// # Errors

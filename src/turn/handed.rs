@@ -25,7 +25,7 @@ use crate::files::{HandOver, OutgoingFile};
 use crate::logging::chain;
 use crate::outbox::Refused;
 use crate::store::{HandedFiles, Millis, StoreError};
-use crate::text;
+use crate::text::{self, LongBlock};
 
 /// How long the agent waits for Discord. The CLI itself gives a call 60 s.
 const WAITS: Duration = Duration::from_secs(40);
@@ -35,6 +35,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The most bytes of a file where Discord does not say what it takes.
 const MOST_BYTES: u64 = 10 << 20;
 
+/// How many calls one turn may make.
+const MOST_CALLS: u32 = 30;
+/// How many code blocks of an answer become files: as many as a message has.
+const MOST_BLOCKS: usize = 10;
+/// How long an answer waits for the files with its code.
+const CODE_WAITS: Duration = Duration::from_secs(20);
 /// How much of a path the model is told again, in characters.
 const LONGEST_PATH: usize = 200;
 
@@ -105,10 +111,80 @@ impl FileSender {
     }
 }
 
+impl FileSender {
+    /// Posts the long code blocks of an answer as files in one message before it, where the project wants that. The answer with a line in
+    /// place of each block that is there now; where Discord does not take them soon, it stays as it is.
+    pub async fn take_code_out(&self, answer: String) -> String {
+        let FileSenderInner { turns, project, .. } = &*self.0;
+        let Some(over) = project.file_over else { return answer };
+        // Without secrets: a cut through one would make it unknown.
+        let redacted = turns.outbox.redact(&answer).into_owned();
+        let mut blocks = text::long_blocks(&redacted, over.get());
+        blocks.retain(|block| block.code.len() as u64 <= MOST_BYTES);
+        blocks.truncate(MOST_BLOCKS);
+        if blocks.is_empty() {
+            return answer;
+        }
+        let names: Vec<String> =
+            (1..).zip(&blocks).map(|(number, block)| block_name(number, block)).collect();
+        let codes = blocks.iter().map(|block| redacted[block.code.clone()].to_owned());
+        if !self.0.post_texts(names.iter().cloned().zip(codes).collect()).await {
+            return answer;
+        }
+        let (mut left, mut at) = (String::new(), 0);
+        for (name, block) in names.iter().zip(&blocks) {
+            left.push_str(&redacted[at..block.range.start]);
+            left.push_str(&crate::words::code_in_file(name, block.lines));
+            at = block.range.end;
+        }
+        left + &redacted[at..]
+    }
+}
+
+fn block_name(number: usize, LongBlock { ending, .. }: &LongBlock) -> String {
+    match number {
+        1 => format!("code.{ending}"),
+        _ => format!("code-{number}.{ending}"),
+    }
+}
+
 impl FileSenderInner {
+    /// Whether these files are posted by now.
+    async fn post_texts(&self, texts: Vec<(String, String)>) -> bool {
+        let (turns, turn) = (&self.turns, self.task.message);
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let row = HandedFiles {
+            turn,
+            number,
+            channel: self.task.said_in(),
+            caption: String::new(),
+            names: texts.iter().map(|(name, _)| name.clone()).collect(),
+            written: Millis::now(),
+        };
+        let files = turns.files.clone();
+        let written = spawn_blocking(move || files.write_outgoing(turn, number, &texts)).await;
+        let is_written = matches!(written, Ok(Ok(()))) && turns.store.hand_over(row.clone()).await.is_ok();
+        if !is_written {
+            warn!("the code of an answer cannot be written into files; it is posted as it is");
+            return false;
+        }
+        match timeout(CODE_WAITS, post_until_taken(turns, &row, false)).await {
+            Ok(posted) => posted.is_ok(),
+            Err(_) => {
+                // The answer has the code, so nobody misses them.
+                let write = || turns.store.handed_over(turn, number, None);
+                let _ = until_written(turns, &turns.0.ending, write).await;
+                false
+            }
+        }
+    }
+
     /// What the model is told of it.
     async fn send(&self, files: &SendFiles, number: u32) -> Result<String, String> {
         let turns = &self.turns;
+        if number > MOST_CALLS {
+            return Err(format!("Nothing was posted: {MOST_CALLS} calls are as many as one turn may make."));
+        }
         let channel = self.task.said_in();
         let largest = timeout(WAITS / 4, turns.outbox.largest_file(channel)).await;
         let most = largest.ok().and_then(Result::ok).unwrap_or(MOST_BYTES);

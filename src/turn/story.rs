@@ -27,7 +27,7 @@ use super::turn_text::Most;
 use super::typing::Typing;
 use super::written::until_written;
 use super::{
-    Settled, Stop, StopReason, Turns, budget, delivery, instead, look_up, prompt, prompt_message,
+    Settled, Stop, StopReason, Turns, budget, context, delivery, instead, look_up, prompt, prompt_message,
     refused_turns, spent, thread, turn_text,
 };
 use crate::agent::{Ask, AskEnd, Denial, Progress};
@@ -322,7 +322,13 @@ async fn try_to_ask(
         finish(turns, task, told).await?;
         return Ok(Tried::Written);
     }
+    let mut lacks_context = false;
     if begun.is_none() {
+        match context::before(turns, task, &turn, project).await {
+            Ok(before) if before.is_empty() => {}
+            Ok(before) => prompt.text = format!("{before}\n\n{}", prompt.text),
+            Err(context::Untold) => lacks_context = true,
+        }
         prompt.text = hooks.prompt(prompt.text).await;
     }
     let grants = turns.store.grants(session.id()).await?;
@@ -411,6 +417,7 @@ async fn try_to_ask(
         notes.push(words::unread(&unread));
     }
     notes.extend(withheld.as_ref().map(words::withheld));
+    notes.extend(lacks_context.then(words::lacks_context));
     for Denial { tool, what, reason, .. } in &asked.denied {
         info!(tool, what, ?reason, "Claude was not allowed to use a tool");
     }
@@ -439,6 +446,7 @@ async fn try_to_ask(
     let (outcome, mut said) = what_to_say(asked, offer.is_some(), stop, &hooks, task.message, notes).await;
     if outcome == Outcome::Answered {
         said.footer = spent::footer(project, &usage).await;
+        said.answer = files.take_code_out(said.answer).await;
     }
     info!(?outcome, "ends");
     let most = Most { parts: project.max_parts, bytes: project.max_bytes };

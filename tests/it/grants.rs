@@ -40,7 +40,7 @@ fn process(stage: &Stage) -> u32 {
 
 #[tokio::test]
 async fn what_a_session_allows_is_handed_to_its_next_process_and_gone_once_it_is_reset() {
-    let mut stage = stage("allowed_tools = { 'WebSearch' }").await;
+    let mut stage = stage("allowed_tools = { 'WebSearch' }, send_files = false").await;
     let end = answered(&mut stage, "ASK:Bash:git push origin", "session").await;
     assert_eq!(end, "-# ✅ Allowed for this session by @owner");
     let first = process(&stage);
@@ -94,7 +94,7 @@ async fn a_mode_that_a_person_chooses_counts_from_the_next_turn_on_in_the_same_p
 
 #[tokio::test]
 async fn what_is_allowed_once_is_not_handed_on() {
-    let mut stage = stage("").await;
+    let mut stage = stage("send_files = false").await;
     answered(&mut stage, "ASK:Bash:git push origin", "allow").await;
     stage.stop().await;
     stage.start().await;

@@ -374,7 +374,7 @@ const BEGUN: &[(&str, usize, &str)] = &[
     ("main.rs", 1, "one reload by hand"),
     ("respond.rs", 1, "one answer is not deferred"),
     ("turn/edits.rs", 2, "one edit, or one deletion"),
-    ("turn/handed.rs", 5, "one call of a tool fails after a minute; its files follow after the next start"),
+    ("turn/handed.rs", 6, "one call of a tool fails after a minute; its files follow after the next start"),
     ("turn/enter.rs", 1, "one turn, which is told of it"),
     (
         "turn/intake.rs",

@@ -14,6 +14,7 @@ mod budgets;
 mod busy;
 mod choices;
 mod commands;
+mod context;
 mod continuations;
 mod conversations;
 mod crash_test;

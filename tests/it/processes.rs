@@ -73,7 +73,7 @@ async fn the_line_ready_has_the_name_the_channels_and_an_invite() {
     };
     insta::assert_snapshot!(ready(routing_with("")).await, @"moonlane::bot: ready name=moonlane channels=every channel (routing.lua has a route function) invite=https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=309237746752");
     let two = r#"return { projects = { here = { dir = "WORK" } }, channels = { ["123"] = "here", ["124"] = "here" } }"#;
-    insta::assert_snapshot!(ready(two.to_owned()).await, @"moonlane::bot: ready name=moonlane channels=2 invite=https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=274878008384");
+    insta::assert_snapshot!(ready(two.to_owned()).await, @"moonlane::bot: ready name=moonlane channels=2 invite=https://discord.com/oauth2/authorize?client_id=ID&scope=bot&permissions=309237746752");
 }
 
 /// Whether this process is there, and no zombie.

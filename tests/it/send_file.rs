@@ -275,3 +275,38 @@ async fn whenever_the_bot_is_killed_a_file_that_was_accepted_is_posted_once() {
     posted: the turn interrupted, the file posted 1×: "as it was"
     "#);
 }
+
+#[tokio::test]
+async fn long_code_of_an_answer_comes_as_files_where_a_project_wants_it() {
+    let mut stage = Stage::with(setup("file_over = 3,")).await;
+    let code = "1\n2\n3\n4\n";
+    let answer = format!("Here:\n\n```rust\n{code}```\n\nand\n\n```\na\n```\n\n```py\n{code}5\n```\nDone.");
+    std::fs::write(stage.work().join("answer"), &answer).unwrap();
+    let question = stage.say("general", "READ:answer");
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    insta::assert_snapshot!(told(&stage, question), @"
+    Here:
+
+    📎 `code.rs` (4 lines)
+
+    and
+
+    ```
+    a
+    ```
+
+    📎 `code-2.py` (5 lines)
+    Done.
+    ");
+    let [posted] = &with_files(&stage)[..] else { panic!("one message") };
+    let expected = [("code.rs", code.to_owned()), ("code-2.py", format!("{code}5\n"))];
+    let expected = expected.map(|(name, text)| (name.to_owned(), text.into_bytes()));
+    assert_eq!(files(&stage, posted.id), expected);
+    assert!(posted.id < stage.parts(question).last().unwrap().id);
+    // Where files may not be attached, the code stays in the answer.
+    stage.discord.forbid(stage.discord.channel("general"), Right::Attach);
+    let question = stage.say("general", "READ:answer");
+    assert_eq!(stage.settled(question).await, ANSWERED);
+    assert!(told(&stage, question).contains("```rust\n1\n2\n3\n4\n```"), "{}", told(&stage, question));
+    assert_eq!(copies(&stage), 0);
+}

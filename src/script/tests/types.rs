@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::script::budget::RawBudget;
 use crate::script::command::{RawChoice, RawCommand, RawOption, RawSubcommand};
 use crate::script::commands::{self as use_of_commands, CommandInfo, CtxFacts};
+use crate::script::context::RawContext;
 use crate::script::effect::{accepted_keys, least_answers};
 use crate::script::hooks::RawScriptDenial;
 use crate::script::project::{RawFormat, RawProject, RawProjectAllow, RawProjectLimits};
@@ -159,6 +160,7 @@ fn the_type_file_has_the_same_keys() {
         ("ProjectAllow", accepted::<RawProjectAllow>()),
         ("Project", accepted::<RawProject>()),
         ("ProjectLimits", accepted::<RawProjectLimits>()),
+        ("Context", accepted::<RawContext>()),
         ("Format", accepted::<RawFormat>()),
         ("Budget", accepted::<RawBudget>()),
         ("Route", accepted::<RawRoute>()),
