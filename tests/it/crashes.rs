@@ -11,7 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{MOONLANE, Setup, Stage, within};
+use crate::support::{MOONLANE, Setup, Stage, routing_with, within};
+
+/// A turn shows nothing but its answer, so that posts can be counted however slow the machine is.
+pub fn quiet() -> Setup {
+    Setup { routing: routing_with("live = 'off',"), ..Setup::default() }
+}
 
 /// A delay that no test waits for.
 pub const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -165,7 +170,7 @@ fn tries(stage: &Stage, channel: &str) -> usize {
 
 #[tokio::test]
 async fn an_answer_that_was_half_delivered_when_the_bot_was_killed_goes_on_where_it_stopped() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);
     stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
@@ -182,7 +187,7 @@ async fn an_answer_that_was_half_delivered_when_the_bot_was_killed_goes_on_where
 
 #[tokio::test]
 async fn a_part_that_was_posted_but_not_recorded_when_the_bot_was_killed_is_not_posted_again() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(2, Fault::Delay(Duration::ZERO), &posts);
     // Discord takes the third part, and the bot does not learn of it.
@@ -199,7 +204,7 @@ async fn a_part_that_was_posted_but_not_recorded_when_the_bot_was_killed_is_not_
 
 #[tokio::test]
 async fn an_answer_is_not_taken_for_another_one_of_the_same_words() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::Delay(Duration::ZERO), &posts);
     stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
@@ -226,7 +231,7 @@ fn chatter(stage: &Stage, channel: &str) {
 
 #[tokio::test]
 async fn a_part_is_found_in_a_busy_channel() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::DropAfter, &posts);
     let bot = Program::start(&stage).await;
@@ -246,7 +251,7 @@ async fn a_part_is_found_in_a_busy_channel() {
 
 /// The bot was killed while it posted the answer "yes" to a question. Discord has not taken it.
 async fn killed_with_an_answer_on_its_way() -> (Stage, Id) {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
     let bot = Program::start(&stage).await;
@@ -285,7 +290,7 @@ async fn a_reply_to_a_question_that_is_gone_is_found() {
 
 #[tokio::test]
 async fn a_turn_that_was_running_when_the_bot_was_killed_is_told_once_and_those_behind_it_run() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let bot = Program::start(&stage).await;
     let running = stage.say("general", "TEXT:I begin. ;; SLEEP:20");
     stage.prompted("TEXT:I begin. ;; SLEEP:20").await;
@@ -326,7 +331,7 @@ async fn a_turn_that_was_running_when_the_bot_was_killed_is_told_once_and_those_
 
 #[tokio::test]
 async fn whoever_edits_a_question_that_is_worked_on_hears_of_a_crash_all_the_same() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let bot = Program::start(&stage).await;
     let running = stage.say("general", "STALL");
     stage.prompted("STALL").await;
@@ -410,7 +415,7 @@ async fn what_lost_its_project_while_the_bot_was_away_is_told_so() {
 
 #[tokio::test]
 async fn a_start_that_discord_refuses_begins_no_turn_that_waits() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let bot = Program::start(&stage).await;
     let running = stage.say("general", "STALL");
     stage.prompted("STALL").await;
@@ -464,7 +469,7 @@ fn agent_did(stage: &Stage, message: Id, what: &str) -> bool {
 
 #[tokio::test]
 async fn whenever_the_bot_is_killed_every_accepted_message_gets_exactly_one_answer() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let mut bot = Program::start(&stage).await;
     let mut questions = Vec::new();
     for (name, has_come) in MOMENTS {
@@ -512,7 +517,7 @@ async fn whenever_the_bot_is_killed_every_accepted_message_gets_exactly_one_answ
 
 #[tokio::test]
 async fn the_agents_of_a_killed_bot_end_with_it() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let bot = Program::start(&stage).await;
     let idle = stage.say("idle", "TEXT:done");
     outcome(&stage, idle).await;
@@ -525,7 +530,7 @@ async fn the_agents_of_a_killed_bot_end_with_it() {
 
 #[tokio::test]
 async fn a_second_bot_on_the_same_database_is_refused_and_the_first_works_on() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     let bot = Program::start(&stage).await;
     let (code, told) = refused(&stage).await;
     let pid = bot.child.id().unwrap().to_string();
@@ -538,7 +543,7 @@ async fn a_second_bot_on_the_same_database_is_refused_and_the_first_works_on() {
 
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_refused_and_left_as_it_was() {
-    let stage = Stage::without_bot(Setup::default()).await;
+    let stage = Stage::without_bot(quiet()).await;
     assert!(Program::start(&stage).await.stop().await.success());
     let file = stage.root().join("moonlane.db");
     let database = Connection::open(&file).unwrap();

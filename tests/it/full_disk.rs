@@ -191,7 +191,7 @@ async fn nothing_is_taken_in_while_the_disk_is_nearly_full() {
 
 #[tokio::test]
 async fn a_stop_that_cannot_be_written_is_tried_again_without_haste() {
-    let routing = routing_with("format = { max_parts = false }");
+    let routing = routing_with("live = 'off', format = { max_parts = false }");
     let stage = Stage::without_bot(Setup { routing, ..Setup::default() }).await;
     let bot = Program::start(&stage).await;
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));

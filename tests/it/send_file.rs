@@ -209,7 +209,7 @@ async fn where_discord_refuses_a_file_the_model_is_told_why() {
 
 #[tokio::test]
 async fn a_turn_that_is_stopped_while_it_hands_over_ends() {
-    let mut stage = Stage::with(setup("")).await;
+    let mut stage = Stage::with(setup("live = 'off',")).await;
     std::fs::write(stage.work().join("a.txt"), "a").unwrap();
     let posts = format!("POST /channels/{}/messages", stage.discord.channel("general"));
     stage.discord.fail_next(1, Fault::Delay(FOR_EVER), &posts);
@@ -225,7 +225,7 @@ async fn a_turn_that_is_stopped_while_it_hands_over_ends() {
 
 /// The bot is killed where this fault holds up the file; what became of it.
 async fn becomes(name: &str, fault: Option<Fault>) -> String {
-    let stage = Stage::without_bot(setup("")).await;
+    let stage = Stage::without_bot(setup("live = 'off',")).await;
     std::fs::write(stage.work().join("a.txt"), "as it was").unwrap();
     let channel = stage.discord.channel("general");
     let path = format!("/channels/{channel}/messages");

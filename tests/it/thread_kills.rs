@@ -59,7 +59,7 @@ async fn asked(stage: &Stage, by_command: bool) -> Id {
 }
 
 async fn becomes(by_command: bool, (moment, name): (Moment, &str)) -> String {
-    let setup = Setup { routing: routing_with("thread = 'message',"), ..Setup::default() };
+    let setup = Setup { routing: routing_with("thread = 'message', live = 'off',"), ..Setup::default() };
     let stage = Stage::without_bot(setup).await;
     add_shipped(&stage);
     let channel = stage.discord.channel("general");
