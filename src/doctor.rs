@@ -12,7 +12,7 @@ use humantime_serde::re::humantime::format_duration;
 
 use crate::agent::{Agents, cgroup, guard};
 use crate::config::{BadConfig, Config, FILE, WORK};
-use crate::domain::{ChannelId, Limits, Project};
+use crate::domain::{ChannelId, Limits, Project, ThreadMode};
 use crate::host;
 use crate::logging::{chain, printable};
 use crate::outbox::{Access, Identity, Outbox, Patience, Permissions, Refused};
@@ -222,6 +222,14 @@ async fn discord(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fi
              Bot → Privileged Gateway Intents → Message Content Intent), or let the triggers answer mentions only",
         ),
         (true, true) => findings.fine("message content intent: on, as the triggers need it"),
+        (false, false) if scripts.projects().any(|project| project.context > 0) => findings.wrong(
+            "message content intent: without it the `context` of a project tells nothing: switch it on in the Developer \
+             Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent)",
+        ),
+        (false, false) if scripts.projects().any(|project| project.thread != ThreadMode::Never) => findings.warn(
+            "message content intent: off, so the bot has to be mentioned in its own threads, too: switch it on in the \
+             Developer Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent)",
+        ),
         (false, _) => findings.fine("message content intent: not needed"),
     }
     guilds(&outbox, &me, scripts.has_route_function(), findings).await;

@@ -269,3 +269,17 @@ async fn a_file_at_an_address_that_is_not_discords_is_never_fetched() {
     assert!(fetched(&stage).is_empty());
     bot.kill().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_readmes_question_about_a_screenshot_reaches_the_model_with_the_picture() {
+    let readme = include_str!("../../README.md");
+    let question = readme.split("`@moonlane ").find(|rest| rest.starts_with("What is wrong in")).unwrap();
+    let question = question.split('`').next().unwrap();
+    let mut stage = Stage::open().await;
+    let asked = say(&stage, question, vec![picture("screenshot.png")]);
+    assert_eq!(stage.settled(asked).await, ANSWERED);
+    let told = prompt_without_place(&stage, asked);
+    assert!(told.starts_with(question), "{told}");
+    assert!(told.contains("Attached: FILES/screenshot.png (PNG image, 9 bytes)"), "{told}");
+    assert!(told.contains(r#"[image "image/png""#), "{told}");
+}

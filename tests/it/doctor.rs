@@ -199,6 +199,24 @@ async fn the_notify_channel_is_one_that_the_bot_can_post_in() {
 }
 
 #[tokio::test]
+async fn what_a_project_loses_without_the_message_content_intent_is_named() {
+    for (keys, line) in [
+        (
+            "context = { messages = 5 },",
+            "✗ message content intent: without it the `context` of a project tells nothing",
+        ),
+        (
+            "thread = 'task',",
+            "⚠ message content intent: off, so the bot has to be mentioned in its own threads, too",
+        ),
+    ] {
+        let stage = stage(Setup { routing: routing_with(keys), ..Setup::default() }).await;
+        let told = troubles(&stage, |_| {}).await;
+        assert!(told.contains(line), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_or_an_intent_that_discord_does_not_take_is_named() {
     let triggers = r#"return { prefixes = { "!ask " } }"#.to_owned();
     let stage = stage(Setup { triggers, ..Setup::default() }).await;
