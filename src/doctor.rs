@@ -28,6 +28,10 @@ const PATIENCE: Patience = Patience {
     request: Duration::from_secs(5),
 };
 
+/// What to do about the message-content intent.
+const SWITCH_ON: &str = "switch it on in the Developer Portal (your application → Bot → Privileged Gateway Intents → \
+                         Message Content Intent)";
+
 /// What was found so far.
 #[derive(Default)]
 struct Findings {
@@ -218,17 +222,14 @@ async fn discord(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fi
     let Some(scripts) = scripts else { return };
     match (scripts.needs_message_content(), me.message_content) {
         (true, false) => findings.wrong(
-            "message content intent: the triggers need it: switch it on in the Developer Portal (your application → \
-             Bot → Privileged Gateway Intents → Message Content Intent), or let the triggers answer mentions only",
+            format_args!("message content intent: the triggers need it: {SWITCH_ON}, or let the triggers answer mentions only"),
         ),
         (true, true) => findings.fine("message content intent: on, as the triggers need it"),
         (false, false) if scripts.projects().any(|project| project.context > 0) => findings.wrong(
-            "message content intent: without it the `context` of a project tells nothing: switch it on in the Developer \
-             Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent)",
+            format_args!("message content intent: without it the `context` of a project tells nothing: {SWITCH_ON}"),
         ),
         (false, false) if scripts.projects().any(|project| project.thread != ThreadMode::Never) => findings.warn(
-            "message content intent: off, so the bot has to be mentioned in its own threads, too: switch it on in the \
-             Developer Portal (your application → Bot → Privileged Gateway Intents → Message Content Intent)",
+            format_args!("message content intent: off, so the bot has to be mentioned in its own threads, too: {SWITCH_ON}"),
         ),
         (false, _) => findings.fine("message content intent: not needed"),
     }

@@ -21,7 +21,6 @@ mod commands;
 mod download;
 mod favour;
 mod filed;
-mod files;
 mod form;
 mod history;
 mod interaction;
@@ -31,6 +30,7 @@ mod redacted;
 mod rights;
 mod said;
 mod threads;
+mod uploads;
 mod wire;
 
 use std::collections::HashMap;
@@ -59,6 +59,7 @@ pub(crate) use pace::CallKind;
 pub use people::Identity;
 pub use rights::{Access, JoinedGuild, NEEDED, Need, Permissions};
 pub use said::SaidMessage;
+pub use uploads::MOST_BYTES;
 
 /// Discord asks for this form: <https://discord.com/developers/docs/reference#user-agent>.
 const USER_AGENT: &str = concat!("DiscordBot (https://moonlane.invalid, ", env!("CARGO_PKG_VERSION"), ")");
@@ -307,16 +308,26 @@ impl Outbox {
         post: &Post,
         reply_to: Option<MessageId>,
     ) -> Result<MessageId, Refused> {
-        let body = wire::Create::new(post, reply_to);
-        let body = serde_json::to_vec(&body)
-            .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
-        let body = match &post.file {
+        self.create_with(kind, channel, (post, reply_to), |body| match &post.file {
             None => Body::Json(body),
             Some(file) => Body::Form(body, vec![file.clone()]),
-        };
+        })
+        .await
+    }
+
+    /// The same, with whatever `body` makes of the message as JSON.
+    async fn create_with(
+        &self,
+        kind: CallKind,
+        channel: ChannelId,
+        (post, reply_to): (&Post, Option<MessageId>),
+        body: impl FnOnce(Vec<u8>) -> Body,
+    ) -> Result<MessageId, Refused> {
+        let json = serde_json::to_vec(&wire::Create::new(post, reply_to))
+            .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
         let call = Call {
             method: Method::POST,
-            body: Some(body),
+            body: Some(body(json)),
             give_up_after: Some(NONCE_HOLDS.min(self.0.sender.patience.give_up_after)),
             ..Call::get(kind, channel.get(), format!("/channels/{channel}/messages"))
         };

@@ -33,6 +33,7 @@ mod live;
 mod look_up;
 mod missed;
 mod notice;
+mod own_message;
 mod picks;
 mod prompt;
 mod prompt_message;

@@ -78,27 +78,32 @@ impl Body {
         match self {
             Self::Json(json) => Ok(request.header(CONTENT_TYPE, JSON).body(redacted(json, redactor))),
             Self::Form(json, files) => {
-                let payload = Part::bytes(redacted(json, redactor)).mime_str(JSON)?;
-                let mut form = Form::new().part("payload_json", payload);
-                for (n, file) in files.iter().enumerate() {
+                let part = |file: &File| {
                     let kind = if file.name.ends_with(".md") { MARKDOWN } else { PLAIN };
                     let content = redactor.redact(&file.content).into_owned();
-                    let part = Part::text(content).file_name(file.name.clone()).mime_str(kind)?;
-                    form = form.part(format!("files[{n}]"), part);
-                }
-                Ok(request.multipart(form))
+                    Part::text(content).file_name(file.name.clone()).mime_str(kind)
+                };
+                Ok(request.multipart(form(json, redactor, files.iter().map(part))?))
             }
             Self::Binary(json, files) => {
-                let payload = Part::bytes(redacted(json, redactor)).mime_str(JSON)?;
-                let mut form = Form::new().part("payload_json", payload);
-                for (n, (name, bytes)) in files.iter().enumerate() {
+                let part = |(name, bytes): &(String, Bytes)| {
                     let part = Part::stream_with_length(bytes.clone(), bytes.len() as u64);
-                    form = form.part(format!("files[{n}]"), part.file_name(name.clone()));
-                }
-                Ok(request.multipart(form))
+                    Ok(part.file_name(name.clone()))
+                };
+                Ok(request.multipart(form(json, redactor, files.iter().map(part))?))
             }
         }
     }
+}
+
+fn form(
+    json: &[u8],
+    redactor: &Redactor,
+    files: impl Iterator<Item = reqwest::Result<Part>>,
+) -> reqwest::Result<Form> {
+    let payload = Part::bytes(redacted(json, redactor)).mime_str(JSON)?;
+    let form = Form::new().part("payload_json", payload);
+    (0..).zip(files).try_fold(form, |form, (n, file)| Ok(form.part(format!("files[{n}]"), file?)))
 }
 
 /// String by string, because JSON's escapes would hide a secret.

@@ -6,7 +6,7 @@ use super::{CallKind, Outbox, Refused, wire};
 use crate::domain::{ChannelId, MessageId, UserId};
 
 /// The most messages that Discord gives per call.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// A message of the bot's own, as it is in a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]

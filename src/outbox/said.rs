@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
+use super::history::PAGE;
 use super::{CallKind, Outbox, Refused};
 use crate::domain::{ChannelId, MessageId, UserId};
 
-/// How many messages are read: as many as Discord gives in one call.
-const PAGE: usize = 100;
 /// Discord's types of what somebody says: a message and a reply.
 const SPEECH: [u8; 2] = [0, 19];
 

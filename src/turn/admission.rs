@@ -10,7 +10,7 @@ use super::task::Task;
 use super::turn_text::{Most, TurnText};
 use super::written::until_written;
 use super::{Stop, StopReason, Turns};
-use crate::domain::{Format, Outcome, Project};
+use crate::domain::{ChannelId, Format, Outcome, Project};
 use crate::gate;
 use crate::lane::Ticket;
 use crate::store::{StoreError, Turn, TurnRow, TurnState, Unwanted};
@@ -32,14 +32,7 @@ pub async fn still_admitted(
         let row = until_written(turns, &stop.token, || turns.store.turn(task.message)).await?;
         let Some(TurnRow { turn, state: TurnState::Waiting, .. }) = row else { return Ok(None) };
         notes.splice(.., asker(&turn));
-        // Ask the newest scripts each time.
-        let asks = || async {
-            let scripts = turns.scripts.borrow().clone();
-            let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(None) };
-            let let_in = turns.gate.lets_begin(&scripts, &project, task.said_in(), turn.author.id).await?;
-            Ok(Some((project, let_in)))
-        };
-        let answered = gate::until_answered("whether the author still has access", asks);
+        let answered = until_judged(turns, &turn, task.said_in());
         let answered = tokio::select! {
             biased;
             () = stop.token.cancelled() => break,
@@ -74,4 +67,16 @@ pub async fn still_admitted(
             .await?;
     }
     Ok(None)
+}
+
+/// The turn's project, and whether its author may ask there now, by the newest scripts; `None` where there is no such project
+/// any more. Asks until Discord answers.
+pub async fn until_judged(turns: &Turns, turn: &Turn, channel: ChannelId) -> Option<(Arc<Project>, bool)> {
+    let asks = || async {
+        let scripts = turns.scripts.borrow().clone();
+        let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(None) };
+        let let_in = turns.gate.lets_begin(&scripts, &project, channel, turn.author.id).await?;
+        Ok(Some((project, let_in)))
+    };
+    gate::until_answered("whether the author still has access", asks).await
 }

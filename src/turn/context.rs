@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::Turns;
-use super::quote::marked;
+use super::quote::{cut, marked, one_line};
 use super::task::Task;
 use crate::domain::{Project, QuoteOrigin};
 use crate::logging::chain;
@@ -20,6 +20,7 @@ use crate::store::Turn;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of one message is told, and of all of them, in characters.
 const LONGEST: usize = 1_000;
+const LONGEST_NAME: usize = 100;
 const LONGEST_TOGETHER: usize = 16_000;
 
 /// Discord or the database does not tell what was said.
@@ -106,15 +107,11 @@ fn block(mut said: Vec<SaidMessage>, most: usize) -> String {
 
 /// A message: who, and what. Its further lines are indented, so that none of them passes for somebody else's.
 fn line(message: &SaidMessage) -> String {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let name: String = words(&message.name).chars().take(100).collect();
+    let name = one_line(&message.name, LONGEST_NAME);
     let bot = if message.is_bot { " (bot)" } else { "" };
-    let files: String = message.files.iter().map(|file| format!(" [file: {}]", words(file))).collect();
-    let mut text: String =
-        format!("{}{files}", message.text.trim()).trim_start().chars().take(LONGEST).collect();
-    if text.chars().count() == LONGEST {
-        text.push_str(" … (cut)");
-    }
+    let file = |file: &String| format!(" [file: {}]", one_line(file, LONGEST_NAME));
+    let files: String = message.files.iter().map(file).collect();
+    let text = cut(format!("{}{files}", message.text.trim()).trim_start(), LONGEST);
     let lines = text.split(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
     format!("{name}{bot}: {}", lines.collect::<Vec<_>>().join("\n    "))
 }

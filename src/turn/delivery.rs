@@ -216,7 +216,8 @@ async fn stop(turns: &Turns, message: MessageId) -> Result<(), Stuck> {
     Ok(())
 }
 
-fn since(time: Millis) -> Duration {
+/// How long ago that was, by this machine's clock.
+pub(super) fn since(time: Millis) -> Duration {
     Duration::from_millis(Millis::now().0.saturating_sub(time.0).try_into().unwrap_or(0))
 }
 

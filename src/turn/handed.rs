@@ -16,14 +16,15 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, debug, error, info, warn};
 
-use super::Turns;
+use super::delivery::since;
 use super::task::Task;
 use super::written::until_written;
+use super::{Turns, own_message};
 use crate::agent::{Further, Progress, SendFiles};
 use crate::domain::{Format, MessageId, Project};
 use crate::files::{HandOver, OutgoingFile};
 use crate::logging::chain;
-use crate::outbox::Refused;
+use crate::outbox::{MOST_BYTES, Posted, Refused};
 use crate::store::{HandedFiles, Millis, StoreError};
 use crate::text::{self, LongBlock};
 
@@ -32,8 +33,6 @@ const WAITS: Duration = Duration::from_secs(40);
 /// The wait before files are posted again that Discord has not taken; it doubles each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-/// The most bytes of a file where Discord does not say what it takes.
-const MOST_BYTES: u64 = 10 << 20;
 
 /// How many calls one turn may make.
 const MOST_CALLS: u32 = 30;
@@ -266,7 +265,7 @@ async fn post_until_taken(turns: &Turns, row: &HandedFiles, may_be_posted: bool)
     let (mut wait, mut look) = (FIRST_WAIT, may_be_posted);
     let end = loop {
         match try_to_post(turns, row, look).await {
-            Err(refused) if !is_final(&refused) && !is_too_late(turns, row) => {
+            Err(refused) if !is_final(&refused) && since(row.written) <= turns.keep_trying => {
                 warn!(error = %refused, "files cannot be posted now; next try in {wait:?}");
             }
             end => break end,
@@ -301,11 +300,6 @@ fn is_final(refused: &Refused) -> bool {
     matches!(refused, Refused::Forbidden { .. }) || !refused.is_passing()
 }
 
-fn is_too_late(turns: &Turns, row: &HandedFiles) -> bool {
-    let since = Millis::now().0.saturating_sub(row.written.0);
-    Duration::from_millis(since.try_into().unwrap_or(0)) > turns.keep_trying
-}
-
 async fn try_to_post(turns: &Turns, row: &HandedFiles, look: bool) -> Result<MessageId, Refused> {
     if look && let Some(posted) = find(turns, row).await? {
         return Ok(posted);
@@ -327,17 +321,11 @@ async fn try_to_post(turns: &Turns, row: &HandedFiles, look: bool) -> Result<Mes
 /// The files, if they are in the channel: a silent message of the bot with their names and words that belongs to nothing else.
 async fn find(turns: &Turns, row: &HandedFiles) -> Result<Option<MessageId>, Refused> {
     let caption = turns.outbox.redact(&row.caption);
-    let mut history = turns.outbox.history(row.channel, row.turn, turns.me);
-    while let Some(own) = history.next().await? {
-        for posted in own {
-            let may_be = posted.silent
-                && posted.reply_to.is_none()
-                && posted.files == row.names
-                && posted.content.trim() == caption.trim();
-            if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
-                return Ok(Some(posted.id));
-            }
-        }
-    }
-    Ok(None)
+    let is_it = |posted: &Posted| {
+        posted.silent
+            && posted.reply_to.is_none()
+            && posted.files == row.names
+            && posted.content.trim() == caption.trim()
+    };
+    own_message::find(turns, row.channel, row.turn, is_it).await
 }

@@ -11,11 +11,11 @@ use tracing::{error, warn};
 
 use super::task::Task;
 use super::written::until_written;
-use super::{Stop, Turns};
+use super::{Stop, Turns, own_message};
 use crate::domain::{File, MessageId};
 use crate::lane::Ticket;
 use crate::logging::chain;
-use crate::outbox::{Notify, Post, Refused};
+use crate::outbox::{Notify, Post, Posted, Refused};
 use crate::store::PromptMessage;
 use crate::text;
 use crate::words;
@@ -107,15 +107,8 @@ fn shown(author_name: &str, prompt: &str) -> (String, Option<File>) {
 /// turn.
 async fn find(turns: &Turns, task: Task, content: &str) -> Result<Option<MessageId>, Refused> {
     let content = turns.outbox.redact(content);
-    let mut history = turns.outbox.history(task.asked_in(), task.message, turns.me);
-    while let Some(own) = history.next().await? {
-        for posted in own {
-            let may_be =
-                posted.reply_to.is_none() && !posted.silent && posted.content.trim() == content.trim();
-            if may_be && turns.store.is_known(posted.id).await.is_ok_and(|is_known| !is_known) {
-                return Ok(Some(posted.id));
-            }
-        }
-    }
-    Ok(None)
+    let is_it = |posted: &Posted| {
+        posted.reply_to.is_none() && !posted.silent && posted.content.trim() == content.trim()
+    };
+    own_message::find(turns, task.asked_in(), task.message, is_it).await
 }

@@ -57,7 +57,8 @@ pub fn marked(text: &str) -> String {
         .join("\n")
 }
 
-fn one_line(text: &str, most: usize) -> String {
+/// The text on one line, at most so many characters of it.
+pub fn one_line(text: &str, most: usize) -> String {
     cut(
         &text
             .split(|c: char| c.is_control() || c.is_whitespace())
@@ -69,7 +70,7 @@ fn one_line(text: &str, most: usize) -> String {
 }
 
 /// At most so many characters, and a word where there were more.
-fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} … (cut)", &text[..end]),
         None => text.to_owned(),

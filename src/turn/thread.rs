@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::admission::until_judged;
 use super::task::Task;
 use super::written::until_written;
 use super::{Stop, Turns, edits};
 use crate::domain::{ChannelId, Message, ThreadMode, Work};
-use crate::gate;
 use crate::lane::{LanePosition, Ticket};
 use crate::logging::chain;
 use crate::outbox::Refused;
-use crate::store::{PromptMessage, StoreError, Turn, TurnRow, TurnState, TurnThread};
+use crate::store::{PromptMessage, StoreError, TurnRow, TurnState, TurnThread};
 use crate::text;
 use crate::words;
 
@@ -107,7 +107,9 @@ async fn try_to_open(turns: &Turns, task: Task, asked_in: ChannelId, ticket: &mu
         return Opened::Nothing;
     };
     let is_certain = task.let_in && !task.recovered;
-    if !is_certain && !ticket.aside(may_open(turns, &turn, asked_in)).await {
+    if !is_certain
+        && !ticket.aside(until_judged(turns, &turn, asked_in)).await.is_some_and(|(_, is_let_in)| is_let_in)
+    {
         return Opened::Nothing;
     }
     let neutral = words::thread_of(&turn.author.name);
@@ -142,14 +144,4 @@ async fn try_to_open(turns: &Turns, task: Task, asked_in: ChannelId, ticket: &mu
             }
         }
     }
-}
-
-/// Whether the turn's author may ask in the channel now.
-async fn may_open(turns: &Turns, turn: &Turn, channel: ChannelId) -> bool {
-    let asks = || async {
-        let scripts = turns.scripts.borrow().clone();
-        let Some(project) = scripts.project(&turn.project).cloned() else { return Ok(false) };
-        turns.gate.lets_begin(&scripts, &project, channel, turn.author.id).await
-    };
-    gate::until_answered("whether the author still has access", asks).await
 }

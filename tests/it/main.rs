@@ -54,7 +54,7 @@ mod quotes;
 mod real_advice;
 mod real_claude;
 mod real_failures;
-mod real_media;
+mod real_files;
 mod real_questions;
 mod real_steering;
 mod real_usage;

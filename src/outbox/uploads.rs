@@ -1,16 +1,15 @@
 //! Posting files of whatever kind.
 
 use bytes::Bytes;
-use reqwest::Method;
 use serde::Deserialize;
 
-use super::call::{Body, Call};
-use super::{CallKind, NONCE_HOLDS, Notify, Outbox, Post, Refused, wire};
-use crate::domain::{ChannelId, GuildId, MessageId};
+use super::call::Body;
+use super::{CallKind, Notify, Outbox, Post, Refused};
+use crate::domain::{ChannelId, MessageId};
 
 /// What Discord takes of each file in a guild that is not boosted, in bytes, and in one of the second and third level:
 /// <https://discord.com/developers/docs/reference#uploading-files>.
-const MOST_BYTES: u64 = 10 << 20;
+pub const MOST_BYTES: u64 = 10 << 20;
 const MOST_BYTES_AT_LEVEL: [(u8, u64); 2] = [(2, 50 << 20), (3, 100 << 20)];
 
 #[derive(Deserialize)]
@@ -33,16 +32,7 @@ impl Outbox {
     ) -> Result<MessageId, Refused> {
         let notify = Notify::Nobody;
         let post = Post { content, nonce, reply_to: None, notify, file: None, rows: Vec::new() };
-        let body = serde_json::to_vec(&wire::Create::new(&post, None))
-            .map_err(|e| Refused::Invalid { code: None, why: format!("cannot be written as JSON: {e}") })?;
-        let call = Call {
-            method: Method::POST,
-            body: Some(Body::Binary(body, files)),
-            give_up_after: Some(NONCE_HOLDS.min(self.0.sender.patience.give_up_after)),
-            ..Call::get(CallKind::Create, channel.get(), format!("/channels/{channel}/messages"))
-        };
-        let wire::Created { id } = self.0.sender.ask(call).await?;
-        Ok(id)
+        self.create_with(CallKind::Create, channel, (&post, None), |json| Body::Binary(json, files)).await
     }
 
     /// The most bytes of a file that Discord takes in the channel's guild.
@@ -51,8 +41,7 @@ impl Outbox {
     /// See [`Refused`].
     pub async fn largest_file(&self, channel: ChannelId) -> Result<u64, Refused> {
         let Some(guild) = self.guild_of(channel).await? else { return Ok(MOST_BYTES) };
-        let boosted: Boosted =
-            self.get(CallKind::Member, GuildId::get(guild), format!("/guilds/{guild}")).await?;
+        let boosted: Boosted = self.get(CallKind::Member, guild.get(), format!("/guilds/{guild}")).await?;
         let level = MOST_BYTES_AT_LEVEL.into_iter().rev().find(|(level, _)| boosted.premium_tier >= *level);
         Ok(level.map_or(MOST_BYTES, |(_, most)| most))
     }
