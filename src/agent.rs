@@ -40,6 +40,7 @@ mod leftovers;
 mod lifecycle;
 mod lines;
 mod own_tools;
+mod proc_fs;
 mod process;
 mod prompt;
 mod question;

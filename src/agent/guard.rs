@@ -54,6 +54,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::as_user;
 use super::cgroup::Group;
+use super::proc_fs;
 use crate::print;
 
 /// This program, even if its file was replaced meanwhile.
@@ -371,37 +372,17 @@ fn descendants() -> Vec<Pid> {
 /// The children of every process that /proc shows.
 fn children() -> HashMap<Pid, Vec<Pid>> {
     let mut children = HashMap::<Pid, Vec<Pid>>::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
-        let stat = std::fs::read(entry.path().join("stat")).unwrap_or_default();
-        if let Some(parent) = parent_in(&String::from_utf8_lossy(&stat)) {
+    for pid in proc_fs::pids() {
+        if let Some(parent) = proc_fs::parent(pid) {
             children.entry(parent).or_default().push(pid);
         }
     }
     children
 }
 
-/// The parent in a line of `/proc/PID/stat`: `PID (NAME) STATE PARENT …`, where the name may hold anything.
-fn parent_in(stat: &str) -> Option<Pid> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(1)?.parse().ok().and_then(Pid::from_raw)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_parent_is_found_behind_any_name() {
-        let parent = |stat| parent_in(stat).map(|pid| pid.as_raw_nonzero().get());
-        assert_eq!(parent("7 (a) b) R 1) S 42 7 7 0"), Some(42));
-        assert_eq!(parent("1 (init) S 0 1 1"), None);
-        assert_eq!(parent("7 (cut off"), None);
-        assert_eq!(parent(""), None);
-    }
 
     #[test]
     fn a_refusal_is_read_among_other_lines() {

@@ -14,11 +14,12 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::cgroup;
+use super::proc_fs::{self, Environment};
 
 /// The variable that holds the mark. `MOONLANE_*` is on no path into an agent; with this prefix it passes
 /// wherever the CLI's own variables do.
@@ -144,11 +145,10 @@ pub async fn sweep(mark: String) -> usize {
         let (begun, mut killed) = (Instant::now(), 0);
         // Processes forked during the scan are found by the next one.
         loop {
-            match kill_marked(&mark) {
-                0 => return killed,
-                count => killed = killed.max(count),
-            }
-            if begun.elapsed() > SWEEP {
+            let scan = kill_marked(&mark);
+            killed = killed.max(scan.killed);
+            let is_done = scan.killed == 0 && !scan.is_unsure;
+            if is_done || begun.elapsed() > SWEEP {
                 return killed;
             }
             std::thread::sleep(AGAIN);
@@ -157,33 +157,43 @@ pub async fn sweep(mark: String) -> usize {
     swept.await.unwrap_or_default()
 }
 
-fn kill_marked(mark: &str) -> usize {
+/// What one scan of all processes came to.
+#[derive(Default)]
+struct Scan {
+    killed: usize,
+    /// Whether there are processes that cannot be told yet.
+    is_unsure: bool,
+}
+
+fn kill_marked(mark: &str) -> Scan {
     let wanted = format!("{VARIABLE}={mark}").into_bytes();
-    let mut killed = 0;
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
+    let mut scan = Scan::default();
+    for pid in proc_fs::pids().filter(|&pid| pid != getpid()) {
         // Before looking, so that the number cannot go to another process in between.
         let handle = pidfd_open(pid, PidfdFlags::empty());
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if pid == getpid()
-            || !environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(&wanted))
-        {
-            continue;
+        match proc_fs::environment(pid) {
+            Environment::NotYet => {
+                scan.is_unsure = true;
+                continue;
+            }
+            Environment::Known(all) if !all.split(|&byte| byte == 0).any(|it| it.starts_with(&wanted)) => {
+                continue;
+            }
+            Environment::Known(_) => {}
         }
         let sent = match handle {
             Ok(handle) => pidfd_send_signal(handle, Signal::KILL),
             Err(_) => kill_process(pid, Signal::KILL),
         };
-        killed += usize::from(sent.is_ok());
+        scan.killed += usize::from(sent.is_ok());
     }
-    killed
+    scan
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
 
     #[tokio::test]
@@ -203,9 +213,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_sweep_kills_the_marked_and_nobody_else() {
+        // It has the mark once it says so, and is often in the middle of its `exec` when the sweep comes by.
         let start = |mark: &str| {
-            let mut command = std::process::Command::new("sleep");
-            command.arg("100").env(VARIABLE, mark).spawn().unwrap()
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", "echo; exec sleep 100"]).env(VARIABLE, mark).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+            child
         };
         let kin = Kin::alone();
         let (mark, other) = (kin.mark(), kin.mark());
