@@ -23,6 +23,8 @@ impl World {
         let attach = |file: File| {
             let id = self.new_id();
             let name = file.name.replace(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)), "_");
+            // Else its address would be another's.
+            let name = if name.chars().all(|c| c == '.') { format!("_{name}") } else { name };
             let url = format!("{}/attachments/{channel}/{id}/{name}", self.url);
             let content_type = file.content_type.clone().or_else(|| guessed_type(&name));
             let (size, pixels) = (file.bytes.len(), pixels(&file.bytes));

@@ -41,6 +41,7 @@ mod live;
 mod load;
 mod long_answers;
 mod messages_api;
+mod odd_files;
 mod paying;
 mod permission_hook;
 mod picture;
