@@ -33,6 +33,7 @@ mod events;
 mod failure;
 mod further;
 pub mod guard;
+mod guarded;
 mod keeper;
 mod kin;
 mod launch;
@@ -48,6 +49,7 @@ mod sandbox;
 mod story;
 mod todos;
 mod tool;
+mod transcriber;
 #[cfg(test)]
 pub mod transcripts;
 mod trouble;
@@ -86,6 +88,7 @@ pub use question::{
 };
 pub use todos::{Todo, TodoStatus};
 pub use tool::ToolAction;
+pub use transcriber::{NotTranscribed, Transcriber};
 pub use trouble::Trouble;
 pub use usage_limit::LimitWarning;
 pub use version::{OLDEST, Version};

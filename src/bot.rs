@@ -160,7 +160,11 @@ impl Bot {
         for missing in guard::missing_kernel_pieces() {
             warn!("the kernel has {missing}");
         }
-        let patience = Patience { request: config.discord.request_limit, ..Patience::default() };
+        let patience = Patience {
+            request: config.discord.request_limit,
+            first_answer: config.discord.first_answer,
+            ..Patience::default()
+        };
         let outbox = Outbox::with_patience(&config.discord.api_url, token, patience)?;
         let outbox = outbox.redacting(redactor.clone());
         let me = outbox.whoami().await?;
@@ -186,6 +190,7 @@ impl Bot {
             scripts,
             store,
             lanes: Lanes::new(config.agent.max_running, config.share.running),
+            transcriber: agents.transcriber(config.voice.clone()),
             agents,
             outbox: outbox.clone(),
             files,

@@ -6,6 +6,7 @@
 mod defaults;
 mod files;
 mod values;
+mod voice;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::logging::Levels;
 use crate::nearest::reword;
 pub use files::FilesConfig;
 pub use values::duration_as;
+pub use voice::VoiceConfig;
 
 /// The file, relative to the root.
 pub const FILE: &str = "config/moonlane.toml";
@@ -68,6 +70,8 @@ pub struct Config {
     pub agent: Agent,
     /// How long the files of messages are kept, and how much of them.
     pub files: FilesConfig,
+    /// What turns voice messages into text.
+    pub voice: VoiceConfig,
     /// What one person can take up.
     pub share: Share,
     /// The default time limits of a turn.
@@ -99,6 +103,9 @@ pub struct Discord {
     /// The time limit of a single request.
     #[serde(skip)]
     pub request_limit: Duration,
+    /// How long Discord waits for the first answer to a command or a press.
+    #[serde(skip)]
+    pub first_answer: Duration,
     /// When turns show that they are at work.
     #[serde(skip)]
     pub live_times: LiveTimes,
@@ -176,6 +183,7 @@ struct RawConfig {
     scripts: ScriptsConfig,
     store: StoreConfig,
     files: FilesConfig,
+    voice: VoiceConfig,
     agent: Agent,
     person: RawShare,
     limits: RawLimits,
@@ -315,6 +323,7 @@ impl Config {
             ("limits.after_result", after_result),
             ("limits.question", question),
             ("scripts.time_limit", raw.scripts.time_limit),
+            ("voice.time_limit", raw.voice.time_limit),
             ("agent.idle_close", raw.agent.idle_close),
             ("discord.keep_trying", raw.discord.keep_trying),
         ] {
@@ -367,11 +376,12 @@ impl Config {
         if raw.agent.command.first().is_none_or(String::is_empty) {
             wrong("agent.command", "must name a program");
         }
-        let mut command = raw.agent.command.clone();
-        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
-            // Agents start in their project's directory; a bare name is looked up on the PATH.
-            *program = root.join(&*program).to_string_lossy().into_owned();
+        if raw.voice.command.first().is_some_and(String::is_empty) {
+            wrong("voice.command", "must name a program, or be empty");
         }
+        let command = with_place(&root, raw.agent.command);
+        let voice =
+            VoiceConfig { command: with_place(&root, raw.voice.command), dir: root.clone(), ..raw.voice };
         let api_url = raw.discord.api_url.trim_end_matches('/').to_owned();
         if !(api_url.starts_with("https://") || api_url.starts_with("http://")) {
             wrong("discord.api_url", "must begin with https:// (or http:// for a server on this machine)");
@@ -403,6 +413,7 @@ impl Config {
             },
             store_path,
             files: FilesConfig { dir: files_dir, ..raw.files },
+            voice,
             agent: Agent { command, token_env: raw.discord.token_env, hidden, ..raw.agent },
             share,
             limits: Limits {
@@ -452,6 +463,15 @@ impl Discord {
         }
         Ok(token)
     }
+}
+
+/// The command with the place of its program, where that is relative: it does not start in the root, or not for sure. A bare name
+/// is looked up on the PATH.
+fn with_place(root: &Path, mut command: Vec<String>) -> Vec<String> {
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        *program = root.join(&*program).to_string_lossy().into_owned();
+    }
+    command
 }
 
 fn read_file(root: &Path) -> Result<toml::Table, ConfigError> {
@@ -587,6 +607,7 @@ mod tests {
         config.scripts.dir = dir;
         config.store_path = store;
         config.files.dir = files;
+        config.voice.dir.clear();
         let root = &config.root;
         let own = config.scripts.own.iter_mut();
         own.for_each(|place| place.path = place.path.strip_prefix(root).unwrap().to_owned());

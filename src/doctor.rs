@@ -21,12 +21,15 @@ use crate::script::{ScriptProblem, ScriptSet, Severity};
 use crate::store::{OpenError, look};
 
 /// How long to wait for Discord.
-const PATIENCE: Patience = Patience {
-    first_wait: Duration::from_millis(500),
-    longest_wait: Duration::from_secs(2),
-    give_up_after: Duration::from_secs(5),
-    request: Duration::from_secs(5),
-};
+fn patience() -> Patience {
+    Patience {
+        first_wait: Duration::from_millis(500),
+        longest_wait: Duration::from_secs(2),
+        give_up_after: Duration::from_secs(5),
+        request: Duration::from_secs(5),
+        ..Patience::default()
+    }
+}
 
 /// What to do about the message-content intent.
 const SWITCH_ON: &str = "switch it on in the Developer Portal (your application → Bot → Privileged Gateway Intents → \
@@ -207,7 +210,7 @@ async fn discord(config: &Config, scripts: Option<&ScriptSet>, findings: &mut Fi
     for place in host::exposed_token(&token, config, &projects) {
         findings.warn(place);
     }
-    let outbox = match Outbox::with_patience(&config.discord.api_url, &token, PATIENCE) {
+    let outbox = match Outbox::with_patience(&config.discord.api_url, &token, patience()) {
         Ok(outbox) => outbox,
         Err(error) => return findings.wrong(error),
     };

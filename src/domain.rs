@@ -244,6 +244,9 @@ pub struct Attachment {
     pub content_type: Option<String>,
     /// Where to fetch it.
     pub url: String,
+    /// Whether it is the recording of a voice message.
+    #[serde(default)]
+    pub voice: bool,
 }
 
 /// What the scripts decided for one message.
@@ -334,6 +337,8 @@ pub enum UnreadReason {
     NotKept,
     /// It is kept, but the project's agents run as a user who cannot read it there.
     NotReadable,
+    /// It is a voice message, and nobody has heard what it says.
+    NotTranscribed,
 }
 
 /// How a turn ended.

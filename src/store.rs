@@ -246,6 +246,7 @@ mod tests {
                 size: u64::MAX,
                 content_type: None,
                 url: "https://x/?a=b&c".to_owned(),
+                voice: true,
             }],
             quoted: Some(Quoted {
                 origin: QuoteOrigin::Reply { message: message(5), author: "ann".to_owned(), is_mine: false },

@@ -74,7 +74,7 @@ pub use instead::NotInstead;
 
 pub use steer::NotFitting;
 
-use crate::agent::Agents;
+use crate::agent::{Agents, Transcriber};
 use crate::domain::{ChannelId, Inbound, LiveTimes, MessageId, Missed, Outcome, Reread, Share, UserId};
 use crate::files::Files;
 use crate::gate::Gate;
@@ -105,6 +105,8 @@ pub struct TurnDeps {
     pub outbox: Outbox,
     /// The files of people's messages.
     pub files: Files,
+    /// What turns voice messages into text.
+    pub transcriber: Option<Transcriber>,
     pub me: UserId,
     /// What one person may take.
     pub share: Share,

@@ -183,6 +183,7 @@
 ---@field size integer Its size in bytes.
 ---@field content_type? string The media type that Discord detected, such as "text/plain; charset=utf-8".
 ---@field url string Where to fetch it.
+---@field voice boolean Whether it is the recording of a voice message.
 
 ---What `route` may return besides a project's name and nil: a turn (`project`), or an answer (`reply`).
 ---@class (exact) Route

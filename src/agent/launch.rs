@@ -11,11 +11,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
 use super::as_user;
 use super::failure::Failure;
 use super::guard::SpawnError;
+use super::guarded;
 use super::kin::{self, Kin};
 use super::own_tools;
 use super::sandbox;
@@ -25,6 +25,8 @@ use crate::domain::{PermissionMode, Project, RunAs, Sandbox, SessionId, Source};
 
 /// How long `--version` may take. Old versions need 0.7 s.
 const VERSION_PATIENCE: Duration = Duration::from_secs(3);
+/// How much it may print, in bytes.
+const LONGEST_VERSION: u64 = 64 << 10;
 
 /// What an agent is started with and cannot change while it runs, the session apart. An agent serves a turn only
 /// if this is equal.
@@ -132,7 +134,7 @@ impl Launch {
             Conversation::New(session) => ("--session-id", session),
             Conversation::Resumed(session) => ("--resume", session),
         };
-        let mut guard = self.guard(kin.lock.as_deref(), kin.group(mark).as_deref());
+        let mut guard = self.guard(kin, mark);
         guard
             .args(self.arguments_with(rules))
             .args(manner.arguments())
@@ -169,18 +171,8 @@ impl Launch {
     }
 
     /// A guard of the program, to be given the program's arguments.
-    fn guard(&self, lock: Option<&Path>, cgroup: Option<&Path>) -> Command {
-        let mut guard = Command::new(&self.guard);
-        guard.arg0("moonlane").args(["agent-guard", "--bot", &std::process::id().to_string()]);
-        if let Some(lock) = lock {
-            guard.arg("--lock").arg(lock);
-        }
-        if let Some(cgroup) = cgroup {
-            guard.arg("--cgroup").arg(cgroup);
-        }
-        if let Some(umask) = self.umask {
-            guard.arg("--umask").arg(umask.to_string());
-        }
+    fn guard(&self, kin: &Kin, mark: &str) -> Command {
+        let mut guard = guarded::command(&self.guard, self.umask, kin, mark);
         match &self.run_as {
             // The bot's own user may have no access to it.
             Some(user) => {
@@ -202,21 +194,15 @@ impl Launch {
     /// The version that the program says it has, without starting a conversation. Nothing that it started is left.
     pub async fn version(&self, kin: &Kin) -> Option<Version> {
         let mark = kin.mark();
-        let group = kin.group(&mark);
-        let mut command = self.guard(kin.lock.as_deref(), group.as_deref());
+        let mut command = self.guard(kin, &mark);
         command
             .args(self.arguments.iter().take(self.prefix))
             .arg("--version")
-            .env(kin::VARIABLE, &mark)
             .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = timeout(VERSION_PATIENCE, command.output()).await;
-        // Where it has taken too long, the guard was killed.
-        kin::sweep(mark).await;
-        if let Some(group) = group.filter(|group| group.exists()) {
-            kin::end_group(group).await;
-        }
-        Version::parse(&String::from_utf8_lossy(&output.ok()?.ok()?.stdout))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let finished = guarded::run(command, (kin, &mark), VERSION_PATIENCE, LONGEST_VERSION).await;
+        Version::parse(&String::from_utf8_lossy(&finished.ok()?.stdout))
     }
 
     /// Which directory stands at the project's path now; `None` where there is none.
@@ -359,7 +345,7 @@ fn in_argument(source: &Source) -> String {
     }
 }
 
-/// Names that agents inherit from the bot's own environment.
+/// Names that every program inherits from the bot's own environment.
 const INHERITED: &[&str] = &[
     "PATH",
     "HOME",
@@ -374,7 +360,9 @@ const INHERITED: &[&str] = &[
     "all_proxy",
     "no_proxy",
 ];
-const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_", "ANTHROPIC_", "CLAUDE_"];
+const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "SSL_CERT_"];
+/// Agents inherit these, too.
+const OF_THE_CLI: &[&str] = &["ANTHROPIC_", "CLAUDE_"];
 
 /// Sockets of the user's own session, behind which other keys and programs wait. A project's `env` may name them.
 const OF_THE_DESKTOP: &str = "XDG_RUNTIME_DIR";
@@ -403,6 +391,14 @@ const NEEDED: &[&str] = &["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_E
 /// Make the CLI begin turns by itself.
 const RESTLESS: &[&str] = &["CLAUDE_CODE_RESUME_INTERRUPTED_TURN"];
 
+/// Whether a variable of the bot's own environment is for every program that it starts.
+pub fn every_program_needs(name: &OsStr) -> bool {
+    let Some(name) = name.to_str().filter(|name| *name != OF_THE_DESKTOP) else { return false };
+    INHERITED.contains(&name)
+        || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || name.ends_with("_PROXY")
+}
+
 fn environment(
     config: &config::Agent,
     inherited: &BTreeMap<OsString, OsString>,
@@ -415,11 +411,9 @@ fn environment(
         if project.run_as.is_some() && of_the_user {
             return false;
         }
-        let known = INHERITED.contains(&name)
-            || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || name.ends_with("_PROXY");
-        let refused = OF_ANOTHER_SESSION.contains(&name) || name == OF_THE_DESKTOP;
-        (known && !refused) || config.pass_env.iter().any(|passed| passed == name)
+        let of_the_cli = OF_THE_CLI.iter().any(|prefix| name.starts_with(prefix));
+        let known = every_program_needs(name.as_ref()) || of_the_cli;
+        (known && !OF_ANOTHER_SESSION.contains(&name)) || config.pass_env.iter().any(|passed| passed == name)
     };
     let own = |names: &[&str]| -> Vec<_> { names.iter().map(|name| (name.into(), "1".into())).collect() };
 

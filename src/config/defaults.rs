@@ -19,6 +19,7 @@ impl Default for Discord {
             keep_trying: Duration::from_secs(24 * 60 * 60),
             gate_times: GateTimes::default(),
             request_limit: Duration::from_secs(15),
+            first_answer: Duration::from_secs(3),
             live_times: LiveTimes::default(),
         }
     }

@@ -36,7 +36,7 @@ fn put(files: &Files, id: u64, bytes: usize, age: Duration) -> PathBuf {
 }
 
 fn attachment(size: u64) -> Attachment {
-    Attachment { name: "a".to_owned(), size, content_type: None, url: String::new() }
+    Attachment { name: "a".to_owned(), size, content_type: None, url: String::new(), voice: false }
 }
 
 #[test]

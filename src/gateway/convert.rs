@@ -460,6 +460,7 @@ impl Converter {
 
 fn attachments(files: Vec<WireAttachment>) -> Vec<Attachment> {
     let file = |file: WireAttachment| Attachment {
+        voice: file.voice().is_some(),
         name: file.filename,
         size: file.size,
         content_type: file.content_type,

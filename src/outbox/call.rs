@@ -31,6 +31,8 @@ pub struct Patience {
     pub give_up_after: Duration,
     /// The time limit of a single request.
     pub request: Duration,
+    /// How long Discord waits for the first answer to an interaction.
+    pub first_answer: Duration,
 }
 
 impl Default for Patience {
@@ -40,6 +42,7 @@ impl Default for Patience {
             longest_wait: Duration::from_secs(30),
             give_up_after: Duration::from_secs(15 * 60),
             request: Duration::from_secs(15),
+            first_answer: Duration::from_secs(3),
         }
     }
 }

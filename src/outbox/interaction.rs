@@ -23,8 +23,6 @@ use crate::domain::{
     OptionValue, Reply, Row, Select, SelectOption,
 };
 
-/// How long Discord waits for the first answer.
-const DEADLINE: Duration = Duration::from_secs(3);
 /// The longest that one first answer may take. A later one cannot be in time.
 const LONGEST_CALLBACK: Duration = Duration::from_secs(5);
 /// With less time left than this, a first answer is sent for the last time.
@@ -135,7 +133,7 @@ impl Interactions {
         let query = if kind == 4 { "?with_response=true" } else { "" };
         let (id, token) = (interaction.id, &interaction.token.0);
         let path = format!("/interactions/{id}/{token}/callback{query}");
-        let until = Instant::from_std(interaction.received) + DEADLINE;
+        let until = Instant::from_std(interaction.received) + self.outbox.0.sender.patience.first_answer;
         let call = TokenCall {
             method: Method::POST,
             path,

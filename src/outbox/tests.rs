@@ -63,6 +63,7 @@ impl Server {
             longest_wait: Duration::from_millis(80),
             give_up_after: Duration::from_millis(600),
             request: Duration::from_millis(200),
+            ..Patience::default()
         };
         let outbox = Outbox::with_patience(&format!("http://{address}/"), TOKEN, patience).unwrap();
         (server, outbox)

@@ -512,8 +512,15 @@ return function(message) return dump(message, '  ') end";
                 size: 12,
                 content_type: Some("text/plain".to_owned()),
                 url: "https://cdn.example/a.txt".to_owned(),
+                voice: false,
             },
-            Attachment { name: "b".to_owned(), size: 0, content_type: None, url: String::new() },
+            Attachment {
+                name: "b".to_owned(),
+                size: 0,
+                content_type: None,
+                url: String::new(),
+                voice: false,
+            },
         ],
         ..message("hi")
     };

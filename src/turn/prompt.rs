@@ -70,23 +70,15 @@ pub async fn compose(turns: &Turns, turn: &Turn, project: &Project, session: Ses
     if !files.is_empty() {
         let kept = turns.files.keep(&turns.outbox, turn.channel, turn.message, &files).await;
         let mut room = MEDIA_AT_MOST;
-        for (place, file) in kept.into_iter().enumerate() {
+        for (place, (attachment, kept)) in files.iter().zip(kept).enumerate() {
+            let given = match kept {
+                Ok(file) => give(turns, project, attachment, &file, &mut room).await,
+                Err(unread) => Given { unread: Some(unread), ..Given::default() },
+            };
             let text = if place < of_quoted.len() { &mut before } else { &mut below };
-            match file {
-                Ok(file) => {
-                    let media = media(&file, &mut room).await;
-                    let is_told =
-                        media.is_some() || matches!(file.kind, FileKind::Text { .. } | FileKind::Empty);
-                    if may_open(project) || is_told {
-                        append(text, &described(&file, may_open(project)));
-                        composed.prompt.media.extend(media);
-                    } else {
-                        let name = turns.outbox.redact(&files[place].name).into_owned();
-                        composed.unread.push(UnreadFile { name, why: UnreadReason::NotReadable });
-                    }
-                }
-                Err(file) => composed.unread.push(file),
-            }
+            given.lines.iter().for_each(|lines| append(text, lines));
+            composed.prompt.media.extend(given.media);
+            composed.unread.extend(given.unread);
         }
     }
     composed.prompt.text = match (before.is_empty(), is_blank(&below)) {
@@ -95,6 +87,58 @@ pub async fn compose(turns: &Turns, turn: &Turn, project: &Project, session: Ses
         (false, false) => format!("{before}\n\n{below}"),
     };
     composed
+}
+
+/// What the agent gets of a file.
+#[derive(Default)]
+struct Given {
+    /// What the prompt says of it.
+    lines: Option<String>,
+    media: Option<Media>,
+    /// What it does not get.
+    unread: Option<UnreadFile>,
+}
+
+/// What the agent gets of a file that is kept. Images and documents take up `room`, in bytes.
+async fn give(
+    turns: &Turns,
+    project: &Project,
+    attachment: &Attachment,
+    file: &KeptFile,
+    room: &mut u64,
+) -> Given {
+    let media = media(file, room).await;
+    let (words, mut why) = match words_of(turns, attachment, file).await {
+        Ok(words) => (words, None),
+        Err(why) => (None, Some(why)),
+    };
+    let is_told =
+        media.is_some() || words.is_some() || matches!(file.kind, FileKind::Text { .. } | FileKind::Empty);
+    let can_open = may_open(project);
+    let lines = (can_open || is_told).then(|| described(file, can_open, words.as_deref()));
+    if lines.is_none() {
+        why.get_or_insert(UnreadReason::NotReadable);
+    }
+    let name = || turns.outbox.redact(&attachment.name).into_owned();
+    Given { lines, media, unread: why.map(|why| UnreadFile { name: name(), why }) }
+}
+
+/// What is said in a recording; `None` for any other file, and where nothing is there to hear it.
+async fn words_of(
+    turns: &Turns,
+    attachment: &Attachment,
+    file: &KeptFile,
+) -> Result<Option<String>, UnreadReason> {
+    let Some(transcriber) = turns.transcriber.as_ref().filter(|_| attachment.voice) else {
+        return Ok(None);
+    };
+    match transcriber.transcribe(&file.path).await {
+        Ok(words) => Ok(Some(words)),
+        Err(error) => {
+            warn!(file = %file.path.display(), %error, "a voice message was not turned into text");
+            Err(UnreadReason::NotTranscribed)
+        }
+    }
 }
 
 /// Whether the session has the quoted message already. Where the database does not say, it is quoted once too often.
@@ -128,8 +172,8 @@ async fn media(file: &KeptFile, room: &mut u64) -> Option<Media> {
     }
 }
 
-/// A line about the file, and below it its text.
-fn described(file: &KeptFile, with_place: bool) -> String {
+/// A line about the file, and below it its text, or the words of a recording.
+fn described(file: &KeptFile, with_place: bool, words: Option<&str>) -> String {
     let name = if with_place { file.path.to_string_lossy().into_owned() } else { file_name(&file.path) };
     let name = if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name };
     let size = words::size(file.size);
@@ -145,9 +189,11 @@ fn described(file: &KeptFile, with_place: bool) -> String {
         FileKind::Other(None) => format!("unknown type, {size}"),
     };
     let line = format!("Attached: {name} ({what})");
-    match &file.kind {
-        FileKind::Text { text, .. } => format!("{line}:\n{}", fenced(text)),
-        _ => line,
+    match (words, &file.kind) {
+        (Some(""), _) => format!("{line}, in which no words were recognized"),
+        (Some(words), _) => format!("{line}, transcribed:\n{}", fenced(words)),
+        (None, FileKind::Text { text, .. }) => format!("{line}:\n{}", fenced(text)),
+        (None, _) => line,
     }
 }
 
@@ -198,7 +244,7 @@ mod tests {
             file("/f/1/2/x.zip", FileKind::Other(Some("application/zip"))),
             file("/f/1/2/x", FileKind::Other(None)),
         ] {
-            append(&mut prompt, &described(&file, true));
+            append(&mut prompt, &described(&file, true, None));
         }
         insta::assert_snapshot!(prompt, @r#"
     Look:
@@ -219,6 +265,22 @@ mod tests {
 
     #[test]
     fn where_the_agent_cannot_open_it_a_file_has_its_name_only() {
-        assert_eq!(described(&file("/f/1/2/a.pdf", FileKind::Pdf), false), "Attached: a.pdf (PDF, 3 KB)");
+        assert_eq!(
+            described(&file("/f/1/2/a.pdf", FileKind::Pdf), false, None),
+            "Attached: a.pdf (PDF, 3 KB)"
+        );
+    }
+
+    #[test]
+    fn the_words_of_a_recording_stand_below_its_line() {
+        let recording = file("/f/1/2/a.ogg", FileKind::Other(Some("audio/ogg")));
+        assert_eq!(
+            described(&recording, true, Some("What does ``` mean?")),
+            "Attached: /f/1/2/a.ogg (audio/ogg, 3 KB), transcribed:\n````\nWhat does ``` mean?\n````"
+        );
+        assert_eq!(
+            described(&recording, true, Some("")),
+            "Attached: /f/1/2/a.ogg (audio/ogg, 3 KB), in which no words were recognized"
+        );
     }
 }

@@ -40,7 +40,7 @@ fn prompt(stage: &Stage) -> String {
 }
 
 /// The same, with the folder of kept files as `FILES`.
-fn prompt_without_place(stage: &Stage, message: Id) -> String {
+pub fn prompt_without_place(stage: &Stage, message: Id) -> String {
     let folder = stage.root().join(format!("files/{}/{message}", stage.discord.channel("general")));
     prompt(stage).replace(&*folder.to_string_lossy(), "FILES")
 }

@@ -288,6 +288,7 @@ async fn a_turn_that_is_stopped_in_the_moment_in_which_it_may_begin_ends() {
         .await,
         outbox: outbox.clone(),
         files: Files::new(config.files.clone()),
+        transcriber: None,
         me: me.user,
         share: config.share,
         gate: Gate::new(outbox, me.owners, Vec::new(), GateTimes::default()),

@@ -81,4 +81,5 @@ mod turns_command;
 mod usage;
 mod verbosity;
 mod verdict;
+mod voice;
 mod waiting;

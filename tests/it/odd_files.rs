@@ -10,6 +10,7 @@ use moonlane::domain::Outcome;
 use moonlane::local::{File, FileFault, Id, Say};
 use moonlane::turn::Settled;
 
+use crate::attachments::prompt_without_place;
 use crate::support::{ONE_FOR_MANY, Setup, Stage};
 
 /// What is attached to one message, and how Discord serves it.
@@ -136,8 +137,7 @@ async fn say(stage: &mut Stage, row: Row) -> Id {
 /// What became of the files of a message.
 fn found(stage: &Stage, question: Id) -> String {
     let folder = stage.root().join(format!("files/{}/{question}", stage.discord.channel("general")));
-    let prompts = stage.agent_log().into_iter().filter_map(|event| event.prompt);
-    let told = prompts.last().unwrap().replace(&*folder.to_string_lossy(), "FILES");
+    let told = prompt_without_place(stage, question);
     let told = told.strip_prefix("TEXT:seen").unwrap().trim();
     let answer = stage.answer(question);
     let read = answer.strip_prefix("seen").unwrap().trim();

@@ -109,6 +109,8 @@ fn quiet(config: &mut Config) {
 pub struct Stage {
     pub discord: LocalDiscord,
     pub folder: TempDir,
+    /// How long its Discord waits for the first answer to a command.
+    acknowledge: Duration,
     /// What is different in the configuration that no file can say.
     pub adjust: fn(&mut Config),
     bot: Option<Bot>,
@@ -143,7 +145,8 @@ impl Stage {
         std::fs::write(root.join("scripts/triggers.lua"), filled(root, &setup.triggers)).unwrap();
         std::fs::write(root.join("config/moonlane.toml"), with_agent(&setup.config, &setup.agent)).unwrap();
         let (_, settling) = mpsc::unbounded_channel();
-        Self { discord, folder, adjust: quiet, bot: None, settling, settled: HashMap::new() }
+        let acknowledge = setup.discord.acknowledge;
+        Self { discord, folder, acknowledge, adjust: quiet, bot: None, settling, settled: HashMap::new() }
     }
 
     /// The stage's folder: `--root` for a separate process.
@@ -171,6 +174,7 @@ impl Stage {
         let overrides = [("MOONLANE_DISCORD__API_URL".to_owned(), self.discord.url().to_owned())];
         let mut config = Config::load(self.root(), overrides).unwrap();
         config.agent.guard = MOONLANE.into();
+        config.discord.first_answer = self.acknowledge;
         (self.adjust)(&mut config);
         config
     }

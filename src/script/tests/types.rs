@@ -131,7 +131,8 @@ fn moonlane(table: &str) -> Keys {
 
 #[test]
 fn the_type_file_has_the_same_keys() {
-    let attachment = Attachment { name: String::new(), size: 0, content_type: None, url: String::new() };
+    let attachment =
+        Attachment { name: String::new(), size: 0, content_type: None, url: String::new(), voice: false };
     let message = Message { attachments: vec![attachment], ..message("") };
     let message = serde_json::to_value(MessageFacts::from(&message)).unwrap();
     let turn = TurnFacts {

@@ -43,7 +43,8 @@ fn keys(of: &ItemStruct) -> Vec<(String, String, String)> {
 
 /// One row for each key.
 pub fn table() -> String {
-    let files = ["src/config.rs", "src/config/files.rs"].map(|file| syn::parse_file(&read(file)).unwrap());
+    let files = ["src/config.rs", "src/config/files.rs", "src/config/voice.rs"]
+        .map(|file| syn::parse_file(&read(file)).unwrap());
     let structs: BTreeMap<String, &ItemStruct> = files
         .iter()
         .flat_map(|file| &file.items)

@@ -182,8 +182,12 @@ impl Sources {
         let is = match item {
             Item::Struct(item) if derives => match &item.fields {
                 Fields::Named(fields) => {
-                    let may_lack = serde_says(attributes, "default");
-                    Definition::Table(fields.named.iter().map(|field| self.key(field, may_lack)).collect())
+                    // What the bot gives has every key, whatever it reads where one is missing.
+                    let may_lack =
+                        |attributes: &[syn::Attribute]| !is_given && serde_says(attributes, "default");
+                    let key =
+                        |field: &syn::Field| self.key(field, may_lack(attributes) || may_lack(&field.attrs));
+                    Definition::Table(fields.named.iter().map(key).collect())
                 }
                 // A newtype of a text, such as a name.
                 _ => {
@@ -217,7 +221,7 @@ impl Sources {
         Key {
             name: name.trim_start_matches("r#").to_owned(),
             lua: marked(&lines, "Lua").unwrap_or(lua),
-            optional: is_option || may_lack || serde_says(&field.attrs, "default"),
+            optional: is_option || may_lack,
             doc,
         }
     }
