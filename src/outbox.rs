@@ -145,6 +145,8 @@ impl Refused {
 
     /// Discord's code for an archived thread.
     pub const ARCHIVED: u32 = 50_083;
+    /// Discord's code for a locked thread.
+    pub const LOCKED: u32 = 160_005;
 
     /// Whether the same call may succeed later: Discord is down, a permission is missing, a thread is closed.
     pub fn is_passing(&self) -> bool {
@@ -152,7 +154,7 @@ impl Refused {
         /// announcements, the limits of a channel and of a guild for writing, messages switched off for a while, a service
         /// that is limited, an archived thread, a locked thread.
         const PASSING: [u32; 8] =
-            [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, Refused::ARCHIVED, 160_005];
+            [20_016, 20_022, 20_028, 20_029, 40_004, 40_062, Refused::ARCHIVED, Refused::LOCKED];
         match self {
             Self::GaveUp { .. } | Self::Token | Self::Forbidden { .. } => true,
             Self::Invalid { code: Some(code), .. } => PASSING.contains(code),
@@ -215,6 +217,8 @@ pub struct ChannelInfo {
     pub owner: Option<UserId>,
     /// The ids of the tags of a forum's post.
     pub tags: Vec<String>,
+    /// For a forum, the names of the tags that its posts may have, by id.
+    pub tag_names: HashMap<String, String>,
 }
 
 impl Outbox {
@@ -388,6 +392,7 @@ impl Outbox {
             name: answer.name.unwrap_or_default(),
             guild: answer.guild_id,
             tags: answer.applied_tags,
+            tag_names: answer.available_tags.into_iter().map(|tag| (tag.id, tag.name)).collect(),
         })
     }
 

@@ -11,6 +11,7 @@
 mod fill;
 mod hands;
 mod input;
+mod picture;
 mod saying;
 mod screen;
 mod show;
@@ -74,6 +75,7 @@ pub async fn run(mut config: Config, agent: AgentKind) -> anyhow::Result<ExitCod
         person: discord.owner(),
         interactive: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
         screen: Screen::new(width()),
+        draws: picture::can_draw(|name| std::env::var(name).ok()),
         typing: None,
         printed: 0,
         pending: HashMap::new(),
@@ -127,6 +129,8 @@ struct Terminal {
     person: Id,
     interactive: bool,
     screen: Screen,
+    /// Whether the terminal draws pictures.
+    draws: bool,
     /// The channel in which the bot was last said to be typing.
     typing: Option<Id>,
     /// How much of the local Discord's log is on the screen.

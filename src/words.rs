@@ -236,6 +236,14 @@ pub fn never_posted(channel: ChannelId, message: MessageId, why: &str) -> String
     )
 }
 
+/// To the operators: an answer waits for a thread to be unlocked.
+pub fn thread_is_locked(thread: ChannelId, message: MessageId) -> String {
+    format!(
+        "An answer in <#{thread}> ({}) waits: the thread is locked. Unlock it, or give me the permission Manage Threads.",
+        message.short()
+    )
+}
+
 /// To the operators: an answer is left for the next start.
 pub fn never_written(channel: ChannelId, message: MessageId) -> String {
     format!(

@@ -168,7 +168,7 @@
 ---@field name string Its name without `#`; empty if Discord has not told it.
 ---@field parent_id? Id The channel or forum that a thread belongs to.
 ---@field own_thread boolean Whether it is a thread that the bot has opened, and the bot may read what does not mention it.
----@field tags string[] The names of the tags of a forum's post; none where a command is used.
+---@field tags string[] The names of the tags of a forum's post.
 
 ---A person. `tostring` of it is the mention.
 ---@class (exact) Person

@@ -16,7 +16,7 @@ const KEPT_STDERR: u64 = 4 << 10;
 
 /// Why a program did not run to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfinished {
+pub enum ProgramError {
     #[error("cannot be started or read: {0}")]
     Failed(#[from] io::Error),
     #[error("not done within {0:?}")]
@@ -27,7 +27,7 @@ pub enum Unfinished {
 
 /// What a program has left.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ProgramOutput {
     /// Its own, although a guard stood in between; 127 where it could not be started.
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
@@ -55,16 +55,16 @@ pub fn command(guard: &Path, umask: Option<u32>, kin: &Kin, mark: &str) -> Comma
 /// nothing that it started is left. Where this is dropped, the guard ends all of that by itself.
 ///
 /// # Errors
-/// See [`Unfinished`].
+/// See [`ProgramError`].
 pub async fn run(
     mut command: Command,
     (kin, mark): (&Kin, &str),
     limit: Duration,
     at_most: u64,
-) -> Result<Finished, Unfinished> {
+) -> Result<ProgramOutput, ProgramError> {
     command.env(kin::VARIABLE, mark).process_group(0);
     let mut running = Running(command.spawn()?);
-    let finished = timeout(limit, running.finish(at_most)).await.unwrap_or(Err(Unfinished::TooSlow(limit)));
+    let finished = timeout(limit, running.finish(at_most)).await.unwrap_or(Err(ProgramError::TooSlow(limit)));
     if finished.is_err() {
         // Without its two seconds of grace: nobody waits for what such a program may have to say.
         let _ = running.0.start_kill();
@@ -81,14 +81,14 @@ pub async fn run(
 struct Running(Child);
 
 impl Running {
-    async fn finish(&mut self, at_most: u64) -> Result<Finished, Unfinished> {
+    async fn finish(&mut self, at_most: u64) -> Result<ProgramOutput, ProgramError> {
         let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
         let output = async {
             let mut kept = Vec::new();
             if let Some(pipe) = stdout {
                 pipe.take(at_most + 1).read_to_end(&mut kept).await?;
             }
-            if kept.len() as u64 > at_most { Err(Unfinished::TooMuch(at_most)) } else { Ok(kept) }
+            if kept.len() as u64 > at_most { Err(ProgramError::TooMuch(at_most)) } else { Ok(kept) }
         };
         let errors = async {
             let mut kept = Vec::new();
@@ -100,7 +100,7 @@ impl Running {
         };
         let ended = async { Ok(self.0.wait().await?) };
         let (status, stdout, stderr) = tokio::try_join!(ended, output, errors)?;
-        Ok(Finished { status, stdout, stderr })
+        Ok(ProgramOutput { status, stdout, stderr })
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::guarded::{self, Unfinished};
+use super::guarded::{self, ProgramError};
 use super::kin::Kin;
 use super::{Agents, launch};
 use crate::config::VoiceConfig;
@@ -24,7 +24,7 @@ pub enum NotTranscribed {
     #[error("the recording cannot be opened: {0}")]
     NoRecording(std::io::Error),
     #[error(transparent)]
-    Unfinished(#[from] Unfinished),
+    Program(#[from] ProgramError),
     #[error("`{program}` ended with {status}: {complaint}")]
     Failed { program: String, status: std::process::ExitStatus, complaint: String },
     #[error("what it printed is not UTF-8")]

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use crate::domain::{
     Allow, ChannelId, Interaction, Message, MessageId, Project, ProjectName, Route, UserId, Work,
 };
+use crate::outbox::ChannelInfo;
 use crate::script::{ScriptError, ScriptSet};
 use crate::text;
 use crate::turn::Turns;
@@ -180,7 +181,7 @@ impl<'a> UserAccess<'a> {
     }
 
     async fn work_of(&self, there: &Interaction) -> Result<Option<Work>, String> {
-        let Some(message) = as_message(there, "") else { return Ok(None) };
+        let Some(message) = self.as_message(there, "").await? else { return Ok(None) };
         match self.route(message).await? {
             Route::Turn(work) => Ok(Some(work)),
             _ => Ok(None),
@@ -198,17 +199,7 @@ impl<'a> UserAccess<'a> {
             return Err(words::ELSEWHERE.to_owned());
         }
         // Only Discord knows whether it is a thread, and whose project it has therefore.
-        let found = match timeout(PATIENCE, self.turns.outbox.channel(channel)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                warn!(%channel, %error, "a command is refused: Discord does not describe the channel");
-                return Err(words::UNKNOWN_CHANNEL.to_owned());
-            }
-            Err(_) => {
-                warn!(%channel, "a command is refused: Discord does not describe the channel in time");
-                return Err(words::UNKNOWN_CHANNEL.to_owned());
-            }
-        };
+        let found = self.described(channel).await?;
         if found.guild != asked.guild_id && !self.is_operator() {
             return Err(words::ELSEWHERE.to_owned());
         }
@@ -221,30 +212,61 @@ impl<'a> UserAccess<'a> {
         })
     }
 
+    /// What Discord says about a channel.
+    async fn described(&self, channel: ChannelId) -> Result<ChannelInfo, String> {
+        match timeout(PATIENCE, self.turns.outbox.channel(channel)).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) => {
+                warn!(%channel, %error, "a command is refused: Discord does not describe the channel");
+            }
+            Err(_) => {
+                warn!(%channel, "a command is refused: Discord does not describe the channel in time");
+            }
+        }
+        Err(words::UNKNOWN_CHANNEL.to_owned())
+    }
+
+    /// This text as if the person had written it where this was done; none in direct messages. For `route` it has all that a
+    /// message there would have.
+    pub async fn as_message(&self, there: &Interaction, text: &str) -> Result<Option<Message>, String> {
+        let (Some(id), Some(guild_id)) = (MessageId::new(there.id.get()), there.guild_id) else {
+            return Ok(None);
+        };
+        let (channel, parent) = (there.channel_id, there.parent_channel_id);
+        let (mut channel_tags, mut in_own_thread) = (Vec::new(), false);
+        if let Some(parent) = parent
+            && self.scripts.is_routed_by_function(channel, Some(parent))
+        {
+            let thread = self.described(channel).await?;
+            in_own_thread = self.turns.message_content && thread.owner == Some(self.turns.me);
+            if !thread.tags.is_empty() {
+                let forum = self.described(parent).await?;
+                channel_tags =
+                    thread.tags.iter().filter_map(|tag| forum.tag_names.get(tag).cloned()).collect();
+            }
+        }
+        Ok(Some(Message {
+            id,
+            channel_id: channel,
+            parent_channel_id: parent,
+            channel_name: there.channel_name.clone(),
+            channel_tags,
+            in_own_thread,
+            guild_id,
+            author: there.author.clone(),
+            text: text.to_owned(),
+            raw_text: text.to_owned(),
+            mentions_me: true,
+            attachments: Vec::new(),
+            reply_to: None,
+            quoted: None,
+            extras: Vec::new(),
+        }))
+    }
+
     fn script_failed(&self, error: &ScriptError) -> String {
         error!(%error, traceback = error.traceback(), "a script failed");
         self.turns.tell_operators_of_script(error);
         text::with_id(error.sentence(), &self.asked.id.short())
     }
-}
-
-/// This text as if the person had written it where the command was used; none in direct messages.
-pub fn as_message(asked: &Interaction, text: &str) -> Option<Message> {
-    Some(Message {
-        id: MessageId::new(asked.id.get())?,
-        channel_id: asked.channel_id,
-        parent_channel_id: asked.parent_channel_id,
-        channel_name: asked.channel_name.clone(),
-        channel_tags: Vec::new(),
-        in_own_thread: false,
-        guild_id: asked.guild_id?,
-        author: asked.author.clone(),
-        text: text.to_owned(),
-        raw_text: text.to_owned(),
-        mentions_me: true,
-        attachments: Vec::new(),
-        reply_to: None,
-        quoted: None,
-        extras: Vec::new(),
-    })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{debug, error};
 
-use super::access::{UserAccess, as_message};
+use super::access::UserAccess;
 use super::{CommandDeps, choose, usage};
 use crate::domain::{
     ChannelId, Dialog, DialogEnd, Format, Interaction, MessageId, NamedChannel, PermissionMode, Project,
@@ -312,7 +312,7 @@ impl Use<'_> {
     /// Starts a turn. Its prompt is posted, so that everybody sees what is answered.
     async fn ask(&self, request: TurnRequest) -> Answer {
         let asked = self.asked;
-        let Some(mut message) = as_message(asked, &request.prompt) else {
+        let Some(mut message) = self.access.as_message(asked, &request.prompt).await? else {
             return Err(words::NO_PROJECT.to_owned());
         };
         let work = match request.project {

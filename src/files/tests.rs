@@ -70,6 +70,24 @@ fn old_files_go_and_the_oldest_make_room_for_new_ones() {
 }
 
 #[test]
+fn a_file_that_does_not_have_the_size_that_it_says_is_not_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    // Such files say that they have a page, and have less.
+    let place = PathBuf::from("/sys/devices/system/cpu");
+    let hand_over = HandOver {
+        paths: vec!["online".to_owned()],
+        dir: place.clone(),
+        within: vec![place],
+        denied: Vec::new(),
+        most: 1 << 20,
+        into: folder.path().join("out"),
+    };
+    let (path, why) = hand_over.copy(&crate::redact::Redactor::off()).unwrap_err();
+    assert!(path == "online" && matches!(why, NotHandedOver::Changes), "{why}");
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
 fn nobody_else_may_look_into_it_and_links_are_not_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = tempfile::tempdir().unwrap();

@@ -21,11 +21,11 @@ use tracing::{debug, info, warn};
 use super::catch_up;
 use super::event::{self, TagId, WireEvent, WireMessage};
 use super::person::{Person, WireMember};
-use super::quote::{WireAttachment, WireQuote};
+use super::quote::{WireQuote, attachments};
 use super::text::{Mention, Reading, first_name, named, readable};
 use crate::domain::{
-    Attachment, Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, QuoteOrigin, Quoted, Reread,
-    RoleId, UserId,
+    Author, ChannelId, GuildId, Inbound, Message, MessageId, Missed, QuoteOrigin, Quoted, Reread, RoleId,
+    UserId,
 };
 use crate::outbox::{ChannelInfo, Notify, Outbox, Post, Refused};
 use crate::panics::Panics;
@@ -263,12 +263,20 @@ impl Converter {
         let is_known = self.places.get(&channel).is_some_and(|place| place.ask_at.is_none());
         let place = match answer {
             _ if is_known => None,
-            Ok(ChannelInfo { name, parent, guild, owner, tags }) => {
+            Ok(ChannelInfo { name, parent, guild, owner, tags, tag_names }) => {
                 // It is asked about before the first thing that was said there since is heard.
                 let first = self.queues.get(&channel).and_then(Queue::first);
                 let last = last.or(first.and_then(|id| MessageId::new(id.get() - 1)));
-                let known =
-                    KnownChannel { guild, name, parent, owner, tags, last, ..KnownChannel::default() };
+                let known = KnownChannel {
+                    guild,
+                    name,
+                    parent,
+                    owner,
+                    tags,
+                    tag_names,
+                    last,
+                    ..KnownChannel::default()
+                };
                 Some(known)
             }
             Err(refused) => {
@@ -456,17 +464,6 @@ impl Converter {
             }
         })
     }
-}
-
-fn attachments(files: Vec<WireAttachment>) -> Vec<Attachment> {
-    let file = |file: WireAttachment| Attachment {
-        voice: file.voice().is_some(),
-        name: file.filename,
-        size: file.size,
-        content_type: file.content_type,
-        url: file.url,
-    };
-    files.into_iter().map(file).collect()
 }
 
 impl Queue {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::person::{Person, null_is_default};
-use crate::domain::{Extra, MessageId};
+use crate::domain::{Attachment, Extra, MessageId};
 
 /// What a message can hold besides text and files.
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +106,18 @@ impl WireAttachment {
         let seconds = self.duration_secs.unwrap_or_default().round() as u32;
         Some(Extra::Voice { seconds })
     }
+}
+
+/// The files of a message.
+pub(super) fn attachments(files: Vec<WireAttachment>) -> Vec<Attachment> {
+    let file = |file: WireAttachment| Attachment {
+        voice: file.voice().is_some(),
+        name: file.filename,
+        size: file.size,
+        content_type: file.content_type,
+        url: file.url,
+    };
+    files.into_iter().map(file).collect()
 }
 
 /// What a message replies to or forwards.

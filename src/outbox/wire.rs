@@ -125,6 +125,14 @@ pub(super) struct FetchedChannel {
     pub(super) owner_id: Option<UserId>,
     #[serde(default)]
     pub(super) applied_tags: Vec<String>,
+    #[serde(default)]
+    pub(super) available_tags: Vec<FetchedTag>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FetchedTag {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 impl FetchedChannel {

@@ -78,6 +78,7 @@ impl Terminal {
                         "· {}, {size}, goes with the next line; an empty line sends it alone",
                         file.name
                     ));
+                    self.draw(&file);
                     self.files.push(file);
                 }
                 Err(why) => {

@@ -1,7 +1,7 @@
 //! How the playground shows messages: what is said below what was said before, and what shows a turn at work in place.
 
-use super::{Terminal, hands, screen};
-use crate::local::{Event, Id, LOADING, Message};
+use super::{Terminal, hands, picture, screen};
+use crate::local::{Event, File, Id, LOADING, Message};
 
 impl Terminal {
     /// Shows what a turn is at, in place of what it was at before.
@@ -70,12 +70,21 @@ impl Terminal {
         for embed in &message.embeds {
             self.show_embed(embed);
         }
-        for file in &message.attachments {
-            self.print(&format!("[file {}, {}]", file.name, size(file.size)));
+        for file in self.discord.uploads(message.id) {
+            self.print(&format!("[file {}, {}]", file.name, size(file.bytes.len())));
+            self.draw(&file);
         }
         let buttons = self.buttons(message);
         if !buttons.is_empty() {
             self.print(&buttons);
+        }
+    }
+
+    /// The picture, where the file is one and the terminal draws it.
+    pub(super) fn draw(&mut self, file: &File) {
+        let picture = picture::drawn(&file.bytes).filter(|_| self.draws && self.screen.is_terminal());
+        if let Some(picture) = picture {
+            self.print(&picture);
         }
     }
 

@@ -30,7 +30,7 @@ pub struct MessageChannelFacts<'a> {
     parent_id: Option<ChannelId>,
     /// Whether it is a thread that the bot has opened, and the bot may read what does not mention it.
     own_thread: bool,
-    /// The names of the tags of a forum's post; none where a command is used.
+    /// The names of the tags of a forum's post.
     tags: &'a [String],
 }
 

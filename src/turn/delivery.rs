@@ -153,7 +153,7 @@ async fn until_delivered(
     };
     let mut waits = Waits::of(&speaking);
     let begun = Millis::now();
-    let mut is_silenced = false;
+    let (mut is_silenced, mut is_told) = (false, false);
     loop {
         waits.begin();
         let tried = tokio::select! {
@@ -170,6 +170,13 @@ async fn until_delivered(
         }
         drop(live.take());
         error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
+        // An archived one was refused to be opened before it came to this.
+        if let Stuck::Discord(refused) = &stuck
+            && matches!(refused.code(), Some(Refused::ARCHIVED | Refused::LOCKED))
+            && !std::mem::replace(&mut is_told, true)
+        {
+            turns.tell_operators(words::thread_is_locked(channel, message));
+        }
         tokio::select! {
             () = turns.0.ending.cancelled() => return,
             () = silence.cancelled(), if !is_silenced => {}

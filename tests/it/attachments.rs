@@ -145,10 +145,7 @@ async fn a_file_alone_is_the_prompt() {
 #[tokio::test]
 async fn what_is_too_large_is_named_below_the_answer_and_never_fetched() {
     let mut stage = Stage::without_bot(Setup::default()).await;
-    let limits = "\n[files]\nmax_file = 2048\nmax_message = 3072\n";
-    let config = stage.root().join("config/moonlane.toml");
-    let text_before = std::fs::read_to_string(&config).unwrap_or_default();
-    std::fs::write(&config, text_before + limits).unwrap();
+    stage.configure("[files]\nmax_file = 2048\nmax_message = 3072\n");
     stage.start().await;
     let of = |name: &str, bytes| text(name, &"x".repeat(bytes));
     let files = vec![

@@ -123,7 +123,10 @@ async fn no_turn_that_waits_begins_where_the_bot_may_not_write() {
 
 #[tokio::test]
 async fn an_answer_for_a_closed_thread_is_said_once_it_is_open_again() {
-    let mut stage = Stage::open().await;
+    let mut stage = Stage::without_bot(Setup::default()).await;
+    let ops = stage.discord.channel("ops");
+    stage.configure(&format!("[scripts]\nnotify_channel = '{ops}'\n"));
+    stage.start().await;
     let thread = stage.discord.thread(stage.discord.channel("general"), "task");
     stage.discord.close_thread(thread, Some(Closed::Locked));
     let question = stage.discord.say(Say::to_bot(thread, stage.discord.owner(), "LONG:5000"));
@@ -132,6 +135,12 @@ async fn an_answer_for_a_closed_thread_is_said_once_it_is_open_again() {
         calls.iter().any(|call| call.method == "PATCH" && call.status == Some(403)).then_some(())
     };
     within("a refusal to open the thread", stage.discord.wait_until(refused)).await;
+    let told = stage.discord.wait_until(|discord| discord.messages(ops).into_iter().next());
+    let told = within("word for the operators", told).await.content;
+    assert!(
+        told.ends_with("waits: the thread is locked. Unlock it, or give me the permission Manage Threads."),
+        "{told}"
+    );
     stage.discord.close_thread(thread, None);
     assert_eq!(stage.settled(question).await, ANSWERED);
     assert!(whole(&stage, question) >= 3);
@@ -147,10 +156,7 @@ async fn an_answer_for_a_closed_thread_is_said_once_it_is_open_again() {
 async fn an_answer_that_is_refused_for_too_long_is_given_up_and_the_operators_hear_of_it() {
     let mut stage = Stage::without_bot(Setup::default()).await;
     let (ops, channel) = (stage.discord.channel("ops"), stage.discord.channel("general"));
-    let config = format!("\n[discord]\nkeep_trying = '1ms'\n[scripts]\nnotify_channel = '{ops}'\n");
-    let file = stage.root().join("config/moonlane.toml");
-    let before = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, before + &config).unwrap();
+    stage.configure(&format!("[discord]\nkeep_trying = '1ms'\n[scripts]\nnotify_channel = '{ops}'\n"));
     stage.start().await;
     stage.discord.forbid(channel, Right::Post);
     let question = stage.say("general", "TEXT:never said");

@@ -164,6 +164,13 @@ impl Stage {
         std::fs::write(self.root().join("scripts").join(file), filled(self.root(), script)).unwrap();
     }
 
+    /// Adds these sections to its configuration, which a bot reads when it starts.
+    pub fn configure(&self, sections: &str) {
+        let file = self.root().join("config/moonlane.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, format!("{text}\n{sections}")).unwrap();
+    }
+
     /// Where the project's agents work.
     pub fn work(&self) -> PathBuf {
         self.root().join("work")

@@ -321,6 +321,32 @@ async fn a_post_of_a_forum_is_a_thread_of_its_own_and_its_tags_can_route_it() {
     assert_eq!(stage.answer(asked), "asked");
 }
 
+#[tokio::test]
+async fn a_command_in_a_post_goes_by_the_posts_tags_like_a_message() {
+    let stage = without_bot("never", true).await;
+    add_shipped(&stage);
+    let (forum, keepers) = (stage.discord.forum("bugs"), stage.discord.role("keepers"));
+    let routing = std::fs::read_to_string(stage.root().join("scripts/routing.lua")).unwrap();
+    let vault = format!("projects = {{ vault = {{ dir = 'WORK', allow = {{ roles = {{ '{keepers}' }} }} }},");
+    let by_tag = "route = function(message)
+        return table.find(message.channel.tags, 'secret') and 'vault' or 'here'
+    end";
+    let routing = routing.replace("projects = {", &vault);
+    stage.save("routing.lua", &routing.replace("route = function() return \"here\" end", by_tag));
+    let stage = started(stage).await;
+    let ada = stage.discord.user("ada");
+    let secret = stage.discord.tag(forum, "secret");
+    for (tags, told) in
+        [(vec![secret], "You don't have access here."), (Vec::new(), "The next turn here: here · ")]
+    {
+        let post = stage.discord.post_in_forum(Say::new(forum, ada, "hello"), "A post", &tags);
+        let used = stage.discord.use_command(UseCommand::new(post, ada, "status")).unwrap();
+        let status = says(&stage, used).await;
+        let shown = format!("{} {:?}", status.content, status.embeds);
+        assert!(shown.contains(told), "{shown}");
+    }
+}
+
 /// This example of scripts/README.md, for the channels and the project of this stage; everybody with the role is let in.
 fn example(stage: &Stage, name: &str, channels: &[(&str, Id)]) -> String {
     let readme = include_str!("../../scripts/README.md");

@@ -19,10 +19,7 @@ async fn stage(script: &str, time_limit: &str) -> Stage {
     let stage = Stage::without_bot(setup).await;
     let script = script.replace("ROOT", stage.root().to_str().unwrap());
     let command = ["sh".to_owned(), "-c".to_owned(), script];
-    let voice = format!("\n[voice]\ncommand = {command:?}\ntime_limit = '{time_limit}'\n");
-    let config = stage.root().join("config/moonlane.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(config, text + &voice).unwrap();
+    stage.configure(&format!("[voice]\ncommand = {command:?}\ntime_limit = '{time_limit}'\n"));
     stage
 }
 

@@ -43,8 +43,13 @@ fn keys(of: &ItemStruct) -> Vec<(String, String, String)> {
 
 /// One row for each key.
 pub fn table() -> String {
-    let files = ["src/config.rs", "src/config/files.rs", "src/config/voice.rs"]
-        .map(|file| syn::parse_file(&read(file)).unwrap());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let below = std::fs::read_dir(folder).unwrap();
+    let below = below.map(|file| format!("src/config/{}", file.unwrap().file_name().to_str().unwrap()));
+    let files: Vec<_> = std::iter::once("src/config.rs".to_owned())
+        .chain(below)
+        .map(|file| syn::parse_file(&read(&file)).unwrap())
+        .collect();
     let structs: BTreeMap<String, &ItemStruct> = files
         .iter()
         .flat_map(|file| &file.items)
