@@ -301,8 +301,10 @@ impl Stage {
     /// Everything that the demo agents have logged, in order of time.
     pub fn agent_log(&self) -> Vec<AgentEvent> {
         let text = std::fs::read_to_string(self.root().join("agent.log")).unwrap_or_default();
+        // The last one may be half written.
+        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let mut events: Vec<AgentEvent> =
-            text.lines().map(|line| serde_json::from_str(line).expect("a line of the agents' log")).collect();
+            lines.map(|line| serde_json::from_str(line).expect("a line of the agents' log")).collect();
         events.sort_by_key(|event| event.at_ns);
         events
     }
