@@ -94,8 +94,8 @@ fn reasons(files: &[UnreadFile]) -> String {
             UnreadReason::NotFetched => "the download failed".to_owned(),
             UnreadReason::NotAsAnnounced => "longer than Discord said".to_owned(),
             UnreadReason::NotKept => "I couldn't save it".to_owned(),
-            UnreadReason::NotTranscribed => "turning it into text failed".to_owned(),
             UnreadReason::NotReadable => "Claude runs as another user here and can't open it".to_owned(),
+            UnreadReason::NotTranscribed => "turning it into text failed".to_owned(),
         };
         format!("{} ({why})", quoted(&file.name))
     };

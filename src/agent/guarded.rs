@@ -65,15 +65,10 @@ pub async fn run(
     command.env(kin::VARIABLE, mark).process_group(0);
     let mut running = Running(command.spawn()?);
     let finished = timeout(limit, running.finish(at_most)).await.unwrap_or(Err(ProgramError::TooSlow(limit)));
-    if finished.is_err() {
-        // Without its two seconds of grace: nobody waits for what such a program may have to say.
-        let _ = running.0.start_kill();
-        let _ = running.0.wait().await;
-        kin::sweep(mark.to_owned()).await;
-        if let Some(group) = kin.group(mark).filter(|group| group.exists()) {
-            kin::end_group(group).await;
-        }
-    }
+    // One that has not finished gets no time to end: nobody waits for what it may have to say.
+    let exit = finished.as_ref().ok().map(|output| output.status);
+    kin::end_left_over(exit, mark, kin.group(mark).as_deref()).await;
+    let _ = running.0.wait().await;
     finished
 }
 

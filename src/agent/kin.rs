@@ -11,7 +11,9 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
@@ -29,6 +31,8 @@ pub const VARIABLE: &str = "CLAUDE_LANE_MARK";
 const WAIT: Duration = Duration::from_secs(8);
 /// From one try to the next.
 const AGAIN: Duration = Duration::from_millis(20);
+/// SIGTERM as an exit status has it.
+const TERM: i32 = Signal::TERM.as_raw();
 /// How long to go on killing marked processes.
 const SWEEP: Duration = Duration::from_millis(500);
 
@@ -131,8 +135,22 @@ fn read(mut file: &File) -> (Option<Uuid>, Option<PathBuf>) {
     (id, lines.next().filter(|group| !group.is_empty()).map(PathBuf::from))
 }
 
+/// Ends what an agent has left although its guard has ended, which then was killed; how many were killed for their mark. `exit`
+/// is the guard's, `None` where it has none yet: then the guard is ended, too.
+pub async fn end_left_over(exit: Option<ExitStatus>, mark: &str, group: Option<&Path>) -> usize {
+    let killed = match exit.map(|exit| exit.signal()) {
+        Some(None | Some(TERM)) => 0,
+        _ => sweep(mark.to_owned()).await,
+    };
+    // Usually the guard has removed it.
+    if let Some(group) = group.filter(|group| group.exists()) {
+        end_group(group.to_owned()).await;
+    }
+    killed
+}
+
 /// Ends what is left in a control group, and says so.
-pub async fn end_group(group: PathBuf) {
+async fn end_group(group: PathBuf) {
     let was_populated = tokio::task::spawn_blocking(move || cgroup::end(&group)).await;
     if was_populated.unwrap_or(false) {
         warn!("killed what an agent had left in its control group");
@@ -140,7 +158,7 @@ pub async fn end_group(group: PathBuf) {
 }
 
 /// Kills every process whose mark begins so, but for this one, and says how many.
-pub async fn sweep(mark: String) -> usize {
+async fn sweep(mark: String) -> usize {
     let swept = tokio::task::spawn_blocking(move || {
         let (begun, mut killed) = (Instant::now(), 0);
         // Processes forked during the scan are found by the next one.

@@ -399,6 +399,11 @@ pub fn every_program_needs(name: &OsStr) -> bool {
         || name.ends_with("_PROXY")
 }
 
+/// Whether a variable of the bot's own environment is the bot's alone, whoever names it: its token and its settings.
+pub fn is_the_bots_own(name: &OsStr, config: &config::Agent) -> bool {
+    *name == *config.token_env || name.as_encoded_bytes().starts_with(b"MOONLANE_")
+}
+
 fn environment(
     config: &config::Agent,
     inherited: &BTreeMap<OsString, OsString>,
@@ -434,8 +439,7 @@ fn environment(
     environment.extend(own_variables.map(|(name, value)| (name.into(), value.into())));
     environment.extend(own(NEEDED));
     environment.retain(|name, _| !RESTLESS.iter().any(|restless| *name == **restless));
-    environment
-        .retain(|name, _| *name != *config.token_env && !name.as_encoded_bytes().starts_with(b"MOONLANE_"));
+    environment.retain(|name, _| !is_the_bots_own(name, config));
     environment
 }
 

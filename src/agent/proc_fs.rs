@@ -42,11 +42,13 @@ pub fn environment(pid: Pid) -> Environment {
     if !found.is_empty() {
         return Environment::Known(found);
     }
-    if Stat::of(pid).is_between_programs() {
-        return Environment::NotYet;
+    let stat = Stat::of(pid);
+    match (stat.has_memory(), stat.has_program()) {
+        (false, _) => Environment::Known(found),
+        (true, false) => Environment::NotYet,
+        // It may have had none, at the first look.
+        (true, true) => Environment::Known(read(pid, "environ")),
     }
-    // It may have been, at the first look.
-    Environment::Known(read(pid, "environ"))
 }
 
 /// A line of `/proc/PID/stat`: `PID (NAME) STATE PARENT …`, where the name may hold anything.
@@ -66,10 +68,15 @@ impl Stat {
         self.field(PARENT).and_then(Pid::from_raw)
     }
 
-    /// Whether the process has memory and no program in it. Linux sets the start of the code last of all (`load_elf_binary`
-    /// in fs/binfmt_elf.c). Zombies and threads of the kernel have no memory.
-    fn is_between_programs(&self) -> bool {
-        self.field(MEMORY).is_some_and(|bytes: u64| bytes > 0) && self.field(START_OF_CODE) == Some(0_u64)
+    /// False for zombies, threads of the kernel, and processes that are gone.
+    fn has_memory(&self) -> bool {
+        self.field(MEMORY).is_some_and(|bytes: u64| bytes > 0)
+    }
+
+    /// Whether there is a program in its memory. Linux sets the start of the code last of all (`load_elf_binary` in
+    /// fs/binfmt_elf.c).
+    fn has_program(&self) -> bool {
+        self.field(START_OF_CODE) != Some(0_u64)
     }
 }
 

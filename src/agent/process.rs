@@ -6,7 +6,6 @@
 //! The child is the agent's guard: SIGTERM tells it to end everything below it, and its exit says that nothing is
 //! left. The pipes are the agent's own.
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -36,8 +35,6 @@ const GUARD_PATIENCE: Duration = guard::GRACE.saturating_add(Duration::from_secs
 const KILL_PATIENCE: Duration = Duration::from_millis(300);
 /// How long the pipes are still read after the exit, if something else holds them open.
 const DRAIN: Duration = Duration::from_millis(200);
-/// SIGTERM as an exit status has it.
-const TERM: i32 = Signal::TERM.as_raw();
 /// How much of stderr is kept.
 const KEPT_STDERR: usize = 4 << 10;
 
@@ -286,19 +283,9 @@ impl Process {
             self.signal(Signal::KILL);
             drop(timeout(KILL_PATIENCE, self.ended()).await);
         }
-        match self.exit.map(|exit| exit.signal()) {
-            Some(None | Some(TERM)) => {}
-            // The guard may have been killed, but not the agent.
-            _ => {
-                let killed = kin::sweep(self.mark.clone()).await;
-                if killed > 0 {
-                    warn!(pid = self.pid(), killed, "killed what the agent had left without a guard");
-                }
-            }
-        }
-        // Usually the guard has removed it.
-        if let Some(group) = self.group.clone().filter(|group| group.exists()) {
-            kin::end_group(group).await;
+        let killed = kin::end_left_over(self.exit, &self.mark, self.group.as_deref()).await;
+        if killed > 0 {
+            warn!(pid = self.pid(), killed, "killed what the agent had left without a guard");
         }
     }
 

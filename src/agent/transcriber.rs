@@ -50,7 +50,7 @@ impl Agents {
         let (agent, inherited) = (&self.0.config, &self.0.environment);
         let passes = |name: &OsStr| {
             let is_passed = config.pass_env.iter().any(|passed| **passed == *name);
-            (launch::every_program_needs(name) || is_passed) && *name != *agent.token_env
+            (launch::every_program_needs(name) || is_passed) && !launch::is_the_bots_own(name, agent)
         };
         let environment = inherited.iter().filter(|(name, _)| passes(name));
         Some(Transcriber {

@@ -1,4 +1,4 @@
-//! What a message holds or refers to besides its author's own words: stickers, polls, embeds, and the message that it replies
+//! What a message holds or refers to besides its author's own words: files, stickers, polls, embeds, and the message that it replies
 //! to or forwards.
 
 use serde::Deserialize;

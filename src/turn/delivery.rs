@@ -170,7 +170,7 @@ async fn until_delivered(
         }
         drop(live.take());
         error!(error = chain(&stuck), "a delivery is stuck; next try in {:?}", waits.next);
-        // An archived one was refused to be opened before it came to this.
+        // Of an archived one, this says that the bot may not open it.
         if let Stuck::Discord(refused) = &stuck
             && matches!(refused.code(), Some(Refused::ARCHIVED | Refused::LOCKED))
             && !std::mem::replace(&mut is_told, true)
@@ -348,7 +348,10 @@ async fn post_parts(
             reopened = true;
             match turns.outbox.reopen(delivery.channel).await {
                 Ok(()) => continue,
-                Err(refused) => debug!(error = %refused, "cannot reopen a closed thread"),
+                Err(why @ Refused::Forbidden { .. }) => {
+                    debug!(error = %why, "may not reopen a closed thread")
+                }
+                Err(why) => return Err(Stuck::Discord(why)),
             }
         }
         // Whatever is wrong with the file (its size, a missing permission): the person wants the answer, however many

@@ -21,9 +21,7 @@ async fn with_operators(routing: &str) -> (Stage, Id) {
     let setup = Setup { routing: routing.to_owned(), ..Setup::default() };
     let mut stage = Stage::without_bot(setup).await;
     let ops = stage.discord.channel("ops");
-    let file = stage.root().join("config/moonlane.toml");
-    let config = format!("[scripts]\nnotify_channel = \"{ops}\"\n{}", fs::read_to_string(&file).unwrap());
-    fs::write(&file, config).unwrap();
+    stage.configure(&format!("[scripts]\nnotify_channel = \"{ops}\"\n"));
     stage.start().await;
     (stage, ops)
 }

@@ -15,9 +15,7 @@ async fn deciding(body: &str, project: &str) -> Stage {
 async fn with(body: &str, setup: Setup) -> Stage {
     let mut stage = Stage::without_bot(setup).await;
     let ops = stage.discord.channel("ops");
-    let file = stage.root().join("config/moonlane.toml");
-    let config = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(file, format!("[scripts]\nnotify_channel = \"{ops}\"\n{config}")).unwrap();
+    stage.configure(&format!("[scripts]\nnotify_channel = \"{ops}\"\n"));
     stage.save("hooks.lua", &format!("return {{ on_permission = function(request, turn)\n{body}\nend }}"));
     stage.start().await;
     stage

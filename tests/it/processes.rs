@@ -77,7 +77,7 @@ async fn the_line_ready_has_the_name_the_channels_and_an_invite() {
 }
 
 /// Whether this process is there, and no zombie.
-fn lives(pid: &str) -> bool {
+pub fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }

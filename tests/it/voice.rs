@@ -8,8 +8,9 @@ use moonlane::local::{File, Id, Say};
 use moonlane::turn::Settled;
 
 use crate::attachments::prompt_without_place;
-use crate::crashes::until;
-use crate::support::{ANSWERED, Setup, Stage, within};
+use crate::crashes::{Program, until};
+use crate::processes::lives;
+use crate::support::{ANSWERED, Setup, Stage};
 
 /// A bot that has such a shell script turn voice messages into text; `ROOT` in it is the bot's folder.
 async fn stage(script: &str, time_limit: &str) -> Stage {
@@ -53,16 +54,20 @@ fn note(stage: &Stage, message: Id) -> String {
 
 /// Whether the process whose id was written into this file is still there.
 fn is_alive(file: &Path) -> bool {
-    let pid = std::fs::read_to_string(file).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    lives(std::fs::read_to_string(file).unwrap().trim())
+}
+
+/// A voice message that such a script has turned into text, or not, and its bot.
+async fn heard(script: &str) -> (Stage, Id) {
+    let mut stage = started(script, "1m").await;
+    let question = speak(&stage);
+    assert_eq!(stage.settled(question).await, ANSWERED, "{script}");
+    (stage, question)
 }
 
 #[tokio::test]
 async fn the_agent_reads_what_somebody_has_said() {
-    let mut stage = started("printf 'Why does `main` fail?\\n\\033'; head -c 4", "1m").await;
-    let question = speak(&stage);
-    assert_eq!(stage.settled(question).await, ANSWERED);
+    let (stage, question) = heard("printf 'Why does `main` fail?\\n\\033'; head -c 4").await;
     insta::assert_snapshot!(prompt_without_place(&stage, question), @"
     [a voice message of 3 s, attached]
 
@@ -77,9 +82,7 @@ async fn the_agent_reads_what_somebody_has_said() {
 
 #[tokio::test]
 async fn a_recording_without_words_is_said_to_have_none() {
-    let mut stage = started("echo", "1m").await;
-    let question = speak(&stage);
-    assert_eq!(stage.settled(question).await, ANSWERED);
+    let (stage, question) = heard("echo").await;
     insta::assert_snapshot!(prompt_without_place(&stage, question), @"
     [a voice message of 3 s, attached]
 
@@ -90,9 +93,7 @@ async fn a_recording_without_words_is_said_to_have_none() {
 
 #[tokio::test]
 async fn the_program_gets_no_more_of_the_environment_than_it_needs() {
-    let mut stage = started("env | cut -d= -f1 | sort", "1m").await;
-    let question = speak(&stage);
-    assert_eq!(stage.settled(question).await, ANSWERED);
+    let (stage, question) = heard("env | cut -d= -f1 | sort").await;
     let told = prompt_without_place(&stage, question);
     let names = told.split("```").nth(1).unwrap().lines().filter(|line| !line.is_empty());
     let is_fine = |name: &&str| {
@@ -114,9 +115,7 @@ async fn where_the_program_fails_the_person_reads_so_and_the_agent_gets_the_reco
     let fails =
         ["echo broken >&2; exit 3", "printf '\\377\\376'", "yes", "kill -9 $$", "exec /no/such/program"];
     for script in fails {
-        let mut stage = started(script, "1m").await;
-        let question = speak(&stage);
-        assert_eq!(stage.settled(question).await, ANSWERED, "{script}");
+        let (stage, question) = heard(script).await;
         let expected = "-# Not read: `voice-message.ogg` (turning it into text failed)";
         assert_eq!(note(&stage, question), expected, "{script}");
         let told = prompt_without_place(&stage, question);
@@ -139,6 +138,14 @@ async fn a_program_that_hangs_ends_with_all_that_it_started() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_by_a_program_that_kills_its_guard() {
+    let leaves = "setsid sleep 1000 > /dev/null 2>&1 & echo $! > ROOT/pid; kill -9 $PPID";
+    let (stage, question) = heard(leaves).await;
+    assert_eq!(note(&stage, question), "-# Not read: `voice-message.ogg` (turning it into text failed)");
+    assert!(!is_alive(&stage.root().join("pid")));
+}
+
+#[tokio::test]
 async fn a_turn_can_be_stopped_while_its_voice_message_is_heard() {
     let mut stage = started(HANGS, "1h").await;
     let question = speak(&stage);
@@ -153,10 +160,10 @@ async fn a_turn_can_be_stopped_while_its_voice_message_is_heard() {
 #[tokio::test]
 async fn nothing_of_the_program_outlives_a_bot_that_is_killed() {
     let stage = stage(HANGS, "1h").await;
-    let bot = crate::crashes::Program::start(&stage).await;
+    let bot = Program::start(&stage).await;
     speak(&stage);
     let pid = stage.root().join("pid");
     until("the program", || pid.exists().then_some(())).await;
     bot.kill().await;
-    within("its end", until("its end", || (!is_alive(&pid)).then_some(()))).await;
+    until("its end", || (!is_alive(&pid)).then_some(())).await;
 }
